@@ -1,0 +1,182 @@
+"""Words with their columns: the first stage of reading a line.
+
+Rules:
+- Columns count characters of the line as typed, from 0, and ranges are half-open.
+- ``;`` ends a statement, except within quotes and ``{}``. ``#`` at the start of a word begins a comment.
+- A line that begins with ``|`` is prose; nothing in it is read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from folioshell.errors import Refused
+
+OPERATORS = ("==", "!=", "<=", ">=", "<", ">")
+
+_BLANK = " \t\r\n"
+_OPERATOR = re.compile(r"==|!=|<=|>=|<|>")
+_WORD_END = re.compile(r"""[ \t\r\n;"'{}<>]|==|!=""")
+_KINDS = (
+    ("address", re.compile(r"([A-Za-z_][\w-]*:)?0x[0-9a-fA-F]*(\+\d*)?\Z")),
+    ("number", re.compile(r"-?\d+(\.\.\d*)?[KMGT]?\Z")),
+    ("id", re.compile(r"(f|v|pt|pmd|av)[1-9]\d*\Z")),
+    ("place", re.compile(r"([A-Za-z_][\w-]*:)?[A-Za-z_][\w-]*\[[^\]]*\]?\Z")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word of a line.
+
+    Args:
+        text: the word, without its quotes.
+        start, end: its columns, quotes included.
+        kind: ``word``, ``string``, ``operator``, ``block`` (braces and what they hold), ``;``, ``comment`` or ``prose``.
+        closed: False if a quote or brace was not closed before the line ended.
+    """
+
+    text: str
+    start: int
+    end: int
+    kind: str = "word"
+    closed: bool = True
+
+
+def is_prose(line: str) -> bool:
+    """Is this line Markdown for the reader rather than commands?"""
+    return line.lstrip(_BLANK).startswith("|")
+
+
+def scan(line: str) -> list[Token]:
+    """All words of a line, separators and comments included; never fails, see ``Token.closed``."""
+    if is_prose(line):
+        start = line.index("|")
+        return [Token(line[start + 1 :].strip(), start, len(line), "prose")]
+    tokens: list[Token] = []
+    at = 0
+    while at < len(line):
+        if line[at] in _BLANK:
+            at += 1
+            continue
+        tokens.append(_next(line, at, after_word=bool(tokens) and tokens[-1].end == at and tokens[-1].kind == "word"))
+        at = tokens[-1].end
+    return tokens
+
+
+def _next(line: str, at: int, after_word: bool) -> Token:
+    char = line[at]
+    if char == ";":
+        return Token(";", at, at + 1, ";")
+    if char == "#" and not after_word:
+        return Token(line[at + 1 :].strip(), at, len(line), "comment")
+    if char in "\"'":
+        close = line.find(char, at + 1)
+        if close < 0:
+            return Token(line[at + 1 :], at, len(line), "string", closed=False)
+        return Token(line[at + 1 : close], at, close + 1, "string")
+    if char == "{":
+        return _block(line, at)
+    if char == "}":
+        return Token("}", at, at + 1, "block", closed=False)
+    operator = _OPERATOR.match(line, at)
+    if operator:
+        return Token(operator[0], at, operator.end(), "operator")
+    end = _WORD_END.search(line, at + 1)
+    stop = end.start() if end else len(line)
+    return Token(line[at:stop], at, stop)
+
+
+def _block(line: str, at: int) -> Token:
+    depth = 0
+    for column in range(at, len(line)):
+        depth += (line[column] == "{") - (line[column] == "}")
+        if not depth:
+            return Token(line[at + 1 : column].strip(), at, column + 1, "block")
+    return Token(line[at + 1 :], at, len(line), "block", closed=False)
+
+
+def statements(line: str) -> list[list[Token]]:
+    """The words of each statement of a line, comments dropped; statements without words are left out.
+
+    Raises:
+        Refused: a quote or brace is not closed, or the line holds control characters.
+    """
+    for column, char in enumerate(line):
+        if ord(char) < 32 and char not in _BLANK or ord(char) == 127 or char == "\ufffd":
+            raise Refused("this is not text", start=column, end=column + 1, text=line, hint="a script is UTF-8 text")
+    found: list[list[Token]] = [[]]
+    for token in scan(line):
+        if not token.closed:
+            raise _unclosed(line, token)
+        if token.kind == ";":
+            found.append([])
+        elif token.kind not in ("comment", "prose"):
+            found[-1].append(token)
+    return [words for words in found if words]
+
+
+def _unclosed(line: str, token: Token) -> Refused:
+    if token.kind == "block" and line[token.start] == "}":
+        return Refused("no { for this }", start=token.start, end=token.end, text=line)
+    closing = "}" if token.kind == "block" else line[token.start]
+    return Refused(f"the line ends before the closing {closing}", start=token.start, end=token.start + 1, text=line)
+
+
+def spans(line: str) -> list[tuple[int, int, str]]:
+    """(start, end, kind) of the coloured parts of a line, ascending; never fails.
+
+    Kinds: ``prose comment string block operator separator process modifier verb option number address id place word``. An
+    option is only its ``key=``; its value follows as a span of its own.
+    """
+    found: list[tuple[int, int, str]] = []
+    verb_wanted = True
+    for token in scan(line):
+        if token.kind == ";":
+            found.append((token.start, token.end, "separator"))
+            verb_wanted = True
+        elif token.kind != "word":
+            found.append((token.start, token.end, token.kind))
+        elif verb_wanted:
+            verb_wanted = _spans_before_verb(token, found)
+        else:
+            _spans_of_word(token, found)
+    return found
+
+
+def _spans_before_verb(token: Token, found: list[tuple[int, int, str]]) -> bool:
+    """Append the spans of a word where a verb may stand; True if the verb is still to come."""
+    colon = token.text.find(":")
+    start = token.start
+    if colon > 0:
+        found.append((start, start + colon + 1, "process"))
+        start += colon + 1
+        if start == token.end:
+            return True
+    word = token.text[start - token.start :]
+    if word == "fails":
+        found.append((start, token.end, "modifier"))
+        return True
+    if found and found[-1][2] == "modifier":
+        found.append((start, token.end, "word"))
+        return True
+    found.append((start, token.end, "verb"))
+    return False
+
+
+def _spans_of_word(token: Token, found: list[tuple[int, int, str]]) -> None:
+    key, equals, value = token.text.partition("=")
+    start = token.start
+    if equals and key:
+        start += len(key) + 1
+        found.append((token.start, start, "option"))
+        if not value:
+            return
+    else:
+        value = token.text
+    for kind, pattern in _KINDS:
+        if pattern.match(value):
+            found.append((start, token.end, kind))
+            return
+    found.append((start, token.end, "word"))

@@ -1,0 +1,1 @@
+"""Scripts: reading, running and writing `.fs` files."""

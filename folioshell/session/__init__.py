@@ -1,0 +1,1 @@
+"""Sessions: typed lines, history, undo by replay, labels. No terminal."""
