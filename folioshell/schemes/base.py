@@ -1,0 +1,179 @@
+"""What a mapcount scheme is: a fold over facts, with a number and an answer.
+
+Rules:
+- A scheme learns facts and nothing else: this package never imports the model.
+- Registration is by subclassing; a new scheme is one new file in this package.
+- A scheme may be wrong. It declares which laws it keeps (``laws``), and the contract test demands a counterexample
+  for every law that it does not declare.
+"""
+
+# Methods are empty on purpose: a scheme overrides those of the facts that it counts.
+# ruff: noqa: B027
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from folioshell import facts
+
+
+class Sharing(StrEnum):
+    """Answers to "I have it mapped, does anybody else?"."""
+
+    NO = "no"
+    YES = "yes"
+    MAYBE = "maybe"
+
+
+class Law(StrEnum):
+    """Properties that a definition may or may not have; the contract test knows how to check each."""
+
+    #: "no" is never answered while two address spaces map a page of the folio
+    NEVER_FALSE_NO = "never-false-no"
+    #: "yes" is never answered while at most one address space does
+    NEVER_FALSE_YES = "never-false-yes"
+    #: the answer is never "maybe"
+    DECIDES = "decides"
+    #: the number is positive exactly when a page of the folio is mapped
+    MAPPED_IFF_POSITIVE = "mapped-iff-positive"
+    #: the number is 0 when nothing maps the folio any more
+    ZERO_WHEN_UNMAPPED = "zero-when-unmapped"
+    #: mapping pages of a folio and unmapping them again, in any pieces, restores the number
+    UNMAP_UNDOES_MAP = "unmap-undoes-map"
+    #: the number does not depend on how pages were grouped into calls
+    BATCHING_IS_IRRELEVANT = "batching-is-irrelevant"
+    #: splitting and merging VMAs never changes the number
+    IGNORES_VMA_SPLIT = "ignores-vma-split"
+    #: splitting a PMD entry of anonymous memory into PTEs never changes the number
+    IGNORES_PMD_SPLIT = "ignores-pmd-split"
+    #: moving entries to another address of the same address space never changes the number
+    IGNORES_MOVE = "ignores-move"
+    #: number and answer depend on the entries that there are, not on how they came about
+    FORGETS_HISTORY = "forgets-history"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One row of a number taken apart.
+
+    Args:
+        label: what counts: ``pt1`` for the entries of that table, ``slot 0``, ``PMD entries``.
+        amount: what it adds to the number; 0 where it only explains.
+        mm: MM-ID of the address space; 0 where the scheme does not know it.
+        first, nr: the pages ``[first, first + nr)`` of the folio that it speaks of; ``nr`` is 0 where it knows none.
+        vpn: virtual page of the page ``first`` in ``mm``; None where the scheme does not know it; with ``mm`` it
+            finds the VMA.
+    """
+
+    label: str
+    amount: int
+    mm: int = 0
+    first: int = 0
+    nr: int = 0
+    vpn: int | None = None
+
+
+class Scheme(ABC):
+    """One definition of the mapcount of a folio.
+
+    Subclasses set the class variables and override the ``on_...`` methods of the facts that they count; those that are
+    not overridden cost nothing. ``MappedSmall`` and ``UnmappedSmall`` must be overridden by every scheme that counts.
+    A class that only helps others is declared with ``register=False``.
+    """
+
+    #: the word typed in commands and shown as a column header
+    name: ClassVar[str]
+    #: its place in tables: the smaller, the further left; leave room between two
+    place: ClassVar[int] = 1000
+    #: where it stands: a kernel version and symbol, or a mail
+    version: ClassVar[str]
+    #: two lines: what the number counts, and how "does anybody else?" is answered from it
+    about: ClassVar[tuple[str, str]]
+    #: the state that is kept for a folio, in words
+    state: ClassVar[str]
+    #: the laws that it keeps
+    laws: ClassVar[frozenset[Law]] = frozenset()
+
+    registry: ClassVar[dict[str, type[Scheme]]] = {}
+
+    def __init_subclass__(cls, register: bool = True, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        if register:
+            Scheme.registry[cls.name] = cls
+
+    def on_folio_new(self, fact: facts.FolioNew) -> None:
+        """A folio exists now."""
+
+    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
+        """A folio exists no more: forget it."""
+
+    def on_mapped(self, fact: facts.Mapped) -> None:
+        """A run of pages of a large folio is mapped."""
+
+    def on_unmapped(self, fact: facts.Unmapped) -> None:
+        """A run of pages of a large folio is no longer mapped."""
+
+    def on_mapped_small(self, fact: facts.MappedSmall) -> None:
+        """A run of order-0 folios is mapped."""
+
+    def on_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
+        """A run of order-0 folios is no longer mapped."""
+
+    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
+        """A PMD entry maps the folio."""
+
+    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
+        """A PMD entry that mapped the folio is gone."""
+
+    def on_vma_split(self, fact: facts.VmaSplit) -> None:
+        """A VMA was cut in two."""
+
+    def on_vma_merged(self, fact: facts.VmaMerged) -> None:
+        """Two VMAs became one."""
+
+    def on_moved(self, fact: facts.Moved) -> None:
+        """Entries were moved by mremap."""
+
+    @abstractmethod
+    def mapcount(self, folio: int, page: int | None = None) -> int:
+        """The scheme's number of a folio, or of one page of it where the scheme counts pages (else the folio's).
+
+        Args:
+            folio: number of the folio; one that nothing was ever said about has 0.
+            page: index of a page within it.
+        """
+
+    @abstractmethod
+    def shared(self, folio: int, mm: int) -> Sharing:
+        """Does anybody but address space ``mm``, which maps it, map a page of the folio?"""
+
+    def mapped(self, folio: int) -> bool:
+        """Is any page of the folio mapped, as far as the scheme can tell?"""
+        return self.mapcount(folio) > 0
+
+    def why(self, folio: int) -> list[Part]:
+        """The number taken apart, in a fixed order: the amounts add up to ``mapcount(folio)``."""
+        return [Part("mapcount", self.mapcount(folio))]
+
+    @abstractmethod
+    def bytes_of_state(self, order: int) -> int:
+        """Bytes that the scheme keeps for a folio of this order."""
+
+
+#: fact type -> name of the method that a scheme overrides to learn it
+HANDLERS: dict[type, str] = {
+    facts.FolioNew: "on_folio_new",
+    facts.FolioFreed: "on_folio_freed",
+    facts.Mapped: "on_mapped",
+    facts.Unmapped: "on_unmapped",
+    facts.MappedSmall: "on_mapped_small",
+    facts.UnmappedSmall: "on_unmapped_small",
+    facts.PmdMapped: "on_pmd_mapped",
+    facts.PmdUnmapped: "on_pmd_unmapped",
+    facts.VmaSplit: "on_vma_split",
+    facts.VmaMerged: "on_vma_merged",
+    facts.Moved: "on_moved",
+}

@@ -1,0 +1,100 @@
+"""Entries of folios: PTEs by page, PMD entries, and their sum, as kernels with per-page mapcounts keep them."""
+
+from __future__ import annotations
+
+from folioshell import facts
+from folioshell.errors import KernelBug
+from folioshell.schemes.base import Part
+from folioshell.schemes.order0 import Order0Scheme
+from folioshell.schemes.page_counts import PageCounts
+
+
+class EntryCounts:
+    """The entries that map one large folio.
+
+    Attributes:
+        pages: number of PTEs of each page.
+        entire: number of PMD entries.
+    """
+
+    __slots__ = ("entire", "pages")
+
+    def __init__(self, nr_pages: int) -> None:
+        self.pages = PageCounts(nr_pages)
+        self.entire = 0
+
+    @property
+    def total(self) -> int:
+        """All entries, PTEs and PMD entries: ``folio_mapcount()``."""
+        return self.entire + self.pages.total
+
+
+class EntryScheme(Order0Scheme, register=False):
+    """A scheme whose number of a folio is that of its entries; subclasses say what "shared" means.
+
+    Attributes:
+        _large: large folio -> its entries; from its first entry until it is freed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._large: dict[int, EntryCounts] = {}
+
+    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
+        """Forget the folio."""
+        super().on_folio_freed(fact)
+        self._large.pop(fact.folio, None)
+
+    def on_mapped(self, fact: facts.Mapped) -> None:
+        """One more PTE for each page."""
+        self._entries(fact).pages.add(fact.first, fact.nr, 1)
+
+    def on_unmapped(self, fact: facts.Unmapped) -> None:
+        """One PTE fewer for each page."""
+        self._entries(fact).pages.add(fact.first, fact.nr, -1)
+
+    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
+        """One more PMD entry."""
+        self._entries(fact).entire += 1
+
+    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
+        """One PMD entry fewer."""
+        entries = self._entries(fact)
+        if not entries.entire:
+            raise KernelBug(f"a PMD entry of f{fact.folio} went, but it has none", [fact])
+        entries.entire -= 1
+
+    def _entries(self, fact: facts.Mapped | facts.Unmapped | facts.PmdMapped | facts.PmdUnmapped) -> EntryCounts:
+        entries = self._large.get(fact.folio)
+        if entries is None:
+            entries = self._large[fact.folio] = EntryCounts(1 << fact.order)
+        return entries
+
+    def mapcount(self, folio: int, page: int | None = None) -> int:
+        """Entries of the folio: ``folio_mapcount()``."""
+        entries = self._large.get(folio)
+        return super().mapcount(folio) if entries is None else entries.total
+
+    def entire(self, folio: int) -> int:
+        """Number of PMD entries that map the folio: ``folio_entire_mapcount()``."""
+        entries = self._large.get(folio)
+        return 0 if entries is None else entries.entire
+
+    def page_mapcount(self, folio: int, page: int) -> int:
+        """Number of entries that map one page, PMD entries included: ``folio_precise_page_mapcount()``.
+
+        Raises:
+            IndexError: a large folio that was mapped has no such page.
+        """
+        entries = self._large.get(folio)
+        return super().mapcount(folio) if entries is None else entries.entire + entries.pages[page]
+
+    def why(self, folio: int) -> list[Part]:
+        """The PMD entries, and the PTEs of every run of pages that are mapped equally often."""
+        entries = self._large.get(folio)
+        if entries is None:
+            return super().why(folio)
+        parts = [Part("PMD entries", entries.entire, nr=entries.pages.nr_pages)] if entries.entire else []
+        return parts + [
+            Part("PTEs", nr * count, first=first, nr=nr) for first, nr, count in entries.pages.runs() if count
+        ]

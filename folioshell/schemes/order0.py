@@ -1,0 +1,55 @@
+"""What every scheme makes of order-0 folios: the number of entries that map them.
+
+A VMA maps a page at one address only, so an order-0 folio has as many entries as VMAs and as tuples, and one entry an
+rmap call: no definition tells them apart.
+"""
+
+from __future__ import annotations
+
+from folioshell import facts
+from folioshell.errors import KernelBug
+from folioshell.schemes.base import Part, Scheme
+
+
+class Order0Scheme(Scheme, register=False):
+    """A scheme that counts the entries of order-0 folios; subclasses count those of large folios.
+
+    Attributes:
+        _small: mapped order-0 folio -> number of entries; a folio that is not in it has none.
+    """
+
+    def __init__(self) -> None:
+        self._small: dict[int, int] = {}
+
+    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
+        """Forget the folio."""
+        self._small.pop(fact.folio, None)
+
+    def on_mapped_small(self, fact: facts.MappedSmall) -> None:
+        """One more entry for each."""
+        small = self._small
+        entries_of = small.get
+        for folio in fact.folios:
+            small[folio] = entries_of(folio, 0) + 1
+
+    def on_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
+        """One entry fewer for each."""
+        small = self._small
+        for folio in fact.folios:
+            try:
+                entries = small[folio] - 1
+            except KeyError:
+                raise KernelBug(f"f{folio} was unmapped, but nothing maps it", [fact]) from None
+            if entries:
+                small[folio] = entries
+            else:
+                del small[folio]
+
+    def mapcount(self, folio: int, page: int | None = None) -> int:
+        """Entries of an order-0 folio; 0 for a large one."""
+        return self._small.get(folio, 0)
+
+    def why(self, folio: int) -> list[Part]:
+        """The entries in one row: nothing tells them apart."""
+        entries = self._small.get(folio)
+        return [Part("PTEs", entries, nr=1)] if entries else []

@@ -1,0 +1,48 @@
+"""per-page: a mapcount in every page, and how many pages are mapped (v6.2)."""
+
+from __future__ import annotations
+
+from folioshell.schemes.base import Law, Sharing
+from folioshell.schemes.entries import EntryScheme
+
+
+class PerPage(EntryScheme):
+    """``page->_mapcount``, ``_entire_mapcount`` and ``_nr_pages_mapped``; madvise took every second entry for a sharer.
+
+    Kernel: include/linux/mm.h: folio_mapcount() (v6.3);
+        mm/madvise.c: madvise_cold_or_pageout_pte_range() (v6.3)
+    """
+
+    name = "per-page"
+    place = 10
+    version = "v6.2, page->_mapcount and _nr_pages_mapped; asked as v6.3's madvise did"
+    about = (
+        "Counts the entries that map each page and, for the folio, all entries.",
+        "Shared unless the folio has exactly one entry: a folio mapped by PTEs always looks shared.",
+    )
+    state = "a mapcount for each page, one for PMD entries, and the number of pages mapped by PTEs"
+    laws = frozenset(
+        {
+            Law.NEVER_FALSE_NO,
+            Law.DECIDES,
+            Law.MAPPED_IFF_POSITIVE,
+            Law.ZERO_WHEN_UNMAPPED,
+            Law.UNMAP_UNDOES_MAP,
+            Law.BATCHING_IS_IRRELEVANT,
+            Law.IGNORES_VMA_SPLIT,
+            Law.IGNORES_MOVE,
+            Law.FORGETS_HISTORY,
+        }
+    )
+
+    def mapcount(self, folio: int, page: int | None = None) -> int:
+        """Entries of the folio, or of one page of it."""
+        return super().mapcount(folio) if page is None else self.page_mapcount(folio, page)
+
+    def shared(self, folio: int, mm: int) -> Sharing:
+        """``folio_mapcount() != 1``, whatever the folio is mapped by."""
+        return Sharing.YES if self.mapcount(folio) != 1 else Sharing.NO
+
+    def bytes_of_state(self, order: int) -> int:
+        """``_mapcount`` of every page; ``_entire_mapcount`` and ``_nr_pages_mapped`` of a large folio."""
+        return (4 << order) + (8 if order else 0)

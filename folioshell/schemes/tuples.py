@@ -1,0 +1,55 @@
+"""tuples: pairs of VMA and page table that map the folio (January 2023)."""
+
+from __future__ import annotations
+
+from folioshell.schemes.base import Law, Part, Sharing
+from folioshell.schemes.windows import Window, WindowScheme, page_mask, stretches, table_name
+
+
+class Tuples(WindowScheme):
+    """The first definition of the mail "Folio mapcount", kept exact through splits, merges and moves."""
+
+    name = "tuples"
+    place = 20
+    version = "the mail of 24 January 2023, exact"
+    about = (
+        "Counts pairs of a VMA and a page table in which an entry of the VMA maps a page of the folio.",
+        "1 is exclusive, more than 2 is shared; 2 may be one process through two tables, and needs an rmap walk.",
+    )
+    state = "one counter"
+    laws = frozenset(
+        {
+            Law.NEVER_FALSE_NO,
+            Law.MAPPED_IFF_POSITIVE,
+            Law.ZERO_WHEN_UNMAPPED,
+            Law.UNMAP_UNDOES_MAP,
+            Law.BATCHING_IS_IRRELEVANT,
+            Law.IGNORES_PMD_SPLIT,
+            Law.FORGETS_HISTORY,
+        }
+    )
+
+    def count(self, window: Window) -> int:
+        """Tuples in one window."""
+        return window.tuples()
+
+    def shared(self, folio: int, mm: int) -> Sharing:
+        """1 is one process; 2 is undecided."""
+        tuples = self.mapcount(folio)
+        if tuples == 2:
+            return Sharing.MAYBE
+        return Sharing.YES if tuples > 2 else Sharing.NO
+
+    def why(self, folio: int) -> list[Part]:
+        """One row a tuple."""
+        parts = super().why(folio)
+        for mm, base, window in self.windows(folio):
+            for first, nr in stretches(window.cuts, window.nr_pages):
+                for table, mapped in window.tables.items():
+                    if pages := mapped & page_mask(first, nr):
+                        parts.append(self.part(mm, base, pages, table_name(table)))
+        return parts
+
+    def bytes_of_state(self, order: int) -> int:
+        """One counter."""
+        return 4
