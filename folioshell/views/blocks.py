@@ -1,0 +1,80 @@
+"""What a view says, before anything decides how it looks: lines and grids whose parts carry a tone.
+
+Rules:
+- Tone is never the only carrier of a meaning: whatever is dim, bold or red also says so in words or signs.
+- Blocks use the signs of ``signs.py``; a terminal that cannot show them gets their spelling before widths are measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Tone(Enum):
+    """How a piece of text stands out."""
+
+    PLAIN = "plain"
+    DIM = "dim"
+    STRONG = "strong"
+    CHANGED = "changed"
+    GOOD = "good"
+    BAD = "bad"
+    LOUD = "loud"
+
+
+@dataclass(slots=True, frozen=True)
+class Span:
+    """A piece of text of one tone."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+@dataclass(slots=True, frozen=True)
+class Line:
+    """A line of text.
+
+    Args:
+        spans: its pieces, side by side.
+        indent: columns before it.
+        wraps: it may be broken at spaces when it is too long; a drawing may not.
+    """
+
+    spans: tuple[Span, ...]
+    indent: int = 0
+    wraps: bool = True
+
+
+@dataclass(slots=True, frozen=True)
+class Column:
+    """A column of a grid: its header, and whether its cells are set flush right."""
+
+    header: str
+    flush_right: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Grid:
+    """Rows under columns.
+
+    Args:
+        columns: at least one.
+        rows: one span a column each.
+        title, note: a line above, lines below.
+        keys: how many columns on the left tell what a row is about; they are repeated when a grid is folded.
+    """
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Span, ...], ...]
+    title: str = ""
+    note: str = ""
+    keys: int = 1
+
+
+Block = Line | Grid
+
+
+def line(text: str, tone: Tone = Tone.PLAIN, indent: int = 0) -> Line:
+    """A line of one tone."""
+    return Line((Span(text, tone),), indent)

@@ -1,0 +1,49 @@
+"""A whole report as blocks: the order in which its parts are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from folioshell.report import Report
+from folioshell.views.answer_view import expect_blocks, query_blocks, section_blocks
+from folioshell.views.blocks import Block, Line, Span, Tone, line
+from folioshell.views.step_view import folio_blocks, lock_blocks, walk_blocks
+
+
+def report_blocks(report: Report, place: str = "") -> list[Block]:
+    """What a report says: the sentence, the failure, findings, what changed, and what was asked.
+
+    Args:
+        report: of one command.
+        place: ``file:line`` of the command in a script, which a failed expect names.
+    """
+    return list(_parts(report, place))
+
+
+def _parts(report: Report, place: str) -> Iterator[Block]:
+    if report.sentence:
+        yield line(report.sentence, Tone.STRONG)
+    if report.failed:
+        yield Line((Span("failed in the kernel: ", Tone.BAD), Span(failure_text(report))))
+    for finding in report.findings:
+        yield Line((Span("!!! FINDING: ", Tone.LOUD), Span(finding, Tone.BAD)))
+    yield from folio_blocks(report.folios)
+    yield from walk_blocks(report.walks)
+    yield from lock_blocks(report.locks)
+    if report.query is not None:
+        yield from query_blocks(report.query)
+    if report.expect is not None:
+        yield from expect_blocks(report.expect, place)
+    for section in report.sections:
+        yield from section_blocks(section)
+
+
+def failure_text(report: Report) -> str:
+    """The errno, or which accesses, counted from 0, got which signal; empty if the kernel failed nothing."""
+    result = report.result or {}
+    if "errno" in result:
+        return str(result["errno"])
+    return ", ".join(
+        f"{signal} at {f'access {first}' if nr == 1 else f'accesses {first}..{first + nr - 1}'}"
+        for first, nr, signal in result.get("signals", ())
+    )

@@ -1,0 +1,64 @@
+"""Signs beyond ASCII that views use, their spelling where the terminal lacks them, and text that is safe to print."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from folioshell.views.blocks import Block, Column, Grid, Line, Span
+from folioshell.views.measure import columns_of
+
+ARROW = "→"
+TIMES = "×"
+ELLIPSIS = "…"
+
+_SPELLING = str.maketrans(
+    {ARROW: "->", TIMES: "x", ELLIPSIS: "...", "·": "-", "–": "-", "—": "-", "≤": "<=", "≥": ">=", "≠": "!="}
+    | {"─": "-", "│": "|", "┌": "+", "┐": "+", "└": "+", "┘": "+", "├": "+", "┤": "+", "┬": "+", "┴": "+", "┼": "+"}
+    | {"█": "#", "▓": "#", "░": ".", "▏": "|", "▕": "|", "‘": "'", "’": "'", "“": '"', "”": '"'}
+)
+# Escape sequences and bidirectional overrides in somebody's script must not reach the terminal.
+_HIDDEN = (*range(0x20), *range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F, 0x2028, 0x2029)
+_HIDDEN_RANGES = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xD800, 0xE000))
+_VISIBLE = dict.fromkeys((*_HIDDEN, *_HIDDEN_RANGES), "?") | {0x09: " "}
+
+
+def visible(text: str) -> str:
+    """``text`` with every character that does not print replaced by ``?`` (a tab by a space): columns stay columns."""
+    return text.translate(_VISIBLE)
+
+
+def has_signs(encoding: str | None) -> bool:
+    """True if text of this encoding may hold the signs."""
+    try:
+        (ARROW + TIMES + ELLIPSIS + "─").encode(encoding or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def spelled(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks with every sign spelled in ASCII, anything else beyond ASCII as ``?``."""
+    return [_spelled_block(block) for block in blocks]
+
+
+def spell(text: str) -> str:
+    """``text`` in ASCII; what has no spelling becomes ``?``, two for a character of two columns."""
+    text = text.translate(_SPELLING)
+    return text if text.isascii() else "".join(c if c.isascii() else "?" * columns_of(c) for c in text)
+
+
+def _spelled_block(block: Block) -> Block:
+    if isinstance(block, Line):
+        return dataclasses.replace(block, spans=tuple(_spelled_span(span) for span in block.spans))
+    return Grid(
+        columns=tuple(Column(spell(column.header), column.flush_right) for column in block.columns),
+        rows=tuple(tuple(_spelled_span(span) for span in row) for row in block.rows),
+        title=spell(block.title),
+        note=spell(block.note),
+        keys=block.keys,
+    )
+
+
+def _spelled_span(span: Span) -> Span:
+    return Span(spell(span.text), span.tone)

@@ -1,0 +1,112 @@
+"""What a step did: touched folios, reverse-map walks, page-table locks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from folioshell.report import FolioChange, LockRow, Visit, Walk
+from folioshell.views.blocks import Block, Column, Grid, Span, Tone
+from folioshell.views.runs import counted, follows, id_run, joined_runs, old_new
+from folioshell.views.signs import ELLIPSIS, TIMES
+
+#: rows of one table after a step; the views (trace, show) have no limit
+MOST_ROWS = 32
+
+
+def folio_blocks(folios: Sequence[FolioChange]) -> Iterator[Block]:
+    """The mapcounts of the touched folios under every shown scheme; folios that kept all their numbers are left out."""
+    changed = [folio for folio in folios if folio.note or any(c.old != c.new for c in folio.mapcounts.values())]
+    if not changed:
+        return
+    schemes = list(dict.fromkeys(name for folio in changed for name in folio.mapcounts))
+    with_notes = any(folio.note for folio in changed)
+    columns = [Column("folio"), Column("order", True), *(Column(name, True) for name in schemes)]
+    rows = [_folio_row(folio, schemes, with_notes) for folio in changed[:MOST_ROWS]]
+    if with_notes:
+        columns.append(Column("note"))
+    yield Grid(tuple(columns), tuple(rows), note=_more(len(changed), "show folios"), keys=2)
+
+
+def _folio_row(folio: FolioChange, schemes: Sequence[str], with_notes: bool) -> tuple[Span, ...]:
+    cells = [Span(id_run(folio.id, folio.nr)), Span(str(folio.order))]
+    for name in schemes:
+        change = folio.mapcounts.get(name)
+        if change is None:
+            cells.append(Span("-", Tone.DIM))
+        else:
+            cells.append(Span(old_new(change), Tone.DIM if change.old == change.new else Tone.CHANGED))
+    if with_notes:
+        cells.append(Span(folio.note))
+    return tuple(cells)
+
+
+def walk_blocks(walks: Sequence[Walk]) -> Iterator[Block]:
+    """One grid a walk: every VMA visited, misses too, the page tables entered and the entries found there."""
+    for walk in walks:
+        yield _walk_grid(walk)
+
+
+def _walk_grid(walk: Walk) -> Grid:
+    misses = sum(1 for visit in walk.visits if not any(count for _, count in visit.tables))
+    through = f" through {walk.through}" if walk.through else ""
+    title = (
+        f"rmap walk of {walk.folio}{through} for {walk.reason}: {counted(len(walk.visits), 'VMA')} visited"
+        f"{f' ({misses} without an entry)' if misses else ''}, {counted(walk.ptls, 'PTL')}, "
+        f"{counted(walk.entries, 'entry', 'entries')}"
+    )
+    shown = walk.visits[:MOST_ROWS]
+    with_notes = any(visit.note for visit in shown)
+    columns = [Column("process"), Column("vma"), Column("tables entered"), Column("entries", True)]
+    if with_notes:
+        columns.append(Column("note"))
+    rows = tuple(_visit_row(visit, with_notes) for visit in shown)
+    return Grid(tuple(columns), rows, title, _more(len(walk.visits), "trace"), keys=2)
+
+
+def _visit_row(visit: Visit, with_notes: bool) -> tuple[Span, ...]:
+    found = sum(count for _, count in visit.tables)
+    cells = [
+        Span(visit.process),
+        Span(visit.vma),
+        Span(joined_runs(visit.tables) if visit.tables else "none", Tone.PLAIN if visit.tables else Tone.DIM),
+        Span(str(found), Tone.PLAIN if found else Tone.DIM),
+    ]
+    return (*cells, Span(visit.note)) if with_notes else tuple(cells)
+
+
+def lock_blocks(locks: Sequence[LockRow]) -> Iterator[Block]:
+    """The page-table locks in the order in which they were taken; one under another is set in by its depth."""
+    if not locks:
+        return
+    groups = list(_lock_groups(locks))
+    rows = tuple(
+        (
+            Span("  " * row.depth + id_run(row.name, nr) + (f" {TIMES}{row.times}" if row.times > 1 else "")),
+            Span(str(row.depth)),
+            Span(row.function),
+        )
+        for row, nr in groups[:MOST_ROWS]
+    )
+    total = sum(row.times for row in locks)
+    title = f"{counted(total, 'PTL')} taken{', in order' if total > 1 else ''}"
+    columns = (Column("lock"), Column("depth", True), Column("taken by"))
+    yield Grid(columns, rows, title, _more(len(groups), "trace locks"))
+
+
+def _lock_groups(locks: Sequence[LockRow]) -> Iterator[tuple[LockRow, int]]:
+    """Rows that differ in nothing but consecutive ids, as the first of them and their number."""
+    start = locks[0]
+    nr = 1
+    for earlier, row in pairwise(locks):
+        alike = (row.depth, row.function, row.times) == (start.depth, start.function, start.times)
+        if alike and follows(earlier.name, row.name):
+            nr += 1
+        else:
+            yield start, nr
+            start, nr = row, 1
+    yield start, nr
+
+
+def _more(total: int, command: str) -> str:
+    return f"{ELLIPSIS} {total - MOST_ROWS} more rows: {command}" if total > MOST_ROWS else ""

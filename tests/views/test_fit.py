@@ -1,0 +1,78 @@
+"""Grids are broken and folded into any width without losing a cell."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from folioshell.views.blocks import Column, Grid, Span
+from folioshell.views.fit import GAP, MARGIN, fit, natural_widths
+
+words = st.text(st.sampled_from("abc 0123456789"), max_size=30).map(str.strip)
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> Grid:
+    """Grids of up to twelve columns with text and numbers."""
+    nr_columns = draw(st.integers(1, 12))
+    columns = tuple(Column(draw(words) or "x", draw(st.booleans())) for _ in range(nr_columns))
+    rows = draw(st.lists(st.tuples(*(words.map(Span) for _ in columns)), max_size=4))
+    return Grid(columns, tuple(rows), "title", "note", draw(st.integers(1, 2)))
+
+
+def total_width(grid: Grid) -> int:
+    """Columns of a rendered grid."""
+    return MARGIN + sum(natural_widths(grid)) + GAP * (len(grid.columns) - 1)
+
+
+@given(grids(), st.integers(24, 120))
+def test_every_part_fits(grid: Grid, width: int) -> None:
+    """No part is wider than the width."""
+    assert all(total_width(part) <= width for part in fit(grid, width))
+
+
+@given(grids(), st.integers(24, 120))
+def test_no_cell_is_lost(grid: Grid, width: int) -> None:
+    """Every column and row stands in some part, its letters unchanged."""
+    parts = fit(grid, width)
+    squashed = [
+        {_letters(column.header): [_letters(row[index].text) for row in part.rows]}
+        for part in parts
+        for index, column in enumerate(part.columns)
+    ]
+
+    for index, column in enumerate(grid.columns):
+        assert {_letters(column.header): [_letters(row[index].text) for row in grid.rows]} in squashed
+
+
+@given(grids(), st.integers(24, 120))
+def test_title_first_and_note_last(grid: Grid, width: int) -> None:
+    """The title stands on the first part only, the note on the last."""
+    parts = fit(grid, width)
+
+    assert [part.title for part in parts] == ["title", *[""] * (len(parts) - 1)]
+    assert [part.note for part in parts] == [*[""] * (len(parts) - 1), "note"]
+
+
+def test_a_grid_that_fits_is_left_alone() -> None:
+    """Nothing is done to what fits."""
+    grid = Grid((Column("a"), Column("b")), ((Span("1"), Span("2")),))
+
+    assert fit(grid, 80) == [grid]
+
+
+def test_folding_repeats_the_keys() -> None:
+    """Each part of a folded grid tells what its rows are about."""
+    grid = Grid(
+        (Column("folio"), *(Column(f"scheme-{n}", True) for n in range(4))),
+        ((Span("f1"), *(Span(str(n)) for n in range(4))),),
+    )
+
+    assert [[column.header for column in part.columns] for part in fit(grid, 30)] == [
+        ["folio", "scheme-0", "scheme-1"],
+        ["folio", "scheme-2", "scheme-3"],
+    ]
+
+
+def _letters(text: str) -> str:
+    return text.replace(" ", "").replace("\n", "")
