@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from folioshell.errors import Refused
+from folioshell.errors import KernelBug, Refused
 from folioshell.views.blocks import Block, Line, Span, Tone, line
 from folioshell.views.measure import columns_of
 from folioshell.views.signs import visible
@@ -12,6 +12,7 @@ from folioshell.views.signs import visible
 _INDENT = 2
 # ASCII on purpose: its spelling must not move the caret.
 _CUT = "..."
+_FACTS_OF_A_BUG = 12
 
 
 def refusal_blocks(error: Refused, width: int, step: int | None = None) -> list[Block]:
@@ -37,6 +38,18 @@ def _parts(error: Refused, width: int, step: int | None) -> Iterator[Block]:
         yield Line((Span("help: ", Tone.GOOD), Span(_help(visible(error.hint)))))
     if step is not None:
         yield line(f"note: nothing was changed; still at step {step}", Tone.DIM)
+
+
+def bug_blocks(error: KernelBug, step: int | None = None) -> list[Block]:
+    """A broken invariant of the model, with the last facts before it, oldest first."""
+    blocks: list[Block] = [
+        Line((Span("KERNEL BUG: ", Tone.LOUD), Span(visible(error.message), Tone.BAD))),
+        *(line(visible(str(fact)), indent=_INDENT) for fact in error.facts[-_FACTS_OF_A_BUG:]),
+        line("This is a bug of folioshell, not of what was typed."),
+    ]
+    if step is not None:
+        blocks.append(line(f"note: the command was taken back; still at step {step}", Tone.DIM))
+    return blocks
 
 
 def place_text(error: Refused) -> str:

@@ -21,10 +21,11 @@ def report_blocks(report: Report, place: str = "") -> list[Block]:
 
 
 def _parts(report: Report, place: str) -> Iterator[Block]:
+    failure = failure_text(report) if report.failed else ""
     if report.sentence:
-        yield line(report.sentence, Tone.STRONG)
-    if report.failed:
-        yield Line((Span("failed in the kernel: ", Tone.BAD), Span(failure_text(report))))
+        yield line(report.sentence, Tone.BAD if failure else Tone.STRONG)
+    if failure and failure not in report.sentence:
+        yield Line((Span("failed in the kernel: ", Tone.BAD), Span(failure)))
     for finding in report.findings:
         yield Line((Span("!!! FINDING: ", Tone.LOUD), Span(finding, Tone.BAD)))
     yield from folio_blocks(report.folios)

@@ -12,11 +12,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from folioshell.errors import Refused
+from folioshell.errors import KernelBug, Refused
 from folioshell.report import Report
 from folioshell.views import plain
 from folioshell.views.blocks import Block
-from folioshell.views.refusal_view import refusal_blocks
+from folioshell.views.refusal_view import bug_blocks, refusal_blocks
 from folioshell.views.report_view import report_blocks
 from folioshell.views.signs import has_signs, spelled
 
@@ -79,6 +79,10 @@ class Screen:
     def refusal(self, error: Refused, step: int | None = None) -> None:
         """Write a refusal; ``step`` is the step that the session is still at."""
         self.write(refusal_blocks(error, self.width, step))
+
+    def bug(self, error: KernelBug, step: int | None = None) -> None:
+        """Write a broken invariant with the last facts before it; ``step`` as in ``refusal``."""
+        self.write(bug_blocks(error, step))
 
     def flush(self) -> None:
         """Hand everything written to the system."""

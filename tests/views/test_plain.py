@@ -113,6 +113,13 @@ def test_failure(report: Report, failure: str) -> None:
     assert text_of(report).splitlines()[1] == failure
 
 
+def test_failure_is_not_said_twice() -> None:
+    """A sentence that names the errno already is enough."""
+    report = Report("munmap x", "A", 3, {"errno": "EINVAL"}, "A unmapped x: failed with EINVAL.")
+
+    assert text_of(report) == "A unmapped x: failed with EINVAL.\n"
+
+
 def test_sections() -> None:
     """Numbers of a table are flush right, what is missing is a dash, and a drawing is left as it is."""
     assert text_of(samples.VMAS) == (

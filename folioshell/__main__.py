@@ -1,0 +1,8 @@
+"""``python -m folioshell``: the same as the command ``folioshell``."""
+
+import sys
+
+from folioshell.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

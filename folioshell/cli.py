@@ -1,0 +1,220 @@
+"""The command line: what ``folioshell`` was asked to do, and the exit status.
+
+Rules:
+- Imports are late: ``--version`` needs none, ``run`` neither prompt_toolkit nor pydantic.
+- Statuses: 0 fine, 1 an expect or a command failed, 2 refused or not readable, 3 a bug of folioshell's model.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from folioshell import __version__
+from folioshell.errors import KernelBug
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from folioshell.session.session import Session
+    from folioshell.shell.replay import Replay
+    from folioshell.views.screen import Screen
+
+REFUSED = 2
+KERNEL_BUG = 3
+INTERRUPTED = 130
+CLOSED_PIPE = 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run folioshell with these arguments (by default the process's own) and return its exit status."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        status = _version() if arguments == ["--version"] else _main(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _abandon_stdout()
+        return CLOSED_PIPE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return status
+
+
+def _version() -> int:
+    sys.stdout.write(f"folioshell {__version__}\n")
+    return 0
+
+
+def _main(arguments: list[str]) -> int:
+    options = _parser().parse_args(arguments)
+    if options.version:
+        return _version()
+    for stream in (sys.stdout, sys.stderr):
+        # A lone surrogate, from a file name or a script, must not end in a traceback.
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")
+    try:
+        return _act(options)
+    except KernelBug as error:
+        sys.stdout.flush()
+        _screen(sys.stderr, options).bug(error)
+        return KERNEL_BUG
+
+
+def _act(options: Namespace) -> int:
+    if options.action == "schema":
+        return _schema()
+    if options.action == "run":
+        return _run(options)
+    if options.commands is not None:
+        return _play_commands(options)
+    if not sys.stdin.isatty():
+        return _play_stdin(options, _session(options))
+    return _open_shell(options, _session(options))
+
+
+def _run(options: Namespace) -> int:
+    from folioshell.scenario.runner import run_file
+
+    if options.interactive and (len(options.files) > 1 or options.json or options.quiet):
+        sys.stderr.write("folioshell run: -i takes one FILE, and neither --json nor --quiet\n")
+        return REFUSED
+    replay = _replay(options, whole=True)
+    status = 0
+    for name in options.files:
+        runner = run_file(name, session=_session(options), until=options.until, **_allowed(options))
+        status = max(status, replay.run(runner, name))
+        if options.interactive and runner.status != REFUSED:
+            interact = _open_shell if sys.stdin.isatty() else _play_stdin
+            return max(status, interact(options, runner.session))
+    return status
+
+
+def _play_commands(options: Namespace) -> int:
+    from folioshell.scenario.runner import run_text
+
+    # Whoever writes the command line could write the file just as well.
+    runner = run_text(options.commands, name="-c", session=_session(options), allow_files=True, allow_code=True)
+    return _replay(options, whole=False).run(runner, "-c")
+
+
+def _play_stdin(options: Namespace, session: Session) -> int:
+    from folioshell.scenario.runner import run_file
+
+    return _replay(options, whole=False).run(run_file("-", session=session, **_allowed(options)), "-")
+
+
+def _allowed(options: Namespace) -> dict[str, bool]:
+    return {"allow_files": options.allow_files, "allow_code": options.allow_code}
+
+
+def _session(options: Namespace) -> Session:
+    from folioshell import Session
+
+    session = Session()
+    session.settings.full = options.json == "full"
+    return session
+
+
+def _screen(stream: TextIO, options: Namespace) -> Screen:
+    from folioshell.views.screen import screen_for
+
+    return screen_for(stream, plain_wanted=options.plain, width=options.width)
+
+
+def _replay(options: Namespace, *, whole: bool) -> Replay:
+    """What shows a run; ``whole`` for a script file, whose lines are shown and summed up."""
+    from folioshell.shell.replay import JsonReplay, TextReplay
+
+    errors = _screen(sys.stderr, options)
+    if options.json:
+        return JsonReplay(sys.stdout, errors)
+    echo = whole and not options.quiet
+    return TextReplay(
+        _screen(sys.stdout, options), errors, echo=echo, quiet=options.quiet, summary=whole or options.quiet
+    )
+
+
+def _open_shell(options: Namespace, session: Session) -> int:
+    from folioshell.shell.reader import DumbReader, Reader
+    from folioshell.shell.repl import Repl
+
+    screen = _screen(sys.stdout, options)
+    reader: Reader = DumbReader()
+    if screen.rich:
+        from folioshell.shell.prompt import PromptReader
+
+        reader = PromptReader(session, when_idle=_warm_up)
+    return Repl(session, screen, reader).run()
+
+
+def _warm_up() -> None:
+    from threading import Thread
+
+    from folioshell.views.screen import warm_up
+
+    Thread(target=warm_up).start()
+
+
+def _schema() -> int:
+    from folioshell.export.schema import schema_text
+
+    sys.stdout.write(schema_text())
+    return 0
+
+
+def _abandon_stdout() -> None:
+    """Whoever read our output went away: nothing that is still buffered may be written when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parser() -> ArgumentParser:
+    from argparse import SUPPRESS, ArgumentParser
+
+    output = ArgumentParser(add_help=False, argument_default=SUPPRESS)
+    output.add_argument("--plain", action="store_true", help="aligned text without boxes or colour, on a terminal too")
+    output.add_argument("--width", type=_columns, metavar="N", help="columns to use, instead of the terminal's")
+    output.add_argument(
+        "--json", dest="json", action="store_const", const="steps", help="print JSON Lines, a document a command"
+    )
+    output.add_argument(
+        "--json=full", dest="json", action="store_const", const="full", help="with the whole state after each step"
+    )
+    output.add_argument("--quiet", action="store_true", help="only failures, and a last line for each file")
+    output.add_argument("--allow-files", action="store_true", help="let scripts write files")
+    output.add_argument("--allow-code", action="store_true", help="let scripts load Python code")
+
+    parser = ArgumentParser(
+        prog="folioshell",
+        parents=[output],
+        description="A shell in which definitions of the folio mapcount are tried on a model of Linux mm.",
+        epilog="Without an action it opens the shell, or reads commands from a pipe. "
+        "Status: 0 fine, 1 something failed, 2 refused or not readable, 3 a bug of the model.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    parser.add_argument("-c", dest="commands", metavar="COMMANDS", help="run these commands and exit")
+    actions = parser.add_subparsers(dest="action", metavar="run | schema", title="actions")
+    run = actions.add_parser("run", parents=[output], help="replay scripts and print each step", allow_abbrev=False)
+    run.add_argument("files", nargs="+", metavar="FILE", help="a script; - is standard input")
+    run.add_argument("--until", type=_steps, metavar="N", help="stop when N steps were done")
+    run.add_argument("-i", dest="interactive", action="store_true", help="then open the shell in that state")
+    actions.add_parser("schema", help="print the JSON schema of --json", allow_abbrev=False)
+    parser.set_defaults(plain=False, width=None, json=None, quiet=False, allow_files=False, allow_code=False)
+    return parser
+
+
+def _columns(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 10_000:
+        raise ValueError
+    return number
+
+
+def _steps(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number

@@ -1,0 +1,58 @@
+"""The shell's turn: read, execute, show; nothing that is typed ends it but ``quit`` and the end of input."""
+
+from __future__ import annotations
+
+from folioshell.errors import KernelBug, Refused
+from folioshell.session.session import Session
+from folioshell.shell.reader import Reader
+from folioshell.views.blocks import Tone, line
+from folioshell.views.screen import Screen
+
+
+class Repl:
+    """A session that a person talks to.
+
+    Args:
+        session: executes the lines.
+        screen: shows what they did.
+        reader: brings the lines.
+    """
+
+    def __init__(self, session: Session, screen: Screen, reader: Reader) -> None:
+        self.session = session
+        self.screen = screen
+        self.reader = reader
+
+    def run(self) -> int:
+        """Talk until ``quit`` or the end of input; returns the exit status."""
+        while not self.session.finished:
+            try:
+                text = self.reader.read(f"{self.session.prompt} ")
+            except KeyboardInterrupt:
+                continue
+            except EOFError:
+                break
+            self.execute(text)
+        return 0
+
+    def execute(self, text: str) -> None:
+        """Run lines; the first one that is refused ends what was pasted with it."""
+        for typed in text.splitlines():
+            if self.session.finished or not self._execute_line(typed):
+                break
+        self.screen.flush()
+
+    def _execute_line(self, typed: str) -> bool:
+        try:
+            for report in self.session.stream(typed):
+                self.screen.report(report)
+                self.screen.flush()
+        except Refused as error:
+            self.screen.refusal(error, self.session.step)
+        except KernelBug as error:
+            self.screen.bug(error, self.session.step)
+        except KeyboardInterrupt:
+            self.screen.write([line(f"interrupted; the state is that of step {self.session.step}", Tone.BAD)])
+        else:
+            return True
+        return False

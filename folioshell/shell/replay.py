@@ -1,0 +1,140 @@
+"""Showing what a script does while it runs: as at the prompt, only what went wrong, or as JSON Lines."""
+
+from __future__ import annotations
+
+from typing import Protocol, TextIO
+
+from folioshell.errors import Refused
+from folioshell.scenario.runner import FAILED, REFUSED, Played, Runner
+from folioshell.views.blocks import Block, Line, Span, Tone, line
+from folioshell.views.report_view import report_blocks
+from folioshell.views.runs import counted
+from folioshell.views.screen import Screen
+from folioshell.views.signs import visible
+
+
+class Replay(Protocol):
+    """Shows runs, one after another."""
+
+    def run(self, runner: Runner, name: str) -> int:
+        """Run a script to its end, showing it; returns its status. ``name`` is what it is called."""
+        ...
+
+
+class TextReplay:
+    """Shows runs to a person.
+
+    Args:
+        screen: where reports go.
+        errors: where refusals go.
+        echo: show each line as it would stand behind the prompt.
+        quiet: show only what went wrong.
+        summary: end each run with a line about it.
+    """
+
+    def __init__(self, screen: Screen, errors: Screen, *, echo: bool, quiet: bool, summary: bool) -> None:
+        self.screen = screen
+        self.errors = errors
+        self.echo = echo
+        self.quiet = quiet
+        self.summary = summary
+        self._echoed = ("", 0)
+        self._last = ""
+
+    def run(self, runner: Runner, name: str) -> int:
+        """Run a script to its end, showing it; see Replay."""
+        self._echoed = ("", 0)
+        played = iter(runner)
+        while True:
+            prompt = runner.session.prompt
+            happened = next(played, None)
+            if happened is None:
+                break
+            self._show(happened, prompt)
+        if self.summary:
+            self._begin("summary")
+            self.screen.write([_summary(runner, name)])
+        self.screen.flush()
+        return runner.status
+
+    def _show(self, played: Played, prompt: str) -> None:
+        place = f"{visible(played.file)}:{played.line}"
+        if played.refused is not None:
+            self._refuse(played.refused)
+        elif played.failure is not None:
+            self._begin("failure")
+            self.screen.write(_failure(played, place))
+        elif played.prose is not None and not self.quiet:
+            self._begin("prose")
+            self.screen.write([Line((Span(visible(played.prose)),), wraps=False)])
+        elif played.report is not None and played.report.expect is not None:
+            if not (self.quiet and played.report.expect.passed):
+                self._begin("expect")
+                self.screen.write(report_blocks(played.report, place))
+        elif played.report is not None and not self.quiet:
+            self._echo(played, prompt)
+            self.screen.write(report_blocks(played.report, place))
+
+    def _refuse(self, error: Refused) -> None:
+        self.screen.flush()
+        self.errors.refusal(error)
+        self.errors.flush()
+
+    def _echo(self, played: Played, prompt: str) -> None:
+        """Begin the output of a line with the line itself, once for all its commands."""
+        if self._echoed == (played.file, played.line):
+            return
+        self._echoed = (played.file, played.line)
+        self._begin("command")
+        if self.echo:
+            text = f"{prompt} {visible(played.text.strip())}"
+            self.screen.write([Line((Span(text, Tone.STRONG),), wraps=False)])
+
+    def _begin(self, kind: str) -> None:
+        """Set what follows apart from what stands above; lines of prose and expects stand together."""
+        if self._last and (kind != self._last or kind == "command") and not self.quiet:
+            self.screen.write([line("")])
+        self._last = kind
+
+
+def _failure(played: Played, place: str) -> list[Block]:
+    return [
+        Line((Span("FAIL  ", Tone.BAD), Span(f"{place}: {visible(played.text.strip())}", Tone.STRONG))),
+        line(f"{played.failure}; the script stops here", indent=6),
+    ]
+
+
+def _summary(runner: Runner, name: str) -> Line:
+    counts = f"{counted(runner.steps, 'step')}, {counted(runner.expects, 'expect')}"
+    word, tone = {REFUSED: ("refused", Tone.BAD), FAILED: ("FAILED", Tone.BAD)}.get(
+        runner.status, ("passed", Tone.GOOD)
+    )
+    if runner.failed:
+        counts += f", {runner.failed} of them failed"
+    return Line((Span(f"{visible(name)}: "), Span(word, tone), Span(f": {counts}")))
+
+
+class JsonReplay:
+    """Shows runs to a program: a document a command on one stream, refusals on the other.
+
+    Args:
+        stream: where documents go, one a line.
+        errors: where refusals go.
+    """
+
+    def __init__(self, stream: TextIO, errors: Screen) -> None:
+        self.stream = stream
+        self.errors = errors
+
+    def run(self, runner: Runner, name: str) -> int:
+        """Run a script to its end, a line each for its reports; see Replay."""
+        from folioshell.export.document import document_line
+
+        for played in runner:
+            if played.refused is not None:
+                self.stream.flush()
+                self.errors.refusal(played.refused)
+            elif played.report is not None:
+                self.stream.write(document_line(played.report, file=played.file, line=played.line))
+        self.stream.flush()
+        return runner.status

@@ -1,0 +1,132 @@
+"""Prints how long folioshell takes as ratios, so that they mean something on any machine.
+
+Run: python tests/benchmarks/speed.py [ROUNDS]
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.shell.terminal import Terminal  # noqa: E402
+
+Measurement = Callable[[], float]
+
+SCRIPT = """\
+#!folioshell 1
+file lib 32 order=4
+mmap win 16 file=lib align=512 skew=504
+fault win[0]
+fault win[8]
+query shared? win[0]
+expect mapcount tuples win[0] == 2
+expect truth mms win[0] == 1
+rmap f1
+fork B
+B: fault win[0]
+expect truth mms win[0] == 2
+query shared? win[0]
+mmap buf 64
+fault buf
+B: munmap win[8..15]
+expect mapcount vmas win[0] == 2
+exit B
+expect truth mms win[0] == 1
+munmap win
+expect free f1
+"""
+
+
+def command(*arguments: str) -> Measurement:
+    """Wall time of a command, its output thrown away."""
+
+    def measure() -> float:
+        start = time.perf_counter()
+        subprocess.run(arguments, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - start
+
+    return measure
+
+
+def first_prompt(prompt: str, home: str, *arguments: str) -> Measurement:
+    """Time until ``prompt`` is on the screen of a terminal."""
+    environ = {**os.environ, "HOME": home, "XDG_STATE_HOME": home, "XDG_CONFIG_HOME": home, "TERM": "xterm-256color"}
+
+    def measure() -> float:
+        start = time.perf_counter()
+        with Terminal(arguments, environ) as terminal:
+            terminal.wait_for(prompt)
+            return time.perf_counter() - start
+
+    return measure
+
+
+def in_turns(measurements: dict[str, Measurement], rounds: int) -> dict[str, float]:
+    """Medians; each round measures all, so that a slow spell of the machine meets all alike."""
+    times: dict[str, list[float]] = {name: [] for name in measurements}
+    for _ in range(rounds + 1):
+        for name, measure in measurements.items():
+            times[name].append(measure())
+    # The first round warms the caches.
+    return {name: statistics.median(values[1:]) for name, values in times.items()}
+
+
+def compare(title: str, ours: Measurement, theirs: Measurement, goal: float, rounds: int) -> None:
+    """Print the ratio of two medians and whether it is within its goal."""
+    medians = in_turns({"ours": ours, "theirs": theirs}, rounds)
+    verdict(title, medians["ours"] / medians["theirs"], goal, "x", f"{medians['ours'] * 1000:.0f} ms")
+
+
+def verdict(title: str, value: float, goal: float, unit: str, remark: str) -> None:
+    """Print a line of the table."""
+    print(f"{title:60} {value:6.2f} {unit}  goal {goal:g} {unit}  {'ok' if value <= goal else 'MISSED'}  ({remark})")
+
+
+def faults_and_fork() -> None:
+    """100,000 order-0 faults in one command and the fork of them, in seconds."""
+    from folioshell import Session
+
+    seconds = {}
+    session = Session()
+    for name, line in (("mmap", "mmap buf 100000"), ("fault", "fault buf"), ("fork", "fork B")):
+        start = time.perf_counter()
+        (report,) = session.execute(line)
+        seconds[name] = time.perf_counter() - start
+        assert not report.failed, report
+    for name, goal in (("fault", 1.5), ("fork", 1.0)):
+        verdict(f"100,000 order-0 pages: {name}", seconds[name], goal, "s", "in one command")
+
+
+def main(rounds: int) -> None:
+    """Measure everything."""
+    python = sys.executable
+    folioshell = (python, "-m", "folioshell")
+    with tempfile.TemporaryDirectory() as home:
+        script = Path(home) / "twenty.fs"
+        script.write_text(SCRIPT)
+        imports = command(python, "-c", "import argparse, rich.console, rich.table")
+        compare("run of 20 lines : import argparse, rich", command(*folioshell, "run", str(script)), imports, 2, rounds)
+        nothing = command(python, "-c", "pass")
+        compare("--version : python -c pass", command(*folioshell, "--version"), nothing, 3, rounds)
+        litecli = shutil.which("litecli", path=f"{Path(python).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+        if litecli is None:
+            print("first prompt : litecli's: litecli is not installed")
+        else:
+            ours = first_prompt("A 0>", home, *folioshell)
+            theirs = first_prompt("(none)>", home, litecli)
+            compare("first prompt : litecli's", ours, theirs, 1, rounds)
+    faults_and_fork()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 7)

@@ -1,0 +1,72 @@
+"""Sessions, runs and people made by hand, for tests of the shell alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import StringIO
+
+from folioshell.report import Report
+from folioshell.scenario.runner import Played
+from folioshell.session.session import Session
+from folioshell.views.screen import Screen
+
+
+class StubSession(Session):
+    """Executes nothing: answers each line with what the test prepared for it."""
+
+    def __init__(self, answers: dict[str, Report | BaseException]) -> None:
+        self.answers = answers
+        self.executed: list[str] = []
+        self.finished = False
+
+    @property
+    def prompt(self) -> str:
+        return f"A {self.step}>"
+
+    @property
+    def step(self) -> int:
+        return len(self.executed)
+
+    def stream(self, line: str) -> Iterator[Report]:
+        answer = self.answers.get(line) or Report(line, "A", self.step, {"ok": True}, f"did {line}.")
+        if isinstance(answer, BaseException):
+            raise answer
+        self.executed.append(line)
+        self.finished = line == "quit"
+        yield answer
+
+
+class StubRunner:
+    """A run in which happens what the test says."""
+
+    def __init__(self, *played: Played, status: int = 0, failed: int = 0) -> None:
+        self.played = played
+        self.session: Session = StubSession({})
+        self.status = status
+        self.steps = sum(1 for item in played if item.report is not None and item.report.step is not None)
+        self.expects = sum(1 for item in played if item.report is not None and item.report.expect is not None)
+        self.failed = failed
+
+    def __iter__(self) -> Iterator[Played]:
+        yield from self.played
+
+
+class Typist:
+    """Somebody who types the given lines; an exception among them is what happens instead."""
+
+    def __init__(self, *lines: str | BaseException) -> None:
+        self.lines = list(lines)
+        self.prompts: list[str] = []
+
+    def read(self, prompt: str) -> str:
+        self.prompts.append(prompt)
+        line = self.lines.pop(0) if self.lines else EOFError()
+        if isinstance(line, BaseException):
+            raise line
+        return line
+
+
+def plain_screen() -> tuple[Screen, StringIO]:
+    """A plain screen and what will be written on it."""
+    out = StringIO()
+    return Screen(out, rich=False), out

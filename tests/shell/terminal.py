@@ -1,0 +1,104 @@
+"""A real terminal for a child process, from the standard library alone."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b[=>()78][0-9A-B]?")
+_CURSOR_REQUEST = b"\x1b[6n"
+
+
+class Terminal:
+    """Runs a command on a pseudo terminal, answering requests for the cursor's place as a terminal does.
+
+    Args:
+        command: what runs.
+        environ: its environment.
+        rows, columns: the size of the window.
+    """
+
+    def __init__(
+        self, command: Sequence[str], environ: Mapping[str, str], rows: int = 24, columns: int = 100
+    ) -> None:
+        self._master, child_end = pty.openpty()
+        self.resize(rows, columns)
+        self._process = subprocess.Popen(
+            command, stdin=child_end, stdout=child_end, stderr=child_end, env=dict(environ), start_new_session=True
+        )
+        os.close(child_end)
+        self.raw = b""
+
+    @property
+    def text(self) -> str:
+        """All that was printed, without escape sequences."""
+        return _ESCAPES.sub("", self.raw.decode("utf-8", "replace"))
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Give the window another size."""
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def send(self, keys: str) -> None:
+        """Type."""
+        os.write(self._master, keys.encode())
+
+    def wait_for(self, text: str, timeout: float = 20) -> str:
+        """Wait until ``text`` was printed after all that was waited for before; returns everything printed.
+
+        Raises:
+            TimeoutError: it was not, with all that was printed.
+        """
+        deadline = time.monotonic() + timeout
+        while text not in self.text:
+            if not self._read(deadline - time.monotonic()):
+                raise TimeoutError(f"no {text!r} in {self.text!r}")
+        return self.text
+
+    def forget(self) -> None:
+        """What was printed so far is not looked at any more."""
+        self.raw = b""
+
+    def wait(self, timeout: float = 20) -> int:
+        """Wait until the command has ended; returns its exit status."""
+        deadline = time.monotonic() + timeout
+        while self._read(min(deadline - time.monotonic(), 0.5)) or self._process.poll() is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"still running: {self.text!r}")
+        return self._process.wait()
+
+    def _read(self, timeout: float) -> bool:
+        """Take what the command printed; False if it printed nothing in time or will not any more."""
+        if timeout <= 0 or not select.select([self._master], [], [], timeout)[0]:
+            return False
+        try:
+            piece = os.read(self._master, 65536)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return False
+        self.raw += piece
+        for _ in range(piece.count(_CURSOR_REQUEST)):
+            os.write(self._master, b"\x1b[1;1R")
+        return bool(piece)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        os.close(self._master)

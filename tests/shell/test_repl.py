@@ -1,0 +1,72 @@
+"""The shell's loop survives everything but the end of input and ``quit``."""
+
+from __future__ import annotations
+
+from folioshell.errors import KernelBug, Refused
+from folioshell.report import Report
+from folioshell.shell.repl import Repl
+from tests.shell.stubs import StubSession, Typist, plain_screen
+
+
+def talk(typist: Typist, **answers: Report | BaseException) -> tuple[StubSession, str]:
+    session = StubSession(dict(answers))
+    screen, out = plain_screen()
+
+    assert Repl(session, screen, typist).run() == 0
+
+    return session, out.getvalue()
+
+
+def test_reports_are_shown() -> None:
+    """Each line is executed and its report printed, the prompt counting steps."""
+    typist = Typist("one", "two")
+    session, text = talk(typist)
+
+    assert session.executed == ["one", "two"]
+    assert text == "did one.\ndid two.\n"
+    assert typist.prompts == ["A 0> ", "A 1> ", "A 2> "]
+
+
+def test_quit_ends() -> None:
+    """Nothing behind ``quit`` is read."""
+    session, _ = talk(Typist("quit", "one"))
+
+    assert session.executed == ["quit"]
+
+
+def test_refusal_does_not_end() -> None:
+    """A refused line is explained, changes nothing, and the next one is read."""
+    session, text = talk(Typist("bad", "one"), bad=Refused("no such verb", start=0, end=3, text="bad"))
+
+    assert session.executed == ["one"]
+    assert text.startswith("error: no such verb\n  bad\n  ^^^\nnote: nothing was changed; still at step 0\n")
+
+
+def test_interrupt_while_typing() -> None:
+    """Ctrl-C gives up the line, not the shell."""
+    session, _ = talk(Typist(KeyboardInterrupt(), "one"))
+
+    assert session.executed == ["one"]
+
+
+def test_interrupt_while_executing() -> None:
+    """Ctrl-C in a long command ends that command only, and says where the session is."""
+    session, text = talk(Typist("long", "one"), long=KeyboardInterrupt())
+
+    assert session.executed == ["one"]
+    assert "interrupted; the state is that of step 0" in text
+
+
+def test_kernel_bug_is_shown() -> None:
+    """A broken invariant is printed with its last facts, and the session goes on."""
+    session, text = talk(Typist("bug", "one"), bug=KernelBug("mapcount < 0", ["fact 1", "fact 2"]))
+
+    assert session.executed == ["one"]
+    assert text.startswith("KERNEL BUG: mapcount < 0\n  fact 1\n  fact 2\n")
+
+
+def test_pasted_lines() -> None:
+    """Lines pasted at once run in order, until one is refused."""
+    session, _ = talk(Typist("one\ntwo\nbad\nthree"), bad=Refused("no"))
+
+    assert session.executed == ["one", "two"]
