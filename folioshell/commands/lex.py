@@ -60,8 +60,13 @@ def scan(line: str) -> list[Token]:
         if line[at] in _BLANK:
             at += 1
             continue
-        tokens.append(_next(line, at, after_word=bool(tokens) and tokens[-1].end == at and tokens[-1].kind == "word"))
-        at = tokens[-1].end
+        before = tokens[-1] if tokens and tokens[-1].end == at and tokens[-1].kind == "word" else None
+        token = _next(line, at, after_word=before is not None)
+        if before is not None and token.kind == "string" and before.text.endswith("="):
+            tokens[-1] = Token(before.text + token.text, before.start, token.end, closed=token.closed)
+        else:
+            tokens.append(token)
+        at = token.end
     return tokens
 
 
@@ -120,8 +125,9 @@ def statements(line: str) -> list[list[Token]]:
 def _unclosed(line: str, token: Token) -> Refused:
     if token.kind == "block" and line[token.start] == "}":
         return Refused("no { for this }", start=token.start, end=token.end, text=line)
-    closing = "}" if token.kind == "block" else line[token.start]
-    return Refused(f"the line ends before the closing {closing}", start=token.start, end=token.start + 1, text=line)
+    if token.kind == "block":
+        return Refused("the line ends before the closing }", start=token.start, end=token.start + 1, text=line)
+    return Refused("the line ends within the quotes", start=token.start, end=token.end, text=line)
 
 
 def spans(line: str) -> list[tuple[int, int, str]]:

@@ -9,47 +9,45 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from folioshell.errors import Refused
     from folioshell.report import Report
     from folioshell.session.session import Session
+    from folioshell.session.workspace import Workspace
 
 #: What a kernel path ended with: nothing, an errno, or the accesses that were answered with a signal.
 Ending = str | list[list[Any]] | None
 
+#: Kinds of commands: those that change state (a step), that ask or show, that move in the history.
 MODEL = "model"
 VIEW = "view"
 SESSION = "session"
 
 
 class Statement(Protocol):
-    """One command of a line, read but not yet run.
-
-    Attributes:
-        text: the command in its normal form, without a process prefix.
-        process: the process that was named before it, or empty.
-        kind: ``model`` (changes state: a step), ``view`` (asks, or changes what is shown) or ``session`` (moves in the
-            history).
-        expected: the errno or signal after ``fails``, or empty.
-    """
+    """One command of a line, read but not yet run."""
 
     @property
-    def text(self) -> str: ...
+    def text(self) -> str:
+        """The command in its normal form, without the process that was named before it."""
 
     @property
-    def process(self) -> str: ...
+    def process(self) -> str:
+        """The process that was named before it, or empty."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """``model`` (changes state: a step), ``view`` (asks, or changes what is shown), ``session`` (moves in the history)."""
 
     @property
-    def expected(self) -> str: ...
+    def expected(self) -> str:
+        """The errno or signal after ``fails``, or empty."""
 
-    def apply(self, session: Session, process: str) -> Ending:
+    def apply(self, workspace: Workspace, process: str) -> Ending:
         """Run a model command.
 
         Raises:
             Refused: it cannot be done; nothing was changed.
         """
-        ...
 
     def answer(self, session: Session, process: str) -> Sequence[Report]:
         """Run a view or session command.
@@ -57,11 +55,12 @@ class Statement(Protocol):
         Raises:
             Refused: it cannot be done; nothing was changed.
         """
-        ...
 
-    def subject(self, session: Session, process: str) -> str:
-        """The opening of the sentence about a model command: who did what, before its consequences."""
-        ...
+    def subject(self, workspace: Workspace, process: str) -> str:
+        """The opening of the sentence about a model command that was run: who did what, before its consequences."""
+
+    def refused_process(self, message: str, allowed: Sequence[str]) -> Refused:
+        """The error about the process that is to run it."""
 
 
 class Language(Protocol):
@@ -73,4 +72,3 @@ class Language(Protocol):
         Raises:
             Refused: the line cannot be read; the columns say where.
         """
-        ...

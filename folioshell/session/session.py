@@ -1,12 +1,21 @@
-"""A session: typed lines, the state that they led to, and the way back."""
+"""A session: typed lines, the state that they led to, and the way back.
+
+Rules:
+- Undo replays the typed commands on a fresh workspace, so that nothing needs to know how to take itself back.
+- A workspace is replaced as a whole: a replay that is interrupted leaves the old one in place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+from folioshell.errors import DeterminismError, KernelBug, Refused
 from folioshell.report import Report
-from folioshell.session.language import Language
+from folioshell.session.history import Entry, History
+from folioshell.session.language import MODEL, Language, Statement
+from folioshell.session.settings import Settings
+from folioshell.session.workspace import Workspace
 
 
 class Session:
@@ -14,35 +23,51 @@ class Session:
 
     Attributes:
         default_language: the grammar that a session reads with unless another is given.
+        settings: what reports show.
+        workspace: the state; replaced as a whole by undo and its kin.
+        history: the steps typed.
         finished: True once ``quit`` was executed.
     """
 
     default_language: ClassVar[Language | None] = None
 
     def __init__(self, language: Language | None = None) -> None:
+        language = language or self.default_language
+        if language is None:
+            raise RuntimeError("no command language: import folioshell.commands, or use folioshell.Session")
+        self.language = language
+        self.settings = Settings()
+        self.workspace = Workspace()
+        self.history = History()
         self.finished = False
+        self._interrupted = False
 
     @property
     def prompt(self) -> str:
         """Current process and step: ``A 3>``."""
-        raise NotImplementedError
+        return f"{self.process or '-'} {self.step}>"
 
     @property
     def step(self) -> int:
         """Number of steps that led to this state."""
-        raise NotImplementedError
+        return self.history.position
 
     @property
     def process(self) -> str:
-        """Name of the current process."""
-        raise NotImplementedError
+        """Name of the current process; empty when none is left."""
+        return self.workspace.current
+
+    @property
+    def shown_schemes(self) -> list[str]:
+        """Names of the schemes that reports show."""
+        return self.settings.shown(list(self.workspace.machine.schemes))
 
     def execute(self, line: str) -> list[Report]:
         """Run every command of a line; see ``stream``."""
         return list(self.stream(line))
 
     def stream(self, line: str) -> Iterator[Report]:
-        """Run the commands of a line one by one, a report each, as soon as it is done.
+        """Run the commands of a line one by one, giving a report of each as soon as it is done.
 
         The whole line is read before its first command runs. Commands before one that is refused stay done.
 
@@ -51,4 +76,111 @@ class Session:
             KernelBug: an invariant broke; the state before the command was restored.
             KeyboardInterrupt: passed on; the state before the command was restored.
         """
-        raise NotImplementedError
+        for statement in self.language.parse(line):
+            yield from self.run(statement)
+
+    def run(self, statement: Statement) -> Sequence[Report]:
+        """Run one command; see ``stream``."""
+        if self._interrupted:
+            self.go_to(self.step)
+        process = self._process_of(statement)
+        if statement.kind != MODEL:
+            return statement.answer(self, process)
+        try:
+            return [self._run_step(statement, process)]
+        except Refused:
+            raise
+        except BaseException:
+            self._restore()
+            raise
+
+    def _process_of(self, statement: Statement) -> str:
+        living = self.workspace.kernel.mms
+        name = statement.process or self.process
+        if name in living:
+            return name
+        if statement.process:
+            raise statement.refused_process("no such process", list(living))
+        if statement.kind == MODEL:
+            raise statement.refused_process("no process is left to run this; `undo` goes back", [])
+        return name
+
+    def _run_step(self, statement: Statement, process: str) -> Report:
+        from folioshell.session.compose import step_report
+
+        before = self.process
+        record = self.workspace.run(statement, process)
+        if self.settings.check and (broken := self.workspace.machine.check()):
+            raise KernelBug(f"after {statement.text}: {'; '.join(broken)}", list(record.facts())[-20:])
+        report = step_report(self, statement, record)
+        self.history.append(Entry(before, statement.process, statement.text, record.result, self.process))
+        return report
+
+    def _restore(self) -> None:
+        """Go back to the state before a command that was cut off; if that is cut off too, the next command does it."""
+        self._interrupted = True
+        self.go_to(self.step)
+
+    # Moving in the history.
+
+    def replay(self, position: int) -> Workspace:
+        """A fresh workspace in the state after step ``position``.
+
+        Raises:
+            DeterminismError: a command did not end as it did when it was typed.
+        """
+        workspace = Workspace()
+        for number, entry in enumerate(self.history.entries[:position], 1):
+            (statement,) = self.language.parse(entry.text)
+            try:
+                record = workspace.run(statement, entry.named or entry.process)
+            except Refused as error:
+                raise DeterminismError(f"replaying step {number}, {entry.text}: {error.message}") from error
+            if record.result != entry.result:
+                raise DeterminismError(f"replaying step {number}, {entry.text}: {record.result}, it was {entry.result}")
+            workspace.current = entry.current
+        return workspace
+
+    def go_to(self, position: int) -> None:
+        """Go to the state after step ``position``, 0 being the beginning; steps behind it can be redone.
+
+        Raises:
+            Refused: there is no such step.
+        """
+        if not 0 <= position <= len(self.history.entries):
+            raise Refused(f"there is no step {position}", hint=f"steps go from 0 to {len(self.history.entries)}")
+        self.workspace = self.replay(position)
+        self.history.position = position
+        self._interrupted = False
+
+    def undo(self, steps: int = 1) -> None:
+        """Go back ``steps`` steps.
+
+        Raises:
+            Refused: there are not so many.
+        """
+        if steps > self.step:
+            raise Refused("there is nothing to undo" if not self.step else f"only {self.step} steps can be undone")
+        self.go_to(self.step - steps)
+
+    def redo(self, steps: int = 1) -> None:
+        """Do again what was undone.
+
+        Raises:
+            Refused: there is not so much.
+        """
+        undone = len(self.history.entries) - self.step
+        if steps > undone:
+            raise Refused("there is nothing to redo" if not undone else f"only {undone} steps were undone")
+        self.go_to(self.step + steps)
+
+    def reset(self) -> None:
+        """Begin anew: a fresh machine, an empty history, the usual settings."""
+        self.workspace, self.history, self.settings = Workspace(), History(), Settings(full=self.settings.full)
+        self._interrupted = False
+
+    def script(self) -> list[str]:
+        """The lines that lead to the present state, and to what is shown, from a fresh session."""
+        lines = self.settings.script(list(self.workspace.machine.schemes)) + self.history.script()
+        current = self.history.in_force[-1].current if self.step else "A"
+        return [*lines, f"as {self.process}"] if self.process not in ("", current) else lines

@@ -1,0 +1,125 @@
+"""Touching memory and advising the kernel about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from folioshell.commands.build import choice, command, flags, place
+from folioshell.commands.call import Call, Range
+from folioshell.commands.grammar import MODEL, Arg, Form
+from folioshell.paths.fault import touch
+from folioshell.paths.madvise import ADVICES, do_madvise
+from folioshell.session.language import Ending
+
+TOPIC = "memory"
+
+
+@command(
+    "fault",
+    Form(args=(place("the pages touched"),), flags=flags("access", read="load a byte", write="store a non-zero byte")),
+    kind=MODEL,
+    topic=TOPIC,
+    summary="touch each page once, in order",
+    help="One access to each page. Unless said it is a write for anonymous memory, private or shared, and a read for files. "
+    "Accesses that may not be are answered with SIGSEGV or SIGBUS, the others are done.",
+    examples=("mmap buf 16 ; fault buf", "file lib 32 ; mmap win 16 file=lib ; fault win[0]"),
+    subject=lambda call: f"{call.process} touched {call.place_text('PLACE')}"
+    if "access" not in call.arguments
+    else f"{call.process} {'wrote' if call.word('access') == 'write' else 'read'} {call.place_text('PLACE')}",
+    host=True,
+    kernel="mm/memory.c: handle_mm_fault()",
+)
+def fault(call: Call) -> Ending:
+    """Touch each page once, in order."""
+    return _touch(call, call.word("access"))
+
+
+@command(
+    "read",
+    Form(args=(place("the pages read"),)),
+    kind=MODEL,
+    topic=TOPIC,
+    summary="load a byte of each page, in order",
+    help="The same as `fault PLACE read`.",
+    examples=("mmap buf 16 ; read buf[0]",),
+    subject=lambda call: f"{call.process} read {call.place_text('PLACE')}",
+    host=True,
+    kernel="mm/memory.c: handle_mm_fault()",
+)
+def read(call: Call) -> Ending:
+    """Load a byte of each page, in order."""
+    return _touch(call, "read")
+
+
+@command(
+    "write",
+    Form(args=(place("the pages written"),)),
+    kind=MODEL,
+    topic=TOPIC,
+    summary="store a byte into each page, in order",
+    help="The same as `fault PLACE write`; the byte is not zero.",
+    examples=("mmap buf 16 ; write buf[0..3]",),
+    subject=lambda call: f"{call.process} wrote {call.place_text('PLACE')}",
+    host=True,
+    kernel="mm/memory.c: handle_mm_fault()",
+)
+def write(call: Call) -> Ending:
+    """Store a byte into each page, in order."""
+    return _touch(call, "write")
+
+
+def _touch(call: Call, access: str) -> list[list[Any]]:
+    found = call.own_range("PLACE")
+    signals: list[list[Any]] = []
+    for start, nr, write_access in _accesses(call, found, access):
+        path = touch(call.kernel, found.mm, start, nr, write_access)
+        for first, count, signal in call.workspace.machine.run(path):
+            _append(signals, start - found.start + first, count, signal)
+    return signals
+
+
+def _append(signals: list[list[Any]], first: int, count: int, signal: str) -> None:
+    last = signals[-1] if signals else None
+    if last and last[0] + last[1] == first and last[2] == signal:
+        last[1] += count
+    else:
+        signals.append([first, count, signal])
+
+
+def _accesses(call: Call, found: Range, access: str) -> list[tuple[int, int, bool]]:
+    """(start, nr, write) of the pieces that are touched alike: by the kind of the VMA unless the access was said."""
+    if access:
+        return [(found.start, found.nr, access == "write")]
+    pieces: list[tuple[int, int, bool]] = []
+    at = found.start
+    for vma in found.mm.vmas.overlapping(found.start, found.end):
+        end = min(vma.end, found.end)
+        write_access = vma.file is None or vma.file.name not in call.kernel.files
+        # A hole is touched with the mapping that follows it: it is SIGSEGV either way.
+        if pieces and pieces[-1][2] == write_access:
+            pieces[-1] = (pieces[-1][0], end - pieces[-1][0], write_access)
+        else:
+            pieces.append((at, end - at, write_access))
+        at = end
+    if at < found.end:
+        pieces.append((at, found.end - at, True))
+    return pieces
+
+
+@command(
+    "madvise",
+    Form(args=(Arg("ADVICE", choice(ADVICES, "advice", show=False), "what the kernel is told"), place())),
+    kind=MODEL,
+    topic=TOPIC,
+    summary="advise the kernel about pages",
+    help="Does what the system call does with that advice. `cold` on part of a large folio asks the deciding scheme "
+    "whether the folio is shared, and splits it only if it is not.",
+    examples=("mmap buf 16 ; fault buf ; madvise dontneed buf[0..3]",),
+    subject=lambda call: f"{call.process} advised {call.word('ADVICE')} for {call.place_text('PLACE')}",
+    host=True,
+    kernel="mm/madvise.c: do_madvise()",
+)
+def madvise(call: Call) -> Ending:
+    """Advise the kernel about pages."""
+    found = call.own_range("PLACE")
+    return call.workspace.machine.run(do_madvise(call.kernel, found.mm, found.start, found.nr, call.word("ADVICE")))

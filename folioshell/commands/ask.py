@@ -1,0 +1,194 @@
+"""Questions about a folio: what each scheme answers, what the page tables say, and what a ``maybe`` costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from folioshell.commands.call import Call
+from folioshell.commands.lex import Token
+from folioshell.commands.places import FolioRef, PlaceRef
+from folioshell.model import truth as page_tables
+from folioshell.model.folio import Folio
+from folioshell.report import Query, QueryRow, Truth
+from folioshell.schemes.base import Scheme
+from folioshell.session.sentence import plural
+from folioshell.session.walks import dry_walk
+from folioshell.session.workspace import Workspace
+
+SHARED, MAPPED, MAPCOUNT, PARTIAL = "shared?", "mapped?", "mapcount", "partial?"
+
+NOTHING = page_tables.TruthCounts(0, 0, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is asked about.
+
+    Args:
+        text: as it prints: ``f1`` or ``win[0]``.
+        number: the folio's number.
+        order: its order.
+        folio: the folio; None if it was freed.
+        page: index of the page that a place named; None for a folio.
+        asker: MM-ID of the address space that asks.
+    """
+
+    text: str
+    number: int
+    order: int
+    folio: Folio | None
+    page: int | None
+    asker: int
+
+
+def target(call: Call, name: str) -> Target:
+    """The folio that an argument names; an id may be that of a folio that was freed.
+
+    Raises:
+        Refused: there is none, or the place is a range.
+    """
+    ref = call.arguments.get(name, object)
+    if isinstance(ref, PlaceRef):
+        mm, vpn = call.page(ref)
+        folio, page = call.folio_at(mm, vpn, ref.token)
+        return Target(ref.token.text, folio.id, folio.order, folio, page, mm.mm_id)
+    assert isinstance(ref, FolioRef)
+    number = call.folio_number(ref)
+    found = call.kernel.folios.get(number)
+    order = found.order if found is not None else call.workspace.order_of(number)
+    return Target(f"f{number}", number, order, found, None, asker_of(call, found))
+
+
+def asker_of(call: Call, folio: Folio | None) -> int:
+    """MM-ID of who asks about a folio: who runs the query if it maps the folio, else the first that does."""
+    own = call.kernel.mms.get(call.process)
+    mappers = [mapping.mm for mapping in page_tables.mappings(call.kernel, folio)] if folio is not None else []
+    if own is not None and (own in mappers or not mappers):
+        return own.mm_id
+    return mappers[0].mm_id if mappers else 0
+
+
+def counts_of(workspace: Workspace, folio: Folio | None) -> page_tables.TruthCounts:
+    """What the page tables say of a folio; nothing of one that was freed."""
+    return NOTHING if folio is None else page_tables.truth(workspace.kernel, folio)
+
+
+def true_answer(kind: str, counts: page_tables.TruthCounts, order: int) -> str:
+    """The answer of the page tables; to ``mapcount`` the number of entries."""
+    if kind == SHARED:
+        return "yes" if counts.shared else "no"
+    if kind == MAPPED:
+        return "yes" if counts.pages else "no"
+    if kind == PARTIAL:
+        return "yes" if 0 < counts.pages < 1 << order else "no"
+    return str(counts.entries)
+
+
+def scheme_answer(kind: str, scheme: Scheme, about: Target) -> str:
+    """What a scheme answers: ``no``, ``yes``, ``maybe``, ``cannot`` or a number as text."""
+    if kind == SHARED:
+        return str(scheme.shared(about.number, about.asker))
+    if kind == MAPPED:
+        return "yes" if scheme.mapped(about.number) else "no"
+    if kind == PARTIAL:
+        partial = getattr(scheme, "partial", None)
+        return "cannot" if partial is None else "yes" if partial(about.number, about.order) else "no"
+    return str(scheme.mapcount(about.number, about.page))
+
+
+def verdict(answer: str, true: str) -> str:
+    """How an answer compares with the truth."""
+    if answer == "maybe":
+        return "undecided"
+    if answer not in ("no", "yes"):
+        return ""
+    return "exact" if answer == true else f"false {answer}"
+
+
+def ask(call: Call, kind: str, about: Target) -> Query:
+    """A question with a row for each shown scheme."""
+    workspace = call.workspace
+    counts = counts_of(workspace, about.folio)
+    true = true_answer(kind, counts, about.order)
+    cost = ""
+    rows = []
+    for name in call.session.shown_schemes:
+        scheme = workspace.machine.schemes[name]
+        answer = scheme_answer(kind, scheme, about)
+        if answer == "maybe" and not cost:
+            cost = walk_cost(workspace, about.folio)
+        rows.append(
+            QueryRow(
+                name,
+                scheme.mapcount(about.number, about.page),
+                answer,
+                cost if answer == "maybe" else "",
+                "" if kind == MAPCOUNT else verdict(answer, true),
+            )
+        )
+    return Query(
+        kind,
+        about.text,
+        f"f{about.number}",
+        about.order,
+        tuple(rows),
+        Truth(true, counts.mms, counts.vmas, counts.tuples, counts.entries, counts.pages),
+    )
+
+
+def walk_cost(workspace: Workspace, folio: Folio | None) -> str:
+    """What a full rmap_walk costs: ``a walk of 1 VMA, 2 PTLs, 16 entries``."""
+    if folio is None:
+        return ""
+    walk = dry_walk(workspace, folio, "query")
+    entries = plural(walk.entries, "entry", "entries")
+    return f"a walk of {plural(len(walk.visits), 'VMA')}, {plural(walk.ptls, 'PTL')}, {entries}"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Consecutive pages of a range that map consecutive pages of one folio, or nothing.
+
+    Args:
+        start, nr: virtual pages.
+        about: the folio and the first page of it; None where no folio is mapped.
+    """
+
+    start: int
+    nr: int
+    about: Target | None
+
+
+def runs(call: Call, ref: PlaceRef) -> list[Run]:
+    """The runs of a place, ascending.
+
+    Raises:
+        Refused: there is no such place.
+    """
+    found = call.range_of(ref)
+    made: list[Run] = []
+    for vpn in range(found.start, found.end):
+        there = call.kernel.folio_at(found.mm, vpn)
+        last = made[-1] if made else None
+        if last and _continues(last, there):
+            made[-1] = Run(last.start, last.nr + 1, last.about)
+            continue
+        about = None
+        if there is not None:
+            folio, page = there
+            about = Target(f"f{folio.id}", folio.id, folio.order, folio, page, found.mm.mm_id)
+        made.append(Run(vpn, 1, about))
+    return made
+
+
+def _continues(run: Run, there: tuple[Folio, int] | None) -> bool:
+    if run.about is None or there is None:
+        return run.about is None and there is None
+    folio, page = there
+    return folio is run.about.folio and run.about.page is not None and page == run.about.page + run.nr
+
+
+def token_of(ref: object) -> Token:
+    """The word of a folio or place."""
+    assert isinstance(ref, PlaceRef | FolioRef)
+    return ref.token

@@ -1,0 +1,257 @@
+"""expect: comparing what was asked with what should be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from folioshell.commands import ask
+from folioshell.commands.build import FOLIO, arg, command, done, place, process_operand
+from folioshell.commands.call import Call
+from folioshell.commands.compare import Comparison, read_answer, read_list, read_number
+from folioshell.commands.grammar import VIEW, Arg, Flag, Form
+from folioshell.commands.lex import Token
+from folioshell.commands.operands import Choice
+from folioshell.commands.places import FolioRef, PlaceRef
+from folioshell.commands.settings import scheme_words
+from folioshell.model import truth as page_tables
+from folioshell.report import Expect, Report
+from folioshell.session.describe import pages_text
+from folioshell.session.digest import Digest
+from folioshell.units import format_address
+
+TOPIC = "asserting"
+TRUTH = "truth"
+COUNTS = {
+    "mms": "address spaces that map a page of it",
+    "vmas": "VMAs that do",
+    "tuples": "pairs of VMA and page table",
+    "entries": "entries",
+    "pages": "pages of it that are mapped",
+}
+YES_NO = ("no", "yes")
+ANSWERS = ("no", "yes", "maybe")
+WHY_LINES = 12
+
+
+def _scheme_or_truth() -> dict[str, str]:
+    return {**scheme_words(), TRUTH: "what the page tables say"}
+
+
+_SCHEME = Choice(scheme_words, "scheme", show=False)
+_JUDGE = Choice(_scheme_or_truth, "scheme", show=False)
+_WHAT = arg("WHAT", FOLIO, "the folio, or a page that it is mapped at")
+
+
+def _verdict(call: Call, passed: bool, actual: str, why: Callable[[], Sequence[str]] = tuple) -> Report:
+    """The report of an assertion; its explanation is only made when it failed."""
+    text = call.statement.text.removeprefix("expect ")
+    sign, expected = "==", "yes"
+    if "comparison" in call.arguments:
+        comparison = call.arguments.get("comparison", Comparison)
+        sign, expected = comparison.operator, comparison.expected
+    lines = () if passed else tuple(why()[:WHY_LINES])
+    return done(call, expect=Expect(text, passed, sign, actual, expected, lines))
+
+
+def _number(call: Call, actual: int, why: Callable[[], Sequence[str]]) -> Report:
+    return _verdict(call, call.arguments.get("comparison", Comparison).holds_for_number(actual), str(actual), why)
+
+
+def _answer(call: Call, actual: str, why: Callable[[], Sequence[str]]) -> Report:
+    return _verdict(call, call.arguments.get("comparison", Comparison).holds_for_words([actual]), actual, why)
+
+
+def _explain(call: Call, about: ask.Target, scheme: str = "") -> list[str]:
+    """What counts under a scheme, and who maps the folio."""
+    lines = []
+    if scheme and scheme != TRUTH:
+        parts = call.workspace.machine.schemes[scheme].why(about.number)
+        lines += [f"{scheme}: {part.label} adds {part.amount}" for part in parts]
+    if about.folio is None:
+        return [*lines, f"f{about.number} was freed"]
+    found = page_tables.mappings(call.kernel, about.folio)
+    lines += [
+        f"{mapping.mm} maps {pages_text(mapping.first, mapping.nr)} of f{about.number} at {format_address(mapping.vpn)}, "
+        f"{mapping.vma}, {mapping.table}"
+        for mapping in found
+    ]
+    return lines if found else [*lines, f"nobody maps f{about.number}"]
+
+
+def _mapcount(call: Call) -> Report:
+    about, scheme = ask.target(call, "WHAT"), call.word("SCHEME")
+    number = call.workspace.machine.schemes[scheme].mapcount(about.number, about.page)
+    return _number(call, number, lambda: _explain(call, about, scheme))
+
+
+def _judged(kind: str) -> Callable[[Call], Report]:
+    """The handler of a question with a word for an answer."""
+
+    def handler(call: Call) -> Report:
+        about, judge = ask.target(call, "WHAT"), call.word("SCHEME", TRUTH)
+        if judge == TRUTH:
+            actual = ask.true_answer(kind, ask.counts_of(call.workspace, about.folio), about.order)
+        else:
+            actual = ask.scheme_answer(kind, call.workspace.machine.schemes[judge], about)
+        return _answer(call, actual, lambda: _explain(call, about, judge))
+
+    return handler
+
+
+def _truth(call: Call) -> Report:
+    about = ask.target(call, "WHAT")
+    counts = ask.counts_of(call.workspace, about.folio)
+    return _number(call, int(getattr(counts, call.word("COUNT"))), lambda: _explain(call, about))
+
+
+def _order(call: Call) -> Report:
+    about = ask.target(call, "WHAT")
+    return _number(call, about.order, lambda: [f"f{about.number} has {1 << about.order} pages"])
+
+
+def _present(call: Call) -> Report:
+    mm, vpn = call.page(call.arguments.get("PLACE", PlaceRef))
+    entry = call.kernel.entry(mm, vpn)
+    where = f"{mm} at {format_address(vpn)}"
+    return _answer(call, "yes" if entry > 0 else "no", lambda: [f"{where}: {'no' if entry <= 0 else 'a'} present entry"])
+
+
+def _locks(call: Call) -> Report:
+    journal = call.workspace.journal
+    rows = Digest(journal[-1].events).locks if journal else []
+    every = call.word("which") == "all"
+    taken = [row for row in rows if every or row.name.startswith("pt")]
+    names = [name for row in taken for name in [row.name] * row.times]
+    passed = call.arguments.get("comparison", Comparison).holds_for_words(names)
+    return _verdict(
+        call, passed, " ".join(names) or "none", lambda: [f"{row.name} taken by {row.function}" for row in taken]
+    )
+
+
+def _same(call: Call) -> Report:
+    pages = []
+    for name in ("PLACE", "OTHER"):
+        ref = call.arguments.get(name, PlaceRef)
+        pages.append(call.folio_at(*call.page(ref), ref.token))
+    texts = [f"page {page} of {folio}" for folio, page in pages]
+    same = pages[0][0] is pages[1][0] and pages[0][1] == pages[1][1]
+    return _verdict(call, same, "yes" if same else "no", lambda: [f"{texts[0]}; {texts[1]}"])
+
+
+def _vmas(call: Call) -> Report:
+    mm = call.process_named("PROCESS")
+    return _number(
+        call,
+        len(mm.vmas),
+        lambda: [f"{vma} {format_address(vma.start)}+{vma.nr_pages} {vma.perm}" for vma in mm.vmas],
+    )
+
+
+def _free(call: Call) -> Report:
+    ref = call.arguments.get("FOLIO", object)
+    if not isinstance(ref, FolioRef):
+        raise call.refused_at("FOLIO", "a folio id is wanted: what is mapped at a place is not free")
+    folio = call.kernel.folios.get(call.folio_number(ref))
+    living = folio is not None
+    return _verdict(call, not living, "no" if living else "yes", lambda: [f"{folio} has {folio.ref if folio else 0} references"])
+
+
+def _yes_no(words: Sequence[Token], last: Token) -> Comparison:
+    return read_answer(words, last, YES_NO)
+
+
+def _answers(words: Sequence[Token], last: Token) -> Comparison:
+    return read_answer(words, last, ANSWERS)
+
+
+_NUMBER = "==|!=|<|<=|>|>= NUMBER"
+_optional_judge = arg("SCHEME", _JUDGE, "who answers; the truth unless said", optional=True)
+
+
+@command(
+    "expect",
+    Form(
+        "mapcount",
+        (Arg("SCHEME", _SCHEME, "whose number"), _WHAT),
+        summary="a scheme's number",
+        handler=_mapcount,
+        compare=read_number,
+        compare_usage=_NUMBER,
+    ),
+    Form(
+        "shared?",
+        (Arg("SCHEME", _JUDGE, "who answers"), _WHAT),
+        summary="does anybody else map it",
+        handler=_judged(ask.SHARED),
+        compare=_answers,
+        compare_usage="==|!= no|yes|maybe",
+    ),
+    Form(
+        "mapped?",
+        (_optional_judge, _WHAT),
+        summary="is any page of it mapped",
+        handler=_judged(ask.MAPPED),
+        compare=_yes_no,
+        compare_usage="==|!= no|yes",
+    ),
+    Form(
+        "partial?",
+        (_optional_judge, _WHAT),
+        summary="is it only partly mapped",
+        handler=_judged(ask.PARTIAL),
+        compare=_yes_no,
+        compare_usage="==|!= no|yes",
+    ),
+    Form(
+        "truth",
+        (Arg("COUNT", Choice(COUNTS, "count"), "what is counted"), _WHAT),
+        summary="what the page tables say",
+        handler=_truth,
+        compare=read_number,
+        compare_usage=_NUMBER,
+    ),
+    Form("order", (_WHAT,), summary="order of a folio", handler=_order, compare=read_number, compare_usage=_NUMBER),
+    Form(
+        "present?",
+        (place("one page"),),
+        summary="is there a present entry",
+        handler=_present,
+        compare=_yes_no,
+        compare_usage="==|!= no|yes",
+    ),
+    Form(
+        "locks",
+        flags=(Flag("all", "which", "PMD-table locks and page_table_lock too"),),
+        summary="PTE-table locks that the last step took, in order",
+        handler=_locks,
+        compare=read_list,
+        compare_usage="==|!= LOCK …",
+    ),
+    Form(
+        "same",
+        (place("one page"), place("another", "OTHER")),
+        summary="do both map the same folio and page",
+        handler=_same,
+    ),
+    Form(
+        "vmas",
+        (Arg("PROCESS", process_operand(), "whose"),),
+        summary="number of VMAs of a process",
+        handler=_vmas,
+        compare=read_number,
+        compare_usage=_NUMBER,
+    ),
+    Form("free", (arg("FOLIO", FOLIO, "its id"),), summary="the folio was freed", handler=_free),
+    kind=VIEW,
+    topic=TOPIC,
+    summary="assert something",
+    help="Compares a query with a value. In a script a failed one is reported with both values and why; the script goes on, and "
+    "the run ends with status 1.",
+    examples=(
+        "file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0] ; expect mapcount vmas f1 == 1",
+        "mmap buf 16 ; fault buf[0] ; expect truth mms buf[0] == 1 ; expect present? buf[1] == no",
+    ),
+)
+def expect(call: Call) -> Report:
+    """Assert something; every form has its own handler."""
+    raise AssertionError("every form of expect has a handler")

@@ -1,0 +1,99 @@
+"""Short forms for declarations, and the operands that many commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from folioshell.commands.call import Call
+from folioshell.commands.grammar import Arg, Command, Flag, Form, Option, register
+from folioshell.commands.operands import Choice, ExistingName, NewName, Number, Operand
+from folioshell.commands.places import FolioOrPlace, Place, region_pairs
+from folioshell.report import Report
+
+Handler = TypeVar("Handler", bound=Callable[[Call], Any])
+
+NEW_NAME = NewName()
+PLACE = Place()
+FOLIO = FolioOrPlace()
+COUNT = Number(least=1)
+
+
+def command(
+    verb: str,
+    *forms: Form,
+    kind: str,
+    topic: str,
+    summary: str,
+    help: str,
+    examples: tuple[str, ...],
+    subject: Callable[[Call], str] | None = None,
+    host: bool = False,
+    kernel: str = "",
+) -> Callable[[Handler], Handler]:
+    """Declare the decorated function as the handler of a command; arguments as in ``Command``."""
+
+    def declare(handler: Handler) -> Handler:
+        register(
+            Command(verb, forms or (Form(),), kind, topic, summary, help, examples, handler, subject, host, kernel)
+        )
+        return handler
+
+    return declare
+
+
+def arg(name: str, operand: Operand, help: str = "", *, optional: bool = False, repeated: bool = False) -> Arg:
+    """A positional argument."""
+    return Arg(name, operand, help, optional, repeated)
+
+
+def place(help: str = "the pages", name: str = "PLACE") -> Arg:
+    """A place that must be given."""
+    return Arg(name, PLACE, help)
+
+
+def flags(group: str, **words: str) -> tuple[Flag, ...]:
+    """Bare words of which one may stand."""
+    return tuple(Flag(word, group, help) for word, help in words.items())
+
+
+def option(key: str, operand: Operand, help: str, *, required: bool = False, group: str = "") -> Option:
+    """A ``key=value``."""
+    return Option(key, operand, help, required, group)
+
+
+def choice(words: dict[str, str] | Callable[[], dict[str, str]], label: str, *, show: bool = True) -> Choice:
+    """One of fixed words."""
+    return Choice(words, label, show)
+
+
+def file_operand() -> ExistingName:
+    """A file that exists."""
+    return ExistingName(
+        "a file",
+        "F",
+        lambda session: [
+            (file.name, f"{file.size} pages on {file.fs}") for file in session.workspace.kernel.files.values()
+        ],
+    )
+
+
+def process_operand() -> ExistingName:
+    """A living process."""
+    return ExistingName(
+        "a process",
+        "NAME",
+        lambda session: [
+            (mm.name, f"{len(mm.vmas)} VMAs") for mm in session.workspace.kernel.mms.values()
+        ],
+    )
+
+
+def region_operand() -> ExistingName:
+    """A region that exists."""
+    return ExistingName("a region", "REGION", region_pairs)
+
+
+def done(call: Call, text: str = "", **parts: Any) -> Report:
+    """The report of a command that is no step."""
+    return Report(command=call.statement.text, process=call.process, sentence=text, **parts)

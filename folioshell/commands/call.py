@@ -1,0 +1,250 @@
+"""A call: a command being run, with its arguments looked up in the state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from folioshell.commands.lex import Token
+from folioshell.commands.operands import nearest
+from folioshell.commands.places import FolioRef, PlaceRef
+from folioshell.errors import Refused
+from folioshell.session.region import END_VPN, Region
+from folioshell.units import format_address
+
+if TYPE_CHECKING:
+    from folioshell.commands.arguments import Arguments
+    from folioshell.commands.statement import ParsedStatement
+    from folioshell.model.folio import Folio
+    from folioshell.model.kernel import Kernel
+    from folioshell.model.mapping import AddressSpace
+    from folioshell.model.mm import Mm
+    from folioshell.session.session import Session
+    from folioshell.session.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A place looked up: pages ``[start, start + nr)`` of an address space."""
+
+    mm: Mm
+    start: int
+    nr: int
+
+    @property
+    def end(self) -> int:
+        """First virtual page behind it."""
+        return self.start + self.nr
+
+
+class Call:
+    """A command being run.
+
+    Attributes:
+        arguments: what was typed.
+        workspace: the state.
+        process: name of the process that runs it; empty if none is left.
+    """
+
+    __slots__ = ("_session", "arguments", "process", "statement", "workspace")
+
+    def __init__(self, statement: ParsedStatement, workspace: Workspace, process: str, session: Session | None) -> None:
+        self.statement = statement
+        self.arguments: Arguments = statement.arguments
+        self.workspace = workspace
+        self.process = process
+        self._session = session
+
+    @property
+    def session(self) -> Session:
+        """The session; model commands have none, so that they can be replayed on any workspace."""
+        assert self._session is not None, "a model command asked for the session"
+        return self._session
+
+    @property
+    def kernel(self) -> Kernel:
+        """The model's state."""
+        return self.workspace.kernel
+
+    @property
+    def mm(self) -> Mm:
+        """The address space of the process that runs the command.
+
+        Raises:
+            Refused: no process is left.
+        """
+        mm = self.kernel.mms.get(self.process)
+        if mm is None:
+            raise self.statement.refused_process("no process is left; `undo` goes back", [])
+        return mm
+
+    # Errors.
+
+    def refused(
+        self, token: Token | None, message: str, *, allowed: Iterable[str] = (), hint: str = ""
+    ) -> Refused:
+        """An error about a word, or about the command as a whole."""
+        words = tuple(allowed)
+        start, end = (token.start, token.end) if token else (None, None)
+        return Refused(message, start=start, end=end, text=self.statement.line, allowed=words, hint=hint)
+
+    def refused_at(self, name: str, message: str, *, allowed: Iterable[str] = (), hint: str = "") -> Refused:
+        """An error about an argument."""
+        tokens = self.arguments.tokens(name)
+        return self.refused(tokens[0] if tokens else None, message, allowed=allowed, hint=hint)
+
+    # Names.
+
+    def word(self, name: str, default: str = "") -> str:
+        """A word, or its default."""
+        return self.arguments.get(name, str, default)
+
+    def number(self, name: str, default: int | None = None) -> int:
+        """A number, or its default."""
+        return self.arguments.get(name, int, default)
+
+    def new_name(self, name: str) -> str:
+        """A name that nothing has yet.
+
+        Raises:
+            Refused: something has it.
+        """
+        text = self.word(name)
+        if kind := self.workspace.what_has(text):
+            hint = "regions, files and processes share their names"
+            raise self.refused_at(name, f"there is a {kind} {text} already", hint=hint)
+        return text
+
+    def file(self, name: str) -> AddressSpace:
+        """A file that exists.
+
+        Raises:
+            Refused: there is none of that name.
+        """
+        files = self.kernel.files
+        return files[self._existing(name, "file", files)]
+
+    def process_named(self, name: str) -> Mm:
+        """A living process.
+
+        Raises:
+            Refused: there is none of that name.
+        """
+        mms = self.kernel.mms
+        return mms[self._existing(name, "process", mms)]
+
+    def region(self, name: str) -> Region:
+        """A region.
+
+        Raises:
+            Refused: there is none of that name.
+        """
+        regions = self.workspace.regions
+        return regions[self._existing(name, "region", regions)]
+
+    def _existing(self, name: str, kind: str, found: Iterable[str]) -> str:
+        return self._check_existing(self.arguments.tokens(name)[0], self.word(name), kind, found)
+
+    def _check_existing(self, token: Token, text: str, kind: str, found: Iterable[str]) -> str:
+        names = list(found)
+        if text not in names:
+            other = self.workspace.what_has(text)
+            message = f"{text} is a {other}, not a {kind}" if other else f"no such {kind}"
+            raise self.refused(token, message, allowed=names, hint=nearest(text, names))
+        return text
+
+    # Places and folios.
+
+    def own_range(self, name: str) -> Range:
+        """A place in the memory of the process that runs the command.
+
+        Raises:
+            Refused: it names another process, or there is no such place.
+        """
+        place = self.arguments.get(name, PlaceRef)
+        if place.process and place.process != self.process:
+            hint = f"let it run this itself: `{place.process}: {self.statement.command.verb} …`"
+            raise self.refused(place.token, f"{self.process} cannot do this to {place.process}'s memory", hint=hint)
+        return self.range_of(place)
+
+    def range_of(self, place: PlaceRef) -> Range:
+        """Where a place lies.
+
+        Raises:
+            Refused: process or region do not exist, or the pages are outside the region.
+        """
+        mm = self.mm
+        if place.process:
+            token = Token(place.process, place.token.start, place.token.start + len(place.process))
+            mm = self.kernel.mms[self._check_existing(token, place.process, "process", self.kernel.mms)]
+        if not place.region:
+            if place.vpn + place.nr > END_VPN:
+                raise self.refused(place.token, "this reaches beyond user space")
+            return Range(mm, place.vpn, place.nr)
+        start = place.token.start + (len(place.process) + 1 if place.process else 0)
+        token = Token(place.region, start, start + len(place.region))
+        regions = self.workspace.regions
+        region = regions[self._check_existing(token, place.region, "region", regions)]
+        nr = place.nr or region.nr
+        if place.first + nr > region.nr:
+            index = Token("", token.end, place.token.end)
+            hint = f"{region.name} has pages 0..{region.nr - 1}"
+            raise self.refused(index, f"outside {region.name}", hint=hint)
+        return Range(mm, region.start + place.first, nr)
+
+    def place_text(self, name: str) -> str:
+        """A place as sentences name it: ``win[0..15]``, a whole region by its name."""
+        return self.arguments.get(name, PlaceRef).token.text
+
+    def page(self, place: PlaceRef) -> tuple[Mm, int]:
+        """The one page that a place names.
+
+        Raises:
+            Refused: it names more than one.
+        """
+        found = self.range_of(place)
+        if found.nr != 1:
+            hint = f"write {place.region}[0]" if place.region else "write the address of one page"
+            raise self.refused(place.token, f"one page is wanted, this is {found.nr}", hint=hint)
+        return found.mm, found.start
+
+    def folio_at(self, mm: Mm, vpn: int, token: Token) -> tuple[Folio, int]:
+        """The folio, and the page of it, that a present entry maps.
+
+        Raises:
+            Refused: there is no entry, or it maps the zero page.
+        """
+        found = self.kernel.folio_at(mm, vpn)
+        if found is None:
+            what = "maps the zero page" if self.kernel.entry(mm, vpn) > 0 else "has no present entry"
+            hint = f"ask `query present? {token.text}`"
+            raise self.refused(token, f"{mm.name} {what} at {format_address(vpn)}, so no folio is there", hint=hint)
+        return found
+
+    def folio_number(self, ref: FolioRef) -> int:
+        """The number of a folio that is or was.
+
+        Raises:
+            Refused: no folio ever had it.
+        """
+        last = self.kernel.last_number("folio")
+        if ref.number > last:
+            hint = f"the last one is f{last}" if last else "no folio exists yet"
+            raise self.refused(ref.token, "no such folio", hint=hint)
+        return ref.number
+
+    def living_folio(self, name: str) -> Folio:
+        """The folio that an argument names by id or by place.
+
+        Raises:
+            Refused: it does not exist, was freed, or nothing is mapped at the place.
+        """
+        ref = self.arguments.get(name, object)
+        if isinstance(ref, PlaceRef):
+            return self.folio_at(*self.page(ref), ref.token)[0]
+        assert isinstance(ref, FolioRef)
+        folio = self.kernel.folios.get(self.folio_number(ref))
+        if folio is None:
+            raise self.refused(ref.token, f"f{ref.number} was freed, or split into others", allowed=())
+        return folio

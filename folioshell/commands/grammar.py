@@ -1,0 +1,204 @@
+"""Declarations: what a command looks like. Parser, completion, help and reference are all made from these.
+
+Rules:
+- A command has one form, or several that their first word tells apart (``query shared?``, ``set decide``).
+- In a form, positional arguments stand in order; flags and ``key=value`` options stand anywhere after the required ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from folioshell.session.language import MODEL, SESSION, VIEW, Ending
+
+if TYPE_CHECKING:
+    from folioshell.commands.call import Call
+    from folioshell.commands.lex import Token
+    from folioshell.commands.operands import Operand
+    from folioshell.report import Report
+    from folioshell.session.session import Session
+
+__all__ = ["MODEL", "SESSION", "VIEW", "Arg", "Command", "Flag", "Form", "Option", "lookup", "register", "registry"]
+
+Apply = Callable[["Call"], Ending]
+Answer = Callable[["Call"], "Report | Sequence[Report]"]
+Subject = Callable[["Call"], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Arg:
+    """A positional argument.
+
+    Args:
+        name: as it stands in the usage line: ``PLACE``.
+        operand: what it may be.
+        help: what it means, in a few words.
+        optional: it may be left out.
+        repeated: it takes all words that are left, and is a list.
+    """
+
+    name: str
+    operand: Operand
+    help: str = ""
+    optional: bool = False
+    repeated: bool = False
+
+    @property
+    def usage(self) -> str:
+        """As it stands in the usage line."""
+        label = self.operand.usage or self.name
+        label = f"{label} …" if self.repeated else label
+        return f"[{label}]" if self.optional else label
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A bare word; of the flags of one ``group`` only one may stand, and the group is the name of its value."""
+
+    word: str
+    group: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """``key=value``; of the options of one ``group`` (unless empty) only one may stand."""
+
+    key: str
+    operand: Operand
+    help: str
+    required: bool = False
+    group: str = ""
+
+    @property
+    def usage(self) -> str:
+        """As it stands in the usage line."""
+        label = f"{self.key}={self.operand.usage or self.operand.label}"
+        return label if self.required else f"[{label}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One way to write a command.
+
+    Args:
+        lead: the word that comes first and tells it from the others; empty if there is none.
+        summary: what this form does, where the command has several.
+        args, flags, options: what may follow.
+        kind: overrides the command's kind where it is not empty.
+        handler: overrides the command's handler.
+        prefix: the first word may be any that begins with this; it becomes the argument ``lead``.
+        expand: the first words that exist, for a form with a prefix.
+        compare: reads what follows the arguments from the first operator on; it becomes the argument ``comparison``.
+        compare_usage: as it stands in the usage line: ``OP NUMBER``.
+    """
+
+    lead: str = ""
+    args: tuple[Arg, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    options: tuple[Option, ...] = ()
+    summary: str = ""
+    kind: str = ""
+    handler: Callable[[Call], Any] | None = None
+    prefix: str = ""
+    expand: Callable[[Session], Iterable[tuple[str, str]]] | None = None
+    compare: Callable[[Sequence[Token], Token], Any] | None = None
+    compare_usage: str = ""
+
+    def usage(self, verb: str) -> str:
+        """The usage line: ``munmap PLACE``."""
+        groups: dict[str, list[str]] = {}
+        for flag in self.flags:
+            groups.setdefault(flag.group, []).append(flag.word)
+        words = [verb, self.lead]
+        required = max((place for place, arg in enumerate(self.args, 1) if not arg.optional), default=0)
+        words += [arg.usage for arg in self.args[:required]]
+        words += [option.usage for option in self.options if option.required]
+        words += [arg.usage for arg in self.args[required:]]
+        words += [f"[{'|'.join(group)}]" for group in groups.values()]
+        words += [option.usage for option in self.options if not option.required]
+        words.append(self.compare_usage)
+        return " ".join(word for word in words if word)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of the language.
+
+    Args:
+        verb: its first word.
+        forms: how it can be written.
+        kind: ``model`` (recorded: a step), ``view`` (asks or shows: no step) or ``session`` (moves in the history).
+        topic: the group under which help lists it.
+        summary: one line.
+        help: some sentences more.
+        examples: lines that run in a fresh session.
+        handler: what it does; a model command returns how the kernel ended it, the others a report.
+        subject: who did what, for the sentence after the step.
+        host: a real kernel can be asked to do the same.
+        kernel: the system call or kernel function that it stands for.
+    """
+
+    verb: str
+    forms: tuple[Form, ...]
+    kind: str
+    topic: str
+    summary: str
+    help: str
+    examples: tuple[str, ...]
+    handler: Callable[[Call], Any]
+    subject: Subject | None = None
+    host: bool = False
+    kernel: str = ""
+
+    def usages(self) -> list[str]:
+        """Its usage lines, one a form."""
+        return [form.usage(self.verb) for form in self.forms]
+
+    def form_for(self, word: str) -> Form | None:
+        """The form that begins with this word."""
+        for form in self.forms:
+            if form.lead and (form.lead == word or form.prefix and word.startswith(form.prefix)):
+                return form
+        return None
+
+    @property
+    def leads(self) -> list[Form]:
+        """The forms that a first word tells apart."""
+        return [form for form in self.forms if form.lead]
+
+    @property
+    def plain(self) -> Form | None:
+        """The form without a first word of its own."""
+        return next((form for form in self.forms if not form.lead), None)
+
+
+@dataclass(slots=True)
+class Registry:
+    """The commands by verb, in the order in which they were declared."""
+
+    commands: dict[str, Command] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Command]:
+        return iter(self.commands.values())
+
+
+registry = Registry()
+
+
+def register(command: Command) -> None:
+    """Add a command.
+
+    Raises:
+        ValueError: its verb is taken.
+    """
+    if command.verb in registry.commands:
+        raise ValueError(f"the verb {command.verb} is taken")
+    registry.commands[command.verb] = command
+
+
+def lookup(verb: str) -> Command | None:
+    """The command with this verb."""
+    return registry.commands.get(verb)

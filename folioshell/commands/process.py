@@ -1,0 +1,74 @@
+"""Processes: fork, exit, and which one is current."""
+
+from __future__ import annotations
+
+from folioshell.commands.build import NEW_NAME, arg, command, done, process_operand
+from folioshell.commands.call import Call
+from folioshell.commands.grammar import MODEL, SESSION, Form
+from folioshell.paths.exit import do_exit
+from folioshell.paths.fork import do_fork
+from folioshell.report import Report
+from folioshell.session.language import Ending
+
+TOPIC = "processes"
+
+
+@command(
+    "fork",
+    Form(args=(arg("NAME", NEW_NAME, "name of the child"),)),
+    kind=MODEL,
+    topic=TOPIC,
+    summary="duplicate the process",
+    help="Makes a child with a copy of the address space. Entries of VMAs that have an anon_vma are copied, others are left "
+    "to faults. The current process stays the same.",
+    examples=("mmap buf 16 ; fault buf ; fork B",),
+    subject=lambda call: f"{call.process} forked {call.word('NAME')}",
+    host=True,
+    kernel="kernel/fork.c: dup_mm()",
+)
+def fork(call: Call) -> Ending:
+    """Duplicate the process."""
+    name = call.new_name("NAME")
+    call.workspace.note_process(call.workspace.machine.run(do_fork(call.kernel, call.mm, name)))
+    return None
+
+
+@command(
+    "exit",
+    Form(args=(arg("NAME", process_operand(), "who ends; the one that runs this unless said", optional=True),)),
+    kind=MODEL,
+    topic=TOPIC,
+    summary="end a process",
+    help="Ends a process and its address space. If it was the current one, its parent becomes current, else the first one "
+    "that lives.",
+    examples=("fork B ; exit B", "fork B ; B: exit"),
+    subject=lambda call: f"{call.word('NAME', call.process)} ended",
+    host=True,
+    kernel="mm/mmap.c: exit_mmap()",
+)
+def exit_process(call: Call) -> Ending:
+    """End a process."""
+    mm = call.process_named("NAME") if "NAME" in call.arguments else call.mm
+    name, parent = mm.name, mm.parent
+    call.workspace.machine.run(do_exit(call.kernel, mm))
+    if call.workspace.current == name:
+        living = call.kernel.mms
+        call.workspace.current = parent if parent in living else next(iter(living), "")
+    return None
+
+
+@command(
+    "as",
+    Form(args=(arg("NAME", process_operand(), "who runs what follows"),)),
+    kind=SESSION,
+    topic=TOPIC,
+    summary="switch to another process",
+    help="Makes a process the current one. This is no step: nothing changes in the kernel. For one command `B: verb …` does.",
+    examples=("fork B ; as B",),
+)
+def as_process(call: Call) -> Report:
+    """Switch to another process."""
+    name = call.process_named("NAME").name
+    call.workspace.current = name
+    call.session.history.note_current(name)
+    return done(call, f"{name} is the current process.")

@@ -1,0 +1,125 @@
+"""query: asking every shown scheme about a folio, with the truth beside the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from folioshell.commands import ask
+from folioshell.commands.build import FOLIO, arg, command, done, place
+from folioshell.commands.call import Call
+from folioshell.commands.grammar import VIEW, Form
+from folioshell.commands.places import PlaceRef
+from folioshell.report import Query, Report, Table
+from folioshell.units import format_address
+
+TOPIC = "asking"
+
+
+def _about_folio(kind: str) -> Callable[[Call], Report]:
+    """The handler of a question about a folio."""
+
+    def answer(call: Call) -> Report:
+        ref = call.arguments.get("WHAT", object)
+        if isinstance(ref, PlaceRef):
+            found = ask.runs(call, ref)
+            if len(found) > 1:
+                return done(call, sections=(_rows(call, kind, ref, found),))
+            run = found[0]
+            if run.nr > 1 and run.about is not None:
+                about = ask.Target(ref.token.text, run.about.number, run.about.order, run.about.folio, None, run.about.asker)
+                return _report(call, ask.ask(call, kind, about))
+        return _report(call, ask.ask(call, kind, ask.target(call, "WHAT")))
+
+    return answer
+
+
+def _report(call: Call, query: Query) -> Report:
+    return done(call, query=query)
+
+
+def _rows(call: Call, kind: str, ref: PlaceRef, found: list[ask.Run]) -> Table:
+    """One row a run of a range."""
+    schemes = call.session.shown_schemes
+    start = call.range_of(ref).start
+    rows: list[tuple[str | int | None, ...]] = []
+    for run in found:
+        if run.about is None:
+            rows.append((_pages(ref, run, start), "none", None, *("" for _ in schemes), "", None))
+            continue
+        query = ask.ask(call, kind, run.about)
+        answers = [row.answer if row.verdict in ("", "exact") else f"{row.answer} ({row.verdict})" for row in query.rows]
+        assert query.truth is not None
+        rows.append((_pages(ref, run, start), query.folio, query.order, *answers, query.truth.answer, query.truth.mms))
+    return Table(f"{kind} {ref.token.text}", ("pages", "folio", "order", *schemes, "truth", "mms"), tuple(rows))
+
+
+def _pages(ref: PlaceRef, run: ask.Run, start: int) -> str:
+    if not ref.region:
+        return format_address(run.start) if run.nr == 1 else f"{format_address(run.start)}+{run.nr}"
+    first = ref.first + run.start - start
+    return f"{ref.region}[{first}]" if run.nr == 1 else f"{ref.region}[{first}..{first + run.nr - 1}]"
+
+
+def _present(call: Call) -> Report:
+    """Does the process have a present entry there?"""
+    ref = call.arguments.get("PLACE", PlaceRef)
+    found = call.range_of(ref)
+    present = [vpn for vpn in range(found.start, found.end) if call.kernel.entry(found.mm, vpn) > 0]
+    if found.nr == 1:
+        there = call.kernel.folio_at(found.mm, found.start)
+        answer = "yes" if present else "no"
+        if present and there is None:
+            answer = "yes, the zero page"
+        folio = there[0] if there else None
+        query = Query("present?", ref.token.text, str(folio or ""), folio.order if folio else 0, answer=answer)
+        return done(call, query=query)
+    rows: list[tuple[str | int | None, ...]] = []
+    for run in _present_runs(found.start, found.end, set(present)):
+        rows.append((_pages(ref, ask.Run(run[0], run[1], None), found.start), "yes" if run[2] else "no"))
+    table = Table(f"present? {ref.token.text}", ("pages", "present"), tuple(rows))
+    return done(call, f"{found.mm.name} has {len(present)} of {found.nr} pages present.", sections=(table,))
+
+
+def _present_runs(start: int, end: int, present: set[int]) -> list[tuple[int, int, bool]]:
+    runs: list[tuple[int, int, bool]] = []
+    for vpn in range(start, end):
+        there = vpn in present
+        if runs and runs[-1][2] == there:
+            runs[-1] = (runs[-1][0], runs[-1][1] + 1, there)
+        else:
+            runs.append((vpn, 1, there))
+    return runs
+
+
+_WHAT = (arg("WHAT", FOLIO, "the folio, or a place that it is mapped at"),)
+
+
+@command(
+    "query",
+    Form(
+        ask.SHARED,
+        _WHAT,
+        summary="I have it mapped, does anybody else?",
+        handler=_about_folio(ask.SHARED),
+    ),
+    Form(ask.MAPPED, _WHAT, summary="is any page of it mapped by anyone", handler=_about_folio(ask.MAPPED)),
+    Form(ask.MAPCOUNT, _WHAT, summary="the number", handler=_about_folio(ask.MAPCOUNT)),
+    Form(ask.PARTIAL, _WHAT, summary="is it only partly mapped", handler=_about_folio(ask.PARTIAL)),
+    Form(
+        "present?",
+        (place("the pages looked at"),),
+        summary="does the process have a present entry there",
+        handler=_present,
+    ),
+    kind=VIEW,
+    topic=TOPIC,
+    summary="ask the schemes about a folio",
+    help="One row a shown scheme: its number, its answer, what resolving a `maybe` costs, and the verdict against the truth: "
+    "`exact`, `false no`, `false yes` or `undecided`. The truth is whether more than one address space has a present entry "
+    "for any page of the folio, whoever asks. A range gives a row a run. In a place `mapcount` is that of the page where a "
+    "scheme counts pages, else the folio's.",
+    examples=("file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0] ; query shared? win[0]", "mmap buf 16 ; query present? buf"),
+)
+def query(call: Call) -> Report:
+    """Ask the schemes about a folio; every form has its own handler."""
+    raise AssertionError("query has no form without a word")

@@ -1,0 +1,164 @@
+"""help, and the reference: what the declarations say, as text and as docs/commands.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from folioshell.commands.build import arg, command, done
+from folioshell.commands.call import Call
+from folioshell.commands.grammar import MODEL, SESSION, VIEW, Command, Form, registry
+from folioshell.commands.operands import Word, nearest
+from folioshell.report import Report, Table, Text
+
+TOPIC = "session"
+
+#: general topics of help -> lines
+TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "places": (
+        "how pages and folios are written",
+        (
+            "buf            the whole region",
+            "buf[3]         its page 3",
+            "buf[3..7]      pages 3 to 7, both included",
+            "buf[3+5]       five pages from page 3",
+            "B:buf[3]       B's copy",
+            "0x7f0000003000     one page by its address; +5 behind it: five",
+            "f1             a folio by its id; a place stands for the folio that is mapped there",
+        ),
+    ),
+    "sizes": (
+        "how sizes are written",
+        ("16             pages", "64K 2M 1G      bytes, which must be whole pages"),
+    ),
+    "lines": (
+        "what a line may hold",
+        (
+            "# text         a comment",
+            "| text         prose for the reader of a script",
+            "a ; b          two commands",
+            "B: verb …      run by process B, without switching to it",
+            "fails EINVAL verb …    the command must end with that errno or signal",
+            "expect …       an assertion, see `help expect`",
+        ),
+    ),
+}
+
+_KINDS = {
+    MODEL: "changes state: a step, which undo takes back",
+    VIEW: "asks or shows: no step",
+    SESSION: "acts on the session: no step",
+}
+
+
+@command(
+    "help",
+    Form(
+        args=(
+            arg(
+                "WORD",
+                Word("a command or topic", lambda _: [*((c.verb, c.summary) for c in registry), *_topic_pairs()]),
+                "a command, or one of places, sizes, lines",
+                optional=True,
+            ),
+        )
+    ),
+    kind=VIEW,
+    topic=TOPIC,
+    summary="explain a command or topic",
+    help="Without a word it lists the commands.",
+    examples=("help", "help mmap", "help places"),
+)
+def help_(call: Call) -> Report:
+    """Explain a command or topic."""
+    word = call.word("WORD")
+    if not word:
+        return done(call, sections=tuple(_overview()))
+    found = registry.commands.get(word)
+    if found is not None:
+        return done(call, sections=(Text(tuple(_explanation(found)), title=f"{found.verb}: {found.summary}"),))
+    if word in TOPICS:
+        summary, lines = TOPICS[word]
+        return done(call, sections=(Text(lines, title=f"{word}: {summary}"),))
+    known = [*registry.commands, *TOPICS]
+    hint = nearest(word, known) or "`help` lists the commands"
+    raise call.refused_at("WORD", "no such command or topic", allowed=known, hint=hint)
+
+
+def _topic_pairs() -> list[tuple[str, str]]:
+    return [(topic, summary) for topic, (summary, _) in TOPICS.items()]
+
+
+def _by_topic() -> dict[str, list[Command]]:
+    topics: dict[str, list[Command]] = {}
+    for found in registry:
+        topics.setdefault(found.topic, []).append(found)
+    return topics
+
+
+def _overview() -> Iterator[Table]:
+    for topic, commands in _by_topic().items():
+        yield Table(topic, ("command", "what it does"), tuple((found.verb, found.summary) for found in commands))
+    yield Table("topics", ("topic", "what it explains"), tuple(_topic_pairs()), "`help WORD` says more")
+
+
+def _explanation(found: Command) -> Iterator[str]:
+    for form in found.forms:
+        usage = form.usage(found.verb)
+        yield f"{usage:<48}  {form.summary}" if form.summary else usage
+    yield ""
+    yield found.help
+    yield ""
+    yield f"It {_KINDS[found.kind]}."
+    words = list(_words(found))
+    if words:
+        yield ""
+        width = max(len(word) for word, _ in words)
+        yield from (f"{word:<{width}}  {text}" for word, text in words)
+    yield ""
+    yield from (f"example: {example}" for example in found.examples)
+
+
+def _words(found: Command) -> Iterator[tuple[str, str]]:
+    """Every argument, flag and option with its meaning, each once."""
+    seen: dict[str, str] = {}
+    for form in found.forms:
+        for item in form.args:
+            seen.setdefault(item.name, item.help)
+            words = getattr(item.operand, "table", None)
+            if words is not None and not getattr(item.operand, "show", True):
+                seen.update((f"  {word}", text) for word, text in words.items())
+        seen.update((flag.word, flag.help) for flag in form.flags)
+        seen.update((f"{item.key}=", item.help) for item in form.options)
+    yield from seen.items()
+
+
+def reference() -> str:
+    """docs/commands.md: every command by topic, from the declarations."""
+    lines = [
+        "# Commands",
+        "",
+        "Generated from the declarations; the same text is behind `help VERB`. A *step* is what undo takes back.",
+    ]
+    for topic, commands in _by_topic().items():
+        lines += ["", f"## {topic.capitalize()}"]
+        for found in commands:
+            lines += _section(found)
+    return "\n".join(lines) + "\n"
+
+
+def _section(found: Command) -> list[str]:
+    lines = ["", f"### {found.verb}", "", f"{found.summary.capitalize()}.", ""]
+    lines += ["```", *(form.usage(found.verb) for form in found.forms), "```", ""]
+    lines += [found.help, ""]
+    if words := list(_words(found)):
+        lines += ["| word | meaning |", "| --- | --- |"]
+        lines += [f"| `{word.strip()}` | {text.replace('|', chr(92) + '|')} |" for word, text in words] + [""]
+    facts = [_KINDS[found.kind].capitalize()]
+    if any(form.kind not in ("", found.kind) for form in found.forms):
+        facts = ["Some forms are steps, some are not"]
+    if found.kernel:
+        facts.append(f"stands for `{found.kernel}`")
+    if found.host:
+        facts.append("a real kernel can be asked to do the same")
+    lines += ["; ".join(facts) + ".", ""]
+    return [*lines, "```fs", *found.examples, "```"]

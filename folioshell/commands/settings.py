@@ -1,0 +1,184 @@
+"""set: switches of the simulated kernel, which are steps, and of what is shown, which are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from folioshell.commands.build import choice, command, done
+from folioshell.commands.call import Call
+from folioshell.commands.grammar import MODEL, VIEW, Arg, Form
+from folioshell.commands.operands import Choice, Choices, Size
+from folioshell.report import Report, Table
+from folioshell.schemes import all_schemes
+from folioshell.session.language import Ending
+from folioshell.session.settings import AFTER, SHOWN_SCHEMES
+from folioshell.units import GEOMETRIES, format_pages, parse_pages
+
+TOPIC = "settings"
+THP_MODES = {"always": "for all anonymous memory", "madvise": "for memory advised hugepage", "never": "for none"}
+ON_OFF = {"on": "yes", "off": "no"}
+
+
+def scheme_words() -> dict[str, str]:
+    """Scheme -> what it counts."""
+    return {name: scheme.about[0] for name, scheme in all_schemes().items()}
+
+
+SCHEME = Choice(scheme_words, "scheme", show=False)
+
+
+def _geometry(call: Call) -> Ending:
+    if call.workspace.step:
+        raise call.refused_at("lead", "the geometry can be set at step 0 only", hint="`reset` goes back to the beginning")
+    call.workspace.boot(GEOMETRIES[call.word("GEOMETRY")])
+    return None
+
+
+def _decide(call: Call) -> Ending:
+    call.workspace.machine.decide(call.word("SCHEME"))
+    return None
+
+
+def _thp(call: Call) -> Ending:
+    size = call.word("lead").partition(".")[2]
+    geometry = call.kernel.geometry
+    sizes = {format_pages(1 << order): order for order in geometry.thp_orders}
+    order = geometry.pmd_order if size == "pmd" else _order_of(size)
+    if order not in geometry.thp_orders:
+        allowed = [f"thp.{name}" for name in (*sizes, "pmd")]
+        raise call.refused_at("lead", "no such size of an anonymous folio", allowed=allowed)
+    call.kernel.config.thp[order] = call.word("MODE")
+    return None
+
+
+def _order_of(size: str) -> int:
+    """The order of a folio of this size; -1 if there is none."""
+    try:
+        pages = parse_pages(size)
+    except ValueError:
+        return -1
+    return pages.bit_length() - 1 if pages and not pages & (pages - 1) else -1
+
+
+def _fault_around(call: Call) -> Ending:
+    pages, most = call.number("SIZE"), call.kernel.geometry.table_entries
+    if pages & (pages - 1) or pages > most:
+        raise call.refused_at("SIZE", "not a power of two within a page table", hint=f"allowed: 1 to {most} pages")
+    call.kernel.config.fault_around = pages
+    return None
+
+
+def _viewing(change: Callable[[Call], None]) -> Callable[[Call], Report]:
+    """The handler of a setting that is no step."""
+
+    def handler(call: Call) -> Report:
+        change(call)
+        return done(call, f"Set {call.statement.text.partition(' ')[2]}.")
+
+    return handler
+
+
+def _after(call: Call) -> None:
+    call.session.settings.after = call.arguments.get("WHAT", tuple)
+
+
+def _walks(call: Call) -> None:
+    call.session.settings.walks = call.word("WHEN") == "always"
+
+
+def _schemes(call: Call) -> None:
+    chosen: tuple[str, ...] = call.arguments.get("NAME", tuple)
+    call.session.settings.schemes = None if chosen == ("usual",) else chosen
+
+
+def _check(call: Call) -> None:
+    call.session.settings.check = call.word("MODE") == "on"
+
+
+class SchemeList(Choices):
+    """Names of schemes, ``all``, or ``usual`` for those shown unless others are chosen."""
+
+    def read(self, token: Any) -> tuple[str, ...]:
+        """The names."""
+        return ("usual",) if token.text == "usual" else super().read(token)
+
+
+def _sizes(session: Any) -> list[tuple[str, str]]:
+    geometry = session.workspace.kernel.geometry
+    pairs = [(f"thp.{format_pages(1 << order)}", f"order {order}") for order in geometry.thp_orders]
+    return [*pairs, ("thp.pmd", "the size that a PMD maps")]
+
+
+def _form(lead: str, name: str, operand: Any, summary: str, handler: Callable[[Call], Any], kind: str) -> Form:
+    return Form(lead, (Arg(name, operand, summary),), summary=summary, handler=handler, kind=kind)
+
+
+_GEOMETRY_WORDS = {
+    "x86-64": "512 entries a table, order-9 PMDs",
+    "classroom": "8 entries a table, order-3 PMDs",
+}
+
+
+@command(
+    "set",
+    Form(summary="show all settings"),
+    _form("geometry", "GEOMETRY", choice(_GEOMETRY_WORDS, "geometry"), "shape of the page tables; at step 0 only", _geometry, MODEL),
+    Form(
+        "thp.SIZE",
+        (Arg("MODE", choice(THP_MODES, "mode"), "who gets folios of that size"),),
+        summary="anonymous folios of a size: thp.pmd (= thp.2M), thp.64K, …",
+        handler=_thp,
+        kind=MODEL,
+        prefix="thp.",
+        expand=_sizes,
+    ),
+    _form("decide", "SCHEME", SCHEME, "whose answer the simulated kernel acts on", _decide, MODEL),
+    _form("fault_around", "SIZE", Size(), "pages that a file fault maps around it; 4K turns it off", _fault_around, MODEL),
+    _form("after", "WHAT", Choices(AFTER, "part"), "what is shown after a step", _viewing(_after), VIEW),
+    _form(
+        "walks",
+        "WHEN",
+        choice({"always": "walk touched folios even where the kernel would not", "made": "only walks that were made"}, "word"),
+        "which rmap walks are shown",
+        _viewing(_walks),
+        VIEW,
+    ),
+    _form(
+        "schemes", "NAME", SchemeList(scheme_words, "scheme", False, False), "which schemes are shown", _viewing(_schemes), VIEW
+    ),
+    _form("check", "MODE", choice(ON_OFF, "word"), "verify every invariant after each step", _viewing(_check), VIEW),
+    kind=VIEW,
+    topic=TOPIC,
+    summary="change or show settings",
+    help="Settings of the simulated kernel (geometry, thp, decide, fault_around) change what later commands do: each is a "
+    "step, and undo takes it back. Settings of what is shown (after, walks, schemes, check) are no steps and stay as they "
+    "are through undo. `set` alone shows all.",
+    examples=(
+        "set",
+        "set geometry classroom",
+        "set thp.64K always ; mmap buf 16 ; fault buf[0]",
+        "set decide vmas",
+        "set schemes tuples,vmas ; set after mapcounts ; set walks made ; set check on ; set fault_around 4K",
+    ),
+    subject=lambda call: f"{call.statement.text.removeprefix('set ')} set",
+)
+def set_(call: Call) -> Report:
+    """Show all settings."""
+    config, settings = call.kernel.config, call.session.settings
+    names = list(call.workspace.machine.schemes)
+    shown = settings.schemes
+    rows = [
+        ("geometry", call.kernel.geometry.name),
+        *(
+            (f"thp.{format_pages(1 << order)}", config.thp.get(order, "never"))
+            for order in call.kernel.geometry.thp_orders
+        ),
+        ("decide", call.kernel.decider.name),
+        ("fault_around", format_pages(config.fault_around)),
+        ("after", ",".join(settings.after) or "none"),
+        ("walks", "always" if settings.walks else "made"),
+        ("schemes", ",".join(name for name in (shown or SHOWN_SCHEMES) if name in names)),
+        ("check", "on" if settings.check else "off"),
+    ]
+    return done(call, sections=(Table("settings", ("setting", "value"), tuple(rows)),))

@@ -1,0 +1,72 @@
+"""A statement: one command of a line, read, ready to be run in a session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from folioshell.commands.arguments import Arguments
+from folioshell.commands.call import Call
+from folioshell.commands.grammar import Command, Form
+from folioshell.commands.lex import Token
+from folioshell.errors import Refused
+from folioshell.report import Report
+from folioshell.session.language import Ending
+from folioshell.session.session import Session
+from folioshell.session.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedStatement:
+    """One command of a line.
+
+    Args:
+        text: normal form: its words with one blank between them, without the process that runs it.
+        process: the process named before it, or empty.
+        process_token: that word.
+        expected: the errno or signal after ``fails``, or empty.
+        kind: ``model``, ``view`` or ``session``.
+        command, form, arguments: what it says.
+        line: the line as typed, which all columns refer to.
+        start: its first column.
+    """
+
+    text: str
+    process: str
+    process_token: Token | None
+    expected: str
+    kind: str
+    command: Command
+    form: Form
+    arguments: Arguments
+    line: str
+    start: int
+
+    def apply(self, workspace: Workspace, process: str) -> Ending:
+        """Run a model command; see ``Statement``."""
+        ending: Ending = self._handle(Call(self, workspace, process, None))
+        return ending
+
+    def answer(self, session: Session, process: str) -> Sequence[Report]:
+        """Run a view or session command; see ``Statement``."""
+        answer = self._handle(Call(self, session.workspace, process, session))
+        return [answer] if isinstance(answer, Report) else list(answer)
+
+    def subject(self, workspace: Workspace, process: str) -> str:
+        """Who did what, for the sentence after the step."""
+        call = Call(self, workspace, process, None)
+        return self.command.subject(call) if self.command.subject else f"{process} ran {self.command.verb}"
+
+    def refused_process(self, message: str, allowed: Sequence[str]) -> Refused:
+        """The error about the process that is to run this."""
+        token = self.process_token
+        start, end = (token.start, token.end) if token else (self.start, self.start + 1)
+        return Refused(message, start=start, end=end, text=self.line, allowed=allowed)
+
+    def _handle(self, call: Call) -> object:
+        try:
+            return (self.form.handler or self.command.handler)(call)
+        except Refused as error:
+            if not error.text and not error.file:
+                error.text = self.line
+            raise

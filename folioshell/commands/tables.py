@@ -1,0 +1,153 @@
+"""The tables of ``show``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import chain
+
+from folioshell.commands.call import Call
+from folioshell.model.anon_vma import AnonVma
+from folioshell.model.vma import Vma
+from folioshell.report import Table
+from folioshell.session.changes import changes_between, numbers_of
+from folioshell.session.digest import Digest
+from folioshell.session.region import Region
+from folioshell.session.snapshot import entry_runs
+from folioshell.units import format_address, format_pages
+
+Row = tuple[str | int | None, ...]
+
+
+def labels_of(regions: Iterable[Region], start: int, end: int) -> str:
+    """The labels under which pages lie: ``win[0..15]``, a whole region by its name."""
+    found = []
+    for region in regions:
+        first, last = max(start, region.start) - region.start, min(end, region.end) - region.start - 1
+        if first <= last:
+            whole = first == 0 and last == region.nr - 1
+            found.append(region.name if whole else f"{region.name}[{first}..{last}]")
+    return " ".join(found)
+
+
+def _processes(call: Call) -> Table:
+    rows = []
+    for mm in call.kernel.mms.values():
+        file, anon, shmem, _ = mm.rss.as_tuple()
+        current = "*" if mm.name == call.workspace.current else ""
+        rows.append((mm.name, current, mm.mm_id, mm.parent or "", len(mm.vmas), file, anon, shmem, mm.nr_ptes))
+    columns = ("process", "current", "mm id", "parent", "VMAs", "file", "anon", "shmem", "leaf tables")
+    return Table("processes", columns, tuple(rows), "file, anon and shmem are pages mapped")
+
+
+def _vmas(call: Call) -> Table:
+    rows: list[Row] = []
+    regions = list(call.workspace.regions.values())
+    for mm in call.kernel.mms.values():
+        rows += [(mm.name, *_vma_row(vma, regions)) for vma in mm.vmas]
+    columns = ("process", "vma", "start", "end", "size", "perm", "flags", "maps", "anon_vma", "label")
+    return Table("VMAs", columns, tuple(rows))
+
+
+def _vma_row(vma: Vma, regions: list[Region]) -> Row:
+    maps = "anon" if vma.file is None else f"{vma.file.name}+{vma.pgoff}"
+    return (
+        str(vma),
+        format_address(vma.start),
+        format_address(vma.end),
+        format_pages(vma.nr_pages),
+        vma.perm,
+        vma.flag_words,
+        maps,
+        str(vma.anon_vma or ""),
+        labels_of(regions, vma.start, vma.end),
+    )
+
+
+def _tables(call: Call) -> Table:
+    rows: list[Row] = []
+    regions = list(call.workspace.regions.values())
+    for mm in call.kernel.mms.values():
+        for table, vpn, nr, what in entry_runs(call.kernel, mm):
+            rows.append((mm.name, table, format_address(vpn), nr, what, labels_of(regions, vpn, vpn + nr)))
+        deposited = chain.from_iterable(pmd.deposited for pmd in mm.tables.pmds.values())
+        rows += [(mm.name, str(table), "", None, "deposited", "") for table in deposited]
+    columns = ("process", "table", "address", "entries", "maps", "label")
+    return Table("page tables", columns, tuple(rows), "runs of entries that are not none")
+
+
+def _folios(call: Call) -> Table:
+    shown = call.session.shown_schemes
+    folios = call.kernel.folios
+    rows: list[Row] = []
+    for change in changes_between({}, numbers_of(call.workspace, shown), shown):
+        first = folios[int(change.id[1:])]
+        ids = change.id if change.nr == 1 else f"{change.id}-f{first.id + change.nr - 1}"
+        kind = "anon" if first.anon else "file"
+        numbers = (change.mapcounts[name].new for name in shown)
+        rows.append((ids, change.nr, first.order, kind, f"{first.mapping}+{first.index}", *numbers))
+    columns = ("folio", "number", "order", "kind", "mapping+index", *shown)
+    return Table("folios", columns, tuple(rows), "mapping and index are those of the first of a run")
+
+
+def _rmap(call: Call) -> Table:
+    rows: list[Row] = []
+    kernel = call.kernel
+    for anon_vma in anon_vmas(call):
+        root = "" if anon_vma.root is anon_vma else str(anon_vma.root)
+        rows.append((f"anon_vma {anon_vma}", root, _names(anon_vma.tree)))
+    for file in (*kernel.files.values(), *kernel.shared_memory):
+        rows.append((f"i_mmap of {file.name}", "", _names(file.i_mmap)))
+    return Table("reverse map", ("from", "root", "VMAs, in the order of a walk"), tuple(rows))
+
+
+def _names(vmas: Iterable[Vma]) -> str:
+    return " ".join(f"{vma.mm}:{vma}" for vma in vmas)
+
+
+def anon_vmas(call: Call) -> list[AnonVma]:
+    """The anon_vmas that VMAs are linked to, ascending."""
+    found = {
+        anon_vma.id: anon_vma
+        for mm in call.kernel.mms.values()
+        for vma in mm.vmas
+        for anon_vma in (*vma.chain, *([vma.anon_vma] if vma.anon_vma else []))
+    }
+    return [found[number] for number in sorted(found)]
+
+
+def _locks(call: Call) -> Table:
+    journal = call.workspace.journal
+    last: dict[str, int] = {}
+    for row in Digest(journal[-1].events).locks if journal else ():
+        last[row.name] = last.get(row.name, 0) + row.times
+    rows = tuple((name, times) for name, times in last.items())
+    note = "between two steps no lock is held; these are the page-table locks that the last step took"
+    return Table("locks", ("lock", "taken"), rows, note)
+
+
+def _stats(call: Call) -> Table:
+    rows = tuple(sorted(call.kernel.events.items()))
+    return Table("event counters", ("counter", "value"), rows)
+
+
+def _schemes(call: Call) -> Table:
+    shown = call.session.shown_schemes
+    decider = call.kernel.decider.name
+    rows = []
+    for name, scheme in call.workspace.machine.schemes.items():
+        role = " ".join(word for word, holds in (("decides", name == decider), ("shown", name in shown)) if holds)
+        rows.append((name, role, scheme.version, scheme.about[0], scheme.about[1]))
+    return Table("schemes", ("scheme", "role", "where", "counts", "does anybody else?"), tuple(rows))
+
+
+#: word after ``show`` -> (what it shows, how the table is made)
+TABLES: dict[str, tuple[str, Callable[[Call], Table]]] = {
+    "vmas": ("VMAs of all processes", _vmas),
+    "tables": ("page tables and what their entries map", _tables),
+    "folios": ("folios and their mapcounts", _folios),
+    "rmap": ("anon_vmas and i_mmaps with their VMAs", _rmap),
+    "locks": ("page-table locks that the last step took", _locks),
+    "stats": ("event counters", _stats),
+    "schemes": ("the mapcount schemes", _schemes),
+    "processes": ("processes", _processes),
+}

@@ -1,0 +1,55 @@
+"""The report of a step, made of what its kernel path yielded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from folioshell.report import FolioChange, LockRow, Report, Walk
+from folioshell.session.changes import folio_changes
+from folioshell.session.digest import Digest
+from folioshell.session.journal import StepRecord
+from folioshell.session.language import Statement
+from folioshell.session.sentence import sentence
+from folioshell.session.snapshot import snapshot
+from folioshell.session.walks import dry_walk, walk_row
+
+if TYPE_CHECKING:
+    from folioshell.session.session import Session
+
+#: ``set walks always`` walks this many of the touched folios and says how many it left out
+WALKED = 16
+
+
+def step_report(session: Session, statement: Statement, record: StepRecord) -> Report:
+    """The report of a step that was just done; ``set after`` chooses what it holds."""
+    workspace, settings = session.workspace, session.settings
+    digest = Digest(record.events)
+    after = settings.after
+    folios: tuple[FolioChange, ...] = ()
+    if "mapcounts" in after:
+        folios = folio_changes(workspace, digest, session.shown_schemes)
+    walks: tuple[Walk, ...] = ()
+    if "walks" in after:
+        walks = tuple(walk_row(workspace, fact) for fact in digest.walks)
+        if settings.walks:
+            walks += _walks_of_touched(session, {fact.folio for fact in digest.walks})
+    locks: tuple[LockRow, ...] = tuple(digest.locks) if "locks" in after else ()
+    return Report(
+        command=statement.text,
+        process=record.process,
+        step=record.number,
+        result=record.result,
+        sentence=sentence(statement.subject(workspace, record.process), digest, record.result),
+        folios=folios,
+        walks=walks,
+        locks=locks,
+        findings=tuple(f"f{fact.folio}, decided by {fact.scheme}: {fact.text}" for fact in digest.findings),
+        state=snapshot(workspace) if settings.full else None,
+    )
+
+
+def _walks_of_touched(session: Session, walked: set[int]) -> tuple[Walk, ...]:
+    workspace = session.workspace
+    living = workspace.kernel.folios
+    numbers = [number for number in workspace.machine.touched() if number in living and number not in walked]
+    return tuple(dry_walk(workspace, living[number], "set walks always") for number in numbers[:WALKED])

@@ -1,0 +1,103 @@
+"""Facts as lines of a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from folioshell import facts
+from folioshell.session.workspace import Workspace
+from folioshell.units import format_address
+
+
+def pages_text(first: int, nr: int) -> str:
+    """``page 3`` or ``pages 0-7``, as in messages about a folio."""
+    return f"page {first}" if nr == 1 else f"pages {first}-{first + nr - 1}"
+
+
+def folios_text(numbers: list[int]) -> str:
+    """Runs of folios: ``f1-f16, f20``; numbers ascending."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] + 1 == number:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(f"f{first}" if first == last else f"f{first}-f{last}" for first, last in runs)
+
+
+class Describer:
+    """Turns facts of one workspace into text."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._name = workspace.process_name
+        self._texts: dict[type, Callable[..., str]] = {
+            facts.FolioNew: self._folio_new,
+            facts.FolioFreed: lambda fact: f"f{fact.folio} freed",
+            facts.Mapped: lambda fact: self._run("mapped", fact),
+            facts.Unmapped: lambda fact: self._run("unmapped", fact),
+            facts.MappedSmall: lambda fact: self._small("mapped", fact),
+            facts.UnmappedSmall: lambda fact: self._small("unmapped", fact),
+            facts.PmdMapped: lambda fact: self._pmd("mapped", fact),
+            facts.PmdUnmapped: lambda fact: self._pmd("unmapped", fact),
+            facts.VmaSplit: self._vma_split,
+            facts.VmaMerged: self._vma_merged,
+            facts.Moved: self._moved,
+            facts.Forked: lambda fact: f"{self._name(fact.mm)} duplicated as {self._name(fact.child)}",
+            facts.MmGone: lambda fact: f"the address space of {self._name(fact.mm)} ended",
+            facts.Walked: self._walked,
+            facts.Asked: lambda fact: f"{fact.scheme} asked about f{fact.folio}: {fact.answer}",
+            facts.Finding: lambda fact: f"FINDING f{fact.folio}, decided by {fact.scheme}: {fact.text}",
+            facts.Event: lambda fact: f"{fact.text} ({fact.count})" if fact.count else fact.text,
+        }
+
+    def text(self, fact: facts.Fact) -> str:
+        """What the fact says."""
+        return self._texts[type(fact)](fact)
+
+    def who(self, fact: facts.Fact) -> str:
+        """The kernel function that announced it, where the fact knows."""
+        call = getattr(fact, "call", "") or getattr(fact, "caller", "") or getattr(fact, "reason", "")
+        return str(call)
+
+    def _folio_new(self, fact: facts.FolioNew) -> str:
+        kind = "anon" if fact.anon else "file"
+        if fact.origin:
+            return f"f{fact.folio} new, order {fact.order}, from page {fact.origin[1]} of f{fact.origin[0]}"
+        return f"f{fact.folio} new, order {fact.order}, {kind}"
+
+    def _where(self, mm: int, vma: int, table: str, vpn: int) -> str:
+        return f"{self._name(mm)} at {format_address(vpn)}, v{vma}, {table}"
+
+    def _run(self, verb: str, fact: facts.Mapped | facts.Unmapped) -> str:
+        where = self._where(fact.mm, fact.vma, f"pt{fact.table}", fact.vpn)
+        return f"f{fact.folio} {pages_text(fact.first, fact.nr)} {verb} by {where}"
+
+    def _small(self, verb: str, fact: facts.MappedSmall | facts.UnmappedSmall) -> str:
+        where = self._where(fact.mm, fact.vma, f"pt{fact.table}", fact.vpn)
+        return f"{folios_text(sorted(fact.folios))} {verb} by {where}"
+
+    def _pmd(self, verb: str, fact: facts.PmdMapped | facts.PmdUnmapped) -> str:
+        where = self._where(fact.mm, fact.vma, f"pmd{fact.table}", fact.vpn)
+        return f"f{fact.folio} {verb} whole by {where}"
+
+    def _straddling(self, fact: facts.VmaSplit | facts.VmaMerged) -> str:
+        cut = ", ".join(f"page {page} of f{folio}" for folio, page in fact.straddling)
+        return f", at {cut}" if cut else ""
+
+    def _vma_split(self, fact: facts.VmaSplit) -> str:
+        where = f"{format_address(fact.vpn)}{self._straddling(fact)}"
+        return f"v{fact.vma} of {self._name(fact.mm)} split at {where}: v{fact.new} is new"
+
+    def _vma_merged(self, fact: facts.VmaMerged) -> str:
+        where = f"{format_address(fact.vpn)}{self._straddling(fact)}"
+        return f"v{fact.gone} of {self._name(fact.mm)} merged into v{fact.vma} at {where}"
+
+    def _moved(self, fact: facts.Moved) -> str:
+        kind = "pmd" if fact.pmd else "pt"
+        places = f"{format_address(fact.vpn)} in {kind}{fact.table} to {format_address(fact.to_vpn)} in {kind}{fact.to_table}"
+        return f"f{fact.folio} {pages_text(fact.first, fact.nr)} moved from {places}"
+
+    def _walked(self, fact: facts.Walked) -> str:
+        tables = sum(len(tables) for _, _, tables in fact.visits)
+        found = sum(count for _, _, tables in fact.visits for _, count in tables)
+        return f"rmap walk over f{fact.folio}: {len(fact.visits)} VMAs, {tables} tables, {found} entries"

@@ -1,0 +1,55 @@
+"""Regions: labels for the ranges that mmap and mremap made, and where the next one goes.
+
+Rules:
+- A label is valid in every process: the address is the same. It stays when the mapping under it splits, merges or goes.
+- A range that is placed by us never touches another label's range, so that VMAs merge only where that was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from folioshell.units import align_up
+
+#: 0x7f0000000000, where the first region goes
+BASE_VPN = 0x7F0000000
+#: user space ends here (47 bits of address)
+END_VPN = 1 << 35
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A label.
+
+    Args:
+        name: the word typed.
+        start: first virtual page.
+        nr: pages.
+    """
+
+    name: str
+    start: int
+    nr: int
+
+    @property
+    def end(self) -> int:
+        """First virtual page behind it."""
+        return self.start + self.nr
+
+
+def next_free(regions: Iterable[Region], nr: int, boundary: int, skew: int = 0) -> int | None:
+    """First virtual page of the lowest free range that lies ``skew`` pages behind a boundary and touches no region.
+
+    Args:
+        nr: pages wanted.
+        boundary: pages between two boundaries.
+        skew: pages from the boundary to the range.
+    Returns: None if user space has no room.
+    """
+    start = align_up(BASE_VPN, boundary) + skew
+    for region in sorted(regions, key=lambda region: region.start):
+        if region.end < start or start + nr < region.start:
+            continue
+        start = align_up(region.end + 1 - skew, boundary) + skew
+    return start if start + nr <= END_VPN else None

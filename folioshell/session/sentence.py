@@ -1,0 +1,154 @@
+"""One sentence a step: who did what, and what came of it. Composed from facts, never from the state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from folioshell.facts import FolioNew
+from folioshell.session.describe import folios_text
+from folioshell.session.digest import Digest
+from folioshell.units import format_pages
+
+#: more clauses of one kind than this are counted instead of written out
+LISTED = 3
+
+
+def sentence(subject: str, digest: Digest, result: dict[str, Any]) -> str:
+    """The sentence of a step.
+
+    Args:
+        subject: its opening: ``A wrote win[0..15]``.
+        digest: what happened.
+        result: how the kernel ended it.
+    """
+    clauses = [*_ending(result), *_answers(digest), *_folios(digest), *_vmas(digest), *_events(digest)]
+    return f"{subject}: {'; '.join(clauses)}." if clauses else f"{subject}."
+
+
+def plural(number: int, noun: str, many: str = "") -> str:
+    """``1 VMA``, ``2 VMAs``, ``2 entries``."""
+    return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
+def _ending(result: dict[str, Any]) -> list[str]:
+    if "errno" in result:
+        return [f"failed with {result['errno']}"]
+    counts: dict[str, int] = {}
+    for _, nr, signal in result.get("signals", ()):
+        counts[signal] = counts.get(signal, 0) + nr
+    return [f"{plural(nr, 'access', 'accesses')} answered with {signal}" for signal, nr in counts.items()]
+
+
+def _answers(digest: Digest) -> list[str]:
+    """What the deciding scheme was asked, equal answers counted."""
+    counts: dict[tuple[str, str], dict[int, None]] = {}
+    for fact in digest.asked:
+        counts.setdefault((fact.scheme, fact.answer), {})[fact.folio] = None
+    clauses = []
+    for (scheme, answer), folios in counts.items():
+        which = folios_text(sorted(folios)) if len(folios) <= LISTED else plural(len(folios), "folio")
+        clauses.append(f"{scheme} asked whether {which} {'is' if len(folios) == 1 else 'are'} shared: {answer}")
+    if digest.walks:
+        clauses.append(plural(len(digest.walks), "rmap walk"))
+    return clauses
+
+
+def _folios(digest: Digest) -> list[str]:
+    """What became of folios."""
+    clauses = [*_made(digest), *_split(digest)]
+    old = {
+        "mapped": {number: n for number, n in digest.mapped.items() if number not in digest.new},
+        "unmapped": {number: n for number, n in digest.unmapped.items()},
+    }
+    clauses += _entries(old["mapped"], "of", "mapped")
+    small = digest.nr_small_mapped - sum(1 for number in digest.small if number in digest.new)
+    if small > 0:
+        clauses.append(f"{plural(small, 'entry', 'entries')} of order-0 folios mapped")
+    clauses += [f"f{number} mapped whole by {plural(n, 'PMD entry', 'PMD entries')}" for number, n in _few(
+        {number: n for number, n in digest.pmd_mapped.items() if number not in digest.new})]
+    clauses += _entries(digest.moved, "of", "moved")
+    clauses += [f"PMD mapping of f{number} gone" for number in list(digest.pmd_unmapped)[:LISTED]]
+    clauses += _entries(old["unmapped"], "of", "unmapped")
+    if digest.nr_small_unmapped:
+        clauses.append(f"{plural(digest.nr_small_unmapped, 'entry', 'entries')} of order-0 folios unmapped")
+    freed = [number for number in digest.freed if number not in _origins(digest)]
+    if freed:
+        clauses.append(f"{_which(freed)} freed")
+    return clauses
+
+
+def _few(counts: dict[int, int]) -> list[tuple[int, int]]:
+    return list(counts.items())[:LISTED]
+
+
+def _origins(digest: Digest) -> set[int]:
+    return {fact.origin[0] for fact in digest.new.values() if fact.origin}
+
+
+def _which(numbers: Iterable[int]) -> str:
+    ordered = sorted(numbers)
+    text = folios_text(ordered)
+    return text if text.count(",") < LISTED else plural(len(ordered), "folio")
+
+
+def _entries(counts: dict[int, int], preposition: str, done: str) -> list[str]:
+    if len(counts) > LISTED:
+        total = sum(counts.values())
+        return [f"{plural(total, 'entry', 'entries')} {preposition} {plural(len(counts), 'folio')} {done}"]
+    return [f"{plural(n, 'entry', 'entries')} {preposition} f{number} {done}" for number, n in counts.items()]
+
+
+def _made(digest: Digest) -> list[str]:
+    """New folios, alike ones together: how large, and how they were mapped."""
+    groups: dict[tuple[int, bool, str], list[int]] = {}
+    for number, fact in digest.new.items():
+        if not fact.origin:
+            groups.setdefault((fact.order, fact.anon, _mapping(fact, digest)), []).append(number)
+    clauses = []
+    for (order, anon, mapping), numbers in groups.items():
+        size = f"order {order}, {format_pages(1 << order)}"
+        kind = "anon" if anon else "file"
+        clauses.append(f"{_which(numbers)} ({size}{' each' if len(numbers) > 1 else ''}) new, {kind}{mapping}")
+    return clauses
+
+
+def _mapping(fact: FolioNew, digest: Digest) -> str:
+    number = fact.folio
+    if number in digest.pmd_mapped:
+        return ", mapped whole by a PMD entry"
+    if number in digest.small:
+        return ", mapped"
+    entries = digest.mapped.get(number, 0)
+    if not entries:
+        return ""
+    return ", mapped whole" if entries == 1 << fact.order else f", {plural(entries, 'entry', 'entries')}"
+
+
+def _split(digest: Digest) -> list[str]:
+    pieces: dict[int, list[int]] = {}
+    for number, fact in digest.new.items():
+        if fact.origin:
+            pieces.setdefault(fact.origin[0], []).append(number)
+    if len(pieces) > LISTED:
+        return [f"{plural(len(pieces), 'folio')} split into {sum(map(len, pieces.values())):,}"]
+    return [f"f{number} split into {_which(parts)}" for number, parts in pieces.items()]
+
+
+def _vmas(digest: Digest) -> list[str]:
+    clauses = []
+    if digest.vma_splits:
+        clauses.append(plural(digest.vma_splits, "VMA split"))
+    if digest.vma_merges:
+        clauses.append(plural(digest.vma_merges, "VMA merge"))
+    return clauses
+
+
+def _events(digest: Digest) -> list[str]:
+    """Other events, equal ones counted."""
+    counts: dict[str, int] = {}
+    for fact in digest.events:
+        counts[fact.text] = counts.get(fact.text, 0) + 1
+    if len(counts) > LISTED:
+        return [f"{plural(sum(counts.values()), 'other event')}, see `trace`"]
+    return [text if nr == 1 else f"{nr} x {text}" for text, nr in counts.items()]

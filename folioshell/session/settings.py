@@ -1,0 +1,52 @@
+"""What is shown after a step. Nothing here changes the simulated kernel, so nothing here is a step or is undone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: part of a report -> what it is
+AFTER = {
+    "mapcounts": "old and new numbers of the folios touched",
+    "walks": "reverse-map walks that were made",
+    "locks": "page-table locks in the order in which they were taken",
+}
+
+#: the schemes shown unless others are chosen; those that exist yet
+SHOWN_SCHEMES = ("per-page", "tuples", "vmas", "likely", "mm-id", "average")
+
+
+@dataclass(slots=True)
+class Settings:
+    """The choices of the one who looks.
+
+    Attributes:
+        after: parts of a report that are shown after each step.
+        walks: walk the reverse map of touched folios even where the kernel would not.
+        schemes: the schemes shown, in order; None for the usual ones.
+        check: verify every invariant of the model after each step.
+        full: reports carry the whole state (``--json=full``).
+    """
+
+    after: tuple[str, ...] = tuple(AFTER)
+    walks: bool = False
+    schemes: tuple[str, ...] | None = None
+    check: bool = False
+    full: bool = False
+
+    def shown(self, registered: list[str]) -> list[str]:
+        """Names of the schemes shown, of those that exist."""
+        chosen = SHOWN_SCHEMES if self.schemes is None else self.schemes
+        return [name for name in chosen if name in registered]
+
+    def script(self, registered: list[str]) -> list[str]:
+        """The lines that set what differs from the usual."""
+        lines = []
+        if self.after != tuple(AFTER):
+            lines.append(f"set after {','.join(self.after) or 'none'}")
+        if self.walks:
+            lines.append("set walks always")
+        if self.schemes is not None:
+            lines.append(f"set schemes {','.join(self.schemes) if list(self.schemes) != registered else 'all'}")
+        if self.check:
+            lines.append("set check on")
+        return lines

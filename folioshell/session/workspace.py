@@ -1,0 +1,114 @@
+"""A workspace: the machine and all that typed commands have made of it. Replaying the same commands makes an equal one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from folioshell.engine.machine import Machine
+from folioshell.facts import FolioNew
+from folioshell.session.journal import StepRecord
+from folioshell.session.language import Ending, Statement
+from folioshell.session.region import Region
+from folioshell.units import X86_64, Geometry
+
+if TYPE_CHECKING:
+    from folioshell.model.kernel import Kernel
+    from folioshell.model.mm import Mm
+
+FIRST_PROCESS = "A"
+
+
+class Workspace:
+    """The state that steps change.
+
+    Attributes:
+        machine: the simulated kernel and the schemes that watch it.
+        current: name of the current process; empty when none is left.
+        regions: labels by name.
+        journal: a record a step.
+        process_names: MM-ID -> name, of processes that ended too.
+    """
+
+    __slots__ = ("_indexed", "_orders", "current", "journal", "machine", "process_names", "regions")
+
+    def __init__(self) -> None:
+        self.current = FIRST_PROCESS
+        self.regions: dict[str, Region] = {}
+        self.journal: list[StepRecord] = []
+        self.process_names: dict[int, str] = {}
+        self._orders: dict[int, int] = {}
+        self._indexed = 0
+        self.machine: Machine
+        self.boot(X86_64)
+
+    def boot(self, geometry: Geometry) -> None:
+        """Start over with a fresh machine of this geometry, on which one process lives."""
+        self.machine = Machine(geometry)
+        self.process_names = {mm.mm_id: mm.name for mm in self.kernel.mms.values()}
+
+    @property
+    def kernel(self) -> Kernel:
+        """The model's state."""
+        return self.machine.kernel
+
+    @property
+    def step(self) -> int:
+        """Number of steps that led here."""
+        return len(self.journal)
+
+    def process_name(self, mm_id: int) -> str:
+        """The name of the process with this MM-ID, living or not."""
+        return self.process_names.get(mm_id, f"mm {mm_id}")
+
+    def note_process(self, mm: Mm) -> None:
+        """Remember the name of a new process."""
+        self.process_names[mm.mm_id] = mm.name
+
+    def order_of(self, number: int) -> int:
+        """The order of a folio that is or was; the journal knows those that were freed."""
+        folio = self.kernel.folios.get(number)
+        if folio is not None:
+            return folio.order
+        if number not in self._orders:
+            self._index_folios()
+        return self._orders.get(number, 0)
+
+    def _index_folios(self) -> None:
+        """Note the orders of the folios that steps since the last time made, the one that is being done included."""
+        for record in self.journal[self._indexed :]:
+            self._orders.update((fact.folio, fact.order) for fact in record.facts() if isinstance(fact, FolioNew))
+        self._indexed = len(self.journal)
+
+    def run(self, statement: Statement, process: str) -> StepRecord:
+        """Run a model command: one step.
+
+        Raises:
+            Refused: it cannot be done; nothing was changed.
+        """
+        self.machine.begin()
+        ending = statement.apply(self, process)
+        record = StepRecord(self.step + 1, process, statement.text, result_of(ending), self.machine.events)
+        self.journal.append(record)
+        return record
+
+    def what_has(self, name: str) -> str:
+        """What a name stands for: ``region``, ``file``, ``process``, or empty if it is free."""
+        if name in self.regions:
+            return "region"
+        if name in self.kernel.files:
+            return "file"
+        return "process" if name in self.kernel.mms else ""
+
+
+def result_of(ending: Ending) -> dict[str, Any]:
+    """The result of a step as reports and recordings write it."""
+    if not ending:
+        return {"ok": True}
+    return {"errno": ending} if isinstance(ending, str) else {"signals": ending}
+
+
+def is_failure(result: dict[str, Any], expected: str) -> bool:
+    """Is this result the failure that was expected (an errno or a signal)?"""
+    if result.get("errno") == expected:
+        return True
+    return any(signal == expected for _, _, signal in result.get("signals", ()))
