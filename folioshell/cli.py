@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
 
 from folioshell import __version__
-from folioshell.errors import KernelBug
 
+# typing.TYPE_CHECKING without importing typing, which would be a quarter of what --version takes.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
+    from typing import TextIO
 
     from folioshell.session.session import Session
     from folioshell.shell.replay import Replay
@@ -55,6 +56,8 @@ def _main(arguments: list[str]) -> int:
         # A lone surrogate, from a file name or a script, must not end in a traceback.
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
+    from folioshell.errors import KernelBug
+
     try:
         return _act(options)
     except KernelBug as error:
@@ -111,7 +114,7 @@ def _allowed(options: Namespace) -> dict[str, bool]:
 
 
 def _session(options: Namespace) -> Session:
-    from folioshell import Session
+    from folioshell.commands import Session
 
     session = Session()
     session.settings.full = options.json == "full"

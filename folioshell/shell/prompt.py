@@ -54,6 +54,17 @@ class PromptReader:
         """The next line; see Reader."""
         return self._prompt.prompt([("class:prompt", prompt)], pre_run=self._arrange_idle_call)
 
+    @property
+    def typed(self) -> str:
+        """The line as far as it is typed now."""
+        return self._prompt.default_buffer.text
+
+    @property
+    def suggested(self) -> str:
+        """What is suggested as its rest."""
+        suggestion = self._prompt.default_buffer.suggestion
+        return suggestion.text if suggestion else ""
+
     def _arrange_idle_call(self) -> None:
         if self._when_idle is None:
             return

@@ -94,7 +94,7 @@ def verdict(title: str, value: float, goal: float, unit: str, remark: str) -> No
 
 def faults_and_fork() -> None:
     """100,000 order-0 faults in one command and the fork of them, in seconds."""
-    from folioshell import Session
+    from folioshell.commands import Session
 
     seconds = {}
     session = Session()

@@ -29,9 +29,7 @@ class Terminal:
         rows, columns: the size of the window.
     """
 
-    def __init__(
-        self, command: Sequence[str], environ: Mapping[str, str], rows: int = 24, columns: int = 100
-    ) -> None:
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str], rows: int = 24, columns: int = 100) -> None:
         self._master, child_end = pty.openpty()
         self.resize(rows, columns)
         self._process = subprocess.Popen(
@@ -52,6 +50,10 @@ class Terminal:
     def send(self, keys: str) -> None:
         """Type."""
         os.write(self._master, keys.encode())
+
+    def kill(self, number: int) -> None:
+        """Send a signal to the command."""
+        self._process.send_signal(number)
 
     def wait_for(self, text: str, timeout: float = 20) -> str:
         """Wait until ``text`` was printed after all that was waited for before; returns everything printed.

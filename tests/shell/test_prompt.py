@@ -1,0 +1,174 @@
+"""The prompt: keys, completion, history, suggestions and undo, driven as a person drives them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.input import PipeInput, create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+from folioshell.commands import Session
+from folioshell.shell.completion import CommandCompleter
+from folioshell.shell.prompt import PromptReader
+from folioshell.shell.repl import Repl
+from tests.shell.stubs import plain_screen
+
+UP, RIGHT, TAB, ENTER, CTRL_C, CTRL_D, CTRL_U = "\x1b[A", "\x1b[C", "\t", "\r", "\x03", "\x04", "\x15"
+
+Step = tuple[str, Callable[[PromptReader], bool]]
+
+
+def holds(text: str) -> Callable[[PromptReader], bool]:
+    """Has the line become this?"""
+    return lambda reader: reader.typed == text
+
+
+def suggests(text: str) -> Callable[[PromptReader], bool]:
+    """Is this suggested as the rest of the line?"""
+    return lambda reader: reader.suggested == text
+
+
+def press(pipe: PipeInput, reader: PromptReader, steps: list[Step]) -> None:
+    """Type each piece once what the piece before it should have led to can be seen."""
+    for keys, seen in steps:
+        pipe.send_text(keys)
+        deadline = time.monotonic() + 10
+        while not seen(reader) and time.monotonic() < deadline:
+            time.sleep(0.005)
+    pipe.send_text(CTRL_U + CTRL_D)
+
+
+def talk(*lines: str, history: InMemoryHistory | None = None, then: list[Step] | None = None) -> tuple[Session, str]:
+    """Type lines, then pieces one by one, then Ctrl-D; returns the session and what was shown."""
+    session = Session()
+    screen, out = plain_screen()
+    with create_pipe_input() as pipe:
+        reader = PromptReader(session, history=history or InMemoryHistory(), source=pipe, sink=DummyOutput())
+        pipe.send_text("".join(line + ENTER for line in lines))
+        typing = threading.Thread(target=press, args=(pipe, reader, then or []))
+        typing.start()
+        assert Repl(session, screen, reader).run() == 0
+        typing.join()
+    return session, out.getvalue()
+
+
+def commands(session: Session) -> list[str]:
+    return [entry.text for entry in session.history.in_force]
+
+
+def test_lines_are_executed() -> None:
+    """What is typed is executed, and Ctrl-D on an empty line ends the shell."""
+    session, text = talk("file lib 32 order=4", "mmap win 16 file=lib", "fault win[0]")
+
+    assert session.step == 3
+    assert "f1" in text
+
+
+def test_undo_and_redo() -> None:
+    """``undo`` takes steps back, ``redo`` does them again."""
+    assert talk("mmap buf 4", "fault buf", "undo")[0].step == 1
+    assert talk("mmap buf 4", "fault buf", "undo 2", "redo")[0].step == 1
+
+
+def test_errors_keep_the_line_in_history() -> None:
+    """A refused line can be called back to be mended."""
+    history = InMemoryHistory()
+    session, text = talk("mmpa buf 4", "mmap buf 4", history=history)
+
+    assert history.get_strings() == ["mmpa buf 4", "mmap buf 4"]
+    assert session.step == 1
+    assert "mmap?" in text
+
+
+def test_up_arrow_calls_back_the_last_line() -> None:
+    """The arrow key fetches what was typed before."""
+    session, _ = talk(
+        "mmap buf 4", "fault buf[0]", then=[(UP, holds("fault buf[0]")), (CTRL_U + "fork B" + ENTER, holds(""))]
+    )
+
+    assert session.step == 3
+
+
+def test_ctrl_c_clears_the_line() -> None:
+    """Ctrl-C gives up what was typed, and the next line is executed."""
+    session, _ = talk(f"nonsense{CTRL_C}mmap buf 4")
+
+    assert session.step == 1
+
+
+def test_tab_completes_a_verb_and_a_name() -> None:
+    """Tab completes what the language knows, and names that live in this session."""
+    session, _ = talk(
+        "mmap buffer 4",
+        then=[
+            ("munm" + TAB, holds("munmap")),
+            (" buf" + TAB, holds("munmap buffer")),
+            (ENTER, holds("")),
+        ],
+    )
+
+    assert session.step == 2
+
+
+def test_suggestion_from_history() -> None:
+    """The rest of a line typed before is suggested and taken with the right arrow."""
+    session, _ = talk(
+        "mmap buf 4",
+        then=[("mm", suggests("ap buf 4")), (RIGHT, holds("mmap buf 4"))],
+    )
+
+    assert session.step == 1
+
+
+def test_pasted_lines() -> None:
+    """Lines that a terminal marks as pasted run in order."""
+    session, _ = talk("\x1b[200~mmap buf 4\nfault buf\nfork B\x1b[201~")
+
+    assert session.step == 3
+
+
+def test_completions_have_descriptions() -> None:
+    """Every verb is offered with a word about what it does, and replaces what was typed of it."""
+    found = list(CommandCompleter(Session()).get_completions(Document("mu"), CompleteEvent()))
+
+    assert [(completion.text, completion.start_position) for completion in found] == [("munmap", -2)]
+    assert all(completion.display_meta_text for completion in found)
+
+
+def test_completion_of_the_line_under_the_cursor() -> None:
+    """In a pasted block, the line of the cursor is completed."""
+    found = CommandCompleter(Session()).get_completions(Document("fork B\nmu"), CompleteEvent())
+
+    assert [completion.text for completion in found] == ["munmap"]
+
+
+def test_idle_call_comes_once_after_the_first_prompt() -> None:
+    """What is put off until the prompt is on the screen is called once."""
+    calls: list[str] = []
+    with create_pipe_input() as pipe:
+        reader = PromptReader(
+            Session(),
+            history=InMemoryHistory(),
+            when_idle=lambda: calls.append("idle"),
+            source=pipe,
+            sink=DummyOutput(),
+        )
+        assert calls == []
+        pipe.send_text("one\rtwo\r")
+        assert [reader.read("> "), reader.read("> ")] == ["one", "two"]
+
+    assert calls == ["idle"]
+
+
+@pytest.mark.parametrize("keys", ["\x1b[Z", "\x1bOP", "\x1b[6n", "\x00", "\x1b\x1b[A", "\x07\x08\x0b\x0c"])
+def test_odd_keys(keys: str) -> None:
+    """Keys without a meaning here neither end the shell nor disturb the line."""
+    session, _ = talk(f"{keys}{CTRL_U}mmap buf 4")
+
+    assert session.step == 1

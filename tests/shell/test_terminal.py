@@ -1,0 +1,191 @@
+"""The shell on a real terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.shell.terminal import Terminal
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = (sys.executable, "-m", "folioshell")
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """An environment with a home of its own."""
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LD_LIBRARY_PATH")}
+    return {
+        **kept,
+        "HOME": str(tmp_path),
+        "XDG_STATE_HOME": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUTF8": "1",
+        "TERM": "xterm-256color",
+    }
+
+
+@pytest.fixture
+def terminal(environ: dict[str, str]) -> Iterator[Terminal]:
+    """A shell whose first prompt is on the screen."""
+    with Terminal(COMMAND, environ) as terminal:
+        terminal.wait_for("A 0>")
+        yield terminal
+
+
+def test_first_prompt_command_and_ctrl_d(terminal: Terminal) -> None:
+    """The prompt comes, a command is executed with a table under it, the step counts, Ctrl-D ends with status 0."""
+    terminal.send("mmap buf 4\r")
+    terminal.wait_for("A 1>")
+    terminal.send("fault buf\r")
+    text = terminal.wait_for("A 2>")
+
+    assert "0 → 1" in text
+    assert "─────" in text
+
+    terminal.send("\x04")
+
+    assert terminal.wait() == 0
+
+
+def test_colour_while_typing(terminal: Terminal) -> None:
+    """A verb is in colour on the screen before the line is executed."""
+    terminal.forget()
+    terminal.send("mmap buf 4")
+    terminal.wait_for("mmap buf 4")
+
+    assert b"\x1b[0;34;1mmmap" in terminal.raw or b"34" in terminal.raw.split(b"mmap")[0]
+
+
+def test_tab_shows_descriptions(terminal: Terminal) -> None:
+    """Tab opens a menu with a description beside each candidate."""
+    terminal.forget()
+    terminal.send("m\t")
+    text = terminal.wait_for("mremap")
+
+    assert "mprotect" in text
+    assert "  " in text.split("mremap", 1)[1]
+
+
+def test_ctrl_c_clears_the_line(terminal: Terminal) -> None:
+    """Ctrl-C gives up the line; what is typed next is executed alone."""
+    terminal.send("nonsense\x03")
+    terminal.send("mmap buf 4\r")
+    text = terminal.wait_for("A 1>")
+
+    assert "error" not in text
+
+
+def test_ctrl_c_in_a_long_command(terminal: Terminal) -> None:
+    """A long command can be interrupted; the session goes on where it was."""
+    terminal.send("mmap buf 4000000\r")
+    terminal.wait_for("A 1>")
+    terminal.forget()
+    terminal.send("fault buf\r")
+    terminal.wait_for("fault buf")
+    terminal.send("\x03")
+    text = terminal.wait_for("A 1>", 60)
+
+    assert "interrupted; the state is that of step 1" in text
+
+    terminal.send("quit\r")
+
+    assert terminal.wait() == 0
+
+
+def test_toolbar(terminal: Terminal) -> None:
+    """The toolbar names process, step, the deciding scheme and the last page-table locks."""
+    assert "decide mm-id" in terminal.wait_for("decide")
+    terminal.send("mmap buf 4 ; fault buf[0]\r")
+
+    assert "last PTLs" in terminal.wait_for("last PTLs")
+
+
+def test_history_across_sessions(terminal: Terminal, environ: dict[str, str]) -> None:
+    """The arrow key brings back a line of an earlier session."""
+    terminal.send("mmap earlier 4\r")
+    terminal.wait_for("A 1>")
+    terminal.send("\x04")
+    terminal.wait()
+    with Terminal(COMMAND, environ) as later:
+        later.wait_for("A 0>")
+        later.forget()
+        later.send("\x1b[A")
+        later.wait_for("mmap earlier 4")
+
+
+def test_resize(terminal: Terminal) -> None:
+    """Tables follow the width of the window at the time when they are printed."""
+    terminal.send("file lib 32 order=4 ; mmap win 16 file=lib\r")
+    terminal.wait_for("A 2>")
+    terminal.resize(24, 40)
+    terminal.forget()
+    terminal.send("fault win[0]\r")
+    text = terminal.wait_for("A 3>")
+
+    rules = [line.strip() for line in text.splitlines() if line.strip() and not line.strip(" ─\r")]
+    assert rules
+    assert all(len(rule) <= 40 for rule in rules)
+
+
+def test_no_color(environ: dict[str, str]) -> None:
+    """With NO_COLOR neither the line nor the tables have colour."""
+    with Terminal(COMMAND, {**environ, "NO_COLOR": "1"}) as terminal:
+        terminal.wait_for("A 0>")
+        terminal.send("mmap buf 4 ; fault buf ; query shared? buf[0]\r")
+        terminal.wait_for("truth")
+
+        assert not any(
+            f"\x1b[{attributes}3{colour}m".encode() in terminal.raw
+            for colour in range(1, 8)
+            for attributes in ("", "0;", "1;", "0;1;")
+        )
+
+
+@pytest.mark.parametrize("arguments", [(), ("--plain",)])
+def test_dumb_terminal_and_plain(environ: dict[str, str], arguments: tuple[str, ...]) -> None:
+    """On a dumb terminal, and with --plain, there is a prompt and plain text, and not one escape sequence."""
+    dumb = environ if arguments else {**environ, "TERM": "dumb"}
+    with Terminal((*COMMAND, *arguments), dumb) as terminal:
+        terminal.wait_for("A 0> ")
+        terminal.send("mmap buf 4\n")
+        terminal.wait_for("A 1> ")
+        terminal.send("fault bfu\n")
+        terminal.wait_for("still at step 1")
+        terminal.send("\x04")
+
+        assert terminal.wait() == 0
+        assert b"\x1b" not in terminal.raw
+
+
+def test_script_then_shell(environ: dict[str, str], tmp_path: Path) -> None:
+    """``run FILE --until N -i`` opens the shell in the state after step N."""
+    script = tmp_path / "script.fs"
+    script.write_text("mmap buf 4\nfault buf\nfork B\n")
+    with Terminal((*COMMAND, "run", "--until", "2", "-i", str(script)), environ) as terminal:
+        terminal.wait_for("decide")
+
+        assert "A 2>" in terminal.text
+        assert "fork B" not in terminal.text
+
+
+def test_input_from_dev_null(environ: dict[str, str]) -> None:
+    """Without a terminal to read from, the shell ends at once."""
+    done = subprocess.run(COMMAND, stdin=subprocess.DEVNULL, capture_output=True, env=environ, timeout=30, check=False)
+
+    assert (done.returncode, done.stdout) == (0, b"")
+
+
+def test_hang_up(environ: dict[str, str]) -> None:
+    """A terminal that goes away takes the shell with it."""
+    with Terminal(COMMAND, environ) as terminal:
+        terminal.wait_for("A 0>")
+        terminal.kill(signal.SIGHUP)
+
+        assert terminal.wait() != 0

@@ -1,0 +1,295 @@
+"""The command line: what is printed where, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from folioshell import __version__
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMAND = (sys.executable, "-m", "folioshell")
+
+GOOD = """\
+#!folioshell 1
+| A file, mapped and read.
+file lib 32 order=4
+mmap win 16 file=lib
+fault win[0]
+expect mapcount vmas win[0] == 1
+"""
+WRONG = GOOD + "expect mapcount vmas win[0] == 7\nexpect truth mms win[0] == 1\n"
+STOPS = GOOD + "mprotect 0x7f0000000000+1 r\nfork NEVER\n"
+BAD = GOOD + "fault wim[0]\n"
+
+
+def folioshell(
+    *arguments: str, stdin: str | bytes = "", environ: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run folioshell with pipes for its streams."""
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    done = subprocess.run(
+        (*COMMAND, *arguments),
+        input=data,
+        capture_output=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})},
+    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> dict[str, str]:
+    """Paths of a good script, one whose expect fails, one that stops, and one that cannot be read."""
+    for name, text in (("good", GOOD), ("wrong", WRONG), ("stops", STOPS), ("bad", BAD)):
+        (tmp_path / f"{name}.fs").write_text(text)
+    return {name: str(tmp_path / f"{name}.fs") for name in ("good", "wrong", "stops", "bad", "missing")}
+
+
+@pytest.mark.parametrize(
+    ("names", "status"),
+    [
+        (("good",), 0),
+        (("good", "good"), 0),
+        (("wrong",), 1),
+        (("stops",), 1),
+        (("bad",), 2),
+        (("missing",), 2),
+        (("good", "wrong"), 1),
+        (("bad", "wrong", "good"), 2),
+    ],
+)
+def test_status_of_the_worst(scripts: dict[str, str], names: tuple[str, ...], status: int) -> None:
+    """The status is that of the worst file, and each file has its last line, in quiet too."""
+    for flags in ((), ("--quiet",)):
+        done = folioshell("run", *flags, *(scripts[name] for name in names))
+
+        assert done.returncode == status, done
+        assert "Traceback" not in done.stderr
+        assert sum(
+            ": passed:" in text or ": FAILED:" in text or ": refused:" in text for text in done.stdout.splitlines()
+        ) == len(names)
+
+
+def test_run_prints_steps_as_at_the_prompt(scripts: dict[str, str]) -> None:
+    """Prose, each command behind its prompt, tables of what changed, expects, and a last line."""
+    lines = folioshell("run", scripts["good"]).stdout.splitlines()
+
+    assert lines[0] == "A file, mapped and read."
+    assert "A 0> file lib 32 order=4" in lines
+    assert "A 2> fault win[0]" in lines
+    assert any(text.split()[:3] == ["f1", "4", "0"] for text in lines)
+    assert "pass  expect mapcount vmas win[0] == 1" in lines
+    assert lines[-1] == f"{scripts['good']}: passed: 3 steps, 1 expect"
+
+
+def test_quiet_prints_failures_only(scripts: dict[str, str]) -> None:
+    """Quietly a good script is one line, and a wrong one says what was wrong."""
+    good = folioshell("run", "--quiet", scripts["good"]).stdout.splitlines()
+    wrong = folioshell("run", "--quiet", scripts["wrong"]).stdout.splitlines()
+
+    assert len(good) == 1
+    assert wrong[0] == f"FAIL  {scripts['wrong']}:7: expect mapcount vmas win[0] == 7"
+    assert wrong[1].strip() == "is 1, expected == 7"
+    assert wrong[-1] == f"{scripts['wrong']}: FAILED: 3 steps, 3 expects, 1 of them failed"
+
+
+def test_refusal_names_the_place(scripts: dict[str, str]) -> None:
+    """A word that is not known is pointed at with file, line and column, and the nearest right one is named."""
+    done = folioshell("run", scripts["bad"])
+
+    assert f"{scripts['bad']}:7:7: error: " in done.stderr
+    assert "  fault wim[0]\n        ^" in done.stderr
+    assert "win" in done.stderr.split("^", 1)[1]
+
+
+def test_a_failure_stops_the_script(scripts: dict[str, str]) -> None:
+    """A command that fails in the kernel without ``fails`` ends the run."""
+    done = folioshell("run", scripts["stops"])
+
+    assert "ENOMEM" in done.stdout
+    assert "NEVER" not in done.stdout
+
+
+def test_json_lines(scripts: dict[str, str]) -> None:
+    """Each line is a document that says where it comes from, and nothing else is on the stream."""
+    done = folioshell("run", "--json", scripts["good"])
+    documents = [json.loads(text) for text in done.stdout.splitlines()]
+
+    assert [document["v"] for document in documents] == [1, 1, 1, 1]
+    assert [document["line"] for document in documents] == [3, 4, 5, 6]
+    assert documents[2]["folios"][0]["mapcounts"]["vmas"] == {"old": 0, "new": 1}
+    assert all("state" not in document for document in documents)
+
+
+def test_json_full(scripts: dict[str, str]) -> None:
+    """``--json=full`` adds the whole state to each step."""
+    documents = [json.loads(text) for text in folioshell("run", "--json=full", scripts["good"]).stdout.splitlines()]
+
+    assert ["state" in document for document in documents] == [True, True, True, False]
+
+
+def test_schema_is_json() -> None:
+    """The schema is a JSON document that knows the keys of a report."""
+    schema = json.loads(folioshell("schema").stdout)
+
+    assert {"v", "command", "result", "folios", "locks"} <= set(json.dumps(schema).replace('"', " ").split())
+
+
+def test_commands() -> None:
+    """``-c`` runs commands and prints what they did, without prompts."""
+    done = folioshell("-c", "mmap buf 4 ; fault buf[0] ; query present? buf[0]")
+
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "present? buf[0]: yes"
+    assert "A 0>" not in done.stdout
+
+
+def test_commands_refused() -> None:
+    """A word that ``-c`` does not know gives status 2."""
+    done = folioshell("-c", "fok B")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "fork" in done.stderr
+
+
+def test_piped_commands() -> None:
+    """Without an action, commands come from the pipe: no prompt, and the status of a script."""
+    done = folioshell(stdin="mmap buf 4\nexpect vmas A == 2\n")
+
+    assert done.returncode == 1
+    assert "FAIL  -:2: expect vmas A == 2" in done.stdout
+    assert "A 0>" not in done.stdout
+
+
+def test_run_dash() -> None:
+    """``run -`` reads a script from standard input."""
+    assert folioshell("run", "-", stdin=GOOD).stdout.splitlines()[-1] == "-: passed: 3 steps, 1 expect"
+
+
+def test_empty_input() -> None:
+    """Nothing to do is no failure."""
+    assert folioshell(stdin="").returncode == 0
+    assert folioshell("-c", "").returncode == 0
+
+
+def test_binary_input() -> None:
+    """Bytes that are no text are refused, not a traceback."""
+    done = folioshell("run", "-", stdin=bytes(range(256)) * 4)
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "\x1b" not in done.stderr + done.stdout
+
+
+def test_until(scripts: dict[str, str]) -> None:
+    """``--until N`` stops after N steps."""
+    done = folioshell("run", "--until", "2", scripts["good"])
+
+    assert done.stdout.splitlines()[-1].endswith("passed: 2 steps, 0 expects")
+
+
+def test_until_then_more(scripts: dict[str, str]) -> None:
+    """``-i`` goes on with what is typed, in the state that the script left."""
+    done = folioshell("run", "--until", "2", "-i", scripts["good"], stdin="expect vmas A == 1\nfault win[0]\n")
+
+    assert done.returncode == 0
+    assert "pass  expect vmas A == 1" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--nonsense",),
+        ("run",),
+        ("wrong",),
+        ("--width", "wide"),
+        ("--width", "0"),
+        ("run", "--until", "-1", "x.fs"),
+        ("run", "-i", "a.fs", "b.fs"),
+        ("run", "-i", "--json", "a.fs"),
+    ],
+)
+def test_usage_errors(arguments: tuple[str, ...]) -> None:
+    """Arguments that make no sense give status 2 and a word of help."""
+    done = folioshell(*arguments)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "folioshell" in done.stderr
+
+
+def test_version_and_help() -> None:
+    """The version is one line, and help names every action."""
+    assert folioshell("--version").stdout == f"folioshell {__version__}\n"
+    assert folioshell("--plain", "--version").stdout == f"folioshell {__version__}\n"
+    assert {"run", "schema"} <= set(folioshell("--help").stdout.replace(",", " ").split())
+
+
+def test_width() -> None:
+    """``--width`` limits lines, before and behind the action."""
+    for arguments in (("--width", "60", "run", "-"), ("run", "--width", "60", "-")):
+        done = folioshell(*arguments, stdin=GOOD.replace("| A file, mapped and read.\n", ""))
+
+        assert max(map(len, done.stdout.splitlines())) <= 60
+
+
+def test_output_that_is_not_unicode(scripts: dict[str, str]) -> None:
+    """Where the encoding has no arrow, it is spelled."""
+    done = folioshell("run", scripts["good"], environ={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+
+    assert done.stdout.isascii()
+    assert "0 -> " in done.stdout
+
+
+def test_closed_pipe(scripts: dict[str, str]) -> None:
+    """When the reader goes away, folioshell ends without a word."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        (*COMMAND, "run", scripts["good"]),
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    os.close(write_end)
+
+    assert done.stderr == b""
+    assert done.returncode == 141
+
+
+def imported(*arguments: str, stdin: str = "") -> set[str]:
+    """Top-level names of the modules that a run imports."""
+    code = (
+        "import sys; from folioshell.cli import main\n"
+        "status = main(sys.argv[1:])\n"
+        "print('IMPORTED', *{name.split('.')[0] for name in sys.modules})\n"
+        "sys.exit(status)"
+    )
+    done = subprocess.run(
+        (sys.executable, "-c", code, *arguments),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+def test_version_imports_nothing_heavy() -> None:
+    """``--version`` waits for none of the libraries."""
+    assert not imported("--version") & {"rich", "pydantic", "prompt_toolkit", "argparse"}
+
+
+@pytest.mark.parametrize("arguments", [("run", "-"), ("run", "--json", "-"), ("run", "--quiet", "-")])
+def test_run_imports_no_prompt_and_no_pydantic(arguments: tuple[str, ...]) -> None:
+    """A script waits neither for the prompt's library nor for validation, and in a pipe not for rich either."""
+    assert not imported(*arguments, stdin=GOOD) & {"rich", "pydantic", "prompt_toolkit", "asyncio"}
