@@ -65,8 +65,10 @@ def _folios(digest: Digest) -> list[str]:
     small = digest.nr_small_mapped - sum(1 for number in digest.small if number in digest.new)
     if small > 0:
         clauses.append(f"{plural(small, 'entry', 'entries')} of order-0 folios mapped")
-    clauses += [f"f{number} mapped whole by {plural(n, 'PMD entry', 'PMD entries')}" for number, n in _few(
-        {number: n for number, n in digest.pmd_mapped.items() if number not in digest.new})]
+    clauses += [
+        f"f{number} mapped whole by {plural(n, 'PMD entry', 'PMD entries')}"
+        for number, n in _few({number: n for number, n in digest.pmd_mapped.items() if number not in digest.new})
+    ]
     clauses += _entries(digest.moved, "of", "moved")
     clauses += [f"PMD mapping of f{number} gone" for number in list(digest.pmd_unmapped)[:LISTED]]
     clauses += _entries(old["unmapped"], "of", "unmapped")

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from folioshell.errors import DeterminismError, KernelBug, Refused
 from folioshell.report import Report
+from folioshell.session.access import Access
 from folioshell.session.history import Entry, History
 from folioshell.session.language import MODEL, Language, Statement
 from folioshell.session.settings import Settings
@@ -26,6 +27,7 @@ class Session:
         settings: what reports show.
         workspace: the state; replaced as a whole by undo and its kin.
         history: the steps typed.
+        access: what commands may do with files of the host.
         finished: True once ``quit`` was executed.
     """
 
@@ -39,6 +41,7 @@ class Session:
         self.settings = Settings()
         self.workspace = Workspace()
         self.history = History()
+        self.access = Access()
         self.finished = False
         self._interrupted = False
 

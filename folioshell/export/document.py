@@ -1,0 +1,96 @@
+"""Reports as JSON documents, one a line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Any
+
+from folioshell.export import shape
+from folioshell.report import Query, Report, Section, Table, Walk
+
+
+def document(report: Report, *, file: str = "", line: int = 0) -> dict[str, Any]:
+    """The document of a report; keys whose value is absent are left out.
+
+    Args:
+        file, line: where the command stands, when it was read from a script.
+    """
+    whole = shape.Document(
+        v=shape.VERSION,
+        file=file,
+        line=line,
+        step=report.step,
+        process=report.process,
+        command=report.command,
+        result=shape.ResultDocument(**report.result) if report.result is not None else None,
+        sentence=report.sentence,
+        folios=[
+            shape.FolioDocument(row.id, row.order, row.mapcounts, row.nr, row.note) for row in report.folios
+        ],
+        walks=[_walk(walk) for walk in report.walks],
+        locks=[(row.name, row.depth, row.function) for row in report.locks for _ in range(row.times)],
+        findings=list(report.findings),
+        query=_query(report.query) if report.query is not None else None,
+        expect=report.expect,
+        sections=[_section(section) for section in report.sections],
+        state=report.state,
+    )
+    made = _plain(whole)
+    return {**{key: made[key] for key in shape.ORDER if key in made}, **report.extra}
+
+
+def document_line(report: Report, *, file: str = "", line: int = 0) -> str:
+    """The document of a report as one line of JSON Lines, its newline included."""
+    return json.dumps(document(report, file=file, line=line), ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _walk(walk: Walk) -> shape.WalkDocument:
+    visits = [shape.VisitDocument(visit.process, visit.vma, list(visit.tables), visit.note) for visit in walk.visits]
+    return shape.WalkDocument(walk.folio, walk.reason, walk.through, walk.ptls, walk.entries, visits)
+
+
+def _query(query: Query) -> shape.QueryDocument:
+    truth = query.truth
+    return shape.QueryDocument(
+        query.kind,
+        query.target,
+        query.folio,
+        query.order,
+        [shape.RowDocument(row.scheme, row.number, row.answer, row.cost, row.verdict) for row in query.rows],
+        shape.TruthDocument(truth.answer, truth.mms, truth.vmas, truth.tuples, truth.entries, truth.pages)
+        if truth is not None
+        else None,
+        query.answer,
+    )
+
+
+def _section(section: Section) -> shape.SectionDocument:
+    if isinstance(section, Table):
+        rows = [list(row) for row in section.rows]
+        return shape.SectionDocument(section.title, list(section.columns), rows, note=section.note)
+    return shape.SectionDocument(section.title, lines=list(section.lines))
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses as dictionaries without the fields that equal their defaults."""
+    if is_dataclass(value):
+        made = {}
+        for one in fields(value):
+            inner = getattr(value, one.name)
+            if not _is_default(one, inner):
+                made[one.name] = _plain(inner)
+        return made
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple) and value and not isinstance(value[0], str | int):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+def _is_default(one: Field[Any], value: Any) -> bool:
+    if one.default is not MISSING:
+        return bool(value == one.default)
+    if one.default_factory is not MISSING:
+        return bool(value == one.default_factory())
+    return False

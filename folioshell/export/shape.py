@@ -1,0 +1,145 @@
+"""The shape of the documents that ``--json`` writes: what is written and what the schema says are made from this.
+
+A field that equals its default is left out of a document.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from folioshell.report import Change, Expect
+
+VERSION: Literal[1] = 1
+
+
+@dataclass(slots=True)
+class FolioDocument:
+    """A folio that a step touched, or ``n`` with consecutive ids that it touched alike."""
+
+    id: str
+    order: int
+    mapcounts: dict[str, Change]
+    n: int = 1
+    note: str = ""
+
+
+@dataclass(slots=True)
+class VisitDocument:
+    """A VMA that a reverse-map walk visited, with the tables entered and the entries found in each."""
+
+    process: str
+    vma: str
+    tables: list[tuple[str, int]]
+    note: str = ""
+
+
+@dataclass(slots=True)
+class WalkDocument:
+    """A reverse-map walk."""
+
+    folio: str
+    reason: str
+    through: str
+    ptls: int
+    entries: int
+    visits: list[VisitDocument]
+
+
+@dataclass(slots=True)
+class RowDocument:
+    """One scheme's answer."""
+
+    scheme: str
+    number: int | None
+    answer: str
+    cost: str = ""
+    verdict: str = ""
+
+
+@dataclass(slots=True)
+class TruthDocument:
+    """What the page tables say."""
+
+    answer: str
+    mms: int
+    vmas: int
+    tuples: int
+    entries: int
+    pages: int
+
+
+@dataclass(slots=True)
+class QueryDocument:
+    """A question and its answers."""
+
+    kind: str
+    target: str
+    folio: str = ""
+    order: int = 0
+    rows: list[RowDocument] = field(default_factory=list)
+    truth: TruthDocument | None = None
+    answer: str = ""
+
+
+@dataclass(slots=True)
+class SectionDocument:
+    """A table (columns and rows) or text (lines) that a view showed."""
+
+    title: str = ""
+    columns: list[str] = field(default_factory=list)
+    rows: list[list[str | int | None]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    note: str = ""
+
+
+@dataclass(slots=True)
+class ResultDocument:
+    """How the kernel ended a step: ``{"ok": true}``, ``{"errno": …}`` or ``{"signals": [[first access, number, name]…]}``."""
+
+    ok: bool = False
+    errno: str = ""
+    signals: list[tuple[int, int, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Document:
+    """What one command did or answered."""
+
+    v: Literal[1]
+    process: str
+    command: str
+    file: str = ""
+    line: int = 0
+    step: int | None = None
+    result: ResultDocument | None = None
+    sentence: str = ""
+    folios: list[FolioDocument] = field(default_factory=list)
+    walks: list[WalkDocument] = field(default_factory=list)
+    locks: list[tuple[str, int, str]] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+    query: QueryDocument | None = None
+    expect: Expect | None = None
+    sections: list[SectionDocument] = field(default_factory=list)
+    state: dict[str, Any] | None = None
+
+
+#: keys of a document in the order in which they are written
+ORDER = (
+    "v",
+    "file",
+    "line",
+    "step",
+    "process",
+    "command",
+    "result",
+    "sentence",
+    "folios",
+    "walks",
+    "locks",
+    "findings",
+    "query",
+    "expect",
+    "sections",
+    "state",
+)

@@ -1,0 +1,116 @@
+"""Scripts: from bytes to lines whose statements are parsed, all of them before any is run."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from folioshell.commands.lex import is_prose, scan
+from folioshell.errors import Refused
+from folioshell.session.language import Language, Statement
+
+#: a script of the version that this program speaks may begin with this line
+MAGIC = "#!folioshell 1"
+_MAGIC_FORM = re.compile(r"#!\s*folioshell\s+(\S+)\s*\Z")
+#: bytes of a script at most
+SIZE = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a script that says something.
+
+    Args:
+        number: from 1.
+        text: as written.
+        statements: its commands.
+        prose: Markdown for the reader; None if the line holds commands.
+    """
+
+    number: int
+    text: str
+    statements: tuple[Statement, ...] = ()
+    prose: str | None = None
+
+
+def read_text(path: str) -> str:
+    """The text of a script file, ``-`` for standard input.
+
+    Raises:
+        Refused: it cannot be read, or is no UTF-8 text.
+    """
+    try:
+        if path == "-":
+            data = sys.stdin.buffer.read(SIZE + 1)
+        else:
+            with Path(path).open("rb") as stream:
+                data = stream.read(SIZE + 1)
+    except OSError as error:
+        raise Refused(f"cannot read {path}: {error.strerror or error}", file=path) from None
+    except ValueError as error:
+        raise Refused(f"cannot read {path!r}: {error}", file=path) from None
+    if len(data) > SIZE:
+        raise Refused(f"too large for a script: more than {SIZE >> 20}M bytes", file=path)
+    return decoded(data, path)
+
+
+def decoded(data: bytes, name: str) -> str:
+    """The text of UTF-8 bytes.
+
+    Raises:
+        Refused: they are none; line and column are those of the first byte that is wrong.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8", "replace")
+        line = before.count("\n") + 1
+        column = len(before) - before.rfind("\n") - 1
+        text = data.split(b"\n")[line - 1].decode("utf-8", "replace").rstrip("\r")
+        raise Refused(
+            "this is not UTF-8 text", start=column, end=column + 1, text=text, file=name, line=line
+        ) from None
+
+
+def parse(text: str, name: str, language: Language) -> list[Line]:
+    """The lines of a script that say something.
+
+    Args:
+        name: what messages call the script.
+    Raises:
+        Refused: a line cannot be read; file, line and columns say where.
+    """
+    lines = []
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.removesuffix("\r")
+        try:
+            if number == 1 and line.startswith("#!"):
+                _check_magic(line)
+            statements = tuple(language.parse(line))
+        except Refused as error:
+            raise located(error, name, number, line) from None
+        if is_prose(line):
+            lines.append(Line(number, line, prose=scan(line)[0].text))
+        elif statements:
+            lines.append(Line(number, line, statements))
+    return lines
+
+
+def located(error: Refused, name: str, number: int, line: str) -> Refused:
+    """The same error, with the place in a script; what already has one keeps it."""
+    if not error.file:
+        error.file, error.line = name, number
+        error.text = error.text or line
+    return error
+
+
+def _check_magic(line: str) -> None:
+    form = _MAGIC_FORM.match(line)
+    if form is None:
+        raise Refused("another program's script", start=0, end=len(line), hint=f"ours may begin with `{MAGIC}`")
+    if form[1] != "1":
+        raise Refused(
+            f"version {form[1]} of the language is not known", start=form.start(1), end=form.end(1), allowed=["1"]
+        )

@@ -1,0 +1,149 @@
+"""save, load and source: the commands that write and read scripts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from folioshell.commands.build import arg, command, done
+from folioshell.commands.call import Call
+from folioshell.commands.grammar import SESSION, Form
+from folioshell.commands.operands import Pair
+from folioshell.commands.operands import Path as HostPath
+from folioshell.commands.statement import ParsedStatement
+from folioshell.errors import Refused
+from folioshell.report import Report
+from folioshell.scenario import script
+from folioshell.session.language import Statement
+from folioshell.session.sentence import plural
+from folioshell.session.session import Session
+
+TOPIC = "session"
+
+
+class ScriptPath(HostPath):
+    """A script; scripts of the working directory are offered."""
+
+    def candidates(self, session: Session) -> Iterable[Pair]:
+        """The scripts at hand."""
+        return [(str(path), "a script") for path in sorted(Path(session.access.folder or ".").glob("*.fs"))]
+
+
+SCRIPT = ScriptPath()
+
+
+@command(
+    "save",
+    Form(args=(arg("FILE", SCRIPT, "the script that is written"),)),
+    kind=SESSION,
+    topic=TOPIC,
+    summary="write the steps as a script",
+    help="Writes a script that leads to the present state; a file of that name is replaced. In a script given to `run` it "
+    "needs --allow-files.",
+    examples=("save session.fs",),
+)
+def save(call: Call) -> Report:
+    """Write the steps as a script."""
+    path = call.word("FILE")
+    if not call.session.access.may_write:
+        raise call.refused_at("FILE", "a script may not write files", hint="`folioshell run --allow-files` permits it")
+    lines = [script.MAGIC, *call.session.script()]
+    try:
+        Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise call.refused_at("FILE", f"cannot write {path}: {reason}") from None
+    return done(call, f"{plural(call.session.step, 'step')} written to {path}.")
+
+
+@command(
+    "source",
+    Form(args=(arg("FILE", SCRIPT, "the script that is run"),)),
+    kind=SESSION,
+    topic=TOPIC,
+    summary="run the commands of a script here",
+    help="Runs a script in this session, as if its lines were typed. In a script it reads only below the folder of the "
+    "script that was given to `run`.",
+    examples=("source setup.fs",),
+)
+def source(call: Call) -> list[Report]:
+    """Run the commands of a script here."""
+    return _run_here(call, readable(call))
+
+
+@command(
+    "load",
+    Form(args=(arg("FILE", SCRIPT, "the script that is run"),)),
+    kind=SESSION,
+    topic=TOPIC,
+    summary="begin anew with a script",
+    help="`reset`, then `source FILE`; nothing is reset if the script cannot be read.",
+    examples=("load session.fs",),
+)
+def load(call: Call) -> list[Report]:
+    """Begin anew with a script."""
+    path = readable(call)
+    call.session.reset()
+    return _run_here(call, path)
+
+
+def readable(call: Call) -> str:
+    """The path of a script that may be read and can be parsed.
+
+    Raises:
+        Refused: it may not, or it cannot.
+    """
+    access = call.session.access
+    path = os.path.join(access.folder, call.word("FILE"))
+    real = os.path.realpath(path)
+    root = os.path.realpath(access.root or ".")
+    if access.confined and os.path.commonpath([root, real]) != root:
+        raise call.refused_at("FILE", "a script reads only below its own folder", hint=f"that is {access.root or '.'}")
+    if real in access.sources:
+        raise call.refused_at("FILE", "this script is being read already: it would never end")
+    try:
+        script.parse(script.read_text(path), path, call.session.language)
+    except Refused as error:
+        if error.line:
+            raise
+        raise call.refused_at("FILE", error.message) from None
+    return path
+
+
+def _run_here(call: Call, path: str) -> list[Report]:
+    # The runner lies above the commands of this file: it runs `source` line by line itself.
+    from folioshell.scenario.runner import Runner
+
+    before = call.session.access
+    sources = (*before.sources, os.path.realpath(path))
+    access = replace(before, folder=os.path.dirname(path), sources=sources)
+    reports = []
+    for played in Runner(path, None, call.session, None, access):
+        if played.refused is not None:
+            raise played.refused
+        if played.report is not None:
+            reports.append(played.report)
+        if played.failure is not None:
+            reports.append(done(call, f"{played.file}:{played.line}: {played.failure}; the script stops here."))
+    return reports
+
+
+def included_script(session: Session, statement: Statement) -> str | None:
+    """The script that a ``source`` or ``load`` names, ready to be read; None for any other command.
+
+    Raises:
+        Refused: it may not or cannot be read.
+    """
+    if not isinstance(statement, ParsedStatement) or statement.command.verb not in ("source", "load"):
+        return None
+    call = Call(statement, session.workspace, session.process, session)
+    try:
+        path = readable(call)
+    except Refused as error:
+        error.text = error.text or statement.line
+        raise
+    if statement.command.verb == "load":
+        session.reset()
+    return path
