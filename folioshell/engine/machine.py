@@ -1,0 +1,181 @@
+"""A machine: one simulated kernel and every scheme, driven one kernel path at a time."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+from folioshell import facts
+from folioshell.engine.fingerprint import fingerprint
+from folioshell.errors import KernelBug
+from folioshell.facts import Fact
+from folioshell.model.check import broken_invariants
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
+from folioshell.model.lock import Lock, LockOp
+from folioshell.model.truth import TruthCounts, truth
+from folioshell.schemes import all_schemes
+from folioshell.schemes.base import HANDLERS, Scheme
+from folioshell.schemes.mm_id import MmId
+from folioshell.units import X86_64, Geometry
+
+T = TypeVar("T")
+
+#: how many of the last facts a KernelBug carries
+_LAST_FACTS = 20
+
+
+class Machine:
+    """A kernel with its schemes and the trace of the current step.
+
+    Args:
+        geometry: shape of the page tables.
+
+    Attributes:
+        kernel: the model's state.
+        schemes: every registered scheme by name, in reading order; all of them keep counting.
+        events: lock operations and facts of the step that is being made, in order.
+    """
+
+    def __init__(self, geometry: Geometry = X86_64) -> None:
+        self.schemes: dict[str, Scheme] = {name: scheme() for name, scheme in all_schemes().items()}
+        counts = self.schemes["mm-id"]
+        assert isinstance(counts, MmId)
+        self.kernel = Kernel(counts, counts, geometry)
+        self.kernel.new_mm("A")
+        self.events: list[LockOp | Fact] = []
+        self._held: dict[Lock, str] = {}
+        self._before: dict[int, tuple[int, ...]] = {}
+        self._zeros = (0,) * len(self.schemes)
+        self._numbers = tuple(scheme.mapcount for scheme in self.schemes.values())
+        self._listeners = {kind: self._listeners_of(kind) for kind in HANDLERS}
+
+    def _listeners_of(self, kind: type) -> tuple[Callable[[Any], None], ...]:
+        """What is called with a fact: the note of the numbers before it, then the schemes that override the handler."""
+        name = HANDLERS[kind]
+        listeners = [
+            getattr(scheme, name) for scheme in self.schemes.values() if getattr(type(scheme), name) is not getattr(Scheme, name)
+        ]
+        return (*self._notes(kind), *listeners)
+
+    def _notes(self, kind: type) -> tuple[Callable[[Any], None], ...]:
+        if kind is facts.FolioNew:
+            return (self._note_new,)
+        if kind in (facts.MappedSmall, facts.UnmappedSmall):
+            return (self._note_small,)
+        if kind in (facts.Mapped, facts.Unmapped, facts.PmdMapped, facts.PmdUnmapped, facts.Moved):
+            return (self._note,)
+        if kind in (facts.VmaSplit, facts.VmaMerged):
+            return (self._note_straddling,)
+        return ()
+
+    def begin(self) -> None:
+        """Begin a step: forget the trace of the last one."""
+        self.events = []
+        self._before = {}
+
+    def run(self, path: Generator[LockOp | Fact, Any, T]) -> T:
+        """Drive a kernel path to its end; every lock is free, every trylock succeeds.
+
+        Raises:
+            KernelBug: a lock was taken twice, or is still held at the end; or an invariant broke within.
+        """
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return self._drive(path)
+        except KernelBug as bug:
+            if not bug.facts:
+                bug.facts = self.last_facts()
+            raise
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _drive(self, path: Generator[LockOp | Fact, Any, T]) -> T:
+        log = self.events.append
+        held, listeners = self._held, self._listeners
+        advance = path.__next__
+        while True:
+            try:
+                step = advance()
+            except StopIteration as stop:
+                if held:
+                    raise KernelBug(f"locks still held: {' '.join(lock.name for lock in held)}") from None
+                result: T = stop.value
+                return result
+            log(step)
+            if step.__class__ is LockOp:
+                self._lock(step, held)  # type: ignore[arg-type]
+            else:
+                for listener in listeners.get(step.__class__, ()):
+                    listener(step)
+
+    @staticmethod
+    def _lock(op: LockOp, held: dict[Lock, str]) -> None:
+        if op.verb == "-":
+            if held.pop(op.lock, None) is None:
+                raise KernelBug(f"{op.lock} is let go but not held")
+        elif op.verb == "v":
+            held[op.lock] = op.mode
+        elif op.lock in held:
+            raise KernelBug(f"{op.function} takes {op.lock}, which it holds already")
+        else:
+            held[op.lock] = op.mode
+
+    def last_facts(self) -> tuple[object, ...]:
+        """The last facts of the step, oldest first."""
+        recent = [event for event in self.events[-10 * _LAST_FACTS :] if event.__class__ is not LockOp]
+        return tuple(recent[-_LAST_FACTS:])
+
+    # Numbers before the step.
+
+    def _note_new(self, fact: facts.FolioNew) -> None:
+        self._before[fact.folio] = self._zeros
+
+    def _note(self, fact: facts.Mapped) -> None:
+        if fact.folio not in self._before:
+            self._before[fact.folio] = tuple([number(fact.folio) for number in self._numbers])
+
+    def _note_small(self, fact: facts.MappedSmall) -> None:
+        before, numbers = self._before, self._numbers
+        for folio in fact.folios:
+            if folio not in before:
+                before[folio] = tuple([number(folio) for number in numbers])
+
+    def _note_straddling(self, fact: facts.VmaSplit) -> None:
+        for folio, _ in fact.straddling:
+            if folio not in self._before:
+                self._before[folio] = tuple([number(folio) for number in self._numbers])
+
+    def touched(self) -> dict[int, dict[str, int]]:
+        """Folio -> scheme -> its number before the step, for the folios that the step spoke of, in that order."""
+        names = tuple(self.schemes)
+        return {folio: dict(zip(names, numbers, strict=True)) for folio, numbers in self._before.items()}
+
+    def touched_numbers(self) -> dict[int, tuple[int, ...]]:
+        """As ``touched``, the numbers in the order of ``schemes``: without a dictionary a folio."""
+        return self._before
+
+    # Questions.
+
+    def decide(self, name: str) -> None:
+        """Let the kernel's sharing tests ask this scheme.
+
+        Raises:
+            KeyError: there is no such scheme.
+        """
+        self.kernel.decider = self.schemes[name]
+
+    def truth(self, folio: Folio) -> TruthCounts:
+        """What the page tables say about a folio."""
+        return truth(self.kernel, folio)
+
+    def check(self) -> list[str]:
+        """The invariants of the model that do not hold; empty if all do."""
+        return broken_invariants(self.kernel)
+
+    def fingerprint(self) -> str:
+        """A digest of everything that can be seen of kernel and schemes."""
+        return fingerprint(self.kernel, self.schemes)

@@ -1,0 +1,65 @@
+"""What can go wrong, and for whom the message is.
+
+A failure that Linux itself has (an errno, a signal) is not here: it is a result that a kernel path returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class FolioshellError(Exception):
+    """Base of everything that folioshell raises on purpose."""
+
+
+class Refused(FolioshellError):
+    """What was typed cannot be done; nothing was changed.
+
+    Args:
+        message: what is wrong, without the place.
+        start, end: columns of the offending word in ``text``, half-open, from 0; None when it is the whole line.
+        text: the line as typed.
+        allowed: what could stand there, in the order in which it should be read.
+        hint: the nearest right word, or another way forward.
+        file, line: where the line stands, when it was read from a script (line counts from 1).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        text: str = "",
+        allowed: Sequence[str] = (),
+        hint: str = "",
+        file: str = "",
+        line: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.start = start
+        self.end = end
+        self.text = text
+        self.allowed = tuple(allowed)
+        self.hint = hint
+        self.file = file
+        self.line = line
+
+
+class KernelBug(FolioshellError):
+    """An invariant of the model broke: our VM_BUG_ON. Never caught below the shell.
+
+    Args:
+        message: the invariant, with the values that break it.
+        facts: the last facts before it, oldest first.
+    """
+
+    def __init__(self, message: str, facts: Sequence[object] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = tuple(facts)
+
+
+class DeterminismError(FolioshellError):
+    """A replay of typed commands did not lead to the state that it led to before."""

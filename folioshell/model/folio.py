@@ -1,0 +1,114 @@
+"""Folios: identity, flags and references. How often a folio is mapped is no business of this file; see schemes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from folioshell.model.lock import Lock, LockClass
+
+if TYPE_CHECKING:
+    from folioshell.model.anon_vma import AnonVma
+    from folioshell.model.mapping import AddressSpace
+
+
+class Folio:
+    """A run of ``1 << order`` physical pages kept as one.
+
+    Attributes:
+        id: number that it prints with (``f3``); never used again.
+        pfn: first physical page, aligned to the order.
+        order: log2 of its pages.
+        anon: anonymous memory; else page cache (shmem included).
+        mapping: anon_vma or address space that leads to its mappings.
+        index: page offset of its first page in the mapping (anonymous: linear page offset of the VMA).
+        ref: references, not counting transient ones: one an entry, one a page in the page cache or swap cache.
+        anon_exclusive: bit i: PageAnonExclusive of page i (of page 0 for the whole folio while a PMD maps it).
+        nonzero: bit i: page i holds other bytes than zeros.
+        cached: it is in the page cache, or in the swap cache.
+    """
+
+    __slots__ = (
+        "_lock",
+        "_map_lock",
+        "active",
+        "anon",
+        "anon_exclusive",
+        "cached",
+        "deferred",
+        "dirty",
+        "id",
+        "index",
+        "lru",
+        "mapping",
+        "mlocked",
+        "nonzero",
+        "order",
+        "partially_mapped",
+        "pfn",
+        "ref",
+        "referenced",
+        "swap_slot",
+        "swapbacked",
+        "uptodate",
+    )
+
+    def __init__(
+        self, number: int, pfn: int, order: int, mapping: AnonVma | AddressSpace, index: int, anon: bool
+    ) -> None:
+        self.id = number
+        self.pfn = pfn
+        self.order = order
+        self.anon = anon
+        self.mapping = mapping
+        self.index = index
+        self.ref = 0
+        self.anon_exclusive = 0
+        self.nonzero = 0
+        self.swapbacked = anon
+        self.cached = False
+        self.swap_slot: int | None = None
+        self.uptodate = True
+        self.dirty = False
+        self.lru = True
+        self.active = False
+        self.referenced = False
+        self.mlocked = False
+        #: on the deferred-split queue
+        self.deferred = False
+        #: flagged partially mapped: a history bit, never cleared by mapping again
+        self.partially_mapped = False
+        self._lock: Lock | None = None
+        self._map_lock: Lock | None = None
+
+    @property
+    def nr_pages(self) -> int:
+        """Number of its pages."""
+        return 1 << self.order
+
+    @property
+    def lock(self) -> Lock:
+        """The folio lock (PG_locked), one whatever the order."""
+        if self._lock is None:
+            self._lock = Lock(LockClass.FOLIO, str(self))
+        return self._lock
+
+    @property
+    def map_lock(self) -> Lock:
+        """The bit spinlock of a large folio's mapcount.
+
+        Kernel: include/linux/rmap.h: folio_lock_large_mapcount() (v6.18)
+        """
+        if self._map_lock is None:
+            self._map_lock = Lock(LockClass.MCL, str(self))
+        return self._map_lock
+
+    def __str__(self) -> str:
+        return f"f{self.id}"
+
+    def __repr__(self) -> str:
+        return f"<Folio f{self.id} order {self.order} pfn {self.pfn:#x}>"
+
+
+def page_bits(first: int, nr: int) -> int:
+    """Bit mask of pages ``[first, first + nr)`` of a folio."""
+    return ((1 << nr) - 1) << first

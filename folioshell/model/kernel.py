@@ -1,0 +1,233 @@
+"""The state of the simulated kernel: tables of objects by name or number, and the numbers that they get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from folioshell.model import pte
+from folioshell.model.anon_vma import AnonVma
+from folioshell.model.folio import Folio
+from folioshell.model.lock import Lock, LockClass
+from folioshell.model.mapping import AddressSpace, write_orders
+from folioshell.model.mm import Mm
+from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.physmem import PhysicalMemory
+from folioshell.model.vma import Vma
+from folioshell.units import X86_64, Geometry
+
+PROFILES = ("6.18", "6.12")
+THP_MODES = ("always", "madvise", "never")
+
+
+class Answer(Protocol):
+    """An answer of a scheme: an enumeration member."""
+
+    @property
+    def value(self) -> str:
+        """``no``, ``yes`` or ``maybe``."""
+
+
+class Decider(Protocol):
+    """The scheme whose answer to "does anybody else?" the kernel acts on."""
+
+    name: str
+
+    def shared(self, folio: int, mm: int) -> Answer:
+        """``no``, ``yes`` or ``maybe``."""
+
+
+class Bookkeeping(Decider, Protocol):
+    """The kernel's own counts of a folio, which paths consult where the kernel compares counts with references."""
+
+    def mapcount(self, folio: int, page: int | None = None) -> int:
+        """Entries that map the folio, or page ``page`` of it."""
+
+    def entire(self, folio: int) -> int:
+        """PMD entries that map the folio."""
+
+    def pages_mapped(self, folio: int) -> int:
+        """Pages of the folio that leaf entries map."""
+
+    def newly_unmapped(self, folio: int) -> int:
+        """Pages that the last unmapping of the folio left without any mapping, as folio_remove_rmap counts them."""
+
+
+@dataclass(slots=True)
+class Config:
+    """Switches of the kernel.
+
+    Attributes:
+        profile: which release it behaves like.
+        thp: order -> always, madvise or never; orders that are not there are never.
+        fault_around: pages of the fault-around window, a power of two; 1 turns it off.
+        page_mapcount: CONFIG_PAGE_MAPCOUNT.
+        swap: a swap device is there.
+    """
+
+    profile: str = "6.18"
+    thp: dict[int, str] = field(default_factory=dict)
+    fault_around: int = 16
+    page_mapcount: bool = True
+    swap: bool = False
+
+    @property
+    def is_6_12(self) -> bool:
+        """The older of the two kernels."""
+        return self.profile == "6.12"
+
+
+class Kernel:
+    """Everything that exists, and the numbers that the next objects get.
+
+    Attributes:
+        mms: living address spaces by process name, in order of creation.
+        files: files by name. shared_memory: address spaces of shared anonymous mappings, in order of creation.
+        folios: living folios by number.
+        deferred: folios on the deferred-split queue by number.
+        counts: the kernel's own bookkeeping (the scheme mm-id).
+        decider: the scheme that sharing tests ask.
+        events: counters such as thp_split_pmd.
+        tainted: folios whose rules a wrong answer of the decider has broken: a finding was printed for each.
+    """
+
+    def __init__(self, counts: Bookkeeping, decider: Decider, geometry: Geometry = X86_64) -> None:
+        self.geometry = geometry
+        self.config = Config(thp={geometry.pmd_order: "madvise"}, fault_around=geometry.fault_around_pages)
+        self.counts = counts
+        self.decider = decider
+        self.physmem = PhysicalMemory()
+        self.mms: dict[str, Mm] = {}
+        self.files: dict[str, AddressSpace] = {}
+        self.shared_memory: list[AddressSpace] = []
+        self.folios: dict[int, Folio] = {}
+        self.deferred: dict[int, Folio] = {}
+        self.tainted: set[int] = set()
+        self.events: dict[str, int] = {}
+        self.lru_lock = Lock(LockClass.LRU, "")
+        self.deferred_lock = Lock(LockClass.DSQ, "")
+        self.swap_lock = Lock(LockClass.SWAP, "")
+        #: swap slot -> entries that refer to it, the swap cache not counted
+        self.swap_counts: dict[int, int] = {}
+        #: swap slot -> the folio page in the swap cache, or the stored contents: (folio or None, page is not all zero)
+        self.swap_cache: dict[int, Folio] = {}
+        self.swap_nonzero: dict[int, bool] = {}
+        #: pages of the largest folio that ever was: how far around an address a folio may reach
+        self.largest_folio = 1
+        self._last: dict[str, int] = {}
+
+    def next_number(self, kind: str) -> int:
+        """The next number of a kind of object, from 1."""
+        number = self._last.get(kind, 0) + 1
+        self._last[kind] = number
+        return number
+
+    def last_number(self, kind: str) -> int:
+        """The highest number of a kind that was ever given."""
+        return self._last.get(kind, 0)
+
+    def count(self, event: str, by: int = 1) -> None:
+        """Add to an event counter."""
+        self.events[event] = self.events.get(event, 0) + by
+
+    # Objects that are made.
+
+    def new_mm(self, name: str, parent: str | None = None) -> Mm:
+        """A new, empty address space for process ``name``."""
+        mm = Mm(name, self.next_number("mm"), parent, self.geometry.table_bits)
+        self.mms[name] = mm
+        return mm
+
+    def new_vma(self, mm: Mm, start: int, end: int, flags: int, pgoff: int, file: AddressSpace | None) -> Vma:
+        """A new VMA that is not linked anywhere yet."""
+        return Vma(self.next_number("vma"), mm, start, end, flags, pgoff, file)
+
+    def new_anon_vma(self, parent: AnonVma | None = None) -> AnonVma:
+        """A new anon_vma, a root unless it has a parent."""
+        return AnonVma(self.next_number("anon_vma"), parent)
+
+    def new_leaf(self, mm: Mm) -> PageTable:
+        """A new leaf table, counted for the mm, installed nowhere yet."""
+        mm.nr_ptes += 1
+        return PageTable(self.next_number("leaf"), self.geometry.table_entries)
+
+    def new_pmd_table(self) -> PmdTable:
+        """A new PMD table, installed nowhere yet."""
+        return PmdTable(self.next_number("pmd"))
+
+    def new_folio(self, order: int, mapping: AnonVma | AddressSpace, index: int, anon: bool) -> Folio:
+        """A new folio with no reference yet; the caller announces it."""
+        folio = Folio(self.next_number("folio"), self.physmem.allocate_pfn(order), order, mapping, index, anon)
+        if isinstance(mapping, AddressSpace):
+            folio.swapbacked = mapping.is_shmem
+        self.physmem.place(folio)
+        self.folios[folio.id] = folio
+        if folio.nr_pages > self.largest_folio:
+            self.largest_folio = folio.nr_pages
+        return folio
+
+    def new_piece(self, folio: Folio, first: int, order: int) -> Folio:
+        """A folio made of pages ``[first, first + (1 << order))`` of a folio that is being split; same pages."""
+        piece = Folio(
+            self.next_number("folio"), folio.pfn + first, order, folio.mapping, folio.index + first, folio.anon
+        )
+        self.physmem.place(piece)
+        self.folios[piece.id] = piece
+        return piece
+
+    def forget_folio(self, folio: Folio) -> None:
+        """Drop a folio that has no reference left, or whose pages belong to its pieces now."""
+        del self.folios[folio.id]
+        self.deferred.pop(folio.id, None)
+        self.tainted.discard(folio.id)
+
+    def create_file(self, name: str, size: int, order: int, fs: str, cached: bool) -> AddressSpace:
+        """Make a file of ``size`` pages filled with bytes other than zero; a tmpfs file that is not cached is a hole.
+
+        Args:
+            order: order of the folios that its page cache holds.
+        Returns: the file; its folios are in ``file.folios`` for the caller to announce.
+        Kernel: mm/filemap.c: __filemap_get_folio() (v6.18)
+        """
+        file = AddressSpace(name, size, fs)
+        self.files[name] = file
+        if cached:
+            beyond_end = fs == "tmpfs-huge"
+            for index, folio_order in write_orders(size, order, max(order, self.geometry.pmd_order), beyond_end):
+                folio = self.new_folio(folio_order, file, index, anon=False)
+                self.add_to_cache(file, folio)
+                folio.nonzero = (1 << folio.nr_pages) - 1
+                # ext4 is written back at once; shared memory has nothing to be clean against.
+                folio.dirty = file.is_shmem
+        return file
+
+    def add_to_cache(self, file: AddressSpace, folio: Folio) -> None:
+        """Put a folio into the page cache: one reference a page."""
+        file.insert(folio)
+        folio.cached = True
+        folio.ref += folio.nr_pages
+
+    # Look-ups.
+
+    def entry(self, mm: Mm, vpn: int) -> int:
+        """The entry of a virtual page; under a PMD mapping, what a leaf entry would be."""
+        return mm.tables.entry(vpn)
+
+    def folio_at(self, mm: Mm, vpn: int) -> tuple[Folio, int] | None:
+        """The folio, and the index of the page in it, that a present entry maps; None for no entry or the zero page."""
+        entry = mm.tables.entry(vpn)
+        if not pte.maps_folio(entry):
+            return None
+        pfn = pte.pfn_of(entry)
+        folio = self.physmem.folio(pfn)
+        return folio, pfn - folio.pfn
+
+    def has_thp(self, order: int, vma_flags_hugepage: bool, vma_flags_nohugepage: bool) -> bool:
+        """May anonymous faults of a VMA with these flags use folios of ``order``?
+
+        Kernel: include/linux/huge_mm.h: thp_vma_allowable_orders() (v6.18)
+        """
+        mode = self.config.thp.get(order, "never")
+        if vma_flags_nohugepage or mode == "never":
+            return False
+        return mode == "always" or vma_flags_hugepage

@@ -1,0 +1,122 @@
+"""Locks and the operations on them that kernel paths yield.
+
+Rules:
+- A path never changes a lock. It yields what it wants, and whoever drives the path grants it.
+- Operations are made once a lock, verb, mode and function, so that a trace of a million of them is a list of pointers.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class LockClass(Enum):
+    """Classes of locks, outermost first: a path may only go down while it holds one.
+
+    Kernel: mm/rmap.c, the comment "Lock ordering in mm" (v6.18)
+    """
+
+    IRW = "IRW"
+    MMAP = "MMAP"
+    INVAL = "INVAL"
+    FOLIO = "FOLIO"
+    VMA = "VMA"
+    IMMAP = "IMMAP"
+    AVR = "AVR"
+    MMPTL = "MMPTL"
+    PMDL = "PMDL"
+    PTL = "PTL"
+    MCL = "MCL"
+    DSQ = "DSQ"
+    SWAP = "SWAP"
+    XA = "XA"
+    LRU = "LRU"
+
+    @property
+    def is_page_table_lock(self) -> bool:
+        """True for the locks of page tables of any level."""
+        return self in _PAGE_TABLE_LOCKS
+
+
+_PAGE_TABLE_LOCKS = frozenset((LockClass.MMPTL, LockClass.PMDL, LockClass.PTL))
+
+
+class LockOp:
+    """One operation on one lock: what a path yields, and a line of the trace.
+
+    Attributes:
+        lock: the lock.
+        verb: ``+`` acquire, ``-`` release, ``~`` trylock, ``v`` downgrade from write to read.
+        mode: ``R``, ``W`` or empty for a lock that has no modes.
+        function: the kernel function that does it; empty for a release.
+        nested: a second lock of a class is taken under SINGLE_DEPTH_NESTING.
+    """
+
+    __slots__ = ("function", "lock", "mode", "nested", "verb")
+
+    def __init__(self, lock: Lock, verb: str, mode: str, function: str, nested: bool) -> None:
+        self.lock = lock
+        self.verb = verb
+        self.mode = mode
+        self.function = function
+        self.nested = nested
+
+    def __str__(self) -> str:
+        return f"{self.verb}{self.lock}{f'({self.mode})' if self.mode else ''}{' nested' if self.nested else ''}"
+
+    def __repr__(self) -> str:
+        return f"<{self} {self.function}>"
+
+
+class Lock:
+    """One lock of the kernel.
+
+    Args:
+        lock_class: its class.
+        owner: the object that it protects, as printed: ``pt1``, ``pmd1``, ``A``, ``v3``.
+    """
+
+    __slots__ = ("_ops", "lock_class", "owner")
+
+    def __init__(self, lock_class: LockClass, owner: str) -> None:
+        self.lock_class = lock_class
+        self.owner = owner
+        self._ops: dict[tuple[str, str, str, bool], LockOp] = {}
+
+    @property
+    def name(self) -> str:
+        """The name in a trace: ``pt1`` and ``pmd1`` for table locks, ``A.mm`` for page_table_lock, else ``CLASS(owner)``."""
+        if self.lock_class is LockClass.PTL or self.lock_class is LockClass.PMDL:
+            return self.owner
+        if self.lock_class is LockClass.MMPTL:
+            return f"{self.owner}.mm"
+        return f"{self.lock_class.value}({self.owner})" if self.owner else self.lock_class.value
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<Lock {self.name}>"
+
+    def _op(self, verb: str, mode: str, function: str, nested: bool) -> LockOp:
+        key = (verb, mode, function, nested)
+        op = self._ops.get(key)
+        if op is None:
+            op = self._ops[key] = LockOp(self, verb, mode, function, nested)
+        return op
+
+    def acquire(self, function: str, mode: str = "", nested: bool = False) -> LockOp:
+        """Operation: wait until the lock can be had, and take it."""
+        return self._ops.get(("+", mode, function, nested)) or self._op("+", mode, function, nested)
+
+    def trylock(self, function: str, mode: str = "") -> LockOp:
+        """Operation: take the lock if that needs no waiting. The path is sent True when it was *not* had."""
+        return self._op("~", mode, function, False)
+
+    def release(self, mode: str = "") -> LockOp:
+        """Operation: let go of the lock."""
+        return self._ops.get(("-", mode, "", False)) or self._op("-", mode, "", False)
+
+    def downgrade(self, function: str) -> LockOp:
+        """Operation: a lock held for write is held for read from here on."""
+        return self._op("v", "R", function, False)

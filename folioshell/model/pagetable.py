@@ -1,0 +1,142 @@
+"""Page tables: leaf tables of entries, and PMD tables above them.
+
+A table is an object with an identity of its own: the lock belongs to the table, not to a range of addresses, and
+travels with it when mremap moves the table or a THP split puts a deposited one to use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from folioshell.model import pte
+from folioshell.model.lock import Lock, LockClass
+
+
+class PageTable:
+    """A leaf page table (``pt1``): ``entries[i]`` maps the i-th page of the block that the PMD entry covers.
+
+    Attributes:
+        id: number that it prints with.
+        entries: one integer an entry, see model/pte.py.
+        ptl: its split page-table lock.
+    """
+
+    __slots__ = ("entries", "id", "ptl")
+
+    def __init__(self, number: int, nr_entries: int) -> None:
+        self.id = number
+        self.entries = [pte.NONE] * nr_entries
+        self.ptl = Lock(LockClass.PTL, f"pt{number}")
+
+    @property
+    def is_empty(self) -> bool:
+        """True if every entry is none."""
+        return not any(self.entries)
+
+    def __str__(self) -> str:
+        return f"pt{self.id}"
+
+
+#: What a PMD entry holds: a leaf table, or an integer that maps a whole folio (or stands for one, negative).
+PmdEntry = PageTable | int
+
+
+class PmdTable:
+    """A PMD table (``pmd1``).
+
+    Attributes:
+        id: number that it prints with.
+        entries: index -> entry; absent means none.
+        deposited: spare leaf tables, first in first out, one for each anonymous PMD-mapped folio.
+        lock: its page-table lock.
+    """
+
+    __slots__ = ("deposited", "entries", "id", "lock")
+
+    def __init__(self, number: int) -> None:
+        self.id = number
+        self.entries: dict[int, PmdEntry] = {}
+        self.deposited: list[PageTable] = []
+        self.lock = Lock(LockClass.PMDL, f"pmd{number}")
+
+    def sorted_entries(self) -> Iterator[tuple[int, PmdEntry]]:
+        """(index, entry) of the entries that are not none, ascending."""
+        return iter(sorted(self.entries.items()))
+
+    def __str__(self) -> str:
+        return f"pmd{self.id}"
+
+
+class TableTree:
+    """The page tables of one address space, from the root down to the PMD tables.
+
+    Levels above the PMD keep no entries: they only say which tables exist, since nothing but their allocation (under
+    page_table_lock) is ever observed of them.
+
+    Attributes:
+        bits: log2 of the entries in a table.
+        pmds: vpn >> (2 * bits) -> PMD table.
+        puds: vpn >> (3 * bits) of the PUD tables that exist.
+    """
+
+    __slots__ = ("bits", "pmds", "puds")
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+        self.pmds: dict[int, PmdTable] = {}
+        self.puds: set[int] = set()
+
+    def pmd_table(self, vpn: int) -> PmdTable | None:
+        """The PMD table that covers a virtual page."""
+        return self.pmds.get(vpn >> 2 * self.bits)
+
+    def pmd_index(self, vpn: int) -> int:
+        """Index of the entry for a virtual page within its PMD table."""
+        return (vpn >> self.bits) & ((1 << self.bits) - 1)
+
+    def pmd_entry(self, vpn: int) -> PmdEntry:
+        """The PMD entry that covers a virtual page; 0 if there is none."""
+        table = self.pmds.get(vpn >> 2 * self.bits)
+        if table is None:
+            return pte.NONE
+        return table.entries.get((vpn >> self.bits) & ((1 << self.bits) - 1), pte.NONE)
+
+    def leaf(self, vpn: int) -> PageTable | None:
+        """The leaf table that covers a virtual page."""
+        entry = self.pmd_entry(vpn)
+        return entry if entry.__class__ is PageTable else None  # type: ignore[return-value]
+
+    def entry(self, vpn: int) -> int:
+        """The leaf entry of a virtual page; under a PMD mapping, the entry that a leaf would hold; 0 if none."""
+        found = self.pmd_entry(vpn)
+        offset = vpn & ((1 << self.bits) - 1)
+        if isinstance(found, PageTable):
+            return found.entries[offset]
+        if pte.maps_folio(found):
+            return found + (offset << pte.PFN_SHIFT)
+        return found
+
+    def blocks(self) -> Iterator[tuple[int, PmdTable, PmdEntry]]:
+        """(first vpn, PMD table, entry) of every PMD entry that is not none, ascending."""
+        for number in sorted(self.pmds):
+            table = self.pmds[number]
+            for index, entry in table.sorted_entries():
+                yield (number << 2 * self.bits) + (index << self.bits), table, entry
+
+    def blocks_in(self, start: int, end: int) -> Iterator[tuple[int, PmdTable, PmdEntry]]:
+        """(first vpn, PMD table, entry) of the PMD entries that are not none and touch ``[start, end)``, ascending.
+
+        Entries may be changed while iterating; each is read when it is reached.
+        """
+        size = 1 << self.bits
+        span = 1 << 2 * self.bits
+        vpn = start & -size
+        while vpn < end:
+            table = self.pmds.get(vpn >> 2 * self.bits)
+            if table is None or not table.entries:
+                vpn = (vpn & -span) + span
+                continue
+            entry = table.entries.get((vpn >> self.bits) & (size - 1), pte.NONE)
+            if entry != pte.NONE:
+                yield vpn, table, entry
+            vpn += size

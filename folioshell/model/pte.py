@@ -1,0 +1,128 @@
+"""Page-table entries as integers, as the hardware keeps them.
+
+A present entry is ``pfn << PFN_SHIFT | flags`` and positive, none is 0, and an entry that is neither present nor none
+(swap, migration, marker) is negative. So the entries that map pfns ``[a, b)`` are those in ``[a << PFN_SHIFT,
+b << PFN_SHIFT)``. The same encoding serves a PMD entry that maps a whole folio.
+
+pfn 0 is the shared zero page; at PMD level it is the huge zero folio. Neither has a folio or a count.
+"""
+
+from __future__ import annotations
+
+NONE = 0
+
+PRESENT = 1
+WRITE = 2
+YOUNG = 4
+DIRTY = 8
+PROTNONE = 16
+PFN_SHIFT = 8
+FLAGS = (1 << PFN_SHIFT) - 1
+
+ZERO_PFN = 0
+
+# Kinds of entries that are not present: bits 0-2 of the negated entry.
+SWAP = 1
+MIGRATION = 2
+MARKER_GUARD = 3
+
+# Payload flags of a swap entry (bit 3 on: flags, then the slot).
+SWAP_EXCLUSIVE = 1 << 3
+# Payload flags of a migration entry (then young, dirty, then the pfn).
+MIGRATION_WRITE = 1 << 3
+MIGRATION_EXCLUSIVE = 1 << 4
+MIGRATION_YOUNG = 1 << 5
+MIGRATION_DIRTY = 1 << 6
+_PAYLOAD_SHIFT = 8
+
+
+def make(pfn: int, flags: int) -> int:
+    """A present entry."""
+    return pfn << PFN_SHIFT | flags | PRESENT
+
+
+def pfn_of(entry: int) -> int:
+    """The page that a present entry maps."""
+    return entry >> PFN_SHIFT
+
+
+def is_zero_page(entry: int) -> bool:
+    """True for a present entry that maps the (huge) zero page."""
+    return 0 < entry <= FLAGS
+
+
+def maps_folio(entry: int) -> bool:
+    """True for a present entry that maps a page of a folio."""
+    return entry > FLAGS
+
+
+def swap(slot: int, exclusive: bool) -> int:
+    """An entry of a page that was written to swap ``slot``."""
+    return -(slot << _PAYLOAD_SHIFT | (SWAP_EXCLUSIVE if exclusive else 0) | SWAP)
+
+
+def is_swap(entry: int) -> bool:
+    """True for a swap entry."""
+    return entry < 0 and -entry & 7 == SWAP
+
+
+def swap_slot(entry: int) -> int:
+    """The slot of a swap entry."""
+    return -entry >> _PAYLOAD_SHIFT
+
+
+def swap_is_exclusive(entry: int) -> bool:
+    """True if the page was exclusive to this mm when it was swapped out."""
+    return bool(-entry & SWAP_EXCLUSIVE)
+
+
+def migration(entry: int, exclusive: bool) -> int:
+    """The migration entry that stands for a present entry while its page is frozen.
+
+    Args:
+        entry: the present entry.
+        exclusive: PageAnonExclusive of the page was set.
+    """
+    flags = MIGRATION
+    if entry & WRITE:
+        flags |= MIGRATION_WRITE
+    if exclusive:
+        flags |= MIGRATION_EXCLUSIVE
+    if entry & YOUNG:
+        flags |= MIGRATION_YOUNG
+    if entry & DIRTY:
+        flags |= MIGRATION_DIRTY
+    return -(pfn_of(entry) << _PAYLOAD_SHIFT | flags)
+
+
+def is_migration(entry: int) -> bool:
+    """True for a migration entry."""
+    return entry < 0 and -entry & 7 == MIGRATION
+
+
+def migration_pfn(entry: int) -> int:
+    """The page that a migration entry stands for."""
+    return -entry >> _PAYLOAD_SHIFT
+
+
+def migration_is_exclusive(entry: int) -> bool:
+    """True if the page was exclusive to this mm when it was frozen."""
+    return bool(-entry & MIGRATION_EXCLUSIVE)
+
+
+def migration_to_read(entry: int) -> int:
+    """The same migration entry without write permission and exclusivity, as fork leaves it on both sides."""
+    return -(-entry & ~(MIGRATION_WRITE | MIGRATION_EXCLUSIVE))
+
+
+def migration_flags(entry: int) -> int:
+    """Flags of the present entry to be restored from a migration entry."""
+    payload = -entry
+    flags = PRESENT
+    if payload & MIGRATION_WRITE:
+        flags |= WRITE
+    if payload & MIGRATION_YOUNG:
+        flags |= YOUNG
+    if payload & MIGRATION_DIRTY:
+        flags |= DIRTY
+    return flags

@@ -1,0 +1,7 @@
+"""Verbs: one kernel code path a generator. A path yields lock operations and facts, and changes the model in between.
+
+Rules:
+- A path never knows who drives it. A trylock is answered: the path is sent True when the lock was not had.
+- State is read again after every lock that was waited for; in a sequential run nothing ever changed.
+- An errno is returned as its name, a success as None.
+"""

@@ -1,0 +1,132 @@
+"""anon_vma: made at the first anonymous fault, cloned when VMAs are split or copied, unlinked with them.
+
+Kernel: mm/rmap.c (v6.18)
+"""
+
+from __future__ import annotations
+
+from folioshell.model import vma as vm
+from folioshell.model.anon_vma import AnonVma
+from folioshell.model.kernel import Kernel
+from folioshell.model.vma import Vma
+from folioshell.paths.step import Path
+
+_ACCESS_FLAGS = vm.READ | vm.WRITE
+
+
+def link(vma: Vma, anon_vma: AnonVma) -> None:
+    """Put a VMA into the tree of an anon_vma.
+
+    Kernel: mm/rmap.c: anon_vma_chain_link() (v6.18)
+    """
+    vma.chain.append(anon_vma)
+    anon_vma.tree.insert(vma)
+
+
+def _find_mergeable(vma: Vma) -> AnonVma | None:
+    """The anon_vma of a neighbour that this VMA may share, so that they can be merged one day.
+
+    Kernel: mm/vma.c: find_mergeable_anon_vma() (v6.18)
+    """
+    after = vma.mm.vmas.next(vma.end)
+    if after is not None and _is_reusable(vma, after, after):
+        return after.anon_vma
+    before = vma.mm.vmas.prev(vma.start)
+    if before is not None and _is_reusable(before, vma, before):
+        return before.anon_vma
+    return None
+
+
+def _is_reusable(left: Vma, right: Vma, owner: Vma) -> bool:
+    return (
+        left.end == right.start
+        and left.file is right.file
+        and not (left.flags ^ right.flags) & ~_ACCESS_FLAGS
+        and left.pgoff + left.nr_pages == right.pgoff
+        and owner.anon_vma is not None
+        and len(owner.chain) == 1
+    )
+
+
+def prepare(k: Kernel, vma: Vma) -> Path[None]:
+    """Give a VMA an anon_vma before its first anonymous folio. The caller holds mmap_lock.
+
+    Kernel: mm/rmap.c: __anon_vma_prepare() (v6.18)
+    """
+    anon_vma = _find_mergeable(vma)
+    fresh = anon_vma is None
+    if anon_vma is None:
+        anon_vma = k.new_anon_vma()
+        anon_vma.children = 1  # its own parent
+    yield anon_vma.rwsem.acquire("__anon_vma_prepare", "W")
+    yield vma.mm.page_table_lock.acquire("__anon_vma_prepare")
+    if vma.anon_vma is None:
+        vma.anon_vma = anon_vma
+        link(vma, anon_vma)
+        anon_vma.active_vmas += 1
+    elif fresh:
+        anon_vma.children = 0
+    yield vma.mm.page_table_lock.release()
+    yield anon_vma.rwsem.release("W")
+
+
+def clone(k: Kernel, dst: Vma, src: Vma) -> Path[None]:
+    """Link ``dst`` to every anon_vma of ``src``. For a fork (``dst`` has no anon_vma yet) one may be adopted.
+
+    Kernel: mm/rmap.c: anon_vma_clone() (v6.18)
+    """
+    if src.chain:
+        rwsem = src.chain[0].rwsem
+        yield rwsem.acquire("anon_vma_clone", "W")
+        for anon_vma in src.chain:
+            link(dst, anon_vma)
+            if (
+                dst.anon_vma is None
+                and src.anon_vma is not None
+                and anon_vma.children < 2
+                and anon_vma.active_vmas == 0
+            ):
+                dst.anon_vma = anon_vma
+        yield rwsem.release("W")
+    if dst.anon_vma is not None:
+        dst.anon_vma.active_vmas += 1
+
+
+def fork(k: Kernel, child: Vma, parent: Vma) -> Path[None]:
+    """Give a child's VMA its ways to the parent's folios, and an anon_vma of its own for new ones.
+
+    Kernel: mm/rmap.c: anon_vma_fork() (v6.18)
+    """
+    if parent.anon_vma is None:
+        return
+    child.anon_vma = None
+    yield from clone(k, child, parent)
+    if child.anon_vma is not None:
+        return
+    anon_vma = k.new_anon_vma(parent.anon_vma)
+    yield anon_vma.rwsem.acquire("anon_vma_fork", "W")
+    child.anon_vma = anon_vma
+    anon_vma.active_vmas = 1
+    link(child, anon_vma)
+    parent.anon_vma.children += 1
+    yield anon_vma.rwsem.release("W")
+
+
+def unlink(k: Kernel, vma: Vma) -> Path[None]:
+    """Take a VMA out of all its anon_vma trees, newest first.
+
+    Kernel: mm/rmap.c: unlink_anon_vmas() (v6.18)
+    """
+    if not vma.chain:
+        return
+    rwsem = vma.chain[0].rwsem
+    yield rwsem.acquire("unlink_anon_vmas", "W")
+    for anon_vma in reversed(vma.chain):
+        anon_vma.tree.remove(vma)
+        if not len(anon_vma.tree) and anon_vma.parent is not None:
+            anon_vma.parent.children -= 1
+    if vma.anon_vma is not None:
+        vma.anon_vma.active_vmas -= 1
+    vma.chain = []
+    vma.anon_vma = None
+    yield rwsem.release("W")

@@ -1,0 +1,164 @@
+"""Faults on private anonymous memory that is not mapped yet.
+
+Kernel: mm/memory.c: do_anonymous_page() (v6.18); mm/huge_memory.c: do_huge_pmd_anonymous_page() (v6.18)
+"""
+
+from __future__ import annotations
+
+from folioshell.facts import Event
+from folioshell.model import pte
+from folioshell.model import vma as vm
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
+from folioshell.model.pagetable import PmdTable
+from folioshell.model.vma import Vma
+from folioshell.paths import anon, rmap, tables
+from folioshell.paths.step import Path
+
+
+def anon_prepare(k: Kernel, vma: Vma) -> Path[None]:
+    """Give the VMA an anon_vma. Looking at its neighbours needs mmap_lock, which under the VMA lock is only tried.
+
+    Kernel: mm/memory.c: __vmf_anon_prepare() (v6.18)
+    """
+    if vma.anon_vma is not None:
+        return
+    yield vma.mm.mmap_lock.trylock("__vmf_anon_prepare", "R")
+    yield from anon.prepare(k, vma)
+    yield vma.mm.mmap_lock.release("R")
+
+
+def huge_fault_allowed(k: Kernel, vma: Vma, order: int | None = None) -> bool:
+    """May an anonymous fault of the VMA use folios of ``order`` (the PMD's unless given)?
+
+    Kernel: include/linux/huge_mm.h: thp_vma_allowable_order() (v6.18)
+    """
+    order = k.geometry.pmd_order if order is None else order
+    mode = k.config.thp.get(order, "never")
+    if mode == "never" or vma.flags & vm.NOHUGEPAGE:
+        return False
+    return mode == "always" or bool(vma.flags & vm.HUGEPAGE)
+
+
+def suitable_block(vma: Vma, vpn: int, nr: int) -> bool:
+    """Does the naturally aligned block of ``nr`` pages around ``vpn`` lie in the VMA?
+
+    Kernel: include/linux/huge_mm.h: thp_vma_suitable_order() (v6.18)
+    """
+    block = vpn - vpn % nr
+    return vma.start <= block and block + nr <= vma.end
+
+
+def do_huge_pmd_anonymous_page(k: Kernel, vma: Vma, pmd: PmdTable, vpn: int, write: bool) -> Path[bool]:
+    """Map a whole new folio, or for a read the huge zero page, by one PMD entry. False: fall back to small entries.
+
+    Kernel: mm/huge_memory.c: do_huge_pmd_anonymous_page() (v6.18)
+    """
+    size = k.geometry.pmd_pages
+    if not suitable_block(vma, vpn, size):
+        return False
+    yield from anon_prepare(k, vma)
+    block = vpn - vpn % size
+    index = vma.mm.tables.pmd_index(vpn)
+    if not write:
+        table = k.new_leaf(vma.mm)
+        yield pmd.lock.acquire("do_huge_pmd_anonymous_page")
+        tables.deposit(pmd, table)
+        pmd.entries[index] = pte.make(pte.ZERO_PFN, pte.YOUNG)
+        yield Event("huge zero page mapped", "thp_zero_page_mapped")
+        yield pmd.lock.release()
+        return True
+    folio = yield from new_anon_folio(k, vma, k.geometry.pmd_order, block)
+    k.count("thp_fault_alloc")
+    table = k.new_leaf(vma.mm)
+    yield pmd.lock.acquire("__do_huge_pmd_anonymous_page")
+    yield from map_anon_folio_pmd(k, vma, pmd, block, folio)
+    tables.deposit(pmd, table)
+    yield pmd.lock.release()
+    return True
+
+
+def map_anon_folio_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, folio: Folio) -> Path[None]:
+    """Map a new folio by a PMD entry, under its lock.
+
+    Kernel: mm/huge_memory.c: map_anon_folio_pmd() (v6.18)
+    """
+    folio.ref += 1
+    yield from rmap.add_new_anon(k, folio, vma, pmd, block)
+    yield k.lru_lock.acquire("folio_add_lru_vma")
+    yield k.lru_lock.release()
+    flags = pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
+    pmd.entries[vma.mm.tables.pmd_index(block)] = pte.make(folio.pfn, flags)
+    rmap.rss_add(vma, folio, folio.nr_pages)
+    yield from rmap.deferred_split(k, folio, partially_mapped=False)
+
+
+def new_anon_folio(k: Kernel, vma: Vma, order: int, vpn: int) -> Path[Folio]:
+    """Allocate a zeroed anonymous folio that will be mapped at ``vpn``; it has no reference yet."""
+    assert vma.anon_vma is not None
+    folio = k.new_folio(order, vma.anon_vma, vma.pgoff_of(vpn), anon=True)
+    yield rmap.folio_new(folio)
+    return folio
+
+
+def do_anonymous_page(k: Kernel, vma: Vma, vpn: int, write: bool) -> Path[None]:
+    """Map the zero page for a read, a new folio of the highest order that fits for a write.
+
+    Kernel: mm/memory.c: do_anonymous_page() (v6.18)
+    """
+    mm = vma.mm
+    table = mm.tables.leaf(vpn)
+    if table is None:
+        table = yield from tables.leaf_alloc(k, mm, vpn)
+        if table is None:
+            return
+    index = vpn & k.geometry.pmd_pages - 1
+    if not write:
+        yield table.ptl.acquire("do_anonymous_page")
+        if not table.entries[index]:
+            flags = pte.YOUNG if vma.flags & vm.READ else pte.YOUNG | pte.PROTNONE
+            table.entries[index] = pte.make(pte.ZERO_PFN, flags)
+        yield table.ptl.release()
+        return
+    if vma.anon_vma is None:
+        yield from anon_prepare(k, vma)
+    order = _choose_order(k, vma, vpn)
+    nr = 1 << order
+    start = vpn - vpn % nr
+    folio = yield from new_anon_folio(k, vma, order, start)
+    yield table.ptl.acquire("do_anonymous_page")
+    index = start & k.geometry.pmd_pages - 1
+    if any(table.entries[index : index + nr]):
+        yield table.ptl.release()
+        yield from rmap.free(k, folio)
+        return
+    folio.ref = nr
+    mm.rss.anon += nr
+    yield from rmap.add_new_anon(k, folio, vma, table, start)
+    if order:
+        yield k.lru_lock.acquire("folio_add_lru_vma")
+        yield k.lru_lock.release()
+    entry = pte.make(folio.pfn, pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0))
+    if order:
+        step = 1 << pte.PFN_SHIFT
+        table.entries[index : index + nr] = range(entry, entry + nr * step, step)
+    else:
+        table.entries[index] = entry
+    yield table.ptl.release()
+
+
+def _choose_order(k: Kernel, vma: Vma, vpn: int) -> int:
+    """The highest enabled order whose aligned block lies in the VMA and is not mapped anywhere yet.
+
+    Kernel: mm/memory.c: alloc_anon_folio() (v6.18)
+    """
+    thp = k.config.thp
+    if len(thp) < 2 and k.geometry.pmd_order in thp:
+        return 0
+    table = vma.mm.tables.leaf(vpn)
+    for order in range(k.geometry.pmd_order - 1, 1, -1):
+        if order in thp and huge_fault_allowed(k, vma, order) and suitable_block(vma, vpn, 1 << order):
+            index = (vpn >> order << order) & k.geometry.pmd_pages - 1
+            if table is None or not any(table.entries[index : index + (1 << order)]):
+                return order
+    return 0

@@ -1,0 +1,158 @@
+"""Accesses to memory, and the page faults that they cause.
+
+Kernel: arch/x86/mm/fault.c (v6.18); mm/memory.c: handle_mm_fault() (v6.18)
+"""
+
+from __future__ import annotations
+
+from folioshell.errors import KernelBug
+from folioshell.model import pte
+from folioshell.model import vma as vm
+from folioshell.model.kernel import Kernel
+from folioshell.model.mm import Mm
+from folioshell.model.pagetable import PageTable
+from folioshell.model.vma import Vma
+from folioshell.paths import anon_fault, file_fault, swap_fault, tables, wp_fault
+from folioshell.paths.step import Path
+
+#: faults that one access may need at the most, e.g. read the page, then copy it
+_MAX_FAULTS = 8
+
+
+def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list[int | str]]]:
+    """One access to each page of ``[start, start + nr)``, ascending. A write stores a byte that is not zero.
+
+    Returns: runs of accesses that failed: [first access, number, SIGSEGV or SIGBUS].
+    """
+    signals: list[list[int | str]] = []
+    entry_of = mm.tables.entry
+    needed = pte.PRESENT | pte.WRITE if write else pte.PRESENT
+    for vpn in range(start, start + nr):
+        entry = entry_of(vpn)
+        if entry <= 0 or entry & needed != needed or entry & pte.PROTNONE:
+            signal = yield from _fault_in(k, mm, vpn, write, needed)
+            if signal is not None:
+                if signals and signals[-1][2] == signal and signals[-1][0] + signals[-1][1] == vpn - start:  # type: ignore[operator]
+                    signals[-1][1] += 1  # type: ignore[operator]
+                else:
+                    signals.append([vpn - start, 1, signal])
+                continue
+        access(k, mm, vpn, write)
+    return signals
+
+
+def _fault_in(k: Kernel, mm: Mm, vpn: int, write: bool, needed: int) -> Path[str | None]:
+    for _ in range(_MAX_FAULTS):
+        signal = yield from page_fault(k, mm, vpn, write)
+        if signal is not None:
+            return signal
+        entry = mm.tables.entry(vpn)
+        if entry > 0 and entry & needed == needed and not entry & pte.PROTNONE:
+            return None
+    raise KernelBug(f"an access of {mm} to page {vpn:#x} faults for ever")
+
+
+def access(k: Kernel, mm: Mm, vpn: int, write: bool) -> None:
+    """What the processor does for an access that is allowed: accessed and dirty bits, and the byte itself."""
+    tree = mm.tables
+    found = tree.pmd_entry(vpn)
+    flags = pte.YOUNG | pte.DIRTY if write else pte.YOUNG
+    if isinstance(found, PageTable):
+        index = vpn & (1 << tree.bits) - 1
+        entry = found.entries[index] = found.entries[index] | flags
+    else:
+        pmd = tree.pmd_table(vpn)
+        assert pmd is not None
+        pmd.entries[tree.pmd_index(vpn)] = found | flags
+        entry = tree.entry(vpn)
+    if write:
+        pfn = entry >> pte.PFN_SHIFT
+        folio = k.physmem.folio(pfn)
+        folio.nonzero |= 1 << pfn - folio.pfn
+
+
+def page_fault(k: Kernel, mm: Mm, vpn: int, write: bool) -> Path[str | None]:
+    """A page fault of user space. Returns the signal that it gets, if any.
+
+    Kernel: arch/x86/mm/fault.c: do_user_addr_fault() (v6.18)
+    """
+    vma = mm.vmas.find(vpn)
+    if vma is None:
+        yield mm.mmap_lock.acquire("lock_mm_and_find_vma", "R")
+        yield mm.mmap_lock.release("R")
+        return "SIGSEGV"
+    if (yield vma.lock.trylock("lock_vma_under_rcu", "R")):
+        return (yield from _fault_under_mmap_lock(k, mm, vpn, write))
+    signal = "SIGSEGV"
+    if is_allowed(vma, write):
+        failed = yield from handle_mm_fault(k, vma, vpn, write)
+        signal = failed or ""
+    yield vma.lock.release("R")
+    return signal or None
+
+
+def _fault_under_mmap_lock(k: Kernel, mm: Mm, vpn: int, write: bool) -> Path[str | None]:
+    yield mm.mmap_lock.acquire("lock_mm_and_find_vma", "R")
+    vma = mm.vmas.find(vpn)
+    signal: str | None = "SIGSEGV"
+    if vma is not None and is_allowed(vma, write):
+        signal = yield from handle_mm_fault(k, vma, vpn, write)
+    yield mm.mmap_lock.release("R")
+    return signal
+
+
+def is_allowed(vma: Vma, write: bool) -> bool:
+    """May user space access a VMA so?
+
+    Kernel: arch/x86/mm/fault.c: access_error() (v6.18)
+    """
+    return bool(vma.flags & (vm.WRITE if write else vm.READ | vm.WRITE))
+
+
+def handle_mm_fault(k: Kernel, vma: Vma, vpn: int, write: bool) -> Path[str | None]:
+    """Make the entry for ``vpn`` what an access needs, as far as one fault goes. Returns SIGBUS or None.
+
+    Kernel: mm/memory.c: __handle_mm_fault() (v6.18)
+    """
+    mm = vma.mm
+    pmd = mm.tables.pmd_table(vpn)
+    if pmd is None:
+        pmd = yield from tables.pmd_alloc(k, mm, vpn)
+    entry = mm.tables.pmd_entry(vpn)
+    if entry == pte.NONE:
+        if vma.file is None and anon_fault.huge_fault_allowed(k, vma):
+            done = yield from anon_fault.do_huge_pmd_anonymous_page(k, vma, pmd, vpn, write)
+            if done:
+                return None
+    elif not isinstance(entry, PageTable):
+        if not write or entry & pte.WRITE:
+            yield pmd.lock.acquire("huge_pmd_set_accessed")
+            yield pmd.lock.release()
+            return None
+        done = yield from wp_fault.wp_huge_pmd(k, vma, pmd, vpn)
+        if done:
+            return None
+    return (yield from _handle_pte_fault(k, vma, vpn, write))
+
+
+def _handle_pte_fault(k: Kernel, vma: Vma, vpn: int, write: bool) -> Path[str | None]:
+    """Kernel: mm/memory.c: handle_pte_fault() (v6.18)"""
+    table = vma.mm.tables.leaf(vpn)
+    entry = table.entries[vpn & k.geometry.pmd_pages - 1] if table is not None else pte.NONE
+    if entry == pte.NONE:
+        if vma.file is None:
+            yield from anon_fault.do_anonymous_page(k, vma, vpn, write)
+            return None
+        return (yield from file_fault.do_fault(k, vma, vpn, write))
+    assert table is not None
+    if entry < 0:
+        return (yield from swap_fault.do_swap_page(k, vma, table, vpn, write))
+    yield table.ptl.acquire("handle_pte_fault")
+    index = vpn & k.geometry.pmd_pages - 1
+    entry = table.entries[index]
+    if write and entry > 0 and not entry & pte.WRITE:
+        return (yield from wp_fault.do_wp_page(k, vma, table, vpn))
+    if entry > 0:
+        table.entries[index] = entry | (pte.YOUNG | pte.DIRTY if write else pte.YOUNG)
+    yield table.ptl.release()
+    return None

@@ -1,0 +1,192 @@
+"""fork: which VMAs and entries a child gets.
+
+Kernel: mm/mmap.c: dup_mmap() (v6.18); mm/memory.c: copy_page_range() (v6.18)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from folioshell.facts import Forked
+from folioshell.model import pte
+from folioshell.model import vma as vm
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
+from folioshell.model.mm import Mm
+from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.vma import Vma
+from folioshell.paths import anon, rmap, tables
+from folioshell.paths import vma as vma_paths
+from folioshell.paths.batch import folio_pte_batch
+from folioshell.paths.step import Path
+
+
+def do_fork(k: Kernel, parent: Mm, name: str) -> Path[Mm]:
+    """Duplicate an address space for a new process ``name``, which is returned."""
+    child = k.new_mm(name, parent.name)
+    yield Forked(parent.mm_id, child.mm_id)
+    yield parent.mmap_lock.acquire("dup_mmap", "W")
+    yield child.mmap_lock.acquire("dup_mmap", "W", nested=True)
+    for vma in parent.vmas:
+        yield from vma_paths.start_write(vma)
+        if vma.flags & vm.DONTCOPY:
+            continue
+        copy = k.new_vma(child, vma.start, vma.end, vma.flags & ~vm.LOCKED, vma.pgoff, vma.file)
+        if not vma.flags & vm.WIPEONFORK:
+            yield from anon.fork(k, copy, vma)
+        yield from vma_paths.insert(k, copy, previous=vma if vma.file is not None else None)
+        if not vma.flags & vm.WIPEONFORK and _needs_copy(vma):
+            yield from _copy_page_range(k, vma, copy)
+    yield child.mmap_lock.release("W")
+    yield parent.mmap_lock.release("W")
+    return child
+
+
+def _needs_copy(vma: Vma) -> bool:
+    """What has never had anonymous pages comes back by faults; the rest must be copied now.
+
+    Kernel: mm/memory.c: vma_needs_copy() (v6.18)
+    """
+    return vma.anon_vma is not None
+
+
+def _copy_page_range(k: Kernel, src: Vma, dst: Vma) -> Path[None]:
+    """Kernel: mm/memory.c: copy_page_range() (v6.18)"""
+    size = k.geometry.pmd_pages
+    for block, pmd, entry in src.mm.tables.blocks_in(src.start, src.end):
+        dst_pmd = yield from tables.pmd_alloc(k, dst.mm, block)
+        if not isinstance(entry, PageTable):
+            yield from _copy_huge_pmd(k, src, dst, pmd, dst_pmd, block)
+            continue
+        yield from tables.pte_alloc(k, dst.mm, dst_pmd, block)
+        table = dst.mm.tables.leaf(block)
+        assert table is not None
+        low, high = max(src.start, block), min(src.end, block + size)
+        yield from _copy_pte_range(k, src, dst, entry, table, block, low - block, high - block)
+
+
+def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: PmdTable, block: int) -> Path[None]:
+    """Kernel: mm/huge_memory.c: copy_huge_pmd() (v6.18)"""
+    if src.file is not None:
+        return
+    table = k.new_leaf(dst.mm)
+    yield dst_pmd.lock.acquire("copy_huge_pmd")
+    yield src_pmd.lock.acquire("copy_huge_pmd", nested=True)
+    index = src.mm.tables.pmd_index(block)
+    entry = src_pmd.entries[index]
+    assert isinstance(entry, int)
+    tables.deposit(dst_pmd, table)
+    if pte.maps_folio(entry):
+        folio = k.physmem.folio(pte.pfn_of(entry))
+        folio.ref += 1
+        folio.anon_exclusive = 0
+        rmap.rss_add(dst, folio, folio.nr_pages)
+        yield from rmap.add_pmd(k, folio, dst, dst_pmd, block, "folio_try_dup_anon_rmap_pmd")
+        entry &= ~pte.WRITE
+        src_pmd.entries[index] = entry
+    dst_pmd.entries[index] = entry & ~pte.YOUNG
+    yield src_pmd.lock.release()
+    yield dst_pmd.lock.release()
+
+
+@dataclass(slots=True)
+class _SmallRun:
+    """Order-0 folios that were duplicated in a row, to be announced together."""
+
+    vpn: int = 0
+    anon: bool = False
+    numbers: list[int] = field(default_factory=list)
+
+
+def _copy_pte_range(
+    k: Kernel, src: Vma, dst: Vma, source: PageTable, target: PageTable, block: int, first: int, last: int
+) -> Path[None]:
+    """Copy the entries ``[first, last)`` of one leaf table: the child's lock is taken first, then the parent's.
+
+    Kernel: mm/memory.c: copy_pte_range() (v6.18)
+    """
+    yield target.ptl.acquire("copy_pte_range")
+    yield source.ptl.acquire("copy_pte_range", nested=True)
+    entries, copies = source.entries, target.entries
+    cow = src.is_cow
+    drop = ~pte.YOUNG if not src.flags & vm.SHARED else ~(pte.YOUNG | pte.DIRTY)
+    run = _SmallRun()
+    index = first
+    while index < last:
+        entry = entries[index]
+        nr = 1
+        if entry > pte.FLAGS:
+            folio = k.physmem.folio(entry >> pte.PFN_SHIFT)
+            if folio.order == 0:
+                if run.numbers and (run.anon != folio.anon or run.vpn + len(run.numbers) != block + index):
+                    yield from _flush(dst, target, run)
+                if not run.numbers:
+                    run.vpn, run.anon = block + index, folio.anon
+                run.numbers.append(folio.id)
+                folio.ref += 1
+                if folio.anon:
+                    folio.anon_exclusive = 0
+                rmap.rss_add(dst, folio, 1)
+                if cow and entry & pte.WRITE:
+                    entry &= ~pte.WRITE
+                    entries[index] = entry
+                copies[index] = entry & drop
+            else:
+                yield from _flush(dst, target, run)
+                nr = yield from _copy_large(k, src, dst, source, target, folio, block, index, last)
+        elif entry:
+            yield from _flush(dst, target, run)
+            _copy_other(k, dst, source, target, index)
+        index += nr
+    yield from _flush(dst, target, run)
+    yield source.ptl.release()
+    yield target.ptl.release()
+
+
+def _flush(dst: Vma, table: PageTable, run: _SmallRun) -> Path[None]:
+    if run.numbers:
+        call = "folio_try_dup_anon_rmap_ptes" if run.anon else "folio_dup_file_rmap_ptes"
+        yield rmap.add_small(run.numbers, run.anon, dst, table, run.vpn, call)
+        run.numbers = []
+
+
+def _copy_large(
+    k: Kernel, src: Vma, dst: Vma, source: PageTable, target: PageTable, folio: Folio, block: int, index: int, last: int
+) -> Path[int]:
+    """Copy a batch of entries of a large folio. Returns its length.
+
+    Kernel: mm/memory.c: copy_present_ptes() (v6.18)
+    """
+    significant = pte.DIRTY if not src.flags & vm.SHARED else 0
+    nr = folio_pte_batch(source, index, last, folio, significant)
+    entries = source.entries[index : index + nr]
+    page = pte.pfn_of(entries[0]) - folio.pfn
+    folio.ref += nr
+    if folio.anon:
+        rmap.clear_exclusive(folio, page, nr)
+    rmap.rss_add(dst, folio, nr)
+    call = "folio_try_dup_anon_rmap_ptes" if folio.anon else "folio_dup_file_rmap_ptes"
+    yield from rmap.add_ptes(k, folio, page, nr, dst, target, block + index, call)
+    if src.is_cow and any(entry & pte.WRITE for entry in entries):
+        entries = [entry & ~pte.WRITE for entry in entries]
+        source.entries[index : index + nr] = entries
+    drop = ~pte.YOUNG if not src.flags & vm.SHARED else ~(pte.YOUNG | pte.DIRTY)
+    target.entries[index : index + nr] = [entry & drop for entry in entries]
+    return nr
+
+
+def _copy_other(k: Kernel, dst: Vma, source: PageTable, target: PageTable, index: int) -> None:
+    """Zero page, swap and migration entries.
+
+    Kernel: mm/memory.c: copy_nonpresent_pte() (v6.18)
+    """
+    entry = source.entries[index]
+    if pte.is_swap(entry):
+        slot = pte.swap_slot(entry)
+        k.swap_counts[slot] += 1
+        dst.mm.rss.swap += 1
+        entry = source.entries[index] = pte.swap(slot, exclusive=False)
+    elif pte.is_migration(entry):
+        rmap.rss_add(dst, k.physmem.folio(pte.migration_pfn(entry)), 1)
+        entry = source.entries[index] = pte.migration_to_read(entry)
+    target.entries[index] = entry

@@ -1,0 +1,157 @@
+"""madvise: which advice does what, under which lock.
+
+Kernel: mm/madvise.c: do_madvise() (v6.18)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from folioshell.model import vma as vm
+from folioshell.model.kernel import Kernel
+from folioshell.model.mm import Mm
+from folioshell.model.vma import Vma
+from folioshell.paths import collapse, madvise_cold, madvise_free, populate, truncate
+from folioshell.paths import vma as vma_paths
+from folioshell.paths.step import Path, Step
+from folioshell.paths.zap import ZapDetails, zap_range
+
+#: advice -> what it does, in a line
+ADVICES = {
+    "cold": "deactivate; a large folio that is covered in part is split first",
+    "pageout": "reclaim at once what nobody else maps",
+    "free": "let the contents go when memory is short (lazyfree)",
+    "dontneed": "unmap the pages; private contents are lost",
+    "willneed": "read ahead; maps nothing",
+    "remove": "punch a hole into the file or shared memory",
+    "hugepage": "allow huge pages here",
+    "nohugepage": "forbid huge pages here",
+    "collapse": "copy into a new huge page, now",
+    "populate_read": "fault in for reading",
+    "populate_write": "fault in for writing",
+    "dontfork": "children do not get this range",
+    "dofork": "children get this range again",
+    "wipeonfork": "children find this range empty",
+    "keeponfork": "children find this range as it is again",
+}
+
+_FLAG_ADVICE = {
+    "dontfork": (vm.DONTCOPY, 0),
+    "dofork": (0, vm.DONTCOPY),
+    "wipeonfork": (vm.WIPEONFORK, 0),
+    "keeponfork": (0, vm.WIPEONFORK),
+    "hugepage": (vm.HUGEPAGE, vm.NOHUGEPAGE),
+    "nohugepage": (vm.NOHUGEPAGE, vm.HUGEPAGE),
+}
+
+_Behaviour = Callable[[Kernel, Vma, int, int], Generator[Step, Any, str | None]]
+
+
+def do_madvise(k: Kernel, mm: Mm, start: int, nr: int, advice: str) -> Path[str | None]:
+    """Give advice on ``[start, start + nr)``.
+
+    Returns: ENOMEM if there is a hole (the mapped parts are done all the same), or what the advice fails with.
+    """
+    if nr == 0:
+        return None
+    if advice == "collapse":
+        return (yield from _locked(mm, "R", collapse.madvise_collapse(k, mm, start, start + nr)))
+    if advice in ("populate_read", "populate_write"):
+        return (yield from _locked(mm, "R", _populate(k, mm, start, start + nr, advice == "populate_write")))
+    if advice in _FLAG_ADVICE:
+        return (yield from _locked(mm, "W", _walk_vmas(k, mm, start, start + nr, _flags_behaviour(advice))))
+    behaviour = _BEHAVIOURS[advice]
+    if advice in ("dontneed", "free") and not k.config.is_6_12:
+        vma = mm.vmas.find(start)
+        if vma is not None and start + nr <= vma.end and not (yield vma.lock.trylock("madvise_lock", "R")):
+            error = yield from behaviour(k, vma, start, start + nr)
+            yield vma.lock.release("R")
+            return error
+    return (yield from _locked(mm, "R", _walk_vmas(k, mm, start, start + nr, behaviour)))
+
+
+def _locked(mm: Mm, mode: str, path: Generator[Step, Any, str | None]) -> Path[str | None]:
+    yield mm.mmap_lock.acquire("madvise_lock", mode)
+    error = yield from path
+    yield mm.mmap_lock.release(mode)
+    return error
+
+
+def _walk_vmas(k: Kernel, mm: Mm, start: int, end: int, behaviour: _Behaviour) -> Path[str | None]:
+    """Kernel: mm/madvise.c: madvise_walk_vmas() (v6.18)"""
+    unmapped = None
+    position = start
+    while position < end:
+        vma = mm.vmas.find(position)
+        if vma is None:
+            unmapped = "ENOMEM"
+            vma = mm.vmas.next(position)
+            if vma is None or vma.start >= end:
+                return unmapped
+            position = vma.start
+        stop = min(end, vma.end)
+        error = yield from behaviour(k, vma, position, stop)
+        if error is not None:
+            return error
+        position = stop
+    return unmapped
+
+
+def _flags_behaviour(advice: str) -> _Behaviour:
+    on, off = _FLAG_ADVICE[advice]
+
+    def behaviour(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
+        if advice == "wipeonfork" and (vma.file is not None or vma.flags & vm.SHARED):
+            return "EINVAL"
+        flags = vma.flags & ~off | on
+        if flags != vma.flags:
+            vma = yield from vma_paths.modify_flags(k, vma, start, end, flags)
+            yield from vma_paths.start_write(vma)
+            vma.flags = flags
+        return None
+
+    return behaviour
+
+
+def _dontneed(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
+    """Kernel: mm/madvise.c: madvise_dontneed_single_vma() (v6.18)"""
+    if vma.flags & vm.LOCKED:
+        return "EINVAL"
+    yield from zap_range(k, vma, start, end, ZapDetails(reclaim_pt=not k.config.is_6_12))
+    return None
+
+
+def _willneed(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
+    """Kernel: mm/madvise.c: madvise_willneed() (v6.18)"""
+    if vma.file is None:
+        return None if k.config.swap else "EBADF"
+    yield from ()
+    return None
+
+
+def _populate(k: Kernel, mm: Mm, start: int, end: int, write: bool) -> Path[str | None]:
+    """Kernel: mm/madvise.c: madvise_populate() (v6.18)"""
+    position = start
+    while position < end:
+        vma = mm.vmas.find(position)
+        if vma is None:
+            return "ENOMEM"
+        if not vma.flags & (vm.WRITE if write else vm.READ):
+            return "EINVAL" if write or not vma.flags & vm.WRITE else None
+        stop = min(end, vma.end)
+        error = yield from populate.get_user_pages(k, vma, position, stop, write)
+        if error is not None:
+            return error
+        position = stop
+    return None
+
+
+_BEHAVIOURS: dict[str, _Behaviour] = {
+    "cold": madvise_cold.madvise_cold,
+    "pageout": madvise_cold.madvise_pageout,
+    "free": madvise_free.madvise_free,
+    "dontneed": _dontneed,
+    "willneed": _willneed,
+    "remove": truncate.madvise_remove,
+}

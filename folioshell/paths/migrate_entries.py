@@ -1,0 +1,93 @@
+"""Taking a folio's entries away for a while, and putting them back: try_to_migrate and remove_migration_ptes.
+
+Kernel: mm/rmap.c: try_to_migrate_one() (v6.18); mm/migrate.c: remove_migration_pte() (v6.18)
+"""
+
+from __future__ import annotations
+
+from folioshell.model import pte
+from folioshell.model import vma as vm
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
+from folioshell.model.pagetable import PageTable
+from folioshell.model.vma import Vma
+from folioshell.paths import rmap
+from folioshell.paths.huge import split_huge_pmd_address
+from folioshell.paths.step import Path
+from folioshell.paths.walk import Hit, VmaWalk, vmas_of
+
+
+def try_to_migrate(k: Kernel, folio: Folio) -> Path[None]:
+    """Replace every entry that maps an anonymous folio by a migration entry; PMD entries are split on the way.
+
+    The caller holds the rmap lock.
+    """
+
+    def visit(vma: Vma, hit: Hit) -> Path[bool]:
+        yield from _set_migration_pte(k, folio, vma, hit)
+        return False
+
+    for vma in vmas_of(folio):
+        if folio.order == k.geometry.pmd_order:
+            address = vma.address_of(folio.index, folio.nr_pages)
+            yield from split_huge_pmd_address(k, vma, address, freeze=True)
+        yield from VmaWalk(k, folio, vma, visit, sync=True).run()
+
+
+def _set_migration_pte(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[None]:
+    assert isinstance(hit.table, PageTable)
+    entry = hit.table.entries[hit.index]
+    page = pte.pfn_of(entry) - folio.pfn
+    exclusive = bool(folio.anon_exclusive >> page & 1)
+    hit.table.entries[hit.index] = pte.NONE
+    if entry & pte.DIRTY:
+        folio.dirty = True
+    rmap.clear_exclusive(folio, page, 1)
+    hit.table.entries[hit.index] = pte.migration(entry, exclusive)
+    yield from rmap.remove_ptes(k, folio, page, 1, vma, hit.table, hit.vpn)
+    folio.ref -= 1
+
+
+def remove_migration_ptes(
+    k: Kernel, folio: Folio, source: Folio, use_shared_zeropage: bool = False
+) -> Path[None]:
+    """Replace the migration entries for the pages of ``source`` that are now ``folio`` by present ones.
+
+    Args:
+        folio: the folio that holds the pages now; for a split folio's piece its own pages, else a copy.
+        source: where the entries point to: the same pfns for a split, those of the old folio for a migration.
+        use_shared_zeropage: map the zero page instead of a page that holds only zeros.
+    """
+
+    def visit(vma: Vma, hit: Hit) -> Path[bool]:
+        yield from _remove_migration_pte(k, folio, source, vma, hit, use_shared_zeropage)
+        return False
+
+    for vma in vmas_of(folio):
+        yield from VmaWalk(k, source, vma, visit, migration=True, sync=True).run()
+
+
+def _remove_migration_pte(
+    k: Kernel, folio: Folio, source: Folio, vma: Vma, hit: Hit, use_shared_zeropage: bool
+) -> Path[None]:
+    assert isinstance(hit.table, PageTable)
+    entry = hit.table.entries[hit.index]
+    page = pte.migration_pfn(entry) - source.pfn
+    flags = pte.migration_flags(entry)
+    if not vma.flags & (vm.READ | vm.WRITE):
+        flags |= pte.PROTNONE
+    if use_shared_zeropage and _is_zero_filled(folio, page) and not folio.mlocked and not vma.flags & vm.LOCKED:
+        hit.table.entries[hit.index] = pte.make(pte.ZERO_PFN, flags & (pte.YOUNG | pte.PROTNONE))
+        rmap.rss_add(vma, folio, -1)
+        return
+    folio.ref += 1
+    if pte.migration_is_exclusive(entry):
+        folio.anon_exclusive |= 1 << page
+    call = "folio_add_anon_rmap_ptes" if folio.anon else "folio_add_file_rmap_ptes"
+    yield from rmap.add_ptes(k, folio, page, 1, vma, hit.table, hit.vpn, call)
+    hit.table.entries[hit.index] = pte.make(folio.pfn + page, flags)
+
+
+def _is_zero_filled(folio: Folio, page: int) -> bool:
+    return not folio.nonzero >> page & 1
+

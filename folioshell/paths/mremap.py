@@ -1,0 +1,301 @@
+"""mremap: moving entries, and whole tables of them, without a word to the reverse map.
+
+Kernel: mm/mremap.c (v6.18)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from folioshell.facts import Event, Moved
+from folioshell.model import pte
+from folioshell.model import vma as vm
+from folioshell.model.kernel import Kernel
+from folioshell.model.mm import Mm
+from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.vma import Vma
+from folioshell.paths import anon, tables
+from folioshell.paths import vma as vma_paths
+from folioshell.paths.batch import folio_pte_batch
+from folioshell.paths.huge import split_huge_pmd
+from folioshell.paths.munmap import unmap_locked
+from folioshell.paths.populate import mm_populate
+from folioshell.paths.rmap import window
+from folioshell.paths.step import Path
+from folioshell.units import align_down
+
+
+def do_mremap(
+    k: Kernel, mm: Mm, start: int, nr: int, new_start: int, new_nr: int, *, dontunmap: bool = False
+) -> Path[str | None]:
+    """Move ``[start, start + nr)`` to ``new_start`` and give it ``new_nr`` pages (MREMAP_MAYMOVE | MREMAP_FIXED).
+
+    Args:
+        dontunmap: leave the old range mapped and empty (MREMAP_DONTUNMAP).
+    Returns: EINVAL for sizes or overlaps that cannot be, EFAULT where nothing is mapped.
+    Kernel: mm/mremap.c: do_mremap() (v6.18)
+    """
+    if nr <= 0 or new_nr <= 0 or (dontunmap and nr != new_nr):
+        return "EINVAL"
+    if start < new_start + new_nr and new_start < start + nr:
+        return "EINVAL"
+    yield mm.mmap_lock.acquire("do_mremap", "W")
+    if nr == new_nr and not k.config.is_6_12:
+        error = yield from _remap_move(k, mm, start, start + nr, new_start, dontunmap)
+    else:
+        vma = mm.vmas.find(start)
+        if vma is None or start + min(nr, new_nr) > vma.end:
+            error = "EFAULT"
+        else:
+            error = yield from _mremap_to(k, mm, start, nr, new_start, new_nr, dontunmap)
+    yield mm.mmap_lock.release("W")
+    if error is None:
+        moved = mm.vmas.find(new_start)
+        if moved is not None and moved.flags & vm.LOCKED and new_nr > nr:
+            yield from mm_populate(k, mm, new_start + nr, new_start + new_nr)
+    return error
+
+
+def _remap_move(k: Kernel, mm: Mm, start: int, end: int, new_start: int, dontunmap: bool) -> Path[str | None]:
+    """Move all VMAs of a range, gaps between them kept.
+
+    Kernel: mm/mremap.c: remap_move() (v6.18)
+    """
+    target, last_end, seen = new_start, start, False
+    for vma in mm.vmas.overlapping(start, end):
+        low, high = max(vma.start, start), min(vma.end, end)
+        if not seen and start < vma.start:
+            return "EFAULT"
+        if seen:
+            target += vma.start - last_end
+        last_end = vma.end
+        error = yield from _mremap_to(k, mm, low, high - low, target, high - low, dontunmap)
+        if error is not None:
+            return error
+        seen = True
+        target += high - low
+    return None if seen else "EFAULT"
+
+
+def _mremap_to(
+    k: Kernel, mm: Mm, start: int, nr: int, new_start: int, new_nr: int, dontunmap: bool
+) -> Path[str | None]:
+    """Kernel: mm/mremap.c: mremap_to(), move_vma() (v6.18)"""
+    yield from unmap_locked(k, mm, new_start, new_start + new_nr, downgrade=False)
+    if new_nr < nr:
+        yield from unmap_locked(k, mm, start + new_nr, start + nr, downgrade=False)
+        nr = new_nr
+    vma = mm.vmas.find(start)
+    if vma is None:
+        return "EFAULT"
+    yield from vma_paths.start_write(vma)
+    new, need_rmap_locks = yield from _copy_vma(k, vma, start, new_start, new_nr)
+    if new.start <= vma.start < new.end:
+        vma = new
+    move = _Move(vma, new, start, new_start, start + nr, need_rmap_locks)
+    yield from _move_page_tables(k, move)
+    if not dontunmap:
+        yield from unmap_locked(k, mm, start, start + nr, downgrade=False)
+        return None
+    vma.flags &= ~vm.LOCKED
+    if vma is not new and vma.start == start and vma.end == start + nr:
+        yield from anon.unlink(k, vma)
+    return None
+
+
+def _copy_vma(k: Kernel, vma: Vma, start: int, new_start: int, new_nr: int) -> Path[tuple[Vma, bool]]:
+    """A VMA at the destination, new or part of a neighbour, and whether moving needs the rmap locks.
+
+    Kernel: mm/vma.c: copy_vma() (v6.18)
+    """
+    pgoff = new_start if vma.is_anonymous and vma.anon_vma is None else vma.pgoff_of(start)
+    old_pgoff = vma.pgoff
+    new = yield from vma_paths.merge_new(
+        k, vma.mm, new_start, new_start + new_nr, vma.flags, pgoff, vma.file, source=vma
+    )
+    if new is not None:
+        return new, new.pgoff <= old_pgoff
+    new = k.new_vma(vma.mm, new_start, new_start + new_nr, vma.flags, pgoff, vma.file)
+    new.anon_vma = vma.anon_vma
+    yield from anon.clone(k, new, vma)
+    yield from vma_paths.insert(k, new)
+    return new, False
+
+
+@dataclass(slots=True)
+class _Move:
+    """Kernel: mm/internal.h: struct pagetable_move_control (v6.18)"""
+
+    old: Vma
+    new: Vma
+    old_vpn: int
+    new_vpn: int
+    old_end: int
+    need_rmap_locks: bool
+
+    def extent(self, span: int) -> int:
+        """Pages up to the end, or to the next multiple of ``span`` on either side."""
+        return min(
+            span - self.old_vpn % span,
+            span - self.new_vpn % span,
+            self.old_end - self.old_vpn,
+        )
+
+    def advance(self, nr: int) -> None:
+        self.old_vpn += nr
+        self.new_vpn += nr
+
+
+def _move_page_tables(k: Kernel, move: _Move) -> Path[None]:
+    """Kernel: mm/mremap.c: move_page_tables() (v6.18)"""
+    mm, size = move.old.mm, k.geometry.pmd_pages
+    if move.old_end - move.old_vpn >= size - move.old_vpn % size:
+        _try_realign(move, size)
+    while move.old_vpn < move.old_end:
+        old_pmd = mm.tables.pmd_table(move.old_vpn)
+        if old_pmd is None:
+            move.advance(move.extent(size * size))
+            continue
+        extent = move.extent(size)
+        if mm.tables.pmd_entry(move.old_vpn) == pte.NONE:
+            move.advance(extent)
+            continue
+        new_pmd = yield from tables.pmd_alloc(k, mm, move.new_vpn)
+        yield from _move_extent(k, move, extent, old_pmd, new_pmd)
+        move.advance(extent)
+
+
+def _try_realign(move: _Move, size: int) -> None:
+    """Begin at the table boundary below, so that whole tables can be moved, if nothing is mapped there.
+
+    Kernel: mm/mremap.c: try_realign_addr() (v6.18)
+    """
+    offset = move.old_vpn % size
+    if not offset or offset != move.new_vpn % size:
+        return
+    for vma, vpn in ((move.old, move.old_vpn), (move.new, move.new_vpn)):
+        if vma.start != vpn or vma.mm.vmas.overlapping(align_down(vpn, size), vpn):
+            return
+    move.advance(-offset)
+
+
+def _move_extent(k: Kernel, move: _Move, extent: int, old_pmd: PmdTable, new_pmd: PmdTable) -> Path[None]:
+    mm, size = move.old.mm, k.geometry.pmd_pages
+    entry = mm.tables.pmd_entry(move.old_vpn)
+    target_is_free = mm.tables.pmd_entry(move.new_vpn) == pte.NONE
+    if not isinstance(entry, PageTable):
+        if extent == size and target_is_free:
+            yield from _move_pmd_entry(k, move, old_pmd, new_pmd, "move_huge_pmd")
+            return
+        yield from split_huge_pmd(k, move.old, old_pmd, align_down(move.old_vpn, size))
+    elif extent == size and target_is_free:
+        yield from _move_pmd_entry(k, move, old_pmd, new_pmd, "move_normal_pmd")
+        return
+    old_table = mm.tables.leaf(move.old_vpn)
+    if old_table is None:
+        return
+    yield from tables.pte_alloc(k, mm, new_pmd, move.new_vpn)
+    new_table = mm.tables.leaf(move.new_vpn)
+    assert new_table is not None
+    yield from _move_ptes(k, move, extent, old_table, new_table)
+
+
+def _take_rmap_locks(vma: Vma) -> Path[None]:
+    """Kernel: mm/mremap.c: take_rmap_locks() (v6.18)"""
+    if vma.file is not None:
+        yield vma.file.i_mmap_rwsem.acquire("take_rmap_locks", "W")
+    if vma.anon_vma is not None:
+        yield vma.anon_vma.rwsem.acquire("take_rmap_locks", "W")
+
+
+def _drop_rmap_locks(vma: Vma) -> Path[None]:
+    """Kernel: mm/mremap.c: drop_rmap_locks() (v6.18)"""
+    if vma.anon_vma is not None:
+        yield vma.anon_vma.rwsem.release("W")
+    if vma.file is not None:
+        yield vma.file.i_mmap_rwsem.release("W")
+
+
+def _move_pmd_entry(k: Kernel, move: _Move, old_pmd: PmdTable, new_pmd: PmdTable, function: str) -> Path[None]:
+    """Move a PMD entry as it is, be it a leaf table or a mapped folio.
+
+    Kernel: mm/mremap.c: move_normal_pmd() (v6.18); mm/huge_memory.c: move_huge_pmd() (v6.18)
+    """
+    tree = move.old.mm.tables
+    locks = function == "move_normal_pmd" or move.need_rmap_locks
+    if locks:
+        yield from _take_rmap_locks(move.old)
+    yield old_pmd.lock.acquire(function)
+    if new_pmd is not old_pmd:
+        yield new_pmd.lock.acquire(function, nested=True)
+    entry = old_pmd.entries.pop(tree.pmd_index(move.old_vpn))
+    new_pmd.entries[tree.pmd_index(move.new_vpn)] = entry
+    if isinstance(entry, PageTable):
+        yield Event(f"page table {entry} moved whole, its lock with it")
+        yield from _announce_moved(k, move, entry, entry, 0, k.geometry.pmd_pages)
+    else:
+        if new_pmd is not old_pmd and move.old.is_anonymous:
+            tables.deposit(new_pmd, tables.withdraw(old_pmd))
+        if pte.maps_folio(entry):
+            folio = k.physmem.folio(pte.pfn_of(entry))
+            low, high = window(folio, move.old, move.old_vpn)
+            to_low, to_high = window(folio, move.new, move.new_vpn)
+            yield Moved(
+                folio.id, folio.order, folio.anon, 0, folio.nr_pages, move.old.mm.mm_id,
+                move.old.id, old_pmd.id, move.old_vpn, low, high,
+                move.new.id, new_pmd.id, move.new_vpn, to_low, to_high, True,
+            )  # fmt: skip
+    if new_pmd is not old_pmd:
+        yield new_pmd.lock.release()
+    yield old_pmd.lock.release()
+    if locks:
+        yield from _drop_rmap_locks(move.old)
+
+
+def _move_ptes(k: Kernel, move: _Move, extent: int, old_table: PageTable, new_table: PageTable) -> Path[None]:
+    """Kernel: mm/mremap.c: move_ptes() (v6.18)"""
+    size = k.geometry.pmd_pages
+    if move.need_rmap_locks:
+        yield from _take_rmap_locks(move.old)
+    yield old_table.ptl.acquire("move_ptes")
+    if new_table is not old_table:
+        yield new_table.ptl.acquire("move_ptes", nested=True)
+    source, target = move.old_vpn % size, move.new_vpn % size
+    moved = 0
+    for offset in range(extent):
+        entry = old_table.entries[source + offset]
+        if entry:
+            old_table.entries[source + offset] = pte.NONE
+            new_table.entries[target + offset] = entry
+            moved += 1
+    yield Event(f"{moved} entries moved from {old_table} to {new_table}")
+    yield from _announce_moved(k, move, old_table, new_table, target, target + extent)
+    if new_table is not old_table:
+        yield new_table.ptl.release()
+    yield old_table.ptl.release()
+    if move.need_rmap_locks:
+        yield from _drop_rmap_locks(move.old)
+
+
+def _announce_moved(
+    k: Kernel, move: _Move, old_table: PageTable, table: PageTable, first: int, last: int
+) -> Path[None]:
+    """Announce the runs of large folios among entries ``[first, last)`` of the table where they are now."""
+    index = first
+    while index < last:
+        entry = table.entries[index]
+        nr = 1
+        if pte.maps_folio(entry):
+            folio = k.physmem.folio(pte.pfn_of(entry))
+            if folio.order:
+                nr = folio_pte_batch(table, index, last, folio)
+                page = pte.pfn_of(entry) - folio.pfn
+                vpn, to_vpn = move.old_vpn + index - first, move.new_vpn + index - first
+                low, high = window(folio, move.old, vpn - page)
+                to_low, to_high = window(folio, move.new, to_vpn - page)
+                yield Moved(
+                    folio.id, folio.order, folio.anon, page, nr, move.old.mm.mm_id,
+                    move.old.id, old_table.id, vpn, low, high,
+                    move.new.id, table.id, to_vpn, to_low, to_high,
+                )  # fmt: skip
+        index += nr

@@ -1,0 +1,86 @@
+"""Faulting memory in on behalf of a system call: MAP_POPULATE, mlock, MADV_POPULATE_*.
+
+Kernel: mm/gup.c (v6.18)
+"""
+
+from __future__ import annotations
+
+from folioshell.model import pte
+from folioshell.model import vma as vm
+from folioshell.model.kernel import Kernel
+from folioshell.model.mm import Mm
+from folioshell.model.pagetable import PageTable
+from folioshell.model.vma import Vma
+from folioshell.paths.fault import handle_mm_fault
+from folioshell.paths.step import Path
+
+
+def mm_populate(k: Kernel, mm: Mm, start: int, end: int, ignore_errors: bool = True) -> Path[str | None]:
+    """Fault in all VMAs of ``[start, end)``, as writable private memory where they are writable.
+
+    Returns: ENOMEM if a VMA cannot be read at all, unless errors are ignored.
+    Kernel: mm/gup.c: __mm_populate() (v6.18)
+    """
+    yield mm.mmap_lock.acquire("__mm_populate", "R")
+    error = None
+    for vma in mm.vmas.overlapping(start, end):
+        low, high = max(start, vma.start), min(end, vma.end)
+        failed = yield from populate_vma_page_range(k, vma, low, high)
+        if failed is not None and not ignore_errors:
+            error = "ENOMEM" if failed == "EFAULT" else failed
+            break
+    yield mm.mmap_lock.release("R")
+    return error
+
+
+def populate_vma_page_range(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
+    """Fault in ``[start, end)`` of a VMA: for writing if it is private and writable, which breaks COW.
+
+    Returns: EFAULT if a page could not be had.
+    Kernel: mm/gup.c: populate_vma_page_range() (v6.18)
+    """
+    if not vma.flags & (vm.READ | vm.WRITE):
+        return "EFAULT"
+    write = vma.flags & (vm.WRITE | vm.SHARED) == vm.WRITE
+    return (yield from get_user_pages(k, vma, start, end, write))
+
+
+def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, write: bool) -> Path[str | None]:
+    """Look each page up and fault it in where it is missing. The caller holds mmap_lock.
+
+    Returns: EFAULT for the first page that could not be had.
+    Kernel: mm/gup.c: __get_user_pages() (v6.18)
+    """
+    size = k.geometry.pmd_pages
+    vpn = start
+    while vpn < end:
+        for _ in range(4):
+            nr = yield from _follow_page(k, vma, vpn, write)
+            if nr:
+                break
+            if (yield from handle_mm_fault(k, vma, vpn, write)) is not None:
+                return "EFAULT"
+        vpn = vpn + 1 if nr <= 1 else vpn - vpn % size + size
+    return None
+
+
+def _follow_page(k: Kernel, vma: Vma, vpn: int, write: bool) -> Path[int]:
+    """How many pages the entry for ``vpn`` gives access to: 0, 1, or those of a PMD.
+
+    Kernel: mm/gup.c: follow_page_mask() (v6.18)
+    """
+    tree = vma.mm.tables
+    pmd = tree.pmd_table(vpn)
+    found = tree.pmd_entry(vpn)
+    if pmd is None or found == pte.NONE:
+        return 0
+    if isinstance(found, PageTable):
+        yield found.ptl.acquire("follow_page_pte")
+        entry = found.entries[vpn % k.geometry.pmd_pages]
+        usable = entry > 0 and (not write or bool(entry & pte.WRITE))
+        yield found.ptl.release()
+        return 1 if usable else 0
+    yield pmd.lock.acquire("follow_pmd_mask")
+    usable = found > 0 and (not write or bool(found & pte.WRITE))
+    yield pmd.lock.release()
+    return k.geometry.pmd_pages if usable else 0

@@ -1,0 +1,130 @@
+"""Reclaim of folios that were picked for it.
+
+Kernel: mm/vmscan.c: shrink_folio_list() (v6.18)
+"""
+
+from __future__ import annotations
+
+from folioshell.facts import Event
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
+from folioshell.model.mapping import AddressSpace
+from folioshell.paths import rmap, swap
+from folioshell.paths.split import split_folio
+from folioshell.paths.step import Path
+from folioshell.paths.unmap import try_to_unmap
+
+
+def reclaim_folio(k: Kernel, folio: Folio) -> Path[bool]:
+    """Take a folio off the LRU list and reclaim it. Returns whether it was freed."""
+    folio.ref += 1
+    number = folio.id
+    yield from reclaim_pages(k, [folio])
+    return number not in k.folios
+
+
+def reclaim_pages(k: Kernel, folios: list[Folio]) -> Path[None]:
+    """Reclaim isolated folios, each with the isolation's reference; recent use of them does not matter.
+
+    Kernel: mm/vmscan.c: reclaim_pages() (v6.18)
+    """
+    todo = list(folios)
+    while todo:
+        folio = todo.pop(0)
+        pieces = yield from _shrink_folio(k, folio)
+        todo[:0] = pieces
+
+
+def _shrink_folio(k: Kernel, folio: Folio) -> Path[list[Folio]]:
+    """Reclaim one isolated folio. Returns the pieces that it was split into, isolated, to be reclaimed in turn."""
+    if (yield folio.lock.trylock("shrink_folio_list")):
+        yield from _putback(k, folio)
+        return []
+    if folio.anon and folio.swapbacked and folio.swap_slot is None:
+        if folio.order and (folio.partially_mapped or not k.config.swap):
+            return (yield from _split_for_swap(k, folio))
+        if not k.config.swap:
+            yield from _activate(k, folio)
+            return []
+        yield from _add_to_swap(k, folio)
+    if folio.mlocked or not (yield from _unmapped(k, folio)):
+        yield from _activate(k, folio)
+        return []
+    yield from _remove(k, folio)
+    return []
+
+
+def _split_for_swap(k: Kernel, folio: Folio) -> Path[list[Folio]]:
+    """A folio that is only partly mapped, or that swap has no room for, is split and tried again in pieces."""
+    pieces = yield from split_folio(k, folio)
+    yield folio.lock.release()
+    if pieces is None:
+        folio.active = True
+        yield from rmap.put(k, folio)
+        return []
+    for piece in pieces:
+        piece.ref += 1
+    return pieces
+
+
+def _unmapped(k: Kernel, folio: Folio) -> Path[bool]:
+    if not k.counts.mapcount(folio.id):
+        return True
+    return (yield from try_to_unmap(k, folio, sync=bool(folio.order)))
+
+
+def _add_to_swap(k: Kernel, folio: Folio) -> Path[None]:
+    """Give the folio slots in swap and put it into the swap cache.
+
+    Kernel: mm/swapfile.c: folio_alloc_swap() (v6.18)
+    """
+    yield k.swap_lock.acquire("folio_alloc_swap")
+    folio.swap_slot = k.next_number("swap slot")
+    for page in range(1, folio.nr_pages):
+        k.next_number("swap slot")
+        k.swap_cache[folio.swap_slot + page] = folio
+    k.swap_cache[folio.swap_slot] = folio
+    yield k.swap_lock.release()
+    folio.cached = True
+    folio.ref += folio.nr_pages
+    folio.dirty = True
+    yield Event(f"{folio} added to swap at slot {folio.swap_slot}", "swpout")
+
+
+def _remove(k: Kernel, folio: Folio) -> Path[None]:
+    """Write an unmapped folio out if it must be, and free it.
+
+    Kernel: mm/vmscan.c: __remove_mapping() (v6.18)
+    """
+    if folio.swap_slot is not None:
+        folio.dirty = False
+        for slot in range(folio.swap_slot, folio.swap_slot + folio.nr_pages):
+            k.swap_nonzero.setdefault(slot, bool(folio.nonzero >> slot - folio.swap_slot & 1))
+        yield folio.lock.release()
+        yield from swap.delete_from_cache(k, folio)
+        yield from rmap.put(k, folio)
+        return
+    file = folio.mapping
+    if folio.anon:
+        k.count("pglazyfreed", folio.nr_pages)
+    elif isinstance(file, AddressSpace):
+        if folio.dirty or folio.ref != 1 + folio.nr_pages:
+            yield from _activate(k, folio)
+            return
+        yield file.xa_lock.acquire("__remove_mapping")
+        file.remove(folio)
+        folio.cached = False
+        folio.ref -= folio.nr_pages
+        yield file.xa_lock.release()
+    yield folio.lock.release()
+    yield from rmap.put(k, folio)
+
+
+def _activate(k: Kernel, folio: Folio) -> Path[None]:
+    folio.active = not folio.mlocked
+    yield folio.lock.release()
+    yield from rmap.put(k, folio)
+
+
+def _putback(k: Kernel, folio: Folio) -> Path[None]:
+    yield from rmap.put(k, folio)

@@ -1,0 +1,58 @@
+"""The one place where the kernel asks "does anybody else map this folio?".
+
+The deciding scheme answers (``set decide``). On ``maybe`` the kernel lets go of the page-table lock, walks the reverse
+map, takes the lock again, and believes what the walk found.
+"""
+
+from __future__ import annotations
+
+from folioshell.facts import Asked, Finding
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
+from folioshell.model.lock import Lock
+from folioshell.model.mm import Mm
+from folioshell.model.truth import mappings
+from folioshell.paths.step import Path
+from folioshell.paths.walk import rmap_walk
+
+
+def is_shared(k: Kernel, mm: Mm, folio: Folio, caller: str, held: Lock | None) -> Path[bool]:
+    """Does somebody but ``mm`` map a page of the folio, as the deciding scheme sees it?
+
+    Args:
+        caller: the kernel function that asks.
+        held: the page-table lock that the caller holds and that is dropped for a walk; the caller checks its entries
+            again afterwards.
+    Kernel: include/linux/mm.h: folio_maybe_mapped_shared() (v6.18)
+    """
+    answer = str(k.decider.shared(folio.id, mm.mm_id).value)
+    yield Asked(folio.id, k.decider.name, answer, caller)
+    if answer != "maybe":
+        return answer == "yes"
+    folio.ref += 1
+    if held is not None:
+        yield held.release()
+    walk = yield from rmap_walk(k, folio, caller)
+    if held is not None:
+        yield held.acquire(caller)
+    folio.ref -= 1
+    return len({visit[0] for visit in walk.visits if visit[2]}) > 1
+
+
+def report_wrong_reuse(k: Kernel, mm: Mm, folio: Folio, page: int) -> Path[None]:
+    """Say so if a page that is about to be written in place is mapped by another process: it will see the write."""
+    others = sorted(
+        {
+            mapping.mm.name
+            for mapping in mappings(k, folio)
+            if mapping.mm is not mm and mapping.first <= page < mapping.first + mapping.nr
+        }
+    )
+    if others:
+        k.tainted.add(folio.id)
+        yield Finding(
+            folio.id,
+            k.decider.name,
+            f"{k.decider.name} called {folio} exclusive to {mm}, so its page {page} is written in place: "
+            f"{' and '.join(others)} will see the write of {mm}",
+        )

@@ -1,0 +1,121 @@
+"""Splitting a folio into smaller ones.
+
+Kernel: mm/huge_memory.c: __folio_split() (v6.18)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from folioshell.facts import Event, FolioFreed
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
+from folioshell.model.mapping import AddressSpace
+from folioshell.paths import rmap
+from folioshell.paths.migrate_entries import remove_migration_ptes, try_to_migrate
+from folioshell.paths.step import Path
+from folioshell.paths.unmap import try_to_unmap
+from folioshell.paths.walk import rmap_lock
+
+
+def uniform(folio: Folio, order: int = 0) -> list[tuple[int, int]]:
+    """(first page, order) of the pieces when a folio is cut into equal ones."""
+    return [(first, order) for first in range(0, folio.nr_pages, 1 << order)]
+
+
+def non_uniform(folio: Folio, page: int) -> list[tuple[int, int]]:
+    """(first page, order) of the pieces when a folio is halved again and again towards one page.
+
+    Kernel: mm/huge_memory.c: __split_unmapped_folio() (v6.18)
+    """
+    first, order, pieces = 0, folio.order, []
+    while order:
+        order -= 1
+        middle = first + (1 << order)
+        if page < middle:
+            pieces.append((middle, order))
+        else:
+            pieces.append((first, order))
+            first = middle
+    pieces.append((first, 0))
+    return sorted(pieces)
+
+
+def can_split(k: Kernel, folio: Folio) -> bool:
+    """Are the folio's references those of its entries, its cache, and one of the caller?
+
+    Kernel: mm/huge_memory.c: can_split_folio() (v6.18)
+    """
+    cached = folio.nr_pages if folio.cached else 0
+    return k.counts.mapcount(folio.id) == folio.ref - 1 - cached
+
+
+def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | None = None) -> Path[list[Folio] | None]:
+    """Split a folio that the caller has locked and holds one reference of; the reference goes with it.
+
+    Args:
+        layout: (first page, order) of the pieces, ascending; order 0 each unless given.
+    Returns: the pieces that still exist, or None if it cannot be split now (EAGAIN).
+    Kernel: mm/huge_memory.c: split_huge_page_to_list_to_order() (v6.18)
+    """
+    layout = layout or uniform(folio)
+    lock, mode = rmap_lock(folio), "W" if folio.anon else "R"
+    yield lock.acquire("__folio_split", mode)
+    if not can_split(k, folio):
+        yield lock.release(mode)
+        return None
+    if folio.anon:
+        yield from try_to_migrate(k, folio)
+    else:
+        yield from try_to_unmap(k, folio, locked=True, sync=True, ignore_mlock=True)
+    yield k.deferred_lock.acquire("__folio_split")
+    folio.deferred = False
+    k.deferred.pop(folio.id, None)
+    yield k.deferred_lock.release()
+    yield k.lru_lock.acquire("__folio_split")
+    pieces = _cut(k, folio, layout)
+    yield k.lru_lock.release()
+    k.count("thp_split_page" if folio.order == k.geometry.pmd_order else "split")
+    yield Event(f"{folio} split into {_named(pieces)}", "thp_split_page")
+    for piece in pieces:
+        yield rmap.folio_new(piece, (folio.id, piece.pfn - folio.pfn))
+    yield FolioFreed(folio.id)
+    if folio.anon:
+        for piece in pieces:
+            yield from remove_migration_ptes(k, piece, piece, use_shared_zeropage=True)
+    yield lock.release(mode)
+    for piece in pieces:
+        yield from rmap.put(k, piece)
+    return [piece for piece in pieces if piece.id in k.folios]
+
+
+def _named(pieces: Sequence[Folio]) -> str:
+    return str(pieces[0]) if len(pieces) == 1 else f"{pieces[0]}..{pieces[-1]}"
+
+
+def _cut(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]]) -> list[Folio]:
+    """Make the pieces; each has one reference of its own and those of its cache."""
+    file = folio.mapping if folio.cached and isinstance(folio.mapping, AddressSpace) else None
+    if file is not None:
+        file.remove(folio)
+    if folio.swap_slot is not None:
+        for slot in range(folio.swap_slot, folio.swap_slot + folio.nr_pages):
+            del k.swap_cache[slot]
+    pieces = []
+    for first, order in layout:
+        piece = k.new_piece(folio, first, order)
+        piece.ref = 1
+        piece.nonzero = folio.nonzero >> first & (1 << piece.nr_pages) - 1
+        for flag in ("swapbacked", "uptodate", "dirty", "active", "referenced", "mlocked"):
+            setattr(piece, flag, getattr(folio, flag))
+        if file is not None and piece.index < file.size:
+            k.add_to_cache(file, piece)
+        elif folio.swap_slot is not None:
+            piece.swap_slot = folio.swap_slot + first
+            piece.cached = True
+            piece.ref += piece.nr_pages
+            for page in range(piece.nr_pages):
+                k.swap_cache[piece.swap_slot + page] = piece
+        pieces.append(piece)
+    k.forget_folio(folio)
+    return pieces

@@ -1,0 +1,14 @@
+"""What a kernel path is, as a type."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+from folioshell.facts import Fact
+from folioshell.model.lock import LockOp
+
+T = TypeVar("T")
+
+Step = LockOp | Fact
+Path = Generator[Step, Any, T]

@@ -1,0 +1,130 @@
+"""Punching holes into files, and cutting them short.
+
+Kernel: mm/truncate.c: truncate_inode_pages_range() (v6.18); mm/shmem.c: shmem_undo_range() (v6.18)
+"""
+
+from __future__ import annotations
+
+from folioshell.model import vma as vm
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
+from folioshell.model.mapping import AddressSpace
+from folioshell.model.vma import Vma
+from folioshell.paths import rmap
+from folioshell.paths.split import non_uniform, split_folio, uniform
+from folioshell.paths.step import Path
+from folioshell.paths.zap import ZapDetails, zap_range
+
+
+def madvise_remove(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
+    """Punch a hole where ``[start, end)`` of the VMA maps the file. The caller holds mmap_lock for reading.
+
+    Returns: EINVAL for a locked VMA or without a file, EACCES unless the mapping is shared and may be written.
+    Kernel: mm/madvise.c: madvise_remove() (v6.18)
+    """
+    if vma.flags & vm.LOCKED or vma.file is None:
+        return "EINVAL"
+    if vma.flags & (vm.SHARED | vm.MAYWRITE) != vm.SHARED | vm.MAYWRITE:
+        return "EACCES"
+    file, first = vma.file, vma.pgoff_of(start)
+    yield vma.mm.mmap_lock.release("R")
+    yield from punch_hole(k, file, first, first + end - start)
+    yield vma.mm.mmap_lock.acquire("madvise_remove", "R")
+    return None
+
+
+def punch_hole(k: Kernel, file: AddressSpace, first: int, last: int) -> Path[None]:
+    """Drop pages ``[first, last)`` of a file from all mappings and the page cache; private copies stay.
+
+    Kernel: mm/shmem.c: shmem_fallocate() (v6.18)
+    """
+    yield file.inode_lock.acquire("vfs_fallocate", "W")
+    yield from unmap_mapping_range(k, file, first, last, even_cows=False)
+    yield from _drop_pages(k, file, first, last)
+    yield file.inode_lock.release("W")
+
+
+def do_truncate(k: Kernel, file: AddressSpace, size: int) -> Path[None]:
+    """Give a file another size; what lies behind the new end is unmapped everywhere, private copies included.
+
+    Kernel: mm/truncate.c: truncate_pagecache() (v6.18)
+    """
+    old = file.size
+    yield file.inode_lock.acquire("do_truncate", "W")
+    file.size = size
+    if size < old:
+        yield from unmap_mapping_range(k, file, size, old, even_cows=True)
+        yield from _drop_pages(k, file, size, max(old, size + 1))
+    yield file.inode_lock.release("W")
+
+
+def unmap_mapping_range(k: Kernel, file: AddressSpace, first: int, last: int, even_cows: bool) -> Path[None]:
+    """Clear the entries for pages ``[first, last)`` of a file in every VMA.
+
+    Args:
+        even_cows: private copies too.
+    Kernel: mm/memory.c: unmap_mapping_range() (v6.18)
+    """
+    yield file.i_mmap_rwsem.acquire("unmap_mapping_pages", "R")
+    for vma in file.i_mmap.overlapping(first, last - 1):
+        start = max(vma.start, vma.start + first - vma.pgoff)
+        end = min(vma.end, vma.start + last - vma.pgoff)
+        yield from zap_range(k, vma, start, end, ZapDetails(even_cows=even_cows))
+    yield file.i_mmap_rwsem.release("R")
+
+
+def _drop_pages(k: Kernel, file: AddressSpace, first: int, last: int) -> Path[None]:
+    """Take pages ``[first, last)`` out of the page cache; folios that reach over an edge are split there."""
+    for folio in list(file.next_from(first, last - 1)):
+        if first <= folio.index and folio.index + folio.nr_pages <= last:
+            yield from _truncate_folio(k, file, folio)
+    for folio in list(file.next_from(first, last - 1)):
+        if folio.order and not (first <= folio.index and folio.index + folio.nr_pages <= last):
+            yield from _truncate_partial(k, file, folio, first, last)
+    for folio in list(file.next_from(first, last - 1)):
+        for page in range(max(0, first - folio.index), min(folio.nr_pages, last - folio.index)):
+            folio.nonzero &= ~(1 << page)
+
+
+def _truncate_partial(k: Kernel, file: AddressSpace, folio: Folio, first: int, last: int) -> Path[None]:
+    """Split a folio that reaches over an edge of the hole ``[first, last)``, and drop the pieces inside.
+
+    The folio is halved towards the first page of the hole, then the piece at the end of the hole towards that.
+    Kernel: mm/truncate.c: truncate_inode_partial_folio() (v6.18)
+    """
+    low, high = max(first, folio.index), min(last, folio.index + folio.nr_pages)
+    start, end = folio.index, folio.index + folio.nr_pages
+    if not (yield from _split_towards(k, folio, low)):
+        return
+    if high < end:
+        piece = file.find(high)
+        if piece is not None and piece.order:
+            yield from _split_towards(k, piece, high)
+    for piece in list(file.next_from(start, end - 1)):
+        if first <= piece.index and piece.index + piece.nr_pages <= last:
+            yield from _truncate_folio(k, file, piece)
+
+
+def _split_towards(k: Kernel, folio: Folio, index: int) -> Path[bool]:
+    """Split a folio so that page ``index`` of the file is in a folio of its own."""
+    yield folio.lock.acquire("truncate_inode_partial_folio")
+    folio.ref += 1
+    layout = uniform(folio) if k.config.is_6_12 else non_uniform(folio, index - folio.index)
+    pieces = yield from split_folio(k, folio, layout)
+    yield folio.lock.release()
+    if pieces is None:
+        yield from rmap.put(k, folio)
+    return pieces is not None
+
+
+def _truncate_folio(k: Kernel, file: AddressSpace, folio: Folio) -> Path[None]:
+    """Kernel: mm/truncate.c: truncate_inode_folio() (v6.18)"""
+    yield folio.lock.acquire("truncate_inode_folio")
+    if k.counts.mapcount(folio.id):
+        yield from unmap_mapping_range(k, file, folio.index, folio.index + folio.nr_pages, even_cows=False)
+    yield file.xa_lock.acquire("truncate_inode_folio")
+    file.remove(folio)
+    folio.cached = False
+    yield file.xa_lock.release()
+    yield folio.lock.release()
+    yield from rmap.put(k, folio, folio.nr_pages)

@@ -1,0 +1,218 @@
+"""Reverse-map walks: from a folio to the entries that map it.
+
+Kernel: mm/rmap.c: rmap_walk() (v6.18); mm/page_vma_mapped.c: page_vma_mapped_walk() (v6.18)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from folioshell.facts import Walked
+from folioshell.model import pte
+from folioshell.model.anon_vma import AnonVma
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
+from folioshell.model.lock import Lock
+from folioshell.model.mapping import AddressSpace
+from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.vma import Vma
+from folioshell.paths.step import Path, Step
+from folioshell.units import align_down
+
+
+@dataclass(slots=True)
+class Hit:
+    """A page-table entry that page_vma_mapped_walk() found; its lock is held.
+
+    Args:
+        vpn: virtual page of the entry.
+        table, index: the leaf table and entry, or the PMD table and entry.
+        pmd: it is a PMD entry.
+    """
+
+    vpn: int
+    table: PageTable | PmdTable
+    index: int
+    pmd: bool
+
+
+#: What is done with an entry that was found. Returns True to end the walk in this VMA.
+Visitor = Callable[[Vma, Hit], Generator[Step, Any, bool]]
+
+
+def vmas_of(folio: Folio) -> list[Vma]:
+    """VMAs that may map a page of the folio, in the order in which a walk visits them."""
+    return folio.mapping.tree.overlapping(folio.index, folio.index + folio.nr_pages - 1) if isinstance(
+        folio.mapping, AnonVma
+    ) else folio.mapping.i_mmap.overlapping(folio.index, folio.index + folio.nr_pages - 1)
+
+
+def rmap_lock(folio: Folio) -> Lock:
+    """The lock that keeps the set of VMAs stable: of the anon_vma's root, or the file's i_mmap_rwsem."""
+    mapping = folio.mapping
+    return mapping.i_mmap_rwsem if isinstance(mapping, AddressSpace) else mapping.rwsem
+
+
+class VmaWalk:
+    """page_vma_mapped_walk() over one VMA, as a state machine that yields lock operations and calls a visitor.
+
+    Args:
+        folio, vma: what is looked for, and where.
+        visit: called with each entry that maps a page of the folio, its lock held.
+        migration: look for migration entries instead of present ones.
+        sync: take the lock of each table that is entered, whatever it holds (PVMW_SYNC).
+
+    Attributes:
+        found: (name of the table entered, entries found there) so far.
+    """
+
+    def __init__(
+        self,
+        k: Kernel,
+        folio: Folio,
+        vma: Vma,
+        visit: Visitor | None = None,
+        *,
+        migration: bool = False,
+        sync: bool = False,
+    ) -> None:
+        self.k = k
+        self.folio = folio
+        self.vma = vma
+        self.visit = visit
+        self.migration = migration
+        self.sync = sync
+        self.found: list[tuple[str, int]] = []
+        self._low = folio.pfn
+        self._high = folio.pfn + folio.nr_pages
+
+    def run(self) -> Path[None]:
+        """Walk to the end of the folio's range in the VMA, or until the visitor says that it has enough."""
+        vma, folio = self.vma, self.folio
+        vpn = vma.address_of(folio.index, folio.nr_pages)
+        end = min(vma.end, vma.start + folio.index - vma.pgoff + folio.nr_pages)
+        size = self.k.geometry.pmd_pages
+        while vpn < end:
+            tree = vma.mm.tables
+            pmd = tree.pmd_table(vpn)
+            if pmd is None:
+                vpn = align_down(vpn, size * size) + size * size
+                continue
+            entry = tree.pmd_entry(vpn)
+            block = align_down(vpn, size)
+            if isinstance(entry, PageTable):
+                if (yield from self._walk_leaf(entry, block, vpn, min(end, block + size))):
+                    return
+            elif entry != pte.NONE:
+                stop = yield from self._walk_huge(pmd, block)
+                if stop:
+                    return
+                if isinstance(tree.pmd_entry(vpn), PageTable):
+                    continue
+            elif self.sync and self.folio.nr_pages >= size and block >= vma.start and block + size <= vma.end:
+                yield pmd.lock.acquire("page_vma_mapped_walk")
+                yield pmd.lock.release()
+            vpn = block + size
+
+    def _matches(self, entry: int) -> bool:
+        if self.migration:
+            return pte.is_migration(entry) and self._low <= pte.migration_pfn(entry) < self._high
+        return entry > 0 and self._low <= entry >> pte.PFN_SHIFT < self._high
+
+    def _is_candidate(self, entry: int) -> bool:
+        """Could the entry match, as far as a look without the lock tells?"""
+        return pte.is_migration(entry) if self.migration else entry > 0
+
+    def _walk_huge(self, pmd: PmdTable, block: int) -> Path[bool]:
+        """Look at a PMD entry. True: the walk of this VMA is over."""
+        index = self.vma.mm.tables.pmd_index(block)
+        yield pmd.lock.acquire("page_vma_mapped_walk")
+        entry = pmd.entries.get(index, pte.NONE)
+        if isinstance(entry, PageTable):
+            yield pmd.lock.release()
+            return False
+        matches = self._matches(entry)
+        stop = self.folio.order <= self.k.geometry.pmd_order
+        if matches:
+            self.found.append((str(pmd), 1))
+            if self.visit is not None:
+                stop = (yield from self.visit(self.vma, Hit(block, pmd, index, True))) or stop
+        yield pmd.lock.release()
+        if matches and isinstance(pmd.entries.get(index, pte.NONE), PageTable):
+            return False
+        return stop or not matches
+
+    def _walk_leaf(self, table: PageTable, block: int, start: int, end: int) -> Path[bool]:
+        """Look at the entries of ``[start, end)`` in one leaf table. True: the visitor has enough."""
+        locked = False
+        hits = 0
+        stop = False
+        entries = table.entries
+        if self.sync:
+            yield table.ptl.acquire("map_pte")
+            locked = True
+        for vpn in range(start, end):
+            entry = entries[vpn - block]
+            if not locked:
+                if not (self._is_candidate(entry) if vpn == start else entry):
+                    continue
+                yield table.ptl.acquire("map_pte" if vpn == start else "page_vma_mapped_walk")
+                locked = True
+                entry = entries[vpn - block]
+            if self._matches(entry):
+                hits += 1
+                if self.visit is not None and (
+                    yield from self.visit(self.vma, Hit(vpn, table, vpn - block, False))
+                ):
+                    stop = True
+                    break
+        if locked:
+            yield table.ptl.release()
+            self.found.append((str(table), hits))
+        return stop
+
+
+def rmap_walk(
+    k: Kernel, folio: Folio, reason: str, visit: Visitor | None = None, *, sync: bool = False, locked: bool = False
+) -> Path[Walked]:
+    """Visit every VMA that may map the folio, and every entry that does.
+
+    Args:
+        reason: the kernel function that wants it.
+        visit: as for VmaWalk.
+        sync: PVMW_SYNC.
+        locked: the caller holds the rmap lock.
+    Returns: the walk as a fact, which is yielded too.
+    Kernel: mm/rmap.c: rmap_walk_anon(), rmap_walk_file() (v6.18)
+    """
+    lock = rmap_lock(folio)
+    if not locked:
+        yield lock.acquire(reason, "R")
+    visits = []
+    for vma in vmas_of(folio):
+        walk = VmaWalk(k, folio, vma, visit, sync=sync)
+        yield from walk.run()
+        visits.append((vma.mm.mm_id, vma.id, tuple(walk.found)))
+    if not locked:
+        yield lock.release("R")
+    fact = Walked(folio.id, reason, tuple(visits))
+    yield fact
+    return fact
+
+
+def walk_cost(k: Kernel, folio: Folio) -> tuple[int, int, int]:
+    """(VMAs visited, page-table locks taken, entries found) of a full walk, without making it.
+
+    The path is run for its visits only: it changes nothing, and its lock operations are dropped.
+    """
+    path = rmap_walk(k, folio, "query")
+    while True:
+        try:
+            next(path)
+        except StopIteration as stop:
+            walked: Walked = stop.value
+            break
+    tables = [count for visit in walked.visits for _, count in visit[2]]
+    return len(walked.visits), len(tables), sum(tables)

@@ -1,0 +1,193 @@
+"""Writes to entries that are present but read-only: reuse the page, or copy it.
+
+Kernel: mm/memory.c: do_wp_page() (v6.18); mm/huge_memory.c: do_huge_pmd_wp_page() (v6.18)
+"""
+
+from __future__ import annotations
+
+from folioshell.facts import Event
+from folioshell.model import pte
+from folioshell.model import vma as vm
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
+from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.vma import Vma
+from folioshell.paths import anon_fault, file_fault, rmap, sharing, swap
+from folioshell.paths.huge import split_huge_pmd
+from folioshell.paths.step import Path
+
+
+def do_wp_page(k: Kernel, vma: Vma, table: PageTable, vpn: int) -> Path[str | None]:
+    """A write to a present, read-only entry. Called with the PTL held, returns without it.
+
+    Kernel: mm/memory.c: do_wp_page() (v6.18)
+    """
+    index = vpn & k.geometry.pmd_pages - 1
+    entry = table.entries[index]
+    folio, page = None, 0
+    if pte.maps_folio(entry):
+        pfn = pte.pfn_of(entry)
+        folio = k.physmem.folio(pfn)
+        page = pfn - folio.pfn
+    if vma.flags & (vm.SHARED | vm.MAYSHARE):
+        assert folio is not None
+        yield from file_fault.wp_page_shared(k, vma, table, vpn, folio)
+        return None
+    if folio is not None and folio.anon:
+        if not folio.anon_exclusive >> page & 1 and (yield from _can_reuse(k, vma, table, vpn, folio, page)):
+            folio.anon_exclusive |= 1 << page
+        if folio.anon_exclusive >> page & 1:
+            _reuse(vma, table, index)
+            k.count("pgreuse")
+            yield table.ptl.release()
+            return None
+        if table.entries[index] != entry:
+            yield table.ptl.release()
+            return None
+    if folio is not None:
+        folio.ref += 1
+    yield table.ptl.release()
+    yield from _wp_page_copy(k, vma, table, vpn, entry, folio, page)
+    return None
+
+
+def _reuse(vma: Vma, table: PageTable, index: int) -> None:
+    """Kernel: mm/memory.c: wp_page_reuse() (v6.18)"""
+    table.entries[index] |= pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
+
+
+def _can_reuse(k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Folio, page: int) -> Path[bool]:
+    """May the page be written where it is, because nobody else has it? Held: the PTL.
+
+    Kernel: mm/memory.c: wp_can_reuse_anon_folio() (v6.18)
+    """
+    if folio.order:
+        return (yield from _can_reuse_large(k, vma, table, vpn, folio, page))
+    swap_refs = 1 if folio.swap_slot is not None else 0
+    if folio.ref > 1 + swap_refs:
+        return False
+    if (yield folio.lock.trylock("wp_can_reuse_anon_folio")):
+        return False
+    if swap_refs:
+        yield from swap.try_to_free(k, folio)
+    reuse = folio.ref == 1
+    if reuse:
+        assert vma.anon_vma is not None
+        folio.mapping = vma.anon_vma
+    yield folio.lock.release()
+    return reuse
+
+
+def _can_reuse_large(k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Folio, page: int) -> Path[bool]:
+    """Kernel: mm/memory.c: __wp_can_reuse_large_anon_folio() (v6.18)"""
+    if k.config.is_6_12 or k.counts.mapcount(folio.id) <= 1:
+        return False
+    entry = table.entries[vpn & k.geometry.pmd_pages - 1]
+    shared = yield from sharing.is_shared(k, vma.mm, folio, "wp_can_reuse_anon_folio", table.ptl)
+    if shared or table.entries[vpn & k.geometry.pmd_pages - 1] != entry:
+        return False
+    if folio.swap_slot is not None:
+        if (yield folio.lock.trylock("wp_can_reuse_anon_folio")):
+            return False
+        yield from swap.try_to_free(k, folio)
+        yield folio.lock.release()
+    if k.counts.mapcount(folio.id) != folio.ref:
+        return False
+    yield folio.map_lock.acquire("wp_can_reuse_anon_folio")
+    reuse = k.counts.mapcount(folio.id) == folio.ref
+    yield folio.map_lock.release()
+    if reuse:
+        yield from sharing.report_wrong_reuse(k, vma.mm, folio, page)
+    return reuse
+
+
+def _wp_page_copy(
+    k: Kernel, vma: Vma, table: PageTable, vpn: int, entry: int, old: Folio | None, page: int
+) -> Path[None]:
+    """Give the VMA a copy of its own of one page; the reference on ``old`` is dropped.
+
+    Kernel: mm/memory.c: wp_page_copy() (v6.18)
+    """
+    yield from anon_fault.anon_prepare(k, vma)
+    new = yield from anon_fault.new_anon_folio(k, vma, 0, vpn)
+    new.nonzero = old.nonzero >> page & 1 if old is not None else 0
+    yield table.ptl.acquire("wp_page_copy")
+    index = vpn & k.geometry.pmd_pages - 1
+    if table.entries[index] != entry:
+        yield table.ptl.release()
+        yield from rmap.free(k, new)
+        if old is not None:
+            yield from rmap.put(k, old)
+        return
+    if old is not None:
+        rmap.rss_add(vma, old, -1)
+    vma.mm.rss.anon += 1
+    table.entries[index] = pte.NONE
+    new.ref += 1
+    yield from rmap.add_new_anon(k, new, vma, table, vpn)
+    flags = pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
+    table.entries[index] = pte.make(new.pfn, flags)
+    if old is not None:
+        yield from rmap.remove_ptes(k, old, page, 1, vma, table, vpn)
+    yield table.ptl.release()
+    if old is not None:
+        yield from rmap.put(k, old, 2)
+
+
+def wp_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, vpn: int) -> Path[bool]:
+    """A write to a read-only PMD entry. False: it was split, the fault goes on with small entries.
+
+    Kernel: mm/memory.c: wp_huge_pmd() (v6.18)
+    """
+    block = vpn - vpn % k.geometry.pmd_pages
+    if vma.file is None:
+        return (yield from _do_huge_pmd_wp_page(k, vma, pmd, block))
+    yield from split_huge_pmd(k, vma, pmd, block)
+    return False
+
+
+def _do_huge_pmd_wp_page(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path[bool]:
+    """Kernel: mm/huge_memory.c: do_huge_pmd_wp_page() (v6.18)"""
+    index = vma.mm.tables.pmd_index(block)
+    entry = pmd.entries[index]
+    assert isinstance(entry, int)
+    if pte.is_zero_page(entry):
+        if not k.config.is_6_12:
+            yield from _do_huge_zero_wp_pmd(k, vma, pmd, block)
+            return True
+        yield from split_huge_pmd(k, vma, pmd, block)
+        return False
+    folio = k.physmem.folio(pte.pfn_of(entry))
+    yield pmd.lock.acquire("do_huge_pmd_wp_page")
+    reuse = bool(folio.anon_exclusive & 1)
+    if not reuse and not (yield folio.lock.trylock("do_huge_pmd_wp_page")):
+        if folio.swap_slot is not None:
+            yield from swap.try_to_free(k, folio)
+        if folio.ref == 1:
+            assert vma.anon_vma is not None
+            folio.mapping = vma.anon_vma
+            folio.anon_exclusive |= 1
+            reuse = True
+        yield folio.lock.release()
+    if reuse:
+        flags = pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
+        pmd.entries[index] = entry | flags
+        yield pmd.lock.release()
+        return True
+    yield pmd.lock.release()
+    yield from split_huge_pmd(k, vma, pmd, block)
+    return False
+
+
+def _do_huge_zero_wp_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path[None]:
+    """Put a new folio where the huge zero page was; the deposited table stays.
+
+    Kernel: mm/huge_memory.c: do_huge_zero_wp_pmd() (v6.18)
+    """
+    folio = yield from anon_fault.new_anon_folio(k, vma, k.geometry.pmd_order, block)
+    k.count("thp_fault_alloc")
+    yield pmd.lock.acquire("do_huge_zero_wp_pmd")
+    yield Event("huge zero page replaced by a new folio")
+    yield from anon_fault.map_anon_folio_pmd(k, vma, pmd, block, folio)
+    yield pmd.lock.release()
+

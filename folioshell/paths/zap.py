@@ -1,0 +1,171 @@
+"""Clearing entries: what munmap, MADV_DONTNEED, exit and truncation have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from folioshell.model import pte
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
+from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.vma import Vma
+from folioshell.paths import rmap, swap, tables
+from folioshell.paths.batch import folio_pte_batch
+from folioshell.paths.huge import split_huge_pmd
+from folioshell.paths.step import Path
+
+
+@dataclass(slots=True)
+class ZapDetails:
+    """How to zap.
+
+    Args:
+        even_cows: clear anonymous pages too (truncation of a file leaves the copies of a hole punch alone).
+        reclaim_pt: free a leaf table that was covered whole and is empty afterwards (MADV_DONTNEED).
+    Kernel: include/linux/mm.h: struct zap_details (v6.18)
+    """
+
+    even_cows: bool = True
+    reclaim_pt: bool = False
+
+
+@dataclass(slots=True)
+class _SmallRun:
+    """Order-0 folios whose entries were cleared in a row, to be announced together."""
+
+    vpn: int = 0
+    anon: bool = False
+    folios: list[Folio] = field(default_factory=list)
+
+
+def zap_range(k: Kernel, vma: Vma, start: int, end: int, details: ZapDetails | None = None) -> Path[None]:
+    """Clear the entries of ``[start, end)`` in a VMA and drop what they mapped.
+
+    Kernel: mm/memory.c: unmap_page_range() (v6.18)
+    """
+    details = details or ZapDetails()
+    size = k.geometry.pmd_pages
+    for block, pmd, entry in vma.mm.tables.blocks_in(start, end):
+        low, high = max(start, block), min(end, block + size)
+        if not isinstance(entry, PageTable):
+            if high - low == size:
+                yield from zap_huge_pmd(k, vma, pmd, block, details)
+                continue
+            yield from split_huge_pmd(k, vma, pmd, block)
+        table = vma.mm.tables.leaf(block)
+        if table is not None:
+            yield from zap_pte_range(k, vma, table, block, low, high, details)
+
+
+def zap_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, details: ZapDetails) -> Path[None]:
+    """Clear a PMD entry that maps a whole folio.
+
+    Kernel: mm/huge_memory.c: zap_huge_pmd() (v6.18)
+    """
+    yield pmd.lock.acquire("zap_huge_pmd")
+    index = vma.mm.tables.pmd_index(block)
+    entry = pmd.entries.get(index, pte.NONE)
+    if isinstance(entry, PageTable) or entry == pte.NONE:
+        yield pmd.lock.release()
+        return
+    folio = k.physmem.folio(pte.pfn_of(entry)) if pte.maps_folio(entry) else None
+    if folio is not None and folio.anon and not details.even_cows:
+        yield pmd.lock.release()
+        return
+    del pmd.entries[index]
+    if folio is None or folio.anon:
+        tables.withdraw(pmd)
+        tables.free_leaf(vma.mm)
+    if folio is not None:
+        if not folio.anon and entry & pte.DIRTY:
+            folio.dirty = True
+        rmap.rss_add(vma, folio, -k.geometry.pmd_pages)
+        yield from rmap.remove_pmd(k, folio, vma, pmd, block)
+    yield pmd.lock.release()
+    if folio is not None:
+        yield from rmap.put(k, folio)
+
+
+def zap_pte_range(
+    k: Kernel, vma: Vma, table: PageTable, block: int, start: int, end: int, details: ZapDetails
+) -> Path[None]:
+    """Clear the entries ``[start, end)`` of one leaf table, under its lock taken once.
+
+    Args:
+        block: virtual page of the table's first entry.
+    Kernel: mm/memory.c: zap_pte_range() (v6.18)
+    """
+    dropped: list[tuple[Folio, int]] = []
+    yield table.ptl.acquire("zap_pte_range")
+    entries = table.entries
+    run = _SmallRun()
+    index, limit = start - block, end - block
+    while index < limit:
+        entry = entries[index]
+        nr = 1
+        if entry > pte.FLAGS:
+            folio = k.physmem.folio(entry >> pte.PFN_SHIFT)
+            if folio.anon and not details.even_cows:
+                pass
+            elif folio.order == 0:
+                if run.folios and (run.anon != folio.anon or run.vpn + len(run.folios) != block + index):
+                    yield from _flush(vma, table, run, dropped)
+                if not run.folios:
+                    run.vpn, run.anon = block + index, folio.anon
+                run.folios.append(folio)
+                if not folio.anon and entry & pte.DIRTY:
+                    folio.dirty = True
+                entries[index] = pte.NONE
+            else:
+                yield from _flush(vma, table, run, dropped)
+                nr = folio_pte_batch(table, index, limit, folio)
+                yield from _zap_present(k, vma, table, folio, index, nr, block)
+                dropped.append((folio, nr))
+        elif entry:
+            yield from _flush(vma, table, run, dropped)
+            yield from _zap_other(k, vma, table, index, details)
+        index += nr
+    yield from _flush(vma, table, run, dropped)
+    if details.reclaim_pt and limit - (start - block) == k.geometry.pmd_pages:
+        yield from tables.reclaim_empty_leaf(k, vma.mm, block, table)
+    yield table.ptl.release()
+    for folio, nr in dropped:
+        yield from rmap.put(k, folio, nr)
+
+
+def _flush(vma: Vma, table: PageTable, run: _SmallRun, dropped: list[tuple[Folio, int]]) -> Path[None]:
+    if not run.folios:
+        return
+    folios = run.folios
+    rmap.rss_add(vma, folios[0], -len(folios))
+    yield rmap.remove_small([folio.id for folio in folios], run.anon, vma, table, run.vpn)
+    for folio in folios:
+        folio.mlocked = False
+        dropped.append((folio, 1))
+    run.folios = []
+
+
+def _zap_present(
+    k: Kernel, vma: Vma, table: PageTable, folio: Folio, index: int, nr: int, block: int
+) -> Path[None]:
+    entries = table.entries
+    first = pte.pfn_of(entries[index]) - folio.pfn
+    if not folio.anon and any(entry & pte.DIRTY for entry in entries[index : index + nr]):
+        folio.dirty = True
+    entries[index : index + nr] = [pte.NONE] * nr
+    rmap.rss_add(vma, folio, -nr)
+    yield from rmap.remove_ptes(k, folio, first, nr, vma, table, block + index)
+
+
+def _zap_other(k: Kernel, vma: Vma, table: PageTable, index: int, details: ZapDetails) -> Path[None]:
+    entry = table.entries[index]
+    if pte.is_swap(entry):
+        if not details.even_cows:
+            return
+        vma.mm.rss.swap -= 1
+        table.entries[index] = pte.NONE
+        yield from swap.free_entry(k, pte.swap_slot(entry))
+        return
+    if pte.is_migration(entry):
+        rmap.rss_add(vma, k.physmem.folio(pte.migration_pfn(entry)), -1)
+    table.entries[index] = pte.NONE

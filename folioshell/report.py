@@ -1,0 +1,219 @@
+"""Reports: what executing a line gives back. Plain data; no rendering, no reference to the model.
+
+A report is everything that the terminal shows, the runner prints and ``--json`` writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True, frozen=True)
+class Change:
+    """A number before and after a step; equal when it did not change."""
+
+    old: int
+    new: int
+
+
+@dataclass(slots=True, frozen=True)
+class FolioChange:
+    """A folio that a step touched, or a run of consecutive ones that it touched alike.
+
+    Args:
+        id: ``f3``; the first of the run.
+        nr: how many folios with consecutive ids this row stands for.
+        order: order of each.
+        mapcounts: scheme name -> its number before and after.
+        note: ``new``, ``freed``, ``split from f1`` or empty.
+    """
+
+    id: str
+    nr: int
+    order: int
+    mapcounts: dict[str, Change]
+    note: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Visit:
+    """One VMA that a reverse-map walk visited.
+
+    Args:
+        process, vma: whose it is.
+        tables: (lock name of the table entered, entries found there); empty for a miss.
+        note: why nothing was found, where a reader would ask.
+    """
+
+    process: str
+    vma: str
+    tables: tuple[tuple[str, int], ...]
+    note: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Walk:
+    """A reverse-map walk: over which folio, on whose behalf, what it visited."""
+
+    folio: str
+    reason: str
+    through: str
+    visits: tuple[Visit, ...]
+
+    @property
+    def ptls(self) -> int:
+        """Page-table locks that the walk took."""
+        return sum(len(visit.tables) for visit in self.visits)
+
+    @property
+    def entries(self) -> int:
+        """Page-table entries that the walk found."""
+        return sum(count for visit in self.visits for _, count in visit.tables)
+
+
+@dataclass(slots=True, frozen=True)
+class LockRow:
+    """A page-table lock that was taken, ``times`` times in a row the same way.
+
+    Args:
+        name: ``pt1``, ``pmd1`` or ``A.mm``.
+        depth: page-table locks held before.
+        function: the kernel function that took it.
+        times: number of equal acquisitions in a row.
+    """
+
+    name: str
+    depth: int
+    function: str
+    times: int = 1
+
+
+@dataclass(slots=True, frozen=True)
+class QueryRow:
+    """One scheme's answer.
+
+    Args:
+        scheme: its name.
+        number: its count of what was asked about.
+        answer: ``no``, ``yes``, ``maybe``, ``cannot`` or a number as text.
+        cost: what resolving a ``maybe`` costs, in words; empty where there is nothing to resolve.
+        verdict: ``exact``, ``false no``, ``false yes``, ``undecided`` or empty where the truth has no say.
+    """
+
+    scheme: str
+    number: int | None
+    answer: str
+    cost: str = ""
+    verdict: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Truth:
+    """What the page tables alone say about a folio.
+
+    Args:
+        answer: to the question that was asked.
+        mms, vmas, tuples, entries, pages: numbers of address spaces, VMAs, (VMA, page table) tuples and entries that
+            map a page of it, and of its pages that are mapped.
+    """
+
+    answer: str
+    mms: int
+    vmas: int
+    tuples: int
+    entries: int
+    pages: int
+
+
+@dataclass(slots=True, frozen=True)
+class Query:
+    """A question and its answers. ``target`` is the folio or place asked about, ``folio`` the folio found there."""
+
+    kind: str
+    target: str
+    folio: str
+    order: int
+    rows: tuple[QueryRow, ...] = ()
+    truth: Truth | None = None
+    answer: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Expect:
+    """An assertion and how it went.
+
+    Args:
+        text: the assertion as typed, without the word expect.
+        passed: whether it held.
+        operator, actual, expected: the comparison, values as text.
+        why: lines that explain the actual value, when it failed.
+    """
+
+    text: str
+    passed: bool
+    operator: str
+    actual: str
+    expected: str
+    why: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class Table:
+    """Rows under columns. Cells are text or numbers; numbers are set flush right."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | int | None, ...], ...]
+    note: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Text:
+    """Lines of prose or a drawing, already laid out."""
+
+    lines: tuple[str, ...]
+    title: str = ""
+
+
+Section = Table | Text
+
+
+@dataclass(slots=True)
+class Report:
+    """What one command did or answered.
+
+    Args:
+        command: the command in its normal form.
+        process: the process that ran it.
+        step: number of the step that it was; None for what is no step.
+        result: ``{"ok": True}``, ``{"errno": "ENOMEM"}`` or ``{"signals": [[first access, number, "SIGSEGV"], ...]}``;
+            None for what is no step.
+        sentence: what happened, in one sentence.
+        folios, walks, locks: what the shell prints after a step, already chosen by ``set after``.
+        findings: rules of memory that broke because the deciding scheme was wrong.
+        query, expect: the answer, when that was asked.
+        sections: what a view asked for.
+        state: the whole state, when it was asked for (``--json=full``).
+        extra: further keys for JSON that a command has to say.
+    """
+
+    command: str
+    process: str
+    step: int | None = None
+    result: dict[str, Any] | None = None
+    sentence: str = ""
+    folios: tuple[FolioChange, ...] = ()
+    walks: tuple[Walk, ...] = ()
+    locks: tuple[LockRow, ...] = ()
+    findings: tuple[str, ...] = ()
+    query: Query | None = None
+    expect: Expect | None = None
+    sections: tuple[Section, ...] = ()
+    state: dict[str, Any] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """True if the kernel failed the command with an errno or a signal."""
+        return self.result is not None and "ok" not in self.result
