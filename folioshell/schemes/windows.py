@@ -51,7 +51,7 @@ class Window:
         tables: table -> set of pages that its entries map, none empty. PTE tables have positive numbers, PMD tables
             the negative of theirs, as both are numbered from 1.
         cuts: boundaries of VMAs. Between two mapped pages that are neighbours in the set of mapped pages there is a cut
-            iff they belong to different VMAs; other cuts say nothing.
+            iff they belong to different VMAs; other cuts say nothing, nor do those at both ends of the folio.
         number: what the scheme counts in this window.
     """
 
@@ -87,7 +87,7 @@ class Window:
         if low == 0 and high == self.nr_pages:
             self.cuts = 0
         else:
-            self.cuts = self.cuts & ~page_mask(low, high - low) | (1 << low | 1 << high) & ~(1 | 1 << self.nr_pages)
+            self.cuts = self.cuts & ~page_mask(low, high - low) | 1 << low | 1 << high
 
     def unmap(self, pages: int, table: int) -> None:
         """Entries of ``table`` that mapped ``pages`` are gone.

@@ -1,0 +1,244 @@
+"""Random histories of one large and one order-0 folio in a world of small page tables.
+
+A history is plain numbers; each step does the nearest thing that is possible in the state that it meets, so that every
+list of numbers is a legal history and shrinks well.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from folioshell.schemes.base import Scheme
+from tests.schemes.world import Chunks, World, whole
+
+TABLE_PAGES = 8
+PMD_ORDER = 3
+MMS = 4
+REGION = 64
+ORDERS = (2, 3, 4, 5)
+SKEWS = (0, 3, 5)
+
+KINDS = (
+    *("map", "map", "map", "unmap", "unmap", "split", "merge", "shift", "move", "fork", "exit"),
+    *("map-pmd", "map-pmd", "unmap-pmd", "split-pmd", "move-pmd", "map-small", "unmap-small"),
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: what to do, in which mm and region, and two numbers that place it."""
+
+    kind: str
+    mm: int
+    region: int
+    at: int
+    nr: int
+
+
+@dataclass(frozen=True)
+class History:
+    """Order of the large folio, how its mappings are skewed against page tables, and the steps."""
+
+    order: int
+    skew: int
+    steps: tuple[Step, ...]
+
+
+def histories(mms: int = MMS) -> st.SearchStrategy[History]:
+    """Strategy for histories that begin in ``mms`` address spaces."""
+    steps = st.builds(
+        Step,
+        st.sampled_from(KINDS),
+        st.integers(1, mms),
+        st.integers(0, 1),
+        st.integers(0, 31),
+        st.integers(1, 32),
+    )
+    return st.builds(History, st.sampled_from(ORDERS), st.sampled_from(SKEWS), st.lists(steps, max_size=20).map(tuple))
+
+
+def seeded_histories(count: int, mms: int = MMS) -> Iterator[History]:
+    """The same ``count`` histories in ``mms`` address spaces at every call."""
+    rng = random.Random(20230206)
+    for _ in range(count):
+        steps = tuple(
+            Step(rng.choice(KINDS), rng.randint(1, mms), rng.randint(0, 1), rng.randint(0, 31), rng.randint(1, 32))
+            for _ in range(rng.randint(1, 40))
+        )
+        yield History(rng.choice(ORDERS), rng.choice(SKEWS), steps)
+
+
+class Player:
+    """Plays the steps of a history in a world.
+
+    Args:
+        history: order and skew are taken from it.
+        schemes: those that learn the facts.
+        chunks: how runs of pages are cut into calls.
+    """
+
+    def __init__(self, history: History, schemes: list[Scheme], chunks: Chunks = whole) -> None:
+        self.world = World(schemes, TABLE_PAGES, chunks)
+        self.large = self.world.folio(history.order)
+        self.small = self.world.folio(0)
+        self.nr_pages = 1 << history.order
+        self.skew = history.skew
+
+    def base(self, region: int) -> int:
+        """Where page 0 of the large folio is mapped in a region."""
+        return REGION * (region + 1) + TABLE_PAGES + self.skew
+
+    def play(self, step: Step) -> str:
+        """Do the step; what was done, or an empty string if it was not possible."""
+        self._live(step.mm)
+        return getattr(self, "_" + step.kind.replace("-", "_"))(step) or ""
+
+    def _live(self, mm: int) -> None:
+        """An address space begins with one VMA in each region, which leaves a gap to the next."""
+        if mm not in self.world.vmas:
+            for region in (0, 1):
+                self.world.vma(mm, REGION * (region + 1), REGION * (region + 2) - 4)
+
+    def present(self, mm: int, region: int) -> set[int]:
+        """Pages of the large folio that PTEs map in a region."""
+        base = self.base(region)
+        return {page for page in range(self.nr_pages) if (mm, base + page) in self.world.ptes}
+
+    def _run(self, pages: set[int], step: Step) -> tuple[int, int]:
+        """(first, nr) of a run of ``pages``, which are not empty, near to where the step wants it."""
+        ordered = sorted(pages)
+        first = ordered[step.at % len(ordered)]
+        nr = 1
+        while nr < step.nr and first + nr in pages:
+            nr += 1
+        return first, nr
+
+    def free_run(self, step: Step) -> tuple[int, int] | None:
+        """(first, nr) of pages that could be mapped there; None if there are none."""
+        if (step.mm, self.base(step.region)) in self.world.pmds:
+            return None
+        free = set(range(self.nr_pages)) - self.present(step.mm, step.region)
+        return self._run(free, step) if free else None
+
+    def _map(self, step: Step) -> str:
+        run = self.free_run(step)
+        if run is None:
+            return ""
+        self.world.map(step.mm, self.large, self.base(step.region), *run)
+        return "map"
+
+    def _unmap(self, step: Step) -> str:
+        present = self.present(step.mm, step.region)
+        if not present:
+            return ""
+        self.world.unmap(step.mm, self.large, self.base(step.region), *self._run(present, step))
+        return "unmap"
+
+    def _bounds(self, step: Step) -> list[int]:
+        """Boundaries between two VMAs of a region, as virtual pages."""
+        low, high = REGION * (step.region + 1), REGION * (step.region + 2)
+        return [vma.start for vma in self.world.vmas[step.mm] if low < vma.start < high]
+
+    def _split(self, step: Step) -> str:
+        vpn = self.base(step.region) + step.at % (self.nr_pages + 1)
+        if vpn in self._bounds(step):
+            return ""
+        if (step.mm, self.base(step.region)) in self.world.pmds:
+            self.world.split_pmd(step.mm, self.base(step.region))
+            return "split-pmd"
+        self.world.split(step.mm, vpn)
+        return "split"
+
+    def _merge(self, step: Step) -> str:
+        bounds = self._bounds(step)
+        if not bounds:
+            return ""
+        self.world.merge(step.mm, bounds[step.at % len(bounds)])
+        return "merge"
+
+    def _shift(self, step: Step) -> str:
+        """A boundary moves up, as when an mprotect lets a VMA grow into its neighbour."""
+        bounds = self._bounds(step)
+        if not bounds:
+            return ""
+        old = bounds[step.at % len(bounds)]
+        new = old + step.nr % 4 + 1
+        if new >= self.world.vma_at(step.mm, old).end or (step.mm, self.base(step.region)) in self.world.pmds:
+            return ""
+        self.world.split(step.mm, new)
+        self.world.merge(step.mm, old)
+        return "shift"
+
+    def _move(self, step: Step) -> str:
+        here, there = self.base(step.region), self.base(1 - step.region)
+        movable = self.present(step.mm, step.region) - self.present(step.mm, 1 - step.region)
+        if not movable or (step.mm, there) in self.world.pmds:
+            return ""
+        self.world.move(step.mm, self.large, here, there, *self._run(movable, step))
+        return "move"
+
+    def _fork(self, step: Step) -> str:
+        child = step.mm % MMS + 1
+        if child in self.world.vmas:
+            return ""
+        self.world.fork(step.mm, child)
+        return "fork"
+
+    def _exit(self, step: Step) -> str:
+        self.world.exit(step.mm)
+        return "exit"
+
+    def _pmd_fits(self, mm: int, region: int) -> bool:
+        base = self.base(region)
+        vma = self.world.vma_at(mm, base)
+        return (
+            self.nr_pages == TABLE_PAGES
+            and not base % TABLE_PAGES
+            and base + self.nr_pages <= vma.end
+            and not self.present(mm, region)
+            and (mm, base) not in self.world.pmds
+        )
+
+    def _map_pmd(self, step: Step) -> str:
+        if not self._pmd_fits(step.mm, step.region):
+            return ""
+        self.world.map_pmd(step.mm, self.large, self.base(step.region))
+        return "map-pmd"
+
+    def _unmap_pmd(self, step: Step) -> str:
+        if (step.mm, self.base(step.region)) not in self.world.pmds:
+            return ""
+        self.world.unmap_pmd(step.mm, self.base(step.region))
+        return "unmap-pmd"
+
+    def _split_pmd(self, step: Step) -> str:
+        if (step.mm, self.base(step.region)) not in self.world.pmds:
+            return ""
+        self.world.split_pmd(step.mm, self.base(step.region))
+        return "split-pmd"
+
+    def _move_pmd(self, step: Step) -> str:
+        here, there = self.base(step.region), self.base(1 - step.region)
+        if (step.mm, here) not in self.world.pmds or not self._pmd_fits(step.mm, 1 - step.region):
+            return ""
+        self.world.move_pmd(step.mm, here, there)
+        return "move"
+
+    def _small_vpn(self, step: Step) -> int:
+        return REGION * (step.region + 1) + 55
+
+    def _map_small(self, step: Step) -> str:
+        if (step.mm, self._small_vpn(step)) in self.world.ptes:
+            return ""
+        self.world.map(step.mm, self.small, self._small_vpn(step))
+        return "map"
+
+    def _unmap_small(self, step: Step) -> str:
+        if (step.mm, self._small_vpn(step)) not in self.world.ptes:
+            return ""
+        self.world.unmap(step.mm, self.small, self._small_vpn(step))
+        return "unmap"

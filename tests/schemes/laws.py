@@ -1,0 +1,169 @@
+"""How each law of a scheme is checked against one history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from folioshell.schemes.base import Law, Scheme, Sharing
+from tests.schemes.histories import History, Player
+from tests.schemes.world import World, single, whole
+
+#: what breaks the law, in words, or None if the history keeps it
+Check = Callable[[type[Scheme], History], str | None]
+
+
+def threes(first: int, nr: int) -> list[tuple[int, int]]:
+    """Calls of at most three pages."""
+    return [(page, min(3, first + nr - page)) for page in range(first, first + nr, 3)]
+
+
+def states(scheme: Scheme, history: History) -> Iterator[tuple[Player, str]]:
+    """The world after each step, and what the step did."""
+    player = Player(history, [scheme])
+    for step in history.steps:
+        yield player, player.play(step)
+
+
+def answers(kind: type[Scheme], history: History) -> Iterator[tuple[Sharing, int]]:
+    """Every answer that an mm that maps a folio would get, and how many mms do."""
+    scheme = kind()
+    for player, _ in states(scheme, history):
+        for folio in (player.large, player.small):
+            mms = player.world.mms_of(folio)
+            for mm in mms:
+                yield scheme.shared(folio, mm), len(mms)
+
+
+def never_false_no(kind: type[Scheme], history: History) -> str | None:
+    """No answer "no" while two mms map it."""
+    wrong = (mms for answer, mms in answers(kind, history) if answer is Sharing.NO and mms > 1)
+    return next((f"no, but {mms} mms" for mms in wrong), None)
+
+
+def never_false_yes(kind: type[Scheme], history: History) -> str | None:
+    """No answer "yes" while one mm maps it."""
+    return "yes, but 1 mm" if (Sharing.YES, 1) in answers(kind, history) else None
+
+
+def decides(kind: type[Scheme], history: History) -> str | None:
+    """No answer "maybe"."""
+    return "maybe" if any(answer is Sharing.MAYBE for answer, _ in answers(kind, history)) else None
+
+
+def mapped_iff_positive(kind: type[Scheme], history: History) -> str | None:
+    """The number is positive, and the scheme says mapped, exactly while an entry is there."""
+    scheme = kind()
+    for player, _ in states(scheme, history):
+        for folio in (player.large, player.small):
+            number, entries = scheme.mapcount(folio), player.world.truth(folio).entries
+            if (number > 0) != (entries > 0) or scheme.mapped(folio) != (entries > 0):
+                return f"{number} with {entries} entries"
+    return None
+
+
+def zero_when_unmapped(kind: type[Scheme], history: History) -> str | None:
+    """The number is 0 once everybody exited."""
+    scheme = kind()
+    for player, _ in states(scheme, history):
+        for folio in (player.large, player.small):
+            if not player.world.mms_of(folio) and scheme.mapcount(folio):
+                return f"{scheme.mapcount(folio)} with no entry"
+    return None
+
+
+def unmap_undoes_map(kind: type[Scheme], history: History) -> str | None:
+    """Mapping pages and unmapping them again restores the number, in the same and in other pieces."""
+    for there, back in ((whole, whole), (whole, single), (threes, whole)):
+        scheme = kind()
+        player = Player(history, [scheme])
+        for step in history.steps:
+            player.play(step)
+            run = player.free_run(step) if step.mm in player.world.vmas else None
+            if run is None:
+                continue
+            before = scheme.mapcount(player.large)
+            player.world.chunks = there
+            player.world.map(step.mm, player.large, player.base(step.region), *run)
+            player.world.chunks = back
+            player.world.unmap(step.mm, player.large, player.base(step.region), *run)
+            player.world.chunks = whole
+            if scheme.mapcount(player.large) != before:
+                return f"{before} became {scheme.mapcount(player.large)}"
+    return None
+
+
+def batching_is_irrelevant(kind: type[Scheme], history: History) -> str | None:
+    """The same history in larger and in smaller calls gives the same numbers."""
+    schemes = [kind(), kind(), kind()]
+    players = [
+        Player(history, [scheme], chunks) for scheme, chunks in zip(schemes, (whole, single, threes), strict=True)
+    ]
+    for step in history.steps:
+        for player in players:
+            player.play(step)
+        numbers = [scheme.mapcount(player.large) for scheme, player in zip(schemes, players, strict=True)]
+        if len(set(numbers)) > 1:
+            return f"whole, by one and by three: {numbers}"
+    return None
+
+
+def unchanged_by(*labels: str) -> Check:
+    """The steps that did one of ``labels`` leave the number alone."""
+
+    def check(kind: type[Scheme], history: History) -> str | None:
+        scheme = kind()
+        before = 0
+        for player, label in states(scheme, history):
+            number = scheme.mapcount(player.large)
+            if label in labels and number != before:
+                return f"{label}: {before} became {number}"
+            before = number
+        return None
+
+    return check
+
+
+def afresh(world: World, kind: type[Scheme]) -> Scheme:
+    """A scheme that learns only the entries that there are, in the order of their addresses."""
+    scheme = kind()
+    fresh = World([scheme], world.table_pages, tables=world.tables, pmd_tables=world.pmd_tables)
+    for order in world.orders.values():
+        fresh.folio(order)
+    for mm in sorted(world.vmas):
+        for vma in world.vmas[mm]:
+            fresh.vma(mm, vma.start, vma.end)
+        for folio, base, first, nr in world.mappings(mm):
+            fresh.map(mm, folio, base, first, nr)
+        for (owner, base), folio in sorted(world.pmds.items()):
+            if owner == mm:
+                fresh.map_pmd(mm, folio, base)
+    return scheme
+
+
+def forgets_history(kind: type[Scheme], history: History) -> str | None:
+    """Number and answers are those of a scheme that learns the present entries only."""
+    scheme = kind()
+    for player, label in states(scheme, history):
+        fresh = afresh(player.world, kind) if label else scheme
+        for folio in (player.large, player.small):
+            if scheme.mapcount(folio) != fresh.mapcount(folio):
+                return f"{scheme.mapcount(folio)}, afresh {fresh.mapcount(folio)}"
+            for mm in player.world.mms_of(folio):
+                if scheme.shared(folio, mm) != fresh.shared(folio, mm):
+                    return f"{scheme.shared(folio, mm)}, afresh {fresh.shared(folio, mm)}"
+    return None
+
+
+CHECKS: dict[Law, Check] = {
+    Law.NEVER_FALSE_NO: never_false_no,
+    Law.NEVER_FALSE_YES: never_false_yes,
+    Law.DECIDES: decides,
+    Law.MAPPED_IFF_POSITIVE: mapped_iff_positive,
+    Law.ZERO_WHEN_UNMAPPED: zero_when_unmapped,
+    Law.UNMAP_UNDOES_MAP: unmap_undoes_map,
+    Law.BATCHING_IS_IRRELEVANT: batching_is_irrelevant,
+    Law.IGNORES_VMA_SPLIT: unchanged_by("split", "merge", "shift"),
+    Law.IGNORES_PMD_SPLIT: unchanged_by("split-pmd"),
+    Law.IGNORES_MOVE: unchanged_by("move"),
+    Law.FORGETS_HISTORY: forgets_history,
+}

@@ -1,0 +1,299 @@
+"""A world of entries and VMAs that announces facts, and knows the truth: what schemes are tested with.
+
+It shares nothing with the model or with the schemes: entries are a dict of virtual pages, and every number of the truth
+is counted from it afresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from folioshell import facts
+from folioshell.schemes.base import HANDLERS, Scheme
+
+#: how an announced run of pages is cut into calls: (first, nr) -> pieces of it, in order
+Chunks = Callable[[int, int], list[tuple[int, int]]]
+
+
+def whole(first: int, nr: int) -> list[tuple[int, int]]:
+    """One call for one run."""
+    return [(first, nr)]
+
+
+def single(first: int, nr: int) -> list[tuple[int, int]]:
+    """One call for one page."""
+    return [(page, 1) for page in range(first, first + nr)]
+
+
+@dataclass(eq=False)
+class Vma:
+    """A VMA over the virtual pages ``[start, end)``."""
+
+    id: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the entries say about a folio."""
+
+    mms: int
+    vmas: int
+    tuples: int
+    entries: int
+    pages: int
+
+
+@dataclass
+class World:
+    """Address spaces, folios and entries; every change is announced to ``schemes`` as facts."""
+
+    schemes: list[Scheme]
+    table_pages: int = 512
+    chunks: Chunks = whole
+    orders: dict[int, int] = field(default_factory=dict)
+    vmas: dict[int, list[Vma]] = field(default_factory=dict)
+    #: (mm, vpn) -> (folio, page)
+    ptes: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    #: (mm, vpn of page 0) -> folio
+    pmds: dict[tuple[int, int], int] = field(default_factory=dict)
+    tables: dict[tuple[int, int], int] = field(default_factory=dict)
+    pmd_tables: dict[int, int] = field(default_factory=dict)
+    vma_ids: int = 0
+
+    def announce(self, fact: facts.Fact) -> None:
+        """Tell every scheme."""
+        for scheme in self.schemes:
+            getattr(scheme, HANDLERS[type(fact)])(fact)
+
+    # Folios and VMAs
+
+    def folio(self, order: int) -> int:
+        """Number of a new folio."""
+        number = len(self.orders) + 1
+        self.orders[number] = order
+        self.announce(facts.FolioNew(number, order, anon=False))
+        return number
+
+    def free(self, folio: int) -> None:
+        """The folio is gone."""
+        self.announce(facts.FolioFreed(folio))
+
+    def vma(self, mm: int, start: int, end: int) -> Vma:
+        """A new VMA over ``[start, end)``, which must be free."""
+        vmas = self.vmas.setdefault(mm, [])
+        assert all(end <= other.start or other.end <= start for other in vmas)
+        self.vma_ids += 1
+        new = Vma(self.vma_ids, start, end)
+        vmas.append(new)
+        vmas.sort(key=lambda vma: vma.start)
+        return new
+
+    def vma_at(self, mm: int, vpn: int) -> Vma:
+        """The VMA that has the virtual page."""
+        return next(vma for vma in self.vmas[mm] if vma.start <= vpn < vma.end)
+
+    def split(self, mm: int, vpn: int) -> None:
+        """Cut a VMA in two before ``vpn``; PMD entries across it must have been split."""
+        vma = self.vma_at(mm, vpn)
+        assert vma.start < vpn
+        end, vma.end = vma.end, vpn
+        new = self.vma(mm, vpn, end)
+        self.announce(facts.VmaSplit(mm, vma.id, new.id, vpn, self._straddling(mm, vma, new)))
+
+    def merge(self, mm: int, vpn: int) -> None:
+        """Make one VMA of the two that meet at ``vpn``."""
+        lower, upper = self.vma_at(mm, vpn - 1), self.vma_at(mm, vpn)
+        straddling = self._straddling(mm, lower, upper)
+        self.vmas[mm].remove(upper)
+        lower.end = upper.end
+        self.announce(facts.VmaMerged(mm, lower.id, upper.id, vpn, straddling))
+
+    def _straddling(self, mm: int, lower: Vma, upper: Vma) -> tuple[tuple[int, int], ...]:
+        sides = [
+            {(folio, vpn - page) for vpn, folio, page in self._present(mm, vma) if self.orders[folio]}
+            for vma in (lower, upper)
+        ]
+        return tuple((folio, upper.start - base) for folio, base in sorted(sides[0] & sides[1]))
+
+    def _present(self, mm: int, vma: Vma) -> Iterator[tuple[int, int, int]]:
+        for (owner, vpn), (folio, page) in sorted(self.ptes.items()):
+            if owner == mm and vma.start <= vpn < vma.end:
+                yield vpn, folio, page
+
+    # Entries
+
+    def map(self, mm: int, folio: int, base: int, first: int = 0, nr: int | None = None) -> None:
+        """Map pages ``[first, first + nr)`` (all) of a folio, its page 0 at virtual page ``base``."""
+        for page, length in self._calls(mm, base, first, self._nr(folio, nr)):
+            for index in range(page, page + length):
+                assert (mm, base + index) not in self.ptes
+                self.ptes[mm, base + index] = (folio, index)
+            self._announce_run(mm, folio, base, page, length, mapped=True)
+
+    def unmap(self, mm: int, folio: int, base: int, first: int = 0, nr: int | None = None) -> None:
+        """Take away the PTEs that map these pages."""
+        for page, length in self._calls(mm, base, first, self._nr(folio, nr)):
+            for index in range(page, page + length):
+                assert self.ptes.pop((mm, base + index)) == (folio, index)
+            self._announce_run(mm, folio, base, page, length, mapped=False)
+
+    def map_pmd(self, mm: int, folio: int, base: int) -> None:
+        """Map a whole folio by one PMD entry."""
+        assert base % self.table_pages == 0
+        assert 1 << self.orders[folio] == self.table_pages
+        self.pmds[mm, base] = folio
+        order, vma = self.orders[folio], self.vma_at(mm, base)
+        self.announce(facts.PmdMapped(folio, order, False, mm, vma.id, self._pmd_table(mm), base, "map_pmd"))
+
+    def unmap_pmd(self, mm: int, base: int) -> None:
+        """Take a PMD entry away."""
+        folio = self.pmds.pop((mm, base))
+        order, vma = self.orders[folio], self.vma_at(mm, base)
+        self.announce(facts.PmdUnmapped(folio, order, False, mm, vma.id, self._pmd_table(mm), base, "unmap_pmd"))
+
+    def split_pmd(self, mm: int, base: int) -> None:
+        """Split a PMD entry of anonymous memory: all PTEs first, then the PMD entry goes."""
+        self.map(mm, self.pmds[mm, base], base)
+        self.unmap_pmd(mm, base)
+
+    def move(self, mm: int, folio: int, base: int, to: int, first: int = 0, nr: int | None = None) -> None:
+        """Move the PTEs of these pages so that page 0 would be at ``to``; by the kernel's own pieces, not by calls."""
+        for page, length in self._runs(mm, to, *self._one_table(mm, base, first, self._nr(folio, nr))):
+            vma, to_vma = self.vma_at(mm, base + page), self.vma_at(mm, to + page)
+            for index in range(page, page + length):
+                self.ptes[mm, to + index] = self.ptes.pop((mm, base + index))
+            self.announce(
+                facts.Moved(
+                    *(folio, self.orders[folio], False, page, length, mm),
+                    *(vma.id, self._table(mm, base + page), base + page, *self._clip(vma, folio, base)),
+                    *(to_vma.id, self._table(mm, to + page), to + page, *self._clip(to_vma, folio, to)),
+                )
+            )
+
+    def move_pmd(self, mm: int, base: int, to: int) -> None:
+        """Move a PMD entry."""
+        folio = self.pmds[mm, to] = self.pmds.pop((mm, base))
+        order, vma, to_vma = self.orders[folio], self.vma_at(mm, base), self.vma_at(mm, to)
+        table, nr = self._pmd_table(mm), 1 << order
+        self.announce(
+            facts.Moved(
+                *(folio, order, False, 0, nr, mm),
+                *(vma.id, table, base, 0, nr),
+                *(to_vma.id, table, to, 0, nr),
+                pmd=True,
+            )
+        )
+
+    def fork(self, mm: int, child: int) -> None:
+        """A child with the same VMAs and entries."""
+        for vma in list(self.vmas.get(mm, [])):
+            self.vma(child, vma.start, vma.end)
+        for folio, base, first, nr in self.mappings(mm):
+            self.map(child, folio, base, first, nr)
+        for (owner, base), folio in sorted(self.pmds.items()):
+            if owner == mm:
+                self.map_pmd(child, folio, base)
+
+    def exit(self, mm: int) -> None:
+        """The address space ends."""
+        for folio, base, first, nr in self.mappings(mm):
+            self.unmap(mm, folio, base, first, nr)
+        for owner, base in sorted(self.pmds):
+            if owner == mm:
+                self.unmap_pmd(mm, base)
+        self.vmas.pop(mm, None)
+
+    def mappings(self, mm: int) -> list[tuple[int, int, int, int]]:
+        """(folio, base, first, nr) of every run of consecutive PTEs of one folio and one VMA."""
+        runs: list[tuple[int, int, int, int]] = []
+        for vma in self.vmas.get(mm, []):
+            for (folio, base, _), group in groupby(
+                enumerate(self._present(mm, vma)),
+                key=lambda item: (item[1][1], item[1][0] - item[1][2], item[1][0] - item[0]),
+            ):
+                pages = [page for _, (_, _, page) in group]
+                runs.append((folio, base, pages[0], len(pages)))
+        return runs
+
+    def _nr(self, folio: int, nr: int | None) -> int:
+        return 1 << self.orders[folio] if nr is None else nr
+
+    def _calls(self, mm: int, base: int, first: int, nr: int) -> Iterator[tuple[int, int]]:
+        for run in self._one_table(mm, base, first, nr):
+            yield from self.chunks(*run)
+
+    def _one_table(self, mm: int, base: int, first: int, nr: int) -> list[tuple[int, int]]:
+        """The run cut at page-table and VMA boundaries."""
+        return self._runs(mm, base, (first, nr))
+
+    def _runs(self, mm: int, base: int, *runs: tuple[int, int]) -> list[tuple[int, int]]:
+        return [
+            (pages[0], len(pages))
+            for first, nr in runs
+            for _, group in groupby(
+                range(first, first + nr),
+                key=lambda page: (self.vma_at(mm, base + page).id, (base + page) // self.table_pages),
+            )
+            for pages in [list(group)]
+        ]
+
+    def _announce_run(self, mm: int, folio: int, base: int, first: int, nr: int, mapped: bool) -> None:
+        order, vpn, vma = self.orders[folio], base + first, self.vma_at(mm, base + first)
+        where = (mm, vma.id, self._table(mm, vpn), vpn)
+        if order:
+            kind = facts.Mapped if mapped else facts.Unmapped
+            self.announce(kind(folio, order, False, first, nr, *where, *self._clip(vma, folio, base), "test"))
+        else:
+            small = facts.MappedSmall if mapped else facts.UnmappedSmall
+            self.announce(small([folio], False, *where, "test"))
+
+    def _clip(self, vma: Vma, folio: int, base: int) -> tuple[int, int]:
+        return max(vma.start - base, 0), min(vma.end - base, 1 << self.orders[folio])
+
+    def _table(self, mm: int, vpn: int) -> int:
+        return self.tables.setdefault((mm, vpn // self.table_pages), len(self.tables) + 1)
+
+    def _pmd_table(self, mm: int) -> int:
+        return self.pmd_tables.setdefault(mm, len(self.pmd_tables) + 1)
+
+    # Truth
+
+    def found(self, folio: int) -> list[tuple[int, int, int, range]]:
+        """(mm, VMA, table, pages) of every entry that maps the folio; PMD tables are negative."""
+        entries = [
+            (mm, self.vma_at(mm, vpn).id, self._table(mm, vpn), range(page, page + 1))
+            for (mm, vpn), (other, page) in sorted(self.ptes.items())
+            if other == folio
+        ]
+        return entries + [
+            (mm, self.vma_at(mm, vpn).id, -self._pmd_table(mm), range(1 << self.orders[folio]))
+            for (mm, vpn), other in sorted(self.pmds.items())
+            if other == folio
+        ]
+
+    def truth(self, folio: int) -> Truth:
+        """What the entries say."""
+        found = self.found(folio)
+        return Truth(
+            mms=len({mm for mm, _, _, _ in found}),
+            vmas=len({vma for _, vma, _, _ in found}),
+            tuples=len({(vma, table) for _, vma, table, _ in found}),
+            entries=len(found),
+            pages=len({page for *_, pages in found for page in pages}),
+        )
+
+    def page_entries(self, folio: int) -> list[int]:
+        """Entries of each page."""
+        counts = [0] * (1 << self.orders[folio])
+        for *_, pages in self.found(folio):
+            for page in pages:
+                counts[page] += 1
+        return counts
+
+    def mms_of(self, folio: int) -> list[int]:
+        """Address spaces that map a page of it."""
+        return sorted({mm for mm, _, _, _ in self.found(folio)})
