@@ -20,12 +20,15 @@ TOPIC = "memory"
     kind=MODEL,
     topic=TOPIC,
     summary="touch each page once, in order",
-    help="One access to each page. Unless said it is a write for anonymous memory, private or shared, and a read for files. "
+    explained="One access to each page. Unless said it is a write for anonymous memory, private or shared, and a read "
+    "for files. "
     "Accesses that may not be are answered with SIGSEGV or SIGBUS, the others are done.",
     examples=("mmap buf 16 ; fault buf", "file lib 32 ; mmap win 16 file=lib ; fault win[0]"),
-    subject=lambda call: f"{call.process} touched {call.place_text('PLACE')}"
-    if "access" not in call.arguments
-    else f"{call.process} {'wrote' if call.word('access') == 'write' else 'read'} {call.place_text('PLACE')}",
+    subject=lambda call: (
+        f"{call.process} touched {call.place_text('PLACE')}"
+        if "access" not in call.arguments
+        else f"{call.process} {'wrote' if call.word('access') == 'write' else 'read'} {call.place_text('PLACE')}"
+    ),
     host=True,
     kernel="mm/memory.c: handle_mm_fault()",
 )
@@ -40,7 +43,7 @@ def fault(call: Call) -> Ending:
     kind=MODEL,
     topic=TOPIC,
     summary="load a byte of each page, in order",
-    help="The same as `fault PLACE read`.",
+    explained="The same as `fault PLACE read`.",
     examples=("mmap buf 16 ; read buf[0]",),
     subject=lambda call: f"{call.process} read {call.place_text('PLACE')}",
     host=True,
@@ -57,7 +60,7 @@ def read(call: Call) -> Ending:
     kind=MODEL,
     topic=TOPIC,
     summary="store a byte into each page, in order",
-    help="The same as `fault PLACE write`; the byte is not zero.",
+    explained="The same as `fault PLACE write`; the byte is not zero.",
     examples=("mmap buf 16 ; write buf[0..3]",),
     subject=lambda call: f"{call.process} wrote {call.place_text('PLACE')}",
     host=True,
@@ -72,8 +75,8 @@ def _touch(call: Call, access: str) -> list[list[Any]]:
     found = call.own_range("PLACE")
     signals: list[list[Any]] = []
     for start, nr, write_access in _accesses(call, found, access):
-        path = touch(call.kernel, found.mm, start, nr, write_access)
-        for first, count, signal in call.workspace.machine.run(path):
+        failed: list[list[Any]] = call.workspace.machine.run(touch(call.kernel, found.mm, start, nr, write_access))
+        for first, count, signal in failed:
             _append(signals, start - found.start + first, count, signal)
     return signals
 
@@ -112,8 +115,8 @@ def _accesses(call: Call, found: Range, access: str) -> list[tuple[int, int, boo
     kind=MODEL,
     topic=TOPIC,
     summary="advise the kernel about pages",
-    help="Does what the system call does with that advice. `cold` on part of a large folio asks the deciding scheme "
-    "whether the folio is shared, and splits it only if it is not.",
+    explained="Does what the system call does with that advice. `cold` on part of a large folio asks the deciding "
+    "scheme whether the folio is shared, and splits it only if it is not.",
     examples=("mmap buf 16 ; fault buf ; madvise dontneed buf[0..3]",),
     subject=lambda call: f"{call.process} advised {call.word('ADVICE')} for {call.place_text('PLACE')}",
     host=True,

@@ -71,8 +71,8 @@ def _explain(call: Call, about: ask.Target, scheme: str = "") -> list[str]:
         return [*lines, f"f{about.number} was freed"]
     found = page_tables.mappings(call.kernel, about.folio)
     lines += [
-        f"{mapping.mm} maps {pages_text(mapping.first, mapping.nr)} of f{about.number} at {format_address(mapping.vpn)}, "
-        f"{mapping.vma}, {mapping.table}"
+        f"{mapping.mm} maps {pages_text(mapping.first, mapping.nr)} of f{about.number} "
+        f"at {format_address(mapping.vpn)}, {mapping.vma}, {mapping.table}"
         for mapping in found
     ]
     return lines if found else [*lines, f"nobody maps f{about.number}"]
@@ -113,7 +113,9 @@ def _present(call: Call) -> Report:
     mm, vpn = call.page(call.arguments.get("PLACE", PlaceRef))
     entry = call.kernel.entry(mm, vpn)
     where = f"{mm} at {format_address(vpn)}"
-    return _answer(call, "yes" if entry > 0 else "no", lambda: [f"{where}: {'no' if entry <= 0 else 'a'} present entry"])
+    return _answer(
+        call, "yes" if entry > 0 else "no", lambda: [f"{where}: {'no' if entry <= 0 else 'a'} present entry"]
+    )
 
 
 def _locks(call: Call) -> Report:
@@ -153,7 +155,9 @@ def _free(call: Call) -> Report:
         raise call.refused_at("FOLIO", "a folio id is wanted: what is mapped at a place is not free")
     folio = call.kernel.folios.get(call.folio_number(ref))
     living = folio is not None
-    return _verdict(call, not living, "no" if living else "yes", lambda: [f"{folio} has {folio.ref if folio else 0} references"])
+    return _verdict(
+        call, not living, "no" if living else "yes", lambda: [f"{folio} has {folio.ref if folio else 0} references"]
+    )
 
 
 def _yes_no(words: Sequence[Token], last: Token) -> Comparison:
@@ -245,7 +249,8 @@ _optional_judge = arg("SCHEME", _JUDGE, "who answers; the truth unless said", op
     kind=VIEW,
     topic=TOPIC,
     summary="assert something",
-    help="Compares a query with a value. In a script a failed one is reported with both values and why; the script goes on, and "
+    explained="Compares a query with a value. In a script a failed one is reported with both values and why; the "
+    "script goes on, and "
     "the run ends with status 1.",
     examples=(
         "file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0] ; expect mapcount vmas f1 == 1",

@@ -25,41 +25,41 @@ def command(
     kind: str,
     topic: str,
     summary: str,
-    help: str,
+    explained: str,
     examples: tuple[str, ...],
     subject: Callable[[Call], str] | None = None,
     host: bool = False,
     kernel: str = "",
 ) -> Callable[[Handler], Handler]:
-    """Declare the decorated function as the handler of a command; arguments as in ``Command``."""
+    """Declare the decorated function as the handler of a command; as in ``Command``; ``explained`` is its help."""
 
     def declare(handler: Handler) -> Handler:
         register(
-            Command(verb, forms or (Form(),), kind, topic, summary, help, examples, handler, subject, host, kernel)
+            Command(verb, forms or (Form(),), kind, topic, summary, explained, examples, handler, subject, host, kernel)
         )
         return handler
 
     return declare
 
 
-def arg(name: str, operand: Operand, help: str = "", *, optional: bool = False, repeated: bool = False) -> Arg:
+def arg(name: str, operand: Operand, meaning: str = "", *, optional: bool = False, repeated: bool = False) -> Arg:
     """A positional argument."""
-    return Arg(name, operand, help, optional, repeated)
+    return Arg(name, operand, meaning, optional, repeated)
 
 
-def place(help: str = "the pages", name: str = "PLACE") -> Arg:
+def place(meaning: str = "the pages", name: str = "PLACE") -> Arg:
     """A place that must be given."""
-    return Arg(name, PLACE, help)
+    return Arg(name, PLACE, meaning)
 
 
 def flags(group: str, **words: str) -> tuple[Flag, ...]:
     """Bare words of which one may stand."""
-    return tuple(Flag(word, group, help) for word, help in words.items())
+    return tuple(Flag(word, group, meaning) for word, meaning in words.items())
 
 
-def option(key: str, operand: Operand, help: str, *, required: bool = False, group: str = "") -> Option:
+def option(key: str, operand: Operand, meaning: str, *, required: bool = False, group: str = "") -> Option:
     """A ``key=value``."""
-    return Option(key, operand, help, required, group)
+    return Option(key, operand, meaning, required, group)
 
 
 def choice(words: dict[str, str] | Callable[[], dict[str, str]], label: str, *, show: bool = True) -> Choice:
@@ -83,9 +83,7 @@ def process_operand() -> ExistingName:
     return ExistingName(
         "a process",
         "NAME",
-        lambda session: [
-            (mm.name, f"{len(mm.vmas)} VMAs") for mm in session.workspace.kernel.mms.values()
-        ],
+        lambda session: [(mm.name, f"{len(mm.vmas)} VMAs") for mm in session.workspace.kernel.mms.values()],
     )
 
 

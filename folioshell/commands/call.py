@@ -81,9 +81,7 @@ class Call:
 
     # Errors.
 
-    def refused(
-        self, token: Token | None, message: str, *, allowed: Iterable[str] = (), hint: str = ""
-    ) -> Refused:
+    def refused(self, token: Token | None, message: str, *, allowed: Iterable[str] = (), hint: str = "") -> Refused:
         """An error about a word, or about the command as a whole."""
         words = tuple(allowed)
         start, end = (token.start, token.end) if token else (None, None)

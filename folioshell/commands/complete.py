@@ -1,4 +1,4 @@
-"""Completion: what may stand at the cursor, each with a description. Made from the declarations and the session's names."""
+"""Completion: what may stand at the cursor, from the declarations and the session's names, each with a description."""
 
 from __future__ import annotations
 
@@ -95,9 +95,9 @@ def _after_verb(session: Session, command: Command, words: Sequence[Token], part
         if command.plain is not None:
             yield from _in_form(session, command.plain, [], partial)
         return
-    form = command.form_for(words[0].text) if words and command.leads else None
-    if form is not None:
-        yield from _in_form(session, form, words[1:], partial)
+    chosen = command.form_for(words[0].text) if words and command.leads else None
+    if chosen is not None:
+        yield from _in_form(session, chosen, words[1:], partial)
     elif command.plain is not None:
         yield from _in_form(session, command.plain, words, partial)
 

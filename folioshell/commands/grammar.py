@@ -2,7 +2,7 @@
 
 Rules:
 - A command has one form, or several that their first word tells apart (``query shared?``, ``set decide``).
-- In a form, positional arguments stand in order; flags and ``key=value`` options stand anywhere after the required ones.
+- In a form, positional arguments stand in order; flags and ``key=value`` options anywhere after those required.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Command:
     def form_for(self, word: str) -> Form | None:
         """The form that begins with this word."""
         for form in self.forms:
-            if form.lead and (form.lead == word or form.prefix and word.startswith(form.prefix)):
+            if form.lead and (form.lead == word or (form.prefix and word.startswith(form.prefix))):
                 return form
         return None
 

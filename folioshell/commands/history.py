@@ -22,14 +22,16 @@ def _moved(call: Call, text: str) -> Report:
     kind=SESSION,
     topic=TOPIC,
     summary="undo steps",
-    help="Goes back to the state before the last N steps, exactly: ids of undone commands are given out again.",
+    explained="Goes back to the state before the last N steps, exactly: ids of undone commands are given out again.",
     examples=("mmap buf 16 ; undo",),
 )
 def undo(call: Call) -> Report:
     """Undo steps."""
     nr, session = call.number("N", 1), call.session
     if nr > session.step:
-        message = "there is nothing to undo" if not session.step else f"only {plural(session.step, 'step')} can be undone"
+        message = (
+            "there is nothing to undo" if not session.step else f"only {plural(session.step, 'step')} can be undone"
+        )
         raise call.refused_at("N", message)
     session.undo(nr)
     return _moved(call, f"{plural(nr, 'step')} undone")
@@ -41,7 +43,7 @@ def undo(call: Call) -> Report:
     kind=SESSION,
     topic=TOPIC,
     summary="do again what was undone",
-    help="Does the next N undone steps again. A new step forgets what was undone.",
+    explained="Does the next N undone steps again. A new step forgets what was undone.",
     examples=("mmap buf 16 ; undo ; redo",),
 )
 def redo(call: Call) -> Report:
@@ -61,7 +63,7 @@ def redo(call: Call) -> Report:
     kind=SESSION,
     topic=TOPIC,
     summary="go to the state after a step",
-    help="Goes to the state after step N, back or forward; later steps can be redone.",
+    explained="Goes to the state after step N, back or forward; later steps can be redone.",
     examples=("mmap buf 16 ; fault buf ; goto 1",),
 )
 def goto(call: Call) -> Report:
@@ -78,7 +80,7 @@ def goto(call: Call) -> Report:
     kind=VIEW,
     topic=TOPIC,
     summary="list the steps",
-    help="The steps that led here, and those that were undone and can be redone.",
+    explained="The steps that led here, and those that were undone and can be redone.",
     examples=("mmap buf 16 ; fault buf ; undo ; history",),
 )
 def history(call: Call) -> Report:
@@ -98,7 +100,7 @@ def history(call: Call) -> Report:
     kind=SESSION,
     topic=TOPIC,
     summary="begin anew",
-    help="A fresh machine, an empty history, the usual settings. This cannot be undone.",
+    explained="A fresh machine, an empty history, the usual settings. This cannot be undone.",
     examples=("mmap buf 16 ; reset",),
 )
 def reset(call: Call) -> Report:
@@ -112,7 +114,7 @@ def reset(call: Call) -> Report:
     kind=SESSION,
     topic=TOPIC,
     summary="end the session",
-    help="Ends the shell; in a script, the script.",
+    explained="Ends the shell; in a script, the script.",
     examples=("quit",),
 )
 def quit_(call: Call) -> Report:

@@ -26,7 +26,8 @@ TOPIC = "asking"
     kind=VIEW,
     topic=TOPIC,
     summary="the reverse walk: from a folio to its entries",
-    help="Goes from the folio through its anon_vma or its file's i_mmap to every VMA that may map it, misses too, and shows "
+    explained="Goes from the folio through its anon_vma or its file's i_mmap to every VMA that may map it, misses "
+    "too, and shows "
     "each page table entered, whose lock was taken for it, and the entries found there.",
     examples=("file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0] ; rmap f1",),
     kernel="mm/rmap.c: rmap_walk()",
@@ -48,7 +49,8 @@ def rmap(call: Call) -> Report:
     kind=VIEW,
     topic=TOPIC,
     summary="the forward walk: from an address to its entry",
-    help="Goes down the page tables, PGD to PTE, for each run of pages: the index at each level, the table there, its lock, "
+    explained="Goes down the page tables, PGD to PTE, for each run of pages: the index at each level, the table "
+    "there, its lock, "
     "and what the entry holds. Tables above the PMD's have no identity in the model.",
     examples=("mmap buf 16 ; fault buf ; walk buf[3]",),
     kernel="mm/pagewalk.c: walk_page_range()",
@@ -60,7 +62,9 @@ def walk(call: Call) -> Report:
     rows: list[tuple[str | int | None, ...]] = []
     tree = found.mm.tables
     size = call.kernel.geometry.pmd_pages
-    runs = {vpn + i: run for run in entry_runs(call.kernel, found.mm) for vpn, i in _pages_of(run, found.start, found.end)}
+    runs = {
+        vpn + i: run for run in entry_runs(call.kernel, found.mm) for vpn, i in _pages_of(run, found.start, found.end)
+    }
     vpn = found.start
     while vpn < found.end:
         end = min(found.end, (vpn // size + 1) * size)
@@ -90,7 +94,7 @@ def _pages_of(run: tuple[str, int, int, str], start: int, end: int) -> list[tupl
 
 
 def _entry_text(run: tuple[str, int, int, str], vpn: int) -> str:
-    table, first, nr, what = run
+    _, first, nr, what = run
     return what if nr == 1 or vpn == first else f"{what}, from entry {vpn - first} of the run"
 
 
@@ -117,7 +121,7 @@ _EVERYTHING = ("processes", "vmas", "tables", "folios")
     kind=VIEW,
     topic=TOPIC,
     summary="show the state",
-    help="Shows one part of the state; without a word processes, VMAs, page tables and folios.",
+    explained="Shows one part of the state; without a word processes, VMAs, page tables and folios.",
     examples=("mmap buf 16 ; fault buf[0..3] ; show", "show schemes"),
 )
 def show(call: Call) -> Any:

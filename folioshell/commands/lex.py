@@ -33,7 +33,7 @@ class Token:
     Args:
         text: the word, without its quotes.
         start, end: its columns, quotes included.
-        kind: ``word``, ``string``, ``operator``, ``block`` (braces and what they hold), ``;``, ``comment`` or ``prose``.
+        kind: ``word``, ``string``, ``operator``, ``block`` (braces and what they hold), ``;``, ``comment``, ``prose``.
         closed: False if a quote or brace was not closed before the line ended.
     """
 
@@ -109,7 +109,7 @@ def statements(line: str) -> list[list[Token]]:
         Refused: a quote or brace is not closed, or the line holds control characters.
     """
     for column, char in enumerate(line):
-        if ord(char) < 32 and char not in _BLANK or ord(char) == 127 or char == "\ufffd":
+        if (ord(char) < 32 and char not in _BLANK) or ord(char) == 127 or char == "\ufffd":
             raise Refused("this is not text", start=column, end=column + 1, text=line, hint="a script is UTF-8 text")
     found: list[list[Token]] = [[]]
     for token in scan(line):
@@ -133,8 +133,8 @@ def _unclosed(line: str, token: Token) -> Refused:
 def spans(line: str) -> list[tuple[int, int, str]]:
     """(start, end, kind) of the coloured parts of a line, ascending; never fails.
 
-    Kinds: ``prose comment string block operator separator process modifier verb option number address id place word``. An
-    option is only its ``key=``; its value follows as a span of its own.
+    Kinds: ``prose comment string block operator separator process modifier verb option number address id place word``.
+    An option is only its ``key=``; its value follows as a span of its own.
     """
     found: list[tuple[int, int, str]] = []
     verb_wanted = True

@@ -1,12 +1,12 @@
 """Files and mappings: what the system calls on address spaces do.
 
-Placement, where no address is given: the lowest boundary (of a PMD, or ``align=``) from 0x7f0000000000 on where the range
-touches no region, so that VMAs are neighbours only where ``after=`` or ``at=`` asked for it.
+Placement, where no address is given: the lowest boundary (of a PMD, or ``align=``) from 0x7f0000000000 on where the
+range touches no region, so that VMAs are neighbours only where ``after=`` or ``at=`` asked for it.
 """
 
 from __future__ import annotations
 
-from folioshell.commands.build import arg, choice, command, file_operand, flags, option, place, region_operand
+from folioshell.commands.build import NEW_NAME, arg, choice, command, file_operand, flags, option, place, region_operand
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, Arg, Form
 from folioshell.commands.operands import Address, Number, Size
@@ -18,7 +18,6 @@ from folioshell.paths.munmap import do_munmap
 from folioshell.session.language import Ending
 from folioshell.session.region import END_VPN, Region, next_free
 from folioshell.session.sentence import plural
-from folioshell.commands.build import NEW_NAME
 from folioshell.units import format_address, format_pages
 
 #: pages of a file at most: its page cache is made folio by folio
@@ -40,6 +39,11 @@ _ALIGN = (
 )
 
 
+def _file_subject(call: Call) -> str:
+    size = call.number("SIZE")
+    return f"file {call.word('NAME')} made on {call.word('fs', 'ext4')}, {plural(size, 'page')} ({format_pages(size)})"
+
+
 @command(
     "file",
     Form(
@@ -53,10 +57,11 @@ _ALIGN = (
     kind=MODEL,
     topic=TOPIC,
     summary="make a file",
-    help="Makes a file filled with bytes other than zero. Its page cache holds folios of the given order; the tail uses "
+    explained="Makes a file filled with bytes other than zero. Its page cache holds folios of the given order; the "
+    "tail uses "
     "the largest orders that fit. Orders above that of a PMD are an extension that Linux does not have.",
     examples=("file lib 32 order=4", "file tmp 64K fs=tmpfs uncached"),
-    subject=lambda call: _file_subject(call),
+    subject=_file_subject,
     kernel="mm/filemap.c: __filemap_get_folio()",
 )
 def file(call: Call) -> Ending:
@@ -74,9 +79,13 @@ def file(call: Call) -> Ending:
     return None
 
 
-def _file_subject(call: Call) -> str:
-    size = call.number("SIZE")
-    return f"file {call.word('NAME')} made on {call.word('fs', 'ext4')}, {plural(size, 'page')} ({format_pages(size)})"
+def _mmap_subject(call: Call) -> str:
+    region = call.workspace.regions[call.word("NAME")]
+    kind = call.word("kind", "")
+    what = f"{call.word('file')}, {kind or 'private'}" if "file" in call.arguments else f"{kind or 'anon'} memory"
+    return (
+        f"{call.process} mapped {region.name}, {plural(region.nr, 'page')} of {what}, at {format_address(region.start)}"
+    )
 
 
 @command(
@@ -105,10 +114,11 @@ def _file_subject(call: Call) -> str:
     kind=MODEL,
     topic=TOPIC,
     summary="map memory and name the range",
-    help="Maps anonymous memory or a file. Without at=, after= or align= it starts at the next free PMD-sized boundary, "
+    explained="Maps anonymous memory or a file. Without at=, after= or align= it starts at the next free PMD-sized "
+    "boundary, "
     "never adjacent to another region. The name labels the range from then on, in every process.",
     examples=("mmap buf 64K", "file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504"),
-    subject=lambda call: _mmap_subject(call),
+    subject=_mmap_subject,
     host=True,
     kernel="mm/mmap.c: do_mmap()",
 )
@@ -166,22 +176,14 @@ def _start(call: Call, nr: int) -> int:
     return start
 
 
-def _mmap_subject(call: Call) -> str:
-    region = call.workspace.regions[call.word("NAME")]
-    kind = call.word("kind", "")
-    what = f"{call.word('file')}, {kind or 'private'}" if "file" in call.arguments else f"{kind or 'anon'} memory"
-    return (
-        f"{call.process} mapped {region.name}, {plural(region.nr, 'page')} of {what}, at {format_address(region.start)}"
-    )
-
-
 @command(
     "munmap",
     Form(args=(place("the pages that go"),)),
     kind=MODEL,
     topic=TOPIC,
     summary="unmap pages",
-    help="Unmaps pages; VMAs are split where the range ends within them, and page tables that are left empty are freed. "
+    explained="Unmaps pages; VMAs are split where the range ends within them, and page tables that are left empty are "
+    "freed. "
     "The region's name stays.",
     examples=("mmap buf 16 ; fault buf ; munmap buf[4..7]",),
     subject=lambda call: f"{call.process} unmapped {call.place_text('PLACE')}",
@@ -200,7 +202,8 @@ def munmap(call: Call) -> Ending:
     kind=MODEL,
     topic=TOPIC,
     summary="change the protection of pages",
-    help="Changes the protection; VMAs split and merge, and a PMD mapping that is only partly covered is split. Over a hole "
+    explained="Changes the protection; VMAs split and merge, and a PMD mapping that is only partly covered is split. "
+    "Over a hole "
     "it fails with ENOMEM, and what lies before the hole is changed.",
     examples=("mmap buf 16 ; fault buf ; mprotect buf[8] r",),
     subject=lambda call: f"{call.process} made {call.place_text('PLACE')} {call.word('PROT')}",
@@ -213,6 +216,12 @@ def mprotect(call: Call) -> Ending:
     return call.workspace.machine.run(do_mprotect(call.kernel, found.mm, found.start, found.nr, call.word("PROT")))
 
 
+def _mremap_subject(call: Call) -> str:
+    region = call.workspace.regions[call.word("new")]
+    size = f", {plural(region.nr, 'page')}," if "SIZE" in call.arguments else ""
+    return f"{call.process} moved {call.place_text('PLACE')} to {region.name}{size} at {format_address(region.start)}"
+
+
 @command(
     "mremap",
     Form(
@@ -223,10 +232,11 @@ def mprotect(call: Call) -> Ending:
     kind=MODEL,
     topic=TOPIC,
     summary="move a mapping to another address",
-    help="Moves the mapping and its page-table entries to a new place (MREMAP_FIXED), which is chosen as for mmap and gets "
+    explained="Moves the mapping and its page-table entries to a new place (MREMAP_FIXED), which is chosen as for "
+    "mmap and gets "
     "a name of its own. No rmap function is called for the entries that move.",
     examples=("mmap buf 16 ; fault buf ; mremap buf[8..15] new=tail",),
-    subject=lambda call: _mremap_subject(call),
+    subject=_mremap_subject,
     host=True,
     kernel="mm/mremap.c: do_mremap()",
 )
@@ -250,9 +260,3 @@ def mremap(call: Call) -> Ending:
     if ending is None:
         call.workspace.regions[name] = region
     return ending
-
-
-def _mremap_subject(call: Call) -> str:
-    region = call.workspace.regions[call.word("new")]
-    size = f", {plural(region.nr, 'page')}," if "SIZE" in call.arguments else ""
-    return f"{call.process} moved {call.place_text('PLACE')} to {region.name}{size} at {format_address(region.start)}"

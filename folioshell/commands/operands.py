@@ -152,7 +152,7 @@ class Number(Operand):
         if not _NUMBER.match(token.text):
             raise refused(token, "not a number")
         number = int(token.text)
-        if number < self.least or self.most is not None and number > self.most:
+        if number < self.least or (self.most is not None and number > self.most):
             bounds = f"at least {self.least}" if self.most is None else f"{self.least} to {self.most}"
             raise refused(token, f"{number} is out of range", hint=f"allowed: {bounds}")
         return number
@@ -202,7 +202,9 @@ def read_address(token: Token) -> int:
     address = int(match[1], 16)
     if address % PAGE_SIZE:
         below = address - address % PAGE_SIZE
-        raise refused(token, f"not at a page boundary (pages are {PAGE_SIZE // 1024}K)", hint=f"{below:#x} is the one below")
+        raise refused(
+            token, f"not at a page boundary (pages are {PAGE_SIZE // 1024}K)", hint=f"{below:#x} is the one below"
+        )
     if address >> 47:
         raise refused(token, "beyond user space", hint="user addresses end at 0x7fffffffffff")
     return address >> PAGE_SHIFT
@@ -226,7 +228,9 @@ def read_name(token: Token) -> str:
         Refused: it is none.
     """
     if ID_FORM.match(token.text):
-        raise refused(token, f"{token.text} is an id, not a name", hint="f1, v1, pt1, pmd1, av1 name objects of the kernel")
+        raise refused(
+            token, f"{token.text} is an id, not a name", hint="f1, v1, pt1, pmd1, av1 name objects of the kernel"
+        )
     if not NAME.match(token.text):
         raise refused(token, "not a name", hint="a name is a letter, then letters, digits, _ or - (40 at most)")
     return token.text

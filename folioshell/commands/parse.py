@@ -186,7 +186,9 @@ class _Reader:
             self._skip_optional(len(self.words) - place)
             self._take(word)
             last = word
-        missing = [arg for arg in self.waiting if not arg.optional and not (arg.repeated and arg.name in self.arguments)]
+        missing = [
+            arg for arg in self.waiting if not arg.optional and not (arg.repeated and arg.name in self.arguments)
+        ]
         required = [option for option in self.form.options if option.required and option.key not in self.arguments]
         if missing:
             raise self._missing(last, missing[0].operand.label, missing[0].usage)

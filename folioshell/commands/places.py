@@ -113,7 +113,9 @@ class Place(Operand):
         """The place, not yet looked up."""
         folio = _FOLIO.match(token.text)
         if folio:
-            raise refused(token, f"{token.text} is a folio; a place is wanted", hint="a place is buf, buf[3], buf[3..7] or 0x…")
+            raise refused(
+                token, f"{token.text} is a folio; a place is wanted", hint="a place is buf, buf[3], buf[3..7] or 0x…"
+            )
         return read_place(token)
 
     def candidates(self, session: Session) -> Iterable[Pair]:
@@ -147,7 +149,7 @@ def region_pairs(session: Session) -> list[Pair]:
 
 def folio_pairs(session: Session, limit: int = 200) -> list[Pair]:
     """The first ``limit`` folios with what they are."""
-    pairs = []
+    pairs: list[Pair] = []
     for number, folio in session.workspace.kernel.folios.items():
         if len(pairs) == limit:
             break

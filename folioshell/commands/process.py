@@ -19,7 +19,8 @@ TOPIC = "processes"
     kind=MODEL,
     topic=TOPIC,
     summary="duplicate the process",
-    help="Makes a child with a copy of the address space. Entries of VMAs that have an anon_vma are copied, others are left "
+    explained="Makes a child with a copy of the address space. Entries of VMAs that have an anon_vma are copied, "
+    "others are left "
     "to faults. The current process stays the same.",
     examples=("mmap buf 16 ; fault buf ; fork B",),
     subject=lambda call: f"{call.process} forked {call.word('NAME')}",
@@ -39,7 +40,8 @@ def fork(call: Call) -> Ending:
     kind=MODEL,
     topic=TOPIC,
     summary="end a process",
-    help="Ends a process and its address space. If it was the current one, its parent becomes current, else the first one "
+    explained="Ends a process and its address space. If it was the current one, its parent becomes current, else the "
+    "first one "
     "that lives.",
     examples=("fork B ; exit B", "fork B ; B: exit"),
     subject=lambda call: f"{call.word('NAME', call.process)} ended",
@@ -63,7 +65,8 @@ def exit_process(call: Call) -> Ending:
     kind=SESSION,
     topic=TOPIC,
     summary="switch to another process",
-    help="Makes a process the current one. This is no step: nothing changes in the kernel. For one command `B: verb …` does.",
+    explained="Makes a process the current one. This is no step: nothing changes in the kernel. For one command `B: "
+    "verb …` does.",
     examples=("fork B ; as B",),
 )
 def as_process(call: Call) -> Report:

@@ -26,7 +26,9 @@ def _about_folio(kind: str) -> Callable[[Call], Report]:
                 return done(call, sections=(_rows(call, kind, ref, found),))
             run = found[0]
             if run.nr > 1 and run.about is not None:
-                about = ask.Target(ref.token.text, run.about.number, run.about.order, run.about.folio, None, run.about.asker)
+                about = ask.Target(
+                    ref.token.text, run.about.number, run.about.order, run.about.folio, None, run.about.asker
+                )
                 return _report(call, ask.ask(call, kind, about))
         return _report(call, ask.ask(call, kind, ask.target(call, "WHAT")))
 
@@ -47,7 +49,9 @@ def _rows(call: Call, kind: str, ref: PlaceRef, found: list[ask.Run]) -> Table:
             rows.append((_pages(ref, run, start), "none", None, *("" for _ in schemes), "", None))
             continue
         query = ask.ask(call, kind, run.about)
-        answers = [row.answer if row.verdict in ("", "exact") else f"{row.answer} ({row.verdict})" for row in query.rows]
+        answers = [
+            row.answer if row.verdict in ("", "exact") else f"{row.answer} ({row.verdict})" for row in query.rows
+        ]
         assert query.truth is not None
         rows.append((_pages(ref, run, start), query.folio, query.order, *answers, query.truth.answer, query.truth.mms))
     return Table(f"{kind} {ref.token.text}", ("pages", "folio", "order", *schemes, "truth", "mms"), tuple(rows))
@@ -66,17 +70,18 @@ def _present(call: Call) -> Report:
     found = call.range_of(ref)
     present = [vpn for vpn in range(found.start, found.end) if call.kernel.entry(found.mm, vpn) > 0]
     if found.nr == 1:
-        there = call.kernel.folio_at(found.mm, found.start)
+        mapped = call.kernel.folio_at(found.mm, found.start)
         answer = "yes" if present else "no"
-        if present and there is None:
+        if present and mapped is None:
             answer = "yes, the zero page"
-        folio = there[0] if there else None
+        folio = mapped[0] if mapped else None
         query = Query("present?", ref.token.text, str(folio or ""), folio.order if folio else 0, answer=answer)
         return done(call, query=query)
-    rows: list[tuple[str | int | None, ...]] = []
-    for run in _present_runs(found.start, found.end, set(present)):
-        rows.append((_pages(ref, ask.Run(run[0], run[1], None), found.start), "yes" if run[2] else "no"))
-    table = Table(f"present? {ref.token.text}", ("pages", "present"), tuple(rows))
+    rows = tuple(
+        (_pages(ref, ask.Run(start, nr, None), found.start), "yes" if there else "no")
+        for start, nr, there in _present_runs(found.start, found.end, set(present))
+    )
+    table = Table(f"present? {ref.token.text}", ("pages", "present"), rows)
     return done(call, f"{found.mm.name} has {len(present)} of {found.nr} pages present.", sections=(table,))
 
 
@@ -114,11 +119,17 @@ _WHAT = (arg("WHAT", FOLIO, "the folio, or a place that it is mapped at"),)
     kind=VIEW,
     topic=TOPIC,
     summary="ask the schemes about a folio",
-    help="One row a shown scheme: its number, its answer, what resolving a `maybe` costs, and the verdict against the truth: "
-    "`exact`, `false no`, `false yes` or `undecided`. The truth is whether more than one address space has a present entry "
-    "for any page of the folio, whoever asks. A range gives a row a run. In a place `mapcount` is that of the page where a "
+    explained="One row a shown scheme: its number, its answer, what resolving a `maybe` costs, and the verdict "
+    "against the truth: "
+    "`exact`, `false no`, `false yes` or `undecided`. The truth is whether more than one address space has a "
+    "present entry "
+    "for any page of the folio, whoever asks. A range gives a row a run. In a place `mapcount` is that of the "
+    "page where a "
     "scheme counts pages, else the folio's.",
-    examples=("file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0] ; query shared? win[0]", "mmap buf 16 ; query present? buf"),
+    examples=(
+        "file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0] ; query shared? win[0]",
+        "mmap buf 16 ; query present? buf",
+    ),
 )
 def query(call: Call) -> Report:
     """Ask the schemes about a folio; every form has its own handler."""

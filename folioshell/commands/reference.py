@@ -65,7 +65,7 @@ _KINDS = {
     kind=VIEW,
     topic=TOPIC,
     summary="explain a command or topic",
-    help="Without a word it lists the commands.",
+    explained="Without a word it lists the commands.",
     examples=("help", "help mmap", "help places"),
 )
 def help_(call: Call) -> Report:

@@ -8,6 +8,7 @@ from typing import Any
 from folioshell.commands.build import choice, command, done
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, VIEW, Arg, Form
+from folioshell.commands.lex import Token
 from folioshell.commands.operands import Choice, Choices, Size
 from folioshell.report import Report, Table
 from folioshell.schemes import all_schemes
@@ -30,7 +31,9 @@ SCHEME = Choice(scheme_words, "scheme", show=False)
 
 def _geometry(call: Call) -> Ending:
     if call.workspace.step:
-        raise call.refused_at("lead", "the geometry can be set at step 0 only", hint="`reset` goes back to the beginning")
+        raise call.refused_at(
+            "lead", "the geometry can be set at step 0 only", hint="`reset` goes back to the beginning"
+        )
     call.workspace.boot(GEOMETRIES[call.word("GEOMETRY")])
     return None
 
@@ -99,7 +102,7 @@ def _check(call: Call) -> None:
 class SchemeList(Choices):
     """Names of schemes, ``all``, or ``usual`` for those shown unless others are chosen."""
 
-    def read(self, token: Any) -> tuple[str, ...]:
+    def read(self, token: Token) -> tuple[str, ...]:  # type: ignore[override]
         """The names."""
         return ("usual",) if token.text == "usual" else super().read(token)
 
@@ -123,7 +126,14 @@ _GEOMETRY_WORDS = {
 @command(
     "set",
     Form(summary="show all settings"),
-    _form("geometry", "GEOMETRY", choice(_GEOMETRY_WORDS, "geometry"), "shape of the page tables; at step 0 only", _geometry, MODEL),
+    _form(
+        "geometry",
+        "GEOMETRY",
+        choice(_GEOMETRY_WORDS, "geometry"),
+        "shape of the page tables; at step 0 only",
+        _geometry,
+        MODEL,
+    ),
     Form(
         "thp.SIZE",
         (Arg("MODE", choice(THP_MODES, "mode"), "who gets folios of that size"),),
@@ -134,25 +144,37 @@ _GEOMETRY_WORDS = {
         expand=_sizes,
     ),
     _form("decide", "SCHEME", SCHEME, "whose answer the simulated kernel acts on", _decide, MODEL),
-    _form("fault_around", "SIZE", Size(), "pages that a file fault maps around it; 4K turns it off", _fault_around, MODEL),
+    _form(
+        "fault_around", "SIZE", Size(), "pages that a file fault maps around it; 4K turns it off", _fault_around, MODEL
+    ),
     _form("after", "WHAT", Choices(AFTER, "part"), "what is shown after a step", _viewing(_after), VIEW),
     _form(
         "walks",
         "WHEN",
-        choice({"always": "walk touched folios even where the kernel would not", "made": "only walks that were made"}, "word"),
+        choice(
+            {"always": "walk touched folios even where the kernel would not", "made": "only walks that were made"},
+            "word",
+        ),
         "which rmap walks are shown",
         _viewing(_walks),
         VIEW,
     ),
     _form(
-        "schemes", "NAME", SchemeList(scheme_words, "scheme", False, False), "which schemes are shown", _viewing(_schemes), VIEW
+        "schemes",
+        "NAME",
+        SchemeList(scheme_words, "scheme", False, False),
+        "which schemes are shown",
+        _viewing(_schemes),
+        VIEW,
     ),
     _form("check", "MODE", choice(ON_OFF, "word"), "verify every invariant after each step", _viewing(_check), VIEW),
     kind=VIEW,
     topic=TOPIC,
     summary="change or show settings",
-    help="Settings of the simulated kernel (geometry, thp, decide, fault_around) change what later commands do: each is a "
-    "step, and undo takes it back. Settings of what is shown (after, walks, schemes, check) are no steps and stay as they "
+    explained="Settings of the simulated kernel (geometry, thp, decide, fault_around) change what later commands do: "
+    "each is a "
+    "step, and undo takes it back. Settings of what is shown (after, walks, schemes, check) are no steps and "
+    "stay as they "
     "are through undo. `set` alone shows all.",
     examples=(
         "set",

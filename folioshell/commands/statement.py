@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from folioshell.commands.arguments import Arguments
 from folioshell.commands.call import Call
@@ -63,7 +64,7 @@ class ParsedStatement:
         start, end = (token.start, token.end) if token else (self.start, self.start + 1)
         return Refused(message, start=start, end=end, text=self.line, allowed=allowed)
 
-    def _handle(self, call: Call) -> object:
+    def _handle(self, call: Call) -> Any:
         try:
             return (self.form.handler or self.command.handler)(call)
         except Refused as error:

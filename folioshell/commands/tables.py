@@ -67,8 +67,10 @@ def _tables(call: Call) -> Table:
     rows: list[Row] = []
     regions = list(call.workspace.regions.values())
     for mm in call.kernel.mms.values():
-        for table, vpn, nr, what in entry_runs(call.kernel, mm):
-            rows.append((mm.name, table, format_address(vpn), nr, what, labels_of(regions, vpn, vpn + nr)))
+        rows += [
+            (mm.name, table, format_address(vpn), nr, what, labels_of(regions, vpn, vpn + nr))
+            for table, vpn, nr, what in entry_runs(call.kernel, mm)
+        ]
         deposited = chain.from_iterable(pmd.deposited for pmd in mm.tables.pmds.values())
         rows += [(mm.name, str(table), "", None, "deposited", "") for table in deposited]
     columns = ("process", "table", "address", "entries", "maps", "label")

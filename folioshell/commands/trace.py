@@ -50,7 +50,8 @@ def _record(call: Call, name: str) -> StepRecord:
     kind=VIEW,
     topic=TOPIC,
     summary="what a step did, in order",
-    help="Every lock operation (+ acquire, - release, ~ trylock, v downgrade) with the function that made it, set in by how "
+    explained="Every lock operation (+ acquire, - release, ~ trylock, v downgrade) with the function that made it, "
+    "set in by how "
     "many locks were held, and every fact that the kernel path announced.",
     examples=("mmap buf 16 ; fault buf[0] ; trace locks",),
 )
@@ -94,7 +95,8 @@ def _trace_row(number: int, event: object, depth: int, describer: Describer) -> 
     kind=VIEW,
     topic=TOPIC,
     summary="take the number apart",
-    help="Each shown scheme's number of the folio as the sum of what it counts, then every run of entries that maps the folio, "
+    explained="Each shown scheme's number of the folio as the sum of what it counts, then every run of entries that "
+    "maps the folio, "
     "with the step that made it.",
     examples=("file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0] ; why f1 tuples",),
 )
@@ -151,7 +153,7 @@ def _by_step(steps: list[int | None]) -> list[tuple[int, int, int | None]]:
 
 
 def steps_of_entries(workspace: Workspace, folio: Folio) -> dict[tuple[int, int], int]:
-    """(MM-ID, virtual page) -> the step that last made an entry for the folio, or for a folio it was cut from, there."""
+    """(MM-ID, virtual page) -> the step that last made an entry for the folio there, or moved one there."""
     made: dict[tuple[int, int], int] = {}
     for record in workspace.journal:
         for fact in record.facts():
@@ -188,7 +190,8 @@ def _small_entry(
     kind=VIEW,
     topic=TOPIC,
     summary="what changed between two states",
-    help="Mapcounts and VMAs that differ between the states after step N and after step M; by default what the last step "
+    explained="Mapcounts and VMAs that differ between the states after step N and after step M; by default what the "
+    "last step "
     "changed. `diff N` compares the state after N with the present one.",
     examples=("mmap buf 16 ; fault buf[0] ; diff", "mmap buf 16 ; fault buf ; diff 0 2"),
 )
@@ -206,16 +209,19 @@ def diff(call: Call) -> Report:
     folios: tuple[FolioChange, ...] = changes_between(numbers_of(before, shown), numbers_of(after, shown), shown)
     vmas = _vma_changes(before, after)
     text = f"From step {first} to step {second}: {plural(sum(row.nr for row in folios), 'folio')} and "
-    return done(call, f"{text}{plural(len(vmas.rows), 'VMA')} differ.", folios=folios, sections=(vmas,) if vmas.rows else ())
+    return done(
+        call, f"{text}{plural(len(vmas.rows), 'VMA')} differ.", folios=folios, sections=(vmas,) if vmas.rows else ()
+    )
 
 
 def _vma_changes(before: Workspace, after: Workspace) -> Table:
     old, new = _vma_texts(before), _vma_texts(after)
-    rows: list[tuple[str | int | None, ...]] = []
-    for key in sorted(old.keys() | new.keys()):
-        if old.get(key) != new.get(key):
-            rows.append((key[0], f"v{key[1]}", old.get(key, "-"), new.get(key, "-")))
-    return Table("VMAs", ("process", "vma", "before", "after"), tuple(rows))
+    rows = tuple(
+        (key[0], f"v{key[1]}", old.get(key, "-"), new.get(key, "-"))
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    )
+    return Table("VMAs", ("process", "vma", "before", "after"), rows)
 
 
 def _vma_texts(workspace: Workspace) -> dict[tuple[str, int], str]:

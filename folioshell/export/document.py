@@ -25,9 +25,7 @@ def document(report: Report, *, file: str = "", line: int = 0) -> dict[str, Any]
         command=report.command,
         result=shape.ResultDocument(**report.result) if report.result is not None else None,
         sentence=report.sentence,
-        folios=[
-            shape.FolioDocument(row.id, row.order, row.mapcounts, row.nr, row.note) for row in report.folios
-        ],
+        folios=[shape.FolioDocument(row.id, row.order, row.mapcounts, row.nr, row.note) for row in report.folios],
         walks=[_walk(walk) for walk in report.walks],
         locks=[(row.name, row.depth, row.function) for row in report.locks for _ in range(row.times)],
         findings=list(report.findings),

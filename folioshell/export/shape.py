@@ -95,7 +95,7 @@ class SectionDocument:
 
 @dataclass(slots=True)
 class ResultDocument:
-    """How the kernel ended a step: ``{"ok": true}``, ``{"errno": …}`` or ``{"signals": [[first access, number, name]…]}``."""
+    """How the kernel ended a step: ok, with an errno, or with signals: [first access, number of accesses, name]."""
 
     ok: bool = False
     errno: str = ""

@@ -2,7 +2,7 @@
 
 Rules:
 - A script is parsed whole before its first command runs.
-- A failed ``expect`` does not stop it; a command that is refused, fails without ``fails``, or does not fail under it, does.
+- A failed ``expect`` does not stop it; a command does that is refused, fails without ``fails``, or does not under it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Played:
         text: the line as written.
         prose: Markdown for the reader.
         report: what a command did or answered; a failed ``expect`` is a report too.
-        failure: why the script stops here although it could be read (a command failed without ``fails``, or the reverse).
+        failure: why the script stops here with status 1: a command failed without ``fails``, or did not under it.
         refused: why the script stops here with status 2.
     """
 
@@ -123,7 +123,7 @@ class Runner:
     def _play_included(self, path: str) -> Iterator[Played]:
         access = self.session.access
         sources = (*access.sources, os.path.realpath(path))
-        self.session.access = replace(access, folder=os.path.dirname(path), sources=sources)
+        self.session.access = replace(access, folder=str(Path(path).parent), sources=sources)
         try:
             yield from self._play_script(path, None)
         finally:
@@ -178,7 +178,7 @@ def run_file(
     A file that is missing, unreadable or cannot be parsed gives one ``Played`` with ``refused`` and status 2.
     """
     name = str(path)
-    folder = "" if name == "-" else os.path.dirname(name)
+    folder = "" if name == "-" else str(Path(name).parent)
     sources = () if name == "-" else (os.path.realpath(name),)
     access = Access(folder, confined, folder, allow_files, allow_code, sources)
     return Runner(name, None, session or Session(), until, access)

@@ -69,9 +69,7 @@ def decoded(data: bytes, name: str) -> str:
         line = before.count("\n") + 1
         column = len(before) - before.rfind("\n") - 1
         text = data.split(b"\n")[line - 1].decode("utf-8", "replace").rstrip("\r")
-        raise Refused(
-            "this is not UTF-8 text", start=column, end=column + 1, text=text, file=name, line=line
-        ) from None
+        raise Refused("this is not UTF-8 text", start=column, end=column + 1, text=text, file=name, line=line) from None
 
 
 def parse(text: str, name: str, language: Language) -> list[Line]:
@@ -79,12 +77,12 @@ def parse(text: str, name: str, language: Language) -> list[Line]:
 
     Args:
         name: what messages call the script.
+
     Raises:
         Refused: a line cannot be read; file, line and columns say where.
     """
     lines = []
-    for number, line in enumerate(text.split("\n"), 1):
-        line = line.removesuffix("\r")
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
         try:
             if number == 1 and line.startswith("#!"):
                 _check_magic(line)

@@ -40,7 +40,8 @@ SCRIPT = ScriptPath()
     kind=SESSION,
     topic=TOPIC,
     summary="write the steps as a script",
-    help="Writes a script that leads to the present state; a file of that name is replaced. In a script given to `run` it "
+    explained="Writes a script that leads to the present state; a file of that name is replaced. In a script given to "
+    "`run` it "
     "needs --allow-files.",
     examples=("save session.fs",),
 )
@@ -64,8 +65,8 @@ def save(call: Call) -> Report:
     kind=SESSION,
     topic=TOPIC,
     summary="run the commands of a script here",
-    help="Runs a script in this session, as if its lines were typed. In a script it reads only below the folder of the "
-    "script that was given to `run`.",
+    explained="Runs a script in this session, as if its lines were typed. In a script it reads only below the folder "
+    "of the script that was given to `run`.",
     examples=("source setup.fs",),
 )
 def source(call: Call) -> list[Report]:
@@ -79,7 +80,7 @@ def source(call: Call) -> list[Report]:
     kind=SESSION,
     topic=TOPIC,
     summary="begin anew with a script",
-    help="`reset`, then `source FILE`; nothing is reset if the script cannot be read.",
+    explained="`reset`, then `source FILE`; nothing is reset if the script cannot be read.",
     examples=("load session.fs",),
 )
 def load(call: Call) -> list[Report]:
@@ -96,7 +97,7 @@ def readable(call: Call) -> str:
         Refused: it may not, or it cannot.
     """
     access = call.session.access
-    path = os.path.join(access.folder, call.word("FILE"))
+    path = str(Path(access.folder) / call.word("FILE"))
     real = os.path.realpath(path)
     root = os.path.realpath(access.root or ".")
     if access.confined and os.path.commonpath([root, real]) != root:
@@ -118,7 +119,7 @@ def _run_here(call: Call, path: str) -> list[Report]:
 
     before = call.session.access
     sources = (*before.sources, os.path.realpath(path))
-    access = replace(before, folder=os.path.dirname(path), sources=sources)
+    access = replace(before, folder=str(Path(path).parent), sources=sources)
     reports = []
     for played in Runner(path, None, call.session, None, access):
         if played.refused is not None:

@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -145,6 +146,10 @@ class Scheme(ABC):
             folio: number of the folio; one that nothing was ever said about has 0.
             page: index of a page within it.
         """
+
+    def mapcounts(self, folios: Sequence[int]) -> list[int]:
+        """The numbers of many folios, in their order."""
+        return [self.mapcount(folio) for folio in folios]
 
     @abstractmethod
     def shared(self, folio: int, mm: int) -> Sharing:

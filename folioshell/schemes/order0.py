@@ -6,6 +6,8 @@ rmap call: no definition tells them apart.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from folioshell import facts
 from folioshell.errors import KernelBug
 from folioshell.schemes.base import Part, Scheme
@@ -48,6 +50,11 @@ class Order0Scheme(Scheme, register=False):
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Entries of an order-0 folio; 0 for a large one."""
         return self._small.get(folio, 0)
+
+    def mapcounts(self, folios: Sequence[int]) -> list[int]:
+        """The numbers of many folios: those of mapped order-0 folios are at hand."""
+        entries_of = self._small.get
+        return [entries_of(folio) or self.mapcount(folio) for folio in folios]
 
     def why(self, folio: int) -> list[Part]:
         """The entries in one row: nothing tells them apart."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
+from operator import itemgetter
 
-from folioshell.facts import FolioNew
 from folioshell.report import Change, FolioChange
 from folioshell.session.digest import Digest
 from folioshell.session.workspace import Workspace
@@ -13,33 +14,48 @@ from folioshell.session.workspace import Workspace
 Key = tuple[tuple[int, ...], tuple[int, ...], int, str]
 
 
-def folio_changes(workspace: Workspace, digest: Digest, shown: list[str]) -> tuple[FolioChange, ...]:
+def folio_changes(workspace: Workspace, digest: Digest, shown: Sequence[str]) -> tuple[FolioChange, ...]:
     """A row for each run of folios with consecutive numbers that a step changed alike, ascending.
 
     Args:
         shown: names of the schemes whose numbers are wanted.
     """
-    touched = workspace.machine.touched()
-    counts = [workspace.machine.schemes[name].mapcount for name in shown]
-    zeros = (0,) * len(shown)
+    machine = workspace.machine
+    touched = machine.touched_numbers()
     numbers = sorted(touched.keys() | digest.new.keys() | digest.freed.keys())
+    noted = bool(digest.new or digest.freed)
+    pick = _picker([list(machine.schemes).index(name) for name in shown])
+    zeros = (0,) * len(machine.schemes)
     live = workspace.kernel.folios
+    after = _numbers(workspace, shown, [number for number in numbers if number in live])
+    nothing = (0,) * len(shown)
     rows: list[tuple[int, Key]] = []
     for number in numbers:
-        before = touched.get(number)
-        old = tuple([before.get(name, 0) for name in shown]) if before else zeros
+        old = pick(touched.get(number, zeros))
+        note = _note(number, digest) if noted else ""
         folio = live.get(number)
-        new = tuple([count(number) for count in counts]) if folio is not None else zeros
-        note = _note(number, digest)
-        if old == new and not note:
-            continue
-        order = folio.order if folio is not None else workspace.order_of(number)
-        rows.append((number, (old, new, order, note)))
+        new = next(after) if folio is not None else nothing
+        if old != new or note:
+            rows.append((number, (old, new, folio.order if folio else workspace.order_of(number), note)))
     return tuple(_grouped(rows, shown))
 
 
+def _numbers(workspace: Workspace, shown: Sequence[str], folios: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """The numbers of living folios under the shown schemes, a tuple each."""
+    if not shown:
+        return repeat((), len(folios))
+    return zip(*(workspace.machine.schemes[name].mapcounts(folios) for name in shown), strict=True)
+
+
+def _picker(columns: list[int]) -> Callable[[tuple[int, ...]], tuple[int, ...]]:
+    """Takes these columns out of a row, as a tuple."""
+    if len(columns) > 1:
+        return itemgetter(*columns)
+    return lambda row: tuple([row[column] for column in columns])
+
+
 def _note(number: int, digest: Digest) -> str:
-    new: FolioNew | None = digest.new.get(number)
+    new = digest.new.get(number)
     if number in digest.freed:
         return "freed" if new is None else "new, freed"
     if new is None:
@@ -47,7 +63,7 @@ def _note(number: int, digest: Digest) -> str:
     return f"split from f{new.origin[0]}" if new.origin else "new"
 
 
-def _grouped(rows: Iterable[tuple[int, Key]], shown: list[str]) -> Iterable[FolioChange]:
+def _grouped(rows: Iterable[tuple[int, Key]], shown: Sequence[str]) -> Iterable[FolioChange]:
     first, nr = 0, 0
     last: Key | None = None
     for number, key in rows:
@@ -61,25 +77,23 @@ def _grouped(rows: Iterable[tuple[int, Key]], shown: list[str]) -> Iterable[Foli
         yield _row(first, nr, last, shown)
 
 
-def _row(first: int, nr: int, key: Key, shown: list[str]) -> FolioChange:
+def _row(first: int, nr: int, key: Key, shown: Sequence[str]) -> FolioChange:
     old, new, order, note = key
     changes = {name: Change(old[place], new[place]) for place, name in enumerate(shown)}
     return FolioChange(f"f{first}", nr, order, changes, note)
 
 
-def numbers_of(workspace: Workspace, shown: list[str]) -> Mapping[int, tuple[int, tuple[int, ...]]]:
+def numbers_of(workspace: Workspace, shown: Sequence[str]) -> Mapping[int, tuple[int, tuple[int, ...]]]:
     """Folio number -> (order, its number under each shown scheme), of all living folios."""
-    counts = [workspace.machine.schemes[name].mapcount for name in shown]
-    return {
-        number: (folio.order, tuple([count(number) for count in counts]))
-        for number, folio in workspace.kernel.folios.items()
-    }
+    live = workspace.kernel.folios
+    counts = _numbers(workspace, shown, list(live))
+    return {number: (folio.order, numbers) for (number, folio), numbers in zip(live.items(), counts, strict=True)}
 
 
 def changes_between(
     before: Mapping[int, tuple[int, tuple[int, ...]]],
     after: Mapping[int, tuple[int, tuple[int, ...]]],
-    shown: list[str],
+    shown: Sequence[str],
 ) -> tuple[FolioChange, ...]:
     """The rows that lead from one state's ``numbers_of`` to another's."""
     zeros = (0,) * len(shown)

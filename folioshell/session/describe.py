@@ -94,8 +94,9 @@ class Describer:
 
     def _moved(self, fact: facts.Moved) -> str:
         kind = "pmd" if fact.pmd else "pt"
-        places = f"{format_address(fact.vpn)} in {kind}{fact.table} to {format_address(fact.to_vpn)} in {kind}{fact.to_table}"
-        return f"f{fact.folio} {pages_text(fact.first, fact.nr)} moved from {places}"
+        old = f"{format_address(fact.vpn)} in {kind}{fact.table}"
+        new = f"{format_address(fact.to_vpn)} in {kind}{fact.to_table}"
+        return f"f{fact.folio} {pages_text(fact.first, fact.nr)} moved from {old} to {new}"
 
     def _walked(self, fact: facts.Walked) -> str:
         tables = sum(len(tables) for _, _, tables in fact.visits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from folioshell import facts
 from folioshell.model.lock import LockOp
@@ -26,6 +26,7 @@ class Digest:
     """
 
     __slots__ = (
+        "_small_runs",
         "asked",
         "events",
         "findings",
@@ -38,7 +39,6 @@ class Digest:
         "nr_small_unmapped",
         "pmd_mapped",
         "pmd_unmapped",
-        "small",
         "unmapped",
         "vma_merges",
         "vma_splits",
@@ -58,7 +58,7 @@ class Digest:
         self.pmd_mapped: dict[int, int] = {}
         self.pmd_unmapped: dict[int, int] = {}
         self.moved: dict[int, int] = {}
-        self.small: dict[int, None] = {}
+        self._small_runs: list[Sequence[int]] = []
         self.vma_splits = 0
         self.vma_merges = 0
         self.nr_small_mapped = 0
@@ -87,10 +87,14 @@ class Digest:
         take_lock = locks.take
         for happening in happenings:
             if happening.__class__ is LockOp:
-                take_lock(happening)  # type: ignore[arg-type]
+                take_lock(happening)
             elif taker := takers.get(happening.__class__):
                 taker(happening)
         self.locks = locks.rows()
+
+    def small_mapped(self) -> set[int]:
+        """The order-0 folios that were mapped."""
+        return set().union(*self._small_runs)
 
     def _on_new(self, fact: facts.FolioNew) -> None:
         self.new[fact.folio] = fact
@@ -106,11 +110,10 @@ class Digest:
 
     def _on_mapped_small(self, fact: facts.MappedSmall) -> None:
         self.nr_small_mapped += len(fact.folios)
-        self.small.update(dict.fromkeys(fact.folios))
+        self._small_runs.append(fact.folios)
 
     def _on_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
         self.nr_small_unmapped += len(fact.folios)
-        self.small.update(dict.fromkeys(fact.folios))
 
     def _on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
         self.pmd_mapped[fact.folio] = self.pmd_mapped.get(fact.folio, 0) + 1

@@ -36,7 +36,7 @@ class Statement(Protocol):
 
     @property
     def kind(self) -> str:
-        """``model`` (changes state: a step), ``view`` (asks, or changes what is shown), ``session`` (moves in the history)."""
+        """``model`` (changes state: a step), ``view`` (asks or changes what is shown) or ``session``."""
 
     @property
     def expected(self) -> str:

@@ -57,21 +57,17 @@ def _answers(digest: Digest) -> list[str]:
 def _folios(digest: Digest) -> list[str]:
     """What became of folios."""
     clauses = [*_made(digest), *_split(digest)]
-    old = {
-        "mapped": {number: n for number, n in digest.mapped.items() if number not in digest.new},
-        "unmapped": {number: n for number, n in digest.unmapped.items()},
-    }
-    clauses += _entries(old["mapped"], "of", "mapped")
-    small = digest.nr_small_mapped - sum(1 for number in digest.small if number in digest.new)
+    clauses += _entries({number: n for number, n in digest.mapped.items() if number not in digest.new}, "mapped")
+    small = digest.nr_small_mapped - len(digest.small_mapped() & digest.new.keys())
     if small > 0:
         clauses.append(f"{plural(small, 'entry', 'entries')} of order-0 folios mapped")
     clauses += [
         f"f{number} mapped whole by {plural(n, 'PMD entry', 'PMD entries')}"
         for number, n in _few({number: n for number, n in digest.pmd_mapped.items() if number not in digest.new})
     ]
-    clauses += _entries(digest.moved, "of", "moved")
+    clauses += _entries(digest.moved, "moved")
     clauses += [f"PMD mapping of f{number} gone" for number in list(digest.pmd_unmapped)[:LISTED]]
-    clauses += _entries(old["unmapped"], "of", "unmapped")
+    clauses += _entries(digest.unmapped, "unmapped")
     if digest.nr_small_unmapped:
         clauses.append(f"{plural(digest.nr_small_unmapped, 'entry', 'entries')} of order-0 folios unmapped")
     freed = [number for number in digest.freed if number not in _origins(digest)]
@@ -94,19 +90,21 @@ def _which(numbers: Iterable[int]) -> str:
     return text if text.count(",") < LISTED else plural(len(ordered), "folio")
 
 
-def _entries(counts: dict[int, int], preposition: str, done: str) -> list[str]:
+def _entries(counts: dict[int, int], done: str) -> list[str]:
     if len(counts) > LISTED:
         total = sum(counts.values())
-        return [f"{plural(total, 'entry', 'entries')} {preposition} {plural(len(counts), 'folio')} {done}"]
-    return [f"{plural(n, 'entry', 'entries')} {preposition} f{number} {done}" for number, n in counts.items()]
+        return [f"{plural(total, 'entry', 'entries')} of {plural(len(counts), 'folio')} {done}"]
+    return [f"{plural(n, 'entry', 'entries')} of f{number} {done}" for number, n in counts.items()]
 
 
 def _made(digest: Digest) -> list[str]:
     """New folios, alike ones together: how large, and how they were mapped."""
     groups: dict[tuple[int, bool, str], list[int]] = {}
+    small = digest.small_mapped()
     for number, fact in digest.new.items():
         if not fact.origin:
-            groups.setdefault((fact.order, fact.anon, _mapping(fact, digest)), []).append(number)
+            mapping = ", mapped" if number in small else _mapping(fact, digest)
+            groups.setdefault((fact.order, fact.anon, mapping), []).append(number)
     clauses = []
     for (order, anon, mapping), numbers in groups.items():
         size = f"order {order}, {format_pages(1 << order)}"
@@ -119,8 +117,6 @@ def _mapping(fact: FolioNew, digest: Digest) -> str:
     number = fact.folio
     if number in digest.pmd_mapped:
         return ", mapped whole by a PMD entry"
-    if number in digest.small:
-        return ", mapped"
     entries = digest.mapped.get(number, 0)
     if not entries:
         return ""

@@ -17,7 +17,6 @@ def walk_row(workspace: Workspace, fact: Walked) -> Walk:
             workspace.process_name(mm),
             f"v{vma}",
             tuple((str(table), count) for table, count in tables),
-            "" if tables else "none of its entries maps the folio",
         )
         for mm, vma, tables in fact.visits
     )

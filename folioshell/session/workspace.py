@@ -1,4 +1,4 @@
-"""A workspace: the machine and all that typed commands have made of it. Replaying the same commands makes an equal one."""
+"""A workspace: the machine and all that typed commands made of it. The same commands make an equal one again."""
 
 from __future__ import annotations
 
