@@ -174,24 +174,10 @@ def _abandon_stdout() -> None:
 
 
 def _parser() -> ArgumentParser:
-    from argparse import SUPPRESS, ArgumentParser
-
-    output = ArgumentParser(add_help=False, argument_default=SUPPRESS)
-    output.add_argument("--plain", action="store_true", help="aligned text without boxes or colour, on a terminal too")
-    output.add_argument("--width", type=_columns, metavar="N", help="columns to use, instead of the terminal's")
-    output.add_argument(
-        "--json", dest="json", action="store_const", const="steps", help="print JSON Lines, a document a command"
-    )
-    output.add_argument(
-        "--json=full", dest="json", action="store_const", const="full", help="with the whole state after each step"
-    )
-    output.add_argument("--quiet", action="store_true", help="only failures, and a last line for each file")
-    output.add_argument("--allow-files", action="store_true", help="let scripts write files")
-    output.add_argument("--allow-code", action="store_true", help="let scripts load Python code")
+    from argparse import ArgumentParser
 
     parser = ArgumentParser(
         prog="folioshell",
-        parents=[output],
         description="A shell in which definitions of the folio mapcount are tried on a model of Linux mm.",
         epilog="Without an action it opens the shell, or reads commands from a pipe. "
         "Status: 0 fine, 1 something failed, 2 refused or not readable, 3 a bug of the model.",
@@ -200,13 +186,31 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parser.add_argument("-c", dest="commands", metavar="COMMANDS", help="run these commands and exit")
     actions = parser.add_subparsers(dest="action", metavar="run | schema", title="actions")
-    run = actions.add_parser("run", parents=[output], help="replay scripts and print each step", allow_abbrev=False)
+    run = actions.add_parser("run", help="replay scripts and print each step", allow_abbrev=False)
     run.add_argument("files", nargs="+", metavar="FILE", help="a script; - is standard input")
     run.add_argument("--until", type=_steps, metavar="N", help="stop when N steps were done")
     run.add_argument("-i", dest="interactive", action="store_true", help="then open the shell in that state")
     actions.add_parser("schema", help="print the JSON schema of --json", allow_abbrev=False)
+    # Options of output may stand before or behind the action; only the former have defaults, lest they undo the latter.
+    _add_output_options(run)
+    _add_output_options(parser)
     parser.set_defaults(plain=False, width=None, json=None, quiet=False, allow_files=False, allow_code=False)
     return parser
+
+
+def _add_output_options(parser: ArgumentParser) -> None:
+    from argparse import SUPPRESS
+    from functools import partial
+
+    flag = partial(parser.add_argument, action="store_true", default=SUPPRESS)
+    choose_json = partial(parser.add_argument, dest="json", action="store_const", default=SUPPRESS)
+    flag("--plain", help="aligned text without boxes or colour, on a terminal too")
+    parser.add_argument("--width", type=_columns, default=SUPPRESS, metavar="N", help="use N columns")
+    choose_json("--json", const="steps", help="print JSON Lines, a document a command")
+    choose_json("--json=full", const="full", help="the same, with the whole state after each step")
+    flag("--quiet", help="print only failures, and a last line for each file")
+    flag("--allow-files", help="let scripts write files")
+    flag("--allow-code", help="let scripts load Python code")
 
 
 def _columns(text: str) -> int:

@@ -65,6 +65,12 @@ class PromptReader:
         suggestion = self._prompt.default_buffer.suggestion
         return suggestion.text if suggestion else ""
 
+    @property
+    def offered(self) -> list[str]:
+        """The completions that the menu shows."""
+        state = self._prompt.default_buffer.complete_state
+        return [completion.text for completion in state.completions] if state else []
+
     def _arrange_idle_call(self) -> None:
         if self._when_idle is None:
             return

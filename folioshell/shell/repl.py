@@ -44,7 +44,9 @@ class Repl:
 
     def _execute_line(self, typed: str) -> bool:
         try:
-            for report in self.session.stream(typed):
+            for nr, report in enumerate(self.session.stream(typed)):
+                if nr:
+                    self.screen.write([line("")])
                 self.screen.report(report)
                 self.screen.flush()
         except Refused as error:

@@ -83,6 +83,7 @@ class TextReplay:
     def _echo(self, played: Played, prompt: str) -> None:
         """Begin the output of a line with the line itself, once for all its commands."""
         if self._echoed == (played.file, played.line):
+            self._begin("command")
             return
         self._echoed = (played.file, played.line)
         self._begin("command")

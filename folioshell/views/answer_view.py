@@ -16,7 +16,8 @@ def query_blocks(query: Query) -> Iterator[Block]:
     """A row a scheme with its number, answer, cost and verdict, and the truth; empty columns are left out."""
     title = f"{query.kind} {query.target}"
     if query.folio:
-        title += f", order {query.order}" if query.folio == query.target else f": {query.folio}, order {query.order}"
+        which = f"order {query.order}" if query.folio == query.target else f"{query.folio}, order {query.order}"
+        title += f" ({which})"
     if query.answer:
         title += f": {query.answer}"
     if query.rows:

@@ -29,7 +29,7 @@ def _parts(report: Report, place: str) -> Iterator[Block]:
     for finding in report.findings:
         yield Line((Span("!!! FINDING: ", Tone.LOUD), Span(finding, Tone.BAD)))
     yield from folio_blocks(report.folios)
-    yield from walk_blocks(report.walks)
+    yield from walk_blocks(report.walks, titled=report.step is not None or not report.sentence)
     yield from lock_blocks(report.locks)
     if report.query is not None:
         yield from query_blocks(report.query)

@@ -41,20 +41,28 @@ def _folio_row(folio: FolioChange, schemes: Sequence[str], with_notes: bool) -> 
     return tuple(cells)
 
 
-def walk_blocks(walks: Sequence[Walk]) -> Iterator[Block]:
-    """One grid a walk: every VMA visited, misses too, the page tables entered and the entries found there."""
+def walk_blocks(walks: Sequence[Walk], titled: bool = True) -> Iterator[Block]:
+    """One grid a walk: every VMA visited, misses too, the page tables entered and the entries found there.
+
+    Args:
+        walks: in the order in which they were made.
+        titled: False if somebody else says whose walk it was and what it found.
+    """
     for walk in walks:
-        yield _walk_grid(walk)
+        yield _walk_grid(walk, _walk_title(walk) if titled else "")
 
 
-def _walk_grid(walk: Walk) -> Grid:
+def _walk_title(walk: Walk) -> str:
     misses = sum(1 for visit in walk.visits if not any(count for _, count in visit.tables))
     through = f" through {walk.through}" if walk.through else ""
-    title = (
+    return (
         f"rmap walk of {walk.folio}{through} for {walk.reason}: {counted(len(walk.visits), 'VMA')} visited"
         f"{f' ({misses} without an entry)' if misses else ''}, {counted(walk.ptls, 'PTL')}, "
         f"{counted(walk.entries, 'entry', 'entries')}"
     )
+
+
+def _walk_grid(walk: Walk, title: str) -> Grid:
     shown = walk.visits[:MOST_ROWS]
     with_notes = any(visit.note for visit in shown)
     columns = [Column("process"), Column("vma"), Column("tables entered"), Column("entries", True)]

@@ -32,10 +32,10 @@ class Terminal:
     def __init__(self, command: Sequence[str], environ: Mapping[str, str], rows: int = 24, columns: int = 100) -> None:
         self._master, child_end = pty.openpty()
         self.resize(rows, columns)
-        self._process = subprocess.Popen(
-            command, stdin=child_end, stdout=child_end, stderr=child_end, env=dict(environ), start_new_session=True
-        )
-        os.close(child_end)
+        # A session's first process gets the terminal that it opens as its controlling one: Ctrl-C reaches it then.
+        opening = ("sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(child_end))
+        self._process = subprocess.Popen((*opening, *command), env=dict(environ), start_new_session=True)
+        self._child_end = child_end
         self.raw = b""
 
     @property

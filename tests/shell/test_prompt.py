@@ -29,6 +29,11 @@ def holds(text: str) -> Callable[[PromptReader], bool]:
     return lambda reader: reader.typed == text
 
 
+def offers(word: str) -> Callable[[PromptReader], bool]:
+    """Does the menu show this alone?"""
+    return lambda reader: reader.offered == [word]
+
+
 def suggests(text: str) -> Callable[[PromptReader], bool]:
     """Is this suggested as the rest of the line?"""
     return lambda reader: reader.suggested == text
@@ -83,7 +88,7 @@ def test_errors_keep_the_line_in_history() -> None:
 
     assert history.get_strings() == ["mmpa buf 4", "mmap buf 4"]
     assert session.step == 1
-    assert "mmap?" in text
+    assert "did you mean `mmap`?" in text
 
 
 def test_up_arrow_calls_back_the_last_line() -> None:
@@ -107,8 +112,10 @@ def test_tab_completes_a_verb_and_a_name() -> None:
     session, _ = talk(
         "mmap buffer 4",
         then=[
-            ("munm" + TAB, holds("munmap")),
-            (" buf" + TAB, holds("munmap buffer")),
+            ("munm", offers("munmap")),
+            (TAB, holds("munmap")),
+            (" buf", offers("buffer")),
+            (TAB, holds("munmap buffer")),
             (ENTER, holds("")),
         ],
     )

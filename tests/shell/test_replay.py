@@ -36,7 +36,7 @@ def test_whole() -> None:
     """Prose, each line once behind its prompt, what its commands said, expects together, and a last line."""
     assert shown(*PLAYED)[0] == (
         "# Fork\nand exit\n"
-        "\nA 0> fork B ; show processes\nA forked B.\nA, B\n"
+        "\nA 0> fork B ; show processes\nA forked B.\n\nA, B\n"
         "\npass  expect vmas A == 3\n"
         "FAIL  a.fs:6: expect vmas A == 4\n      is 3, expected == 4\n      v1, v2, v3\n"
         "\na.fs: FAILED: 1 step, 2 expects, 1 of them failed\n"
@@ -53,7 +53,7 @@ def test_quiet() -> None:
 
 def test_piped_commands() -> None:
     """Commands from a pipe are neither echoed nor summed up."""
-    assert shown(*PLAYED[2:4], whole=False, status=0)[0] == "A forked B.\nA, B\n"
+    assert shown(*PLAYED[2:4], whole=False, status=0)[0] == "A forked B.\n\nA, B\n"
 
 
 def test_stopped() -> None:

@@ -64,7 +64,7 @@ def test_walk_and_finding() -> None:
 def test_query() -> None:
     """A query shows a row a scheme, marks a wrong verdict with ``!``, and the truth stands beside it."""
     assert text_of(samples.QUERY) == (
-        "shared? win[0]: f1, order 4\n"
+        "shared? win[0] (f1, order 4)\n"
         "  scheme    number  answer  verdict      cost to resolve\n"
         "  per-page      16  yes     ! false yes\n"
         "  tuples         2  maybe   undecided    a walk of 2 PTLs and 16 entries\n"
@@ -82,7 +82,7 @@ def test_query_without_schemes() -> None:
 def test_query_leaves_out_empty_columns() -> None:
     """A number is not repeated as an answer, and there is no verdict on a number."""
     assert text_of(samples.MAPCOUNT) == (
-        "mapcount f1, order 4\n"
+        "mapcount f1 (order 4)\n"
         "  scheme    number\n"
         "  per-page      16\n"
         "  vmas           1\n"
