@@ -165,7 +165,8 @@ class VmaSplit:
         mm: MM-ID.
         vma, new: the VMA that was cut, and the new one (which side it took does not matter to a count).
         vpn: first virtual page of the upper part.
-        straddling: (folio, index of its page at ``vpn``) of every large folio that has entries in both parts.
+        straddling: (folio, index of its page at ``vpn``) of every large folio that has entries in both parts; one that
+            has entries in this mm on one side only may be among them.
     Kernel: mm/vma.c: __split_vma() (v6.18)
     """
 
@@ -180,8 +181,11 @@ class VmaSplit:
 class VmaMerged:
     """The boundary between two VMAs at ``vpn`` went: they are one now. Arguments as in VmaSplit.
 
-    A boundary that moves, as when an mprotect lets a VMA grow into its neighbour, is a split at the new place and then
-    a merge at the old one.
+    A VMA that grows over free addresses is announced as well. A boundary that moves, as when an mprotect lets a VMA
+    grow into its neighbour, is a split at the new place and then a merge at the old one.
+
+    Args:
+        start, end: the virtual pages ``[start, end)`` of the VMA that they are now; 0, 0 says no more than ``vpn``.
     Kernel: mm/vma.c: vma_merge_existing_range(), vma_merge_new_range() (v6.18)
     """
 
@@ -190,6 +194,8 @@ class VmaMerged:
     gone: int
     vpn: int
     straddling: tuple[tuple[int, int], ...] = ()
+    start: int = 0
+    end: int = 0
 
 
 @dataclass(slots=True)

@@ -54,10 +54,9 @@ class Machine:
     def _listeners_of(self, kind: type) -> tuple[Callable[[Any], None], ...]:
         """What is called with a fact: the note of the numbers before it, then the schemes that override the handler."""
         name = HANDLERS[kind]
-        listeners = [
-            getattr(scheme, name) for scheme in self.schemes.values() if getattr(type(scheme), name) is not getattr(Scheme, name)
-        ]
-        return (*self._notes(kind), *listeners)
+        unused = getattr(Scheme, name)
+        counting = [scheme for scheme in self.schemes.values() if getattr(type(scheme), name) is not unused]
+        return (*self._notes(kind), *(getattr(scheme, name) for scheme in counting))
 
     def _notes(self, kind: type) -> tuple[Callable[[Any], None], ...]:
         if kind is facts.FolioNew:
@@ -107,7 +106,7 @@ class Machine:
                 return result
             log(step)
             if step.__class__ is LockOp:
-                self._lock(step, held)  # type: ignore[arg-type]
+                self._lock(step, held)
             else:
                 for listener in listeners.get(step.__class__, ()):
                     listener(step)

@@ -77,11 +77,12 @@ class AnonVma:
         parent: the anon_vma that it was forked from; itself for a root.
         children: anon_vmas that were forked from it and are alive.
         active_vmas: VMAs whose anon_vma this is.
+        rwsem: the lock that is really taken: that of the root.
         tree: all VMAs that may map its folios, those of descendants included.
     Kernel: include/linux/rmap.h: struct anon_vma (v6.18)
     """
 
-    __slots__ = ("_rwsem", "active_vmas", "children", "id", "parent", "root", "tree")
+    __slots__ = ("active_vmas", "children", "id", "parent", "root", "rwsem", "tree")
 
     def __init__(self, number: int, parent: AnonVma | None = None) -> None:
         self.id = number
@@ -90,14 +91,7 @@ class AnonVma:
         self.children = 0
         self.active_vmas = 0
         self.tree = IntervalIndex()
-        self._rwsem = Lock(LockClass.AVR, f"av{number}") if parent is None else None
-
-    @property
-    def rwsem(self) -> Lock:
-        """The lock that is really taken: that of the root."""
-        lock = self.root._rwsem
-        assert lock is not None
-        return lock
+        self.rwsem: Lock = parent.rwsem if parent else Lock(LockClass.AVR, f"av{number}")
 
     def __str__(self) -> str:
         return f"av{self.id}"

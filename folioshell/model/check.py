@@ -72,9 +72,7 @@ def _kind(folio: Folio) -> str:
     return "anon" if folio.anon else "shmem" if folio.swapbacked else "file"
 
 
-def _check_entry(
-    k: Kernel, mm: Mm, vpn: int, entry: int, seen: dict[int, _Seen], rss: dict[str, int]
-) -> Iterator[str]:
+def _check_entry(k: Kernel, mm: Mm, vpn: int, entry: int, seen: dict[int, _Seen], rss: dict[str, int]) -> Iterator[str]:
     vma = mm.vmas.find(vpn)
     if vma is None:
         yield f"{mm}: an entry at {vpn:#x} outside of all VMAs"
@@ -96,14 +94,16 @@ def _check_entry(
     record.ptes[page] = record.ptes.get(page, 0) + 1
     record.mms[mm.mm_id] = record.mms.get(mm.mm_id, 0) + 1
     yield from _check_reverse(vma, vpn, folio, page)
-    if entry & pte.WRITE and vma.is_cow and folio.id not in k.tainted:
-        if not folio.anon or not folio.anon_exclusive >> page & 1:
-            yield f"{mm}: page {page} of {folio} is writable at {vpn:#x} but not exclusive"
+    exclusive = folio.anon and folio.anon_exclusive >> page & 1
+    if entry & pte.WRITE and vma.is_cow and not exclusive and folio.id not in k.tainted:
+        yield f"{mm}: page {page} of {folio} is writable at {vpn:#x} but not exclusive"
     if entry & pte.WRITE and not vma.flags & WRITE:
         yield f"{mm}: a writable entry at {vpn:#x} in {vma}, which is not"
 
 
-def _check_huge(k: Kernel, mm: Mm, block: int, entry: int, seen: dict[int, _Seen], rss: dict[str, int]) -> Iterator[str]:
+def _check_huge(
+    k: Kernel, mm: Mm, block: int, entry: int, seen: dict[int, _Seen], rss: dict[str, int]
+) -> Iterator[str]:
     vma = mm.vmas.find(block)
     if vma is None or vma.end < block + k.geometry.pmd_pages:
         yield f"{mm}: a PMD entry at {block:#x} reaches over its VMA"

@@ -31,7 +31,9 @@ class Answer(Protocol):
 class Decider(Protocol):
     """The scheme whose answer to "does anybody else?" the kernel acts on."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The name of the scheme."""
 
     def shared(self, folio: int, mm: int) -> Answer:
         """``no``, ``yes`` or ``maybe``."""
@@ -40,8 +42,11 @@ class Decider(Protocol):
 class Bookkeeping(Decider, Protocol):
     """The kernel's own counts of a folio, which paths consult where the kernel compares counts with references."""
 
-    def mapcount(self, folio: int, page: int | None = None) -> int:
-        """Entries that map the folio, or page ``page`` of it."""
+    def mapcount(self, folio: int) -> int:
+        """Entries that map the folio."""
+
+    def page_mapcount(self, folio: int, page: int) -> int:
+        """Entries that map one page of the folio."""
 
     def entire(self, folio: int) -> int:
         """PMD entries that map the folio."""

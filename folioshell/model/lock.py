@@ -85,7 +85,7 @@ class Lock:
 
     @property
     def name(self) -> str:
-        """The name in a trace: ``pt1`` and ``pmd1`` for table locks, ``A.mm`` for page_table_lock, else ``CLASS(owner)``."""
+        """As a trace has it: ``pt1``, ``pmd1`` for table locks, ``A.mm`` for page_table_lock, else ``CLASS(owner)``."""
         if self.lock_class is LockClass.PTL or self.lock_class is LockClass.PMDL:
             return self.owner
         if self.lock_class is LockClass.MMPTL:

@@ -104,7 +104,7 @@ class TableTree:
     def leaf(self, vpn: int) -> PageTable | None:
         """The leaf table that covers a virtual page."""
         entry = self.pmd_entry(vpn)
-        return entry if entry.__class__ is PageTable else None  # type: ignore[return-value]
+        return entry if isinstance(entry, PageTable) else None
 
     def entry(self, vpn: int) -> int:
         """The leaf entry of a virtual page; under a PMD mapping, the entry that a leaf would hold; 0 if none."""

@@ -74,5 +74,5 @@ class PhysicalMemory:
             folio = pages[pfn & (_SECTION - 1)]
             if folio is None:
                 raise KeyError(pfn)
-            return folio  # type: ignore[no-any-return]
+            return folio
         return pages  # type: ignore[return-value]

@@ -122,9 +122,7 @@ class Vma:
     def perm(self) -> str:
         """Permissions as in /proc/PID/maps."""
         flags = self.flags
-        return (
-            f"{'r' if flags & READ else '-'}{'w' if flags & WRITE else '-'}-{'s' if flags & MAYSHARE else 'p'}"
-        )
+        return f"{'r' if flags & READ else '-'}{'w' if flags & WRITE else '-'}-{'s' if flags & MAYSHARE else 'p'}"
 
     @property
     def flag_words(self) -> str:

@@ -70,8 +70,10 @@ def prepare(k: Kernel, vma: Vma) -> Path[None]:
     yield anon_vma.rwsem.release("W")
 
 
-def clone(k: Kernel, dst: Vma, src: Vma) -> Path[None]:
+def clone(k: Kernel, dst: Vma, src: Vma) -> Path[AnonVma | None]:
     """Link ``dst`` to every anon_vma of ``src``. For a fork (``dst`` has no anon_vma yet) one may be adopted.
+
+    Returns: the anon_vma of ``dst``.
 
     Kernel: mm/rmap.c: anon_vma_clone() (v6.18)
     """
@@ -90,6 +92,7 @@ def clone(k: Kernel, dst: Vma, src: Vma) -> Path[None]:
         yield rwsem.release("W")
     if dst.anon_vma is not None:
         dst.anon_vma.active_vmas += 1
+    return dst.anon_vma
 
 
 def fork(k: Kernel, child: Vma, parent: Vma) -> Path[None]:
@@ -100,8 +103,8 @@ def fork(k: Kernel, child: Vma, parent: Vma) -> Path[None]:
     if parent.anon_vma is None:
         return
     child.anon_vma = None
-    yield from clone(k, child, parent)
-    if child.anon_vma is not None:
+    adopted = yield from clone(k, child, parent)
+    if adopted is not None:
         return
     anon_vma = k.new_anon_vma(parent.anon_vma)
     yield anon_vma.rwsem.acquire("anon_vma_fork", "W")
@@ -123,7 +126,7 @@ def unlink(k: Kernel, vma: Vma) -> Path[None]:
     yield rwsem.acquire("unlink_anon_vmas", "W")
     for anon_vma in reversed(vma.chain):
         anon_vma.tree.remove(vma)
-        if not len(anon_vma.tree) and anon_vma.parent is not None:
+        if not len(anon_vma.tree):
             anon_vma.parent.children -= 1
     if vma.anon_vma is not None:
         vma.anon_vma.active_vmas -= 1

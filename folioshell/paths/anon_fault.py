@@ -16,16 +16,21 @@ from folioshell.paths import anon, rmap, tables
 from folioshell.paths.step import Path
 
 
-def anon_prepare(k: Kernel, vma: Vma) -> Path[None]:
-    """Give the VMA an anon_vma. Looking at its neighbours needs mmap_lock, which under the VMA lock is only tried.
+def anon_prepare(k: Kernel, vma: Vma, vma_locked: bool) -> Path[None]:
+    """Give the VMA an anon_vma. Looking at its neighbours needs mmap_lock.
+
+    Args:
+        vma_locked: the fault runs under the VMA lock; then mmap_lock is tried for. Else the caller holds it.
 
     Kernel: mm/memory.c: __vmf_anon_prepare() (v6.18)
     """
     if vma.anon_vma is not None:
         return
-    yield vma.mm.mmap_lock.trylock("__vmf_anon_prepare", "R")
+    if vma_locked:
+        yield vma.mm.mmap_lock.trylock("__vmf_anon_prepare", "R")
     yield from anon.prepare(k, vma)
-    yield vma.mm.mmap_lock.release("R")
+    if vma_locked:
+        yield vma.mm.mmap_lock.release("R")
 
 
 def huge_fault_allowed(k: Kernel, vma: Vma, order: int | None = None) -> bool:
@@ -49,7 +54,9 @@ def suitable_block(vma: Vma, vpn: int, nr: int) -> bool:
     return vma.start <= block and block + nr <= vma.end
 
 
-def do_huge_pmd_anonymous_page(k: Kernel, vma: Vma, pmd: PmdTable, vpn: int, write: bool) -> Path[bool]:
+def do_huge_pmd_anonymous_page(
+    k: Kernel, vma: Vma, pmd: PmdTable, vpn: int, write: bool, vma_locked: bool
+) -> Path[bool]:
     """Map a whole new folio, or for a read the huge zero page, by one PMD entry. False: fall back to small entries.
 
     Kernel: mm/huge_memory.c: do_huge_pmd_anonymous_page() (v6.18)
@@ -57,7 +64,7 @@ def do_huge_pmd_anonymous_page(k: Kernel, vma: Vma, pmd: PmdTable, vpn: int, wri
     size = k.geometry.pmd_pages
     if not suitable_block(vma, vpn, size):
         return False
-    yield from anon_prepare(k, vma)
+    yield from anon_prepare(k, vma, vma_locked)
     block = vpn - vpn % size
     index = vma.mm.tables.pmd_index(vpn)
     if not write:
@@ -101,7 +108,7 @@ def new_anon_folio(k: Kernel, vma: Vma, order: int, vpn: int) -> Path[Folio]:
     return folio
 
 
-def do_anonymous_page(k: Kernel, vma: Vma, vpn: int, write: bool) -> Path[None]:
+def do_anonymous_page(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool) -> Path[None]:
     """Map the zero page for a read, a new folio of the highest order that fits for a write.
 
     Kernel: mm/memory.c: do_anonymous_page() (v6.18)
@@ -121,7 +128,7 @@ def do_anonymous_page(k: Kernel, vma: Vma, vpn: int, write: bool) -> Path[None]:
         yield table.ptl.release()
         return
     if vma.anon_vma is None:
-        yield from anon_prepare(k, vma)
+        yield from anon_prepare(k, vma, vma_locked)
     order = _choose_order(k, vma, vpn)
     nr = 1 << order
     start = vpn - vpn % nr

@@ -205,4 +205,3 @@ def _copy(k: Kernel, vma: Vma, table: PageTable, block: int, new: Folio) -> Path
                 table.entries[index] = pte.NONE
                 yield table.ptl.release()
         index += nr
-

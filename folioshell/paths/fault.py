@@ -13,6 +13,7 @@ from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vma import Vma
 from folioshell.paths import anon_fault, file_fault, swap_fault, tables, wp_fault
+from folioshell.paths.page_cache import RETRY
 from folioshell.paths.step import Path
 
 #: faults that one access may need at the most, e.g. read the page, then copy it
@@ -83,12 +84,13 @@ def page_fault(k: Kernel, mm: Mm, vpn: int, write: bool) -> Path[str | None]:
         return "SIGSEGV"
     if (yield vma.lock.trylock("lock_vma_under_rcu", "R")):
         return (yield from _fault_under_mmap_lock(k, mm, vpn, write))
-    signal = "SIGSEGV"
+    signal: str | None = "SIGSEGV"
     if is_allowed(vma, write):
-        failed = yield from handle_mm_fault(k, vma, vpn, write)
-        signal = failed or ""
+        signal = yield from handle_mm_fault(k, vma, vpn, write, vma_locked=True)
     yield vma.lock.release("R")
-    return signal or None
+    if signal == RETRY:
+        return (yield from _fault_under_mmap_lock(k, mm, vpn, write))
+    return signal
 
 
 def _fault_under_mmap_lock(k: Kernel, mm: Mm, vpn: int, write: bool) -> Path[str | None]:
@@ -97,6 +99,8 @@ def _fault_under_mmap_lock(k: Kernel, mm: Mm, vpn: int, write: bool) -> Path[str
     signal: str | None = "SIGSEGV"
     if vma is not None and is_allowed(vma, write):
         signal = yield from handle_mm_fault(k, vma, vpn, write)
+        if signal == RETRY:
+            signal = yield from handle_mm_fault(k, vma, vpn, write)
     yield mm.mmap_lock.release("R")
     return signal
 
@@ -109,8 +113,12 @@ def is_allowed(vma: Vma, write: bool) -> bool:
     return bool(vma.flags & (vm.WRITE if write else vm.READ | vm.WRITE))
 
 
-def handle_mm_fault(k: Kernel, vma: Vma, vpn: int, write: bool) -> Path[str | None]:
-    """Make the entry for ``vpn`` what an access needs, as far as one fault goes. Returns SIGBUS or None.
+def handle_mm_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool = False) -> Path[str | None]:
+    """Make the entry for ``vpn`` what an access needs, as far as one fault goes.
+
+    Args:
+        vma_locked: the VMA lock is held; else mmap_lock.
+    Returns: SIGBUS, RETRY after a page was read from disk, or None.
 
     Kernel: mm/memory.c: __handle_mm_fault() (v6.18)
     """
@@ -121,7 +129,7 @@ def handle_mm_fault(k: Kernel, vma: Vma, vpn: int, write: bool) -> Path[str | No
     entry = mm.tables.pmd_entry(vpn)
     if entry == pte.NONE:
         if vma.file is None and anon_fault.huge_fault_allowed(k, vma):
-            done = yield from anon_fault.do_huge_pmd_anonymous_page(k, vma, pmd, vpn, write)
+            done = yield from anon_fault.do_huge_pmd_anonymous_page(k, vma, pmd, vpn, write, vma_locked)
             if done:
                 return None
     elif not isinstance(entry, PageTable):
@@ -132,26 +140,26 @@ def handle_mm_fault(k: Kernel, vma: Vma, vpn: int, write: bool) -> Path[str | No
         done = yield from wp_fault.wp_huge_pmd(k, vma, pmd, vpn)
         if done:
             return None
-    return (yield from _handle_pte_fault(k, vma, vpn, write))
+    return (yield from _handle_pte_fault(k, vma, vpn, write, vma_locked))
 
 
-def _handle_pte_fault(k: Kernel, vma: Vma, vpn: int, write: bool) -> Path[str | None]:
+def _handle_pte_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool) -> Path[str | None]:
     """Kernel: mm/memory.c: handle_pte_fault() (v6.18)"""
     table = vma.mm.tables.leaf(vpn)
     entry = table.entries[vpn & k.geometry.pmd_pages - 1] if table is not None else pte.NONE
     if entry == pte.NONE:
         if vma.file is None:
-            yield from anon_fault.do_anonymous_page(k, vma, vpn, write)
+            yield from anon_fault.do_anonymous_page(k, vma, vpn, write, vma_locked)
             return None
-        return (yield from file_fault.do_fault(k, vma, vpn, write))
+        return (yield from file_fault.do_fault(k, vma, vpn, write, vma_locked))
     assert table is not None
     if entry < 0:
-        return (yield from swap_fault.do_swap_page(k, vma, table, vpn, write))
+        return (yield from swap_fault.do_swap_page(k, vma, table, vpn, write, vma_locked))
     yield table.ptl.acquire("handle_pte_fault")
     index = vpn & k.geometry.pmd_pages - 1
     entry = table.entries[index]
     if write and entry > 0 and not entry & pte.WRITE:
-        return (yield from wp_fault.do_wp_page(k, vma, table, vpn))
+        return (yield from wp_fault.do_wp_page(k, vma, table, vpn, vma_locked))
     if entry > 0:
         table.entries[index] = entry | (pte.YOUNG | pte.DIRTY if write else pte.YOUNG)
     yield table.ptl.release()

@@ -18,15 +18,15 @@ from folioshell.paths import vma as vma_paths
 from folioshell.paths.step import Path
 
 
-def do_fault(k: Kernel, vma: Vma, vpn: int, write: bool) -> Path[str | None]:
-    """A fault where a file's VMA has no entry. Returns SIGBUS beyond the end of the file.
+def do_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool) -> Path[str | None]:
+    """A fault where a file's VMA has no entry. Returns SIGBUS beyond the end of the file, RETRY after a read from disk.
 
     Kernel: mm/memory.c: do_fault() (v6.18)
     """
     if not write:
         return (yield from _do_read_fault(k, vma, vpn))
     if not vma.flags & vm.SHARED:
-        return (yield from _do_cow_fault(k, vma, vpn))
+        return (yield from _do_cow_fault(k, vma, vpn, vma_locked))
     return (yield from _do_shared_fault(k, vma, vpn))
 
 
@@ -36,19 +36,19 @@ def _do_read_fault(k: Kernel, vma: Vma, vpn: int) -> Path[str | None]:
         return None
     assert vma.file is not None
     folio = yield from page_cache.get_folio(k, vma, vpn)
-    if folio is None:
-        return "SIGBUS"
+    if isinstance(folio, str):
+        return folio
     yield from _finish_fault(k, vma, vpn, folio, write=False)
     yield folio.lock.release()
     return None
 
 
-def _do_cow_fault(k: Kernel, vma: Vma, vpn: int) -> Path[str | None]:
+def _do_cow_fault(k: Kernel, vma: Vma, vpn: int, vma_locked: bool) -> Path[str | None]:
     """Kernel: mm/memory.c: do_cow_fault() (v6.18)"""
-    yield from anon_fault.anon_prepare(k, vma)
+    yield from anon_fault.anon_prepare(k, vma, vma_locked)
     cached = yield from page_cache.get_folio(k, vma, vpn)
-    if cached is None:
-        return "SIGBUS"
+    if isinstance(cached, str):
+        return cached
     copy = yield from anon_fault.new_anon_folio(k, vma, 0, vpn)
     copy.nonzero = cached.nonzero >> (vma.pgoff_of(vpn) - cached.index) & 1
     pmd = yield from tables.pmd_alloc(k, vma.mm, vpn)
@@ -75,8 +75,8 @@ def _do_shared_fault(k: Kernel, vma: Vma, vpn: int) -> Path[str | None]:
     """Kernel: mm/memory.c: do_shared_fault() (v6.18)"""
     assert vma.file is not None
     folio = yield from page_cache.get_folio(k, vma, vpn)
-    if folio is None:
-        return "SIGBUS"
+    if isinstance(folio, str):
+        return folio
     if vma.file.needs_mkwrite:
         yield from _page_mkwrite(folio)
     yield from _finish_fault(k, vma, vpn, folio, write=True)
@@ -245,8 +245,8 @@ def _filemap_map_pages(k: Kernel, vma: Vma, vpn: int, first: int, last: int) -> 
     yield table.ptl.acquire("filemap_map_pages")
     while folio is not None:
         start = max(first, vma.start + folio.index - vma.pgoff)
-        end = min(vma.pgoff_of(start) + last - start, last_index, folio.index + folio.nr_pages - 1) - vma.pgoff_of(start)
-        yield from _map_folio_range(k, vma, table, folio, start, end + 1)
+        end = min(vma.pgoff_of(last), last_index, folio.index + folio.nr_pages - 1)
+        yield from _map_folio_range(k, vma, table, folio, start, end + 1 - vma.pgoff_of(start))
         yield folio.lock.release()
         folio = yield from _next_uptodate(folios)
     mapped = table.entries[vpn & k.geometry.pmd_pages - 1] != pte.NONE

@@ -99,4 +99,3 @@ def _split_anon(
         yield from rmap.add_ptes(k, folio, 0, folio.nr_pages, vma, table, block, call)
     yield from rmap.remove_pmd(k, folio, vma, pmd, block)
     return table
-

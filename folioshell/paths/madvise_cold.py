@@ -90,9 +90,7 @@ def _split(k: Kernel, folio: Folio, holder: PageTable | PmdTable) -> Path[bool]:
     return pieces is not None
 
 
-def _pte_range(
-    k: Kernel, vma: Vma, table: PageTable, block: int, first: int, last: int, pageout: bool
-) -> Path[None]:
+def _pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, first: int, last: int, pageout: bool) -> Path[None]:
     isolated: list[Folio] = []
     yield table.ptl.acquire(_CALLER)
     index = first

@@ -48,9 +48,7 @@ def _set_migration_pte(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[None
     folio.ref -= 1
 
 
-def remove_migration_ptes(
-    k: Kernel, folio: Folio, source: Folio, use_shared_zeropage: bool = False
-) -> Path[None]:
+def remove_migration_ptes(k: Kernel, folio: Folio, source: Folio, use_shared_zeropage: bool = False) -> Path[None]:
     """Replace the migration entries for the pages of ``source`` that are now ``folio`` by present ones.
 
     Args:
@@ -90,4 +88,3 @@ def _remove_migration_pte(
 
 def _is_zero_filled(folio: Folio, page: int) -> bool:
     return not folio.nonzero >> page & 1
-

@@ -35,7 +35,7 @@ def do_mmap(
 
     Args:
         start, nr: virtual page and number of pages.
-        kind: ``anon`` (private anonymous), ``shared`` (of ``file``, else shared anonymous) or ``private`` (of ``file``).
+        kind: ``anon`` (private anonymous), ``shared`` (of ``file``, else anonymous) or ``private`` (of ``file``).
         prot: ``r``, ``rw`` or ``none``.
         pgoff: page offset in the file.
         populate: fault all of it in afterwards (MAP_POPULATE).

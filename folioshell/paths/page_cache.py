@@ -18,22 +18,27 @@ from folioshell.paths.step import Path
 #: pages that a miss reads around it (128K)
 RA_PAGES = 32
 
+#: what a fault returns that has read from disk: locks were dropped, everything must be looked at again
+RETRY = "RETRY"
 
-def get_folio(k: Kernel, vma: Vma, vpn: int) -> Path[Folio | None]:
-    """The folio for a page of a file's VMA, locked; read or allocated if it is not cached. None beyond the end.
+
+def get_folio(k: Kernel, vma: Vma, vpn: int) -> Path[Folio | str]:
+    """The folio for a page of a file's VMA, locked; in shared memory it is allocated if there is none.
+
+    Returns: SIGBUS beyond the end of the file; RETRY if it was not cached and has been read now, with others around it.
 
     Kernel: mm/memory.c: __do_fault() (v6.18)
     """
     assert vma.file is not None
     file, index = vma.file, vma.pgoff_of(vpn)
     if index >= file.size:
-        return None
+        return "SIGBUS"
     folio = file.find(index)
     if folio is None and file.is_shmem:
         folio = yield from _shmem_alloc(k, vma, vpn)
     elif folio is None:
         yield from _sync_mmap_readahead(k, vma, index)
-        folio = file.find(index)
+        return RETRY
     assert folio is not None
     yield folio.lock.acquire("__do_fault")
     return folio
@@ -69,7 +74,7 @@ def _sync_mmap_readahead(k: Kernel, vma: Vma, index: int) -> Path[None]:
     while position < last:
         if file.find(position) is None:
             fits = order
-            while fits and (position & (1 << fits) - 1 or position + (1 << fits) > last or file.any_in(position, 1 << fits)):
+            while fits and not _fits(file, position, fits, last):
                 fits -= 1
             folio = yield from add_folio(k, file, position, fits)
             folio.nonzero = (1 << folio.nr_pages) - 1
@@ -78,6 +83,12 @@ def _sync_mmap_readahead(k: Kernel, vma: Vma, index: int) -> Path[None]:
             position += 1
     yield file.invalidate_lock.release("R")
     yield Event(f"pages {first}-{last - 1} of {file} read ahead", "pgmajfault")
+
+
+def _fits(file: AddressSpace, index: int, order: int, last: int) -> bool:
+    """May a folio of this order go to ``index``: aligned, not beyond ``last``, and nothing cached in its way?"""
+    nr = 1 << order
+    return not index % nr and index + nr <= last and not file.any_in(index, nr)
 
 
 def _shmem_alloc(k: Kernel, vma: Vma, vpn: int) -> Path[Folio]:

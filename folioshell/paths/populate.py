@@ -12,6 +12,7 @@ from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vma import Vma
 from folioshell.paths.fault import handle_mm_fault
+from folioshell.paths.page_cache import RETRY
 from folioshell.paths.step import Path
 
 
@@ -58,14 +59,15 @@ def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, write: bool) -> Pa
             nr = yield from _follow_page(k, vma, vpn, write)
             if nr:
                 break
-            if (yield from handle_mm_fault(k, vma, vpn, write)) is not None:
+            failed = yield from handle_mm_fault(k, vma, vpn, write)
+            if failed not in (None, RETRY):
                 return "EFAULT"
         vpn = vpn + 1 if nr <= 1 else vpn - vpn % size + size
     return None
 
 
 def _follow_page(k: Kernel, vma: Vma, vpn: int, write: bool) -> Path[int]:
-    """How many pages the entry for ``vpn`` gives access to: 0, 1, or those of a PMD.
+    """How many pages the entry for ``vpn`` gives access to: 0, 1, or those of a PMD. A page to be written is dirtied.
 
     Kernel: mm/gup.c: follow_page_mask() (v6.18)
     """
@@ -78,9 +80,13 @@ def _follow_page(k: Kernel, vma: Vma, vpn: int, write: bool) -> Path[int]:
         yield found.ptl.acquire("follow_page_pte")
         entry = found.entries[vpn % k.geometry.pmd_pages]
         usable = entry > 0 and (not write or bool(entry & pte.WRITE))
+        if usable and write and not entry & pte.DIRTY:
+            k.physmem.folio(pte.pfn_of(entry)).dirty = True
         yield found.ptl.release()
         return 1 if usable else 0
     yield pmd.lock.acquire("follow_pmd_mask")
     usable = found > 0 and (not write or bool(found & pte.WRITE))
+    if usable:
+        pmd.entries[tree.pmd_index(vpn)] = found | (pte.YOUNG | pte.DIRTY if write else pte.YOUNG)
     yield pmd.lock.release()
     return k.geometry.pmd_pages if usable else 0

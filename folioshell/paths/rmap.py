@@ -92,9 +92,7 @@ def add_ptes(
         locks = not k.config.is_6_12
         if locks:
             yield folio.map_lock.acquire(call)
-        yield Mapped(
-            folio.id, folio.order, folio.anon, first, nr, vma.mm.mm_id, vma.id, table.id, vpn, low, high, call
-        )
+        yield Mapped(folio.id, folio.order, folio.anon, first, nr, vma.mm.mm_id, vma.id, table.id, vpn, low, high, call)
         if locks:
             yield folio.map_lock.release()
     if vma.flags & vm.LOCKED and (folio.order == 0 or (nr == folio.nr_pages and not k.config.is_6_12)):
@@ -116,9 +114,7 @@ def add_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int, call: 
         folio.mlocked = True
 
 
-def add_small(
-    folios: Sequence[int], anon: bool, vma: Vma, table: PageTable, vpn: int, call: str
-) -> MappedSmall:
+def add_small(folios: Sequence[int], anon: bool, vma: Vma, table: PageTable, vpn: int, call: str) -> MappedSmall:
     """The fact that consecutive entries map one order-0 folio each; one rmap call a folio."""
     return MappedSmall(folios, anon, vma.mm.mm_id, vma.id, table.id, vpn, call)
 

@@ -50,14 +50,24 @@ def can_split(k: Kernel, folio: Folio) -> bool:
     return k.counts.mapcount(folio.id) == folio.ref - 1 - cached
 
 
+def _has_private_data(folio: Folio) -> bool:
+    """Does the file system hold buffers of the folio that it cannot let go, because they are dirty?
+
+    Kernel: mm/filemap.c: filemap_release_folio() (v6.18)
+    """
+    return not folio.anon and not folio.swapbacked and folio.dirty
+
+
 def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | None = None) -> Path[list[Folio] | None]:
     """Split a folio that the caller has locked and holds one reference of; the reference goes with it.
 
     Args:
         layout: (first page, order) of the pieces, ascending; order 0 each unless given.
-    Returns: the pieces that still exist, or None if it cannot be split now (EAGAIN).
+    Returns: the pieces that still exist, or None if it cannot be split now (EAGAIN, EBUSY).
     Kernel: mm/huge_memory.c: split_huge_page_to_list_to_order() (v6.18)
     """
+    if _has_private_data(folio):
+        return None
     layout = layout or uniform(folio)
     lock, mode = rmap_lock(folio), "W" if folio.anon else "R"
     yield lock.acquire("__folio_split", mode)

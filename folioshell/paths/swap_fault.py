@@ -15,7 +15,7 @@ from folioshell.paths import anon_fault, rmap, swap, wp_fault
 from folioshell.paths.step import Path
 
 
-def do_swap_page(k: Kernel, vma: Vma, table: PageTable, vpn: int, write: bool) -> Path[str | None]:
+def do_swap_page(k: Kernel, vma: Vma, table: PageTable, vpn: int, write: bool, vma_locked: bool) -> Path[str | None]:
     """Bring a page back from swap, or wait for its migration to end. Returns SIGSEGV for a guard entry."""
     index = vpn & k.geometry.pmd_pages - 1
     entry = table.entries[index]
@@ -27,6 +27,7 @@ def do_swap_page(k: Kernel, vma: Vma, table: PageTable, vpn: int, write: bool) -
     if not pte.is_swap(entry):
         return "SIGSEGV"
     slot = pte.swap_slot(entry)
+    yield from anon_fault.anon_prepare(k, vma, vma_locked)
     folio = yield from _swapin(k, vma, vpn, slot)
     yield folio.lock.acquire("do_swap_page")
     yield table.ptl.acquire("do_swap_page")
@@ -37,7 +38,7 @@ def do_swap_page(k: Kernel, vma: Vma, table: PageTable, vpn: int, write: bool) -
     yield from _map_swapped(k, vma, table, vpn, folio, entry)
     yield folio.lock.release()
     if write and not table.entries[index] & pte.WRITE:
-        return (yield from wp_fault.do_wp_page(k, vma, table, vpn))
+        return (yield from wp_fault.do_wp_page(k, vma, table, vpn, vma_locked))
     if write:
         table.entries[index] |= pte.DIRTY
     yield table.ptl.release()
@@ -51,7 +52,6 @@ def _swapin(k: Kernel, vma: Vma, vpn: int, slot: int) -> Path[Folio]:
     """
     folio = k.swap_cache.get(slot)
     if folio is None:
-        yield from anon_fault.anon_prepare(k, vma)
         folio = yield from anon_fault.new_anon_folio(k, vma, 0, vpn)
         folio.nonzero = int(k.swap_nonzero.get(slot, False))
         folio.ref += 1

@@ -94,8 +94,8 @@ def free_pgtables(mm: Mm, start: int, end: int, floor: int, ceiling: int) -> Pat
             free_leaf(mm)
             freed.append(str(entry))
     low, high = _owned(start, end, floor, ceiling, 1 << 2 * bits)
-    for number in sorted(number for number in mm.tables.pmds if low <= number << 2 * bits < high):
-        freed.append(str(mm.tables.pmds.pop(number)))
+    doomed = sorted(number for number in mm.tables.pmds if low <= number << 2 * bits < high)
+    freed.extend(str(mm.tables.pmds.pop(number)) for number in doomed)
     low, high = _owned(start, end, floor, ceiling, 1 << 3 * bits)
     mm.tables.puds = {number for number in mm.tables.puds if not low <= number << 3 * bits < high}
     if freed:

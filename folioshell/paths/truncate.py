@@ -13,6 +13,7 @@ from folioshell.model.vma import Vma
 from folioshell.paths import rmap
 from folioshell.paths.split import non_uniform, split_folio, uniform
 from folioshell.paths.step import Path
+from folioshell.paths.unmap import try_to_unmap
 from folioshell.paths.zap import ZapDetails, zap_range
 
 
@@ -95,6 +96,8 @@ def _truncate_partial(k: Kernel, file: AddressSpace, folio: Folio, first: int, l
     low, high = max(first, folio.index), min(last, folio.index + folio.nr_pages)
     start, end = folio.index, folio.index + folio.nr_pages
     if not (yield from _split_towards(k, folio, low)):
+        if not folio.dirty:
+            yield from _truncate_folio(k, file, folio)
         return
     if high < end:
         piece = file.find(high)
@@ -106,11 +109,17 @@ def _truncate_partial(k: Kernel, file: AddressSpace, folio: Folio, first: int, l
 
 
 def _split_towards(k: Kernel, folio: Folio, index: int) -> Path[bool]:
-    """Split a folio so that page ``index`` of the file is in a folio of its own."""
+    """Split a folio so that page ``index`` of the file is in a folio of its own.
+
+    If it cannot be split it is unmapped, unless it is shared memory, so that it comes back by small entries.
+    Kernel: mm/truncate.c: try_folio_split_or_unmap() (v6.18)
+    """
     yield folio.lock.acquire("truncate_inode_partial_folio")
     folio.ref += 1
     layout = uniform(folio) if k.config.is_6_12 else non_uniform(folio, index - folio.index)
     pieces = yield from split_folio(k, folio, layout)
+    if pieces is None and not folio.swapbacked:
+        yield from try_to_unmap(k, folio, sync=True, ignore_mlock=True)
     yield folio.lock.release()
     if pieces is None:
         yield from rmap.put(k, folio)

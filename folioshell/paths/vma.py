@@ -133,7 +133,14 @@ def _fits(left: Vma | None, right: Vma | None, flags: int, pgoff: int, file: Add
 
 
 def merge_new(
-    k: Kernel, mm: Mm, start: int, end: int, flags: int, pgoff: int, file: AddressSpace | None, source: Vma | None = None
+    k: Kernel,
+    mm: Mm,
+    start: int,
+    end: int,
+    flags: int,
+    pgoff: int,
+    file: AddressSpace | None,
+    source: Vma | None = None,
 ) -> Path[Vma | None]:
     """Let a new mapping of a free range be part of a neighbour, or join both of them.
 
@@ -152,9 +159,7 @@ def merge_new(
         after = None
     fork_child = source is not None and len(source.chain) > 1
     merges_left = (
-        before is not None
-        and _fits(before, None, flags, pgoff, file)
-        and _anon_fits(before, anon_vma, fork_child)
+        before is not None and _fits(before, None, flags, pgoff, file) and _anon_fits(before, anon_vma, fork_child)
     )
     merges_right = (
         after is not None
@@ -245,8 +250,7 @@ def _commit(
     if adjust is not None:
         _set_range(adjust[0], adjust[1], adjust[2])
     _set_range(target, start, end)
-    for fact in facts:
-        yield fact
+    yield from facts
     yield from adjustment.complete()
     for vma in remove:
         yield from anon.unlink(k, vma)

@@ -44,9 +44,11 @@ Visitor = Callable[[Vma, Hit], Generator[Step, Any, bool]]
 
 def vmas_of(folio: Folio) -> list[Vma]:
     """VMAs that may map a page of the folio, in the order in which a walk visits them."""
-    return folio.mapping.tree.overlapping(folio.index, folio.index + folio.nr_pages - 1) if isinstance(
-        folio.mapping, AnonVma
-    ) else folio.mapping.i_mmap.overlapping(folio.index, folio.index + folio.nr_pages - 1)
+    return (
+        folio.mapping.tree.overlapping(folio.index, folio.index + folio.nr_pages - 1)
+        if isinstance(folio.mapping, AnonVma)
+        else folio.mapping.i_mmap.overlapping(folio.index, folio.index + folio.nr_pages - 1)
+    )
 
 
 def rmap_lock(folio: Folio) -> Lock:
@@ -163,9 +165,7 @@ class VmaWalk:
                 entry = entries[vpn - block]
             if self._matches(entry):
                 hits += 1
-                if self.visit is not None and (
-                    yield from self.visit(self.vma, Hit(vpn, table, vpn - block, False))
-                ):
+                if self.visit is not None and (yield from self.visit(self.vma, Hit(vpn, table, vpn - block, False))):
                     stop = True
                     break
         if locked:

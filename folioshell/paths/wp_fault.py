@@ -17,7 +17,7 @@ from folioshell.paths.huge import split_huge_pmd
 from folioshell.paths.step import Path
 
 
-def do_wp_page(k: Kernel, vma: Vma, table: PageTable, vpn: int) -> Path[str | None]:
+def do_wp_page(k: Kernel, vma: Vma, table: PageTable, vpn: int, vma_locked: bool) -> Path[str | None]:
     """A write to a present, read-only entry. Called with the PTL held, returns without it.
 
     Kernel: mm/memory.c: do_wp_page() (v6.18)
@@ -47,6 +47,7 @@ def do_wp_page(k: Kernel, vma: Vma, table: PageTable, vpn: int) -> Path[str | No
     if folio is not None:
         folio.ref += 1
     yield table.ptl.release()
+    yield from anon_fault.anon_prepare(k, vma, vma_locked)
     yield from _wp_page_copy(k, vma, table, vpn, entry, folio, page)
     return None
 
@@ -108,7 +109,6 @@ def _wp_page_copy(
 
     Kernel: mm/memory.c: wp_page_copy() (v6.18)
     """
-    yield from anon_fault.anon_prepare(k, vma)
     new = yield from anon_fault.new_anon_folio(k, vma, 0, vpn)
     new.nonzero = old.nonzero >> page & 1 if old is not None else 0
     yield table.ptl.acquire("wp_page_copy")
@@ -190,4 +190,3 @@ def _do_huge_zero_wp_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path
     yield Event("huge zero page replaced by a new folio")
     yield from anon_fault.map_anon_folio_pmd(k, vma, pmd, block, folio)
     yield pmd.lock.release()
-

@@ -145,9 +145,7 @@ def _flush(vma: Vma, table: PageTable, run: _SmallRun, dropped: list[tuple[Folio
     run.folios = []
 
 
-def _zap_present(
-    k: Kernel, vma: Vma, table: PageTable, folio: Folio, index: int, nr: int, block: int
-) -> Path[None]:
+def _zap_present(k: Kernel, vma: Vma, table: PageTable, folio: Folio, index: int, nr: int, block: int) -> Path[None]:
     entries = table.entries
     first = pte.pfn_of(entries[index]) - folio.pfn
     if not folio.anon and any(entry & pte.DIRTY for entry in entries[index : index + nr]):
