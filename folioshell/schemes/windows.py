@@ -107,14 +107,9 @@ class Window:
         """A VMA was split before ``page``."""
         self.cuts |= 1 << page
 
-    def join(self, page: int) -> None:
-        """Two VMAs that meet before ``page``, both with entries here, became one."""
-        pages = self.pages
-        below = (pages & page_mask(0, page)).bit_length()
-        above = pages >> page
-        above = page + (above & -above).bit_length() - 1
-        # An older boundary between the same two entries went before: nothing was mapped beside it, so nobody told.
-        self.cuts &= ~page_mask(below, above - below + 1)
+    def join(self, low: int, high: int) -> None:
+        """One VMA reaches from page ``low`` to ``high``: whatever boundaries were between them are gone."""
+        self.cuts &= ~page_mask(low + 1, high - low - 1)
 
 
 def table_name(table: int) -> str:
@@ -181,10 +176,12 @@ class WindowScheme(Order0Scheme, register=False):
             self._recount(folio, window)
 
     def on_vma_merged(self, fact: facts.VmaMerged) -> None:
-        """The cut goes from the window of every folio that had entries in both VMAs."""
+        """The cuts go that are inside what is one VMA now."""
+        start, end = (fact.start, fact.end) if fact.end else (fact.vpn - 1, fact.vpn + 1)
         for folio, page in fact.straddling:
-            window = self._window(folio, fact.mm, fact.vpn - page)
-            window.join(page)
+            base = fact.vpn - page
+            window = self._window(folio, fact.mm, base)
+            window.join(max(start - base, 0), min(end - base, window.nr_pages))
             self._recount(folio, window)
 
     def _map(self, folio: int, order: int, mm: int, base: int, pages: int, table: int, low: int, high: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hypothesis import strategies as st
 
@@ -23,7 +24,7 @@ ORDERS = (2, 3, 4, 5)
 SKEWS = (0, 3, 5)
 
 KINDS = (
-    *("map", "map", "map", "unmap", "unmap", "split", "merge", "shift", "move", "fork", "exit"),
+    *("map", "map", "map", "unmap", "unmap", "split", "merge", "shift", "punch", "fill", "move", "fork", "exit"),
     *("map-pmd", "map-pmd", "unmap-pmd", "split-pmd", "move-pmd", "map-small", "unmap-small"),
 )
 
@@ -79,10 +80,11 @@ class Player:
         history: order and skew are taken from it.
         schemes: those that learn the facts.
         chunks: how runs of pages are cut into calls.
+        eager: splits and merges tell more folios than they must.
     """
 
-    def __init__(self, history: History, schemes: list[Scheme], chunks: Chunks = whole) -> None:
-        self.world = World(schemes, TABLE_PAGES, chunks)
+    def __init__(self, history: History, schemes: list[Scheme], chunks: Chunks = whole, eager: bool = False) -> None:
+        self.world = World(schemes, TABLE_PAGES, chunks, eager)
         self.large = self.world.folio(history.order)
         self.small = self.world.folio(0)
         self.nr_pages = 1 << history.order
@@ -108,6 +110,9 @@ class Player:
         base = self.base(region)
         return {page for page in range(self.nr_pages) if (mm, base + page) in self.world.ptes}
 
+    def _covered(self, mm: int, vpn: int) -> bool:
+        return any(vma.start <= vpn < vma.end for vma in self.world.vmas[mm])
+
     def _run(self, pages: set[int], step: Step) -> tuple[int, int]:
         """(first, nr) of a run of ``pages``, which are not empty, near to where the step wants it."""
         ordered = sorted(pages)
@@ -121,7 +126,9 @@ class Player:
         """(first, nr) of pages that could be mapped there; None if there are none."""
         if (step.mm, self.base(step.region)) in self.world.pmds:
             return None
-        free = set(range(self.nr_pages)) - self.present(step.mm, step.region)
+        base = self.base(step.region)
+        mapped = self.present(step.mm, step.region)
+        free = {page for page in range(self.nr_pages) if page not in mapped and self._covered(step.mm, base + page)}
         return self._run(free, step) if free else None
 
     def _map(self, step: Step) -> str:
@@ -141,11 +148,12 @@ class Player:
     def _bounds(self, step: Step) -> list[int]:
         """Boundaries between two VMAs of a region, as virtual pages."""
         low, high = REGION * (step.region + 1), REGION * (step.region + 2)
-        return [vma.start for vma in self.world.vmas[step.mm] if low < vma.start < high]
+        vmas = self.world.vmas[step.mm]
+        return [upper.start for lower, upper in pairwise(vmas) if lower.end == upper.start and low < upper.start < high]
 
     def _split(self, step: Step) -> str:
         vpn = self.base(step.region) + step.at % (self.nr_pages + 1)
-        if vpn in self._bounds(step):
+        if vpn in self._bounds(step) or not self._covered(step.mm, vpn) or not self._covered(step.mm, vpn - 1):
             return ""
         if (step.mm, self.base(step.region)) in self.world.pmds:
             self.world.split_pmd(step.mm, self.base(step.region))
@@ -173,9 +181,33 @@ class Player:
         self.world.merge(step.mm, old)
         return "shift"
 
+    def _punch(self, step: Step) -> str:
+        """A munmap of some pages; the ends of the region stay."""
+        base = self.base(step.region)
+        if (step.mm, base) in self.world.pmds:
+            return ""
+        first = step.at % self.nr_pages
+        self.world.punch(step.mm, base + first, base + min(first + step.nr, self.nr_pages))
+        return "punch"
+
+    def _fill(self, step: Step) -> str:
+        """An mmap of the next hole in the region, which may merge with either neighbour."""
+        low, high = REGION * (step.region + 1), REGION * (step.region + 2)
+        vmas = [vma for vma in self.world.vmas[step.mm] if low <= vma.start < high]
+        holes = [(lower.end, upper.start) for lower, upper in pairwise(vmas) if lower.end < upper.start]
+        if not holes:
+            return ""
+        start, end = holes[step.at % len(holes)]
+        self.world.fill(step.mm, start, end, left=bool(step.nr & 1), right=bool(step.nr & 2))
+        return "fill"
+
     def _move(self, step: Step) -> str:
         here, there = self.base(step.region), self.base(1 - step.region)
-        movable = self.present(step.mm, step.region) - self.present(step.mm, 1 - step.region)
+        movable = {
+            page
+            for page in self.present(step.mm, step.region) - self.present(step.mm, 1 - step.region)
+            if self._covered(step.mm, there + page)
+        }
         if not movable or (step.mm, there) in self.world.pmds:
             return ""
         self.world.move(step.mm, self.large, here, there, *self._run(movable, step))
@@ -194,11 +226,11 @@ class Player:
 
     def _pmd_fits(self, mm: int, region: int) -> bool:
         base = self.base(region)
-        vma = self.world.vma_at(mm, base)
         return (
             self.nr_pages == TABLE_PAGES
             and not base % TABLE_PAGES
-            and base + self.nr_pages <= vma.end
+            and self._covered(mm, base)
+            and base + self.nr_pages <= self.world.vma_at(mm, base).end
             and not self.present(mm, region)
             and (mm, base) not in self.world.pmds
         )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from folioshell import facts
 from folioshell.errors import KernelBug
 from folioshell.schemes.base import Part
 from folioshell.schemes.tuples import Tuples
@@ -53,17 +54,20 @@ def test_tuples_and_vmas_are_exact(chunks: Chunks) -> None:
     check()
 
 
+@pytest.mark.parametrize("eager", [False, True])
 @pytest.mark.parametrize("mms", [1, 2, 4])
-def test_tuples_and_vmas_are_exact_in_long_histories(mms: int) -> None:
-    """The same over seeded histories: the fewer address spaces, the more happens in each."""
+def test_tuples_and_vmas_are_exact_in_long_histories(mms: int, eager: bool) -> None:
+    """The same over seeded histories: the fewer address spaces, the more happens in each; folios that a split or merge
+    need not tell make no difference.
+    """
     for history in seeded_histories(300, mms):
-        compare(history, whole)
+        compare(history, whole, eager)
 
 
-def compare(history: History, chunks: Chunks) -> None:
+def compare(history: History, chunks: Chunks, eager: bool = False) -> None:
     """Play a history and hold both numbers against the entries after each step."""
     tuples, vmas = Tuples(), Vmas()
-    player = Player(history, [tuples, vmas], chunks)
+    player = Player(history, [tuples, vmas], chunks, eager)
     for step in history.steps:
         player.play(step)
         for folio in (player.large, player.small):
@@ -102,6 +106,28 @@ def test_a_boundary_that_went_unseen_does_not_stay() -> None:
     assert vmas.mapcount(folio) == 2
     world.merge(1, 4)
     assert (tuples.mapcount(folio), vmas.mapcount(folio)) == (1, 1)
+
+
+def test_boundaries_in_a_hole_are_gone_when_it_is_filled() -> None:
+    """Two VMAs between entries are unmapped, and one that merges with both neighbours takes their place."""
+    world, _, vmas, folio = world_of()
+    world.map(1, folio, 0)
+    world.split(1, 4)
+    world.punch(1, 2, 8)
+    assert vmas.mapcount(folio) == 2
+    world.fill(1, 2, 8, left=True, right=True)
+    assert vmas.mapcount(folio) == 1
+
+
+def test_a_merge_that_tells_no_more_than_its_place_removes_that_boundary() -> None:
+    """Without the range of the merged VMA, the boundaries of others stay."""
+    world, _, vmas, folio = world_of()
+    world.map(1, folio, 0)
+    for vpn in (4, 8):
+        world.split(1, vpn)
+    assert vmas.mapcount(folio) == 3
+    vmas.on_vma_merged(facts.VmaMerged(1, 1, 2, 4, ((folio, 4),)))
+    assert [(part.first, part.nr) for part in vmas.why(folio)] == [(0, 8), (8, 8)]
 
 
 @pytest.mark.parametrize("start", [0, 2])

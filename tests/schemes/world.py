@@ -54,6 +54,8 @@ class World:
     schemes: list[Scheme]
     table_pages: int = 512
     chunks: Chunks = whole
+    #: tell splits and merges of folios that have entries on one side only, too
+    eager: bool = False
     orders: dict[int, int] = field(default_factory=dict)
     vmas: dict[int, list[Vma]] = field(default_factory=dict)
     #: (mm, vpn) -> (folio, page)
@@ -110,14 +112,37 @@ class World:
         straddling = self._straddling(mm, lower, upper)
         self.vmas[mm].remove(upper)
         lower.end = upper.end
-        self.announce(facts.VmaMerged(mm, lower.id, upper.id, vpn, straddling))
+        self.announce(facts.VmaMerged(mm, lower.id, upper.id, vpn, straddling, lower.start, lower.end))
+
+    def punch(self, mm: int, start: int, end: int) -> None:
+        """Unmap ``[start, end)`` as munmap does: split at both ends, take the PTEs and the VMAs away."""
+        for vpn in (start, end):
+            if any(vma.start < vpn < vma.end for vma in self.vmas[mm]):
+                self.split(mm, vpn)
+        for folio, base, first, nr in self.mappings(mm):
+            inside = [page for page in range(first, first + nr) if start <= base + page < end]
+            if inside:
+                self.unmap(mm, folio, base, inside[0], len(inside))
+        self.vmas[mm] = [vma for vma in self.vmas[mm] if not start <= vma.start < end]
+
+    def fill(self, mm: int, start: int, end: int, left: bool, right: bool) -> None:
+        """Map the free ``[start, end)``, in one VMA with the ``left`` and ``right`` neighbours if so wanted."""
+        vma = self.vma(mm, start, end)
+        for wanted, vpn in ((left, start), (right, end)):
+            if wanted and any(vpn in (other.start, other.end) for other in self.vmas[mm] if other is not vma):
+                self.merge(mm, vpn)
 
     def _straddling(self, mm: int, lower: Vma, upper: Vma) -> tuple[tuple[int, int], ...]:
         sides = [
             {(folio, vpn - page) for vpn, folio, page in self._present(mm, vma) if self.orders[folio]}
             for vma in (lower, upper)
         ]
-        return tuple((folio, upper.start - base) for folio, base in sorted(sides[0] & sides[1]))
+        told = sides[0] & sides[1]
+        if self.eager:
+            vpn = upper.start
+            windows = {(folio, at - page) for (owner, at), (folio, page) in self.ptes.items() if owner == mm}
+            told |= {(folio, base) for folio, base in windows if base < vpn < base + (1 << self.orders[folio])}
+        return tuple((folio, upper.start - base) for folio, base in sorted(told))
 
     def _present(self, mm: int, vma: Vma) -> Iterator[tuple[int, int, int]]:
         for (owner, vpn), (folio, page) in sorted(self.ptes.items()):
