@@ -1,8 +1,8 @@
 """Facts: what a kernel path announces about folios and VMAs, and all that a mapcount scheme ever learns.
 
 Rules:
-- A fact is announced after the entries that it speaks of have changed (unmapping) or right before they change (mapping),
-  as the rmap calls of the kernel are.
+- A fact is announced after the entries that it speaks of have changed (unmapping) or right before they change
+  (mapping), as the rmap calls of the kernel are.
 - One fact for a run, not one for a page: ``Mapped`` covers a run of pages of one folio within one page table,
   ``MappedSmall`` a run of order-0 folios within one page table.
 - Folios, VMAs and page tables are named by their numbers (``f3`` is 3), an address space by its MM-ID.
@@ -166,7 +166,8 @@ class VmaSplit:
         vma, new: the VMA that was cut, and the new one (which side it took does not matter to a count).
         vpn: first virtual page of the upper part.
         straddling: (folio, index of its page at ``vpn``) of every large folio that has entries in both parts; one that
-            has entries in this mm on one side only may be among them.
+            has entries in this mm on one side only may be among them, and one that is mapped at two addresses stands
+            there once for each that ``vpn`` lies in.
     Kernel: mm/vma.c: __split_vma() (v6.18)
     """
 
@@ -278,7 +279,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Finding:
-    """A rule of memory broke because the deciding scheme answered wrongly: the purpose of the shell, not a bug of it."""
+    """A rule of memory broke because the deciding scheme answered wrongly: what the shell is for, not a bug of it."""
 
     folio: int
     scheme: str
