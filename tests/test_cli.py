@@ -92,7 +92,7 @@ def test_run_prints_steps_as_at_the_prompt(scripts: dict[str, str]) -> None:
 def test_quiet_prints_failures_only(scripts: dict[str, str]) -> None:
     """Quietly a good script is one line, and a wrong one says what was wrong."""
     good = folioshell("run", "--quiet", scripts["good"]).stdout.splitlines()
-    wrong = folioshell("run", "--quiet", scripts["wrong"]).stdout.splitlines()
+    wrong = folioshell("run", "--quiet", "--width", "300", scripts["wrong"]).stdout.splitlines()
 
     assert len(good) == 1
     assert wrong[0] == f"FAIL  {scripts['wrong']}:7: expect mapcount vmas win[0] == 7"

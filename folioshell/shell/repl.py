@@ -44,10 +44,9 @@ class Repl:
 
     def _execute_line(self, typed: str) -> bool:
         try:
-            for nr, report in enumerate(self.session.stream(typed)):
-                if nr:
-                    self.screen.write([line("")])
+            for report in self.session.stream(typed):
                 self.screen.report(report)
+                self.screen.write([line("")])
                 self.screen.flush()
         except Refused as error:
             self.screen.refusal(error, self.session.step)

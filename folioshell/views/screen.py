@@ -8,7 +8,6 @@ Rules:
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
@@ -55,9 +54,12 @@ class Screen:
         """Columns that may be used now; a terminal may have been resized since the last time."""
         if self._width is not None:
             return max(self._width, LEAST_WIDTH)
-        if not self.stream.isatty():
-            return DEFAULT_WIDTH
-        return max(shutil.get_terminal_size().columns, LEAST_WIDTH)
+        try:
+            columns = os.get_terminal_size(self.stream.fileno()).columns
+        except (OSError, ValueError):
+            columns = 0
+        # A terminal that does not know its size says 0.
+        return max(columns, LEAST_WIDTH) if columns else DEFAULT_WIDTH
 
     def write(self, blocks: Sequence[Block]) -> None:
         """Write the blocks, with the spelling that the stream's encoding needs."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.repo.tree import PACKAGE, import_name, modules, parsed
 
 #: highest first; packages of one line may not import each other
 LAYERS = (
-    {"cli", "__main__"},
+    {"__main__"},
+    {"cli"},
     {"shell", "testing"},
     {"views", "export", "scenario", "recording"},
     {"commands"},
@@ -57,44 +57,60 @@ def part_of(name: str) -> str:
     return name.split(".")[1] if name.count(".") else ""
 
 
-@pytest.mark.parametrize("path", modules(), ids=import_name)
-def test_layers(path: Path) -> None:
+def own_imports() -> Iterator[tuple[str, str, str]]:
+    """(place, own layer, imported layer) of every import of one part of folioshell by another."""
+    for path in modules():
+        own = part_of(import_name(path))
+        for line, name in imports(path):
+            other = part_of(name)
+            if name.startswith(f"{PACKAGE}.") and other not in (own, "__version__"):
+                yield f"{path}:{line}", own, other
+
+
+def test_every_part_has_a_layer() -> None:
+    """A new package is given its place in the table above."""
+    assert {part_of(import_name(path)) for path in modules()} - {""} <= RANK.keys()
+
+
+def test_layers() -> None:
     """A module imports only its own package and lower layers."""
-    own = part_of(import_name(path))
-    for line, name in imports(path):
-        if not name.startswith(f"{PACKAGE}."):
-            continue
-        other = part_of(name)
-        if other == "__version__":
-            continue
-
-        assert own in RANK, f"{own} has no layer: add it to LAYERS"
-        assert other == own or RANK[other] < RANK[own], f"{path}:{line}: {own} imports {other}"
-        assert other not in FORBIDDEN.get(own, ()), f"{path}:{line}: {own} imports {other}"
+    wrong = [
+        f"{place}: {own} imports {other}"
+        for place, own, other in own_imports()
+        if RANK[other] >= RANK[own] or other in FORBIDDEN.get(own, ())
+    ]
+    assert wrong == []
 
 
-@pytest.mark.parametrize("path", modules(), ids=import_name)
-def test_third_party(path: Path) -> None:
+def test_third_party() -> None:
     """prompt_toolkit, rich and pydantic stay in their corners, and nothing else is imported at all."""
-    import sys
+    wrong = [
+        f"{path}:{line}: imports {name}"
+        for path in modules()
+        for line, name in imports(path)
+        if (root := name.split(".")[0]) != PACKAGE
+        and root not in sys.stdlib_module_names
+        and part_of(import_name(path)) not in THIRD_PARTY.get(root, ())
+    ]
+    assert wrong == []
 
-    own = part_of(import_name(path))
-    for line, name in imports(path):
-        root = name.split(".")[0]
-        if root == PACKAGE or root in sys.stdlib_module_names:
-            continue
 
-        assert own in THIRD_PARTY.get(root, ()), f"{path}:{line}: {own} imports {root}"
-
-
-@pytest.mark.parametrize("path", [path for path in modules() if part_of(import_name(path)) in PURE], ids=import_name)
-def test_no_clock_chance_or_terminal(path: Path) -> None:
+def test_no_clock_chance_or_terminal() -> None:
     """Below views nothing reads the clock, rolls dice, looks at the environment or talks to a terminal."""
-    for line, name in imports(path):
-        assert name.split(".")[0] not in IMPURE_MODULES, f"{path}:{line}: imports {name}"
-    for node in ast.walk(parsed(path)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id not in IMPURE_BUILTINS, f"{path}:{node.lineno}: calls {node.func.id}()"
+    pure = [path for path in modules() if part_of(import_name(path)) in PURE]
+    imported = [
+        f"{path}:{line}: imports {name}"
+        for path in pure
+        for line, name in imports(path)
+        if name.split(".")[0] in IMPURE_MODULES
+    ]
+    called = [
+        f"{path}:{node.lineno}: calls {node.func.id}()"
+        for path in pure
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in IMPURE_BUILTINS
+    ]
+    assert imported + called == []
 
 
 def test_the_check_sees_a_wrong_import(tmp_path: Path) -> None:

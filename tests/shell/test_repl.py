@@ -23,7 +23,7 @@ def test_reports_are_shown() -> None:
     session, text = talk(typist)
 
     assert session.executed == ["one", "two"]
-    assert text == "did one.\ndid two.\n"
+    assert text == "did one.\n\ndid two.\n\n"
     assert typist.prompts == ["A 0> ", "A 1> ", "A 2> "]
 
 
