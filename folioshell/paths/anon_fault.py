@@ -91,7 +91,7 @@ def map_anon_folio_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, folio: Fo
     Kernel: mm/huge_memory.c: map_anon_folio_pmd() (v6.18)
     """
     folio.ref += 1
-    yield from rmap.add_new_anon(k, folio, vma, pmd, block)
+    yield rmap.new_anon(folio, vma, pmd, block)
     yield k.lru_lock.acquire("folio_add_lru_vma")
     yield k.lru_lock.release()
     flags = pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
@@ -108,7 +108,7 @@ def new_anon_folio(k: Kernel, vma: Vma, order: int, vpn: int) -> Path[Folio]:
     return folio
 
 
-def do_anonymous_page(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool) -> Path[None]:
+def do_anonymous_page(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool) -> Path[str | None]:
     """Map the zero page for a read, a new folio of the highest order that fits for a write.
 
     Kernel: mm/memory.c: do_anonymous_page() (v6.18)
@@ -118,40 +118,42 @@ def do_anonymous_page(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bo
     if table is None:
         table = yield from tables.leaf_alloc(k, mm, vpn)
         if table is None:
-            return
-    index = vpn & k.geometry.pmd_pages - 1
+            return None
     if not write:
         yield table.ptl.acquire("do_anonymous_page")
+        index = vpn & k.geometry.pmd_pages - 1
         if not table.entries[index]:
             flags = pte.YOUNG if vma.flags & vm.READ else pte.YOUNG | pte.PROTNONE
             table.entries[index] = pte.make(pte.ZERO_PFN, flags)
         yield table.ptl.release()
-        return
+        return None
     if vma.anon_vma is None:
         yield from anon_prepare(k, vma, vma_locked)
     order = _choose_order(k, vma, vpn)
-    nr = 1 << order
-    start = vpn - vpn % nr
-    folio = yield from new_anon_folio(k, vma, order, start)
+    vpn &= -(1 << order)
+    folio = k.new_folio(order, vma.anon_vma, vma.pgoff + vpn - vma.start, anon=True)  # type: ignore[arg-type]
+    yield rmap.folio_new(folio)
     yield table.ptl.acquire("do_anonymous_page")
-    index = start & k.geometry.pmd_pages - 1
-    if any(table.entries[index : index + nr]):
+    index = vpn & k.geometry.pmd_pages - 1
+    if any(table.entries[index : index + (1 << order)]):
         yield table.ptl.release()
         yield from rmap.free(k, folio)
-        return
-    folio.ref = nr
-    mm.rss.anon += nr
-    yield from rmap.add_new_anon(k, folio, vma, table, start)
+        return None
+    folio.ref = 1 << order
+    mm.rss.anon += 1 << order
+    yield rmap.new_anon(folio, vma, table, vpn)
+    entry = (
+        folio.pfn << pte.PFN_SHIFT | pte.PRESENT | pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
+    )
     if order:
         yield k.lru_lock.acquire("folio_add_lru_vma")
         yield k.lru_lock.release()
-    entry = pte.make(folio.pfn, pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0))
-    if order:
         step = 1 << pte.PFN_SHIFT
-        table.entries[index : index + nr] = range(entry, entry + nr * step, step)
+        table.entries[index : index + (1 << order)] = range(entry, entry + (step << order), step)
     else:
         table.entries[index] = entry
     yield table.ptl.release()
+    return None
 
 
 def _choose_order(k: Kernel, vma: Vma, vpn: int) -> int:

@@ -1,6 +1,6 @@
 """Accesses to memory, and the page faults that they cause.
 
-Kernel: arch/x86/mm/fault.c (v6.18); mm/memory.c: handle_mm_fault() (v6.18)
+Kernel: arch/x86/mm/fault.c: do_user_addr_fault() (v6.18); mm/memory.c: handle_mm_fault() (v6.18)
 """
 
 from __future__ import annotations
@@ -24,48 +24,55 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
     """One access to each page of ``[start, start + nr)``, ascending. A write stores a byte that is not zero.
 
     Returns: runs of accesses that failed: [first access, number, SIGSEGV or SIGBUS].
+    Raises:
+        KernelBug: an access faults for ever.
     """
-    signals: list[list[int | str]] = []
+    signals: list[tuple[int, str]] = []
     entry_of = mm.tables.entry
     needed = pte.PRESENT | pte.WRITE if write else pte.PRESENT
     for vpn in range(start, start + nr):
-        entry = entry_of(vpn)
-        if entry <= 0 or entry & needed != needed or entry & pte.PROTNONE:
-            signal = yield from _fault_in(k, mm, vpn, write, needed)
+        faults = 0
+        signal = None
+        while (entry := entry_of(vpn)) <= 0 or entry & (needed | pte.PROTNONE) != needed:
+            faults += 1
+            if faults > _MAX_FAULTS:
+                raise KernelBug(f"an access of {mm} to page {vpn:#x} faults for ever")
+            signal = yield from page_fault(k, mm, vpn, write)
             if signal is not None:
-                if signals and signals[-1][2] == signal and signals[-1][0] + signals[-1][1] == vpn - start:  # type: ignore[operator]
-                    signals[-1][1] += 1  # type: ignore[operator]
-                else:
-                    signals.append([vpn - start, 1, signal])
-                continue
-        access(k, mm, vpn, write)
-    return signals
+                signals.append((vpn - start, signal))
+                break
+        if signal is None:
+            access(k, mm, vpn, entry, write)
+    return _runs(signals)
 
 
-def _fault_in(k: Kernel, mm: Mm, vpn: int, write: bool, needed: int) -> Path[str | None]:
-    for _ in range(_MAX_FAULTS):
-        signal = yield from page_fault(k, mm, vpn, write)
-        if signal is not None:
-            return signal
-        entry = mm.tables.entry(vpn)
-        if entry > 0 and entry & needed == needed and not entry & pte.PROTNONE:
-            return None
-    raise KernelBug(f"an access of {mm} to page {vpn:#x} faults for ever")
+def _runs(signals: list[tuple[int, str]]) -> list[list[int | str]]:
+    """[first, number, signal] of consecutive accesses that got the same signal."""
+    runs: list[tuple[int, int, str]] = []
+    for position, signal in signals:
+        if runs and runs[-1][2] == signal and runs[-1][0] + runs[-1][1] == position:
+            runs[-1] = (runs[-1][0], runs[-1][1] + 1, signal)
+        else:
+            runs.append((position, 1, signal))
+    return [list(run) for run in runs]
 
 
-def access(k: Kernel, mm: Mm, vpn: int, write: bool) -> None:
-    """What the processor does for an access that is allowed: accessed and dirty bits, and the byte itself."""
-    tree = mm.tables
-    found = tree.pmd_entry(vpn)
+def access(k: Kernel, mm: Mm, vpn: int, entry: int, write: bool) -> None:
+    """What the processor does for an access that is allowed: accessed and dirty bits, and the byte itself.
+
+    Args:
+        entry: the entry of ``vpn``, as a leaf entry would be.
+    """
     flags = pte.YOUNG | pte.DIRTY if write else pte.YOUNG
-    if isinstance(found, PageTable):
-        index = vpn & (1 << tree.bits) - 1
-        entry = found.entries[index] = found.entries[index] | flags
-    else:
-        pmd = tree.pmd_table(vpn)
-        assert pmd is not None
-        pmd.entries[tree.pmd_index(vpn)] = found | flags
-        entry = tree.entry(vpn)
+    if entry & flags != flags:
+        tree = mm.tables
+        found = tree.pmd_entry(vpn)
+        if isinstance(found, PageTable):
+            found.entries[vpn & (1 << tree.bits) - 1] |= flags
+        else:
+            pmd = tree.pmd_table(vpn)
+            assert pmd is not None
+            pmd.entries[tree.pmd_index(vpn)] = found | flags
     if write:
         pfn = entry >> pte.PFN_SHIFT
         folio = k.physmem.folio(pfn)
@@ -114,14 +121,21 @@ def is_allowed(vma: Vma, write: bool) -> bool:
 
 
 def handle_mm_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool = False) -> Path[str | None]:
-    """Make the entry for ``vpn`` what an access needs, as far as one fault goes.
+    """The path that makes the entry for ``vpn`` what an access needs, as far as one fault goes.
 
     Args:
         vma_locked: the VMA lock is held; else mmap_lock.
     Returns: SIGBUS, RETRY after a page was read from disk, or None.
-
     Kernel: mm/memory.c: __handle_mm_fault() (v6.18)
     """
+    table = vma.mm.tables.pmd_entry(vpn)
+    if isinstance(table, PageTable):
+        return _handle_pte_fault(k, vma, table, vpn, write, vma_locked)
+    return _handle_pmd_fault(k, vma, vpn, write, vma_locked)
+
+
+def _handle_pmd_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool) -> Path[str | None]:
+    """A fault where there is no leaf table."""
     mm = vma.mm
     pmd = mm.tables.pmd_table(vpn)
     if pmd is None:
@@ -140,21 +154,29 @@ def handle_mm_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool
         done = yield from wp_fault.wp_huge_pmd(k, vma, pmd, vpn)
         if done:
             return None
-    return (yield from _handle_pte_fault(k, vma, vpn, write, vma_locked))
+    return (yield from _handle_pte_fault(k, vma, mm.tables.leaf(vpn), vpn, write, vma_locked))
 
 
-def _handle_pte_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool) -> Path[str | None]:
-    """Kernel: mm/memory.c: handle_pte_fault() (v6.18)"""
-    table = vma.mm.tables.leaf(vpn)
+def _handle_pte_fault(
+    k: Kernel, vma: Vma, table: PageTable | None, vpn: int, write: bool, vma_locked: bool
+) -> Path[str | None]:
+    """The path for a fault at the level of leaf entries.
+
+    Kernel: mm/memory.c: handle_pte_fault() (v6.18)
+    """
     entry = table.entries[vpn & k.geometry.pmd_pages - 1] if table is not None else pte.NONE
     if entry == pte.NONE:
         if vma.file is None:
-            yield from anon_fault.do_anonymous_page(k, vma, vpn, write, vma_locked)
-            return None
-        return (yield from file_fault.do_fault(k, vma, vpn, write, vma_locked))
+            return anon_fault.do_anonymous_page(k, vma, vpn, write, vma_locked)
+        return file_fault.do_fault(k, vma, vpn, write, vma_locked)
     assert table is not None
     if entry < 0:
-        return (yield from swap_fault.do_swap_page(k, vma, table, vpn, write, vma_locked))
+        return swap_fault.do_swap_page(k, vma, table, vpn, write, vma_locked)
+    return _handle_present(k, vma, table, vpn, write, vma_locked)
+
+
+def _handle_present(k: Kernel, vma: Vma, table: PageTable, vpn: int, write: bool, vma_locked: bool) -> Path[str | None]:
+    """A fault where there is an entry: for want of a permission, or because another fault was faster."""
     yield table.ptl.acquire("handle_pte_fault")
     index = vpn & k.geometry.pmd_pages - 1
     entry = table.entries[index]

@@ -64,7 +64,7 @@ def _do_cow_fault(k: Kernel, vma: Vma, vpn: int, vma_locked: bool) -> Path[str |
     else:
         copy.ref += 1
         vma.mm.rss.anon += 1
-        yield from rmap.add_new_anon(k, copy, vma, table, vpn)
+        yield rmap.new_anon(copy, vma, table, vpn)
         table.entries[index] = pte.make(copy.pfn, pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0))
         yield table.ptl.release()
     yield cached.lock.release()

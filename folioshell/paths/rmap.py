@@ -39,41 +39,26 @@ def folio_new(folio: Folio, origin: tuple[int, int] | None = None) -> FolioNew:
     return FolioNew(folio.id, folio.order, folio.anon, origin)
 
 
-def add_new_anon(k: Kernel, folio: Folio, vma: Vma, table: PageTable | PmdTable, vpn: int) -> Path[None]:
-    """A new anonymous folio is mapped whole and exclusive to this mm, by a PMD if ``table`` is a PMD table.
+def new_anon(folio: Folio, vma: Vma, table: PageTable | PmdTable, vpn: int) -> MappedSmall | Mapped | PmdMapped:
+    """The fact that a new anonymous folio is mapped whole, by a PMD entry if ``table`` is a PMD table.
 
+    The folio becomes exclusive to the VMA's mm and points to its anon_vma.
     Kernel: mm/rmap.c: folio_add_new_anon_rmap() (v6.18)
     """
     call = "folio_add_new_anon_rmap"
     assert vma.anon_vma is not None
     folio.mapping = vma.anon_vma
-    folio.index = vma.pgoff_of(vpn)
-    if folio.order == 0:
-        folio.anon_exclusive = 1
-        yield MappedSmall((folio.id,), True, vma.mm.mm_id, vma.id, table.id, vpn, call, True)
-    elif isinstance(table, PmdTable):
-        folio.anon_exclusive = 1
-        yield PmdMapped(folio.id, folio.order, True, vma.mm.mm_id, vma.id, table.id, vpn, call, True)
-    else:
-        folio.anon_exclusive = (1 << folio.nr_pages) - 1
-        low, high = window(folio, vma, vpn)
-        yield Mapped(
-            folio.id,
-            folio.order,
-            True,
-            0,
-            folio.nr_pages,
-            vma.mm.mm_id,
-            vma.id,
-            table.id,
-            vpn,
-            low,
-            high,
-            call,
-            True,
-        )
-    if vma.flags & vm.LOCKED:
-        folio.mlocked = True
+    folio.index = vma.pgoff + vpn - vma.start
+    folio.mlocked = bool(vma.flags & vm.LOCKED)
+    folio.anon_exclusive = 1
+    mm, order = vma.mm.mm_id, folio.order
+    if order == 0:
+        return MappedSmall((folio.id,), True, mm, vma.id, table.id, vpn, call, True)
+    if isinstance(table, PmdTable):
+        return PmdMapped(folio.id, order, True, mm, vma.id, table.id, vpn, call, True)
+    folio.anon_exclusive = (1 << folio.nr_pages) - 1
+    low, high = window(folio, vma, vpn)
+    return Mapped(folio.id, order, True, 0, folio.nr_pages, mm, vma.id, table.id, vpn, low, high, call, True)
 
 
 def add_ptes(

@@ -25,7 +25,7 @@ def straddling(k: Kernel, mm: Mm, vpn: int) -> tuple[tuple[int, int], ...]:
     Those are all folios whose number of (VMA, ...) pairs a VMA boundary at ``vpn`` can change.
     """
     reach = k.largest_folio - 1
-    found: dict[int, int] = {}
+    found: dict[tuple[int, int], None] = {}
     size = k.geometry.pmd_pages
     for block, _, entry in mm.tables.blocks_in(max(0, vpn - reach), vpn + reach) if reach > 0 else ():
         if not isinstance(entry, PageTable):
@@ -43,8 +43,8 @@ def straddling(k: Kernel, mm: Mm, vpn: int) -> tuple[tuple[int, int], ...]:
                 continue
             base = block + index - 1 - (pte.pfn_of(value) - folio.pfn)
             if base < vpn < base + folio.nr_pages:
-                found[folio.id] = vpn - base
-    return tuple(found.items())
+                found[folio.id, vpn - base] = None
+    return tuple(found)
 
 
 def start_write(vma: Vma) -> Path[None]:
@@ -242,7 +242,7 @@ def _commit(
         yield from split_huge_pmd_if_needed(k, adjust[0], edge_vpn)
         edge = straddling(k, mm, edge_vpn)
         yield VmaSplit(mm.mm_id, adjust[0].id, target.id, edge_vpn, edge)
-    facts = [VmaMerged(mm.mm_id, target.id, 0, vpn, straddling(k, mm, vpn)) for vpn in boundaries]
+    facts = [VmaMerged(mm.mm_id, target.id, 0, vpn, straddling(k, mm, vpn), start, end) for vpn in boundaries]
     for vma in remove:
         if target.file is not None:
             target.file.i_mmap.remove(vma)
