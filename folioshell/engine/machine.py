@@ -18,6 +18,7 @@ from folioshell.model.truth import TruthCounts, truth
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import HANDLERS, Scheme
 from folioshell.schemes.mm_id import MmId
+from folioshell.schemes.order0 import share_order0
 from folioshell.units import X86_64, Geometry
 
 T = TypeVar("T")
@@ -49,13 +50,16 @@ class Machine:
         self._before: dict[int, tuple[int, ...]] = {}
         self._zeros = (0,) * len(self.schemes)
         self._numbers = tuple(scheme.mapcount for scheme in self.schemes.values())
-        self._listeners = {kind: self._listeners_of(kind) for kind in HANDLERS}
+        covered = share_order0(self.schemes.values())
+        self._listeners = {kind: self._listeners_of(kind, covered) for kind in HANDLERS}
 
-    def _listeners_of(self, kind: type) -> tuple[Callable[[Any], None], ...]:
+    def _listeners_of(self, kind: type, covered: frozenset[Scheme]) -> tuple[Callable[[Any], None], ...]:
         """What is called with a fact: the note of the numbers before it, then the schemes that override the handler."""
         name = HANDLERS[kind]
         unused = getattr(Scheme, name)
         counting = [scheme for scheme in self.schemes.values() if getattr(type(scheme), name) is not unused]
+        if kind in (facts.MappedSmall, facts.UnmappedSmall):
+            counting = [scheme for scheme in counting if scheme not in covered]
         return (*self._notes(kind), *(getattr(scheme, name) for scheme in counting))
 
     def _notes(self, kind: type) -> tuple[Callable[[Any], None], ...]:
@@ -106,22 +110,17 @@ class Machine:
                 return result
             log(step)
             if step.__class__ is LockOp:
-                self._lock(step, held)
+                lock, verb = step.lock, step.verb
+                if verb == "-":
+                    if held.pop(lock, None) is None:
+                        raise KernelBug(f"{lock} is let go but not held")
+                elif lock in held and verb != "v":
+                    raise KernelBug(f"{step.function} takes {lock}, which it holds already")
+                else:
+                    held[lock] = step.mode
             else:
                 for listener in listeners.get(step.__class__, ()):
                     listener(step)
-
-    @staticmethod
-    def _lock(op: LockOp, held: dict[Lock, str]) -> None:
-        if op.verb == "-":
-            if held.pop(op.lock, None) is None:
-                raise KernelBug(f"{op.lock} is let go but not held")
-        elif op.verb == "v":
-            held[op.lock] = op.mode
-        elif op.lock in held:
-            raise KernelBug(f"{op.function} takes {op.lock}, which it holds already")
-        else:
-            held[op.lock] = op.mode
 
     def last_facts(self) -> tuple[object, ...]:
         """The last facts of the step, oldest first."""

@@ -10,7 +10,7 @@ from folioshell.model import pte
 from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
-from folioshell.model.pagetable import PmdTable
+from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vma import Vma
 from folioshell.paths import anon, rmap, tables
 from folioshell.paths.step import Path
@@ -108,13 +108,14 @@ def new_anon_folio(k: Kernel, vma: Vma, order: int, vpn: int) -> Path[Folio]:
     return folio
 
 
-def do_anonymous_page(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool) -> Path[str | None]:
+def do_anonymous_page(
+    k: Kernel, vma: Vma, table: PageTable | None, vpn: int, write: bool, vma_locked: bool
+) -> Path[str | None]:
     """Map the zero page for a read, a new folio of the highest order that fits for a write.
 
     Kernel: mm/memory.c: do_anonymous_page() (v6.18)
     """
     mm = vma.mm
-    table = mm.tables.leaf(vpn)
     if table is None:
         table = yield from tables.leaf_alloc(k, mm, vpn)
         if table is None:
@@ -129,7 +130,7 @@ def do_anonymous_page(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bo
         return None
     if vma.anon_vma is None:
         yield from anon_prepare(k, vma, vma_locked)
-    order = _choose_order(k, vma, vpn)
+    order = _choose_order(k, vma, table, vpn) if len(k.config.thp) > 1 else 0
     vpn &= -(1 << order)
     folio = k.new_folio(order, vma.anon_vma, vma.pgoff + vpn - vma.start, anon=True)  # type: ignore[arg-type]
     yield rmap.folio_new(folio)
@@ -156,18 +157,15 @@ def do_anonymous_page(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bo
     return None
 
 
-def _choose_order(k: Kernel, vma: Vma, vpn: int) -> int:
+def _choose_order(k: Kernel, vma: Vma, table: PageTable, vpn: int) -> int:
     """The highest enabled order whose aligned block lies in the VMA and is not mapped anywhere yet.
 
     Kernel: mm/memory.c: alloc_anon_folio() (v6.18)
     """
     thp = k.config.thp
-    if len(thp) < 2 and k.geometry.pmd_order in thp:
-        return 0
-    table = vma.mm.tables.leaf(vpn)
     for order in range(k.geometry.pmd_order - 1, 1, -1):
         if order in thp and huge_fault_allowed(k, vma, order) and suitable_block(vma, vpn, 1 << order):
             index = (vpn >> order << order) & k.geometry.pmd_pages - 1
-            if table is None or not any(table.entries[index : index + (1 << order)]):
+            if not any(table.entries[index : index + (1 << order)]):
                 return order
     return 0

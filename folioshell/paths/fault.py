@@ -167,7 +167,7 @@ def _handle_pte_fault(
     entry = table.entries[vpn & k.geometry.pmd_pages - 1] if table is not None else pte.NONE
     if entry == pte.NONE:
         if vma.file is None:
-            return anon_fault.do_anonymous_page(k, vma, vpn, write, vma_locked)
+            return anon_fault.do_anonymous_page(k, vma, table, vpn, write, vma_locked)
         return file_fault.do_fault(k, vma, vpn, write, vma_locked)
     assert table is not None
     if entry < 0:

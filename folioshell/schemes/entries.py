@@ -89,6 +89,14 @@ class EntryScheme(Order0Scheme, register=False):
         entries = self._large.get(folio)
         return super().mapcount(folio) if entries is None else entries.entire + entries.pages[page]
 
+    def page_mapcounts(self, folio: int) -> list[tuple[int, int, int]]:
+        """(first page, number of pages, entries that map each) of runs of pages; empty if it never had an entry."""
+        entries = self._large.get(folio)
+        if entries is not None:
+            return [(first, nr, entries.entire + count) for first, nr, count in entries.pages.runs()]
+        number = super().mapcount(folio)
+        return [(0, 1, number)] if number else []
+
     def why(self, folio: int) -> list[Part]:
         """The PMD entries, and the PTEs of every run of pages that are mapped equally often."""
         entries = self._large.get(folio)

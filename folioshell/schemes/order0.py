@@ -6,7 +6,7 @@ rmap call: no definition tells them apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from folioshell import facts
 from folioshell.errors import KernelBug
@@ -60,3 +60,20 @@ class Order0Scheme(Scheme, register=False):
         """The entries in one row: nothing tells them apart."""
         entries = self._small.get(folio)
         return [Part("PTEs", entries, nr=1)] if entries else []
+
+
+def share_order0(schemes: Iterable[Scheme]) -> frozenset[Scheme]:
+    """Let all schemes that count order-0 folios as Order0Scheme does keep one record of them.
+
+    Returns: those that need not be told of order-0 folios any more, because the first of them is.
+    """
+    alike = [
+        scheme
+        for scheme in schemes
+        if isinstance(scheme, Order0Scheme)
+        and type(scheme).on_mapped_small is Order0Scheme.on_mapped_small
+        and type(scheme).on_unmapped_small is Order0Scheme.on_unmapped_small
+    ]
+    for scheme in alike[1:]:
+        scheme._small = alike[0]._small
+    return frozenset(alike[1:])
