@@ -1,0 +1,36 @@
+#!folioshell 1
+| # Example 20: a folio larger than a PMD
+|
+| "If we support folios larger than PMD size, then the answer is more complex." Orders above that of a PMD are an extension
+| of this shell; such a folio is mapped by leaf entries. Aligned, its 1024 pages fill two leaf tables; begun in the middle of
+| a table they touch three, and the number of tuples says "somebody else" of a folio that one process has through one VMA.
+
+| 20a: aligned, two tables.
+file big 1024 order=10
+mmap low 1024 file=big
+fault low
+expect order f1 == 10
+expect mapcount per-page f1 == 1024
+expect mapcount tuples f1 == 2
+expect mapcount vmas f1 == 1
+expect mapcount mm-id f1 == 1024
+expect shared? truth f1 == no
+expect shared? per-page f1 == yes       # wrong: false yes
+expect shared? tuples f1 == maybe       # undecided
+expect shared? vmas f1 == no
+expect shared? mm-id f1 == no
+
+| 20b: 256 pages into a table, three tables.
+munmap low
+mmap mid 1024 file=big align=512 skew=256
+fault mid
+expect mapcount per-page f1 == 1024
+expect mapcount tuples f1 == 3
+expect mapcount vmas f1 == 1
+expect mapcount mm-id f1 == 1024
+expect shared? truth f1 == no
+expect shared? tuples f1 == yes         # wrong: false yes
+expect shared? vmas f1 == no
+expect shared? mm-id f1 == no
+query shared? mid[0]
+rmap f1

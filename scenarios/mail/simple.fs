@@ -1,0 +1,24 @@
+#!folioshell 1
+| # Example 1: every page mapped once, through one page table
+|
+| An order-2 folio, one VMA, one leaf table. Both definitions of the two mails count 1: the number of (VMA, page table)
+| tuples, and the number of VMAs. The sum of per-page mapcounts is 4, and a kernel that asks "is folio_mapcount 1?" calls
+| the folio shared although nobody else has it.
+
+file lib 8 order=2
+mmap win 4 file=lib
+fault win[0]
+
+expect mapcount per-page f1 == 4
+expect mapcount tuples f1 == 1
+expect mapcount vmas f1 == 1
+expect mapcount mm-id f1 == 4
+
+expect truth mms f1 == 1
+expect truth entries f1 == 4
+expect shared? truth f1 == no
+expect shared? per-page f1 == yes       # wrong: false yes
+expect shared? tuples f1 == no
+expect shared? vmas f1 == no
+expect shared? mm-id f1 == no
+query shared? win[0]
