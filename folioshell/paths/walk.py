@@ -160,7 +160,7 @@ class VmaWalk:
             if not locked:
                 if not (self._is_candidate(entry) if vpn == start else entry):
                     continue
-                yield table.ptl.acquire("map_pte" if vpn == start else "page_vma_mapped_walk")
+                yield table.ptl.acquire("page_vma_mapped_walk")
                 locked = True
                 entry = entries[vpn - block]
             if self._matches(entry):
