@@ -48,6 +48,9 @@ class Bookkeeping(Decider, Protocol):
     def page_mapcount(self, folio: int, page: int) -> int:
         """Entries that map one page of the folio."""
 
+    def page_mapcounts(self, folio: int) -> list[tuple[int, int, int]]:
+        """(first page, pages, entries that map each of them) of runs; empty for a folio that never had an entry."""
+
     def entire(self, folio: int) -> int:
         """PMD entries that map the folio."""
 

@@ -5,8 +5,8 @@ Kernel: fs/proc/task_mmu.c: smaps_pte_range(), pagemap_pmd_range() (v6.18); fs/p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from folioshell.model import pte
 from folioshell.model import vma as vm
@@ -37,93 +37,126 @@ _PSS_SHIFT = 12
 _KB = PAGE_SIZE // 1024
 
 
-@dataclass(slots=True, frozen=True)
-class MappedPage:
-    """A present page of a VMA, or a run of them that one PMD entry maps.
+class PresentRun(NamedTuple):
+    """Consecutive present pages of a VMA, in one page table, that are alike in all that user space can see.
 
     Args:
-        vpn: virtual page.
-        folio: the folio; None for the (huge) zero page.
-        page: index of the page in the folio.
-        entry: the entry, as a leaf entry of this page would be.
-        pmd: a PMD entry maps it.
+        vpn, nr: first virtual page, and number of pages.
+        folio: the folio that they are pages of; None for the (huge) zero page.
+        page: index of the first page in the folio.
+        count: entries that map each page, as /proc/kpagecount prints them; 0 for the zero page.
+        flags: flags of the entries.
+        pmd: a PMD entry maps them.
     """
 
     vpn: int
+    nr: int
     folio: Folio | None
     page: int
-    entry: int
+    count: int
+    flags: int
     pmd: bool
 
+    @property
+    def pfn(self) -> int:
+        """The first physical page."""
+        return pte.ZERO_PFN if self.folio is None else self.folio.pfn + self.page
 
-def present_pages(k: Kernel, vma: Vma) -> Iterator[MappedPage]:
-    """The present pages of a VMA, ascending."""
+
+def present_runs(k: Kernel, vma: Vma) -> Iterator[PresentRun]:
+    """The present pages of a VMA in runs, ascending."""
     size = k.geometry.pmd_pages
-    folio_of = k.physmem.folio
     for block, _, found in vma.mm.tables.blocks_in(vma.start, vma.end):
         low, high = max(vma.start, block), min(vma.end, block + size)
         if isinstance(found, PageTable):
-            for vpn in range(low, high):
-                entry = found.entries[vpn - block]
-                if entry > pte.FLAGS:
-                    pfn = entry >> pte.PFN_SHIFT
-                    folio = folio_of(pfn)
-                    yield MappedPage(vpn, folio, pfn - folio.pfn, entry, False)
-                elif entry > 0:
-                    yield MappedPage(vpn, None, 0, entry, False)
+            yield from _leaf_runs(k, found.entries, block, low - block, high - block)
+        elif pte.maps_folio(found):
+            folio = k.physmem.folio(pte.pfn_of(found))
+            yield from _by_count(k, folio, low - block, low, high - low, found & pte.FLAGS, True)
         elif found > 0:
-            folio_or_none = folio_of(found >> pte.PFN_SHIFT) if pte.maps_folio(found) else None
-            for offset in range(low - block, high - block):
-                entry = found + (offset << pte.PFN_SHIFT) if folio_or_none is not None else found
-                yield MappedPage(block + offset, folio_or_none, offset, entry, True)
+            yield PresentRun(low, high - low, None, 0, 0, found & pte.FLAGS, True)
 
 
-def kpagecount(k: Kernel, folio: Folio, page: int) -> int:
-    """Entries that map one page, as /proc/kpagecount prints them."""
-    return k.counts.page_mapcount(folio.id, page)
+def _leaf_runs(k: Kernel, entries: list[int], block: int, index: int, limit: int) -> Iterator[PresentRun]:
+    folio_of, page_mapcount = k.physmem.folio, k.counts.page_mapcount
+    while index < limit:
+        entry = entries[index]
+        if entry <= 0:
+            index += 1
+            continue
+        first = index
+        index += 1
+        if entry <= pte.FLAGS:
+            while index < limit and entries[index] == entry:
+                index += 1
+            yield PresentRun(block + first, index - first, None, 0, 0, entry, False)
+            continue
+        pfn = entry >> pte.PFN_SHIFT
+        folio = folio_of(pfn)
+        if folio.order == 0:
+            yield PresentRun(block + first, 1, folio, 0, page_mapcount(folio.id, 0), entry & pte.FLAGS, False)
+            continue
+        last = min(limit, first + folio.nr_pages - (pfn - folio.pfn))
+        expected = entry + (1 << pte.PFN_SHIFT)
+        while index < last and entries[index] == expected:
+            index += 1
+            expected += 1 << pte.PFN_SHIFT
+        yield from _by_count(k, folio, pfn - folio.pfn, block + first, index - first, entry & pte.FLAGS, False)
 
 
-def pagemap_bits(k: Kernel, mapped: MappedPage) -> str:
-    """Bits of pagemap for a present page: ``p`` present, ``f`` file or shared, ``x`` exclusive, ``h`` by a PMD.
+def _by_count(k: Kernel, folio: Folio, page: int, vpn: int, nr: int, flags: int, pmd: bool) -> Iterator[PresentRun]:
+    """Cut pages ``[page, page + nr)`` of a large folio where the number of entries that map them changes."""
+    for first, length, count in kpagecounts(k, folio):
+        low, high = max(first, page), min(first + length, page + nr)
+        if low < high:
+            yield PresentRun(vpn + low - page, high - low, folio, low, count, flags, pmd)
+
+
+def kpagecounts(k: Kernel, folio: Folio) -> list[tuple[int, int, int]]:
+    """(first page, pages, count) of runs of pages of a folio that equally many entries map, as /proc/kpagecount."""
+    return k.counts.page_mapcounts(folio.id) or [(0, folio.nr_pages, 0)]
+
+
+def pagemap_bits(k: Kernel, run: PresentRun) -> str:
+    """Bits of pagemap for present pages: ``p`` present, ``f`` file or shared, ``x`` exclusive, ``h`` by a PMD.
 
     A PMD entry asks for its first page only, and 512 times the same.
     """
-    if mapped.folio is None:
-        return "pfh" if mapped.pmd else "p"
-    first = mapped.page
-    if mapped.pmd and not k.config.is_6_12:
-        first = 0
-    bits = "p"
-    if not mapped.folio.anon:
-        bits += "f"
-    if kpagecount(k, mapped.folio, first) == 1:
-        bits += "x"
-    return bits + ("h" if mapped.pmd else "")
+    if run.folio is None:
+        return "pfh" if run.pmd else "p"
+    count = run.count
+    if run.pmd and not k.config.is_6_12:
+        count = k.counts.page_mapcount(run.folio.id, 0)
+    return f"p{'' if run.folio.anon else 'f'}{'x' if count == 1 else ''}{'h' if run.pmd else ''}"
 
 
-def smaps(k: Kernel, vma: Vma) -> dict[str, int]:
+def smaps(k: Kernel, vma: Vma, runs: Iterable[PresentRun] | None = None) -> dict[str, int]:
     """Figures of a VMA in kB, those that are not 0.
 
     A page is private if one entry maps it, or if its folio has one reference; its share of Pss is 4 kB by the number
     of entries.
+
+    Args:
+        runs: its present pages, if they are at hand.
     """
     sums = dict.fromkeys(SMAPS_ROWS, 0)
     pss = 0
-    for mapped in present_pages(k, vma):
-        folio = mapped.folio
+    for run in present_runs(k, vma) if runs is None else runs:
+        folio = run.folio
         if folio is None:
             continue
-        count = 1 if folio.ref == 1 else max(1, kpagecount(k, folio, mapped.page))
-        dirty = bool(mapped.entry & pte.DIRTY) or folio.dirty
-        sums["Rss"] += _KB
-        pss += (PAGE_SIZE << _PSS_SHIFT) // count
-        sums[f"{'Shared' if count > 1 else 'Private'}_{'Dirty' if dirty else 'Clean'}"] += _KB
+        kb = run.nr * _KB
+        count = 1 if folio.ref == 1 else max(1, run.count)
+        dirty = bool(run.flags & pte.DIRTY) or folio.dirty
+        sums["Rss"] += kb
+        pss += run.nr * ((PAGE_SIZE << _PSS_SHIFT) // count)
+        sums[f"{'Shared' if count > 1 else 'Private'}_{'Dirty' if dirty else 'Clean'}"] += kb
         if folio.anon:
-            sums["Anonymous"] += _KB
-            if not folio.swapbacked and not folio.dirty and not mapped.entry & pte.DIRTY:
-                sums["LazyFree"] += _KB
-        if mapped.pmd:
-            sums["AnonHugePages" if folio.anon else "ShmemPmdMapped" if folio.swapbacked else "FilePmdMapped"] += _KB
+            sums["Anonymous"] += kb
+            if not folio.swapbacked and not dirty:
+                sums["LazyFree"] += kb
+        if run.pmd:
+            sums["AnonHugePages" if folio.anon else "ShmemPmdMapped" if folio.swapbacked else "FilePmdMapped"] += kb
     sums["Pss"] = pss >> (10 + _PSS_SHIFT)
     sums["Swap"] = _KB * _swap_entries(k, vma)
     if vma.flags & vm.LOCKED:
@@ -132,6 +165,8 @@ def smaps(k: Kernel, vma: Vma) -> dict[str, int]:
 
 
 def _swap_entries(k: Kernel, vma: Vma) -> int:
+    if not vma.mm.rss.swap:
+        return 0
     size = k.geometry.pmd_pages
     number = 0
     for block, _, found in vma.mm.tables.blocks_in(vma.start, vma.end):

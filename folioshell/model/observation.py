@@ -1,0 +1,236 @@
+"""What can be observed of all processes, in the form of the recordings: VMAs with smaps, runs of pages, folios.
+
+Rules:
+- Everything is plain data, addresses only as (region, page), so that two kernels can be compared.
+- A run of pages goes on over folios whose numbers follow each other: after the last page of folio 7 comes page 0 of
+  folio 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
+from folioshell.model.mapping import AddressSpace
+from folioshell.model.smaps import PresentRun, kpagecounts, pagemap_bits, present_runs, smaps
+from folioshell.model.vma import Vma
+
+#: [page, n, bits, folio, index, kpagecount]
+PageRun = list[Any]
+
+
+class Places:
+    """Where virtual pages lie within named ranges.
+
+    Args:
+        regions: name -> (first virtual page, pages), in the order in which they were made. Of ranges that overlap, the
+            one made last has the pages.
+    """
+
+    def __init__(self, regions: Mapping[str, tuple[int, int]]) -> None:
+        self.order = {name: number for number, name in enumerate(regions)}
+        self._spans = [(start, start + nr, name) for name, (start, nr) in regions.items()][::-1]
+        self._last = (0, 0, "")
+
+    def find(self, vpn: int) -> tuple[str, int, int]:
+        """(region, page in it, first virtual page behind it) of a virtual page; without a region its address."""
+        start, end, name = self._last
+        if not start <= vpn < end:
+            for start, end, name in self._spans:
+                if start <= vpn < end:
+                    break
+            else:
+                return f"{vpn << 12:#x}", 0, vpn + 1
+            self._last = (start, end, name)
+        return name, vpn - start, end
+
+
+@dataclass(slots=True)
+class Sighting:
+    """A folio that somebody maps.
+
+    Args:
+        folio: the folio.
+        runs: runs of its pages where they were seen, in order of appearance.
+        pmd: names of the processes that map it by a PMD.
+    """
+
+    folio: Folio
+    runs: list[PresentRun] = field(default_factory=list)
+    pmd: set[str] = field(default_factory=set)
+
+
+class Sight:
+    """Everything that processes map at one moment, looked at once.
+
+    Args:
+        k: the kernel.
+        places: the named ranges; pages are looked at in their order.
+        names: processes in the order in which they were made; all that live if not given.
+
+    Attributes:
+        folios: folio -> its sighting, in order of first appearance: processes, then regions, then pages.
+    """
+
+    def __init__(self, k: Kernel, places: Places, names: Iterable[str] | None = None) -> None:
+        self.kernel = k
+        self.folios: dict[Folio, Sighting] = {}
+        self._vmas: dict[str, list[tuple[Vma, list[PresentRun]]]] = {}
+        self._pages: dict[str, dict[str, list[tuple[int, PresentRun]]]] = {}
+        self.places = places
+        for mm in k.mms.values():
+            self._vmas[mm.name] = [(vma, list(present_runs(k, vma))) for vma in mm.vmas]
+        for name in dict.fromkeys(k.mms if names is None else names):
+            if name in self._vmas:
+                self._pages[name] = self._sorted_pages(name)
+
+    def _sorted_pages(self, name: str) -> dict[str, list[tuple[int, PresentRun]]]:
+        """Region -> (page, run) in the order of the regions, every run within one region."""
+        found: dict[str, list[tuple[int, PresentRun]]] = {}
+        for _, runs in self._vmas[name]:
+            for run in runs:
+                for region, page, piece in self._within_regions(run):
+                    found.setdefault(region, []).append((page, piece))
+        order = self.places.order
+        ordered = {region: found[region] for region in sorted(found, key=lambda region: order.get(region, len(order)))}
+        for pages in ordered.values():
+            for _, run in pages:
+                if run.folio is not None:
+                    sighting = self.folios.get(run.folio)
+                    if sighting is None:
+                        sighting = self.folios[run.folio] = Sighting(run.folio)
+                    sighting.runs.append(run)
+                    if run.pmd:
+                        sighting.pmd.add(name)
+        return ordered
+
+    def _within_regions(self, run: PresentRun) -> Iterable[tuple[str, int, PresentRun]]:
+        region, page, end = self.places.find(run.vpn)
+        while run.vpn + run.nr > end:
+            nr = end - run.vpn
+            yield region, page, run._replace(nr=nr)
+            run = run._replace(vpn=end, nr=run.nr - nr, page=run.page + nr if run.folio is not None else 0)
+            region, page, end = self.places.find(run.vpn)
+        yield region, page, run
+
+    def processes(self, numbers: Mapping[Folio, int], objects: dict[AddressSpace, str]) -> dict[str, dict[str, Any]]:
+        """Process -> its VMAs and its pages by region.
+
+        Args:
+            numbers: what folios are called.
+            objects: what files and shared memory are called; shared memory not yet in it is added.
+        """
+        return {
+            name: {
+                "vmas": [self._vma_row(vma, runs, objects) for vma, runs in vmas],
+                "pages": {
+                    region: self._page_rows(pages, numbers) for region, pages in self._pages.get(name, {}).items()
+                },
+            }
+            for name, vmas in self._vmas.items()
+        }
+
+    def _vma_row(self, vma: Vma, runs: list[PresentRun], objects: dict[AddressSpace, str]) -> dict[str, Any]:
+        region, page, _ = self.places.find(vma.start)
+        row: dict[str, Any] = {
+            "region": region,
+            "page": page,
+            "count": vma.nr_pages,
+            "perm": vma.perm,
+            "flags": vma.flag_words,
+            "smaps": smaps(self.kernel, vma, runs),
+        }
+        if vma.file is not None:
+            row["object"] = object_name(self.kernel, vma.file, region, objects)
+            row["off"] = vma.pgoff
+        return row
+
+    def _page_rows(self, pages: list[tuple[int, PresentRun]], numbers: Mapping[Folio, int]) -> list[PageRun]:
+        rows: list[PageRun] = []
+        last_order = 0
+        for page, run in pages:
+            bits = pagemap_bits(self.kernel, run)
+            if run.folio is None:
+                row: PageRun = [page, run.nr, bits, "zero", None, None]
+                order = 0
+            else:
+                row = [page, run.nr, bits, numbers[run.folio], run.page, run.count]
+                order = run.folio.order
+            if rows and _goes_on(rows[-1], row, last_order, order):
+                rows[-1][1] += run.nr
+            else:
+                rows.append(row)
+                last_order = order
+        return rows
+
+    def folio_rows(
+        self, numbers: Mapping[Folio, int], origin: Mapping[Folio, list[int]] | None = None
+    ) -> list[dict[str, Any]]:
+        """The folios that are mapped, those in a row that are alike as one row.
+
+        Args:
+            numbers: what folios are called.
+            origin: folio -> [number, page] of the folio that it was split from.
+        """
+        rows: list[dict[str, Any]] = []
+        for folio in sorted(self.folios, key=numbers.__getitem__):
+            row: dict[str, Any] = {
+                "id": numbers[folio],
+                "n": 1,
+                "order": folio.order,
+                "anon": folio.anon,
+                "mapcounts": [[count, nr] for _, nr, count in kpagecounts(self.kernel, folio)],
+                "pmd": sorted(self.folios[folio].pmd),
+            }
+            if origin and folio in origin:
+                row["from"] = origin[folio]
+            if rows and _is_like(rows[-1], row):
+                rows[-1]["n"] += 1
+            else:
+                rows.append(row)
+        return rows
+
+
+def object_name(k: Kernel, file: AddressSpace, region: str, objects: dict[AddressSpace, str]) -> str:
+    """What a file or shared memory is called: by its name, or by the region that it was first seen in."""
+    name = objects.get(file)
+    if name is None:
+        name = objects[file] = file.name if k.files.get(file.name) is file else f"shm:{region}"
+    return name
+
+
+def observation(k: Kernel, regions: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+    """What can be observed now: ``procs`` and ``folios`` as a step of a recording has them, folios by their own ids.
+
+    Args:
+        regions: name -> (first virtual page, pages), in the order in which they were made.
+    """
+    sight = Sight(k, Places(regions))
+    numbers = {folio: folio.id for folio in sight.folios}
+    return {"procs": sight.processes(numbers, {}), "folios": sight.folio_rows(numbers)}
+
+
+def _goes_on(last: PageRun, row: PageRun, last_order: int, order: int) -> bool:
+    """Is this run what the one before would go on with?"""
+    if last[0] + last[1] != row[0] or last[2] != row[2] or last[5] != row[5]:
+        return False
+    if last[3] == "zero" or row[3] == "zero":
+        return bool(last[3] == row[3])
+    if last_order != order:
+        return False
+    position = last[4] + last[1]
+    return bool(row[3] == last[3] + (position >> order) and row[4] == position & (1 << order) - 1)
+
+
+def _is_like(last: dict[str, Any], row: dict[str, Any]) -> bool:
+    """Is this folio like the one before, whose number it follows?"""
+    if last["id"] + last["n"] != row["id"] or ("from" in last) != ("from" in row):
+        return False
+    if any(last[key] != row[key] for key in ("order", "anon", "mapcounts", "pmd")):
+        return False
+    if "from" in row:
+        return bool(row["from"] == [last["from"][0], last["from"][1] + (last["n"] << last["order"])])
+    return True
