@@ -2,7 +2,7 @@
 
 Rules:
 - Imports are late: ``--version`` needs none, ``run`` neither prompt_toolkit nor pydantic.
-- Statuses: 0 fine, 1 an expect or a command failed, 2 refused or not readable, 3 a bug of folioshell's model.
+- Statuses: 0 fine, 1 an expect or a command failed, 2 refused or not readable, 3 a bug of folioshell.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from folioshell.views.screen import Screen
 
 REFUSED = 2
-KERNEL_BUG = 3
+BUG = 3
 INTERRUPTED = 130
 CLOSED_PIPE = 141
 
@@ -56,14 +56,14 @@ def _main(arguments: list[str]) -> int:
         # A lone surrogate, from a file name or a script, must not end in a traceback.
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
-    from folioshell.errors import KernelBug
+    from folioshell.errors import FolioshellError
 
     try:
         return _act(options)
-    except KernelBug as error:
+    except FolioshellError as error:
         sys.stdout.flush()
         _screen(sys.stderr, options).bug(error)
-        return KERNEL_BUG
+        return BUG
 
 
 def _act(options: Namespace) -> int:
@@ -180,7 +180,7 @@ def _parser() -> ArgumentParser:
         prog="folioshell",
         description="A shell in which definitions of the folio mapcount are tried on a model of Linux mm.",
         epilog="Without an action it opens the shell, or reads commands from a pipe. "
-        "Status: 0 fine, 1 something failed, 2 refused or not readable, 3 a bug of the model.",
+        "Status: 0 fine, 1 something failed, 2 refused or not readable, 3 a bug of folioshell.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")

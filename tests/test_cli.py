@@ -128,6 +128,16 @@ def test_json_lines(scripts: dict[str, str]) -> None:
     assert all("state" not in document for document in documents)
 
 
+def test_json_failures(scripts: dict[str, str]) -> None:
+    """What stops a script is said on the error stream; the documents stay documents."""
+    for name, status, word in (("stops", 1, "ENOMEM"), ("bad", 2, "wim")):
+        done = folioshell("run", "--json", scripts[name])
+
+        assert done.returncode == status
+        assert word in done.stderr
+        assert all(json.loads(text)["v"] == 1 for text in done.stdout.splitlines())
+
+
 def test_json_full(scripts: dict[str, str]) -> None:
     """``--json=full`` adds the whole state to each step."""
     documents = [json.loads(text) for text in folioshell("run", "--json=full", scripts["good"]).stdout.splitlines()]

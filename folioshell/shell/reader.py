@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Protocol
 
 
@@ -23,4 +24,9 @@ class DumbReader:
 
     def read(self, prompt: str) -> str:
         """The next line; see Reader."""
-        return input(prompt)
+        try:
+            return input(prompt)
+        except (EOFError, KeyboardInterrupt):
+            # The terminal left the cursor behind the prompt.
+            sys.stdout.write("\n")
+            raise

@@ -6,7 +6,7 @@ from typing import Protocol, TextIO
 
 from folioshell.errors import Refused
 from folioshell.scenario.runner import FAILED, REFUSED, Played, Runner
-from folioshell.views.blocks import Block, Line, Span, Tone, line
+from folioshell.views.blocks import Block, Line, Span, Tone, laid_out, line
 from folioshell.views.report_view import report_blocks
 from folioshell.views.runs import counted
 from folioshell.views.screen import Screen
@@ -66,7 +66,7 @@ class TextReplay:
             self.screen.write(_failure(played, place))
         elif played.prose is not None and not self.quiet:
             self._begin("prose")
-            self.screen.write([Line((Span(visible(played.prose)),), wraps=False)])
+            self.screen.write([laid_out(visible(played.prose))])
         elif played.report is not None and played.report.expect is not None:
             if not (self.quiet and played.report.expect.passed):
                 self._begin("expect")
@@ -135,6 +135,9 @@ class JsonReplay:
             if played.refused is not None:
                 self.stream.flush()
                 self.errors.refusal(played.refused)
+            elif played.failure is not None:
+                self.stream.flush()
+                self.errors.write(_failure(played, f"{visible(played.file)}:{played.line}"))
             elif played.report is not None:
                 self.stream.write(document_line(played.report, file=played.file, line=played.line))
         self.stream.flush()

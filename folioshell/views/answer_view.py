@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from folioshell.report import Expect, Query, QueryRow, Section, Table, Truth
-from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line
+from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, laid_out, line
 from folioshell.views.runs import counted
 
 _WRONG = ("false no", "false yes")
@@ -84,7 +84,7 @@ def section_blocks(section: Section) -> Iterator[Block]:
     if section.title:
         yield line(section.title, Tone.STRONG)
     for text in section.lines:
-        yield Line((Span(text),), wraps=False)
+        yield laid_out(text)
 
 
 def _table(table: Table) -> Grid:

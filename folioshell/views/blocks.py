@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+_WIDEST_HANG = 24
+
 
 class Tone(Enum):
     """How a piece of text stands out."""
@@ -38,12 +40,14 @@ class Line:
     Args:
         spans: its pieces, side by side.
         indent: columns before it.
-        wraps: it may be broken at spaces when it is too long; a drawing may not.
+        wraps: it may be broken at spaces when it is too long; the line that a caret stands under may not.
+        hang: columns by which what follows a break is set in, in addition to ``indent``.
     """
 
     spans: tuple[Span, ...]
     indent: int = 0
     wraps: bool = True
+    hang: int = 2
 
 
 @dataclass(slots=True, frozen=True)
@@ -78,3 +82,11 @@ Block = Line | Grid
 def line(text: str, tone: Tone = Tone.PLAIN, indent: int = 0) -> Line:
     """A line of one tone."""
     return Line((Span(text, tone),), indent)
+
+
+def laid_out(text: str) -> Line:
+    """A line that somebody else set: its own indent is kept, and if it must be broken, so is its second column."""
+    words = text.lstrip(" ")
+    first_column = words.find("  ")
+    hang = len(words[first_column:]) - len(words[first_column:].lstrip(" ")) + first_column if first_column > 0 else 0
+    return Line((Span(words),), indent=len(text) - len(words), hang=hang if hang <= _WIDEST_HANG else 0)

@@ -20,13 +20,13 @@ def render(blocks: Sequence[Block], width: int) -> str:
 
 
 def line_texts(line: Line, width: int) -> list[str]:
-    """A line, broken where it is too long; what follows the break is set in by two columns more."""
+    """A line, broken where it is too long."""
     text = "".join(span.text for span in line.spans)
     if not line.wraps:
         return [" " * line.indent + text]
     room = max(width - line.indent, 1)
-    first, *rest = broken(text, room, max(room - 2, 1))
-    return [" " * line.indent + first, *(" " * (line.indent + 2) + piece for piece in rest)]
+    first, *rest = broken(text, room, max(room - line.hang, 1))
+    return [" " * line.indent + first, *(" " * (line.indent + line.hang) + piece for piece in rest)]
 
 
 def _lines(block: Block, width: int) -> Iterator[str]:

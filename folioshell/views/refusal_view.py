@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from folioshell.errors import KernelBug, Refused
+from folioshell.errors import FolioshellError, KernelBug, Refused
 from folioshell.views.blocks import Block, Line, Span, Tone, line
 from folioshell.views.measure import columns_of
 from folioshell.views.signs import visible
@@ -40,11 +40,13 @@ def _parts(error: Refused, width: int, step: int | None) -> Iterator[Block]:
         yield line(f"note: nothing was changed; still at step {step}", Tone.DIM)
 
 
-def bug_blocks(error: KernelBug, step: int | None = None) -> list[Block]:
-    """A broken invariant of the model, with the last facts before it, oldest first."""
+def bug_blocks(error: FolioshellError, step: int | None = None) -> list[Block]:
+    """A broken invariant of the model with the last facts before it, oldest first, or a replay that went astray."""
+    broken = isinstance(error, KernelBug)
+    facts = error.facts[-_FACTS_OF_A_BUG:] if isinstance(error, KernelBug) else ()
     blocks: list[Block] = [
-        Line((Span("KERNEL BUG: ", Tone.LOUD), Span(visible(error.message), Tone.BAD))),
-        *(line(visible(str(fact)), indent=_INDENT) for fact in error.facts[-_FACTS_OF_A_BUG:]),
+        Line((Span("KERNEL BUG: " if broken else "BUG: ", Tone.LOUD), Span(visible(str(error)), Tone.BAD))),
+        *(line(visible(str(fact)), indent=_INDENT) for fact in facts),
         line("This is a bug of folioshell, not of what was typed."),
     ]
     if step is not None:

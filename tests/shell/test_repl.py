@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell.errors import KernelBug, Refused
+from folioshell.errors import DeterminismError, KernelBug, Refused
 from folioshell.report import Report
 from folioshell.shell.repl import Repl
 from tests.shell.stubs import StubSession, Typist, plain_screen
@@ -63,6 +63,14 @@ def test_kernel_bug_is_shown() -> None:
 
     assert session.executed == ["one"]
     assert text.startswith("KERNEL BUG: mapcount < 0\n  fact 1\n  fact 2\n")
+
+
+def test_replay_that_goes_astray() -> None:
+    """An undo that does not lead back is said to be a bug, and the session goes on."""
+    session, text = talk(Typist("undo", "one"), undo=DeterminismError("replaying step 1"))
+
+    assert session.executed == ["one"]
+    assert text.startswith("BUG: replaying step 1\n")
 
 
 def test_pasted_lines() -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from folioshell.report import Report
+from folioshell.report import Report, Text
 from folioshell.views.blocks import Column, Grid, Span, line
 from folioshell.views.plain import render
 from folioshell.views.report_view import report_blocks
@@ -135,7 +135,7 @@ def test_sections() -> None:
 
 
 @pytest.mark.parametrize("width", [24, 30, 44, 60, 80])
-@pytest.mark.parametrize("report", samples.ALL[:-1], ids=lambda report: str(report.command))
+@pytest.mark.parametrize("report", samples.ALL, ids=lambda report: str(report.command))
 def test_fits_the_width(report: Report, width: int) -> None:
     """No line is wider than the screen, and no number is lost when a table is folded."""
     text = text_of(report, width)
@@ -163,6 +163,15 @@ def test_no_trailing_spaces() -> None:
 def test_line_is_broken_at_spaces() -> None:
     """A sentence that is too long goes on in the next line, set in."""
     assert render([line("one two three four")], 12) == "one two\n  three four\n"
+
+
+def test_text_is_broken_within_its_columns() -> None:
+    """Prose that is too long goes on flush left, the description of a word under itself; what fits is left alone."""
+    report = Report(
+        "help", "A", sections=(Text(("one two three four five six", "  at=  where the region goes to", "a   b")),)
+    )
+
+    assert text_of(report, 24) == ("one two three four five\nsix\n  at=  where the region\n       goes to\na   b\n")
 
 
 def test_never_imports_rich() -> None:
