@@ -14,6 +14,12 @@ from folioshell.session.language import Ending
 TOPIC = "memory"
 
 
+def _fault_subject(call: Call) -> str:
+    writes = {write_access for _, _, write_access in _accesses(call, call.own_range("PLACE"), call.word("access"))}
+    done = "touched" if len(writes) > 1 else "wrote" if True in writes else "read"
+    return f"{call.process} {done} {call.place_text('PLACE')}"
+
+
 @command(
     "fault",
     Form(args=(place("the pages touched"),), flags=flags("access", read="load a byte", write="store a non-zero byte")),
@@ -24,11 +30,7 @@ TOPIC = "memory"
     "for files. "
     "Accesses that may not be are answered with SIGSEGV or SIGBUS, the others are done.",
     examples=("mmap buf 16 ; fault buf", "file lib 32 ; mmap win 16 file=lib ; fault win[0]"),
-    subject=lambda call: (
-        f"{call.process} touched {call.place_text('PLACE')}"
-        if "access" not in call.arguments
-        else f"{call.process} {'wrote' if call.word('access') == 'write' else 'read'} {call.place_text('PLACE')}"
-    ),
+    subject=_fault_subject,
     host=True,
     kernel="mm/memory.c: handle_mm_fault()",
 )

@@ -1,7 +1,7 @@
 """Files and mappings: what the system calls on address spaces do.
 
-Placement, where no address is given: the lowest boundary (of a PMD, or ``align=``) from 0x7f0000000000 on where the
-range touches no region, so that VMAs are neighbours only where ``after=`` or ``at=`` asked for it.
+Placement, where no address is given: the next boundary (of a PMD, or ``align=``) from 0x7f0000000000 on, behind all
+regions that there are, so that VMAs are neighbours only where ``after=`` or ``at=`` asked for it.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from folioshell.paths.exit import do_exit
 from folioshell.paths.fork import do_fork
 from folioshell.report import Report
 from folioshell.session.language import Ending
+from folioshell.session.sentence import plural
 
 TOPIC = "processes"
 
@@ -23,7 +24,10 @@ TOPIC = "processes"
     "others are left "
     "to faults. The current process stays the same.",
     examples=("mmap buf 16 ; fault buf ; fork B",),
-    subject=lambda call: f"{call.process} forked {call.word('NAME')}",
+    subject=lambda call: (
+        f"{call.process} forked {call.word('NAME')}, "
+        f"{plural(len(call.kernel.mms[call.word('NAME')].vmas), 'VMA')} copied"
+    ),
     host=True,
     kernel="kernel/fork.c: dup_mm()",
 )

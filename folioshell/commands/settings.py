@@ -183,7 +183,7 @@ _GEOMETRY_WORDS = {
         "set decide vmas",
         "set schemes tuples,vmas ; set after mapcounts ; set walks made ; set check on ; set fault_around 4K",
     ),
-    subject=lambda call: f"{call.statement.text.removeprefix('set ')} set",
+    subject=lambda call: " set to ".join(call.statement.text.split()[-2:]),
 )
 def set_(call: Call) -> Report:
     """Show all settings."""

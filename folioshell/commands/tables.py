@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 
 from folioshell.commands.call import Call
+from folioshell.facts import Event
 from folioshell.model.anon_vma import AnonVma
 from folioshell.model.vma import Vma
 from folioshell.report import Table
@@ -67,10 +68,10 @@ def _tables(call: Call) -> Table:
     rows: list[Row] = []
     regions = list(call.workspace.regions.values())
     for mm in call.kernel.mms.values():
-        rows += [
+        rows.extend(
             (mm.name, table, format_address(vpn), nr, what, labels_of(regions, vpn, vpn + nr))
             for table, vpn, nr, what in entry_runs(call.kernel, mm)
-        ]
+        )
         deposited = chain.from_iterable(pmd.deposited for pmd in mm.tables.pmds.values())
         rows += [(mm.name, str(table), "", None, "deposited", "") for table in deposited]
     columns = ("process", "table", "address", "entries", "maps", "label")
@@ -83,7 +84,7 @@ def _folios(call: Call) -> Table:
     rows: list[Row] = []
     for change in changes_between({}, numbers_of(call.workspace, shown), shown):
         first = folios[int(change.id[1:])]
-        ids = change.id if change.nr == 1 else f"{change.id}-f{first.id + change.nr - 1}"
+        ids = change.id if change.nr == 1 else f"{change.id}..f{first.id + change.nr - 1}"
         kind = "anon" if first.anon else "file"
         numbers = (change.mapcounts[name].new for name in shown)
         rows.append((ids, change.nr, first.order, kind, f"{first.mapping}+{first.index}", *numbers))
@@ -97,8 +98,8 @@ def _rmap(call: Call) -> Table:
     for anon_vma in anon_vmas(call):
         root = "" if anon_vma.root is anon_vma else str(anon_vma.root)
         rows.append((f"anon_vma {anon_vma}", root, _names(anon_vma.tree)))
-    for file in (*kernel.files.values(), *kernel.shared_memory):
-        rows.append((f"i_mmap of {file.name}", "", _names(file.i_mmap)))
+    files = (*kernel.files.values(), *kernel.shared_memory)
+    rows += [(f"i_mmap of {file.name}", "", _names(file.i_mmap)) for file in files]
     return Table("reverse map", ("from", "root", "VMAs, in the order of a walk"), tuple(rows))
 
 
@@ -128,8 +129,12 @@ def _locks(call: Call) -> Table:
 
 
 def _stats(call: Call) -> Table:
-    rows = tuple(sorted(call.kernel.events.items()))
-    return Table("event counters", ("counter", "value"), rows)
+    counts = dict(call.kernel.events)
+    for record in call.workspace.journal:
+        for fact in record.facts():
+            if isinstance(fact, Event) and fact.count:
+                counts[fact.count] = counts.get(fact.count, 0) + 1
+    return Table("event counters", ("counter", "value"), tuple(sorted(counts.items())), "as /proc/vmstat names them")
 
 
 def _schemes(call: Call) -> Table:

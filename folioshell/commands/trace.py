@@ -10,7 +10,7 @@ from folioshell.commands.settings import SCHEME
 from folioshell.facts import Mapped, MappedSmall, Moved, PmdMapped
 from folioshell.model import truth as page_tables
 from folioshell.model.folio import Folio
-from folioshell.model.lock import LockOp
+from folioshell.model.lock import Lock, LockOp
 from folioshell.report import FolioChange, Report, Table
 from folioshell.session.changes import changes_between, numbers_of
 from folioshell.session.describe import Describer, pages_text
@@ -61,17 +61,19 @@ def trace(call: Call) -> Report:
     part = call.word("part", "all")
     describer = Describer(call.workspace)
     rows: list[tuple[str | int | None, ...]] = []
-    depth = total = 0
+    held: dict[Lock, int] = {}
+    total = 0
     for event in record.events:
-        is_lock = isinstance(event, LockOp)
-        if isinstance(event, LockOp) and event.verb == "-":
-            depth = max(depth - 1, 0)
-        if part == "all" or is_lock == (part == "locks"):
+        depth = len(held)
+        if isinstance(event, LockOp):
+            if event.verb == "-":
+                depth = held.pop(event.lock, 0)
+            elif event.verb in "+~":
+                held[event.lock] = depth
+        if part == "all" or isinstance(event, LockOp) == (part == "locks"):
             total += 1
             if total <= TRACE_ROWS:
                 rows.append(_trace_row(total, event, depth, describer))
-        if isinstance(event, LockOp) and event.verb in "+~":
-            depth += 1
     note = f"{total - TRACE_ROWS:,} more rows are left out" if total > TRACE_ROWS else ""
     title = f"step {record.number}, {record.process}: {record.command}"
     return done(call, sections=(Table(title, ("row", "depth", "what", "function"), tuple(rows), note),))
@@ -154,6 +156,8 @@ def _by_step(steps: list[int | None]) -> list[tuple[int, int, int | None]]:
 
 def steps_of_entries(workspace: Workspace, folio: Folio) -> dict[tuple[int, int], int]:
     """(MM-ID, virtual page) -> the step that last made an entry for the folio there, or moved one there."""
+    if not folio.order:
+        return _steps_of_small(workspace, folio)
     made: dict[tuple[int, int], int] = {}
     for record in workspace.journal:
         for fact in record.facts():
@@ -164,19 +168,24 @@ def steps_of_entries(workspace: Workspace, folio: Folio) -> dict[tuple[int, int]
                 made.update(((fact.mm, fact.vpn + page), record.number) for page in range(pages))
             elif isinstance(fact, Moved) and fact.folio == folio.id:
                 made.update(((fact.mm, fact.to_vpn + page), record.number) for page in range(fact.nr))
-            elif isinstance(fact, MappedSmall) and folio.order == 0 and folio.id in fact.folios:
-                _small_entry(workspace, folio, fact, record.number, made)
     return made
 
 
-def _small_entry(
-    workspace: Workspace, folio: Folio, fact: MappedSmall, step: int, made: dict[tuple[int, int], int]
-) -> None:
-    """Note the entry of an order-0 folio; a fact tells only where its run begins, so the entry is looked for behind."""
-    size = workspace.kernel.geometry.pmd_pages
+def _steps_of_small(workspace: Workspace, folio: Folio) -> dict[tuple[int, int], int]:
+    """The same for an order-0 folio: its entries are told apart by page table, and moves of them are not announced."""
+    by_table: dict[tuple[int, int], int] = {}
+    by_mm: dict[int, int] = {}
+    for record in workspace.journal:
+        for fact in record.facts():
+            if isinstance(fact, MappedSmall) and folio.id in fact.folios:
+                by_table[fact.mm, fact.table] = by_mm[fact.mm] = record.number
+    made = {}
     for mapping in page_tables.mappings(workspace.kernel, folio):
-        if mapping.mm.mm_id == fact.mm and fact.vpn <= mapping.vpn < (fact.vpn // size + 1) * size:
-            made[fact.mm, mapping.vpn] = step
+        mm_id = mapping.mm.mm_id
+        step = by_table.get((mm_id, mapping.table.id), by_mm.get(mm_id))
+        if step is not None:
+            made[mm_id, mapping.vpn] = step
+    return made
 
 
 @command(

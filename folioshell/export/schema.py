@@ -7,7 +7,7 @@ import re
 from functools import cache
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
 from folioshell.commands.grammar import registry
 from folioshell.export import shape
@@ -16,7 +16,7 @@ from folioshell.export import shape
 @cache
 def adapter() -> TypeAdapter[Any]:
     """Checks documents against their shape; unknown keys are errors."""
-    return TypeAdapter(shape.Document, config=ConfigDict(extra="forbid"))
+    return TypeAdapter(shape.Document)
 
 
 def schema() -> dict[str, Any]:

@@ -6,15 +6,22 @@ A field that equals its default is left out of a document.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from folioshell.report import Change, Expect
 
 VERSION: Literal[1] = 1
 
 
+class Closed:
+    """An object that has no keys but those declared."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+
 @dataclass(slots=True)
-class FolioDocument:
+class FolioDocument(Closed):
     """A folio that a step touched, or ``n`` with consecutive ids that it touched alike."""
 
     id: str
@@ -25,7 +32,7 @@ class FolioDocument:
 
 
 @dataclass(slots=True)
-class VisitDocument:
+class VisitDocument(Closed):
     """A VMA that a reverse-map walk visited, with the tables entered and the entries found in each."""
 
     process: str
@@ -35,7 +42,7 @@ class VisitDocument:
 
 
 @dataclass(slots=True)
-class WalkDocument:
+class WalkDocument(Closed):
     """A reverse-map walk."""
 
     folio: str
@@ -47,7 +54,7 @@ class WalkDocument:
 
 
 @dataclass(slots=True)
-class RowDocument:
+class RowDocument(Closed):
     """One scheme's answer."""
 
     scheme: str
@@ -58,7 +65,7 @@ class RowDocument:
 
 
 @dataclass(slots=True)
-class TruthDocument:
+class TruthDocument(Closed):
     """What the page tables say."""
 
     answer: str
@@ -70,7 +77,7 @@ class TruthDocument:
 
 
 @dataclass(slots=True)
-class QueryDocument:
+class QueryDocument(Closed):
     """A question and its answers."""
 
     kind: str
@@ -83,7 +90,7 @@ class QueryDocument:
 
 
 @dataclass(slots=True)
-class SectionDocument:
+class SectionDocument(Closed):
     """A table (columns and rows) or text (lines) that a view showed."""
 
     title: str = ""
@@ -94,7 +101,7 @@ class SectionDocument:
 
 
 @dataclass(slots=True)
-class ResultDocument:
+class ResultDocument(Closed):
     """How the kernel ended a step: ok, with an errno, or with signals: [first access, number of accesses, name]."""
 
     ok: bool = False
@@ -103,7 +110,7 @@ class ResultDocument:
 
 
 @dataclass(slots=True)
-class Document:
+class Document(Closed):
     """What one command did or answered."""
 
     v: Literal[1]

@@ -39,13 +39,21 @@ def step_report(session: Session, statement: Statement, record: StepRecord) -> R
         process=record.process,
         step=record.number,
         result=record.result,
-        sentence=sentence(statement.subject(workspace, record.process), digest, record.result),
+        sentence=sentence(_subject(session, statement, record), digest, record.result),
         folios=folios,
         walks=walks,
         locks=locks,
         findings=tuple(f"f{fact.folio}, decided by {fact.scheme}: {fact.text}" for fact in digest.findings),
         state=snapshot(workspace) if settings.full else None,
     )
+
+
+def _subject(session: Session, statement: Statement, record: StepRecord) -> str:
+    """Who did what, or tried to."""
+    if "errno" in record.result:
+        text = statement.text.split(" ", 2)[2] if statement.expected else statement.text
+        return f"{record.process} tried {text}"
+    return statement.subject(session.workspace, record.process)
 
 
 def _walks_of_touched(session: Session, walked: set[int]) -> tuple[Walk, ...]:

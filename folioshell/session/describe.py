@@ -15,14 +15,14 @@ def pages_text(first: int, nr: int) -> str:
 
 
 def folios_text(numbers: list[int]) -> str:
-    """Runs of folios: ``f1-f16, f20``; numbers ascending."""
+    """Runs of folios: ``f1..f16, f20``; numbers ascending."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and runs[-1][1] + 1 == number:
             runs[-1][1] = number
         else:
             runs.append([number, number])
-    return ", ".join(f"f{first}" if first == last else f"f{first}-f{last}" for first, last in runs)
+    return ", ".join(f"f{first}" if first == last else f"f{first}..f{last}" for first, last in runs)
 
 
 class Describer:

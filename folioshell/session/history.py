@@ -15,13 +15,15 @@ class Entry:
         named: the process that was named before it, or empty.
         text: the command in its normal form.
         result: how the kernel ended it; a replay must end the same way.
-        current: the process that is current after it, and after an ``as`` that followed it.
+        left: the process that is current right after it.
+        current: the same, after an ``as`` that followed it.
     """
 
     process: str
     named: str
     text: str
     result: dict[str, Any]
+    left: str
     current: str
 
     @property
@@ -71,5 +73,7 @@ class History:
             if entry.process != current:
                 lines.append(f"as {entry.process}")
             lines.append(entry.line)
-            current = entry.current
+            current = entry.left
+        if self.position and self.entries[self.position - 1].current not in ("", current):
+            lines.append(f"as {self.entries[self.position - 1].current}")
         return lines

@@ -39,17 +39,25 @@ class Region:
 
 
 def next_free(regions: Iterable[Region], nr: int, boundary: int, skew: int = 0) -> int | None:
-    """First virtual page of the lowest free range that lies ``skew`` pages behind a boundary and touches no region.
+    """First virtual page of the range that lies ``skew`` pages behind the next free boundary.
+
+    That is the lowest boundary behind all regions there are, so that no page table is shared with one by accident; if
+    there is no room any more, the lowest one from which the range touches no region.
 
     Args:
+        regions: those that exist.
         nr: pages wanted.
         boundary: pages between two boundaries.
         skew: pages from the boundary to the range.
     Returns: None if user space has no room.
     """
+    ordered = sorted(regions, key=lambda region: region.start)
+    behind = max([BASE_VPN, *(region.end + 1 for region in ordered)])
+    start = align_up(behind, boundary) + skew
+    if start + nr <= END_VPN:
+        return start
     start = align_up(BASE_VPN, boundary) + skew
-    for region in sorted(regions, key=lambda region: region.start):
-        if region.end < start or start + nr < region.start:
-            continue
-        start = align_up(region.end + 1 - skew, boundary) + skew
+    for region in ordered:
+        if start <= region.end and region.start <= start + nr:
+            start = align_up(region.end + 1, boundary) + skew
     return start if start + nr <= END_VPN else None

@@ -108,8 +108,8 @@ def _made(digest: Digest) -> list[str]:
     clauses = []
     for (order, anon, mapping), numbers in groups.items():
         size = f"order {order}, {format_pages(1 << order)}"
-        kind = "anon" if anon else "file"
-        clauses.append(f"{_which(numbers)} ({size}{' each' if len(numbers) > 1 else ''}) new, {kind}{mapping}")
+        kind = "new" if anon else "new in the page cache"
+        clauses.append(f"{_which(numbers)} ({size}{' each' if len(numbers) > 1 else ''}) {kind}{mapping}")
     return clauses
 
 
@@ -145,7 +145,10 @@ def _vmas(digest: Digest) -> list[str]:
 def _events(digest: Digest) -> list[str]:
     """Other events, equal ones counted."""
     counts: dict[str, int] = {}
+    said = tuple(f"f{number} split" for number in _origins(digest))
     for fact in digest.events:
+        if fact.text.startswith(said) and said:
+            continue
         counts[fact.text] = counts.get(fact.text, 0) + 1
     if len(counts) > LISTED:
         return [f"{plural(sum(counts.values()), 'other event')}, see `trace`"]

@@ -123,7 +123,8 @@ class Session:
         if self.settings.check and (broken := self.workspace.machine.check()):
             raise KernelBug(f"after {statement.text}: {'; '.join(broken)}", list(record.facts())[-20:])
         report = step_report(self, statement, record)
-        self.history.append(Entry(before, statement.process, statement.text, record.result, self.process))
+        entry = Entry(before, statement.process, statement.text, record.result, self.process, self.process)
+        self.history.append(entry)
         return report
 
     def _restore(self) -> None:
@@ -191,6 +192,4 @@ class Session:
 
     def script(self) -> list[str]:
         """The lines that lead to the present state, and to what is shown, from a fresh session."""
-        lines = self.settings.script(list(self.workspace.machine.schemes)) + self.history.script()
-        current = self.history.in_force[-1].current if self.step else "A"
-        return [*lines, f"as {self.process}"] if self.process not in ("", current) else lines
+        return self.settings.script(list(self.workspace.machine.schemes)) + self.history.script()

@@ -1,0 +1,75 @@
+"""Tests of folioshell.commands.grammar: of every declaration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from folioshell import Session
+from folioshell.commands.grammar import Command, register, registry
+from folioshell.commands.parse import Grammar
+
+COMMANDS = list(registry)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.verb)
+def test_declaration_is_complete(command: Command) -> None:
+    """Every command says what it does, every word of it what it means."""
+    assert command.summary and not command.summary.endswith(".")
+    assert command.help.endswith(".")
+    assert command.examples
+    for form in command.forms:
+        assert all(arg.help for arg in form.args)
+        assert all(flag.help for flag in form.flags)
+        assert all(option.help for option in form.options)
+        assert form.summary or len(command.forms) == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.verb)
+def test_examples_run(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every example runs in a fresh session, uses its command, and no assertion in it fails."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("setup.fs", "session.fs"):
+        (tmp_path / name).write_text("mmap buf 16\n")
+    for example in command.examples:
+        verbs = [statement.command.verb for statement in Grammar().parse(example)]  # type: ignore[attr-defined]
+        reports = Session().execute(example)
+
+        assert command.verb in verbs
+        assert not any(report.failed for report in reports)
+        assert all(report.expect.passed for report in reports if report.expect)
+
+
+def test_model_commands_have_a_subject_for_their_sentence() -> None:
+    """Every command that can be a step says who did what."""
+    steps = [
+        command
+        for command in COMMANDS
+        if command.kind == "model" or any(form.kind == "model" for form in command.forms)
+    ]
+    assert steps
+    assert all(command.subject for command in steps)
+
+
+def test_verbs_of_this_version() -> None:
+    """The language has these words and no others."""
+    verbs = """
+        file mmap munmap mprotect mremap fault read write madvise fork exit as query rmap walk show trace why diff
+        expect set undo redo goto history save load source reset help quit
+    """
+    assert set(registry.commands) == set(verbs.split())
+
+
+def test_a_verb_is_declared_once() -> None:
+    """Two commands cannot have the same verb."""
+    with pytest.raises(ValueError, match="the verb mmap is taken"):
+        register(registry.commands["mmap"])
+
+
+def test_usage_lines() -> None:
+    """Usage lines are made from the declaration: what is required first, what may be left out in brackets."""
+    assert registry.commands["fault"].usages() == ["fault PLACE [read|write]"]
+    assert registry.commands["trace"].usages() == ["trace [N] [locks|facts|all]"]
+    assert "expect mapped? [SCHEME] FOLIO|PLACE ==|!= no|yes" in registry.commands["expect"].usages()
+    assert registry.commands["mremap"].usages()[0].startswith("mremap PLACE new=NAME [SIZE] [dontunmap]")

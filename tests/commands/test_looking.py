@@ -1,0 +1,251 @@
+"""Tests of folioshell.commands.inspect, tables, trace, settings, history and reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from folioshell import Session
+from folioshell.commands.grammar import registry
+from folioshell.commands.reference import reference
+from folioshell.commands.tables import TABLES
+from folioshell.errors import Refused
+from folioshell.report import Table, Text
+
+STRADDLE = "file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504 ; fault win[0] ; fault win[8]"
+
+
+@pytest.fixture
+def session() -> Session:
+    """The straddling folio of the mail, mapped in full."""
+    session = Session()
+    session.execute(STRADDLE)
+    return session
+
+
+def tables(session: Session, line: str) -> list[Table]:
+    (report,) = session.execute(line)
+    return [section for section in report.sections if isinstance(section, Table)]
+
+
+def refused(session: Session, line: str) -> Refused:
+    with pytest.raises(Refused) as error:
+        session.execute(line)
+    return error.value
+
+
+def test_rmap_visits_misses_too(session: Session) -> None:
+    """Fork does not copy file entries, so that the child's VMA is visited in vain."""
+    session.execute("fork B")
+    (report,) = session.execute("rmap f1")
+    (walk,) = report.walks
+
+    assert walk.through == "i_mmap of lib"
+    assert [(visit.process, visit.vma, visit.tables) for visit in walk.visits] == [
+        ("A", "v1", (("pt1", 8), ("pt2", 8))),
+        ("B", "v2", ()),
+    ]
+
+
+def test_walk_shows_every_level(session: Session) -> None:
+    """One row a run of entries, with the index at each level."""
+    (table,) = tables(session, "walk win")
+
+    assert [row[1:] for row in table.rows] == [
+        (8, "254 0 0 504", "pmd1", "pt1", "f1[0..7] r"),
+        (8, "254 0 1 0", "pmd1", "pt2", "f1[8..15] r"),
+    ]
+    (table,) = tables(session, "walk win[3..4]")
+    assert [row[1] for row in table.rows] == [2]
+    (table,) = tables(session, "walk 0x1000+3")
+    assert [row[1:] for row in table.rows] == [(3, "0 0 0 1", "none", "none", "none")]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_can_be_shown(session: Session, name: str) -> None:
+    """Each word after show gives a table; rows have a cell a column."""
+    session.execute("set thp.2M always ; mmap huge 2M ; fault huge[0] ; munmap huge[0] ; fork B")
+    (table,) = tables(session, f"show {name}")
+
+    assert table.rows
+    assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_show_without_a_word(session: Session) -> None:
+    """The whole picture: processes, VMAs, page tables, folios."""
+    assert [table.title for table in tables(session, "show")] == ["processes", "VMAs", "page tables", "folios"]
+
+
+def test_trace_is_nested_and_complete(session: Session) -> None:
+    """Every operation and fact of the step, in order, set in by the locks held."""
+    (both,) = tables(session, "trace 4")
+    (locks,) = tables(session, "trace 4 locks")
+    (facts,) = tables(session, "trace 4 facts")
+
+    assert len(both.rows) == len(locks.rows) + len(facts.rows) == len(session.workspace.journal[3].events)
+    names = [(row[1], str(row[2]).strip()) for row in locks.rows]
+    depth = next(depth for depth, name in names if name == "+pt2")
+    assert (depth, "-pt2") in names
+    assert any("f1 pages 8-15 mapped by A at 0x7f0000200000, v1, pt2" in str(row[2]) for row in facts.rows)
+
+
+def test_trace_of_what_is_not_there(session: Session) -> None:
+    """Only steps that were done can be traced."""
+    assert refused(session, "trace 5").hint == "steps go from 1 to 4"
+    assert refused(session, "trace 0").start == 6
+    assert refused(Session(), "trace").message == "no step was done yet"
+
+
+def test_why_names_the_steps(session: Session) -> None:
+    """Each tuple and each run of entries with the step that made it."""
+    numbers, entries = tables(session, "why f1 tuples")
+
+    assert numbers.rows == (
+        ("tuples", "number", 2, "", "", "", ""),
+        ("", "pt1", 1, "A", "v1", "pages 0-7", "3"),
+        ("", "pt2", 1, "A", "v1", "pages 8-15", "4"),
+    )
+    assert [(row[2], row[4], row[6]) for row in entries.rows] == [("pt1", "pages 0-7", 3), ("pt2", "pages 8-15", 4)]
+
+
+def test_why_follows_moved_and_small_entries() -> None:
+    """Small folios are found by table and process; of a large one the moved part names the mremap."""
+    session = Session()
+    session.execute("mmap buf 8 ; fault buf[0..1] ; fault buf[2] ; mremap buf[1..2] new=moved ; fork B")
+
+    assert [row[6] for row in tables(session, "why f1")[1].rows] == [2, 5]
+    assert [row[6] for row in tables(session, "why f3")[1].rows] == [3, 5]
+    session.execute("reset ; set thp.16K always ; mmap buf 4 ; fault buf[0] ; mremap buf[1..2] new=moved")
+    assert [(row[4], row[6]) for row in tables(session, "why f1")[1].rows] == [
+        ("page 0", 3),
+        ("page 3", 3),
+        ("pages 1-2", 4),
+    ]
+
+
+def test_diff_of_steps(session: Session) -> None:
+    """By default what the last step changed; with numbers, between any two states."""
+    (report,) = session.execute("diff")
+    assert [(row.id, row.mapcounts["tuples"].old, row.mapcounts["tuples"].new) for row in report.folios] == [
+        ("f1", 1, 2)
+    ]
+    (report,) = session.execute("diff 0 3")
+    assert [(row.id, row.note) for row in report.folios] == [("f1", "new"), ("f2", "new")]
+    assert isinstance(report.sections[0], Table)
+    assert report.sections[0].rows == (("A", "v1", "-", "0x7f00001f8000+16 r--p"),)
+    assert refused(session, "diff 2 9").start == 7
+
+
+def test_settings_that_are_steps(session: Session) -> None:
+    """Switches of the kernel are steps; undo takes them back."""
+    session.execute("set thp.pmd always ; set thp.64K always ; set fault_around 4K ; set decide vmas")
+    settings = dict(tables(session, "set")[0].rows)
+    assert session.prompt == "A 8>"
+    assert (settings["thp.2M"], settings["thp.64K"], settings["thp.32K"]) == ("always", "always", "never")
+    assert (settings["fault_around"], settings["decide"]) == ("4K", "vmas")
+    session.execute("undo 4")
+    assert dict(tables(session, "set")[0].rows)["decide"] == "mm-id"
+
+
+def test_classroom_geometry() -> None:
+    """Pictures fit: 8 entries a table, and the next boundary is 8 pages on."""
+    session = Session()
+    session.execute("set geometry classroom ; mmap a 4 ; mmap b 4 ; fault b")
+    regions = session.workspace.regions
+
+    assert regions["b"].start - regions["a"].start == 8
+    assert session.prompt == "A 4>"
+    session.execute("undo 4")
+    assert session.workspace.kernel.geometry.name == "x86-64"
+
+
+@pytest.mark.parametrize(
+    ("line", "start", "message"),
+    [
+        ("set geometry classroom", 4, "the geometry can be set at step 0 only"),
+        ("set thp.48K always", 4, "no such size of an anonymous folio"),
+        ("set thp.4M always", 4, "no such size of an anonymous folio"),
+        ("set thp.x always", 4, "no such size of an anonymous folio"),
+        ("set fault_around 12K", 17, "not a power of two within a page table"),
+        ("set fault_around 4M", 17, "not a power of two within a page table"),
+    ],
+)
+def test_settings_that_are_refused(session: Session, line: str, start: int, message: str) -> None:
+    """What does not exist, and what comes too late."""
+    error = refused(session, line)
+
+    assert (error.start, error.message) == (start, message)
+    assert session.prompt == "A 4>"
+
+
+def test_view_settings(session: Session) -> None:
+    """What is shown can be chosen, and put back."""
+    session.execute("set schemes vmas,tuples ; set after none ; set walks always ; set check on")
+    (report,) = session.execute("fork B")
+
+    assert (report.folios, report.locks, report.walks) == ((), (), ())
+    assert session.shown_schemes == ["vmas", "tuples"]
+    assert session.script()[:4] == ["set after none", "set walks always", "set schemes vmas,tuples", "set check on"]
+    session.execute("set schemes usual ; set after all ; set walks made ; set check off")
+    assert session.script()[0] == STRADDLE.split(" ; ", maxsplit=1)[0]
+
+
+def test_history_marks_where_we_are(session: Session) -> None:
+    """Undone steps are listed, too."""
+    session.execute("munmap win[0] ; fails ENOMEM mprotect win r ; undo")
+    (table,) = tables(session, "history")
+
+    assert [row[4] for row in table.rows] == ["", "", "", "", "here", "undone"]
+    assert table.rows[5][3] == "ENOMEM"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("undo 5", "only 4 steps can be undone"), ("redo", "there is nothing to redo"), ("goto 5", "there is no step 5")],
+)
+def test_moves_that_are_refused(session: Session, line: str, message: str) -> None:
+    """The history has two ends."""
+    assert refused(session, line).message == message
+
+
+def test_goto_back_and_forth(session: Session) -> None:
+    """Goto reaches undone steps."""
+    session.execute("goto 1")
+    assert session.prompt == "A 1>"
+    session.execute("goto 4")
+    assert session.prompt == "A 4>"
+
+
+def test_quit() -> None:
+    """Quit ends the session."""
+    session = Session()
+    session.execute("quit")
+    assert session.finished
+
+
+def test_help() -> None:
+    """Help knows every command and topic, and suggests the nearest word."""
+    session = Session()
+    assert any(row[0] == "mmap" for table in tables(session, "help") for row in table.rows)
+    for word in [*registry.commands, "places"]:
+        (report,) = session.execute(f"help {word}")
+        assert isinstance(report.sections[0], Text)
+    assert refused(session, "help mmpa").hint == "did you mean `mmap`?"
+
+
+def test_reference_covers_every_command() -> None:
+    """docs/commands.md has a section a command with usage and example."""
+    text = reference()
+
+    for command in registry:
+        assert f"\n### {command.verb}\n" in text
+        assert all(usage in text for usage in command.usages())
+        assert all(example in text for example in command.examples)
+
+
+def test_the_written_reference_is_current() -> None:
+    """docs/commands.md is what the declarations say; if not, write `reference()` to it."""
+    path = Path(__file__).parents[2] / "docs" / "commands.md"
+
+    assert path.read_text(encoding="utf-8") == reference()

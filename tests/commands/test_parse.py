@@ -1,0 +1,165 @@
+"""Tests of folioshell.commands.parse."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import folioshell.scenario  # noqa: F401  (declares save, load and source)
+from folioshell.commands.grammar import registry
+from folioshell.commands.parse import Grammar
+from folioshell.commands.places import PlaceRef
+from folioshell.commands.statement import ParsedStatement
+from folioshell.errors import Refused
+
+parse = Grammar().parse
+
+
+def one(line: str) -> ParsedStatement:
+    (statement,) = parse(line)
+    assert isinstance(statement, ParsedStatement)
+    return statement
+
+
+def refusal(line: str) -> Refused:
+    with pytest.raises(Refused) as error:
+        parse(line)
+    return error.value
+
+
+def test_arguments_flags_and_options() -> None:
+    """Positional arguments come in order, flags and options anywhere behind the required ones."""
+    arguments = one("mmap win 64K populate file=lib shared offset=2 at=0x7f0000003000").arguments
+
+    assert arguments.get("NAME", str) == "win"
+    assert arguments.get("SIZE", int) == 16
+    assert arguments.get("kind", str) == "shared"
+    assert arguments.get("offset", int) == 2
+    assert arguments.get("at", int) == 0x7F0000003
+    assert "populate" in arguments
+    assert "fixed" not in arguments
+
+
+def test_options_may_stand_before_arguments() -> None:
+    """A key that the command has is an option wherever it stands."""
+    arguments = one("mremap new=b buf[0] 4").arguments
+
+    assert arguments.get("PLACE", PlaceRef).region == "buf"
+    assert arguments.get("SIZE", int) == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "process", "expected", "text"),
+    [
+        ("B: fault win", "B", "", "fault win"),
+        ("B:fault win", "B", "", "fault win"),
+        ("fails ENOMEM  mprotect win  r", "", "ENOMEM", "fails ENOMEM mprotect win r"),
+        ("B: fails SIGBUS read win", "B", "SIGBUS", "fails SIGBUS read win"),
+        ("fails SIGBUS B: read win", "B", "SIGBUS", "fails SIGBUS read win"),
+    ],
+)
+def test_what_stands_before_a_command(line: str, process: str, expected: str, text: str) -> None:
+    """A process and an expected failure may stand before a command, in either order."""
+    statement = one(line)
+
+    assert (statement.process, statement.expected, statement.text) == (process, expected, text)
+
+
+def test_optional_argument_before_a_required_one() -> None:
+    """Expect mapped? takes a scheme only if a folio follows it."""
+    assert "SCHEME" not in one("expect mapped? f1 == yes").arguments
+    assert one("expect mapped? vmas f1 == yes").arguments.get("SCHEME", str) == "vmas"
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "message", "hint"),
+    [
+        ("fautl win", (0, 5), "unknown command", "did you mean `fault`?"),
+        ("mmap buf 16 ; fautl win", (14, 19), "unknown command", "did you mean `fault`?"),
+        ("madvise clod buf", (8, 12), "no such advice", "did you mean `cold`?"),
+        ("mmap buf 3K", (9, 11), "3K is not a whole number of 4K pages", ""),
+        ("mmap buf 0", (9, 10), "0 is out of range", "allowed: 1 to 17179869184 pages"),
+        ("mmap buf", (8, 9), "a size is missing", "usage: mmap NAME SIZE"),
+        ("mmap f1 4", (5, 7), "f1 is an id, not a name", "f1, v1, pt1"),
+        ("mmap b@d 4", (5, 8), "not a name", "a name is a letter"),
+        ("mmap buf 4 flie=x", (11, 17), "mmap has no option flie=", "did you mean `file=`?"),
+        ("mmap buf 4 shared anon", (18, 22), "anon does not go with shared", ""),
+        ("mmap buf 4 shared shared", (18, 24), "shared stands twice", ""),
+        ("mmap buf 4 at=0x1000 after=x", (21, 28), "after= does not go with at=", ""),
+        ("mmap buf 4 prot=", (16, 17), "a value for prot= is missing", ""),
+        ("mmap buf 4 at=0x1001", (14, 20), "not at a page boundary (pages are 4K)", "0x1000 is the one below"),
+        ("mmap buf 4 at=0x800000000000", (14, 28), "beyond user space", "user addresses end"),
+        ("fault buf[3", (9, 11), "the closing ] is missing", "pages are written"),
+        ("fault buf[7..3]", (9, 15), "the last page is before the first", "pages are written"),
+        ("fault buf[x]", (9, 12), "not pages of a region", "pages are written"),
+        ("fault buf read write", (15, 20), "write does not go with read", ""),
+        ("fault f1", (6, 8), "f1 is a folio; a place is wanted", "a place is buf"),
+        ("query shard? f1", (6, 12), "query knows no such word", "did you mean `shared?`?"),
+        ("query", (5, 6), "query wants a word", ""),
+        ("expect order f1 4", (16, 17), "nothing more may follow here", "usage: expect order"),
+        ("expect order f1 =! 4", (16, 18), "nothing more may follow here", "usage: expect order"),
+        ("expect order f1", (15, 16), "an operator is missing", ""),
+        ("expect order f1 ==", (18, 19), "a number is missing", ""),
+        ("expect order f1 == four", (19, 23), "not a number", ""),
+        ("expect shared? vmas f1 == maybee", (26, 32), "no such answer", "did you mean `maybe`?"),
+        ("expect shared? vmas f1 < yes", (23, 24), "only numbers have an order", ""),
+        ("set decide vma", (11, 14), "no such scheme", "did you mean `vmas`?"),
+        ("set after locks,walk", (16, 20), "no such part", "did you mean `walks`?"),
+        ("fails EINVLA munmap buf", (6, 12), "no such errno or signal", "did you mean `EINVAL`?"),
+        ("fails EINVAL", (12, 13), "a command is missing", ""),
+        ("fails", (5, 6), "an errno or signal is missing", ""),
+        ("fails EINVAL query shared? f1", (13, 18), "query cannot fail in the kernel", ""),
+        ("B.t2: fault win", (0, 4), "threads have no names yet", "`B:` names a process"),
+        ("undo x", (5, 6), "not a number", ""),
+        ("undo 0", (5, 6), "0 is out of range", "allowed: at least 1"),
+        ("race { a }", (0, 4), "unknown command", "did you mean `trace`?"),
+        ("fau", (0, 3), "unknown command", ""),
+    ],
+)
+def test_refusals_point_at_the_word(line: str, place: tuple[int, int], message: str, hint: str) -> None:
+    """A refusal says what is wrong, where, and what would be right."""
+    error = refusal(line)
+
+    assert ((error.start, error.end), error.message) == (place, message)
+    assert error.hint.startswith(hint)
+    assert error.text == line
+
+
+def test_refusals_list_what_is_allowed() -> None:
+    """What may stand there is listed in full."""
+    assert "cold" in refusal("madvise clod buf").allowed
+    assert refusal("fault buf red").allowed == ("read", "write")
+    assert refusal("fault buf red").hint == "did you mean `read`?"
+    assert "mmap" in refusal("mmpa").allowed
+
+
+_WORD = st.sampled_from(
+    [
+        *registry.commands,
+        "buf",
+        "f1",
+        "0x1000",
+        "==",
+        "16",
+        "file=x",
+        "B:",
+        "fails",
+        "EINVAL",
+        "r",
+        "{",
+        "all",
+        "shared?",
+    ]
+)
+
+
+@given(st.lists(_WORD, max_size=8).map(" ".join))
+def test_every_line_parses_or_is_refused_within_it(line: str) -> None:
+    """Whatever is typed, the parser gives statements or points into the line, one column behind it at the most."""
+    try:
+        parse(line)
+    except Refused as error:
+        assert error.message
+        assert error.start is not None and error.end is not None
+        assert 0 <= error.start < error.end <= len(line) + 1

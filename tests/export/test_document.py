@@ -1,0 +1,154 @@
+"""Tests of folioshell.export: documents and their schema."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from folioshell.export.document import document, document_line
+from folioshell.export.schema import adapter, schema, schema_text
+from folioshell.export.shape import ORDER
+from folioshell.scenario.runner import run_text
+
+SCRIPT = """set thp.64K always
+mmap buf 64
+fault buf
+fork B
+B: write buf[3]
+as B
+munmap buf[20..25]
+fails ENOMEM mprotect buf r
+fails SIGSEGV write buf[0]
+madvise cold buf[60]
+query shared? buf[40]
+query present? buf[0]
+query shared? buf
+expect mapcount vmas buf[0] == 2
+expect mapcount vmas buf[0] == 1
+rmap buf[40]
+show
+trace
+why buf[40]
+diff
+history
+help mmap
+set
+undo
+"""
+
+
+def documents(full: bool = False) -> list[dict[str, Any]]:
+    runner = run_text(SCRIPT, name="test.fs")
+    runner.session.settings.full = full
+    lines = [document_line(item.report, file=item.file, line=item.line) for item in runner if item.report]
+    return [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_documents_fit_the_schema(full: bool) -> None:
+    """Every document of a run validates, strictly, and its command has the pattern of the schema."""
+    found = documents(full)
+    pattern = schema()["properties"]["command"]["pattern"]
+
+    assert len(found) == len(SCRIPT.splitlines())
+    for one in found:
+        adapter().validate_json(json.dumps(one), strict=True)
+        assert re.match(pattern, one["command"])
+        assert (one["v"], one["file"]) == (1, "test.fs")
+        assert list(one) == [key for key in ORDER if key in one]
+
+
+def test_keys_of_a_step() -> None:
+    """A step has number, result, sentence, and what it touched; absent keys are left out."""
+    fork = documents()[3]
+
+    assert (fork["line"], fork["step"], fork["process"], fork["command"], fork["result"]) == (
+        4,
+        4,
+        "A",
+        "fork B",
+        {"ok": True},
+    )
+    assert fork["folios"][0]["mapcounts"]["vmas"] == {"old": 1, "new": 2}
+    assert (fork["folios"][0]["id"], fork["folios"][0]["order"], fork["folios"][0]["n"]) == ("f1", 4, 4)
+    assert all(len(row) == 3 for row in fork["locks"])
+    assert not {"query", "expect", "walks", "findings", "sections", "state"} & set(fork)
+
+
+def test_results_are_those_of_recordings() -> None:
+    """ok, errno, or signals with first access and number."""
+    results = [one["result"] for one in documents() if "result" in one]
+
+    assert results[6:8] == [{"errno": "ENOMEM"}, {"signals": [[0, 1, "SIGSEGV"]]}]
+    assert results[0] == {"ok": True}
+
+
+def test_locks_are_written_one_row_an_acquisition() -> None:
+    """Rows that a report groups are written out."""
+    runner = run_text("mmap buf 4\nfault buf\n")
+    report = [item.report for item in runner if item.report][1]
+    rows = document(report)["locks"]
+
+    assert any(row.times == 4 for row in report.locks)
+    assert len(rows) == sum(row.times for row in report.locks)
+    assert [list(row) for row in rows[-2:]] == [["pt1", 0, "do_anonymous_page"]] * 2
+
+
+def test_query_and_expect() -> None:
+    """Answers are whole, a failed assertion says why."""
+    found = documents()
+    query = found[10]["query"]
+    assert {row["scheme"] for row in query["rows"]} >= {"tuples", "vmas"}
+    assert query["truth"]["mms"] == 2
+    assert (found[11]["query"]["kind"], found[11]["query"]["answer"]) == ("present?", "yes")
+    assert "step" not in found[10] and "result" not in found[10]
+    passed, failed = found[13]["expect"], found[14]["expect"]
+    assert {passed["passed"], failed["passed"]} == {True, False}
+
+
+def test_full_documents_have_the_state() -> None:
+    """--json=full adds everything after each step."""
+    steps = [one for one in documents(full=True) if "step" in one]
+
+    assert all("state" in one for one in steps)
+    assert set(steps[4]["state"]["processes"]) == {"A", "B"}
+    assert steps[4]["state"]["regions"]["buf"]["pages"] == 64
+
+
+def test_the_schema_rejects_what_is_not_declared() -> None:
+    """Unknown keys and wrong types are errors."""
+    good = documents()[0]
+    for wrong in ({**good, "extra": 1}, {**good, "v": 2}, {**good, "folios": [{"id": "f1"}]}):
+        with pytest.raises(ValidationError):
+            adapter().validate_python(wrong)
+
+
+def test_the_schema_names_every_command() -> None:
+    """The schema is made from the declarations, too."""
+    made = json.loads(schema_text())
+
+    assert made["$schema"].endswith("2020-12/schema")
+    assert made["$defs"]["commands"]["x-usage"]["fork"] == ["fork NAME"]
+    assert re.match(made["properties"]["command"]["pattern"], "fails ENOMEM mprotect buf r")
+    assert not re.match(made["properties"]["command"]["pattern"], "frok B")
+
+
+def test_run_imports_no_pydantic() -> None:
+    """Writing documents needs neither pydantic nor rich nor prompt_toolkit."""
+    code = (
+        "import sys; from folioshell.scenario.runner import run_text\n"
+        "from folioshell.export.document import document_line\n"
+        "for item in run_text('mmap a 4\\nfault a\\n'): document_line(item.report)\n"
+        "print([name for name in ('pydantic', 'rich', 'prompt_toolkit', 'difflib', 'inspect') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() in ("[]", "['inspect']")
