@@ -94,7 +94,7 @@ class Kernel:
         folios: living folios by number.
         deferred: folios on the deferred-split queue by number.
         counts: the kernel's own bookkeeping (the scheme mm-id).
-        decider: the scheme that sharing tests ask.
+        decider: the scheme that sharing tests ask. native: the one that the profile's own kernel asks.
         events: counters such as thp_split_pmd.
         tainted: folios whose rules a wrong answer of the decider has broken: a finding was printed for each.
     """
@@ -104,6 +104,7 @@ class Kernel:
         self.config = Config(thp={geometry.pmd_order: "madvise"}, fault_around=geometry.fault_around_pages)
         self.counts = counts
         self.decider = decider
+        self.native = decider
         self.physmem = PhysicalMemory()
         self.mms: dict[str, Mm] = {}
         self.files: dict[str, AddressSpace] = {}
@@ -189,11 +190,12 @@ class Kernel:
         self.deferred.pop(folio.id, None)
         self.tainted.discard(folio.id)
 
-    def create_file(self, name: str, size: int, order: int, fs: str, cached: bool) -> AddressSpace:
+    def create_file(self, name: str, size: int, order: int, fs: str, cached: bool, chunk: int = 0) -> AddressSpace:
         """Make a file of ``size`` pages filled with bytes other than zero; a tmpfs file that is not cached is a hole.
 
         Args:
             order: order of the folios that its page cache holds.
+            chunk: pages that were written at a time, which decides the orders; ``1 << order`` unless given.
         Returns: the file; its folios are in ``file.folios`` for the caller to announce.
         Kernel: mm/filemap.c: __filemap_get_folio() (v6.18)
         """
@@ -201,7 +203,8 @@ class Kernel:
         self.files[name] = file
         if cached:
             beyond_end = fs == "tmpfs-huge"
-            for index, folio_order in write_orders(size, order, max(order, self.geometry.pmd_order), beyond_end):
+            most = max(order, self.geometry.pmd_order)
+            for index, folio_order in write_orders(size, chunk or 1 << order, most, beyond_end):
                 folio = self.new_folio(folio_order, file, index, anon=False)
                 self.add_to_cache(file, folio)
                 folio.nonzero = (1 << folio.nr_pages) - 1

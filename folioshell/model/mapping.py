@@ -111,22 +111,23 @@ class AddressSpace:
         return self.name
 
 
-def write_orders(size: int, order: int, max_order: int, beyond_end: bool) -> Iterator[tuple[int, int]]:
-    """(index, order) of the folios that fill a file of ``size`` pages when it is written in blocks of ``1 << order``.
+def write_orders(size: int, chunk: int, max_order: int, beyond_end: bool) -> Iterator[tuple[int, int]]:
+    """(index, order) of the folios that fill a file of ``size`` pages when it is written ``chunk`` pages at a time.
+
+    Each gets the largest order that the rest of its chunk, and the alignment of its index, allow.
 
     Args:
         max_order: largest order that the page cache takes.
-        beyond_end: the last folio may reach over the end (tmpfs with huge=always); else the tail gets the largest
-            orders that fit.
+        beyond_end: the last folio may reach over the end (tmpfs with huge=always).
     Kernel: mm/filemap.c: __filemap_get_folio() (v6.18)
     """
     index = 0
     while index < size:
-        best = min(order, max_order)
-        if index:
-            best = min(best, (index & -index).bit_length() - 1)
+        left = chunk - index % chunk
         if not beyond_end:
-            while index + (1 << best) > size:
-                best -= 1
-        yield index, best
-        index += 1 << best
+            left = min(left, size - index)
+        order = min(left.bit_length() - 1, max_order)
+        if index:
+            order = min(order, (index & -index).bit_length() - 1)
+        yield index, order
+        index += 1 << order

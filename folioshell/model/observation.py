@@ -17,6 +17,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.smaps import PresentRun, kpagecounts, pagemap_bits, present_runs, smaps
 from folioshell.model.vma import Vma
+from folioshell.units import PAGE_SHIFT
 
 #: [page, n, bits, folio, index, kpagecount]
 PageRun = list[Any]
@@ -37,14 +38,10 @@ class Places:
 
     def find(self, vpn: int) -> tuple[str, int, int]:
         """(region, page in it, first virtual page behind it) of a virtual page; without a region its address."""
+        if not self._last[0] <= vpn < self._last[1]:
+            holding = (span for span in self._spans if span[0] <= vpn < span[1])
+            self._last = next(holding, (vpn, vpn + 1, f"{vpn << PAGE_SHIFT:#x}"))
         start, end, name = self._last
-        if not start <= vpn < end:
-            for start, end, name in self._spans:
-                if start <= vpn < end:
-                    break
-            else:
-                return f"{vpn << 12:#x}", 0, vpn + 1
-            self._last = (start, end, name)
         return name, vpn - start, end
 
 
@@ -157,7 +154,7 @@ class Sight:
                 row: PageRun = [page, run.nr, bits, "zero", None, None]
                 order = 0
             else:
-                row = [page, run.nr, bits, numbers[run.folio], run.page, run.count]
+                row = [page, run.nr, bits, numbers[run.folio], run.page, run.mapcount]
                 order = run.folio.order
             if rows and _goes_on(rows[-1], row, last_order, order):
                 rows[-1][1] += run.nr

@@ -44,7 +44,7 @@ class PresentRun(NamedTuple):
         vpn, nr: first virtual page, and number of pages.
         folio: the folio that they are pages of; None for the (huge) zero page.
         page: index of the first page in the folio.
-        count: entries that map each page, as /proc/kpagecount prints them; 0 for the zero page.
+        mapcount: entries that map each page, as /proc/kpagecount prints them; 0 for the zero page.
         flags: flags of the entries.
         pmd: a PMD entry maps them.
     """
@@ -53,7 +53,7 @@ class PresentRun(NamedTuple):
     nr: int
     folio: Folio | None
     page: int
-    count: int
+    mapcount: int
     flags: int
     pmd: bool
 
@@ -124,7 +124,7 @@ def pagemap_bits(k: Kernel, run: PresentRun) -> str:
     """
     if run.folio is None:
         return "pfh" if run.pmd else "p"
-    count = run.count
+    count = run.mapcount
     if run.pmd and not k.config.is_6_12:
         count = k.counts.page_mapcount(run.folio.id, 0)
     return f"p{'' if run.folio.anon else 'f'}{'x' if count == 1 else ''}{'h' if run.pmd else ''}"
@@ -146,7 +146,7 @@ def smaps(k: Kernel, vma: Vma, runs: Iterable[PresentRun] | None = None) -> dict
         if folio is None:
             continue
         kb = run.nr * _KB
-        count = 1 if folio.ref == 1 else max(1, run.count)
+        count = 1 if folio.ref == 1 else max(1, run.mapcount)
         dirty = bool(run.flags & pte.DIRTY) or folio.dirty
         sums["Rss"] += kb
         pss += run.nr * ((PAGE_SIZE << _PSS_SHIFT) // count)

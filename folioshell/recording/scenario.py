@@ -77,7 +77,7 @@ class Replay:
 
     def __init__(self, scenario: dict[str, Any], profile: str = "6.18") -> None:
         self.machine = Machine()
-        self.machine.kernel.config.profile = profile
+        self.machine.set_profile(profile)
         self.regions = placement(scenario["ops"])
         self.processes = ["A"]
         setup = scenario.get("setup", {})
@@ -93,10 +93,22 @@ class Replay:
         fs = _FILE_SYSTEMS.get(spec["fs"])
         if fs is None:
             raise ScenarioError(f"file {name}: no file system {spec['fs']!r}")
-        order = spec.get("chunk_pages", 1).bit_length() - 1 if fs in ("ext4", "tmpfs-within") else 0
-        if fs == "ext4" and self.machine.kernel.config.is_6_12:
-            order = 0
-        self.machine.run(do_create_file(self.machine.kernel, name, spec["pages"], order, fs, bool(spec["cached"])))
+        by_chunk = fs == "tmpfs-within" or (fs == "ext4" and not self.machine.kernel.config.is_6_12)
+        chunk = spec.get("chunk_pages", 1) if by_chunk else 1
+        cached = bool(spec.get("cached", True))
+        path = do_create_file(self.machine.kernel, name, spec["pages"], 0, fs, cached, chunk)
+        self.machine.run(path)
+
+    def layout(self, name: str) -> list[list[int]]:
+        """[first page, order, number of folios] of the runs of folios in a file's page cache."""
+        rows: list[list[int]] = []
+        for folio in self.machine.kernel.files[name].folios:
+            last = rows[-1] if rows else None
+            if last and last[1] == folio.order and last[0] + (last[2] << last[1]) == folio.index:
+                last[2] += 1
+            else:
+                rows.append([folio.index, folio.order, 1])
+        return rows
 
     def vpn(self, region: str, page: int = 0) -> int:
         """Virtual page of a page of a region."""
