@@ -26,6 +26,9 @@ T = TypeVar("T")
 #: how many of the last facts a KernelBug carries
 _LAST_FACTS = 20
 
+#: profile -> the scheme that this release decides by
+_NATIVE = {"6.18": "mm-id", "6.12": "likely"}
+
 
 class Machine:
     """A kernel with its schemes and the trace of the current step.
@@ -165,6 +168,16 @@ class Machine:
             KeyError: there is no such scheme.
         """
         self.kernel.decider = self.schemes[name]
+
+    def set_profile(self, profile: str) -> None:
+        """Let the kernel behave like another release, and ask the scheme that that release asks.
+
+        Raises:
+            KeyError: there is no such profile.
+        """
+        native = self.schemes[_NATIVE[profile]]
+        self.kernel.config.profile = profile
+        self.kernel.native = self.kernel.decider = native
 
     def truth(self, folio: Folio) -> TruthCounts:
         """What the page tables say about a folio."""

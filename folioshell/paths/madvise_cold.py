@@ -141,6 +141,6 @@ def _looks_shared(k: Kernel, vma: Vma, folio: Folio, table: PageTable) -> Path[b
     The kernel compares folio_mapcount() with the number of pages, which is exact; under another deciding scheme that
     comparison is its answer to "does anybody else?".
     """
-    if k.decider is k.counts:
+    if k.decider is k.native:
         return k.counts.mapcount(folio.id) != folio.nr_pages
     return (yield from sharing.is_shared(k, vma.mm, folio, _CALLER, table.ptl))

@@ -123,7 +123,7 @@ def _free_folio(k: Kernel, vma: Vma, table: PageTable, index: int, nr: int, foli
         if (yield folio.lock.trylock(_CALLER)):
             return
         entry = table.entries[index]
-        if k.decider is k.counts:
+        if k.decider is k.native:
             shared = k.counts.mapcount(folio.id) != folio.nr_pages
         else:
             shared = yield from sharing.is_shared(k, vma.mm, folio, _CALLER, table.ptl)

@@ -9,7 +9,7 @@ from folioshell.model import pte
 from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
-from folioshell.model.pagetable import PageTable
+from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vma import Vma
 from folioshell.paths import rmap
 from folioshell.paths.huge import split_huge_pmd_address
@@ -17,34 +17,48 @@ from folioshell.paths.step import Path
 from folioshell.paths.walk import Hit, VmaWalk, vmas_of
 
 
-def try_to_migrate(k: Kernel, folio: Folio) -> Path[None]:
-    """Replace every entry that maps an anonymous folio by a migration entry; PMD entries are split on the way.
+def try_to_migrate(k: Kernel, folio: Folio, split_pmd: bool) -> Path[None]:
+    """Replace every entry that maps a folio by a migration entry. The caller holds the rmap lock.
 
-    The caller holds the rmap lock.
+    Args:
+        split_pmd: PMD entries are split first, because the folio is about to be; else they become migration entries
+            of a PMD.
     """
 
     def visit(vma: Vma, hit: Hit) -> Path[bool]:
-        yield from _set_migration_pte(k, folio, vma, hit)
+        if isinstance(hit.table, PmdTable):
+            yield from _set_pmd_migration_entry(k, folio, vma, hit.table, hit)
+        else:
+            yield from _set_migration_pte(k, folio, vma, hit.table, hit)
         return False
 
     for vma in vmas_of(folio):
-        if folio.order == k.geometry.pmd_order:
+        if split_pmd and folio.order == k.geometry.pmd_order:
             address = vma.address_of(folio.index, folio.nr_pages)
             yield from split_huge_pmd_address(k, vma, address, freeze=True)
         yield from VmaWalk(k, folio, vma, visit, sync=True).run()
 
 
-def _set_migration_pte(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[None]:
-    assert isinstance(hit.table, PageTable)
-    entry = hit.table.entries[hit.index]
+def _set_pmd_migration_entry(k: Kernel, folio: Folio, vma: Vma, pmd: PmdTable, hit: Hit) -> Path[None]:
+    """Kernel: mm/huge_memory.c: set_pmd_migration_entry() (v6.18)"""
+    entry = pmd.entries[hit.index]
+    assert isinstance(entry, int)
+    exclusive = bool(folio.anon_exclusive & 1)
+    folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
+    folio.anon_exclusive = 0
+    pmd.entries[hit.index] = pte.migration(entry, exclusive)
+    yield from rmap.remove_pmd(k, folio, vma, pmd, hit.vpn)
+    folio.ref -= 1
+
+
+def _set_migration_pte(k: Kernel, folio: Folio, vma: Vma, table: PageTable, hit: Hit) -> Path[None]:
+    entry = table.entries[hit.index]
     page = pte.pfn_of(entry) - folio.pfn
     exclusive = bool(folio.anon_exclusive >> page & 1)
-    hit.table.entries[hit.index] = pte.NONE
-    if entry & pte.DIRTY:
-        folio.dirty = True
+    folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
     rmap.clear_exclusive(folio, page, 1)
-    hit.table.entries[hit.index] = pte.migration(entry, exclusive)
-    yield from rmap.remove_ptes(k, folio, page, 1, vma, hit.table, hit.vpn)
+    table.entries[hit.index] = pte.migration(entry, exclusive)
+    yield from rmap.remove_ptes(k, folio, page, 1, vma, table, hit.vpn)
     folio.ref -= 1
 
 
@@ -58,7 +72,10 @@ def remove_migration_ptes(k: Kernel, folio: Folio, source: Folio, use_shared_zer
     """
 
     def visit(vma: Vma, hit: Hit) -> Path[bool]:
-        yield from _remove_migration_pte(k, folio, source, vma, hit, use_shared_zeropage)
+        if isinstance(hit.table, PmdTable):
+            yield from _remove_migration_pmd(k, folio, vma, hit.table, hit)
+        else:
+            yield from _remove_migration_pte(k, folio, source, vma, hit.table, hit, use_shared_zeropage)
         return False
 
     for vma in vmas_of(folio):
@@ -66,24 +83,35 @@ def remove_migration_ptes(k: Kernel, folio: Folio, source: Folio, use_shared_zer
 
 
 def _remove_migration_pte(
-    k: Kernel, folio: Folio, source: Folio, vma: Vma, hit: Hit, use_shared_zeropage: bool
+    k: Kernel, folio: Folio, source: Folio, vma: Vma, table: PageTable, hit: Hit, use_shared_zeropage: bool
 ) -> Path[None]:
-    assert isinstance(hit.table, PageTable)
-    entry = hit.table.entries[hit.index]
+    entry = table.entries[hit.index]
     page = pte.migration_pfn(entry) - source.pfn
     flags = pte.migration_flags(entry)
     if not vma.flags & (vm.READ | vm.WRITE):
         flags |= pte.PROTNONE
     if use_shared_zeropage and _is_zero_filled(folio, page) and not folio.mlocked and not vma.flags & vm.LOCKED:
-        hit.table.entries[hit.index] = pte.make(pte.ZERO_PFN, flags & (pte.YOUNG | pte.PROTNONE))
+        table.entries[hit.index] = pte.make(pte.ZERO_PFN, flags & (pte.YOUNG | pte.PROTNONE))
         rmap.rss_add(vma, folio, -1)
         return
     folio.ref += 1
     if pte.migration_is_exclusive(entry):
         folio.anon_exclusive |= 1 << page
     call = "folio_add_anon_rmap_ptes" if folio.anon else "folio_add_file_rmap_ptes"
-    yield from rmap.add_ptes(k, folio, page, 1, vma, hit.table, hit.vpn, call)
-    hit.table.entries[hit.index] = pte.make(folio.pfn + page, flags)
+    yield from rmap.add_ptes(k, folio, page, 1, vma, table, hit.vpn, call)
+    table.entries[hit.index] = pte.make(folio.pfn + page, flags)
+
+
+def _remove_migration_pmd(k: Kernel, folio: Folio, vma: Vma, pmd: PmdTable, hit: Hit) -> Path[None]:
+    """Kernel: mm/huge_memory.c: remove_migration_pmd() (v6.18)"""
+    entry = pmd.entries[hit.index]
+    assert isinstance(entry, int)
+    folio.ref += 1
+    if pte.migration_is_exclusive(entry):
+        folio.anon_exclusive |= 1
+    call = "folio_add_anon_rmap_pmd" if folio.anon else "folio_add_file_rmap_pmd"
+    yield from rmap.add_pmd(k, folio, vma, pmd, hit.vpn, call)
+    pmd.entries[hit.index] = pte.make(folio.pfn, pte.migration_flags(entry))
 
 
 def _is_zero_filled(folio: Folio, page: int) -> bool:

@@ -6,21 +6,51 @@ Kernel: mm/vmscan.c: shrink_folio_list() (v6.18)
 from __future__ import annotations
 
 from folioshell.facts import Event
+from folioshell.model import pte
+from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
+from folioshell.model.pagetable import PageTable
+from folioshell.model.vma import Vma
 from folioshell.paths import rmap, swap
 from folioshell.paths.split import split_folio
 from folioshell.paths.step import Path
 from folioshell.paths.unmap import try_to_unmap
+from folioshell.paths.walk import Hit, rmap_walk
 
 
-def reclaim_folio(k: Kernel, folio: Folio) -> Path[bool]:
-    """Take a folio off the LRU list and reclaim it. Returns whether it was freed."""
+def do_reclaim(k: Kernel, folio: Folio) -> Path[None]:
+    """Reclaim one folio as if memory were short and it had not been used for long.
+
+    Its accessed bits are looked at and cleared first, as reclaim does; but they do not save it.
+    Kernel: mm/vmscan.c: shrink_folio_list() (v6.18)
+    """
     folio.ref += 1
-    number = folio.id
+    if k.counts.mapcount(folio.id):
+        yield from _folio_referenced(k, folio)
     yield from reclaim_pages(k, [folio])
-    return number not in k.folios
+
+
+def _folio_referenced(k: Kernel, folio: Folio) -> Path[None]:
+    """Clear the accessed bit of every entry that maps the folio.
+
+    Kernel: mm/rmap.c: folio_referenced() (v6.18)
+    """
+
+    def visit(vma: Vma, hit: Hit) -> Path[bool]:
+        table = hit.table
+        if isinstance(table, PageTable):
+            table.entries[hit.index] &= ~pte.YOUNG
+        else:
+            entry = table.entries[hit.index]
+            assert isinstance(entry, int)
+            table.entries[hit.index] = entry & ~pte.YOUNG
+        yield from ()
+        return bool(vma.flags & vm.LOCKED)
+
+    yield from rmap_walk(k, folio, "folio_referenced", visit)
+    folio.referenced = False
 
 
 def reclaim_pages(k: Kernel, folios: list[Folio]) -> Path[None]:

@@ -75,7 +75,7 @@ def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | Non
         yield lock.release(mode)
         return None
     if folio.anon:
-        yield from try_to_migrate(k, folio)
+        yield from try_to_migrate(k, folio, split_pmd=True)
     else:
         yield from try_to_unmap(k, folio, locked=True, sync=True, ignore_mlock=True)
     yield k.deferred_lock.acquire("__folio_split")
@@ -97,6 +97,24 @@ def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | Non
     for piece in pieces:
         yield from rmap.put(k, piece)
     return [piece for piece in pieces if piece.id in k.folios]
+
+
+def do_split(k: Kernel, folio: Folio) -> Path[str | None]:
+    """Split a folio to order 0 on request. Returns EINVAL for one page, EAGAIN if it cannot be split now.
+
+    Kernel: mm/huge_memory.c: split_huge_pages_in_file() (v6.18)
+    """
+    if not folio.order:
+        return "EINVAL"
+    if (yield folio.lock.trylock("split_huge_pages_write")):
+        return "EAGAIN"
+    folio.ref += 1
+    pieces = yield from split_folio(k, folio)
+    yield folio.lock.release()
+    if pieces is None:
+        yield from rmap.put(k, folio)
+        return "EAGAIN"
+    return None
 
 
 def _named(pieces: Sequence[Folio]) -> str:
