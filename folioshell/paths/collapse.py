@@ -9,46 +9,34 @@ from folioshell.model import pte
 from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vma import Vma
 from folioshell.paths import anon_fault, collapse_file, rmap, swap, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import folio_pte_batch
+from folioshell.paths.collapse_file import Scan
 from folioshell.paths.step import Path
 from folioshell.units import align_down, align_up
 
-#: results after which the next block is tried, as errno
-_AGAIN, _INVALID = "EAGAIN", "EINVAL"
 
-
-def madvise_collapse(k: Kernel, mm: Mm, start: int, end: int) -> Path[str | None]:
-    """Make every aligned block of ``[start, end)`` a PMD mapping. The caller holds mmap_lock for reading.
+def madvise_collapse(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
+    """Make every aligned block of ``[start, end)``, part of one VMA, a PMD mapping. mmap_lock is held for reading.
 
     Returns: None if all of them are PMD-mapped now, else the errno of the last that is not.
     """
     size = k.geometry.pmd_pages
-    position, error = start, None
-    while position < end:
-        vma = mm.vmas.find(position)
-        if vma is None:
-            return "ENOMEM"
-        stop = min(end, vma.end)
-        if not _allowable(k, vma):
-            return _INVALID
-        low, high = align_up(position, size), align_down(stop, size)
-        if low > high:
-            return _INVALID
-        for block in range(low, high, size):
-            current = mm.vmas.find(block)
-            if current is None:
-                return _INVALID
-            failed = yield from _collapse_block(k, current, block)
-            error = failed or error
-        if error is not None:
-            return error
-        position = stop
-    return None
+    if not _allowable(k, vma):
+        return "EINVAL"
+    low, high = align_up(start, size), align_down(end, size)
+    if low > high:
+        return "EINVAL"
+    failed = None
+    for block in range(low, high, size):
+        result = yield from _collapse_block(k, vma, block)
+        failed = failed if result.errno is None else result
+        if result.stops:
+            break
+    return None if failed is None else failed.errno
 
 
 def _allowable(k: Kernel, vma: Vma) -> bool:
@@ -67,42 +55,36 @@ def _allowable(k: Kernel, vma: Vma) -> bool:
     return vma.file is not None or vma.anon_vma is not None
 
 
-def _collapse_block(k: Kernel, vma: Vma, block: int) -> Path[str | None]:
+def _collapse_block(k: Kernel, vma: Vma, block: int) -> Path[Scan]:
     if vma.file is not None:
         return (yield from collapse_file.collapse_block(k, vma, block))
     entry = vma.mm.tables.pmd_entry(block)
     if not isinstance(entry, PageTable):
-        return None if entry > 0 else _INVALID
-    error = yield from _scan_pmd(k, vma, entry)
-    if error is None:
-        error = yield from _collapse_huge_page(k, vma, entry, block)
-    return error
+        return Scan.PMD_MAPPED if entry > 0 else Scan.PMD_NONE
+    result = yield from _scan_pmd(k, vma, entry)
+    if result is Scan.SUCCEED:
+        yield from _collapse_huge_page(k, vma, entry, block)
+    return result
 
 
-def _scan_pmd(k: Kernel, vma: Vma, table: PageTable) -> Path[str | None]:
-    """Look whether nothing speaks against a collapse: pages of files, pins, folios that are locked.
+def _scan_pmd(k: Kernel, vma: Vma, table: PageTable) -> Path[Scan]:
+    """Look whether nothing speaks against a collapse: folios that somebody else holds, in 6.12 no writable page.
 
     Kernel: mm/khugepaged.c: hpage_collapse_scan_pmd() (v6.18)
     """
     yield table.ptl.acquire("hpage_collapse_scan_pmd")
-    error = None
+    result = Scan.SUCCEED
     writable = False
     for entry in table.entries:
-        if entry < 0 and not pte.is_swap(entry):
-            error = _INVALID
-        elif pte.maps_folio(entry):
-            folio = k.physmem.folio(pte.pfn_of(entry))
+        if pte.maps_folio(entry):
             writable = writable or bool(entry & pte.WRITE)
-            if not folio.anon:
-                error = _INVALID
-            elif not _is_refcount_suitable(k, folio):
-                error = _AGAIN
-        if error is not None:
-            break
+            if not _is_refcount_suitable(k, k.physmem.folio(pte.pfn_of(entry))):
+                result = Scan.PAGE_COUNT
+                break
     yield table.ptl.release()
-    if error is None and k.config.is_6_12 and not writable:
-        error = _INVALID
-    return error
+    if result is Scan.SUCCEED and k.config.is_6_12 and not writable:
+        result = Scan.PAGE_RO
+    return result
 
 
 def _is_refcount_suitable(k: Kernel, folio: Folio) -> bool:
@@ -110,7 +92,7 @@ def _is_refcount_suitable(k: Kernel, folio: Folio) -> bool:
     return folio.ref == k.counts.mapcount(folio.id) + (folio.nr_pages if folio.cached else 0)
 
 
-def _collapse_huge_page(k: Kernel, vma: Vma, table: PageTable, block: int) -> Path[str | None]:
+def _collapse_huge_page(k: Kernel, vma: Vma, table: PageTable, block: int) -> Path[None]:
     """Kernel: mm/khugepaged.c: collapse_huge_page() (v6.18)"""
     mm, function = vma.mm, "collapse_huge_page"
     pmd = mm.tables.pmd_table(block)
@@ -148,7 +130,6 @@ def _collapse_huge_page(k: Kernel, vma: Vma, table: PageTable, block: int) -> Pa
     yield pmd.lock.release()
     yield mm.mmap_lock.release("W")
     yield mm.mmap_lock.acquire("madvise_collapse", "R")
-    return None
 
 
 def _isolate(k: Kernel, table: PageTable) -> Path[list[Folio]]:

@@ -5,6 +5,8 @@ Kernel: mm/khugepaged.c: hpage_collapse_scan_file(), collapse_file() (v6.18)
 
 from __future__ import annotations
 
+from enum import Enum
+
 from folioshell.facts import Event
 from folioshell.model import pte
 from folioshell.model.folio import Folio
@@ -17,30 +19,64 @@ from folioshell.paths.step import Path
 from folioshell.paths.unmap import try_to_unmap
 
 
-def collapse_block(k: Kernel, vma: Vma, block: int) -> Path[str | None]:
-    """Collapse what backs one block of a VMA, and map it. Returns an errno, or None if it is PMD-mapped now."""
+class Scan(Enum):
+    """What came of the try to collapse one block, in words.
+
+    Attributes:
+        errno: what madvise returns for it; None for a block that is mapped by a PMD now.
+        stops: the blocks behind it are not tried.
+    Kernel: mm/khugepaged.c: madvise_collapse_errno() (v6.18)
+    """
+
+    SUCCEED = ("collapsed", None, False)
+    PMD_MAPPED = ("mapped by a PMD already", None, False)
+    PMD_NONE = ("no page table", "EINVAL", True)
+    PAGE_RO = ("no writable page", "EINVAL", False)
+    PAGE_COUNT = ("a folio has other references", "EAGAIN", False)
+    TRUNCATED = ("nothing in the page cache", "EINVAL", True)
+    FAIL = ("pages of other folios", "EINVAL", True)
+
+    def __init__(self, words: str, errno: str | None, stops: bool) -> None:
+        self.words = words
+        self.errno = errno
+        self.stops = stops
+
+
+def collapse_block(k: Kernel, vma: Vma, block: int) -> Path[Scan]:
+    """Collapse what backs one block of a VMA, and map it."""
     assert vma.file is not None
     file, mm = vma.file, vma.mm
     first = vma.pgoff_of(block)
     yield mm.mmap_lock.release("R")
+    result = Scan.SUCCEED
     folio = file.find(first)
     if folio is None or folio.order != k.geometry.pmd_order:
-        folio = yield from _collapse_file(k, file, first)
-        if folio is not None:
+        folio = None
+        result = _scan_file(k, file, first)
+        if result is Scan.SUCCEED:
+            folio = yield from _collapse_file(k, file, first)
             yield from _retract_page_tables(k, file, first)
     yield mm.mmap_lock.acquire("madvise_collapse", "R")
     if folio is None:
-        return "EAGAIN"
+        return result
     return (yield from _collapse_pte_mapped_thp(k, vma, block, folio))
 
 
-def _collapse_file(k: Kernel, file: AddressSpace, first: int) -> Path[Folio | None]:
-    """Replace the small folios of a range of the file by one large one. None: one of them is in use otherwise."""
-    size = k.geometry.pmd_pages
-    old = list(file.next_from(first, first + size - 1))
-    if not old or any(folio.ref != k.counts.mapcount(folio.id) + folio.nr_pages for folio in old):
-        return None
+def _scan_file(k: Kernel, file: AddressSpace, first: int) -> Scan:
+    """Look whether nothing speaks against a collapse.
+
+    Kernel: mm/khugepaged.c: hpage_collapse_scan_file() (v6.18)
+    """
+    old = list(file.next_from(first, first + k.geometry.pmd_pages - 1))
+    if any(folio.ref != k.counts.mapcount(folio.id) + folio.nr_pages for folio in old):
+        return Scan.PAGE_COUNT
+    return Scan.SUCCEED if old else Scan.TRUNCATED
+
+
+def _collapse_file(k: Kernel, file: AddressSpace, first: int) -> Path[Folio]:
+    """Replace the small folios of a range of the file, and its holes, by one large folio."""
     nonzero = 0
+    old = list(file.next_from(first, first + k.geometry.pmd_pages - 1))
     for folio in old:
         yield folio.lock.acquire("collapse_file")
         if k.counts.mapcount(folio.id):
@@ -88,17 +124,15 @@ def _drop_table(vma: Vma, pmd: PmdTable, vpn: int, table: PageTable) -> None:
         tables.free_leaf(vma.mm)
 
 
-def _collapse_pte_mapped_thp(k: Kernel, vma: Vma, block: int, folio: Folio) -> Path[str | None]:
+def _collapse_pte_mapped_thp(k: Kernel, vma: Vma, block: int, folio: Folio) -> Path[Scan]:
     """Replace a leaf table that maps pages of one folio by a PMD entry.
 
     Kernel: mm/khugepaged.c: collapse_pte_mapped_thp() (v6.18)
     """
-    mm, size, function = vma.mm, k.geometry.pmd_pages, "collapse_pte_mapped_thp"
+    mm, function = vma.mm, "collapse_pte_mapped_thp"
     entry = mm.tables.pmd_entry(block)
     if not isinstance(entry, PageTable) and entry > 0:
-        return None
-    if block < vma.start or block + size > vma.end:
-        return "EINVAL"
+        return Scan.PMD_MAPPED
     yield folio.lock.acquire(function)
     if isinstance(entry, PageTable):
         yield entry.ptl.acquire(function)
@@ -106,11 +140,11 @@ def _collapse_pte_mapped_thp(k: Kernel, vma: Vma, block: int, folio: Folio) -> P
         yield entry.ptl.release()
         if foreign:
             yield folio.lock.release()
-            return "EINVAL"
+            return Scan.FAIL
         yield from _clear_table(k, vma, block, entry, folio)
     yield from file_fault.do_set_pmd(k, vma, block, folio, write=False)
     yield folio.lock.release()
-    return None
+    return Scan.SUCCEED
 
 
 def _clear_table(k: Kernel, vma: Vma, block: int, table: PageTable, folio: Folio) -> Path[None]:

@@ -56,7 +56,7 @@ def do_madvise(k: Kernel, mm: Mm, start: int, nr: int, advice: str) -> Path[str 
     if nr == 0:
         return None
     if advice == "collapse":
-        return (yield from _locked(mm, "R", collapse.madvise_collapse(k, mm, start, start + nr)))
+        return (yield from _locked(mm, "R", _walk_vmas(k, mm, start, start + nr, collapse.madvise_collapse)))
     if advice in ("populate_read", "populate_write"):
         return (yield from _locked(mm, "R", _populate(k, mm, start, start + nr, advice == "populate_write")))
     if advice in _FLAG_ADVICE:
