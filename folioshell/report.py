@@ -1,24 +1,23 @@
 """Reports: what executing a line gives back. Plain data; no rendering, no reference to the model.
 
-A report is everything that the terminal shows, the runner prints and ``--json`` writes.
+A report is everything that the terminal shows, the runner prints and ``--json`` writes. Its parts are named tuples rather
+than frozen dataclasses, which take ten times as long to define, at every start.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(slots=True, frozen=True)
-class Change:
+class Change(NamedTuple):
     """A number before and after a step; equal when it did not change."""
 
     old: int
     new: int
 
 
-@dataclass(slots=True, frozen=True)
-class FolioChange:
+class FolioChange(NamedTuple):
     """A folio that a step touched, or a run of consecutive ones that it touched alike.
 
     Args:
@@ -36,8 +35,7 @@ class FolioChange:
     note: str = ""
 
 
-@dataclass(slots=True, frozen=True)
-class Visit:
+class Visit(NamedTuple):
     """One VMA that a reverse-map walk visited.
 
     Args:
@@ -52,8 +50,7 @@ class Visit:
     note: str = ""
 
 
-@dataclass(slots=True, frozen=True)
-class Walk:
+class Walk(NamedTuple):
     """A reverse-map walk: over which folio, on whose behalf, what it visited."""
 
     folio: str
@@ -72,8 +69,7 @@ class Walk:
         return sum(count for visit in self.visits for _, count in visit.tables)
 
 
-@dataclass(slots=True, frozen=True)
-class LockRow:
+class LockRow(NamedTuple):
     """A page-table lock that was taken, ``times`` times in a row the same way.
 
     Args:
@@ -89,8 +85,7 @@ class LockRow:
     times: int = 1
 
 
-@dataclass(slots=True, frozen=True)
-class QueryRow:
+class QueryRow(NamedTuple):
     """One scheme's answer.
 
     Args:
@@ -108,8 +103,7 @@ class QueryRow:
     verdict: str = ""
 
 
-@dataclass(slots=True, frozen=True)
-class Truth:
+class Truth(NamedTuple):
     """What the page tables alone say about a folio.
 
     Args:
@@ -126,8 +120,7 @@ class Truth:
     pages: int
 
 
-@dataclass(slots=True, frozen=True)
-class Query:
+class Query(NamedTuple):
     """A question and its answers. ``target`` is the folio or place asked about, ``folio`` the folio found there."""
 
     kind: str
@@ -139,8 +132,7 @@ class Query:
     answer: str = ""
 
 
-@dataclass(slots=True, frozen=True)
-class Expect:
+class Expect(NamedTuple):
     """An assertion and how it went.
 
     Args:
@@ -158,8 +150,7 @@ class Expect:
     why: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
-class Table:
+class Table(NamedTuple):
     """Rows under columns. Cells are text or numbers; numbers are set flush right."""
 
     title: str
@@ -168,8 +159,7 @@ class Table:
     note: str = ""
 
 
-@dataclass(slots=True, frozen=True)
-class Text:
+class Text(NamedTuple):
     """Lines of prose or a drawing, already laid out."""
 
     lines: tuple[str, ...]

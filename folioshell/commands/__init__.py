@@ -15,6 +15,7 @@ DECLARING = (
     "memory",
     "access",
     "process",
+    "reclaim",
     "query",
     "inspect",
     "trace",

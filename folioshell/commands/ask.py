@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from folioshell.commands.call import Call
 from folioshell.commands.lex import Token
@@ -20,8 +20,7 @@ SHARED, MAPPED, MAPCOUNT, PARTIAL = "shared?", "mapped?", "mapcount", "partial?"
 NOTHING = page_tables.TruthCounts(0, 0, 0, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What is asked about.
 
     Args:
@@ -145,8 +144,7 @@ def walk_cost(workspace: Workspace, folio: Folio | None) -> str:
     return f"a walk of {plural(len(walk.visits), 'VMA')}, {plural(walk.ptls, 'PTL')}, {entries}"
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Consecutive pages of a range that map consecutive pages of one folio, or nothing.
 
     Args:

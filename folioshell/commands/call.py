@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import nearest
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from folioshell.session.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """A place looked up: pages ``[start, start + nr)`` of an address space."""
 
     mm: Mm

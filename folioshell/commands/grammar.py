@@ -8,8 +8,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from folioshell.session.language import MODEL, SESSION, VIEW, Ending
 
@@ -27,8 +26,7 @@ Answer = Callable[["Call"], "Report | Sequence[Report]"]
 Subject = Callable[["Call"], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Arg:
+class Arg(NamedTuple):
     """A positional argument.
 
     Args:
@@ -53,8 +51,7 @@ class Arg:
         return f"[{label}]" if self.optional else label
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """A bare word; of the flags of one ``group`` only one may stand, and the group is the name of its value."""
 
     word: str
@@ -62,8 +59,7 @@ class Flag:
     help: str
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """``key=value``; of the options of one ``group`` (unless empty) only one may stand."""
 
     key: str
@@ -75,12 +71,11 @@ class Option:
     @property
     def usage(self) -> str:
         """As it stands in the usage line."""
-        label = f"{self.key}={self.operand.usage or self.operand.label}"
+        label = f"{self.key}={self.operand.usage or self.operand.short}"
         return label if self.required else f"[{label}]"
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     """One way to write a command.
 
     Args:
@@ -123,8 +118,7 @@ class Form:
         return " ".join(word for word in words if word)
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A command of the language.
 
     Args:
@@ -175,11 +169,11 @@ class Command:
         return next((form for form in self.forms if not form.lead), None)
 
 
-@dataclass(slots=True)
 class Registry:
     """The commands by verb, in the order in which they were declared."""
 
-    commands: dict[str, Command] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.commands: dict[str, Command] = {}
 
     def __iter__(self) -> Iterator[Command]:
         return iter(self.commands.values())

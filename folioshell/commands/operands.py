@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from folioshell.commands.lex import Token
@@ -34,10 +33,12 @@ class Operand:
     Attributes:
         label: what it is called in messages: "a size".
         usage: how it stands in usage lines; empty if the argument's own name does.
+        short: how it stands behind ``key=``, where it has no usage.
     """
 
     label = "a word"
     usage = ""
+    short = "WORD"
 
     def read(self, token: Token) -> Any:
         """The value of a word.
@@ -65,7 +66,6 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     return f"did you mean `{close[0]}`?" if close else ""
 
 
-@dataclass(frozen=True)
 class Choice(Operand):
     """One of fixed words.
 
@@ -75,9 +75,12 @@ class Choice(Operand):
         show: the words are written out in usage lines.
     """
 
-    words: Mapping[str, str] | Callable[[], Mapping[str, str]]
-    label: str = "word"
-    show: bool = True
+    def __init__(
+        self, words: Mapping[str, str] | Callable[[], Mapping[str, str]], label: str = "word", show: bool = True
+    ) -> None:
+        self.words = words
+        self.label = label
+        self.show = show
 
     @property
     def table(self) -> Mapping[str, str]:
@@ -101,11 +104,22 @@ class Choice(Operand):
         return self.table.items()
 
 
-@dataclass(frozen=True)
 class Choices(Choice):
-    """Some of fixed words with commas between them, or ``all`` or ``none``."""
+    """Some of fixed words with commas between them, or ``all`` or ``none``.
 
-    none: bool = True
+    Args:
+        none: ``none`` is one of the words.
+    """
+
+    def __init__(
+        self,
+        words: Mapping[str, str] | Callable[[], Mapping[str, str]],
+        label: str = "word",
+        show: bool = True,
+        none: bool = True,
+    ) -> None:
+        super().__init__(words, label, show)
+        self.none = none
 
     @property
     def usage(self) -> str:  # type: ignore[override]
@@ -142,6 +156,7 @@ class Number(Operand):
     """A number that is not a quantity of pages."""
 
     label = "a number"
+    short = "N"
 
     def __init__(self, least: int = 0, most: int | None = None) -> None:
         self.least = least
@@ -162,6 +177,7 @@ class Size(Operand):
     """A quantity: a bare number counts pages, ``64K`` is bytes."""
 
     label = "a size"
+    short = "SIZE"
 
     def __init__(self, least: int = 1, most: int = 1 << 34) -> None:
         self.least = least

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import Operand, Pair, read_address, read_name, refused
@@ -18,8 +17,7 @@ _FOLIO = re.compile(r"f([1-9][0-9]{0,8})\Z")
 _INDEX = re.compile(r"\s*(0|[1-9][0-9]{0,11})(?:\s*(\.\.|\+)\s*(0|[1-9][0-9]{0,11}))?\s*\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceRef:
+class PlaceRef(NamedTuple):
     """A place as typed; region and process are not looked up yet.
 
     Args:
@@ -44,8 +42,7 @@ class PlaceRef:
         return self.nr == 0
 
 
-@dataclass(frozen=True, slots=True)
-class FolioRef:
+class FolioRef(NamedTuple):
     """A folio named by its id."""
 
     number: int

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from folioshell.commands.arguments import Arguments
 from folioshell.commands.call import Call
@@ -17,8 +16,7 @@ from folioshell.session.session import Session
 from folioshell.session.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedStatement:
+class ParsedStatement(NamedTuple):
     """One command of a line.
 
     Args:

@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
 from folioshell.export import shape
-from folioshell.report import Query, Report, Section, Table, Walk
+from folioshell.report import Expect, FolioChange, Query, Report, Section, Table, Walk
 
 
 def document(report: Report, *, file: str = "", line: int = 0) -> dict[str, Any]:
@@ -25,12 +25,12 @@ def document(report: Report, *, file: str = "", line: int = 0) -> dict[str, Any]
         command=report.command,
         result=shape.ResultDocument(**report.result) if report.result is not None else None,
         sentence=report.sentence,
-        folios=[shape.FolioDocument(row.id, row.order, row.mapcounts, row.nr, row.note) for row in report.folios],
+        folios=[shape.FolioDocument(row.id, row.order, _changes(row), row.nr, row.note) for row in report.folios],
         walks=[_walk(walk) for walk in report.walks],
         locks=[(row.name, row.depth, row.function) for row in report.locks for _ in range(row.times)],
         findings=list(report.findings),
         query=_query(report.query) if report.query is not None else None,
-        expect=report.expect,
+        expect=_expect(report.expect) if report.expect is not None else None,
         sections=[_section(section) for section in report.sections],
         state=report.state,
     )
@@ -41,6 +41,16 @@ def document(report: Report, *, file: str = "", line: int = 0) -> dict[str, Any]
 def document_line(report: Report, *, file: str = "", line: int = 0) -> str:
     """The document of a report as one line of JSON Lines, its newline included."""
     return json.dumps(document(report, file=file, line=line), ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _changes(row: FolioChange) -> dict[str, shape.ChangeDocument]:
+    return {name: shape.ChangeDocument(change.old, change.new) for name, change in row.mapcounts.items()}
+
+
+def _expect(expect: Expect) -> shape.ExpectDocument:
+    return shape.ExpectDocument(
+        expect.text, expect.passed, expect.operator, expect.actual, expect.expected, list(expect.why)
+    )
 
 
 def _walk(walk: Walk) -> shape.WalkDocument:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from folioshell.report import Change, Expect
-
 VERSION: Literal[1] = 1
 
 
@@ -21,12 +19,20 @@ class Closed:
 
 
 @dataclass(slots=True)
+class ChangeDocument(Closed):
+    """A number before and after a step."""
+
+    old: int
+    new: int
+
+
+@dataclass(slots=True)
 class FolioDocument(Closed):
     """A folio that a step touched, or ``n`` with consecutive ids that it touched alike."""
 
     id: str
     order: int
-    mapcounts: dict[str, Change]
+    mapcounts: dict[str, ChangeDocument]
     n: int = 1
     note: str = ""
 
@@ -90,6 +96,18 @@ class QueryDocument(Closed):
 
 
 @dataclass(slots=True)
+class ExpectDocument(Closed):
+    """An assertion: the comparison, its values as text, and why it did not hold."""
+
+    text: str
+    passed: bool
+    operator: str
+    actual: str
+    expected: str
+    why: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class SectionDocument(Closed):
     """A table (columns and rows) or text (lines) that a view showed."""
 
@@ -126,7 +144,7 @@ class Document(Closed):
     locks: list[tuple[str, int, str]] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     query: QueryDocument | None = None
-    expect: Expect | None = None
+    expect: ExpectDocument | None = None
     sections: list[SectionDocument] = field(default_factory=list)
     state: dict[str, Any] | None = None
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from folioshell.errors import Refused
 from folioshell.report import Report
@@ -24,8 +24,7 @@ from folioshell.session.workspace import is_failure
 PASSED, FAILED, REFUSED = 0, 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
+class Played(NamedTuple):
     """One thing that happened while a script ran: exactly one of the last four is set.
 
     Args:
@@ -123,7 +122,7 @@ class Runner:
     def _play_included(self, path: str) -> Iterator[Played]:
         access = self.session.access
         sources = (*access.sources, os.path.realpath(path))
-        self.session.access = replace(access, folder=str(Path(path).parent), sources=sources)
+        self.session.access = access._replace(folder=str(Path(path).parent), sources=sources)
         try:
             yield from self._play_script(path, None)
         finally:

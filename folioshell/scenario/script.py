@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from folioshell.commands.lex import is_prose, scan
 from folioshell.errors import Refused
@@ -18,8 +18,7 @@ _MAGIC_FORM = re.compile(r"#!\s*folioshell\s+(\S+)\s*\Z")
 SIZE = 1 << 24
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of a script that says something.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from folioshell.commands.build import arg, command, done
@@ -119,7 +118,7 @@ def _run_here(call: Call, path: str) -> list[Report]:
 
     before = call.session.access
     sources = (*before.sources, os.path.realpath(path))
-    access = replace(before, folder=str(Path(path).parent), sources=sources)
+    access = before._replace(folder=str(Path(path).parent), sources=sources)
     reports = []
     for played in Runner(path, None, call.session, None, access):
         if played.refused is not None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from folioshell import facts
-from folioshell.session.workspace import Workspace
 from folioshell.units import format_address
 
 
@@ -25,11 +25,18 @@ def folios_text(numbers: list[int]) -> str:
     return ", ".join(f"f{first}" if first == last else f"f{first}..f{last}" for first, last in runs)
 
 
-class Describer:
-    """Turns facts of one workspace into text."""
+class ProcessNames(Protocol):
+    """Who knows the names of processes: a workspace, or the replay of a recording."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._name = workspace.process_name
+    def process_name(self, mm_id: int) -> str:
+        """The name of the process with this MM-ID, living or not."""
+
+
+class Describer:
+    """Turns facts about the processes of one machine into text."""
+
+    def __init__(self, names: ProcessNames) -> None:
+        self._name = names.process_name
         self._texts: dict[type, Callable[..., str]] = {
             facts.FolioNew: self._folio_new,
             facts.FolioFreed: lambda fact: f"f{fact.folio} freed",

@@ -8,7 +8,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from folioshell.units import align_up
 
@@ -18,8 +18,7 @@ BASE_VPN = 0x7F0000000
 END_VPN = 1 << 35
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
+class Region(NamedTuple):
     """A label.
 
     Args:
