@@ -174,19 +174,25 @@ def _abandon_stdout() -> None:
 
 
 def _parser() -> ArgumentParser:
-    from argparse import ArgumentParser
+    from argparse import ArgumentParser, HelpFormatter
+    from functools import partial
 
+    # A formatter that is told its width does not import what it would ask the terminal with: a tenth of a run's start.
+    formatter = partial(HelpFormatter, width=90)
     parser = ArgumentParser(
         prog="folioshell",
         description="A shell in which definitions of the folio mapcount are tried on a model of Linux mm.",
         epilog="Without an action it opens the shell, or reads commands from a pipe. "
         "Status: 0 fine, 1 something failed, 2 refused or not readable, 3 a bug of folioshell.",
         allow_abbrev=False,
+        formatter_class=formatter,
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parser.add_argument("-c", dest="commands", metavar="COMMANDS", help="run these commands and exit")
     actions = parser.add_subparsers(dest="action", metavar="run | schema", title="actions")
-    run = actions.add_parser("run", help="replay scripts and print each step", allow_abbrev=False)
+    run = actions.add_parser(
+        "run", help="replay scripts and print each step", allow_abbrev=False, formatter_class=formatter
+    )
     run.add_argument("files", nargs="+", metavar="FILE", help="a script; - is standard input")
     run.add_argument("--until", type=_steps, metavar="N", help="stop when N steps were done")
     run.add_argument("-i", dest="interactive", action="store_true", help="then open the shell in that state")

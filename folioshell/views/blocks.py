@@ -25,7 +25,7 @@ class Tone(Enum):
     LOUD = "loud"
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Span:
     """A piece of text of one tone."""
 
@@ -33,7 +33,7 @@ class Span:
     tone: Tone = Tone.PLAIN
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Line:
     """A line of text.
 
@@ -50,7 +50,7 @@ class Line:
     hang: int = 2
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Column:
     """A column of a grid: its header, and whether its cells are set flush right."""
 
@@ -58,7 +58,7 @@ class Column:
     flush_right: bool = False
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Grid:
     """Rows under columns.
 
