@@ -15,7 +15,7 @@ TOPIC = "memory"
 
 
 def _fault_subject(call: Call) -> str:
-    writes = {write_access for _, _, write_access in _accesses(call, call.own_range("PLACE"), call.word("access"))}
+    writes = {write_access for _, _, write_access in accesses(call, call.own_range("PLACE"), call.word("access"))}
     done = "touched" if len(writes) > 1 else "wrote" if True in writes else "read"
     return f"{call.process} {done} {call.place_text('PLACE')}"
 
@@ -76,7 +76,7 @@ def write(call: Call) -> Ending:
 def _touch(call: Call, access: str) -> list[list[Any]]:
     found = call.own_range("PLACE")
     signals: list[list[Any]] = []
-    for start, nr, write_access in _accesses(call, found, access):
+    for start, nr, write_access in accesses(call, found, access):
         failed: list[list[Any]] = call.workspace.machine.run(touch(call.kernel, found.mm, start, nr, write_access))
         for first, count, signal in failed:
             _append(signals, start - found.start + first, count, signal)
@@ -91,7 +91,7 @@ def _append(signals: list[list[Any]], first: int, count: int, signal: str) -> No
         signals.append([first, count, signal])
 
 
-def _accesses(call: Call, found: Range, access: str) -> list[tuple[int, int, bool]]:
+def accesses(call: Call, found: Range, access: str) -> list[tuple[int, int, bool]]:
     """(start, nr, write) of the pieces that are touched alike: by the kind of the VMA unless the access was said."""
     if access:
         return [(found.start, found.nr, access == "write")]

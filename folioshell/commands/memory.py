@@ -33,6 +33,10 @@ FILE_SYSTEMS = {
     "tmpfs-huge": "tmpfs, huge=always",
     "tmpfs-within": "tmpfs, huge=within_size",
 }
+_PLACE = (
+    option("at", Address(), "where it goes", group="place"),
+    option("after", region_operand(), "directly behind this region", group="place"),
+)
 _ALIGN = (
     option("align", Size(), "pages between the boundaries at which it may start", group="place"),
     option("skew", Size(least=0), "pages from the boundary to its start"),
@@ -106,8 +110,7 @@ def _mmap_subject(call: Call) -> str:
             option("file", file_operand(), "the file mapped"),
             option("offset", Size(least=0), "page of the file where it starts"),
             option("prot", choice(PROTS, "protection"), "rw unless said, but r for a private file"),
-            option("at", Address(), "where it goes", group="place"),
-            option("after", region_operand(), "directly behind this region", group="place"),
+            *_PLACE,
             *_ALIGN,
         ),
     ),
@@ -133,7 +136,7 @@ def mmap(call: Call) -> Ending:
         raise call.refused_at("offset", "offset= goes with file=")
     kind = "anon" if kind == "private" and of_file is None else kind
     prot = call.word("prot", "r" if kind == "private" else "rw")
-    region = Region(name, _start(call, call.number("SIZE")), call.number("SIZE"))
+    region = Region(name, start_of(call, call.number("SIZE")), call.number("SIZE"))
     ending = call.workspace.machine.run(
         do_mmap(
             call.kernel,
@@ -146,6 +149,7 @@ def mmap(call: Call) -> Ending:
             pgoff=call.number("offset", 0),
             populate="populate" in call.arguments,
             fixed="fixed" in call.arguments,
+            name=name,
         )
     )
     if ending is None:
@@ -153,7 +157,7 @@ def mmap(call: Call) -> Ending:
     return ending
 
 
-def _start(call: Call, nr: int) -> int:
+def start_of(call: Call, nr: int) -> int:
     """First virtual page of a new mapping of ``nr`` pages.
 
     Raises:
@@ -227,7 +231,7 @@ def _mremap_subject(call: Call) -> str:
     Form(
         args=(place("what moves"), arg("SIZE", Size(), "its new size; as before unless said", optional=True)),
         flags=flags("dontunmap", dontunmap="MREMAP_DONTUNMAP: the old range stays mapped, empty"),
-        options=(option("new", NEW_NAME, "name of the new region", required=True), *_ALIGN),
+        options=(option("new", NEW_NAME, "name of the new region", required=True), *_PLACE, *_ALIGN),
     ),
     kind=MODEL,
     topic=TOPIC,
@@ -245,7 +249,7 @@ def mremap(call: Call) -> Ending:
     name = call.new_name("new")
     found = call.own_range("PLACE")
     nr = call.number("SIZE", found.nr)
-    region = Region(name, _start(call, nr), nr)
+    region = Region(name, start_of(call, nr), nr)
     ending = call.workspace.machine.run(
         do_mremap(
             call.kernel,

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from folioshell.engine.machine import Machine
-from folioshell.errors import FolioshellError
 from folioshell.model.mm import Mm
 from folioshell.paths.exit import do_exit
 from folioshell.paths.fault import touch
 from folioshell.paths.file import do_create_file
 from folioshell.paths.fork import do_fork
-from folioshell.paths.madvise import ADVICES, do_madvise
+from folioshell.paths.madvise import do_madvise
 from folioshell.paths.mlock import do_mlock, do_munlock
 from folioshell.paths.mmap import do_mmap
 from folioshell.paths.mprotect import do_mprotect
 from folioshell.paths.mremap import do_mremap
 from folioshell.paths.munmap import do_munmap
+from folioshell.paths.step import Path
 from folioshell.units import parse_pages
 
 #: virtual page of the arena: 512 GiB aligned, as the recorder's
@@ -28,71 +29,71 @@ SLOT = 262144
 Op = dict[str, Any]
 Result = dict[str, Any]
 
-_FILE_SYSTEMS = {"ext4": "ext4", "tmpfs": "tmpfs", "tmpfs_huge": "tmpfs-huge", "tmpfs_within": "tmpfs-within"}
+#: file system in a scenario -> as typed
+FILE_SYSTEMS = {"ext4": "ext4", "tmpfs": "tmpfs", "tmpfs_huge": "tmpfs-huge", "tmpfs_within": "tmpfs-within"}
+#: kinds of mappings that have a file
+FILE_KINDS = ("file_private", "file_shared", "shmem_file")
 
 
-class ScenarioError(FolioshellError):
-    """A scenario that cannot be replayed: it is damaged, or has a word that we do not know."""
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a scenario's regions lie: region -> (virtual page from the arena's base, pages), in order of creation.
 
-
-def placement(ops: list[Op]) -> dict[str, tuple[int, int]]:
-    """Region -> (virtual page from the arena's base, pages), from the text of the operations alone.
-
-    Raises:
-        ScenarioError: an operation names a region that no operation before it makes.
+    The k-th operation that makes a region owns slot k, whether it succeeds or not; ``align`` and ``skew`` are those of
+    each region.
     """
-    regions: dict[str, tuple[int, int]] = {}
-    shapes: dict[str, tuple[int, int]] = {}
-    slot = 0
-    for number, op in enumerate(ops):
-        if op["op"] not in ("mmap", "mremap"):
-            continue
+
+    regions: dict[str, tuple[int, int]]
+    shapes: dict[str, tuple[int, int]]
+
+
+def placement(ops: list[Op]) -> Placement:
+    """The placement of regions, from the text of checked operations alone."""
+    placed = Placement({}, {})
+    for slot, op in enumerate(op for op in ops if op["op"] in ("mmap", "mremap")):
         if op["op"] == "mmap":
             name, nr, shape = op["region"], op["pages"], (512, 0)
         else:
-            name, nr = op["new_region"], op["count"]
-            if op["region"] not in shapes:
-                raise ScenarioError(f"operation {number}: no region {op['region']!r}")
-            shape = shapes[op["region"]]
+            name, nr, shape = op["new_region"], op["count"], placed.shapes[op["region"]]
         align, skew = op.get("align_pages", shape[0]), op.get("skew_pages", shape[1])
-        shapes[name] = (align, skew)
-        vpn = sum(regions[op["after"]]) if "after" in op else slot * SLOT + align + skew
-        regions[name] = (vpn, nr)
-        slot += 1
-    return regions
+        placed.shapes[name] = (align, skew)
+        vpn = sum(placed.regions[op["after"]]) if "after" in op else slot * SLOT + align + skew
+        placed.regions[name] = (vpn, nr)
+    return placed
 
 
 class Replay:
     """A machine on which the operations of one scenario are run.
 
     Args:
-        scenario: the scenario, as in a recording.
+        scenario: a scenario that ``check_scenario`` accepts.
         profile: which kernel the model is to behave like.
 
     Attributes:
         machine: the machine.
-        regions: placement.
-        processes: names in order of creation, living or not.
+        regions: region -> (virtual page from the arena's base, pages), in order of creation.
+        processes: names of the living processes in order of creation.
+        process_names: MM-ID -> name, of processes that ended too.
     """
 
     def __init__(self, scenario: dict[str, Any], profile: str = "6.18") -> None:
         self.machine = Machine()
         self.machine.set_profile(profile)
-        self.regions = placement(scenario["ops"])
-        self.processes = ["A"]
+        self.regions = placement(scenario["ops"]).regions
+        self.processes = list(self.machine.kernel.mms)
+        self.process_names = {mm.mm_id: mm.name for mm in self.machine.kernel.mms.values()}
         setup = scenario.get("setup", {})
         for size, mode in setup.get("mthp", {}).items():
             order = parse_pages(f"{size}K").bit_length() - 1
-            self.machine.kernel.config.thp[order] = mode
+            # What the sizes inherit from is madvise, as it was for the recordings.
+            self.machine.kernel.config.thp[order] = "madvise" if mode == "inherit" else mode
         if setup.get("swap"):
             self.machine.kernel.config.swap = True
         for name, spec in setup.get("files", {}).items():
             self._make_file(name, spec)
 
     def _make_file(self, name: str, spec: dict[str, Any]) -> None:
-        fs = _FILE_SYSTEMS.get(spec["fs"])
-        if fs is None:
-            raise ScenarioError(f"file {name}: no file system {spec['fs']!r}")
+        fs = FILE_SYSTEMS[spec["fs"]]
         by_chunk = fs == "tmpfs-within" or (fs == "ext4" and not self.machine.kernel.config.is_6_12)
         chunk = spec.get("chunk_pages", 1) if by_chunk else 1
         cached = bool(spec.get("cached", True))
@@ -110,106 +111,92 @@ class Replay:
                 rows.append([folio.index, folio.order, 1])
         return rows
 
+    def process_name(self, mm_id: int) -> str:
+        """The name of the process with this MM-ID, living or not."""
+        return self.process_names[mm_id]
+
     def vpn(self, region: str, page: int = 0) -> int:
         """Virtual page of a page of a region."""
         return ARENA + self.regions[region][0] + page
 
     def run(self, op: Op) -> Result:
-        """Run one operation. Returns its result as in a recording.
-
-        Raises:
-            ScenarioError: an operation or word that we do not know.
-        """
-        handler = _HANDLERS.get(op["op"])
-        if handler is None:
-            raise ScenarioError(f"no operation {op['op']!r}")
+        """Run one operation, checked before by ``check_scenario``. Returns its result as in a recording."""
         mm = self.machine.kernel.mms.get(op["proc"])
         if mm is None:
             return {"skipped": "no such process"}
+        if op["op"] == "fork" and op["child"] in self.machine.kernel.mms:
+            return {"skipped": "process exists"}
         self.machine.begin()
-        return handler(self, mm, op)
+        return _HANDLERS[op["op"]](self, mm, op)
 
-    def _ended(self, errno: str | None) -> Result:
-        return {"ok": True} if errno is None else {"errno": errno}
 
-    def _mmap(self, mm: Mm, op: Op) -> Result:
-        k, run = self.machine.kernel, self.machine.run
-        kind = {"anon": "anon", "anon_shared": "shared", "file_private": "private"}.get(op["kind"], "shared")
-        file = k.files[op["file"]] if "file" in op else None
-        start, nr = self.vpn(op["region"]), op["pages"]
-        errno = run(
-            do_mmap(
-                k,
-                mm,
-                start,
-                nr,
-                kind=kind,
-                prot=op["prot"],
-                file=file,
-                pgoff=op.get("file_offset_pages", 0),
-                name=op["region"],
-            )
-        )
-        result = self._ended(errno)
-        thp = op.get("thp", "default")
-        if errno is None and thp != "default":
-            failed = run(do_madvise(k, mm, start, nr, thp))
-            if failed is not None:
-                result["thp_errno"] = failed
-        return result
+def _ended(errno: str | None) -> Result:
+    return {"ok": True} if errno is None else {"errno": errno}
 
-    def _touch(self, mm: Mm, op: Op) -> Result:
-        path = touch(self.machine.kernel, mm, self.vpn(op["region"], op["page"]), op["count"], op["access"] == "write")
-        signals = self.machine.run(path)
-        return {"signals": signals} if signals else {"ok": True}
 
-    def _fork(self, mm: Mm, op: Op) -> Result:
-        self.machine.run(do_fork(self.machine.kernel, mm, op["child"]))
-        self.processes.append(op["child"])
-        return {"ok": True}
+def _on_range(do: Callable[..., Path[str | None]], word: str = "") -> Callable[[Replay, Mm, Op], Result]:
+    """The handler of an operation on a range of pages, with the value of ``word`` as its last argument."""
 
-    def _exit(self, mm: Mm, op: Op) -> Result:
-        self.machine.run(do_exit(self.machine.kernel, mm))
-        return {"ok": True}
+    def handler(replay: Replay, mm: Mm, op: Op) -> Result:
+        words = (op[word],) if word else ()
+        start = replay.vpn(op["region"], op["page"])
+        return _ended(replay.machine.run(do(replay.machine.kernel, mm, start, op["count"], *words)))
 
-    def _range(self, op: Op) -> tuple[int, int]:
-        return self.vpn(op["region"], op["page"]), op["count"]
+    return handler
 
-    def _munmap(self, mm: Mm, op: Op) -> Result:
-        return self._ended(self.machine.run(do_munmap(self.machine.kernel, mm, *self._range(op))))
 
-    def _mprotect(self, mm: Mm, op: Op) -> Result:
-        return self._ended(self.machine.run(do_mprotect(self.machine.kernel, mm, *self._range(op), op["prot"])))
+def _mmap(replay: Replay, mm: Mm, op: Op) -> Result:
+    k, run = replay.machine.kernel, replay.machine.run
+    kind = {"anon": "anon", "file_private": "private"}.get(op["kind"], "shared")
+    file = k.files[op["file"]] if op["kind"] in FILE_KINDS else None
+    start, nr = replay.vpn(op["region"]), op["pages"]
+    pgoff = op.get("file_offset_pages", 0)
+    path = do_mmap(k, mm, start, nr, kind=kind, prot=op["prot"], file=file, pgoff=pgoff, name=op["region"])
+    errno = run(path)
+    result = _ended(errno)
+    thp = op.get("thp", "default")
+    if errno is None and thp != "default":
+        failed = run(do_madvise(k, mm, start, nr, thp))
+        if failed is not None:
+            result["thp_errno"] = failed
+    return result
 
-    def _mlock(self, mm: Mm, op: Op) -> Result:
-        return self._ended(self.machine.run(do_mlock(self.machine.kernel, mm, *self._range(op))))
 
-    def _munlock(self, mm: Mm, op: Op) -> Result:
-        return self._ended(self.machine.run(do_munlock(self.machine.kernel, mm, *self._range(op))))
+def _touch(replay: Replay, mm: Mm, op: Op) -> Result:
+    start = replay.vpn(op["region"], op["page"])
+    signals = replay.machine.run(touch(replay.machine.kernel, mm, start, op["count"], op["access"] == "write"))
+    return {"signals": signals} if signals else {"ok": True}
 
-    def _madvise(self, mm: Mm, op: Op) -> Result:
-        if op["advice"] not in ADVICES:
-            raise ScenarioError(f"no advice {op['advice']!r}")
-        return self._ended(self.machine.run(do_madvise(self.machine.kernel, mm, *self._range(op), op["advice"])))
 
-    def _mremap(self, mm: Mm, op: Op) -> Result:
-        start, nr = self._range(op)
-        new = self.vpn(op["new_region"])
-        dontunmap = bool(op.get("dontunmap", False))
-        return self._ended(
-            self.machine.run(do_mremap(self.machine.kernel, mm, start, nr, new, nr, dontunmap=dontunmap))
-        )
+def _fork(replay: Replay, mm: Mm, op: Op) -> Result:
+    child = replay.machine.run(do_fork(replay.machine.kernel, mm, op["child"]))
+    replay.processes.append(op["child"])
+    replay.process_names[child.mm_id] = child.name
+    return {"ok": True}
+
+
+def _exit(replay: Replay, mm: Mm, op: Op) -> Result:
+    replay.machine.run(do_exit(replay.machine.kernel, mm))
+    replay.processes.remove(op["proc"])
+    return {"ok": True}
+
+
+def _mremap(replay: Replay, mm: Mm, op: Op) -> Result:
+    start, nr = replay.vpn(op["region"], op["page"]), op["count"]
+    dontunmap = bool(op.get("dontunmap", False))
+    path = do_mremap(replay.machine.kernel, mm, start, nr, replay.vpn(op["new_region"]), nr, dontunmap=dontunmap)
+    return _ended(replay.machine.run(path))
 
 
 _HANDLERS: dict[str, Callable[[Replay, Mm, Op], Result]] = {
-    "mmap": Replay._mmap,
-    "touch": Replay._touch,
-    "fork": Replay._fork,
-    "exit": Replay._exit,
-    "munmap": Replay._munmap,
-    "mprotect": Replay._mprotect,
-    "mlock": Replay._mlock,
-    "munlock": Replay._munlock,
-    "madvise": Replay._madvise,
-    "mremap": Replay._mremap,
+    "mmap": _mmap,
+    "touch": _touch,
+    "fork": _fork,
+    "exit": _exit,
+    "munmap": _on_range(do_munmap),
+    "mprotect": _on_range(do_mprotect, "prot"),
+    "mlock": _on_range(do_mlock),
+    "munlock": _on_range(do_munlock),
+    "madvise": _on_range(do_madvise, "advice"),
+    "mremap": _mremap,
 }
