@@ -29,12 +29,39 @@ def scheme_words() -> dict[str, str]:
 SCHEME = Choice(scheme_words, "scheme", show=False)
 
 
+#: how commands begin that say which machine there is; they come before all others
+_BOOT_COMMANDS = ("set geometry ", "set profile ")
+
+
+def _check_booting(call: Call) -> None:
+    """Refuse a setting of the machine itself once anything else was done.
+
+    Raises:
+        Refused: a step was made that is no such setting.
+    """
+    if not all(record.command.startswith(_BOOT_COMMANDS) for record in call.workspace.journal):
+        what = call.word("lead")
+        raise call.refused_at("lead", f"the {what} can be set at step 0 only", hint="`reset` goes back to the beginning")
+
+
 def _geometry(call: Call) -> Ending:
-    if call.workspace.step:
-        raise call.refused_at(
-            "lead", "the geometry can be set at step 0 only", hint="`reset` goes back to the beginning"
-        )
+    _check_booting(call)
+    profile = call.kernel.config.profile
     call.workspace.boot(GEOMETRIES[call.word("GEOMETRY")])
+    call.workspace.machine.set_profile(profile)
+    return None
+
+
+def _profile(call: Call) -> Ending:
+    _check_booting(call)
+    call.workspace.machine.set_profile(call.word("PROFILE"))
+    return None
+
+
+def _swap(call: Call) -> Ending:
+    if call.word("MODE") == "off" and call.kernel.swap_counts:
+        raise call.refused_at("MODE", "pages are in swap", hint="touch them, or unmap them, first")
+    call.kernel.config.swap = call.word("MODE") == "on"
     return None
 
 
@@ -117,6 +144,11 @@ def _form(lead: str, name: str, operand: Any, summary: str, handler: Callable[[C
     return Form(lead, (Arg(name, operand, summary),), summary=summary, handler=handler, kind=kind)
 
 
+_PROFILE_WORDS = {
+    "6.18": "decides by mm-id, maps whole folios around faults, reuses pages of large folios",
+    "6.12": "decides by likely; where else it differs, see docs/fidelity.md",
+}
+
 _GEOMETRY_WORDS = {
     "x86-64": "512 entries a table, order-9 PMDs",
     "classroom": "8 entries a table, order-3 PMDs",
@@ -134,6 +166,14 @@ _GEOMETRY_WORDS = {
         _geometry,
         MODEL,
     ),
+    _form(
+        "profile",
+        "PROFILE",
+        choice(_PROFILE_WORDS, "profile"),
+        "which kernel's behaviour; at step 0 only",
+        _profile,
+        MODEL,
+    ),
     Form(
         "thp.SIZE",
         (Arg("MODE", choice(THP_MODES, "mode"), "who gets folios of that size"),),
@@ -147,6 +187,7 @@ _GEOMETRY_WORDS = {
     _form(
         "fault_around", "SIZE", Size(), "pages that a file fault maps around it; 4K turns it off", _fault_around, MODEL
     ),
+    _form("swap", "MODE", choice(ON_OFF, "word"), "a swap device is there", _swap, MODEL),
     _form("after", "WHAT", Choices(AFTER, "part"), "what is shown after a step", _viewing(_after), VIEW),
     _form(
         "walks",
@@ -171,7 +212,7 @@ _GEOMETRY_WORDS = {
     kind=VIEW,
     topic=TOPIC,
     summary="change or show settings",
-    explained="Settings of the simulated kernel (geometry, thp, decide, fault_around) change what later commands do: "
+    explained="Settings of the simulated kernel (geometry, profile, thp, decide, fault_around, swap) change what later commands do: "
     "each is a "
     "step, and undo takes it back. Settings of what is shown (after, walks, schemes, check) are no steps and "
     "stay as they "
@@ -192,12 +233,14 @@ def set_(call: Call) -> Report:
     shown = settings.schemes
     rows = [
         ("geometry", call.kernel.geometry.name),
+        ("profile", config.profile),
         *(
             (f"thp.{format_pages(1 << order)}", config.thp.get(order, "never"))
             for order in call.kernel.geometry.thp_orders
         ),
         ("decide", call.kernel.decider.name),
         ("fault_around", format_pages(config.fault_around)),
+        ("swap", "on" if config.swap else "off"),
         ("after", ",".join(settings.after) or "none"),
         ("walks", "always" if settings.walks else "made"),
         ("schemes", ",".join(name for name in (shown or SHOWN_SCHEMES) if name in names)),
