@@ -142,17 +142,17 @@ def test_pasted_lines() -> None:
 
 def test_completions_have_descriptions() -> None:
     """Every verb is offered with a word about what it does, and replaces what was typed of it."""
-    found = list(CommandCompleter(Session()).get_completions(Document("mu"), CompleteEvent()))
+    found = list(CommandCompleter(Session()).get_completions(Document("mprot"), CompleteEvent()))
 
-    assert [(completion.text, completion.start_position) for completion in found] == [("munmap", -2)]
+    assert [(completion.text, completion.start_position) for completion in found] == [("mprotect", -5)]
     assert all(completion.display_meta_text for completion in found)
 
 
 def test_completion_of_the_line_under_the_cursor() -> None:
     """In a pasted block, the line of the cursor is completed."""
-    found = CommandCompleter(Session()).get_completions(Document("fork B\nmu"), CompleteEvent())
+    found = CommandCompleter(Session()).get_completions(Document("fork B\nmprot"), CompleteEvent())
 
-    assert [completion.text for completion in found] == ["munmap"]
+    assert [completion.text for completion in found] == ["mprotect"]
 
 
 def test_idle_call_comes_once_after_the_first_prompt() -> None:
