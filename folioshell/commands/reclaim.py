@@ -69,8 +69,8 @@ def munlock(call: Call) -> Ending:
     kind=MODEL,
     topic=TOPIC,
     summary="reclaim one folio, as if memory were short",
-    explained="Walks the reverse map to clear the accessed bits, then unmaps the folio everywhere and frees it. Without "
-    "swap (`set swap on`) anonymous folios stay, large ones are split. Locked pages stay.",
+    explained="Walks the reverse map to clear the accessed bits, then unmaps the folio everywhere and frees it. "
+    "Without swap (`set swap on`) anonymous folios stay, large ones are split. Locked pages stay.",
     examples=("file lib 32 order=4 ; mmap win 32 file=lib ; fault win[0] ; reclaim f1",),
     subject=lambda call: f"Reclaim of {_folio_text(call)}",
     kernel="mm/vmscan.c: shrink_folio_list()",

@@ -41,7 +41,8 @@ def _check_booting(call: Call) -> None:
     """
     if not all(record.command.startswith(_BOOT_COMMANDS) for record in call.workspace.journal):
         what = call.word("lead")
-        raise call.refused_at("lead", f"the {what} can be set at step 0 only", hint="`reset` goes back to the beginning")
+        hint = "`reset` goes back to the beginning"
+        raise call.refused_at("lead", f"the {what} can be set at step 0 only", hint=hint)
 
 
 def _geometry(call: Call) -> Ending:
@@ -212,8 +213,8 @@ _GEOMETRY_WORDS = {
     kind=VIEW,
     topic=TOPIC,
     summary="change or show settings",
-    explained="Settings of the simulated kernel (geometry, profile, thp, decide, fault_around, swap) change what later commands do: "
-    "each is a "
+    explained="Settings of the simulated kernel (geometry, profile, thp, decide, fault_around, swap) change what later "
+    "commands do: each is a "
     "step, and undo takes it back. Settings of what is shown (after, walks, schemes, check) are no steps and "
     "stay as they "
     "are through undo. `set` alone shows all.",

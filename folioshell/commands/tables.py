@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 
 from folioshell.commands.call import Call
+from folioshell.commands.user_space import kpagecount_table, smaps_table
 from folioshell.facts import Event
 from folioshell.model.anon_vma import AnonVma
 from folioshell.model.vma import Vma
@@ -156,5 +157,7 @@ TABLES: dict[str, tuple[str, Callable[[Call], Table]]] = {
     "locks": ("page-table locks that the last step took", _locks),
     "stats": ("event counters", _stats),
     "schemes": ("the mapcount schemes", _schemes),
+    "smaps": ("figures of /proc/PID/smaps", smaps_table),
+    "kpagecount": ("counts of /proc/kpagecount", kpagecount_table),
     "processes": ("processes", _processes),
 }
