@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-
 from folioshell.commands.call import Call
-from folioshell.model.smaps import SMAPS_ROWS, kpagecount, smaps
+from folioshell.model.smaps import SMAPS_ROWS, kpagecounts, smaps
 from folioshell.report import Table
 from folioshell.units import format_address
 
@@ -32,10 +30,9 @@ def smaps_table(call: Call) -> Table:
 
 def kpagecount_table(call: Call) -> Table:
     """One row a run of physical pages of a folio with the same count."""
-    rows = []
-    for folio in call.kernel.folios.values():
-        counts = [(kpagecount(call.kernel, folio, page), page) for page in range(folio.nr_pages)]
-        for count, run in groupby(counts, key=lambda pair: pair[0]):
-            pages = [page for _, page in run]
-            rows.append((f"{folio.pfn + pages[0]:#x}", len(pages), count, str(folio), f"{pages[0]}..{pages[-1]}"))
+    rows = [
+        (f"{folio.pfn + first:#x}", nr, count, str(folio), f"{first}..{first + nr - 1}")
+        for folio in call.kernel.folios.values()
+        for first, nr, count in kpagecounts(call.kernel, folio)
+    ]
     return Table("kpagecount", ("pfn", "pages", "count", "folio", "its pages"), tuple(rows))
