@@ -1,7 +1,7 @@
 """Reports: what executing a line gives back. Plain data; no rendering, no reference to the model.
 
-A report is everything that the terminal shows, the runner prints and ``--json`` writes. Its parts are named tuples rather
-than frozen dataclasses, which take ten times as long to define, at every start.
+A report is everything that the terminal shows, the runner prints and ``--json`` writes. Its parts are named tuples
+rather than frozen dataclasses, which take ten times as long to define, at every start.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from folioshell.errors import Refused
@@ -122,7 +121,7 @@ class Runner:
     def _play_included(self, path: str) -> Iterator[Played]:
         access = self.session.access
         sources = (*access.sources, os.path.realpath(path))
-        self.session.access = access._replace(folder=str(Path(path).parent), sources=sources)
+        self.session.access = access._replace(folder=script.folder_of(path), sources=sources)
         try:
             yield from self._play_script(path, None)
         finally:
@@ -158,7 +157,7 @@ def unexpected(report: Report, expected: str) -> str:
 
 
 def run_file(
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
     session: Session | None = None,
     until: int | None = None,
@@ -176,8 +175,8 @@ def run_file(
         confined: ``source`` and ``load`` read only below the script's folder.
     A file that is missing, unreadable or cannot be parsed gives one ``Played`` with ``refused`` and status 2.
     """
-    name = str(path)
-    folder = "" if name == "-" else str(Path(name).parent)
+    name = os.fspath(path)
+    folder = "" if name == "-" else script.folder_of(name)
     sources = () if name == "-" else (os.path.realpath(name),)
     access = Access(folder, confined, folder, allow_files, allow_code, sources)
     return Runner(name, None, session or Session(), until, access)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 from folioshell.commands.lex import is_prose, scan
@@ -44,7 +43,8 @@ def read_text(path: str) -> str:
         if path == "-":
             data = sys.stdin.buffer.read(SIZE + 1)
         else:
-            with Path(path).open("rb") as stream:
+            # pathlib would be a tenth of what a short script takes to start.
+            with open(path, "rb") as stream:  # noqa: PTH123
                 data = stream.read(SIZE + 1)
     except OSError as error:
         raise Refused(f"cannot read {path}: {error.strerror or error}", file=path) from None
@@ -53,6 +53,16 @@ def read_text(path: str) -> str:
     if len(data) > SIZE:
         raise Refused(f"too large for a script: more than {SIZE >> 20}M bytes", file=path)
     return decoded(data, path)
+
+
+def folder_of(path: str) -> str:
+    """The folder that a script lies in."""
+    return path.rpartition("/")[0] or ("/" if path.startswith("/") else ".")
+
+
+def below(folder: str, name: str) -> str:
+    """The path of a script that is named from a folder; an absolute name stays as it is."""
+    return name if name.startswith("/") or folder in ("", ".") else f"{folder}/{name}"
 
 
 def decoded(data: bytes, name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from folioshell.commands.build import arg, command, done
 from folioshell.commands.call import Call
@@ -27,6 +26,8 @@ class ScriptPath(HostPath):
 
     def candidates(self, session: Session) -> Iterable[Pair]:
         """The scripts at hand."""
+        from pathlib import Path
+
         return [(str(path), "a script") for path in sorted(Path(session.access.folder or ".").glob("*.fs"))]
 
 
@@ -49,6 +50,8 @@ def save(call: Call) -> Report:
     path = call.word("FILE")
     if not call.session.access.may_write:
         raise call.refused_at("FILE", "a script may not write files", hint="`folioshell run --allow-files` permits it")
+    from pathlib import Path
+
     lines = [script.MAGIC, *call.session.script()]
     try:
         Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -96,7 +99,7 @@ def readable(call: Call) -> str:
         Refused: it may not, or it cannot.
     """
     access = call.session.access
-    path = str(Path(access.folder) / call.word("FILE"))
+    path = script.below(access.folder, call.word("FILE"))
     real = os.path.realpath(path)
     root = os.path.realpath(access.root or ".")
     if access.confined and os.path.commonpath([root, real]) != root:
@@ -118,7 +121,7 @@ def _run_here(call: Call, path: str) -> list[Report]:
 
     before = call.session.access
     sources = (*before.sources, os.path.realpath(path))
-    access = before._replace(folder=str(Path(path).parent), sources=sources)
+    access = before._replace(folder=script.folder_of(path), sources=sources)
     reports = []
     for played in Runner(path, None, call.session, None, access):
         if played.refused is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from folioshell.report import FolioChange, LockRow, Report, Walk
+from folioshell.report import FolioChange, LockRow, Report, Text, Walk
 from folioshell.session.changes import folio_changes
 from folioshell.session.digest import Digest
 from folioshell.session.journal import StepRecord
@@ -29,10 +29,15 @@ def step_report(session: Session, statement: Statement, record: StepRecord) -> R
     if "mapcounts" in after:
         folios = folio_changes(workspace, digest, session.shown_schemes)
     walks: tuple[Walk, ...] = ()
+    sections: tuple[Text, ...] = ()
     if "walks" in after:
         walks = tuple(walk_row(workspace, fact) for fact in digest.walks)
         if settings.walks:
-            walks += _walks_of_touched(session, {fact.folio for fact in digest.walks})
+            numbers = _touched(session, {fact.folio for fact in digest.walks})
+            living = workspace.kernel.folios
+            walks += tuple(dry_walk(workspace, living[number], "set walks always") for number in numbers[:WALKED])
+            if len(numbers) > WALKED:
+                sections = (Text((f"{len(numbers) - WALKED:,} more touched folios were not walked",)),)
     locks: tuple[LockRow, ...] = tuple(digest.locks) if "locks" in after else ()
     return Report(
         command=statement.text,
@@ -44,6 +49,7 @@ def step_report(session: Session, statement: Statement, record: StepRecord) -> R
         walks=walks,
         locks=locks,
         findings=tuple(f"f{fact.folio}, decided by {fact.scheme}: {fact.text}" for fact in digest.findings),
+        sections=sections,
         state=snapshot(workspace) if settings.full else None,
     )
 
@@ -56,8 +62,7 @@ def _subject(session: Session, statement: Statement, record: StepRecord) -> str:
     return statement.subject(session.workspace, record.process)
 
 
-def _walks_of_touched(session: Session, walked: set[int]) -> tuple[Walk, ...]:
-    workspace = session.workspace
-    living = workspace.kernel.folios
-    numbers = [number for number in workspace.machine.touched() if number in living and number not in walked]
-    return tuple(dry_walk(workspace, living[number], "set walks always") for number in numbers[:WALKED])
+def _touched(session: Session, walked: set[int]) -> list[int]:
+    """Numbers of the touched folios that live and were not walked yet, in the order in which they were touched."""
+    machine = session.workspace.machine
+    return [number for number in machine.touched_numbers() if number in machine.kernel.folios and number not in walked]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from folioshell import Session
 from folioshell.facts import Event, FolioNew, MappedSmall
 from folioshell.model.lock import Lock, LockClass
-from folioshell.report import Change, LockRow
+from folioshell.report import Change, LockRow, Text
 from folioshell.session.digest import Digest
 from folioshell.session.sentence import sentence
 
@@ -91,3 +91,13 @@ def test_findings_are_reported() -> None:
     (report,) = session.execute("write buf[0]")
 
     assert report.findings == ()
+
+
+def test_walks_of_very_many_folios_are_not_all_made() -> None:
+    """With set walks always the first folios touched are walked, and the report says how many it left out."""
+    session = Session()
+    session.execute("set walks always ; mmap buf 40")
+    (report,) = session.execute("fault buf")
+
+    assert [walk.folio for walk in report.walks] == [f"f{number}" for number in range(1, 17)]
+    assert report.sections == (Text(("24 more touched folios were not walked",)),)
