@@ -166,12 +166,16 @@ class Kernel:
 
     def new_folio(self, order: int, mapping: AnonVma | AddressSpace, index: int, anon: bool) -> Folio:
         """A new folio with no reference yet; the caller announces it."""
-        folio = Folio(self.next_number("folio"), self.physmem.allocate_pfn(order), order, mapping, index, anon)
-        if isinstance(mapping, AddressSpace):
+        physmem = self.physmem
+        number = self._last["folio"] = self._last.get("folio", 0) + 1
+        pfn = physmem.allocate_pfn(order) if order else physmem.allocate_page()
+        folio = Folio(number, pfn, order, mapping, index, anon)
+        if not anon:
+            assert isinstance(mapping, AddressSpace)
             folio.swapbacked = mapping.is_shmem
-        self.physmem.place(folio)
-        self.folios[folio.id] = folio
-        if folio.nr_pages > self.largest_folio:
+        physmem.place(folio)
+        self.folios[number] = folio
+        if order and folio.nr_pages > self.largest_folio:
             self.largest_folio = folio.nr_pages
         return folio
 

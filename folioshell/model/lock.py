@@ -76,12 +76,15 @@ class Lock:
         owner: the object that it protects, as printed: ``pt1``, ``pmd1``, ``A``, ``v3``.
     """
 
-    __slots__ = ("_ops", "lock_class", "owner")
+    __slots__ = ("_acquisitions", "_ops", "_release", "lock_class", "owner")
 
     def __init__(self, lock_class: LockClass, owner: str) -> None:
         self.lock_class = lock_class
         self.owner = owner
         self._ops: dict[tuple[str, str, str, bool], LockOp] = {}
+        #: the plain ones among them, by function
+        self._acquisitions: dict[str, LockOp] = {}
+        self._release: LockOp | None = None
 
     @property
     def name(self) -> str:
@@ -107,7 +110,12 @@ class Lock:
 
     def acquire(self, function: str, mode: str = "", nested: bool = False) -> LockOp:
         """Operation: wait until the lock can be had, and take it."""
-        return self._ops.get(("+", mode, function, nested)) or self._op("+", mode, function, nested)
+        if mode or nested:
+            return self._op("+", mode, function, nested)
+        op = self._acquisitions.get(function)
+        if op is None:
+            op = self._acquisitions[function] = self._op("+", "", function, False)
+        return op
 
     def trylock(self, function: str, mode: str = "") -> LockOp:
         """Operation: take the lock if that needs no waiting. The path is sent True when it was *not* had."""
@@ -115,7 +123,11 @@ class Lock:
 
     def release(self, mode: str = "") -> LockOp:
         """Operation: let go of the lock."""
-        return self._ops.get(("-", mode, "", False)) or self._op("-", mode, "", False)
+        if mode:
+            return self._op("-", mode, "", False)
+        if self._release is None:
+            self._release = self._op("-", "", "", False)
+        return self._release
 
     def downgrade(self, function: str) -> LockOp:
         """Operation: a lock held for write is held for read from here on."""

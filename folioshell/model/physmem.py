@@ -15,9 +15,16 @@ class PhysicalMemory:
         self._sections: dict[int, list[Folio | None] | Folio] = {}
         # Section 0 holds the zero pages.
         self._next_section = 1
-        self._small: list[Folio | None] = []
         self._small_pfn = 0
         self._small_end = 0
+
+    def allocate_page(self) -> int:
+        """The next free page."""
+        pfn = self._small_pfn
+        if pfn == self._small_end:
+            return self.allocate_pfn(0)
+        self._small_pfn = pfn + 1
+        return pfn
 
     def allocate_pfn(self, order: int) -> int:
         """The first pfn of a free naturally aligned block of ``1 << order`` pages."""
@@ -37,19 +44,20 @@ class PhysicalMemory:
 
     def place(self, folio: Folio) -> None:
         """Let ``folio.pfn`` and the pages behind it belong to the folio."""
-        section = folio.pfn >> _SECTION_BITS
-        if folio.order >= _SECTION_BITS:
+        pfn, order = folio.pfn, folio.order
+        pages = self._sections.get(pfn >> _SECTION_BITS)
+        if not order and pages.__class__ is list:
+            pages[pfn & (_SECTION - 1)] = folio
+            return
+        section = pfn >> _SECTION_BITS
+        if order >= _SECTION_BITS:
             for number in range(section, section + (folio.nr_pages >> _SECTION_BITS)):
                 self._sections[number] = folio
             return
-        pages = self._sections.get(section)
         if not isinstance(pages, list):
             pages = self._sections[section] = [None] * _SECTION
-        offset = folio.pfn & (_SECTION - 1)
-        if folio.order:
-            pages[offset : offset + folio.nr_pages] = [folio] * folio.nr_pages
-        else:
-            pages[offset] = folio
+        offset = pfn & (_SECTION - 1)
+        pages[offset : offset + folio.nr_pages] = [folio] * folio.nr_pages
 
     def remove(self, folio: Folio) -> None:
         """Let the pages of the folio belong to nobody."""

@@ -28,12 +28,17 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
         KernelBug: an access faults for ever.
     """
     signals: list[tuple[int, str]] = []
-    entry_of = mm.tables.entry
+    tree, last = mm.tables, k.geometry.pmd_pages - 1
     needed = pte.PRESENT | pte.WRITE if write else pte.PRESENT
+    looked_at = needed | pte.PROTNONE
     for vpn in range(start, start + nr):
         faults = 0
         signal = None
-        while (entry := entry_of(vpn)) <= 0 or entry & (needed | pte.PROTNONE) != needed:
+        while True:
+            table = tree.pmd_entry(vpn)
+            entry = table.entries[vpn & last] if table.__class__ is PageTable else tree.entry(vpn)
+            if entry > 0 and entry & looked_at == needed:
+                break
             faults += 1
             if faults > _MAX_FAULTS:
                 raise KernelBug(f"an access of {mm} to page {vpn:#x} faults for ever")
