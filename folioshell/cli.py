@@ -71,6 +71,8 @@ def _act(options: Namespace) -> int:
         return _schema()
     if options.action == "run":
         return _run(options)
+    if options.action in ("verify", "convert"):
+        return _recordings(options)
     if options.commands is not None:
         return _play_commands(options)
     if not sys.stdin.isatty():
@@ -93,6 +95,18 @@ def _run(options: Namespace) -> int:
             interact = _open_shell if sys.stdin.isatty() else _play_stdin
             return max(status, interact(options, runner.session))
     return status
+
+
+def _recordings(options: Namespace) -> int:
+    from folioshell.shell.recordings import Verification, convert_file, emit_files
+
+    errors = _screen(sys.stderr, options)
+    if options.action == "convert":
+        return convert_file(options.file, sys.stdout, errors, _session(options).language)
+    if options.emit:
+        return emit_files(options.files, sys.stdout, errors)
+    screen = _screen(sys.stdout, options)
+    return Verification(screen, errors, verbose=options.verbose, quiet=options.quiet).run(options.files)
 
 
 def _play_commands(options: Namespace) -> int:
@@ -189,16 +203,23 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parser.add_argument("-c", dest="commands", metavar="COMMANDS", help="run these commands and exit")
-    actions = parser.add_subparsers(dest="action", metavar="run | schema", title="actions")
+    actions = parser.add_subparsers(dest="action", metavar="run | verify | convert | schema", title="actions")
     run = actions.add_parser(
         "run", help="replay scripts and print each step", allow_abbrev=False, formatter_class=formatter
     )
     run.add_argument("files", nargs="+", metavar="FILE", help="a script; - is standard input")
     run.add_argument("--until", type=_steps, metavar="N", help="stop when N steps were done")
     run.add_argument("-i", dest="interactive", action="store_true", help="then open the shell in that state")
+    verify = actions.add_parser("verify", help="replay what a real kernel was recorded doing, and compare")
+    verify.add_argument("files", nargs="+", metavar="RECORDING", help="a recording, .json or .json.gz")
+    verify.add_argument("-v", dest="verbose", action="store_true", help="show the first difference as a table")
+    verify.add_argument("--emit", action="store_true", help="print the model's own recordings instead, one a line")
+    convert = actions.add_parser("convert", help="print a scenario as a script, or a script as a scenario")
+    convert.add_argument("file", metavar="FILE", help="a recording or scenario (.json, .json.gz), or a script")
     actions.add_parser("schema", help="print the JSON schema of --json", allow_abbrev=False)
     # Options of output may stand before or behind the action; only the former have defaults, lest they undo the latter.
-    _add_output_options(run)
+    for action in (run, verify, convert):
+        _add_output_options(action)
     _add_output_options(parser)
     parser.set_defaults(plain=False, width=None, json=None, quiet=False, allow_files=False, allow_code=False)
     return parser

@@ -33,7 +33,7 @@ class Row:
 
 
 def differences(kernel: Mapping[str, Any], model: Mapping[str, Any]) -> list[Row]:
-    """Everything in which a step of a recording and the model differ: result, VMAs, pages, folios, smaps, in this order."""
+    """All in which a step of a recording and the model differ: result, VMAs, pages, folios, smaps, in this order."""
     rows: list[Row] = []
     if kernel["result"] != model["result"]:
         rows.append(Row("result", result_text(kernel["result"]), result_text(model["result"])))

@@ -9,13 +9,11 @@ from typing import Any
 
 from folioshell.errors import FolioshellError
 from folioshell.model.vma import PROT_FLAGS
-from folioshell.recording.scenario import FILE_KINDS, FILE_SYSTEMS, SLOT, Op, placement
+from folioshell.recording.scenario import FILE_KINDS, FILE_SYSTEMS, SLOT, SLOT_MARGIN, Op, placement
 
 #: pages of a file at most, and regions of a scenario
 FILE_PAGES = 1 << 21
 REGIONS = 256
-#: pages that a slot keeps free behind its region
-_SLOT_MARGIN = 512
 
 KINDS = ("anon", "anon_shared", *FILE_KINDS)
 ADVICES = (
@@ -176,7 +174,7 @@ def _check_places(ops: list[Op]) -> None:
     if len(placed.regions) > REGIONS:
         raise BadScenario(f"{len(placed.regions)} regions; {REGIONS} are allowed")
     for name, (_, nr) in placed.regions.items():
-        if sum(placed.shapes[name]) + nr > SLOT - _SLOT_MARGIN:
+        if sum(placed.shapes[name]) + nr > SLOT - SLOT_MARGIN:
             raise BadScenario(f"region {name!r} does not fit its slot of {SLOT} pages")
     spans = sorted((vpn, vpn + nr, name) for name, (vpn, nr) in placed.regions.items())
     for (_, end, name), (start, _, other) in pairwise(spans):

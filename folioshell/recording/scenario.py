@@ -25,6 +25,8 @@ from folioshell.units import parse_pages
 ARENA = 0x7F0000000000 >> 12
 #: pages of the slot that each operation which makes a region owns
 SLOT = 262144
+#: pages of a slot that stay free behind its region
+SLOT_MARGIN = 512
 
 Op = dict[str, Any]
 Result = dict[str, Any]

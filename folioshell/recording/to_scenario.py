@@ -1,0 +1,279 @@
+"""A script in the command language as a scenario, which a recorder can run on a real kernel.
+
+Rules:
+- The script is run on the model meanwhile: it tells where each region lies and who is the current process.
+- What changes no state (queries, expects, views) is left out; what a scenario has no word for is refused.
+- Slots decide where a scenario's regions lie. A region that lies elsewhere is moved as a whole, together with all that
+  touches it or shares a page table with it, or refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from folioshell.commands import Session
+from folioshell.commands.access import accesses
+from folioshell.commands.call import Call
+from folioshell.commands.grammar import MODEL, SESSION
+from folioshell.commands.memory import start_of
+from folioshell.commands.statement import ParsedStatement
+from folioshell.recording.form import ADVICES
+from folioshell.recording.scenario import ARENA, FILE_SYSTEMS, SLOT, SLOT_MARGIN, Op
+from folioshell.session.language import Statement
+from folioshell.units import align_down, align_up, parse_pages
+
+_TABLE = 512
+_PMD_ORDER = 9
+_FS_NAMES = {word: name for name, word in FILE_SYSTEMS.items()}
+#: commands of a session that change nothing which an operation depends on
+_HARMLESS = ("mark", "save")
+
+
+def scenario_of(statements: Iterable[Statement], name: str, doc: str = "") -> dict[str, Any]:
+    """The scenario of a script's statements.
+
+    Args:
+        name, doc: what it is called, and what it is about.
+    Raises:
+        Refused: a command cannot be run, or a scenario has no word for it; columns are those of its line.
+    """
+    writer = ScenarioWriter()
+    for statement in statements:
+        writer.add(statement)
+    return {"name": name, "doc": doc, "setup": writer.setup(), "ops": writer.ops}
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A region of the scenario.
+
+    Args:
+        name: its name in the scenario.
+        start, nr: where it lies in the script, in virtual pages.
+        moved: by how many pages it lies higher in the scenario.
+    """
+
+    name: str
+    start: int
+    nr: int
+    moved: int
+
+    @property
+    def end(self) -> int:
+        """First virtual page behind it."""
+        return self.start + self.nr
+
+    def touches_tables_of(self, start: int, end: int) -> bool:
+        """Does ``[start, end)`` touch it, or need a page table that it needs?"""
+        shares = align_down(start, _TABLE) < align_up(self.end, _TABLE) and align_down(self.start, _TABLE) < align_up(
+            end, _TABLE
+        )
+        return shares or self.end == start or end == self.start
+
+
+class ScenarioWriter:
+    """Collects the operations of a scenario while a script runs.
+
+    Attributes:
+        ops: the operations so far.
+    """
+
+    def __init__(self) -> None:
+        self.ops: list[Op] = []
+        self._session = Session()
+        self._files: dict[str, dict[str, Any]] = {}
+        self._mthp: dict[str, str] = {}
+        self._spans: list[_Span] = []
+        self._mmap_line = ""
+        self._handlers: dict[str, Callable[[Call], list[Op]]] = {
+            "file": self._file,
+            "set": self._set,
+            "mmap": self._mmap,
+            "mremap": self._mremap,
+            "fault": self._touch,
+            "read": self._touch,
+            "write": self._touch,
+            "fork": lambda call: [{"op": "fork", "proc": call.process, "child": call.word("NAME")}],
+            "exit": lambda call: [{"op": "exit", "proc": call.word("NAME", call.process)}],
+            "munmap": self._range_op,
+            "mlock": self._range_op,
+            "munlock": self._range_op,
+            "mprotect": self._range_op,
+            "madvise": self._madvise,
+        }
+
+    def setup(self) -> dict[str, Any]:
+        """The setup of the scenario."""
+        parts: dict[str, Any] = {"mthp": self._mthp, "files": self._files}
+        return {key: value for key, value in parts.items() if value}
+
+    def add(self, statement: Statement) -> None:
+        """Run a statement, and note the operations that it is.
+
+        Raises:
+            Refused: it cannot be run, or a scenario has no word for it.
+        """
+        assert isinstance(statement, ParsedStatement)
+        verb = statement.command.verb
+        session = self._session
+        call = Call(statement, session.workspace, statement.process or session.process, session)
+        if statement.kind == MODEL:
+            handler = self._handlers.get(verb)
+            if handler is None:
+                raise call.refused(None, f"`{verb}` is nothing that a program can ask a kernel for")
+            # Without its process it is refused when it is run.
+            ops = handler(call) if call.process in call.kernel.mms else []
+            session.run(statement)
+            self._append(statement, ops)
+        elif verb == "as":
+            session.run(statement)
+        elif statement.kind == SESSION and verb not in _HARMLESS:
+            raise call.refused(None, f"`{verb}` goes with a session; a scenario has no word for it")
+
+    def _append(self, statement: ParsedStatement, ops: list[Op]) -> None:
+        """Add operations; a THP advice right behind an mmap on its line is a part of it."""
+        is_thp = len(ops) == 1 and ops[0].get("advice") in ("hugepage", "nohugepage")
+        if is_thp and self._mmap_line == statement.line:
+            made, op = self.ops[-1], ops[0]
+            place = (op["proc"], op["region"], op["page"], op["count"])
+            if place == (made["proc"], made["region"], 0, made["pages"]):
+                made["thp"] = op["advice"]
+                ops = []
+        self.ops += ops
+        self._mmap_line = statement.line if statement.command.verb == "mmap" else ""
+
+    # The setup.
+
+    def _file(self, call: Call) -> list[Op]:
+        fs, order = _FS_NAMES[call.word("fs", "ext4")], call.number("order", 0)
+        if order > (_PMD_ORDER if fs in ("ext4", "tmpfs_within") else 0) and fs != "tmpfs_huge":
+            raise call.refused_at("order", f"Linux has no page-cache folios of order {order} there")
+        spec = {"pages": call.number("SIZE"), "fs": fs, "cached": call.word("cache", "cached") == "cached"}
+        if order and fs != "tmpfs_huge":
+            spec["chunk_pages"] = 1 << order
+        self._files[call.word("NAME")] = spec
+        return []
+
+    def _set(self, call: Call) -> list[Op]:
+        lead = call.word("lead")
+        if not lead.startswith("thp."):
+            value = call.statement.text.split()[-1]
+            if (lead, value) not in (("profile", "6.18"), ("decide", "mm-id"), ("geometry", "x86-64")):
+                raise call.refused_at("lead", f"a scenario has no word for {lead}")
+        elif self.ops:
+            raise call.refused_at("lead", "a scenario sets this before its first operation")
+        else:
+            size = lead.partition(".")[2]
+            pages = _TABLE if size == "pmd" else parse_pages(size)
+            self._mthp[str(4 * pages)] = call.word("MODE")
+        return []
+
+    # Operations.
+
+    def _mmap(self, call: Call) -> list[Op]:
+        for word in ("populate", "fixed"):
+            if word in call.arguments:
+                raise call.refused_at(word, f"a scenario has no word for `{word}`")
+        file = call.word("file")
+        kind = call.word("kind", "private" if file else "anon")
+        nr = call.number("SIZE")
+        op: Op = {"op": "mmap", "proc": call.process, "region": self._new_name(call.word("NAME"))}
+        if not file:
+            op["kind"] = "anon_shared" if kind == "shared" else "anon"
+        elif kind == "private":
+            op["kind"] = "file_private"
+        else:
+            is_shmem = call.file("file").is_shmem
+            op["kind"] = "shmem_file" if is_shmem else "file_shared"
+        op |= {"pages": nr, "prot": call.word("prot", "r" if op["kind"] == "file_private" else "rw")}
+        if file:
+            op |= {"file": file, "file_offset_pages": call.number("offset", 0)}
+        return [op | self._place_region(call, "NAME", op["region"], nr)]
+
+    def _mremap(self, call: Call) -> list[Op]:
+        if "SIZE" in call.arguments and call.number("SIZE") != call.own_range("PLACE").nr:
+            raise call.refused_at("SIZE", "a scenario has no word for another size")
+        op = {"op": "mremap", "proc": call.process, **self._range(call)}
+        op["new_region"] = self._new_name(call.word("new"))
+        if "dontunmap" in call.arguments:
+            op["dontunmap"] = True
+        return [op | self._place_region(call, "new", op["new_region"], op["count"])]
+
+    def _touch(self, call: Call) -> list[Op]:
+        verb = call.statement.command.verb
+        pieces = accesses(call, call.own_range("PLACE"), call.word("access") if verb == "fault" else verb)
+        return [
+            {
+                "op": "touch",
+                "proc": call.process,
+                **self._translated(call, start, nr),
+                "access": "write" if write else "read",
+            }
+            for start, nr, write in pieces
+        ]
+
+    def _madvise(self, call: Call) -> list[Op]:
+        advice = call.word("ADVICE")
+        if advice not in ADVICES:
+            raise call.refused_at("ADVICE", f"a scenario has no word for {advice}", allowed=ADVICES)
+        return [{"op": "madvise", "proc": call.process, **self._range(call), "advice": advice}]
+
+    def _range_op(self, call: Call) -> list[Op]:
+        op = {"op": call.statement.command.verb, "proc": call.process, **self._range(call)}
+        return [{**op, "prot": call.word("PROT")} if "PROT" in call.arguments else op]
+
+    # Places.
+
+    def _new_name(self, name: str) -> str:
+        """A name that no region of the scenario has: the label of an mmap that failed may be used again."""
+        taken = {span.name for span in self._spans}
+        while name in taken:
+            name += "_"
+        return name
+
+    def _place_region(self, call: Call, argument: str, name: str, nr: int) -> dict[str, Any]:
+        """Note a new region. Returns the keys that place it."""
+        start = start_of(call, nr)
+        slot = len(self._spans) * SLOT
+        offset = start - ARENA - slot
+        before = next((span for span in self._spans if span.end == start), None)
+        keys: dict[str, Any] = {}
+        if 0 < offset <= SLOT - SLOT_MARGIN - nr:
+            moved = 0
+            align = _TABLE if offset >= _TABLE else 1 << (offset.bit_length() - 1)
+            keys = {"align_pages": align, "skew_pages": offset - align}
+        elif before is not None:
+            moved, keys = before.moved, {"after": before.name}
+        else:
+            moved = ARENA + slot + _TABLE + start % _TABLE - start
+            keys = {"align_pages": _TABLE, "skew_pages": start % _TABLE}
+        for span in self._spans:
+            if span.start < start + nr and start < span.end:
+                raise call.refused_at(argument, f"a scenario cannot place this: it overlaps {span.name}")
+            if span.moved != moved and span.touches_tables_of(start, start + nr):
+                raise call.refused_at(argument, f"a scenario cannot place this so near to {span.name}", hint=_NEAR)
+        self._spans.append(_Span(name, start, nr, moved))
+        return keys
+
+    def _range(self, call: Call) -> dict[str, Any]:
+        found = call.own_range("PLACE")
+        return self._translated(call, found.start, found.nr)
+
+    def _translated(self, call: Call, start: int, nr: int) -> dict[str, Any]:
+        """The keys that name pages ``[start, start + nr)`` of the script."""
+        end = start + nr
+        owner = next((span for span in reversed(self._spans) if span.start <= start < span.end), None)
+        if owner is None:
+            raise call.refused_at("PLACE", "no region is there, and a scenario has no addresses")
+        low, high = start + owner.moved, end + owner.moved
+        for span in self._spans:
+            here = span.start < end and start < span.end
+            there = span.start + span.moved < high and low < span.end + span.moved
+            if here != there:
+                raise call.refused_at("PLACE", f"this reaches {span.name}, which a scenario places elsewhere")
+        return {"region": owner.name, "page": start - owner.start, "count": nr}
+
+
+_NEAR = "only `after=` makes neighbours; other regions have page tables of their own"

@@ -1,0 +1,181 @@
+"""A scenario as a script in the command language, which does the same to the same addresses.
+
+Rules:
+- The scenario is run on the model while it is written down: what fails there is written under ``fails``.
+- ``mmap … ; madvise hugepage …`` on one line is one operation of the scenario, on two lines two.
+- Names that the language cannot have (``f1`` is a folio there) get an underscore.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from folioshell.commands.operands import ID_FORM, NAME
+from folioshell.model.mapping import write_orders
+from folioshell.recording.form import BadScenario
+from folioshell.recording.scenario import FILE_KINDS, FILE_SYSTEMS, Op, Replay, Result
+from folioshell.units import PAGE_SHIFT, format_pages
+
+MAGIC = "#!folioshell 1"
+_FIRST_PROCESS = "A"
+_PMD_ORDER = 9
+
+
+def script_of(scenario: dict[str, Any]) -> str:
+    """The script of a checked scenario.
+
+    Raises:
+        BadScenario: the language has no words for a part of it.
+    """
+    return "\n".join(_Writer(scenario).lines()) + "\n"
+
+
+class _Writer:
+    """Writes one scenario down.
+
+    Args:
+        scenario: the scenario, checked.
+    """
+
+    def __init__(self, scenario: dict[str, Any]) -> None:
+        self._scenario = scenario
+        self._replay = Replay(scenario)
+        self._taken: set[str] = {_FIRST_PROCESS}
+        self._names: dict[tuple[str, str], str] = {("process", _FIRST_PROCESS): _FIRST_PROCESS}
+        # Regions that the language knows: those whose mmap or mremap did not fail.
+        self._labels: set[str] = set()
+        self._first_is_alive = True
+
+    def lines(self) -> Iterator[str]:
+        """The lines of the script."""
+        yield MAGIC
+        for line in str(self._scenario.get("doc", "")).splitlines():
+            yield f"| {_printable(line)}"
+        setup = self._scenario.get("setup", {})
+        for size, mode in (setup.get("mthp") or {}).items():
+            yield f"set thp.{format_pages(int(size) // 4)} {'madvise' if mode == 'inherit' else mode}"
+        for op in self._scenario["ops"]:
+            if op["op"] == "fork":
+                self._name("process", op["child"])
+        for name, spec in (setup.get("files") or {}).items():
+            yield self._file(name, spec)
+        for number, op in enumerate(self._scenario["ops"]):
+            yield self._op(number, op)
+
+    def _name(self, kind: str, name: str) -> str:
+        """What something is called in the script, where regions, files and processes share their names."""
+        known = self._names.get((kind, name))
+        if known is not None:
+            return known
+        word = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:32]
+        if not NAME.match(word) or ID_FORM.match(word):
+            word = f"{word}_" if word[:1].isalpha() else f"_{word}"
+        while word in self._taken:
+            word += "_"
+        self._taken.add(word)
+        self._names[kind, name] = word
+        return word
+
+    def _file(self, name: str, spec: dict[str, Any]) -> str:
+        words = ["file", self._name("file", name), str(spec["pages"])]
+        if spec["fs"] in ("ext4", "tmpfs_within") and (order := _order(name, spec)):
+            words.append(f"order={order}")
+        if spec["fs"] != "ext4":
+            words.append(f"fs={FILE_SYSTEMS[spec['fs']]}")
+        if not spec.get("cached", True):
+            words.append("uncached")
+        return " ".join(words)
+
+    def _op(self, number: int, op: Op) -> str:
+        what = self._words(op)
+        result = self._replay.run(op)
+        if "skipped" in result or not what:
+            reason = result.get("skipped", "no pages at all")
+            return f"# operation {number}, {op['op']} by {_printable(op['proc'])}, is left out: {reason}"
+        if op["op"] in ("mmap", "mremap") and "ok" in result:
+            self._labels.add(op["region"] if op["op"] == "mmap" else op["new_region"])
+        line = self._command(op["proc"], what, result)
+        if op.get("thp", "default") != "default" and "ok" in result:
+            failed = {"errno": result["thp_errno"]} if "thp_errno" in result else {}
+            advice = f"madvise {op['thp']} {self._name('region', op['region'])}"
+            line += f" ; {self._command(op['proc'], advice, failed)}"
+        if op["op"] == "exit" and op["proc"] == _FIRST_PROCESS:
+            self._first_is_alive = False
+        return line
+
+    def _command(self, process: str, what: str, result: Result) -> str:
+        """A command, with who runs it and how it ends where that is not the usual."""
+        failure = result.get("errno") or next((row[2] for row in result.get("signals", ())), "")
+        # While the first process lives it is the current one.
+        usual = self._first_is_alive and process == _FIRST_PROCESS
+        who = "" if usual else f"{self._name('process', process)}: "
+        return f"{who}{f'fails {failure} ' if failure else ''}{what}"
+
+    def _words(self, op: Op) -> str:
+        """The command without who runs it; empty if the language cannot say it."""
+        verb = op["op"]
+        if verb == "mmap":
+            return self._mmap(op)
+        if verb == "fork":
+            return f"fork {self._name('process', op['child'])}"
+        if verb == "exit":
+            return "exit"
+        if not op["count"]:
+            return ""
+        place = self._place(op["region"], op["page"], op["count"])
+        if verb == "touch":
+            return f"{op['access']} {place}"
+        if verb == "mremap":
+            words = ["mremap", place, f"new={self._name('region', op['new_region'])}", self._at(op, op["new_region"])]
+            return " ".join([*words, "dontunmap"] if op.get("dontunmap") else words)
+        if verb == "madvise":
+            return f"madvise {op['advice']} {place}"
+        return f"{verb} {place} {op['prot']}" if verb == "mprotect" else f"{verb} {place}"
+
+    def _mmap(self, op: Op) -> str:
+        words = ["mmap", self._name("region", op["region"]), str(op["pages"])]
+        private_file = op["kind"] == "file_private"
+        if not private_file and op["kind"] != "anon":
+            words.append("shared")
+        if op["kind"] in FILE_KINDS:
+            words.append(f"file={self._name('file', op['file'])}")
+            if op.get("file_offset_pages"):
+                words.append(f"offset={op['file_offset_pages']}")
+        if op["prot"] != ("r" if private_file else "rw"):
+            words.append(f"prot={op['prot']}")
+        return " ".join([*words, self._at(op, op["region"])])
+
+    def _at(self, op: Op, region: str) -> str:
+        if op.get("after") in self._labels:
+            return f"after={self._name('region', op['after'])}"
+        return f"at={self._address(self._replay.vpn(region))}"
+
+    def _place(self, region: str, page: int, count: int) -> str:
+        """A range of a region; its address where the region has no label, or ends before the range does."""
+        nr = self._replay.regions[region][1]
+        if region not in self._labels or page + count > nr:
+            return f"{self._address(self._replay.vpn(region, page))}+{count}"
+        name = self._name("region", region)
+        if (page, count) == (0, nr):
+            return name
+        return f"{name}[{page}]" if count == 1 else f"{name}[{page}+{count}]"
+
+    @staticmethod
+    def _address(vpn: int) -> str:
+        return f"{vpn << PAGE_SHIFT:#x}"
+
+
+def _order(name: str, spec: dict[str, Any]) -> int:
+    """The order that makes the same folios as the chunks in which a file was written."""
+    size, chunk = spec["pages"], spec.get("chunk_pages", 1)
+    wanted = list(write_orders(size, chunk, _PMD_ORDER, False))
+    for order in range(_PMD_ORDER + 1):
+        if list(write_orders(size, 1 << order, _PMD_ORDER, False)) == wanted:
+            return order
+    raise BadScenario(f"file {name}: `file` has no word for folios as chunks of {chunk} pages make them")
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)

@@ -1,0 +1,186 @@
+"""What ``verify`` and ``convert`` do with files: one after another, with a line for each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from folioshell.errors import Refused
+from folioshell.recording.form import BadScenario, check_scenario
+from folioshell.recording.load import Recording, load, parse
+from folioshell.recording.verify import Difference, Verdict, verify
+from folioshell.scenario import script
+from folioshell.session.language import Language
+from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line
+from folioshell.views.runs import counted
+from folioshell.views.screen import Screen
+from folioshell.views.signs import visible
+
+MATCHES, DIFFERS, BAD = 0, 1, 2
+#: rows of a table of differences
+_ROWS = 20
+
+
+class Verification:
+    """Verifies recordings and shows how they compare.
+
+    Args:
+        screen: where verdicts go.
+        errors: where files that cannot be used are named.
+        verbose: show the first difference of each as a table.
+        quiet: leave out the recordings that match.
+    """
+
+    def __init__(self, screen: Screen, errors: Screen, *, verbose: bool = False, quiet: bool = False) -> None:
+        self._screen = screen
+        self._errors = errors
+        self._verbose = verbose
+        self._quiet = quiet
+
+    def run(self, names: Sequence[str]) -> int:
+        """Verify files; returns 0 if all match, 1 if one differs, 2 if one cannot be used."""
+        counts = [0, 0, 0]
+        for name in names:
+            counts[self._one(name)] += 1
+        differ = "differs" if counts[DIFFERS] == 1 else "differ"
+        words = (f"{counts[MATCHES]} match", f"{counts[DIFFERS]} {differ}", f"{counts[BAD]} could not be used")
+        shown = [word for word, count in zip(words, counts, strict=True) if count or word is words[0]]
+        tone = Tone.GOOD if counts[MATCHES] == len(names) else Tone.BAD
+        self._screen.write([Line((Span(f"{counted(len(names), 'recording')}: "), Span(", ".join(shown), tone)))])
+        self._screen.flush()
+        return max(status for status in (MATCHES, DIFFERS, BAD) if counts[status] or status == MATCHES)
+
+    def _one(self, name: str) -> int:
+        try:
+            recording = load(name)
+            if recording.steps is None:
+                raise BadScenario("a scenario without steps; `verify --emit` runs it")
+        except BadScenario as error:
+            _name_bad(self._errors, name, error)
+            return BAD
+        verdict = verify(recording)
+        if verdict.difference is None:
+            if not self._quiet:
+                self._screen.write([_verdict_line(name, verdict)])
+            return MATCHES
+        self._screen.write([_verdict_line(name, verdict), *self._difference(verdict.difference)])
+        self._screen.flush()
+        return DIFFERS
+
+    def _difference(self, difference: Difference) -> list[Block]:
+        if self._verbose:
+            return _tables(difference)
+        row = difference.rows[0]
+        more = f" and {counted(len(difference.rows) - 1, 'more difference')}" if len(difference.rows) > 1 else ""
+        text = f"{_place(difference)}: {row.what}: kernel {row.kernel}, model {row.model}{more}"
+        return [line(visible(text), indent=2)]
+
+
+def _verdict_line(name: str, verdict: Verdict) -> Line:
+    good = verdict.difference is None
+    text = f"{verdict.matched} of {counted(verdict.steps, 'step')} match"
+    return Line((Span(f"{visible(Path(name).name)}: "), Span(text, Tone.GOOD if good else Tone.BAD)))
+
+
+def _place(difference: Difference) -> str:
+    if difference.op is None:
+        return "before the first step"
+    return f"step {difference.step}, {operation_text(difference.op)}"
+
+
+def operation_text(op: dict[str, Any]) -> str:
+    """An operation of a scenario in one line: ``A: madvise t[0+64] advice=cold``."""
+    words = [str(op["op"])]
+    if "page" in op:
+        words.append(f"{op['region']}[{op['page']}+{op['count']}]")
+    known = ("op", "proc", "page", "count", *(("region",) if "page" in op else ()))
+    words += [f"{key}={value}" for key, value in op.items() if key not in known]
+    return f"{op['proc']}: {' '.join(words)}"
+
+
+def _tables(difference: Difference) -> list[Block]:
+    """The first difference: what the kernel showed and what the model says, and the facts that decided it."""
+    rows = tuple(
+        (Span(visible(row.what)), Span(visible(row.kernel)), Span(visible(row.model), Tone.BAD))
+        for row in difference.rows[:_ROWS]
+    )
+    left = len(difference.rows) - _ROWS
+    columns = (Column("what"), Column("the kernel showed"), Column("the model says"))
+    note = f"{counted(left, 'more difference')}" if left > 0 else ""
+    blocks: list[Block] = [Grid(columns, rows, title=visible(_place(difference)), note=note)]
+    if difference.rules:
+        facts = tuple((Span(visible(rule.text)), Span(rule.function)) for rule in difference.rules)
+        title = "what decided it in the model, which has numbers of its own"
+        blocks.append(Grid((Column("fact"), Column("function")), facts, title=title))
+    return blocks
+
+
+def emit_files(names: Sequence[str], stream: TextIO, errors: Screen) -> int:
+    """Write the model's own recording of each scenario, a document a line; returns 2 if one cannot be used, else 0."""
+    from folioshell.recording.emit import emit
+
+    status = MATCHES
+    for name in names:
+        try:
+            document = emit(load(name).scenario)
+        except BadScenario as error:
+            _name_bad(errors, name, error)
+            status = BAD
+            continue
+        stream.write(json_line(document))
+        stream.flush()
+    return status
+
+
+def convert_file(name: str, stream: TextIO, errors: Screen, language: Language) -> int:
+    """Write a scenario as a script, or a script as a scenario; returns 2 if that cannot be, else 0."""
+    try:
+        data = Path(name).read_bytes() if name != "-" else script.read_text(name).encode()
+        is_json = name.endswith((".json", ".json.gz")) or data.lstrip()[:1] == b"{" or data[:2] == b"\x1f\x8b"
+        text = _script(load(name) if name != "-" else parse(data)) if is_json else _scenario(name, data, language)
+    except OSError as error:
+        _name_bad(errors, name, BadScenario(f"cannot be read: {error.strerror or error}"))
+        return BAD
+    except (BadScenario, ValueError) as error:
+        _name_bad(errors, name, error)
+        return BAD
+    except Refused as error:
+        errors.refusal(error)
+        return BAD
+    stream.write(text)
+    return MATCHES
+
+
+def _script(recording: Recording) -> str:
+    from folioshell.recording.to_script import script_of
+
+    return script_of(recording.scenario)
+
+
+def _scenario(name: str, data: bytes, language: Language) -> str:
+    from folioshell.recording.to_scenario import ScenarioWriter
+
+    writer = ScenarioWriter()
+    prose: list[str] = []
+    for one in script.parse(script.decoded(data, name), name, language):
+        if one.prose is not None:
+            prose.append(one.prose)
+        for statement in one.statements:
+            try:
+                writer.add(statement)
+            except Refused as error:
+                raise script.located(error, name, one.number, one.text) from None
+    scenario = {"name": Path(name).stem, "doc": "\n".join(prose), "setup": writer.setup(), "ops": writer.ops}
+    return json_line(check_scenario(scenario))
+
+
+def json_line(document: dict[str, Any]) -> str:
+    """A document as one line of JSON, its newline included."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _name_bad(errors: Screen, name: str, error: Exception) -> None:
+    errors.write([Line((Span(f"{visible(name)}: "), Span(visible(str(error)), Tone.BAD)))])
+    errors.flush()
