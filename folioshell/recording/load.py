@@ -66,7 +66,7 @@ def parse(data: bytes) -> Recording:
     except UnicodeDecodeError as error:
         raise BadScenario(f"not UTF-8 text at byte {error.start}") from None
     except json.JSONDecodeError as error:
-        cut = not data[error.pos :].strip()
+        cut = not data[error.pos :].strip() or error.msg.startswith("Unterminated string")
         what = "the JSON text ends too early" if cut else f"no JSON: {error.msg}"
         raise BadScenario(f"{what} (line {error.lineno}, column {error.colno})") from None
     except (RecursionError, ValueError) as error:

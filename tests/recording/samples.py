@@ -1,0 +1,54 @@
+"""Recordings of the tests, and small scenarios to damage."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+from folioshell.recording.emit import emit
+from folioshell.recording.load import Recording, parse
+
+FOLDER = Path(__file__).parents[1] / "recordings"
+#: recordings of real kernels
+RECORDINGS = sorted(FOLDER.rglob("*.json.gz"))
+
+
+def document(name: str) -> dict[str, Any]:
+    """The JSON document of a recording, by the beginning of its name."""
+    (path,) = FOLDER.glob(f"{name}*.json.gz")
+    loaded: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    return loaded
+
+
+def recording(found: dict[str, Any]) -> Recording:
+    """The recording that a document is."""
+    return parse(json.dumps(found).encode())
+
+
+_SMALL: dict[str, Any] = {
+    "name": "small",
+    "doc": "A child and a file.",
+    "setup": {"files": {"f": {"pages": 20, "fs": "ext4", "cached": True, "chunk_pages": 4}}, "mthp": {"64": "always"}},
+    "ops": [
+        {"op": "mmap", "proc": "A", "region": "r", "kind": "anon", "pages": 32, "prot": "rw"},
+        {"op": "touch", "proc": "A", "region": "r", "page": 0, "count": 16, "access": "write"},
+        {"op": "fork", "proc": "A", "child": "B"},
+        {"op": "mmap", "proc": "B", "region": "m", "kind": "file_private", "file": "f", "pages": 8, "prot": "r"},
+        {"op": "touch", "proc": "B", "region": "m", "page": 2, "count": 1, "access": "read"},
+        {"op": "munmap", "proc": "A", "region": "r", "page": 4, "count": 4},
+    ],
+}
+
+
+def scenario() -> dict[str, Any]:
+    """A scenario of six operations with an mTHP folio, a fork and a file; a new copy each time."""
+    return copy.deepcopy(_SMALL)
+
+
+def small_recording() -> dict[str, Any]:
+    """The document of the model's own recording of ``scenario()``."""
+    made: dict[str, Any] = json.loads(json.dumps(emit(scenario())))
+    return made

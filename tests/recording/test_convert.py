@@ -1,0 +1,197 @@
+"""Scenarios as scripts, and scripts as scenarios."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from folioshell.errors import Refused
+from folioshell.recording.emit import emit
+from folioshell.recording.form import BadScenario, check_scenario
+from folioshell.recording.load import load
+from folioshell.recording.scenario import ARENA, SLOT, placement
+from folioshell.recording.to_scenario import scenario_of
+from folioshell.recording.to_script import script_of
+from folioshell.scenario import Session
+from folioshell.scenario.runner import PASSED, run_text
+from tests.recording.samples import RECORDINGS, scenario
+
+#: what the way through a script does not keep: names that it cannot have, and how a place is said
+_NAMES = ("region", "after", "new_region", "file", "align_pages", "skew_pages")
+
+
+def converted(script: str) -> dict[str, Any]:
+    """The scenario of a script."""
+    language = Session().language
+    statements = [statement for line in script.splitlines() for statement in language.parse(line)]
+    return check_scenario(scenario_of(statements, "made"))
+
+
+def operations(ops: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Operations without names and places, with their defaults, and with one word for files that are shared."""
+    found = []
+    for op in ops:
+        row = {"thp": "default", **op} if op["op"] == "mmap" else {"dontunmap": False, **op}
+        if row.get("kind") == "shmem_file":
+            row["kind"] = "file_shared"
+        if not row.get("file_offset_pages", 1):
+            del row["file_offset_pages"]
+        found.append({key: value for key, value in row.items() if key not in _NAMES})
+    return found
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name.removesuffix(".json.gz"))
+def test_round_trip(path: Path) -> None:
+    """A recording's scenario runs as a script, and comes back with equal operations in equal places."""
+    original = load(str(path)).scenario
+    script = script_of(original)
+
+    runner = run_text(script)
+    stops = [(played.line, played.failure, played.refused) for played in runner if played.failure or played.refused]
+    back = converted(script)
+
+    assert (runner.status, stops) == (PASSED, [])
+    assert operations(back["ops"]) == operations(original["ops"])
+    assert list(placement(back["ops"]).regions.values()) == list(placement(original["ops"]).regions.values())
+
+
+def test_round_trip_behaves_alike() -> None:
+    """The scenario that came back gives the same steps on the model."""
+    original = scenario()
+
+    assert emit(converted(script_of(original)))["steps"] == emit(original)["steps"]
+
+
+def test_script() -> None:
+    """A scenario with mTHP, a file, a child and a failure as a script."""
+    original = scenario()
+    original["ops"] += [
+        {"op": "touch", "proc": "A", "region": "r", "page": 2, "count": 3, "access": "read"},
+        {"op": "mprotect", "proc": "A", "region": "r", "page": 30, "count": 5, "prot": "none"},
+        {"op": "exit", "proc": "A"},
+        {"op": "madvise", "proc": "B", "region": "r", "page": 0, "count": 32, "advice": "cold"},
+        {"op": "touch", "proc": "A", "region": "r", "page": 0, "count": 1, "access": "read"},
+    ]
+    assert script_of(original).splitlines() == [
+        "#!folioshell 1",
+        "| A child and a file.",
+        "set thp.64K always",
+        "file f 20 order=2",
+        "mmap r 32 at=0x7f0000200000",
+        "write r[0+16]",
+        "fork B",
+        "B: mmap m 8 file=f at=0x7f0040200000",
+        "B: read m[2]",
+        "munmap r[4+4]",
+        "fails SIGSEGV read r[2+3]",
+        "fails ENOMEM mprotect 0x7f000021e000+5 none",
+        "exit",
+        "B: madvise cold r",
+        "# operation 10, touch by A, is left out: no such process",
+    ]
+
+
+def test_names_that_the_language_cannot_have() -> None:
+    """Names of ids, names that are taken and names of other alphabets get others, each its own."""
+    ops = [
+        {"op": "fork", "proc": "A", "child": "r"},
+        {"op": "mmap", "proc": "A", "region": "f1", "kind": "anon", "pages": 4, "prot": "rw"},
+        {"op": "mmap", "proc": "A", "region": "r", "kind": "anon", "pages": 4, "prot": "rw"},
+        {"op": "mmap", "proc": "A", "region": "ä b", "kind": "anon", "pages": 4, "prot": "rw"},
+        {"op": "mmap", "proc": "A", "region": "7", "kind": "anon", "pages": 4, "prot": "rw"},
+    ]
+    lines = script_of({"ops": ops}).splitlines()[1:]
+
+    assert [line.split()[1] for line in lines] == ["r", "f1_", "r_", "__b", "_7"]
+
+
+def test_advice_on_the_line_of_its_mmap() -> None:
+    """A THP advice behind an mmap is a part of it on the same line, and an operation of its own on the next."""
+    one = converted("mmap t 512 ; madvise hugepage t")["ops"]
+    two = converted("mmap t 512\nmadvise hugepage t")["ops"]
+
+    assert [op.get("thp") for op in one] == ["hugepage"]
+    assert [op["op"] for op in two] == ["mmap", "madvise"]
+
+
+def test_fault_is_a_read_or_a_write() -> None:
+    """`fault` without a word becomes what it does: writes of anonymous memory, reads of files."""
+    ops = converted("mmap a 4\nfile lib 8\nmmap w 8 file=lib\nfault a\nfault w[2]\nfault w[3] write")["ops"]
+
+    assert [op["access"] for op in ops[2:]] == ["write", "read", "write"]
+
+
+def test_places() -> None:
+    """A script's own places become slots, neighbours stay neighbours, and addresses become pages of regions."""
+    found = converted(
+        "mmap a 16 align=512 skew=504\nmmap b 8 after=a\nmmap c 8\nmunmap 0x7f00001fb000+20\nread 0x7f00001f8000"
+    )
+    regions = placement(found["ops"]).regions
+
+    assert regions["a"] == (504, 16)
+    assert regions["b"] == (504 + 16, 8)
+    assert regions["c"] == (2 * SLOT + 512, 8)
+    assert [(op["region"], op["page"], op["count"]) for op in found["ops"][3:]] == [("a", 3, 20), ("a", 0, 1)]
+
+
+def test_a_region_in_its_slot_stays_there() -> None:
+    """An address that a scenario can say is kept to the page."""
+    address = ARENA + SLOT + 512 + 77 << 12
+
+    assert placement(converted(f"mmap a 4\nmmap b 4 at={address:#x}")["ops"]).regions["b"] == (SLOT + 589, 4)
+
+
+def test_the_current_process() -> None:
+    """`as` and a process that ends decide who does what follows."""
+    ops = converted("fork B\nas B\nmmap b 4\nfork C\nexit\nmmap a 4\nC: exit")["ops"]
+
+    assert [op["proc"] for op in ops] == ["A", "B", "B", "B", "A", "C"]
+
+
+@pytest.mark.parametrize(
+    ("script", "message", "word"),
+    [
+        ("mmap a 4 populate", "no word for `populate`", "populate"),
+        ("mmap a 4 at=0x7f0000000000 fixed", "no word for `fixed`", "fixed"),
+        ("mmap a 4\nmremap a 8 new=b", "no word for another size", "8"),
+        ("mmap a 4\nmadvise willneed a", "no word for willneed", "willneed"),
+        ("set geometry classroom", "no word for geometry", "geometry"),
+        ("mmap a 4\nset thp.64K always", "before its first operation", "thp.64K"),
+        ("file f 2048 order=10", "no page-cache folios of order 10", "10"),
+        ("file f 16 order=2 fs=tmpfs", "no page-cache folios of order 2", "2"),
+        ("mmap a 16\nmmap b 8 align=4 skew=1", "so near to a", "b"),
+        ("mmap a 16\nmmap b 8 at=0x7f0000004000", "overlaps a", "b"),
+        ("mmap a 16\nread 0x7f8000000000", "no region is there", "0x7f8000000000"),
+        ("mmap a 16\nmmap b 8\nmunmap 0x7f0000000000+1024", "reaches b", "0x7f0000000000+1024"),
+        ("mmap a 4\nundo", "`undo` goes with a session", ""),
+    ],
+)
+def test_what_a_scenario_has_no_word_for(script: str, message: str, word: str) -> None:
+    """What a scenario cannot say is refused, at the word."""
+    with pytest.raises(Refused, match=message) as caught:
+        converted(script)
+    error = caught.value
+
+    assert error.text == script.splitlines()[-1]
+    if word:
+        assert error.start is not None
+        assert error.text[error.start : error.end] == word
+
+
+def test_no_state_no_operation() -> None:
+    """Queries, expects and views are left out."""
+    script = "mmap a 4\nfault a\nquery shared? a[0]\nexpect truth mms a[0] == 1\nshow\nset schemes all"
+
+    assert [op["op"] for op in converted(script)["ops"]] == ["mmap", "touch"]
+
+
+def test_chunks_without_an_order() -> None:
+    """A file written in chunks whose folios no order gives has no script; one that a power of two gives has."""
+    setup = {"files": {"f": {"pages": 50, "fs": "ext4", "chunk_pages": 12}}}
+    with pytest.raises(BadScenario, match="file f"):
+        script_of({"setup": setup, "ops": []})
+    setup["files"]["f"].update(pages=600, chunk_pages=600)
+
+    assert "file f 600 order=9" in script_of({"setup": setup, "ops": []})
