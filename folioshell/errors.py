@@ -61,5 +61,21 @@ class KernelBug(FolioshellError):
         self.facts = tuple(facts)
 
 
+class SelfDeadlock(FolioshellError):
+    """A task wants a page-table lock that it holds: the simulated kernel hangs, because the protocol under test is wrong.
+
+    Args:
+        lock: the lock, as a trace names it.
+        function: the kernel function that wants it.
+        protocol: the protocol under test.
+    """
+
+    def __init__(self, lock: str, function: str, protocol: str) -> None:
+        super().__init__(f"self-deadlock on {lock}: {function}() wants it, and the same task holds it")
+        self.lock = lock
+        self.function = function
+        self.protocol = protocol
+
+
 class DeterminismError(FolioshellError):
     """A replay of typed commands did not lead to the state that it led to before."""

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 from folioshell import facts
 from folioshell.engine.fingerprint import fingerprint
-from folioshell.errors import KernelBug
+from folioshell.errors import FolioshellError, KernelBug, SelfDeadlock
 from folioshell.facts import Fact
 from folioshell.model.check import broken_invariants
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
-from folioshell.model.lock import Lock, LockOp
+from folioshell.model.lock import Lock, LockClass, LockOp
 from folioshell.model.truth import TruthCounts, truth
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import HANDLERS, Scheme
@@ -117,13 +117,21 @@ class Machine:
                 if verb == "-":
                     if held.pop(lock, None) is None:
                         raise KernelBug(f"{lock} is let go but not held")
+                elif verb == "?":
+                    pass
                 elif lock in held and verb != "v":
-                    raise KernelBug(f"{step.function} takes {lock}, which it holds already")
+                    raise self._recursion(step)
                 else:
                     held[lock] = step.mode
             else:
                 for listener in listeners.get(step.__class__, ()):
                     listener(step)
+
+    def _recursion(self, op: LockOp) -> FolioshellError:
+        """A lock is taken that is held: the hang of a protocol under test, else a bug of a path."""
+        if self.kernel.protocol is not None and op.lock.lock_class is LockClass.PTL:
+            return SelfDeadlock(op.lock.name, op.function, self.kernel.protocol.name)
+        return KernelBug(f"{op.function} takes {op.lock}, which it holds already")
 
     def last_facts(self) -> tuple[object, ...]:
         """The last facts of the step, oldest first."""

@@ -46,7 +46,8 @@ class LockOp:
 
     Attributes:
         lock: the lock.
-        verb: ``+`` acquire, ``-`` release, ``~`` trylock, ``v`` downgrade from write to read.
+        verb: ``+`` acquire, ``-`` release, ``~`` trylock, ``v`` downgrade from write to read, ``?`` read what the lock
+            protects without it.
         mode: ``R``, ``W`` or empty for a lock that has no modes.
         function: the kernel function that does it; empty for a release.
         nested: a second lock of a class is taken under SINGLE_DEPTH_NESTING.
@@ -128,6 +129,10 @@ class Lock:
         if self._release is None:
             self._release = self._op("-", "", "", False)
         return self._release
+
+    def peek(self, function: str) -> LockOp:
+        """Operation: what the lock protects is about to be read without it; others may change it before and after."""
+        return self._op("?", "", function, False)
 
     def downgrade(self, function: str) -> LockOp:
         """Operation: a lock held for write is held for read from here on."""

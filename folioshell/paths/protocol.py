@@ -1,0 +1,158 @@
+"""How a kernel that counts VMAs would count under page-table locks: the protocols of ``set protocol``.
+
+The definition "number of VMAs that map a page of the folio" says nothing of how to find out, while mapping or unmapping a
+few pages, whether the VMA maps others. Each protocol is one answer. Its number is kept here and may drift from the
+definition; the definition itself is the scheme ``vmas``, which no lock can disturb.
+
+Rules:
+- A look is taken under the lock of the own table, before entries are set and after they were cleared.
+- A call that maps or unmaps all pages of the folio needs no look.
+- What a protocol holds beyond the own lock, it holds until the entries are set, and lets go then.
+
+Origin: M. Wilcox, linux-mm, February 2023: folio_add_file_rmap_range(), folio_mapped_in_vma().
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from folioshell.model import pte
+from folioshell.model.folio import Folio
+from folioshell.model.lock import Lock
+from folioshell.model.pagetable import PageTable
+from folioshell.model.vma import Vma
+from folioshell.paths.step import Path
+
+#: what the kernel function that looks is called
+LOOK = "folio_mapped_in_vma"
+
+
+@dataclass(slots=True)
+class Span:
+    """Entries of one leaf table that are about to map pages of a folio, or mapped them until now.
+
+    Args:
+        folio, first, nr: pages ``[first, first + nr)`` of the folio.
+        vma, table, vpn: the VMA, the leaf table whose lock is held, the virtual page of the first entry.
+        size: entries of a table.
+    """
+
+    folio: Folio
+    first: int
+    nr: int
+    vma: Vma
+    table: PageTable
+    vpn: int
+    size: int
+
+    @property
+    def is_whole(self) -> bool:
+        """All pages of the folio are mapped, or were."""
+        return self.nr == self.folio.nr_pages
+
+    def window(self) -> tuple[int, int]:
+        """Virtual pages ``[start, end)`` of the VMA that the folio's pages would occupy."""
+        base = self.vpn - self.first
+        return max(self.vma.start, base), min(self.vma.end, base + self.folio.nr_pages)
+
+    def tables(self) -> Iterator[tuple[PageTable, int, int]]:
+        """(leaf table, first entry, last entry + 1) of the window, ascending; where there is no table, nothing is."""
+        start, end = self.window()
+        block = start - start % self.size
+        while block < end:
+            table = self.vma.mm.tables.leaf(block)
+            if table is not None:
+                yield table, max(start, block) - block, min(end, block + self.size) - block
+            block += self.size
+
+    def others(self) -> list[tuple[PageTable, int, int]]:
+        """The tables of the window but the own one."""
+        return [row for row in self.tables() if row[0] is not self.table]
+
+    def maps(self, entry: int) -> bool:
+        """Does an entry map a page of the folio?"""
+        return entry > 0 and self.folio.pfn <= entry >> pte.PFN_SHIFT < self.folio.pfn + self.folio.nr_pages
+
+    def found_in(self, table: PageTable, first: int, last: int) -> bool:
+        """Does any of the entries ``[first, last)`` map a page of the folio?"""
+        return any(self.maps(entry) for entry in table.entries[first:last])
+
+    def found_in_own(self) -> bool:
+        """Does the own table map a page of the folio in this VMA?"""
+        return any(self.found_in(*row) for row in self.tables() if row[0] is self.table)
+
+    def entries(self) -> list[int]:
+        """The entries that the span speaks of, as they are now."""
+        index = self.vpn % self.size
+        return self.table.entries[index : index + self.nr]
+
+
+class Protocol(ABC):
+    """A way to keep the number of VMAs of large folios; order-0 folios need none, an entry is a VMA there.
+
+    Attributes:
+        counts: folio number -> its number of VMAs, as this protocol counted.
+    """
+
+    name: ClassVar[str]
+    #: what it does and what it costs, in a line
+    about: ClassVar[str]
+
+    registry: ClassVar[dict[str, type[Protocol]]] = {}
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" in cls.__dict__:
+            Protocol.registry[cls.name] = cls
+
+    def __init__(self) -> None:
+        self.counts: dict[int, int] = {}
+
+    def add(self, folio: Folio, delta: int) -> None:
+        """Change the number of a folio."""
+        self.counts[folio.id] = self.counts.get(folio.id, 0) + delta
+
+    def before(self, span: Span) -> Path[list[Lock] | None]:
+        """Take what must be held beyond the own lock before entries are changed.
+
+        Returns: the locks taken, in this order; None if entries of the span changed meanwhile and the caller must look
+        at them again (the own lock is held).
+        """
+        yield from ()
+        return []
+
+    @abstractmethod
+    def look(self, span: Span) -> Path[bool]:
+        """Does the VMA map a page of the folio besides the entries of the span, which are none now?"""
+
+    def mapping(self, span: Span) -> Path[list[Lock] | None]:
+        """Entries are about to be set: count. Returns as ``before``."""
+        held = yield from self.before(span)
+        if held is not None and (span.is_whole or not (yield from self.look(span))):
+            self.add(span.folio, 1)
+        return held
+
+    def unmapped(self, span: Span) -> Path[None]:
+        """Entries were cleared: count."""
+        if span.is_whole or not (yield from self.look(span)):
+            self.add(span.folio, -1)
+
+
+def walk_table(span: Span, table: PageTable, first: int, last: int, sync: bool) -> Path[bool]:
+    """Look through entries of a table, taking its lock at the first that is not none, or at once if ``sync``.
+
+    Kernel: mm/page_vma_mapped.c: page_vma_mapped_walk() (v6.18)
+    """
+    entries = table.entries
+    start = first
+    if not sync:
+        start = next((index for index in range(first, last) if entries[index]), last)
+        if start == last:
+            return False
+    yield table.ptl.acquire(LOOK, nested=True)
+    found = span.found_in(table, start, last)
+    yield table.ptl.release()
+    return found
