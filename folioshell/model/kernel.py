@@ -20,6 +20,20 @@ PROFILES = ("6.18", "6.12")
 THP_MODES = ("always", "madvise", "never")
 
 
+class Counting(Protocol):
+    """How the kernel counts VMAs under page-table locks: a protocol under test, see paths/protocol.py.
+
+    Attributes:
+        counts: folio number -> the number that it counted.
+    """
+
+    counts: dict[int, int]
+
+    @property
+    def name(self) -> str:
+        """The word typed after ``set protocol``."""
+
+
 class Answer(Protocol):
     """An answer of a scheme: an enumeration member."""
 
@@ -69,6 +83,7 @@ class Config:
         profile: which release it behaves like.
         thp: order -> always, madvise or never; orders that are not there are never.
         fault_around: pages of the fault-around window, a power of two; 1 turns it off.
+        read_ahead: pages that a miss reads of a file on a disk (128K as for any disk unless it says otherwise).
         page_mapcount: CONFIG_PAGE_MAPCOUNT.
         swap: a swap device is there.
     """
@@ -76,6 +91,7 @@ class Config:
     profile: str = "6.18"
     thp: dict[int, str] = field(default_factory=dict)
     fault_around: int = 16
+    read_ahead: int = 32
     page_mapcount: bool = True
     swap: bool = False
 
@@ -95,6 +111,7 @@ class Kernel:
         deferred: folios on the deferred-split queue by number.
         counts: the kernel's own bookkeeping (the scheme mm-id).
         decider: the scheme that sharing tests ask. native: the one that the profile's own kernel asks.
+        protocol: how the deciding scheme counts under locks; None: as its definition says, by no lock at all.
         events: counters such as thp_split_pmd.
         tainted: folios whose rules a wrong answer of the decider has broken: a finding was printed for each.
     """
@@ -105,6 +122,7 @@ class Kernel:
         self.counts = counts
         self.decider = decider
         self.native = decider
+        self.protocol: Counting | None = None
         self.physmem = PhysicalMemory()
         self.mms: dict[str, Mm] = {}
         self.files: dict[str, AddressSpace] = {}
