@@ -26,13 +26,14 @@ def _lines(k: Kernel, schemes: Mapping[str, Scheme]) -> Iterator[str]:
     for mm in k.mms.values():
         yield from _mm_lines(mm)
     for file in [*k.files.values(), *k.shared_memory]:
-        yield repr((file.name, file.size, [folio.id for folio in file.folios], [vma.id for vma in file.i_mmap]))
+        yield repr((file.name, file.size, file.readahead))
+        yield repr(([folio.id for folio in file.folios], [vma.id for vma in file.i_mmap]))
     for folio in k.folios.values():
         yield repr(
             (
                 *(folio.id, folio.pfn, folio.order, folio.anon, str(folio.mapping), folio.index, folio.ref),
                 *(folio.anon_exclusive, folio.nonzero, folio.swapbacked, folio.cached, folio.dirty, folio.active),
-                *(folio.mlocked, folio.deferred, folio.partially_mapped, folio.swap_slot),
+                *(folio.mlocked, folio.deferred, folio.partially_mapped, folio.swap_slot, folio.readahead),
             )
         )
     for name, scheme in schemes.items():

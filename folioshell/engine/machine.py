@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, TypeVar
 
 from folioshell import facts
 from folioshell.engine.fingerprint import fingerprint
+from folioshell.engine.protocol import ProtocolDecider
 from folioshell.errors import FolioshellError, KernelBug, SelfDeadlock
 from folioshell.facts import Fact
 from folioshell.model.check import broken_invariants
@@ -15,6 +16,7 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock, LockClass, LockOp
 from folioshell.model.truth import TruthCounts, truth
+from folioshell.paths.protocols import PROTOCOLS
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import HANDLERS, Scheme
 from folioshell.schemes.mm_id import MmId
@@ -35,15 +37,19 @@ class Machine:
 
     Args:
         geometry: shape of the page tables.
+        definitions: schemes by name that count beside the registered ones.
 
     Attributes:
         kernel: the model's state.
-        schemes: every registered scheme by name, in reading order; all of them keep counting.
+        schemes: every scheme by name, in reading order; all of them keep counting.
         events: lock operations and facts of the step that is being made, in order.
     """
 
-    def __init__(self, geometry: Geometry = X86_64) -> None:
-        self.schemes: dict[str, Scheme] = {name: scheme() for name, scheme in all_schemes().items()}
+    def __init__(self, geometry: Geometry = X86_64, definitions: Mapping[str, type[Scheme]] | None = None) -> None:
+        kinds = {**all_schemes(), **(definitions or {})}
+        self.schemes: dict[str, Scheme] = {
+            kind.name: kind() for kind in sorted(kinds.values(), key=lambda kind: (kind.place, kind.name))
+        }
         counts = self.schemes["mm-id"]
         assert isinstance(counts, MmId)
         self.kernel = Kernel(counts, counts, geometry)
@@ -101,7 +107,8 @@ class Machine:
 
     def _drive(self, path: Generator[LockOp | Fact, Any, T]) -> T:
         log = self.events.append
-        held, listeners = self._held, self._listeners
+        announce: Callable[[Any], None] = self.announce
+        held = self._held
         advance = path.__next__
         while True:
             try:
@@ -111,8 +118,8 @@ class Machine:
                     raise KernelBug(f"locks still held: {' '.join(lock.name for lock in held)}") from None
                 result: T = stop.value
                 return result
-            log(step)
             if step.__class__ is LockOp:
+                log(step)
                 lock, verb = step.lock, step.verb
                 if verb == "-":
                     if held.pop(lock, None) is None:
@@ -124,8 +131,17 @@ class Machine:
                 else:
                     held[lock] = step.mode
             else:
-                for listener in listeners.get(step.__class__, ()):
-                    listener(step)
+                announce(step)
+
+    def announce(self, fact: Fact) -> None:
+        """Write a fact into the trace and tell it to every scheme that counts it."""
+        self.events.append(fact)
+        for listener in self._listeners.get(fact.__class__, ()):
+            listener(fact)
+
+    def is_counted(self, fact: Fact) -> bool:
+        """Does any scheme, or the note of the numbers before the step, learn from such a fact?"""
+        return bool(self._listeners.get(fact.__class__))
 
     def _recursion(self, op: LockOp) -> FolioshellError:
         """A lock is taken that is held: the hang of a protocol under test, else a bug of a path."""
@@ -175,6 +191,7 @@ class Machine:
         Raises:
             KeyError: there is no such scheme.
         """
+        self.kernel.protocol = None
         self.kernel.decider = self.schemes[name]
 
     def set_profile(self, profile: str) -> None:
@@ -186,6 +203,35 @@ class Machine:
         native = self.schemes[_NATIVE[profile]]
         self.kernel.config.profile = profile
         self.kernel.native = self.kernel.decider = native
+
+    def set_protocol(self, name: str | None) -> None:
+        """Let the kernel count VMAs by a protocol, from the present numbers on, and act on what that counts.
+
+        Args:
+            name: a protocol, or None for none: then the deciding scheme is asked as such.
+        Raises:
+            KeyError: there is no such protocol.
+        """
+        definition = self.schemes["vmas"]
+        if name is None:
+            self.kernel.protocol = None
+            self.kernel.decider = definition
+            return
+        protocol = PROTOCOLS[name]()
+        protocol.counts = {
+            number: definition.mapcount(number) for number, folio in self.kernel.folios.items() if folio.order
+        }
+        self.kernel.protocol = protocol
+        self.kernel.decider = ProtocolDecider(self.kernel, protocol)
+
+    def drifts(self) -> dict[int, tuple[int, int]]:
+        """Folio -> (number of the protocol, number of the definition) where the two differ."""
+        if self.kernel.protocol is None:
+            return {}
+        definition, counts = self.schemes["vmas"], self.kernel.protocol.counts
+        numbers = {number: (counts.get(number, 0), definition.mapcount(number)) for number in self.kernel.folios}
+        large = {number for number, folio in self.kernel.folios.items() if folio.order}
+        return {number: pair for number, pair in numbers.items() if number in large and pair[0] != pair[1]}
 
     def truth(self, folio: Folio) -> TruthCounts:
         """What the page tables say about a folio."""

@@ -25,6 +25,8 @@ class Folio:
         anon_exclusive: bit i: PageAnonExclusive of page i (of page 0 for the whole folio while a PMD maps it).
         nonzero: bit i: page i holds other bytes than zeros.
         cached: it is in the page cache, or in the swap cache.
+        readahead: a fault for it reads the next window of the file. Reclaim sets the same bit on a dirty folio of a
+            file that it leaves to be written back.
     """
 
     __slots__ = (
@@ -45,6 +47,7 @@ class Folio:
         "order",
         "partially_mapped",
         "pfn",
+        "readahead",
         "ref",
         "referenced",
         "swap_slot",
@@ -72,6 +75,7 @@ class Folio:
         self.lru = True
         self.active = False
         self.referenced = False
+        self.readahead = False
         self.mlocked = False
         #: on the deferred-split queue
         self.deferred = False
@@ -101,6 +105,14 @@ class Folio:
         if self._map_lock is None:
             self._map_lock = Lock(LockClass.MCL, str(self))
         return self._map_lock
+
+    def mark_dirty(self) -> None:
+        """It has to be written back; what was to happen after reading it is off.
+
+        Kernel: mm/page-writeback.c: folio_mark_dirty() (v6.18)
+        """
+        self.dirty = True
+        self.readahead = False
 
     def __str__(self) -> str:
         return f"f{self.id}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from folioshell.model.anon_vma import IntervalIndex
 from folioshell.model.folio import Folio
@@ -10,6 +11,23 @@ from folioshell.model.lock import Lock, LockClass
 
 #: kinds of file systems that a file may live on, as typed
 FILE_SYSTEMS = ("ext4", "tmpfs", "tmpfs-huge", "tmpfs-within")
+
+
+@dataclass(slots=True)
+class ReadAhead:
+    """The window that was read ahead last. All mappings of a file share it, as they share the open file.
+
+    Attributes:
+        start, size: first page and pages of it.
+        async_size: how many pages before its end the next one is read.
+        order: largest order of its folios.
+    Kernel: include/linux/fs.h: struct file_ra_state (v6.18)
+    """
+
+    start: int = 0
+    size: int = 0
+    async_size: int = 0
+    order: int = 0
 
 
 class AddressSpace:
@@ -20,7 +38,7 @@ class AddressSpace:
         fs: one of FILE_SYSTEMS.
         size: pages up to the end of the file.
         i_mmap: VMAs that map it, by page offset.
-        readahead: whether a miss reads pages around it (a file system on a disk).
+        readahead: the window that was read ahead last.
     Kernel: include/linux/fs.h: struct address_space (v6.18)
     """
 
@@ -33,6 +51,7 @@ class AddressSpace:
         "inode_lock",
         "invalidate_lock",
         "name",
+        "readahead",
         "size",
         "xa_lock",
     )
@@ -41,6 +60,7 @@ class AddressSpace:
         self.name = name
         self.size = size
         self.fs = fs
+        self.readahead = ReadAhead()
         self.i_mmap = IntervalIndex()
         self.i_mmap_rwsem = Lock(LockClass.IMMAP, name)
         self.invalidate_lock = Lock(LockClass.INVAL, name)

@@ -91,7 +91,7 @@ def map_anon_folio_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, folio: Fo
     Kernel: mm/huge_memory.c: map_anon_folio_pmd() (v6.18)
     """
     folio.ref += 1
-    yield rmap.new_anon(folio, vma, pmd, block)
+    yield rmap.new_anon(k, folio, vma, pmd, block)
     yield k.lru_lock.acquire("folio_add_lru_vma")
     yield k.lru_lock.release()
     flags = pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
@@ -142,7 +142,7 @@ def do_anonymous_page(
         return None
     folio.ref = 1 << order
     mm.rss.anon += 1 << order
-    yield rmap.new_anon(folio, vma, table, vpn)
+    yield rmap.new_anon(k, folio, vma, table, vpn)
     entry = (
         folio.pfn << pte.PFN_SHIFT | pte.PRESENT | pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
     )

@@ -118,7 +118,7 @@ def _collapse_huge_page(k: Kernel, vma: Vma, table: PageTable, block: int) -> Pa
         yield from rmap.put(k, old)
     yield pmd.lock.acquire(function)
     folio.ref += 1
-    yield rmap.new_anon(folio, vma, pmd, block)
+    yield rmap.new_anon(k, folio, vma, pmd, block)
     yield k.lru_lock.acquire("folio_add_lru_vma")
     yield k.lru_lock.release()
     tables.deposit(pmd, table)

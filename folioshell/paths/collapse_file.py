@@ -14,7 +14,8 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vma import Vma
-from folioshell.paths import file_fault, page_cache, rmap, tables
+from folioshell.paths import file_fault, rmap, tables
+from folioshell.paths.readahead import add_folio
 from folioshell.paths.step import Path
 from folioshell.paths.unmap import try_to_unmap
 
@@ -87,7 +88,7 @@ def _collapse_file(k: Kernel, file: AddressSpace, first: int) -> Path[Folio]:
         file.remove(folio)
         folio.cached = False
         yield file.xa_lock.release()
-    new = yield from page_cache.add_folio(k, file, first, k.geometry.pmd_order)
+    new = yield from add_folio(k, file, first, k.geometry.pmd_order)
     new.nonzero = nonzero
     new.dirty = True
     yield Event(f"{len(old)} folios of {file} copied into {new}", "thp_collapse_alloc")

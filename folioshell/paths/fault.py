@@ -101,18 +101,18 @@ def page_fault(k: Kernel, mm: Mm, vpn: int, write: bool) -> Path[str | None]:
         signal = yield from handle_mm_fault(k, vma, vpn, write, vma_locked=True)
     yield vma.lock.release("R")
     if signal == RETRY:
-        return (yield from _fault_under_mmap_lock(k, mm, vpn, write))
+        return (yield from _fault_under_mmap_lock(k, mm, vpn, write, tried=True))
     return signal
 
 
-def _fault_under_mmap_lock(k: Kernel, mm: Mm, vpn: int, write: bool) -> Path[str | None]:
+def _fault_under_mmap_lock(k: Kernel, mm: Mm, vpn: int, write: bool, tried: bool = False) -> Path[str | None]:
     yield mm.mmap_lock.acquire("lock_mm_and_find_vma", "R")
     vma = mm.vmas.find(vpn)
     signal: str | None = "SIGSEGV"
     if vma is not None and is_allowed(vma, write):
-        signal = yield from handle_mm_fault(k, vma, vpn, write)
+        signal = yield from handle_mm_fault(k, vma, vpn, write, tried=tried)
         if signal == RETRY:
-            signal = yield from handle_mm_fault(k, vma, vpn, write)
+            signal = yield from handle_mm_fault(k, vma, vpn, write, tried=True)
     yield mm.mmap_lock.release("R")
     return signal
 
@@ -125,21 +125,24 @@ def is_allowed(vma: Vma, write: bool) -> bool:
     return bool(vma.flags & (vm.WRITE if write else vm.READ | vm.WRITE))
 
 
-def handle_mm_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool = False) -> Path[str | None]:
+def handle_mm_fault(
+    k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool = False, tried: bool = False
+) -> Path[str | None]:
     """The path that makes the entry for ``vpn`` what an access needs, as far as one fault goes.
 
     Args:
         vma_locked: the VMA lock is held; else mmap_lock.
+        tried: the fault was tried before, and RETRY was what came of it.
     Returns: SIGBUS, RETRY after a page was read from disk, or None.
     Kernel: mm/memory.c: __handle_mm_fault() (v6.18)
     """
     table = vma.mm.tables.pmd_entry(vpn)
     if isinstance(table, PageTable):
-        return _handle_pte_fault(k, vma, table, vpn, write, vma_locked)
-    return _handle_pmd_fault(k, vma, vpn, write, vma_locked)
+        return _handle_pte_fault(k, vma, table, vpn, write, vma_locked, tried)
+    return _handle_pmd_fault(k, vma, vpn, write, vma_locked, tried)
 
 
-def _handle_pmd_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool) -> Path[str | None]:
+def _handle_pmd_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool, tried: bool) -> Path[str | None]:
     """A fault where there is no leaf table."""
     mm = vma.mm
     pmd = mm.tables.pmd_table(vpn)
@@ -159,11 +162,11 @@ def _handle_pmd_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bo
         done = yield from wp_fault.wp_huge_pmd(k, vma, pmd, vpn)
         if done:
             return None
-    return (yield from _handle_pte_fault(k, vma, mm.tables.leaf(vpn), vpn, write, vma_locked))
+    return (yield from _handle_pte_fault(k, vma, mm.tables.leaf(vpn), vpn, write, vma_locked, tried))
 
 
 def _handle_pte_fault(
-    k: Kernel, vma: Vma, table: PageTable | None, vpn: int, write: bool, vma_locked: bool
+    k: Kernel, vma: Vma, table: PageTable | None, vpn: int, write: bool, vma_locked: bool, tried: bool
 ) -> Path[str | None]:
     """The path for a fault at the level of leaf entries.
 
@@ -173,7 +176,7 @@ def _handle_pte_fault(
     if entry == pte.NONE:
         if vma.file is None:
             return anon_fault.do_anonymous_page(k, vma, table, vpn, write, vma_locked)
-        return file_fault.do_fault(k, vma, vpn, write, vma_locked)
+        return file_fault.do_fault(k, vma, vpn, write, vma_locked, tried)
     assert table is not None
     if entry < 0:
         return swap_fault.do_swap_page(k, vma, table, vpn, write, vma_locked)

@@ -18,24 +18,24 @@ from folioshell.paths import vma as vma_paths
 from folioshell.paths.step import Path
 
 
-def do_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool) -> Path[str | None]:
+def do_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool, tried: bool) -> Path[str | None]:
     """A fault where a file's VMA has no entry. Returns SIGBUS beyond the end of the file, RETRY after a read from disk.
 
     Kernel: mm/memory.c: do_fault() (v6.18)
     """
     if not write:
-        return (yield from _do_read_fault(k, vma, vpn))
+        return (yield from _do_read_fault(k, vma, vpn, tried))
     if not vma.flags & vm.SHARED:
-        return (yield from _do_cow_fault(k, vma, vpn, vma_locked))
-    return (yield from _do_shared_fault(k, vma, vpn))
+        return (yield from _do_cow_fault(k, vma, vpn, vma_locked, tried))
+    return (yield from _do_shared_fault(k, vma, vpn, tried))
 
 
-def _do_read_fault(k: Kernel, vma: Vma, vpn: int) -> Path[str | None]:
+def _do_read_fault(k: Kernel, vma: Vma, vpn: int, tried: bool) -> Path[str | None]:
     """Kernel: mm/memory.c: do_read_fault() (v6.18)"""
     if k.config.fault_around > 1 and (yield from _do_fault_around(k, vma, vpn)):
         return None
     assert vma.file is not None
-    folio = yield from page_cache.get_folio(k, vma, vpn)
+    folio = yield from page_cache.get_folio(k, vma, vpn, tried)
     if isinstance(folio, str):
         return folio
     yield from _finish_fault(k, vma, vpn, folio, write=False)
@@ -43,10 +43,10 @@ def _do_read_fault(k: Kernel, vma: Vma, vpn: int) -> Path[str | None]:
     return None
 
 
-def _do_cow_fault(k: Kernel, vma: Vma, vpn: int, vma_locked: bool) -> Path[str | None]:
+def _do_cow_fault(k: Kernel, vma: Vma, vpn: int, vma_locked: bool, tried: bool) -> Path[str | None]:
     """Kernel: mm/memory.c: do_cow_fault() (v6.18)"""
     yield from anon_fault.anon_prepare(k, vma, vma_locked)
-    cached = yield from page_cache.get_folio(k, vma, vpn)
+    cached = yield from page_cache.get_folio(k, vma, vpn, tried)
     if isinstance(cached, str):
         return cached
     copy = yield from anon_fault.new_anon_folio(k, vma, 0, vpn)
@@ -64,23 +64,23 @@ def _do_cow_fault(k: Kernel, vma: Vma, vpn: int, vma_locked: bool) -> Path[str |
     else:
         copy.ref += 1
         vma.mm.rss.anon += 1
-        yield rmap.new_anon(copy, vma, table, vpn)
+        yield rmap.new_anon(k, copy, vma, table, vpn)
         table.entries[index] = pte.make(copy.pfn, pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0))
         yield table.ptl.release()
     yield cached.lock.release()
     return None
 
 
-def _do_shared_fault(k: Kernel, vma: Vma, vpn: int) -> Path[str | None]:
+def _do_shared_fault(k: Kernel, vma: Vma, vpn: int, tried: bool) -> Path[str | None]:
     """Kernel: mm/memory.c: do_shared_fault() (v6.18)"""
     assert vma.file is not None
-    folio = yield from page_cache.get_folio(k, vma, vpn)
+    folio = yield from page_cache.get_folio(k, vma, vpn, tried)
     if isinstance(folio, str):
         return folio
     if vma.file.needs_mkwrite:
         yield from _page_mkwrite(folio)
     yield from _finish_fault(k, vma, vpn, folio, write=True)
-    folio.dirty = True
+    folio.mark_dirty()
     yield folio.lock.release()
     return None
 
@@ -92,7 +92,7 @@ def _page_mkwrite(folio: Folio) -> Path[None]:
     """
     yield folio.lock.release()
     yield folio.lock.acquire("do_page_mkwrite")
-    folio.dirty = True
+    folio.mark_dirty()
 
 
 def wp_page_shared(k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Folio) -> Path[None]:
@@ -107,7 +107,7 @@ def wp_page_shared(k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Folio
         folio.ref += 1
         yield table.ptl.release()
         yield folio.lock.acquire("do_page_mkwrite")
-        folio.dirty = True
+        folio.mark_dirty()
         yield table.ptl.acquire("finish_mkwrite_fault")
         folio.ref -= 1
     if table.entries[index] == entry:
@@ -115,7 +115,7 @@ def wp_page_shared(k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Folio
     yield table.ptl.release()
     if not vma.file.needs_mkwrite:
         yield folio.lock.acquire("fault_dirty_shared_page")
-        folio.dirty = True
+        folio.mark_dirty()
     yield folio.lock.release()
 
 
@@ -173,12 +173,16 @@ def _set_pte_range(
     elif flags & pte.WRITE and folio.dirty and not k.config.is_6_12:
         flags |= pte.DIRTY
     folio.ref += nr
-    rmap.rss_add(vma, folio, nr)
-    yield from rmap.add_ptes(k, folio, first, nr, vma, table, vpn, "folio_add_file_rmap_ptes")
     entry = pte.make(folio.pfn + first, flags)
     step = 1 << pte.PFN_SHIFT
     index = vpn & k.geometry.pmd_pages - 1
-    table.entries[index : index + nr] = range(entry, entry + nr * step, step)
+
+    def install() -> None:
+        rmap.rss_add(vma, folio, nr)
+        table.entries[index : index + nr] = range(entry, entry + nr * step, step)
+
+    if not (yield from rmap.add_ptes(k, folio, first, nr, vma, table, vpn, "folio_add_file_rmap_ptes", install)):
+        folio.ref -= nr
 
 
 def do_set_pmd(k: Kernel, vma: Vma, vpn: int, folio: Folio, write: bool) -> Path[bool]:
@@ -255,12 +259,12 @@ def _filemap_map_pages(k: Kernel, vma: Vma, vpn: int, first: int, last: int) -> 
 
 
 def _next_uptodate(folios: object) -> Path[Folio | None]:
-    """The next cached folio that can be locked without waiting, locked.
+    """The next cached folio that needs no read-ahead and can be locked without waiting, locked.
 
     Kernel: mm/filemap.c: next_uptodate_folio() (v6.18)
     """
     for folio in folios:  # type: ignore[attr-defined]
-        if folio.uptodate and not (yield folio.lock.trylock("next_uptodate_folio")):
+        if folio.uptodate and not folio.readahead and not (yield folio.lock.trylock("next_uptodate_folio")):
             return folio  # type: ignore[no-any-return]
     return None
 

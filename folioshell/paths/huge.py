@@ -69,7 +69,8 @@ def split_huge_pmd_locked(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze
     folio = k.physmem.folio(pte.pfn_of(entry))
     if not folio.anon:
         del pmd.entries[index]
-        folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
+        if entry & pte.DIRTY and not folio.dirty:
+            folio.mark_dirty()
         rmap.rss_add(vma, folio, -folio.nr_pages)
         yield Event(f"PMD mapping of {folio} at {pmd} dropped: a file comes back by faults", "thp_split_pmd")
         yield from rmap.remove_pmd(k, folio, vma, pmd, block)

@@ -140,7 +140,7 @@ def _populate(k: Kernel, mm: Mm, start: int, end: int, write: bool) -> Path[str 
         if not vma.flags & (vm.WRITE if write else vm.READ):
             return "EINVAL" if write or not vma.flags & vm.WRITE else None
         stop = min(end, vma.end)
-        error = yield from populate.get_user_pages(k, vma, position, stop, write)
+        error = yield from populate.get_user_pages(k, vma, position, stop, write, remembers=True)
         if error is not None:
             return error
         position = stop

@@ -46,20 +46,24 @@ def populate_vma_page_range(k: Kernel, vma: Vma, start: int, end: int) -> Path[s
     return (yield from get_user_pages(k, vma, start, end, write))
 
 
-def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, write: bool) -> Path[str | None]:
+def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, write: bool, remembers: bool = False) -> Path[str | None]:
     """Look each page up and fault it in where it is missing. The caller holds mmap_lock.
 
+    Args:
+        remembers: a fault that has to be tried again knows that it was tried (FOLL_TRIED).
     Returns: EFAULT for the first page that could not be had.
     Kernel: mm/gup.c: __get_user_pages() (v6.18)
     """
     size = k.geometry.pmd_pages
     vpn = start
     while vpn < end:
+        tried = False
         for _ in range(4):
             nr = yield from _follow_page(k, vma, vpn, write)
             if nr:
                 break
-            failed = yield from handle_mm_fault(k, vma, vpn, write)
+            failed = yield from handle_mm_fault(k, vma, vpn, write, tried=tried)
+            tried = remembers and failed == RETRY
             if failed not in (None, RETRY):
                 return "EFAULT"
         vpn = vpn + 1 if nr <= 1 else vpn - vpn % size + size
@@ -81,7 +85,7 @@ def _follow_page(k: Kernel, vma: Vma, vpn: int, write: bool) -> Path[int]:
         entry = found.entries[vpn % k.geometry.pmd_pages]
         usable = entry > 0 and (not write or bool(entry & pte.WRITE))
         if usable and write and not entry & pte.DIRTY:
-            k.physmem.folio(pte.pfn_of(entry)).dirty = True
+            k.physmem.folio(pte.pfn_of(entry)).mark_dirty()
         yield found.ptl.release()
         return 1 if usable else 0
     yield pmd.lock.acquire("follow_pmd_mask")

@@ -1,7 +1,7 @@
 """How a kernel that counts VMAs would count under page-table locks: the protocols of ``set protocol``.
 
-The definition "number of VMAs that map a page of the folio" says nothing of how to find out, while mapping or unmapping a
-few pages, whether the VMA maps others. Each protocol is one answer. Its number is kept here and may drift from the
+The definition "number of VMAs that map a page of the folio" says nothing of how to find out, while mapping or unmapping
+a few pages, whether the VMA maps others. Each protocol is one answer. Its number is kept here and may drift from the
 definition; the definition itself is the scheme ``vmas``, which no lock can disturb.
 
 Rules:
@@ -15,13 +15,16 @@ Origin: M. Wilcox, linux-mm, February 2023: folio_add_file_rmap_range(), folio_m
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 from folioshell.model import pte
 from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
+from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vma import Vma
 from folioshell.paths.step import Path
@@ -156,3 +159,37 @@ def walk_table(span: Span, table: PageTable, first: int, last: int, sync: bool) 
     found = span.found_in(table, start, last)
     yield table.ptl.release()
     return found
+
+
+def on_boundaries(k: Kernel, mm: Mm, low: int, high: int, cuts: Sequence[int], sign: int) -> Path[None]:
+    """A VMA ``[low, high)`` is cut at ``cuts`` (sign +1), or was and is one now (sign -1): correct the numbers.
+
+    Looks at the folios around each cut under the lock of each table in turn. The caller holds mmap_lock and the rmap
+    locks, so no fault and no walker is under way.
+    """
+    protocol = k.protocol
+    if protocol is None:
+        return
+    folios: dict[tuple[int, int], Folio] = {}
+    reach = k.largest_folio - 1
+    for block, _, table in mm.tables.blocks_in(max(0, low), high):
+        if not isinstance(table, PageTable) or not any(abs(cut - block) <= reach + len(table.entries) for cut in cuts):
+            continue
+        yield table.ptl.acquire("vma_complete")
+        for index, entry in enumerate(table.entries):
+            if pte.maps_folio(entry) and low <= block + index < high:
+                folio = k.physmem.folio(entry >> pte.PFN_SHIFT)
+                if folio.order:
+                    folios[folio.id, block + index - (pte.pfn_of(entry) - folio.pfn)] = folio
+        yield table.ptl.release()
+    for (number, base), folio in folios.items():
+        edges = [max(low, base), *(cut for cut in cuts if base < cut < base + folio.nr_pages), high]
+        edges[-1] = min(high, base + folio.nr_pages)
+        parts = sum(_maps_any(mm, folio, start, end) for start, end in pairwise(edges))
+        if parts > 1:
+            protocol.counts[number] = protocol.counts.get(number, 0) + sign * (parts - 1)
+
+
+def _maps_any(mm: Mm, folio: Folio, start: int, end: int) -> bool:
+    low, high = folio.pfn << pte.PFN_SHIFT, folio.pfn + folio.nr_pages << pte.PFN_SHIFT
+    return any(low <= mm.tables.entry(vpn) < high for vpn in range(start, end))

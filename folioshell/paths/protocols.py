@@ -171,3 +171,7 @@ def _is_unchanged(span: Span, entries: list[int], others: list[PageTable]) -> bo
     if span.vma.mm.tables.leaf(span.vpn) is not span.table or span.entries() != entries:
         return False
     return not others or sorted(map(_number, (row[0] for row in span.others()))) == sorted(map(_number, others))
+
+
+#: name -> protocol, from the one that was mailed to those that work
+PROTOCOLS: dict[str, type[Protocol]] = dict(Protocol.registry)

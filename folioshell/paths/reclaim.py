@@ -139,6 +139,7 @@ def _remove(k: Kernel, folio: Folio) -> Path[None]:
         k.count("pglazyfreed", folio.nr_pages)
     elif isinstance(file, AddressSpace):
         if folio.dirty or folio.ref != 1 + folio.nr_pages:
+            folio.readahead = folio.readahead or (folio.dirty and not folio.swapbacked)
             yield from _activate(k, folio)
             return
         yield file.xa_lock.acquire("__remove_mapping")

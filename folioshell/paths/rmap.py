@@ -9,7 +9,7 @@ Kernel: mm/rmap.c (v6.18)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from folioshell.facts import (
     FolioFreed,
@@ -24,8 +24,10 @@ from folioshell.facts import (
 from folioshell.model import vma as vm
 from folioshell.model.folio import Folio, page_bits
 from folioshell.model.kernel import Kernel
+from folioshell.model.lock import Lock
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vma import Vma
+from folioshell.paths.protocol import Protocol, Span
 from folioshell.paths.step import Path
 
 
@@ -39,7 +41,9 @@ def folio_new(folio: Folio, origin: tuple[int, int] | None = None) -> FolioNew:
     return FolioNew(folio.id, folio.order, folio.anon, origin)
 
 
-def new_anon(folio: Folio, vma: Vma, table: PageTable | PmdTable, vpn: int) -> MappedSmall | Mapped | PmdMapped:
+def new_anon(
+    k: Kernel, folio: Folio, vma: Vma, table: PageTable | PmdTable, vpn: int
+) -> MappedSmall | Mapped | PmdMapped:
     """The fact that a new anonymous folio is mapped whole, by a PMD entry if ``table`` is a PMD table.
 
     The folio becomes exclusive to the VMA's mm and points to its anon_vma.
@@ -52,6 +56,8 @@ def new_anon(folio: Folio, vma: Vma, table: PageTable | PmdTable, vpn: int) -> M
     folio.mlocked = bool(vma.flags & vm.LOCKED)
     folio.anon_exclusive = 1
     mm, order = vma.mm.mm_id, folio.order
+    if k.protocol is not None and order:
+        k.protocol.counts[folio.id] = 1
     if order == 0:
         return MappedSmall((folio.id,), True, mm, vma.id, table.id, vpn, call, True)
     if isinstance(table, PmdTable):
@@ -62,17 +68,34 @@ def new_anon(folio: Folio, vma: Vma, table: PageTable | PmdTable, vpn: int) -> M
 
 
 def add_ptes(
-    k: Kernel, folio: Folio, first: int, nr: int, vma: Vma, table: PageTable, vpn: int, call: str
-) -> Path[None]:
+    k: Kernel,
+    folio: Folio,
+    first: int,
+    nr: int,
+    vma: Vma,
+    table: PageTable,
+    vpn: int,
+    call: str,
+    install: Callable[[], None] | None = None,
+) -> Path[bool]:
     """Pages ``[first, first + nr)`` of a folio are mapped at ``vpn`` by entries of ``table``.
 
     Args:
         call: the rmap function that the kernel calls for it.
+        install: sets the entries; a protocol under test holds its locks until then. Else the caller does it.
+    Returns: False if a protocol had to let go of the table's lock and the entries are not what they were: nothing was
+        announced, and the caller must look again.
     Kernel: mm/rmap.c: folio_add_file_rmap_ptes(), folio_add_anon_rmap_ptes() (v6.18)
     """
+    held: list[Lock] = []
     if folio.order == 0:
         yield MappedSmall((folio.id,), folio.anon, vma.mm.mm_id, vma.id, table.id, vpn, call)
     else:
+        if isinstance(k.protocol, Protocol):
+            claimed = yield from k.protocol.mapping(Span(folio, first, nr, vma, table, vpn, k.geometry.pmd_pages))
+            if claimed is None:
+                return False
+            held = claimed
         low, high = window(folio, vma, vpn - first)
         locks = not k.config.is_6_12
         if locks:
@@ -82,6 +105,11 @@ def add_ptes(
             yield folio.map_lock.release()
     if vma.flags & vm.LOCKED and (folio.order == 0 or (nr == folio.nr_pages and not k.config.is_6_12)):
         folio.mlocked = True
+    if install is not None:
+        install()
+    for lock in reversed(held):
+        yield lock.release()
+    return True
 
 
 def add_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int, call: str) -> Path[None]:
@@ -90,6 +118,8 @@ def add_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int, call: 
     Kernel: mm/rmap.c: folio_add_file_rmap_pmd(), folio_add_anon_rmap_pmd() (v6.18)
     """
     locks = not k.config.is_6_12
+    if k.protocol is not None:
+        k.protocol.counts[folio.id] = k.protocol.counts.get(folio.id, 0) + 1
     if locks:
         yield folio.map_lock.acquire(call)
     yield PmdMapped(folio.id, folio.order, folio.anon, vma.mm.mm_id, vma.id, table.id, vpn, call)
@@ -111,12 +141,35 @@ def remove_small(
     return UnmappedSmall(folios, anon, vma.mm.mm_id, vma.id, table.id, vpn, call)
 
 
-def remove_ptes(k: Kernel, folio: Folio, first: int, nr: int, vma: Vma, table: PageTable, vpn: int) -> Path[None]:
+def remove_ptes(
+    k: Kernel,
+    folio: Folio,
+    first: int,
+    nr: int,
+    vma: Vma,
+    table: PageTable,
+    vpn: int,
+    clear: Callable[[], None] | None = None,
+) -> Path[bool]:
     """Entries that mapped pages ``[first, first + nr)`` of a folio at ``vpn`` are gone.
 
+    Args:
+        clear: clears the entries; a protocol under test takes its locks before. Else the caller has done it.
+    Returns: False if a protocol had to let go of the table's lock and the entries are not what they were: nothing was
+        cleared or announced, and the caller must look again.
     Kernel: mm/rmap.c: folio_remove_rmap_ptes() (v6.18)
     """
     call = "folio_remove_rmap_ptes"
+    protocol = k.protocol if folio.order and isinstance(k.protocol, Protocol) else None
+    held: list[Lock] = []
+    if protocol is not None:
+        span = Span(folio, first, nr, vma, table, vpn, k.geometry.pmd_pages)
+        claimed = yield from protocol.before(span)
+        if claimed is None:
+            return False
+        held = claimed
+    if clear is not None:
+        clear()
     if folio.order == 0:
         yield remove_small((folio.id,), folio.anon, vma, table, vpn)
     else:
@@ -129,10 +182,15 @@ def remove_ptes(k: Kernel, folio: Folio, first: int, nr: int, vma: Vma, table: P
         )
         if locks:
             yield folio.map_lock.release()
+        if protocol is not None:
+            yield from protocol.unmapped(span)
+            for lock in reversed(held):
+                yield lock.release()
         if k.counts.newly_unmapped(folio.id) and k.counts.pages_mapped(folio.id) and not k.counts.entire(folio.id):
             yield from deferred_split(k, folio, partially_mapped=True)
     if vma.flags & vm.LOCKED:
         folio.mlocked = False
+    return True
 
 
 def remove_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> Path[None]:
@@ -142,6 +200,8 @@ def remove_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> 
     """
     call = "folio_remove_rmap_pmd"
     locks = not k.config.is_6_12
+    if k.protocol is not None:
+        k.protocol.counts[folio.id] = k.protocol.counts.get(folio.id, 0) - 1
     if locks:
         yield folio.map_lock.acquire(call)
     yield PmdUnmapped(folio.id, folio.order, folio.anon, vma.mm.mm_id, vma.id, table.id, vpn, call)
@@ -191,6 +251,8 @@ def free(k: Kernel, folio: Folio) -> Path[None]:
         yield k.deferred_lock.release()
     k.physmem.remove(folio)
     k.forget_folio(folio)
+    if k.protocol is not None:
+        k.protocol.counts.pop(folio.id, None)
     yield FolioFreed(folio.id)
 
 

@@ -49,7 +49,8 @@ def _unmap_pte(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
     assert isinstance(table, PageTable)
     entry = table.entries[hit.index]
     page = pte.pfn_of(entry) - folio.pfn
-    folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
+    if entry & pte.DIRTY:
+        folio.mark_dirty()
     if folio.anon and not folio.swapbacked:
         if folio.dirty:
             folio.swapbacked = True

@@ -16,6 +16,7 @@ from folioshell.model.pagetable import PageTable
 from folioshell.model.vma import Vma, can_anon_vmas_merge
 from folioshell.paths import anon
 from folioshell.paths.huge import split_huge_pmd_if_needed
+from folioshell.paths.protocol import on_boundaries
 from folioshell.paths.step import Path
 
 
@@ -112,6 +113,7 @@ def split(k: Kernel, vma: Vma, vpn: int, new_below: bool) -> Path[Vma]:
     yield from adjustment.prepare(insert=new)
     yield from split_huge_pmd_if_needed(k, vma, vpn)
     edge = straddling(k, mm, vpn)
+    yield from on_boundaries(k, mm, vma.start, vma.end, [vpn], +1)
     if new_below:
         vma.pgoff += vpn - vma.start
         old_start, vma.start = vma.start, vpn
@@ -242,6 +244,7 @@ def _commit(
         yield from split_huge_pmd_if_needed(k, adjust[0], edge_vpn)
         edge = straddling(k, mm, edge_vpn)
         yield VmaSplit(mm.mm_id, adjust[0].id, target.id, edge_vpn, edge)
+        yield from on_boundaries(k, mm, adjust[0].start, adjust[0].end, [edge_vpn], +1)
     facts = [VmaMerged(mm.mm_id, target.id, 0, vpn, straddling(k, mm, vpn), start, end) for vpn in boundaries]
     for vma in remove:
         if target.file is not None:
@@ -251,6 +254,7 @@ def _commit(
         _set_range(adjust[0], adjust[1], adjust[2])
     _set_range(target, start, end)
     yield from facts
+    yield from on_boundaries(k, mm, start, end, boundaries, -1)
     yield from adjustment.complete()
     for vma in remove:
         yield from anon.unlink(k, vma)

@@ -124,7 +124,7 @@ def _wp_page_copy(
     vma.mm.rss.anon += 1
     table.entries[index] = pte.NONE
     new.ref += 1
-    yield rmap.new_anon(new, vma, table, vpn)
+    yield rmap.new_anon(k, new, vma, table, vpn)
     flags = pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
     table.entries[index] = pte.make(new.pfn, flags)
     if old is not None:

@@ -78,7 +78,7 @@ def zap_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, details: ZapDet
         tables.free_leaf(vma.mm)
     if folio is not None:
         if not folio.anon and entry & pte.DIRTY:
-            folio.dirty = True
+            folio.mark_dirty()
         rmap.rss_add(vma, folio, -k.geometry.pmd_pages)
         yield from rmap.remove_pmd(k, folio, vma, pmd, block)
     yield pmd.lock.release()
@@ -114,12 +114,13 @@ def zap_pte_range(
                     run.vpn, run.anon = block + index, folio.anon
                 run.folios.append(folio)
                 if not folio.anon and entry & pte.DIRTY:
-                    folio.dirty = True
+                    folio.mark_dirty()
                 entries[index] = pte.NONE
             else:
                 yield from _flush(vma, table, run, dropped)
                 nr = folio_pte_batch(table, index, limit, folio)
-                yield from _zap_present(k, vma, table, folio, index, nr, block)
+                if not (yield from _zap_present(k, vma, table, folio, index, nr, block)):
+                    continue
                 dropped.append((folio, nr))
         elif entry:
             yield from _flush(vma, table, run, dropped)
@@ -145,14 +146,18 @@ def _flush(vma: Vma, table: PageTable, run: _SmallRun, dropped: list[tuple[Folio
     run.folios = []
 
 
-def _zap_present(k: Kernel, vma: Vma, table: PageTable, folio: Folio, index: int, nr: int, block: int) -> Path[None]:
+def _zap_present(k: Kernel, vma: Vma, table: PageTable, folio: Folio, index: int, nr: int, block: int) -> Path[bool]:
+    """Clear a run of entries of a large folio. False: a protocol let go of the lock, look at the entry again."""
     entries = table.entries
     first = pte.pfn_of(entries[index]) - folio.pfn
     if not folio.anon and any(entry & pte.DIRTY for entry in entries[index : index + nr]):
-        folio.dirty = True
-    entries[index : index + nr] = [pte.NONE] * nr
-    rmap.rss_add(vma, folio, -nr)
-    yield from rmap.remove_ptes(k, folio, first, nr, vma, table, block + index)
+        folio.mark_dirty()
+
+    def clear() -> None:
+        entries[index : index + nr] = [pte.NONE] * nr
+        rmap.rss_add(vma, folio, -nr)
+
+    return (yield from rmap.remove_ptes(k, folio, first, nr, vma, table, block + index, clear))
 
 
 def _zap_other(k: Kernel, vma: Vma, table: PageTable, index: int, details: ZapDetails) -> Path[None]:

@@ -1,0 +1,154 @@
+"""Read-ahead of mapped files: which pages of a file come into the page cache with the one that is missed.
+
+Kernel: mm/readahead.c: page_cache_ra_order() (v6.18)
+"""
+
+from __future__ import annotations
+
+from folioshell.facts import Event
+from folioshell.model import vma as vm
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
+from folioshell.model.mapping import AddressSpace
+from folioshell.model.vma import Vma
+from folioshell.paths import rmap
+from folioshell.paths.step import Path
+from folioshell.units import align_down
+
+
+def add_folio(k: Kernel, file: AddressSpace, index: int, order: int) -> Path[Folio]:
+    """A new folio in the page cache."""
+    folio = k.new_folio(order, file, index, anon=False)
+    yield file.xa_lock.acquire("__filemap_add_folio")
+    k.add_to_cache(file, folio)
+    yield file.xa_lock.release()
+    yield rmap.folio_new(folio)
+    return folio
+
+
+def sync_mmap_readahead(k: Kernel, vma: Vma, index: int) -> Path[None]:
+    """Read the window around a page that is missed: half of it lies before the page.
+
+    Where the VMA is advised to be huge it is two huge folios from the block of the page on.
+    Kernel: mm/filemap.c: do_sync_mmap_readahead() (v6.18)
+    """
+    assert vma.file is not None
+    file = vma.file
+    ra = file.readahead
+    if vma.flags & vm.HUGEPAGE:
+        first = align_down(index, k.geometry.pmd_pages)
+        ra.size, ra.async_size, ra.order = 2 * k.geometry.pmd_pages, k.geometry.pmd_pages, k.geometry.pmd_order
+    else:
+        first = ra.start = max(0, index - k.config.read_ahead // 2)
+        ra.size, ra.async_size, ra.order = k.config.read_ahead, k.config.read_ahead // 4, 0
+    yield from _page_cache_ra_order(k, file, first)
+    last = min(first + ra.size, file.size) - 1
+    yield Event(f"pages {first}-{last} of {file} read ahead", "pgmajfault")
+
+
+def async_mmap_readahead(k: Kernel, vma: Vma, folio: Folio, index: int) -> Path[bool]:
+    """Read the next window when a fault comes to the folio that the last one marked for it.
+
+    Args:
+        index: page of the file that the fault is for.
+    Returns: the folio was marked; the locks were dropped and the fault has to be tried again.
+    Kernel: mm/readahead.c: page_cache_async_ra() (v6.18)
+    """
+    if not folio.readahead:
+        return False
+    folio.readahead = False
+    assert vma.file is not None
+    file, window = vma.file, k.config.read_ahead
+    ra = file.readahead
+    if index == align_down(ra.start + ra.size - ra.async_size, folio.nr_pages):
+        ra.start += ra.size
+        ra.size = max(ra.size, _next_size(ra.size, window))
+    else:
+        start = _next_miss(file, index + 1, window)
+        if start - index > window:
+            return True
+        ra.start = start
+        ra.size = _next_size(start - index + window, window)
+    ra.order += 2
+    if not k.config.is_6_12:
+        end = ra.start + ra.size
+        aligned = align_down(end, min(1 << ra.order, window & -window))
+        if aligned > ra.start:
+            ra.size -= end - aligned
+    ra.async_size = ra.size
+    yield from _page_cache_ra_order(k, file, ra.start)
+    yield Event(f"pages from {ra.start} on of {file} read ahead")
+    return True
+
+
+def _next_size(size: int, most: int) -> int:
+    """Kernel: mm/readahead.c: get_next_ra_size() (v6.18)"""
+    if size < most // 16:
+        return 4 * size
+    return 2 * size if size <= most // 2 else most
+
+
+def _next_miss(file: AddressSpace, index: int, most: int) -> int:
+    """The first of ``most`` pages from ``index`` on that is not cached; the page behind them if all are.
+
+    Kernel: mm/filemap.c: page_cache_next_miss() (v6.18)
+    """
+    for position in range(index, index + most):
+        if file.find(position) is None:
+            return position
+    return index + most
+
+
+def _page_cache_ra_order(k: Kernel, file: AddressSpace, first: int) -> Path[None]:
+    """Fill the window from page ``first`` on with folios of the order that read-ahead has come to.
+
+    From the first page that is cached already, single pages fill the gaps. So they do on 6.12, where the file system
+    has no large folios.
+    """
+    ra, index = file.readahead, first
+    if not k.config.is_6_12:
+        last = min(file.size, first + ra.size) - 1
+        mark = first + ra.size - ra.async_size
+        ra.order = min(ra.order, k.geometry.pmd_order, ra.size.bit_length() - 1)
+        yield file.invalidate_lock.acquire("page_cache_ra_order", "R")
+        while index <= last:
+            order = _order_at(index, ra.order, last)
+            if file.any_in(index, 1 << order):
+                break
+            yield from _read_folio(k, file, index, order, index == align_down(mark, 1 << order))
+            index += 1 << order
+        yield file.invalidate_lock.release("R")
+        if index > last:
+            return
+    yield from _page_cache_ra_unbounded(k, file, index, first + ra.size - index, ra.async_size)
+
+
+def _order_at(index: int, order: int, last: int) -> int:
+    """The largest order up to ``order`` that the alignment of ``index`` and the end of the window allow."""
+    if index % (1 << order):
+        order = (index & -index).bit_length() - 1
+    while index + (1 << order) - 1 > last:
+        order -= 1
+    return order
+
+
+def _page_cache_ra_unbounded(k: Kernel, file: AddressSpace, first: int, nr: int, lookahead: int) -> Path[None]:
+    """Read single pages into the gaps of ``nr`` pages from ``first`` on, not beyond the end of the file.
+
+    Args:
+        lookahead: how many pages before the end the page lies that is marked for the next window.
+    Kernel: mm/readahead.c: page_cache_ra_unbounded() (v6.18)
+    """
+    nr = min(nr, file.size - first)
+    mark = first + nr - lookahead
+    yield file.invalidate_lock.acquire("page_cache_ra_unbounded", "R")
+    for index in range(first, first + nr):
+        if file.find(index) is None:
+            yield from _read_folio(k, file, index, 0, index == mark)
+    yield file.invalidate_lock.release("R")
+
+
+def _read_folio(k: Kernel, file: AddressSpace, index: int, order: int, marked: bool) -> Path[None]:
+    folio = yield from add_folio(k, file, index, order)
+    folio.nonzero = (1 << folio.nr_pages) - 1
+    folio.readahead = marked
