@@ -140,6 +140,37 @@ class TrylockRetry(AddressOrder):
                 return None
 
 
+class PmdLock(AddressOrder):
+    """The lock of the PMD table outside the own one: levels have an order where equals have none.
+
+    Whoever maps or unmaps a part of a folio below a PMD table holds its lock, so the others' tables may be read without
+    theirs. A window across two PMD tables needs both, in ascending order: the question comes back one level up, a
+    thousand times rarer. The idea of a bit in the upper entry, proposed for HGM, is this with the answer cached.
+    """
+
+    name = "pmd-lock"
+    about = "drops its own lock, takes that of the PMD table and its own again; others are read without theirs"
+
+    def before(self, span: Span) -> Path[list[Lock] | None]:
+        """The locks of the PMD tables above the window, unless all of it lies in the own table."""
+        if span.is_whole or not span.others():
+            return []
+        tree = span.vma.mm.tables
+        start, end = span.window()
+        above = {pmd.id: pmd for pmd in (tree.pmd_table(start), tree.pmd_table(end - 1)) if pmd is not None}
+        entries = span.entries()
+        yield span.table.ptl.release()
+        locks = [above[number].lock for number in sorted(above)]
+        for nested, lock in enumerate(locks):
+            yield lock.acquire(LOOK, nested=nested > 0)
+        yield span.table.ptl.acquire(LOOK, nested=True)
+        if _is_unchanged(span, entries, []):
+            return locks
+        for lock in reversed(locks):
+            yield lock.release()
+        return None
+
+
 class FolioBitLock(Protocol):
     """One bit spinlock a folio inside the page-table lock, over look and change; every change of its entries takes it."""
 
