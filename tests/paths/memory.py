@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from itertools import groupby
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from folioshell.engine.machine import Machine
 from folioshell.facts import Fact
