@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from folioshell import facts
+from folioshell.schemes.cost import X86_64_LAYOUT, Cost, Layout
 
 
 class Sharing(StrEnum):
@@ -27,6 +28,19 @@ class Sharing(StrEnum):
     NO = "no"
     YES = "yes"
     MAYBE = "maybe"
+
+
+class Answer(StrEnum):
+    """Answers to a question that a definition may have nothing to say about."""
+
+    NO = "no"
+    YES = "yes"
+    CANNOT = "cannot"
+
+    @staticmethod
+    def of(fact: bool) -> Answer:
+        """Yes if it is so, else no."""
+        return Answer.YES if fact else Answer.NO
 
 
 class Law(StrEnum):
@@ -52,6 +66,14 @@ class Law(StrEnum):
     IGNORES_PMD_SPLIT = "ignores-pmd-split"
     #: moving entries to another address of the same address space never changes the number
     IGNORES_MOVE = "ignores-move"
+    #: a number of 1 is never given while two address spaces map a page of the folio
+    ONE_IS_EXCLUSIVE = "one-is-exclusive"
+    #: the answer is right as long as the folio has no more entries than pages
+    EXACT_WITHIN_PAGES = "exact-within-pages"
+    #: whether the folio is partially mapped is answered, and rightly
+    TELLS_PARTIAL = "tells-partial"
+    #: how often a page is mapped is answered, and rightly, PMD entries included
+    COUNTS_PAGES = "counts-pages"
     #: number and answer depend on the entries that there are, not on how they came about
     FORGETS_HISTORY = "forgets-history"
 
@@ -83,6 +105,10 @@ class Scheme(ABC):
     Subclasses set the class variables and override the ``on_...`` methods of the facts that they count; those that are
     not overridden cost nothing. ``MappedSmall`` and ``UnmappedSmall`` must be overridden by every scheme that counts.
     A class that only helps others is declared with ``register=False``.
+
+    Five questions can be asked: is any page mapped (``mapped``), how many mappings are there (``mapcount``), does
+    anybody else map it (``shared``), is it partially mapped (``partially_mapped``), how often is this page mapped
+    (``page_mapcount``). Each has a way to say that the definition cannot answer.
     """
 
     #: the word typed in commands and shown as a column header
@@ -138,6 +164,9 @@ class Scheme(ABC):
     def on_moved(self, fact: facts.Moved) -> None:
         """Entries were moved by mremap."""
 
+    def on_walked(self, fact: facts.Walked) -> None:
+        """A reverse-map walk over a folio was made."""
+
     @abstractmethod
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """The scheme's number of a folio, or of one page of it where the scheme counts pages (else the folio's).
@@ -155,9 +184,21 @@ class Scheme(ABC):
     def shared(self, folio: int, mm: int) -> Sharing:
         """Does anybody but address space ``mm``, which maps it, map a page of the folio?"""
 
-    def mapped(self, folio: int) -> bool:
-        """Is any page of the folio mapped, as far as the scheme can tell?"""
+    def page_shared(self, folio: int, page: int, mm: int) -> Sharing:
+        """As ``shared``, asked about one page: that of the entry that the caller looks at."""
+        return self.shared(folio, mm)
+
+    def mapped(self, folio: int) -> bool | None:
+        """Is any page of the folio mapped, as far as the scheme can tell? None: it cannot."""
         return self.mapcount(folio) > 0
+
+    def partially_mapped(self, folio: int) -> Answer:
+        """Are some pages of a large folio mapped and others not?"""
+        return Answer.CANNOT
+
+    def page_mapcount(self, folio: int, page: int) -> int | None:
+        """How often is one page of the folio mapped, PMD entries included? None: the scheme cannot tell."""
+        return None
 
     def why(self, folio: int) -> list[Part]:
         """The number taken apart, in a fixed order: the amounts add up to ``mapcount(folio)``."""
@@ -166,6 +207,11 @@ class Scheme(ABC):
     @abstractmethod
     def bytes_of_state(self, order: int) -> int:
         """Bytes that the scheme keeps for a folio of this order."""
+
+    @classmethod
+    def cost_of(cls, fact: facts.Fact, layout: Layout = X86_64_LAYOUT) -> Cost:
+        """What a fact costs under this definition: counts of a model, see folioshell.schemes.cost."""
+        return Cost()
 
 
 #: fact type -> name of the method that a scheme overrides to learn it
@@ -181,4 +227,5 @@ HANDLERS: dict[type, str] = {
     facts.VmaSplit: "on_vma_split",
     facts.VmaMerged: "on_vma_merged",
     facts.Moved: "on_moved",
+    facts.Walked: "on_walked",
 }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from folioshell import facts
 from folioshell.errors import KernelBug
-from folioshell.schemes.base import Part
+from folioshell.schemes.base import Answer, Part
+from folioshell.schemes.cost import Cost, EntryFact, Layout, is_new, page_lines
 from folioshell.schemes.order0 import Order0Scheme
 from folioshell.schemes.page_counts import PageCounts
 
@@ -28,6 +31,11 @@ class EntryCounts:
         """All entries, PTEs and PMD entries: ``folio_mapcount()``."""
         return self.entire + self.pages.total
 
+    @property
+    def partial(self) -> bool:
+        """Some pages are mapped and others not."""
+        return not self.entire and 0 < self.pages.mapped < self.pages.nr_pages
+
 
 class EntryScheme(Order0Scheme, register=False):
     """A scheme whose number of a folio is that of its entries; subclasses say what "shared" means.
@@ -35,6 +43,9 @@ class EntryScheme(Order0Scheme, register=False):
     Attributes:
         _large: large folio -> its entries; from its first entry until it is freed.
     """
+
+    #: atomic operations of a call on counters of the folio, besides those of each page or of the PMD entry
+    folio_atomics: ClassVar[int]
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,6 +91,11 @@ class EntryScheme(Order0Scheme, register=False):
         entries = self._large.get(folio)
         return 0 if entries is None else entries.entire
 
+    def partially_mapped(self, folio: int) -> Answer:
+        """Some pages have entries, and others not: ``_nr_pages_mapped`` without a PMD entry."""
+        entries = self._large.get(folio)
+        return Answer.of(entries is not None and entries.partial)
+
     def page_mapcount(self, folio: int, page: int) -> int:
         """Number of entries that map one page, PMD entries included: ``folio_precise_page_mapcount()``.
 
@@ -106,3 +122,9 @@ class EntryScheme(Order0Scheme, register=False):
         return parts + [
             Part("PTEs", nr * count, first=first, nr=nr) for first, nr, count in entries.pages.runs() if count
         ]
+
+    @classmethod
+    def cost_of_entries(cls, fact: EntryFact, layout: Layout) -> Cost:
+        """``_mapcount`` of every page or ``_entire_mapcount``, and the counters of the folio."""
+        own = fact.nr if isinstance(fact, facts.Mapped | facts.Unmapped) else 1
+        return Cost(atomics=0 if is_new(fact) else own + cls.folio_atomics, lines=page_lines(fact))

@@ -20,6 +20,8 @@ class Likely(EntryScheme):
         "Shared if a PMD entry is one of several, if there are more entries than pages, or if page 0 has two PTEs.",
     )
     state = "as per-page, and one counter of all entries"
+    # _nr_pages_mapped and _large_mapcount.
+    folio_atomics = 2
     laws = frozenset(
         {
             Law.DECIDES,
@@ -29,6 +31,9 @@ class Likely(EntryScheme):
             Law.BATCHING_IS_IRRELEVANT,
             Law.IGNORES_VMA_SPLIT,
             Law.IGNORES_MOVE,
+            Law.ONE_IS_EXCLUSIVE,
+            Law.TELLS_PARTIAL,
+            Law.COUNTS_PAGES,
             Law.FORGETS_HISTORY,
         }
     )

@@ -5,60 +5,7 @@ from __future__ import annotations
 from folioshell import facts
 from folioshell.schemes.base import Law, Part, Sharing
 from folioshell.schemes.entries import EntryScheme
-
-Slot = tuple[int, int]
-
-
-class MmSlots:
-    """The two slots of a large folio and its SHARED bit.
-
-    Attributes:
-        ids: MM-ID in each slot, 0 if it is free.
-        counts: entries of that mm that were counted in the slot; may be fewer than it has.
-        shared: the SHARED bit.
-    """
-
-    __slots__ = ("counts", "ids", "shared")
-
-    def __init__(self) -> None:
-        self.ids = [0, 0]
-        self.counts = [0, 0]
-        self.shared = False
-
-    def add(self, mm: int, nr: int, total: int) -> None:
-        """``nr`` entries of ``mm`` were added; ``total`` are all entries of the folio now.
-
-        Kernel: include/linux/rmap.h: folio_add_return_large_mapcount() (v6.18)
-        """
-        ids = self.ids
-        if ids[0] == mm:
-            self.counts[0] += nr
-        elif ids[1] == mm:
-            self.counts[1] += nr
-        elif not ids[0]:
-            ids[0], self.counts[0] = mm, nr
-            # Others that have no slot, or this mm before it had one, may have mapped the folio already.
-            if total != nr:
-                self.shared = True
-        elif not ids[1]:
-            ids[1], self.counts[1] = mm, nr
-            self.shared = True
-
-    def sub(self, mm: int, nr: int, total: int) -> None:
-        """``nr`` entries of ``mm`` went; ``total`` are all entries of the folio now.
-
-        Kernel: include/linux/rmap.h: folio_sub_return_large_mapcount() (v6.18)
-        """
-        counts = self.counts
-        if mm in self.ids:
-            slot = self.ids.index(mm)
-            counts[slot] -= nr
-            if counts[slot] > 0:
-                return
-            # Below 0 if some of the entries were mapped while the mm had no slot.
-            self.ids[slot] = counts[slot] = 0
-        if total in counts:
-            self.shared = False
+from folioshell.schemes.mm_slots import MmSlots, Slot, maybe_mapped_shared, slots_of
 
 
 class MmId(EntryScheme):
@@ -76,6 +23,8 @@ class MmId(EntryScheme):
         "Shared if the SHARED bit is set and there is more than one entry; the bit may stay when a third one is left.",
     )
     state = "as per-page, one counter of all entries, two slots of MM-ID and counter, and the SHARED bit"
+    # _nr_pages_mapped, and the bit spinlock; under it _large_mapcount and the slots take plain stores.
+    folio_atomics = 2
     laws = frozenset(
         {
             Law.NEVER_FALSE_NO,
@@ -86,6 +35,9 @@ class MmId(EntryScheme):
             Law.BATCHING_IS_IRRELEVANT,
             Law.IGNORES_VMA_SPLIT,
             Law.IGNORES_MOVE,
+            Law.ONE_IS_EXCLUSIVE,
+            Law.TELLS_PARTIAL,
+            Law.COUNTS_PAGES,
         }
     )
 
@@ -133,16 +85,11 @@ class MmId(EntryScheme):
 
     def shared(self, folio: int, mm: int) -> Sharing:
         """``folio_maybe_mapped_shared()``: the same whoever asks."""
-        slots = self._slots.get(folio)
-        # One entry decides before the bit, which may have stayed.
-        return Sharing.YES if self.mapcount(folio) > 1 and (slots is None or slots.shared) else Sharing.NO
+        return maybe_mapped_shared(self.mapcount(folio), self._slots.get(folio))
 
     def slots(self, folio: int) -> tuple[Slot, Slot, bool]:
         """Both slots as (MM-ID, counted entries), (0, 0) if free, and the SHARED bit; all free for order 0."""
-        slots = self._slots.get(folio)
-        if slots is None:
-            return (0, 0), (0, 0), False
-        return (slots.ids[0], slots.counts[0]), (slots.ids[1], slots.counts[1]), slots.shared
+        return slots_of(self._slots.get(folio))
 
     def pages_mapped(self, folio: int) -> int:
         """Number of pages of a large folio that PTEs map: ``_nr_pages_mapped`` without ENTIRELY_MAPPED."""
@@ -161,16 +108,7 @@ class MmId(EntryScheme):
     def why(self, folio: int) -> list[Part]:
         """The slots, what is in neither, and the SHARED bit."""
         slots = self._slots.get(folio)
-        if slots is None:
-            return super().why(folio)
-        parts = [
-            Part(f"slot {slot}", count, mm=mm)
-            for slot, (mm, count) in enumerate(zip(slots.ids, slots.counts, strict=True))
-            if mm
-        ]
-        if rest := self.mapcount(folio) - sum(slots.counts):
-            parts.append(Part("in no slot", rest))
-        return [*parts, Part(f"SHARED {'set' if slots.shared else 'clear'}", 0)]
+        return super().why(folio) if slots is None else slots.parts(self.mapcount(folio))
 
     def bytes_of_state(self, order: int) -> int:
         """As likely, ``_nr_pages_mapped`` included, and 16 bytes for both slots."""

@@ -11,32 +11,33 @@ from collections.abc import Iterable, Sequence
 from folioshell import facts
 from folioshell.errors import KernelBug
 from folioshell.schemes.base import Part, Scheme
+from folioshell.schemes.cost import X86_64_LAYOUT, Cost, EntryFact, Layout, is_new, small_cost
 
 
 class Order0Scheme(Scheme, register=False):
     """A scheme that counts the entries of order-0 folios; subclasses count those of large folios.
 
     Attributes:
-        _small: mapped order-0 folio -> number of entries; a folio that is not in it has none.
+        small: mapped order-0 folio -> number of entries; a folio that is not in it has none.
     """
 
     def __init__(self) -> None:
-        self._small: dict[int, int] = {}
+        self.small: dict[int, int] = {}
 
     def on_folio_freed(self, fact: facts.FolioFreed) -> None:
         """Forget the folio."""
-        self._small.pop(fact.folio, None)
+        self.small.pop(fact.folio, None)
 
     def on_mapped_small(self, fact: facts.MappedSmall) -> None:
         """One more entry for each."""
-        small = self._small
+        small = self.small
         entries_of = small.get
         for folio in fact.folios:
             small[folio] = entries_of(folio, 0) + 1
 
     def on_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
         """One entry fewer for each."""
-        small = self._small
+        small = self.small
         for folio in fact.folios:
             try:
                 entries = small[folio] - 1
@@ -49,17 +50,31 @@ class Order0Scheme(Scheme, register=False):
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Entries of an order-0 folio; 0 for a large one."""
-        return self._small.get(folio, 0)
+        return self.small.get(folio, 0)
 
     def mapcounts(self, folios: Sequence[int]) -> list[int]:
         """The numbers of many folios: those of mapped order-0 folios are at hand."""
-        entries_of = self._small.get
+        entries_of = self.small.get
         return [entries_of(folio) or self.mapcount(folio) for folio in folios]
 
     def why(self, folio: int) -> list[Part]:
         """The entries in one row: nothing tells them apart."""
-        entries = self._small.get(folio)
+        entries = self.small.get(folio)
         return [Part("PTEs", entries, nr=1)] if entries else []
+
+    @classmethod
+    def cost_of(cls, fact: facts.Fact, layout: Layout = X86_64_LAYOUT) -> Cost:
+        """One counter in every order-0 folio; what large folios and hooks cost is for subclasses to say."""
+        if isinstance(fact, facts.MappedSmall | facts.UnmappedSmall):
+            return small_cost(fact)
+        if isinstance(fact, facts.Mapped | facts.Unmapped | facts.PmdMapped | facts.PmdUnmapped):
+            return cls.cost_of_entries(fact, layout)
+        return Cost()
+
+    @classmethod
+    def cost_of_entries(cls, fact: EntryFact, layout: Layout) -> Cost:
+        """Entries of a large folio: one counter unless a subclass says otherwise."""
+        return Cost(atomics=0 if is_new(fact) else 1, lines=1)
 
 
 def share_order0(schemes: Iterable[Scheme]) -> frozenset[Scheme]:
@@ -75,5 +90,5 @@ def share_order0(schemes: Iterable[Scheme]) -> frozenset[Scheme]:
         and type(scheme).on_unmapped_small is Order0Scheme.on_unmapped_small
     ]
     for scheme in alike[1:]:
-        scheme._small = alike[0]._small
+        scheme.small = alike[0].small
     return frozenset(alike[1:])

@@ -21,6 +21,8 @@ class PerPage(EntryScheme):
         "Shared unless the folio has exactly one entry: a folio mapped by PTEs always looks shared.",
     )
     state = "a mapcount for each page, one for PMD entries, and the number of pages mapped by PTEs"
+    # _nr_pages_mapped.
+    folio_atomics = 1
     laws = frozenset(
         {
             Law.NEVER_FALSE_NO,
@@ -31,6 +33,9 @@ class PerPage(EntryScheme):
             Law.BATCHING_IS_IRRELEVANT,
             Law.IGNORES_VMA_SPLIT,
             Law.IGNORES_MOVE,
+            Law.ONE_IS_EXCLUSIVE,
+            Law.TELLS_PARTIAL,
+            Law.COUNTS_PAGES,
             Law.FORGETS_HISTORY,
         }
     )

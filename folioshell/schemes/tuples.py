@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from folioshell.schemes.base import Law, Part, Sharing
-from folioshell.schemes.windows import Window, WindowScheme, page_mask, stretches, table_name
+from folioshell.schemes.cost import Reach
+from folioshell.schemes.windows import Window, WindowScheme
 
 
 class Tuples(WindowScheme):
@@ -17,6 +18,7 @@ class Tuples(WindowScheme):
         "1 is exclusive, more than 2 is shared; 2 may be one process through two tables, and needs an rmap walk.",
     )
     state = "one counter"
+    reach = Reach.TABLE
     laws = frozenset(
         {
             Law.NEVER_FALSE_NO,
@@ -25,6 +27,7 @@ class Tuples(WindowScheme):
             Law.UNMAP_UNDOES_MAP,
             Law.BATCHING_IS_IRRELEVANT,
             Law.IGNORES_PMD_SPLIT,
+            Law.ONE_IS_EXCLUSIVE,
             Law.FORGETS_HISTORY,
         }
     )
@@ -42,13 +45,7 @@ class Tuples(WindowScheme):
 
     def why(self, folio: int) -> list[Part]:
         """One row a tuple."""
-        parts = super().why(folio)
-        for mm, base, window in self.windows(folio):
-            for first, nr in stretches(window.cuts, window.nr_pages):
-                for table, mapped in window.tables.items():
-                    if pages := mapped & page_mask(first, nr):
-                        parts.append(self.part(mm, base, pages, table_name(table)))
-        return parts
+        return super().why(folio) + self.tuple_parts(folio)
 
     def bytes_of_state(self, order: int) -> int:
         """One counter."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from folioshell.schemes.base import Law, Part, Sharing
-from folioshell.schemes.windows import Window, WindowScheme, page_mask, stretches
+from folioshell.schemes.cost import Reach
+from folioshell.schemes.windows import Window, WindowScheme
 
 
 class Vmas(WindowScheme):
@@ -17,6 +18,7 @@ class Vmas(WindowScheme):
         "1 is exclusive, 2 and more is shared; wrong for one process that maps the folio through two VMAs.",
     )
     state = "one counter"
+    reach = Reach.VMA
     laws = frozenset(
         {
             Law.NEVER_FALSE_NO,
@@ -26,6 +28,7 @@ class Vmas(WindowScheme):
             Law.UNMAP_UNDOES_MAP,
             Law.BATCHING_IS_IRRELEVANT,
             Law.IGNORES_PMD_SPLIT,
+            Law.ONE_IS_EXCLUSIVE,
             Law.FORGETS_HISTORY,
         }
     )
@@ -40,13 +43,7 @@ class Vmas(WindowScheme):
 
     def why(self, folio: int) -> list[Part]:
         """One row a VMA."""
-        parts = super().why(folio)
-        for mm, base, window in self.windows(folio):
-            mapped = window.pages
-            for first, nr in stretches(window.cuts, window.nr_pages):
-                if pages := mapped & page_mask(first, nr):
-                    parts.append(self.part(mm, base, pages, "VMA"))
-        return parts
+        return super().why(folio) + self.vma_parts(folio)
 
     def bytes_of_state(self, order: int) -> int:
         """One counter."""

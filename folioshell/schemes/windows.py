@@ -15,10 +15,23 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from itertools import pairwise
+from typing import ClassVar
 
 from folioshell import facts
 from folioshell.errors import KernelBug
 from folioshell.schemes.base import Part
+from folioshell.schemes.cost import (
+    X86_64_LAYOUT,
+    Cost,
+    EntryFact,
+    Layout,
+    Reach,
+    boundary_look,
+    is_new,
+    look,
+    run_moved_to,
+    run_of,
+)
 from folioshell.schemes.order0 import Order0Scheme
 
 
@@ -125,6 +138,9 @@ class WindowScheme(Order0Scheme, register=False):
         _totals: large folio -> sum of the numbers of its windows.
     """
 
+    #: how far to look for other entries of what is counted
+    reach: ClassVar[Reach]
+
     def __init__(self) -> None:
         super().__init__()
         self._windows: dict[int, dict[tuple[int, int], Window]] = {}
@@ -224,7 +240,51 @@ class WindowScheme(Order0Scheme, register=False):
             for (mm, base), window in sorted(self._windows.get(folio, {}).items(), key=lambda w: w[0])
         ]
 
-    def part(self, mm: int, base: int, pages: int, label: str) -> Part:
+    def tuple_parts(self, folio: int) -> list[Part]:
+        """One row for each (VMA, page table) tuple that maps a large folio."""
+        return [
+            self._part(mm, base, pages, table_name(table))
+            for mm, base, window in self.windows(folio)
+            for first, nr in stretches(window.cuts, window.nr_pages)
+            for table, mapped in window.tables.items()
+            if (pages := mapped & page_mask(first, nr))
+        ]
+
+    def vma_parts(self, folio: int) -> list[Part]:
+        """One row for each VMA that maps a large folio."""
+        return [
+            self._part(mm, base, pages, "VMA")
+            for mm, base, window in self.windows(folio)
+            for first, nr in stretches(window.cuts, window.nr_pages)
+            if (pages := window.pages & page_mask(first, nr))
+        ]
+
+    @staticmethod
+    def _part(mm: int, base: int, pages: int, label: str) -> Part:
         """One VMA or tuple that counts, from its first mapped page to its last."""
         first = (pages & -pages).bit_length() - 1
         return Part(label, 1, mm=mm, first=first, nr=pages.bit_length() - first, vpn=base + first)
+
+    @classmethod
+    def cost_of(cls, fact: facts.Fact, layout: Layout = X86_64_LAYOUT) -> Cost:
+        """As Order0Scheme, and the hooks where no rmap call is made."""
+        if isinstance(fact, facts.VmaSplit | facts.VmaMerged):
+            cost = Cost()
+            for folio, page in fact.straddling:
+                cost += boundary_look(cls.reach, layout.orders[folio], fact.vpn - page, fact.vpn, layout)
+            return cost
+        if isinstance(fact, facts.Moved):
+            if not fact.order:
+                return Cost()
+            # Down where it was and up where it is; both tables are locked by who moves the entries.
+            looks = look(cls.reach, run_of(fact), layout) + look(cls.reach, run_moved_to(fact), layout)
+            return Cost(atomics=2, lines=1) + looks
+        return super().cost_of(fact, layout)
+
+    @classmethod
+    def cost_of_entries(cls, fact: EntryFact, layout: Layout) -> Cost:
+        """One counter, and a look unless the call is about all pages of the folio."""
+        cost = Cost(atomics=0 if is_new(fact) else 1, lines=1)
+        if isinstance(fact, facts.Mapped | facts.Unmapped):
+            cost += look(cls.reach, run_of(fact), layout)
+        return cost

@@ -17,7 +17,7 @@ LAYERS = (
     {"views", "export", "scenario", "recording"},
     {"commands"},
     {"session"},
-    {"engine"},
+    {"engine", "contract"},
     {"schemes", "paths", "trace"},
     {"model", "report"},
     {"facts"},
@@ -34,7 +34,10 @@ THIRD_PARTY = {
 #: modules of the standard library that make a result depend on when and where it was made
 IMPURE_MODULES = {"os", "random", "time", "datetime", "uuid", "secrets", "threading", "asyncio", "subprocess", "socket"}
 IMPURE_BUILTINS = {"print", "input", "open", "id", "exec", "eval", "breakpoint"}
-PURE = {"units", "errors", "facts", "model", "report", "schemes", "paths", "trace", "engine", "session", "commands"}
+PURE = {
+    *("units", "errors", "facts", "model", "report", "schemes", "paths", "trace", "engine", "contract"),
+    *("session", "commands"),
+}
 
 RANK = {part: len(LAYERS) - at for at, parts in enumerate(LAYERS) for part in parts}
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from folioshell.contract.world import World
 from folioshell.schemes.base import Sharing
 from folioshell.schemes.likely import Likely
-from tests.schemes.world import World
 
 
 def world_of(order: int, *mms: int) -> tuple[World, Likely, int]:

@@ -7,11 +7,13 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 
+from folioshell.contract.histories import History, seeded_histories
+from folioshell.contract.player import Player
+from folioshell.contract.world import World
 from folioshell.errors import KernelBug
 from folioshell.schemes.base import Part, Sharing
 from folioshell.schemes.mm_id import MmId
-from tests.schemes.histories import History, Player, histories, seeded_histories
-from tests.schemes.world import World
+from tests.contract.strategies import histories
 
 
 def world_of(order: int, *mms: int) -> tuple[World, MmId, int]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
+from folioshell.contract.histories import History
+from folioshell.contract.player import Player
+from folioshell.contract.world import World
 from folioshell.schemes.base import Part, Sharing
 from folioshell.schemes.per_page import PerPage
-from tests.schemes.histories import History, Player, histories
-from tests.schemes.world import World
+from tests.contract.strategies import histories
 
 
 @settings(max_examples=100, derandomize=True, deadline=None, database=None)

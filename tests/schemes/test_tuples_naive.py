@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from folioshell.contract.world import World, single, whole
 from folioshell.schemes.base import Part, Sharing
 from folioshell.schemes.tuples import Tuples
 from folioshell.schemes.tuples_naive import TuplesNaive
-from tests.schemes.world import World, single, whole
 
 
 def test_calls_that_do_not_come_in_pairs_drift() -> None:

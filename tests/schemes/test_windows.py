@@ -10,14 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folioshell import facts
+from folioshell.contract.histories import History, seeded_histories
+from folioshell.contract.laws import threes
+from folioshell.contract.player import Player
+from folioshell.contract.world import Chunks, World, single, whole
 from folioshell.errors import KernelBug
 from folioshell.schemes.base import Part
 from folioshell.schemes.tuples import Tuples
 from folioshell.schemes.vmas import Vmas
 from folioshell.schemes.windows import count_stretches, stretches
-from tests.schemes.histories import History, Player, histories, seeded_histories
-from tests.schemes.laws import threes
-from tests.schemes.world import Chunks, World, single, whole
+from tests.contract.strategies import histories
 
 NR_PAGES = 16
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from folioshell.contract.world import World
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Scheme, Sharing
 from folioshell.schemes.mm_id import MmId
 from tests.schemes.worked_examples import EXAMPLES
-from tests.schemes.world import World
 
 # Truth: entries, mapped pages, address spaces. Then what each scheme answers: x exclusive, S shared, W undecided, after
 # the number where that is not the entries. A ! stands behind an answer that contradicts the truth, ? where the source

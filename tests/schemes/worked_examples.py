@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tests.schemes.world import World
+from folioshell.contract.world import World
 
 Example = Callable[[World], Iterator[str]]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from folioshell.schemes.base import Law, Scheme, Sharing
-from tests.schemes.histories import History, Player
-from tests.schemes.world import World, single, whole
+from folioshell.contract.histories import History
+from folioshell.contract.player import Player
+from folioshell.contract.world import World, single, whole
+from folioshell.schemes.base import Answer, Law, Scheme, Sharing
 
 #: what breaks the law, in words, or None if the history keeps it
 Check = Callable[[type[Scheme], History], str | None]
@@ -43,6 +44,50 @@ def never_false_no(kind: type[Scheme], history: History) -> str | None:
 def never_false_yes(kind: type[Scheme], history: History) -> str | None:
     """No answer "yes" while one mm maps it."""
     return "yes, but 1 mm" if (Sharing.YES, 1) in answers(kind, history) else None
+
+
+def one_is_exclusive(kind: type[Scheme], history: History) -> str | None:
+    """No number of 1 while two mms map it."""
+    scheme = kind()
+    for player, _ in states(scheme, history):
+        for folio in (player.large, player.small):
+            if scheme.mapcount(folio) == 1 and (mms := len(player.world.mms_of(folio))) > 1:
+                return f"1, but {mms} mms"
+    return None
+
+
+def exact_within_pages(kind: type[Scheme], history: History) -> str | None:
+    """The right answer while there are no more entries than pages."""
+    scheme = kind()
+    for player, _ in states(scheme, history):
+        for folio in (player.large, player.small):
+            entries, mms = player.world.truth(folio).entries, player.world.mms_of(folio)
+            right = Sharing.YES if len(mms) > 1 else Sharing.NO
+            for mm in mms if entries <= 1 << player.world.orders[folio] else ():
+                if (answer := scheme.shared(folio, mm)) is not right:
+                    return f"{answer}, but {len(mms)} mms have {entries} entries"
+    return None
+
+
+def tells_partial(kind: type[Scheme], history: History) -> str | None:
+    """The right answer to whether the large folio is partially mapped."""
+    scheme = kind()
+    for player, _ in states(scheme, history):
+        pages = player.world.truth(player.large).pages
+        if (answer := scheme.partially_mapped(player.large)) is not Answer.of(0 < pages < player.nr_pages):
+            return f"{answer}, but {pages} of {player.nr_pages} pages are mapped"
+    return None
+
+
+def counts_pages(kind: type[Scheme], history: History) -> str | None:
+    """The right number for every page."""
+    scheme = kind()
+    for player, _ in states(scheme, history):
+        for folio in (player.large, player.small):
+            for page, entries in enumerate(player.world.page_entries(folio)):
+                if (number := scheme.page_mapcount(folio, page)) != entries:
+                    return f"page {page}: {'cannot' if number is None else number}, but {entries} entries"
+    return None
 
 
 def decides(kind: type[Scheme], history: History) -> str | None:
@@ -127,8 +172,8 @@ def afresh(world: World, kind: type[Scheme]) -> Scheme:
     """A scheme that learns only the entries that there are, in the order of their addresses."""
     scheme = kind()
     fresh = World([scheme], world.table_pages, tables=world.tables, pmd_tables=world.pmd_tables)
-    for order in world.orders.values():
-        fresh.folio(order)
+    for folio, order in world.orders.items():
+        fresh.folio(order, folio not in world.files)
     for mm in sorted(world.vmas):
         for vma in world.vmas[mm]:
             fresh.vma(mm, vma.start, vma.end)
@@ -165,5 +210,9 @@ CHECKS: dict[Law, Check] = {
     Law.IGNORES_VMA_SPLIT: unchanged_by("split", "merge", "shift"),
     Law.IGNORES_PMD_SPLIT: unchanged_by("split-pmd"),
     Law.IGNORES_MOVE: unchanged_by("move"),
+    Law.ONE_IS_EXCLUSIVE: one_is_exclusive,
+    Law.EXACT_WITHIN_PAGES: exact_within_pages,
+    Law.TELLS_PARTIAL: tells_partial,
+    Law.COUNTS_PAGES: counts_pages,
     Law.FORGETS_HISTORY: forgets_history,
 }

@@ -1,4 +1,4 @@
-"""A world of entries and VMAs that announces facts, and knows the truth: what schemes are tested with.
+"""A world of entries and VMAs that announces facts, and knows the truth: what definitions are held against.
 
 It shares nothing with the model or with the schemes: entries are a dict of virtual pages, and every number of the truth
 is counted from it afresh.
@@ -57,6 +57,8 @@ class World:
     #: tell splits and merges of folios that have entries on one side only, too
     eager: bool = False
     orders: dict[int, int] = field(default_factory=dict)
+    #: folios that are file memory; the others are anonymous
+    files: set[int] = field(default_factory=set)
     vmas: dict[int, list[Vma]] = field(default_factory=dict)
     #: (mm, vpn) -> (folio, page)
     ptes: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
@@ -73,12 +75,24 @@ class World:
 
     # Folios and VMAs
 
-    def folio(self, order: int) -> int:
+    def folio(self, order: int, anon: bool = True) -> int:
         """Number of a new folio."""
         number = len(self.orders) + 1
         self.orders[number] = order
-        self.announce(facts.FolioNew(number, order, anon=False))
+        if not anon:
+            self.files.add(number)
+        self.announce(facts.FolioNew(number, order, anon))
         return number
+
+    def walk(self, folio: int) -> None:
+        """Walk the reverse map of a folio."""
+        hits: dict[tuple[int, int], dict[str, int]] = {}
+        for mm, vma, table, _ in self.found(folio):
+            tables = hits.setdefault((mm, vma), {})
+            name = f"pt{table}" if table > 0 else f"pmd{-table}"
+            tables[name] = tables.get(name, 0) + 1
+        visits = tuple((mm, vma, tuple(tables.items())) for (mm, vma), tables in hits.items())
+        self.announce(facts.Walked(folio, "test", visits))
 
     def free(self, folio: int) -> None:
         """The folio is gone."""
@@ -172,17 +186,28 @@ class World:
         assert 1 << self.orders[folio] == self.table_pages
         self.pmds[mm, base] = folio
         order, vma = self.orders[folio], self.vma_at(mm, base)
-        self.announce(facts.PmdMapped(folio, order, False, mm, vma.id, self._pmd_table(mm), base, "map_pmd"))
+        self.announce(
+            facts.PmdMapped(folio, order, self._anon(folio), mm, vma.id, self._pmd_table(mm), base, "map_pmd")
+        )
 
     def unmap_pmd(self, mm: int, base: int) -> None:
         """Take a PMD entry away."""
         folio = self.pmds.pop((mm, base))
         order, vma = self.orders[folio], self.vma_at(mm, base)
-        self.announce(facts.PmdUnmapped(folio, order, False, mm, vma.id, self._pmd_table(mm), base, "unmap_pmd"))
+        self.announce(
+            facts.PmdUnmapped(folio, order, self._anon(folio), mm, vma.id, self._pmd_table(mm), base, "unmap_pmd")
+        )
+
+    def _pmd_entry(self, mm: int, base: int, folio: int) -> tuple[int, int, bool, int, int, int, int]:
+        """Folio, order, anon, mm, VMA, table and virtual page of a PMD entry, as facts want them."""
+        vma = self.vma_at(mm, base)
+        return folio, self.orders[folio], self._anon(folio), mm, vma.id, self._pmd_table(mm), base
 
     def split_pmd(self, mm: int, base: int) -> None:
-        """Split a PMD entry of anonymous memory: all PTEs first, then the PMD entry goes."""
-        self.map(mm, self.pmds[mm, base], base)
+        """Split a PMD entry: of anonymous memory all PTEs come first, then it goes; of file memory it just goes."""
+        folio = self.pmds[mm, base]
+        if folio not in self.files:
+            self.map(mm, folio, base)
         self.unmap_pmd(mm, base)
 
     def move(self, mm: int, folio: int, base: int, to: int, first: int = 0, nr: int | None = None) -> None:
@@ -193,7 +218,7 @@ class World:
                 self.ptes[mm, to + index] = self.ptes.pop((mm, base + index))
             self.announce(
                 facts.Moved(
-                    *(folio, self.orders[folio], False, page, length, mm),
+                    *(folio, self.orders[folio], self._anon(folio), page, length, mm),
                     *(vma.id, self._table(mm, base + page), base + page, *self._clip(vma, folio, base)),
                     *(to_vma.id, self._table(mm, to + page), to + page, *self._clip(to_vma, folio, to)),
                 )
@@ -206,7 +231,7 @@ class World:
         table, nr = self._pmd_table(mm), 1 << order
         self.announce(
             facts.Moved(
-                *(folio, order, False, 0, nr, mm),
+                *(folio, order, self._anon(folio), 0, nr, mm),
                 *(vma.id, table, base, 0, nr),
                 *(to_vma.id, table, to, 0, nr),
                 pmd=True,
@@ -268,13 +293,17 @@ class World:
 
     def _announce_run(self, mm: int, folio: int, base: int, first: int, nr: int, mapped: bool) -> None:
         order, vpn, vma = self.orders[folio], base + first, self.vma_at(mm, base + first)
+        anon = self._anon(folio)
         where = (mm, vma.id, self._table(mm, vpn), vpn)
         if order:
             kind = facts.Mapped if mapped else facts.Unmapped
-            self.announce(kind(folio, order, False, first, nr, *where, *self._clip(vma, folio, base), "test"))
+            self.announce(kind(folio, order, anon, first, nr, *where, *self._clip(vma, folio, base), "test"))
         else:
             small = facts.MappedSmall if mapped else facts.UnmappedSmall
-            self.announce(small([folio], False, *where, "test"))
+            self.announce(small([folio], anon, *where, "test"))
+
+    def _anon(self, folio: int) -> bool:
+        return folio not in self.files
 
     def _clip(self, vma: Vma, folio: int, base: int) -> tuple[int, int]:
         return max(vma.start - base, 0), min(vma.end - base, 1 << self.orders[folio])

@@ -1,76 +1,20 @@
-"""Random histories of one large and one order-0 folio in a world of small page tables.
-
-A history is plain numbers; each step does the nearest thing that is possible in the state that it meets, so that every
-list of numbers is a legal history and shrinks well.
-"""
+"""Plays histories in a world, and tells what happened."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
-from hypothesis import strategies as st
-
+from folioshell.contract.histories import MMS, History, Step
+from folioshell.contract.world import Chunks, World, whole
 from folioshell.schemes.base import Scheme
-from tests.schemes.world import Chunks, World, whole
 
 TABLE_PAGES = 8
-PMD_ORDER = 3
-MMS = 4
 REGION = 64
-ORDERS = (2, 3, 4, 5)
-SKEWS = (0, 3, 5)
-
-KINDS = (
-    *("map", "map", "map", "unmap", "unmap", "split", "merge", "shift", "punch", "fill", "move", "fork", "exit"),
-    *("map-pmd", "map-pmd", "unmap-pmd", "split-pmd", "move-pmd", "map-small", "unmap-small"),
-)
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step: what to do, in which mm and region, and two numbers that place it."""
-
-    kind: str
-    mm: int
-    region: int
-    at: int
-    nr: int
-
-
-@dataclass(frozen=True)
-class History:
-    """Order of the large folio, how its mappings are skewed against page tables, and the steps."""
-
-    order: int
-    skew: int
-    steps: tuple[Step, ...]
-
-
-def histories(mms: int = MMS) -> st.SearchStrategy[History]:
-    """Strategy for histories that begin in ``mms`` address spaces."""
-    steps = st.builds(
-        Step,
-        st.sampled_from(KINDS),
-        st.integers(1, mms),
-        st.integers(0, 1),
-        st.integers(0, 31),
-        st.integers(1, 32),
-    )
-    return st.builds(History, st.sampled_from(ORDERS), st.sampled_from(SKEWS), st.lists(steps, max_size=20).map(tuple))
-
-
-def seeded_histories(count: int, mms: int = MMS) -> Iterator[History]:
-    """The same ``count`` histories in ``mms`` address spaces at every call."""
-    rng = random.Random(20230206)
-    for _ in range(count):
-        steps = tuple(
-            Step(rng.choice(KINDS), rng.randint(1, mms), rng.randint(0, 1), rng.randint(0, 31), rng.randint(1, 32))
-            for _ in range(rng.randint(1, 40))
-        )
-        yield History(rng.choice(ORDERS), rng.choice(SKEWS), steps)
+def pages_named(first: int, nr: int) -> str:
+    """``page 3`` or ``pages 3..5``."""
+    return f"page {first}" if nr == 1 else f"pages {first}..{first + nr - 1}"
 
 
 class Player:
@@ -81,12 +25,18 @@ class Player:
         schemes: those that learn the facts.
         chunks: how runs of pages are cut into calls.
         eager: splits and merges tell more folios than they must.
+
+    Attributes:
+        world: where it is played.
+        large, small: numbers of the two folios.
+        story: what was done, one sentence a step that was possible.
     """
 
     def __init__(self, history: History, schemes: list[Scheme], chunks: Chunks = whole, eager: bool = False) -> None:
         self.world = World(schemes, TABLE_PAGES, chunks, eager)
-        self.large = self.world.folio(history.order)
-        self.small = self.world.folio(0)
+        self.large = self.world.folio(history.order, history.anon)
+        self.small = self.world.folio(0, history.anon)
+        self.story: list[str] = []
         self.nr_pages = 1 << history.order
         self.skew = history.skew
 
@@ -98,6 +48,9 @@ class Player:
         """Do the step; what was done, or an empty string if it was not possible."""
         self._live(step.mm)
         return getattr(self, "_" + step.kind.replace("-", "_"))(step) or ""
+
+    def _tell(self, sentence: str) -> None:
+        self.story.append(sentence)
 
     def _live(self, mm: int) -> None:
         """An address space begins with one VMA in each region, which leaves a gap to the next."""
@@ -136,13 +89,16 @@ class Player:
         if run is None:
             return ""
         self.world.map(step.mm, self.large, self.base(step.region), *run)
+        self._tell(f"mm {step.mm} maps {pages_named(*run)} at {self.base(step.region) + run[0]}")
         return "map"
 
     def _unmap(self, step: Step) -> str:
         present = self.present(step.mm, step.region)
         if not present:
             return ""
-        self.world.unmap(step.mm, self.large, self.base(step.region), *self._run(present, step))
+        run = self._run(present, step)
+        self.world.unmap(step.mm, self.large, self.base(step.region), *run)
+        self._tell(f"mm {step.mm} unmaps {pages_named(*run)} at {self.base(step.region) + run[0]}")
         return "unmap"
 
     def _bounds(self, step: Step) -> list[int]:
@@ -156,16 +112,18 @@ class Player:
         if vpn in self._bounds(step) or not self._covered(step.mm, vpn) or not self._covered(step.mm, vpn - 1):
             return ""
         if (step.mm, self.base(step.region)) in self.world.pmds:
-            self.world.split_pmd(step.mm, self.base(step.region))
-            return "split-pmd"
+            return self._split_pmd(step)
         self.world.split(step.mm, vpn)
+        self._tell(f"mm {step.mm} splits the VMA at {vpn}")
         return "split"
 
     def _merge(self, step: Step) -> str:
         bounds = self._bounds(step)
         if not bounds:
             return ""
-        self.world.merge(step.mm, bounds[step.at % len(bounds)])
+        vpn = bounds[step.at % len(bounds)]
+        self.world.merge(step.mm, vpn)
+        self._tell(f"mm {step.mm} merges the VMAs that meet at {vpn}")
         return "merge"
 
     def _shift(self, step: Step) -> str:
@@ -179,6 +137,7 @@ class Player:
             return ""
         self.world.split(step.mm, new)
         self.world.merge(step.mm, old)
+        self._tell(f"mm {step.mm} moves the VMA boundary at {old} to {new}")
         return "shift"
 
     def _punch(self, step: Step) -> str:
@@ -187,7 +146,9 @@ class Player:
         if (step.mm, base) in self.world.pmds:
             return ""
         first = step.at % self.nr_pages
-        self.world.punch(step.mm, base + first, base + min(first + step.nr, self.nr_pages))
+        end = min(first + step.nr, self.nr_pages)
+        self.world.punch(step.mm, base + first, base + end)
+        self._tell(f"mm {step.mm} calls munmap of [{base + first}, {base + end})")
         return "punch"
 
     def _fill(self, step: Step) -> str:
@@ -198,7 +159,10 @@ class Player:
         if not holes:
             return ""
         start, end = holes[step.at % len(holes)]
-        self.world.fill(step.mm, start, end, left=bool(step.nr & 1), right=bool(step.nr & 2))
+        left, right = bool(step.nr & 1), bool(step.nr & 2)
+        self.world.fill(step.mm, start, end, left, right)
+        sides = " and ".join(side for side, merged in (("left", left), ("right", right)) if merged)
+        self._tell(f"mm {step.mm} calls mmap of [{start}, {end})" + (f", merged to the {sides}" if sides else ""))
         return "fill"
 
     def _move(self, step: Step) -> str:
@@ -210,7 +174,9 @@ class Player:
         }
         if not movable or (step.mm, there) in self.world.pmds:
             return ""
-        self.world.move(step.mm, self.large, here, there, *self._run(movable, step))
+        run = self._run(movable, step)
+        self.world.move(step.mm, self.large, here, there, *run)
+        self._tell(f"mm {step.mm} moves {pages_named(*run)} from {here + run[0]} to {there + run[0]}")
         return "move"
 
     def _fork(self, step: Step) -> str:
@@ -218,10 +184,12 @@ class Player:
         if child in self.world.vmas:
             return ""
         self.world.fork(step.mm, child)
+        self._tell(f"mm {step.mm} forks mm {child}")
         return "fork"
 
     def _exit(self, step: Step) -> str:
         self.world.exit(step.mm)
+        self._tell(f"mm {step.mm} exits")
         return "exit"
 
     def _pmd_fits(self, mm: int, region: int) -> bool:
@@ -239,18 +207,24 @@ class Player:
         if not self._pmd_fits(step.mm, step.region):
             return ""
         self.world.map_pmd(step.mm, self.large, self.base(step.region))
+        self._tell(f"mm {step.mm} maps the folio by a PMD entry at {self.base(step.region)}")
         return "map-pmd"
 
     def _unmap_pmd(self, step: Step) -> str:
         if (step.mm, self.base(step.region)) not in self.world.pmds:
             return ""
         self.world.unmap_pmd(step.mm, self.base(step.region))
+        self._tell(f"mm {step.mm} unmaps the PMD entry at {self.base(step.region)}")
         return "unmap-pmd"
 
     def _split_pmd(self, step: Step) -> str:
         if (step.mm, self.base(step.region)) not in self.world.pmds:
             return ""
         self.world.split_pmd(step.mm, self.base(step.region))
+        if self.large in self.world.files:
+            self._tell(f"mm {step.mm} splits the PMD entry at {self.base(step.region)}, which drops it")
+            return "unmap-pmd"
+        self._tell(f"mm {step.mm} splits the PMD entry at {self.base(step.region)} into PTEs")
         return "split-pmd"
 
     def _move_pmd(self, step: Step) -> str:
@@ -258,6 +232,7 @@ class Player:
         if (step.mm, here) not in self.world.pmds or not self._pmd_fits(step.mm, 1 - step.region):
             return ""
         self.world.move_pmd(step.mm, here, there)
+        self._tell(f"mm {step.mm} moves the PMD entry from {here} to {there}")
         return "move"
 
     def _small_vpn(self, step: Step) -> int:
@@ -267,10 +242,18 @@ class Player:
         if (step.mm, self._small_vpn(step)) in self.world.ptes:
             return ""
         self.world.map(step.mm, self.small, self._small_vpn(step))
+        self._tell(f"mm {step.mm} maps the order-0 folio at {self._small_vpn(step)}")
         return "map"
 
     def _unmap_small(self, step: Step) -> str:
         if (step.mm, self._small_vpn(step)) not in self.world.ptes:
             return ""
         self.world.unmap(step.mm, self.small, self._small_vpn(step))
+        self._tell(f"mm {step.mm} unmaps the order-0 folio at {self._small_vpn(step)}")
         return "unmap"
+
+    def _walk(self, step: Step) -> str:
+        for folio in (self.large, self.small):
+            self.world.walk(folio)
+        self._tell("the reverse maps of both folios are walked")
+        return "walk"

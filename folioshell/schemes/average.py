@@ -1,0 +1,58 @@
+"""average: owners without any counter a page, whose mapcount is an average (v6.15, CONFIG_NO_PAGE_MAPCOUNT)."""
+
+from __future__ import annotations
+
+from folioshell import facts
+from folioshell.schemes.base import Answer, Part
+from folioshell.schemes.cost import Cost, EntryFact, Layout, is_new
+from folioshell.schemes.mappings import OWNER_LAWS, MappingScheme
+
+
+class Average(MappingScheme):
+    """MM owner tracking with CONFIG_NO_PAGE_MAPCOUNT.
+
+    Kernel: mm/internal.h: folio_average_page_mapcount() (v6.18);
+        mm/rmap.c: __folio_remove_rmap() (v6.18)
+    """
+
+    name = "average"
+    place = 70
+    version = "v6.15, CONFIG_NO_PAGE_MAPCOUNT (experimental)"
+    about = (
+        "Counts the entries of the folio and the PMD entries among them; a page has the average over all pages.",
+        "Shared as mm-id says, from the SHARED bit of two owners.",
+    )
+    state = "one counter of all entries, one of PMD entries, two slots of MM-ID and counter, and the SHARED bit"
+    laws = OWNER_LAWS
+
+    def partially_mapped(self, folio: int) -> Answer:
+        """Certainly if there are fewer PTEs than pages and no PMD entry; what the kernel takes for no may be yes."""
+        mappings = self._large.get(folio)
+        return Answer.of(mappings is not None and not mappings.entire and 0 < mappings.total < mappings.nr_pages)
+
+    def page_mapcount(self, folio: int, page: int) -> int:
+        """The average over the pages, rounded, at least 1 while the folio is mapped."""
+        mappings = self._large.get(folio)
+        if mappings is None:
+            return self.small.get(folio, 0)
+        ptes = mappings.total - mappings.entire
+        if not ptes:
+            return mappings.entire
+        return max(mappings.entire + (ptes + mappings.nr_pages // 2 >> mappings.order), 1)
+
+    def why(self, folio: int) -> list[Part]:
+        """As mm-id, and the average."""
+        parts = super().why(folio)
+        if folio in self._large:
+            parts.append(Part(f"average of a page: {self.page_mapcount(folio, 0)}", 0))
+        return parts
+
+    def bytes_of_state(self, order: int) -> int:
+        """``_large_mapcount``, ``_entire_mapcount`` and 16 bytes for both slots; ``_mapcount`` of order 0."""
+        return 24 if order else 4
+
+    @classmethod
+    def cost_of_entries(cls, fact: EntryFact, layout: Layout) -> Cost:
+        """The bit spinlock, under which all but ``_entire_mapcount`` takes plain stores."""
+        pmd = isinstance(fact, facts.PmdMapped | facts.PmdUnmapped)
+        return Cost(atomics=0 if is_new(fact) else 1 + pmd, lines=1)

@@ -1,0 +1,158 @@
+"""What it costs to keep a definition's number: counts of a model, not time.
+
+Counted is what the protocol of a definition has to do at an rmap call, or at a hook of its own, besides what Linux does
+there anyway:
+
+- *atomics*: read-modify-write operations on counters and locks of the folio, and on ``page->_mapcount``. A new
+  anonymous folio, which nobody else sees yet, gets plain stores.
+- *slots*: page-table slots that must be looked at to find out whether the number changes, those of the call itself
+  apart. Every look is counted in full, although one that finds an entry may end early.
+- *ptls*: page-table locks to be taken for that, the one that the caller holds apart.
+- *lines*: cache lines of the memory map that are touched, at 64 bytes a ``struct page``: one for each page whose
+  ``_mapcount`` changes, and one for the counters of a large folio, which stand in its second ``struct page``.
+
+Everything follows from single facts, so that it can be counted afterwards from a trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from folioshell import facts
+
+#: facts about entries that map a large folio
+EntryFact = facts.Mapped | facts.Unmapped | facts.PmdMapped | facts.PmdUnmapped
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Counts of one fact or of a sum of facts."""
+
+    atomics: int = 0
+    slots: int = 0
+    ptls: int = 0
+    lines: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        """Both together."""
+        return Cost(
+            self.atomics + other.atomics,
+            self.slots + other.slots,
+            self.ptls + other.ptls,
+            self.lines + other.lines,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What facts do not tell.
+
+    Args:
+        table_pages: pages that one PTE table maps.
+        orders: order of every folio that a split or merge of VMAs may straddle.
+    """
+
+    table_pages: int = 512
+    orders: Mapping[int, int] = field(default_factory=dict)
+
+    def tables(self, start: int, end: int) -> int:
+        """Number of PTE tables that have the virtual pages ``[start, end)``, which are not none."""
+        return (end - 1) // self.table_pages - start // self.table_pages + 1
+
+    def table_range(self, vpn: int) -> tuple[int, int]:
+        """The virtual pages ``[start, end)`` of the PTE table that has ``vpn``."""
+        start = vpn - vpn % self.table_pages
+        return start, start + self.table_pages
+
+
+X86_64_LAYOUT = Layout()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Slots of one VMA in one page table that an rmap call, or a move, is about.
+
+    Args:
+        order: of the folio.
+        nr: pages in the run.
+        vpn: virtual page of the first.
+        start, end: the virtual pages ``[start, end)`` at which this VMA could map pages of the folio.
+    """
+
+    order: int
+    nr: int
+    vpn: int
+    start: int
+    end: int
+
+    @property
+    def whole(self) -> bool:
+        """The run is all of the folio: nothing else of it can be in this VMA."""
+        return self.nr == 1 << self.order
+
+
+def run_of(fact: facts.Mapped | facts.Unmapped | facts.Moved) -> Run:
+    """The run that a fact is about; of a move, where the entries were."""
+    base = fact.vpn - fact.first
+    return Run(fact.order, fact.nr, fact.vpn, base + fact.low, base + fact.high)
+
+
+def run_moved_to(fact: facts.Moved) -> Run:
+    """Where the entries of a move are now."""
+    base = fact.to_vpn - fact.first
+    return Run(fact.order, fact.nr, fact.to_vpn, base + fact.to_low, base + fact.to_high)
+
+
+class Reach(Enum):
+    """How far a look for other entries of the folio goes."""
+
+    #: the slots of the VMA in the page table that the caller has locked
+    TABLE = "table"
+    #: all slots that the VMA has for the folio; those of other tables under their locks
+    VMA = "vma"
+
+
+def look(reach: Reach, run: Run, layout: Layout) -> Cost:
+    """A look for entries besides those of a run, under the lock of its page table."""
+    if run.whole:
+        return Cost()
+    if reach is Reach.VMA:
+        return Cost(slots=run.end - run.start - run.nr, ptls=layout.tables(run.start, run.end) - 1)
+    start, end = layout.table_range(run.vpn)
+    return Cost(slots=min(end, run.end) - max(start, run.start) - run.nr)
+
+
+def boundary_look(reach: Reach, order: int, base: int, vpn: int, layout: Layout) -> Cost:
+    """A look at a folio on both sides of a VMA boundary that comes or goes at ``vpn``, no page table being locked.
+
+    Args:
+        base: virtual page of the folio's page 0.
+    """
+    start, end = base, base + (1 << order)
+    if reach is Reach.TABLE:
+        # A boundary between two tables has no tuple on both sides.
+        if not vpn % layout.table_pages:
+            return Cost()
+        table_start, table_end = layout.table_range(vpn)
+        start, end = max(start, table_start), min(end, table_end)
+    return Cost(atomics=1, slots=end - start, ptls=layout.tables(start, end), lines=1)
+
+
+def is_new(fact: facts.Fact) -> bool:
+    """Is the fact about a new anonymous folio, which takes plain stores?"""
+    return isinstance(fact, facts.Mapped | facts.MappedSmall | facts.PmdMapped) and fact.new
+
+
+def small_cost(fact: facts.MappedSmall | facts.UnmappedSmall) -> Cost:
+    """``_mapcount`` of order-0 folios."""
+    nr = len(fact.folios)
+    return Cost(atomics=0 if is_new(fact) else nr, lines=nr)
+
+
+def page_lines(fact: EntryFact) -> int:
+    """Lines of the pages of a run, and the one of the folio's counters; of a PMD entry the latter only."""
+    if isinstance(fact, facts.PmdMapped | facts.PmdUnmapped):
+        return 1
+    return fact.nr if fact.first <= 1 < fact.first + fact.nr else fact.nr + 1

@@ -1,0 +1,27 @@
+"""estimated-ne1: page 0 is not mapped exactly once (v6.3 to v6.8)."""
+
+from __future__ import annotations
+
+from folioshell.schemes.base import Sharing
+from folioshell.schemes.first_page import FIRST_PAGE_LAWS, FirstPageScheme
+
+
+class EstimatedNe1(FirstPageScheme):
+    """``folio_estimated_sharers(folio) != 1``, as madvise(MADV_FREE) and mempolicy asked.
+
+    Kernel: include/linux/mm.h: folio_estimated_sharers() (v6.3); mm/madvise.c: madvise_free_pte_range() (v6.3)
+    """
+
+    name = "estimated-ne1"
+    place = 44
+    version = "v6.3 to v6.8, folio_estimated_sharers() != 1"
+    about = (
+        "Takes the mapcount of page 0, PMD entries included, for that of the folio.",
+        "Shared unless that is exactly 1: a folio whose page 0 is not mapped looks shared.",
+    )
+    state = "nothing of its own: it reads the mapcount of page 0"
+    laws = FIRST_PAGE_LAWS
+
+    def shared(self, folio: int, mm: int) -> Sharing:
+        """``!= 1``: no entry of page 0 reads as shared."""
+        return Sharing.YES if self.mapcount(folio) != 1 else Sharing.NO

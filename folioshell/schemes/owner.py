@@ -1,0 +1,101 @@
+"""owner: the first address space, and how often others map the folio (November 2023)."""
+
+from __future__ import annotations
+
+from folioshell import facts
+from folioshell.schemes.base import Law, Part, Sharing
+from folioshell.schemes.cost import EntryFact
+from folioshell.schemes.order0 import Order0Scheme
+
+
+class Owner(Order0Scheme):
+    """The creator of a large folio and a counter of non-owners.
+
+    The mails leave open when the owner changes: here it is who maps the folio first, until nobody does.
+
+    Attributes:
+        _large: large folio -> [MM-ID of the owner, its mappings, mappings of others].
+    """
+
+    name = "owner"
+    place = 47
+    version = 'the reply of November 2023 to rmap-id; earlier as "creator"'
+    about = (
+        "Remembers who mapped the folio first, and counts the entries of the others apart from its own.",
+        "Shared if others have entries: wrong when the owner has left and one other is alone.",
+    )
+    state = "the MM-ID of the owner, a counter of its entries and one of the others'"
+    laws = frozenset(
+        {
+            Law.NEVER_FALSE_NO,
+            Law.DECIDES,
+            Law.MAPPED_IFF_POSITIVE,
+            Law.ZERO_WHEN_UNMAPPED,
+            Law.UNMAP_UNDOES_MAP,
+            Law.BATCHING_IS_IRRELEVANT,
+            Law.IGNORES_VMA_SPLIT,
+            Law.IGNORES_MOVE,
+            Law.ONE_IS_EXCLUSIVE,
+        }
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._large: dict[int, list[int]] = {}
+
+    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
+        """Forget the folio."""
+        super().on_folio_freed(fact)
+        self._large.pop(fact.folio, None)
+
+    def on_mapped(self, fact: facts.Mapped) -> None:
+        """PTEs of the owner or of another."""
+        self._add(fact, fact.nr)
+
+    def on_unmapped(self, fact: facts.Unmapped) -> None:
+        """PTEs went."""
+        self._add(fact, -fact.nr)
+
+    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
+        """A PMD entry is one mapping."""
+        self._add(fact, 1)
+
+    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
+        """A PMD entry was one mapping."""
+        self._add(fact, -1)
+
+    def _add(self, fact: EntryFact, nr: int) -> None:
+        counts = self._large.get(fact.folio)
+        if counts is None:
+            counts = self._large[fact.folio] = [fact.mm, 0, 0]
+        counts[1 if counts[0] == fact.mm else 2] += nr
+        if not counts[1] and not counts[2]:
+            del self._large[fact.folio]
+
+    def mapcount(self, folio: int, page: int | None = None) -> int:
+        """All entries, the owner's and the others'."""
+        counts = self._large.get(folio)
+        return super().mapcount(folio) if counts is None else counts[1] + counts[2]
+
+    def owner(self, folio: int) -> tuple[int, int, int]:
+        """(MM-ID of the owner, its entries, entries of others) of a large folio; zeros if nothing maps it."""
+        owner, own, others = self._large.get(folio, (0, 0, 0))
+        return owner, own, others
+
+    def shared(self, folio: int, mm: int) -> Sharing:
+        """Others than the owner have entries, whoever asks; of order 0, more than one entry."""
+        counts = self._large.get(folio)
+        if counts is None:
+            return Sharing.YES if super().mapcount(folio) > 1 else Sharing.NO
+        return Sharing.YES if counts[2] else Sharing.NO
+
+    def why(self, folio: int) -> list[Part]:
+        """The entries of the owner, and those of the others."""
+        counts = self._large.get(folio)
+        if counts is None:
+            return super().why(folio)
+        return [Part("owner", counts[1], mm=counts[0]), Part("others", counts[2])]
+
+    def bytes_of_state(self, order: int) -> int:
+        """Two counters and the owner; order 0 has its mapcount."""
+        return 12 if order else 4

@@ -1,0 +1,121 @@
+"""zero-one-two-many: a two-bit count of VMAs that stops at many (early 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from folioshell import facts
+from folioshell.errors import KernelBug
+from folioshell.schemes.base import Law, Part, Sharing
+from folioshell.schemes.cost import Reach
+from folioshell.schemes.hookless import HooklessScheme
+from folioshell.schemes.windows import Window
+
+MANY = 3
+_MASK = 3
+_ONE_ENTRY = 4
+
+
+class ZeroOneTwoMany(HooklessScheme):
+    """The "half-baked proposal" that followed the thread on unsharing of December 2021.
+
+    The proposal names no hook on VMA split, merge and mremap, and so there is none here. A walk is taken to see what
+    maps the folio once it is over.
+
+    Attributes:
+        small: order-0 folio -> its entries, times 4, and its counter in the two low bits; not the common record.
+    """
+
+    name = "zero-one-two-many"
+    place = 8
+    version = "the mail of early 2022 on mapcounts of Zero, One, Two and Many"
+    about = (
+        "Counts the VMAs that map a page of the folio up to 2; a third makes it Many, which only a walk undoes.",
+        "One is exclusive, Two and Many are shared: a folio that was once mapped by three stays shared.",
+    )
+    state = "two bits"
+    reach = Reach.VMA
+    laws = frozenset(
+        {
+            Law.DECIDES,
+            Law.BATCHING_IS_IRRELEVANT,
+            Law.IGNORES_VMA_SPLIT,
+            Law.IGNORES_PMD_SPLIT,
+            Law.IGNORES_MOVE,
+        }
+    )
+
+    def count(self, window: Window) -> int:
+        """VMAs that there are in one window: what a walk finds."""
+        return window.vmas()
+
+    def _up(self, folio: int) -> None:
+        number = self._counters.get(folio, 0)
+        if number < MANY:
+            self._counters[folio] = number + 1
+
+    def _down(self, folio: int) -> None:
+        # Never below Zero: two bits have nothing there.
+        number = self._counters.get(folio, 0)
+        if 0 < number < MANY:
+            self._counters[folio] = number - 1
+
+    def on_mapped_small(self, fact: facts.MappedSmall) -> None:
+        """One VMA more for each, up to Many."""
+        small = self.small
+        value_of = small.get
+        for folio in fact.folios:
+            value = value_of(folio, 0)
+            small[folio] = value + (_ONE_ENTRY if value & _MASK == MANY else _ONE_ENTRY + 1)
+
+    def on_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
+        """One VMA fewer for each, except from Many."""
+        small = self.small
+        for folio in fact.folios:
+            value = small.get(folio, 0) - _ONE_ENTRY
+            if value < 0:
+                raise KernelBug(f"f{folio} was unmapped, but nothing maps it", [fact])
+            if value & _MASK != MANY:
+                value -= 1
+            if value:
+                small[folio] = value
+            else:
+                del small[folio]
+
+    def on_walked(self, fact: facts.Walked) -> None:
+        """A walk that finds fewer than Many says how many there are."""
+        folio = fact.folio
+        if self._counters.get(folio) == MANY:
+            self._counters[folio] = min(self._totals.get(folio, 0), MANY)
+        elif (value := self.small.get(folio, 0)) & _MASK == MANY:
+            entries = value // _ONE_ENTRY
+            if entries:
+                self.small[folio] = entries * _ONE_ENTRY + min(entries, MANY)
+            else:
+                del self.small[folio]
+
+    def mapcount(self, folio: int, page: int | None = None) -> int:
+        """0, 1, 2, or 3 for Many."""
+        return self._counters.get(folio, 0) or self.small.get(folio, 0) & _MASK
+
+    def mapcounts(self, folios: Sequence[int]) -> list[int]:
+        """The numbers of many folios."""
+        return [self.mapcount(folio) for folio in folios]
+
+    def shared(self, folio: int, mm: int) -> Sharing:
+        """Two or Many."""
+        return Sharing.YES if self.mapcount(folio) > 1 else Sharing.NO
+
+    def why(self, folio: int) -> list[Part]:
+        """The state of the counter in one row, and how far that is from the VMAs that there are."""
+        number = self.mapcount(folio)
+        entries = self.small.get(folio, 0) // _ONE_ENTRY
+        found = self._totals.get(folio, 0) or entries
+        if not number and not found:
+            return []
+        states = ("Zero", "One", "Two", "Many")
+        return [Part(states[number], number), Part(f"VMAs that a walk would find: {found}", 0)]
+
+    def bytes_of_state(self, order: int) -> int:
+        """Two bits, rounded up to a byte."""
+        return 1
