@@ -1,0 +1,172 @@
+"""Traces of page-table locks: reading those of a real kernel, making the model's own, and comparing.
+
+A lock is named by what it guards in the scenario: ``pte:A:buf:0`` the table of the first block of region buf in process A,
+``pmd:A`` the PMD table of the first GiB of the arena (``pmd:A:g3`` of another), ``mm:A`` page_table_lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from folioshell.model.lock import Lock, LockOp
+from folioshell.model.mm import Mm
+from folioshell.model.pagetable import PageTable
+from folioshell.recording.form import BadScenario, check_scenario
+from folioshell.recording.scenario import ARENA, SLOT, Replay
+
+FORMAT = "mm-ptl-recording/1"
+
+#: the kernel that the traces were recorded on
+PROFILE = "6.12"
+
+#: a lock, how many page-table locks were held before, and the function that took it
+Row = tuple[str, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PtlRecording:
+    """A trace of one operation.
+
+    Args:
+        name: the recorded operation.
+        scenario: the operations that led to it and, last, the operation.
+        result: how it ended.
+        ptl: the page-table locks in the order in which they were taken, written out.
+        held_together: (outer, inner) of those held at the same time.
+    """
+
+    name: str
+    scenario: dict[str, Any]
+    result: dict[str, Any]
+    ptl: tuple[Row, ...]
+    held_together: frozenset[tuple[str, str]]
+
+
+def parse(document: dict[str, Any]) -> PtlRecording:
+    """The trace in a JSON document.
+
+    Raises:
+        BadScenario: it is damaged, or has an operation that is not known.
+    """
+    ops, op = document.get("ops"), document.get("op")
+    if not isinstance(ops, list) or not isinstance(op, dict):
+        raise BadScenario("a list `ops` and an object `op` are wanted")
+    scenario = check_scenario({"name": document.get("name", ""), "setup": document.get("setup", {}), "ops": [*ops, op]})
+    try:
+        rows = tuple(written_out(document["ptl"], 3))
+        ptl = tuple((str(lock), int(depth), str(function)) for lock, depth, function in rows)
+        together = frozenset((str(outer), str(inner)) for outer, inner in document.get("held_together", ()))
+        return PtlRecording(str(document.get("name", "")), scenario, dict(document["result"]), ptl, together)
+    except (KeyError, TypeError, ValueError):
+        raise BadScenario("`ptl` is a list of [lock, depth, function], `held_together` one of [outer, inner]") from None
+
+
+def written_out(rows: Sequence[Any], width: int) -> Iterator[Any]:
+    """The rows of a run-length encoded list: n appended to a row repeats it, ["*", n, rows] repeats a group.
+
+    Args:
+        width: how many values a row has without n.
+    """
+    for row in rows:
+        if row[0] == "*":
+            for _ in range(row[1]):
+                yield from written_out(row[2], width)
+        else:
+            for _ in range(row[width] if len(row) > width else 1):
+                yield tuple(row[:width])
+
+
+def trace(scenario: dict[str, Any], profile: str = PROFILE) -> PtlRecording:
+    """Run a checked scenario and trace its last operation.
+
+    Args:
+        profile: which kernel the model is to behave like.
+    """
+    replay = Replay(scenario, profile)
+    *before, last = scenario["ops"]
+    for op in before:
+        replay.run(op)
+    names = _names(replay)
+    result = replay.run(last)
+    # A table that the operation frees has its name from before, one that it makes from after.
+    names = {**_names(replay), **names}
+    rows, together = locks_taken(replay.machine.events)
+    return PtlRecording(
+        str(scenario.get("name", "")),
+        scenario,
+        result,
+        tuple((names.get(lock, lock.name), depth, function) for lock, depth, function in rows),
+        frozenset((names.get(outer, outer.name), names.get(inner, inner.name)) for outer, inner in together),
+    )
+
+
+def locks_taken(events: Sequence[object]) -> tuple[list[tuple[Lock, int, str]], set[tuple[Lock, Lock]]]:
+    """The page-table locks that were taken, each with its depth and function, and the pairs that were held together."""
+    rows: list[tuple[Lock, int, str]] = []
+    together: set[tuple[Lock, Lock]] = set()
+    held: list[Lock] = []
+    for event in events:
+        if not isinstance(event, LockOp) or not event.lock.lock_class.is_page_table_lock:
+            continue
+        if event.verb in ("+", "~"):
+            together.update((outer, event.lock) for outer in held)
+            rows.append((event.lock, len(held), event.function))
+            held.append(event.lock)
+        elif event.verb == "-":
+            held.remove(event.lock)
+    return rows, together
+
+
+def _names(replay: Replay) -> dict[Lock, str]:
+    """The names of the locks of all tables that exist."""
+    names: dict[Lock, str] = {}
+    for mm in replay.machine.kernel.mms.values():
+        names[mm.page_table_lock] = f"mm:{mm.name}"
+        for number, pmd in mm.tables.pmds.items():
+            gib = number - ARENA // SLOT
+            names[pmd.lock] = f"pmd:{mm.name}" if not gib else f"pmd:{mm.name}:g{gib}"
+        for block, _, entry in mm.tables.blocks():
+            if isinstance(entry, PageTable):
+                names[entry.ptl] = _table_name(replay, mm, block - ARENA)
+    return names
+
+
+def _table_name(replay: Replay, mm: Mm, block: int) -> str:
+    """A table is named after the first region that shares it and is no pad."""
+    size = replay.machine.kernel.geometry.pmd_pages
+    for region, (vpn, nr) in replay.regions.items():
+        if not region.startswith("pad") and vpn - size < block < vpn + nr:
+            return f"pte:{mm.name}:{region}:{(block - vpn + vpn % size) // size}"
+    return f"pte:{mm.name}:{block:#x}"
+
+
+def document(recording: PtlRecording) -> dict[str, Any]:
+    """A trace for JSON, written out."""
+    return {
+        "name": recording.name,
+        "result": recording.result,
+        "ptl": [list(row) for row in recording.ptl],
+        "held_together": sorted(map(list, recording.held_together)),
+    }
+
+
+def first_difference(kernel: PtlRecording, model: PtlRecording) -> tuple[str, str, str] | None:
+    """(what differs, as the kernel had it, as the model has it), the weightiest first; None if nothing does."""
+    if kernel.result != model.result:
+        return "result", str(kernel.result), str(model.result)
+    for number in range(max(len(kernel.ptl), len(model.ptl))):
+        wanted, found = (rows[number : number + 1] for rows in (kernel.ptl, model.ptl))
+        if wanted != found:
+            return f"lock {number}", _shown(wanted), _shown(found)
+    if kernel.held_together != model.held_together:
+        return "held together", str(sorted(kernel.held_together)), str(sorted(model.held_together))
+    return None
+
+
+def _shown(rows: tuple[Row, ...]) -> str:
+    if not rows:
+        return "no more"
+    lock, depth, function = rows[0]
+    return f"{lock} at depth {depth} in {function}()"

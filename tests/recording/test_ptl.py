@@ -1,0 +1,74 @@
+"""Traces of page-table locks that a real 6.12 kernel took."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from folioshell.recording import ptl
+from folioshell.recording.form import BadScenario
+
+TRACES = sorted((Path(__file__).parents[1] / "recordings" / "ptl").glob("*.json.gz"))
+
+
+def read(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    return document
+
+
+def test_all_traces_are_there() -> None:
+    """There are 105 of them."""
+    assert len(TRACES) == 105
+
+
+@pytest.mark.parametrize("path", TRACES, ids=lambda path: path.name.removesuffix(".json.gz"))
+def test_the_model_takes_the_locks_of_the_kernel(path: Path) -> None:
+    """Result, locks, depths, functions and what is held together are those of the kernel."""
+    document = read(path)
+    kernel = ptl.parse(document)
+    model = ptl.trace(kernel.scenario)
+
+    assert ptl.first_difference(kernel, model) is None
+    assert len(model.ptl) == document["n"]
+
+
+def test_rows_are_written_out() -> None:
+    """A number behind a row repeats it; a star repeats a group, and groups nest."""
+    rows = [["a", 0, "f", 2], ["*", 2, [["b", 1, "g"], ["*", 2, [["c", 2, "h"]]]]]]
+
+    written = list(ptl.written_out(rows, 3))
+
+    assert [lock for lock, _, _ in written] == list("aabccbcc")
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"result": {"errno": "EINVAL"}}, "result"),
+        ({"held_together": [["pte:A:r0:0", "pmd:A"]]}, "held together"),
+        ({"ptl": []}, "lock 0"),
+    ],
+)
+def test_a_difference_is_found(change: dict[str, Any], what: str) -> None:
+    """Each part that may differ is compared, the result first."""
+    path = next(path for path in TRACES if path.name.startswith("anon_write_new_pte_table"))
+    kernel = ptl.parse(read(path) | change)
+
+    difference = ptl.first_difference(kernel, ptl.trace(kernel.scenario))
+
+    assert difference is not None
+    assert difference[0] == what
+
+
+@pytest.mark.parametrize("key", ["ops", "op", "ptl", "result"])
+def test_a_damaged_trace_is_named(key: str) -> None:
+    """A document without one of the parts is refused."""
+    document = read(TRACES[0])
+    del document[key]
+
+    with pytest.raises(BadScenario):
+        ptl.parse(document)
