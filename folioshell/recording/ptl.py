@@ -1,6 +1,6 @@
 """Traces of page-table locks: reading those of a real kernel, making the model's own, and comparing.
 
-A lock is named by what it guards in the scenario: ``pte:A:buf:0`` the table of the first block of region buf in process A,
+A lock is named by what it guards in the scenario: ``pte:A:buf:0`` the table of the first block of region buf in A,
 ``pmd:A`` the PMD table of the first GiB of the arena (``pmd:A:g3`` of another), ``mm:A`` page_table_lock.
 """
 
