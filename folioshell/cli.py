@@ -56,14 +56,26 @@ def _main(arguments: list[str]) -> int:
         # A lone surrogate, from a file name or a script, must not end in a traceback.
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
-    from folioshell.errors import FolioshellError
+    from folioshell.errors import Refused
 
     try:
         return _act(options)
-    except FolioshellError as error:
+    except Refused as error:
+        sys.stdout.flush()
+        _screen(sys.stderr, options).refusal(error)
+        return REFUSED
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a bug is shown, not thrown at whoever typed
         sys.stdout.flush()
         _screen(sys.stderr, options).bug(error)
         return BUG
+
+
+def _check_scheme(options: Namespace) -> int:
+    from folioshell.shell.definition_check import check_files
+
+    return check_files(options.files, _screen(sys.stdout, options), _screen(sys.stderr, options))
 
 
 def _act(options: Namespace) -> int:
@@ -73,6 +85,8 @@ def _act(options: Namespace) -> int:
         return _run(options)
     if options.action in ("verify", "convert"):
         return _recordings(options)
+    if options.action == "check-scheme":
+        return _check_scheme(options)
     if options.commands is not None:
         return _play_commands(options)
     if not sys.stdin.isatty():
@@ -132,6 +146,10 @@ def _session(options: Namespace) -> Session:
 
     session = Session()
     session.settings.full = options.json == "full"
+    for path in options.scheme:
+        from folioshell.scenario.definitions import define
+
+        define(session, path)
     return session
 
 
@@ -203,7 +221,8 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parser.add_argument("-c", dest="commands", metavar="COMMANDS", help="run these commands and exit")
-    actions = parser.add_subparsers(dest="action", metavar="run | verify | convert | schema", title="actions")
+    verbs = "run | verify | convert | check-scheme | schema"
+    actions = parser.add_subparsers(dest="action", metavar=verbs, title="actions")
     run = actions.add_parser(
         "run", help="replay scripts and print each step", allow_abbrev=False, formatter_class=formatter
     )
@@ -216,12 +235,14 @@ def _parser() -> ArgumentParser:
     verify.add_argument("--emit", action="store_true", help="print the model's own recordings instead, one a line")
     convert = actions.add_parser("convert", help="print a scenario as a script, or a script as a scenario")
     convert.add_argument("file", metavar="FILE", help="a recording or scenario (.json, .json.gz), or a script")
+    check = actions.add_parser("check-scheme", help="check which laws the definitions of a Python file break")
+    check.add_argument("files", nargs="+", metavar="FILE", help="a Python file that subclasses Scheme")
     actions.add_parser("schema", help="print the JSON schema of --json", allow_abbrev=False)
     # Options of output may stand before or behind the action; only the former have defaults, lest they undo the latter.
-    for action in (run, verify, convert):
+    for action in (run, verify, convert, check):
         _add_output_options(action)
     _add_output_options(parser)
-    parser.set_defaults(plain=False, width=None, json=None, quiet=False, allow_files=False, allow_code=False)
+    parser.set_defaults(plain=False, width=None, json=None, quiet=False, allow_files=False, allow_code=False, scheme=[])
     return parser
 
 
@@ -236,6 +257,9 @@ def _add_output_options(parser: ArgumentParser) -> None:
     choose_json("--json", const="steps", help="print JSON Lines, a document a command")
     choose_json("--json=full", const="full", help="the same, with the whole state after each step")
     flag("--quiet", help="print only failures, and a last line for each file")
+    parser.add_argument(
+        "--scheme", action="append", default=SUPPRESS, metavar="FILE.py", help="count by the definitions of a file, too"
+    )
     flag("--allow-files", help="let scripts write files")
     flag("--allow-code", help="let scripts load Python code")
 

@@ -77,5 +77,30 @@ class SelfDeadlock(FolioshellError):
         self.protocol = protocol
 
 
+class SchemeError(FolioshellError):
+    """A definition that was loaded from a file raised, or answered what is no answer.
+
+    Args:
+        scheme: its name.
+        asked: what it was told or asked: ``on_mapped`` or ``shared``.
+        error: what it raised, with the place in its file.
+        fact: the fact that it was told; None where it was asked.
+
+    Attributes:
+        told: the fact in words, once somebody who knows the names in it has put it so.
+    """
+
+    def __init__(self, scheme: str, asked: str, error: str, fact: object = None) -> None:
+        super().__init__(f"{scheme}.{asked}(): {error}")
+        self.scheme = scheme
+        self.asked = asked
+        self.error = error
+        self.fact = fact
+        self.told = ""
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}; it was told: {self.told}" if self.told else str(self.args[0])
+
+
 class DeterminismError(FolioshellError):
     """A replay of typed commands did not lead to the state that it led to before."""

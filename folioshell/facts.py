@@ -269,12 +269,17 @@ class Walked:
 
 @dataclass(slots=True)
 class Asked:
-    """A kernel path asked the deciding scheme whether somebody else maps a folio, and got ``answer``."""
+    """A kernel path asked the deciding scheme whether somebody else maps a folio, and got ``answer``.
+
+    Args:
+        mm: MM-ID of the address space on whose behalf it asked.
+    """
 
     folio: int
     scheme: str
     answer: str
     caller: str
+    mm: int = 0
 
 
 @dataclass(slots=True)

@@ -93,7 +93,10 @@ class QueryRow(NamedTuple):
         number: its count of what was asked about.
         answer: ``no``, ``yes``, ``maybe``, ``cannot`` or a number as text.
         cost: what resolving a ``maybe`` costs, in words; empty where there is nothing to resolve.
-        verdict: ``exact``, ``false no``, ``false yes``, ``undecided`` or empty where the truth has no say.
+        verdict: ``exact``, ``false no``, ``false yes`` or ``undecided``; of a page's number ``exact``, ``too few`` or
+            ``too many``; empty where there is nothing to judge.
+        page: how often it says that the page asked about is mapped, as text, or ``cannot``; empty if no page was
+            asked about.
     """
 
     scheme: str
@@ -101,6 +104,7 @@ class QueryRow(NamedTuple):
     answer: str
     cost: str = ""
     verdict: str = ""
+    page: str = ""
 
 
 class Truth(NamedTuple):
@@ -110,6 +114,7 @@ class Truth(NamedTuple):
         answer: to the question that was asked.
         mms, vmas, tuples, entries, pages: numbers of address spaces, VMAs, (VMA, page table) tuples and entries that
             map a page of it, and of its pages that are mapped.
+        page: number of entries that map the page asked about, PMD entries included; None if none was asked about.
     """
 
     answer: str
@@ -118,6 +123,7 @@ class Truth(NamedTuple):
     tuples: int
     entries: int
     pages: int
+    page: int | None = None
 
 
 class Query(NamedTuple):

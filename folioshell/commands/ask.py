@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from folioshell.commands.call import Call
@@ -16,6 +17,7 @@ from folioshell.session.walks import dry_walk
 from folioshell.session.workspace import Workspace
 
 SHARED, MAPPED, MAPCOUNT, PARTIAL = "shared?", "mapped?", "mapcount", "partial?"
+CANNOT = "cannot"
 
 NOTHING = page_tables.TruthCounts(0, 0, 0, 0, 0, 0)
 
@@ -83,16 +85,31 @@ def true_answer(kind: str, counts: page_tables.TruthCounts, order: int) -> str:
     return str(counts.entries)
 
 
+def true_page(workspace: Workspace, about: Target) -> int | None:
+    """Number of entries that map the page asked about, PMD entries included; None if no page was asked about."""
+    if about.page is None or about.folio is None:
+        return None
+    found = page_tables.mappings(workspace.kernel, about.folio)
+    return sum(mapping.first <= about.page < mapping.first + mapping.nr for mapping in found)
+
+
 def scheme_answer(kind: str, scheme: Scheme, about: Target) -> str:
     """What a scheme answers: ``no``, ``yes``, ``maybe``, ``cannot`` or a number as text."""
     if kind == SHARED:
         return str(scheme.shared(about.number, about.asker))
     if kind == MAPPED:
-        return "yes" if scheme.mapped(about.number) else "no"
+        mapped = scheme.mapped(about.number)
+        return CANNOT if mapped is None else "yes" if mapped else "no"
     if kind == PARTIAL:
-        partial = getattr(scheme, "partial", None)
-        return "cannot" if partial is None else "yes" if partial(about.number, about.order) else "no"
+        return str(scheme.partially_mapped(about.number))
     return str(scheme.mapcount(about.number, about.page))
+
+
+def page_answer(scheme: Scheme, about: Target) -> str:
+    """How often a scheme says that the page asked about is mapped, as text, or ``cannot``."""
+    assert about.page is not None
+    number = scheme.page_mapcount(about.number, about.page)
+    return CANNOT if number is None else str(number)
 
 
 def verdict(answer: str, true: str) -> str:
@@ -104,35 +121,46 @@ def verdict(answer: str, true: str) -> str:
     return "exact" if answer == true else f"false {answer}"
 
 
+def page_verdict(answer: str, true: int) -> str:
+    """How a number of mappings of a page compares with the truth."""
+    if answer == CANNOT:
+        return ""
+    return "exact" if int(answer) == true else "too few" if int(answer) < true else "too many"
+
+
 def ask(call: Call, kind: str, about: Target) -> Query:
     """A question with a row for each shown scheme."""
     workspace = call.workspace
     counts = counts_of(workspace, about.folio)
     true = true_answer(kind, counts, about.order)
+    page = true_page(workspace, about) if kind == MAPCOUNT else None
+    schemes = workspace.machine.schemes
+    if page is None:
+        rows = _answers(workspace, [schemes[name] for name in call.session.shown_schemes], kind, about, true)
+    else:
+        rows = [_page_row(schemes[name], about, page) for name in call.session.shown_schemes]
+    told = Truth(true, counts.mms, counts.vmas, counts.tuples, counts.entries, counts.pages, page)
+    return Query(kind, about.text, f"f{about.number}", about.order, tuple(rows), told)
+
+
+def _answers(workspace: Workspace, schemes: Iterable[Scheme], kind: str, about: Target, true: str) -> list[QueryRow]:
     cost = ""
     rows = []
-    for name in call.session.shown_schemes:
-        scheme = workspace.machine.schemes[name]
+    for scheme in schemes:
         answer = scheme_answer(kind, scheme, about)
         if answer == "maybe" and not cost:
             cost = walk_cost(workspace, about.folio)
-        rows.append(
-            QueryRow(
-                name,
-                scheme.mapcount(about.number, about.page),
-                answer,
-                cost if answer == "maybe" else "",
-                "" if kind == MAPCOUNT else verdict(answer, true),
-            )
-        )
-    return Query(
-        kind,
-        about.text,
-        f"f{about.number}",
-        about.order,
-        tuple(rows),
-        Truth(true, counts.mms, counts.vmas, counts.tuples, counts.entries, counts.pages),
-    )
+        number = scheme.mapcount(about.number, about.page)
+        judged = "" if kind == MAPCOUNT else verdict(answer, true)
+        rows.append(QueryRow(scheme.name, number, answer, cost if answer == "maybe" else "", judged))
+    return rows
+
+
+def _page_row(scheme: Scheme, about: Target, true: int) -> QueryRow:
+    """The number, and how often the scheme says that the page is mapped."""
+    number = scheme.mapcount(about.number, about.page)
+    page = page_answer(scheme, about)
+    return QueryRow(scheme.name, number, str(number), verdict=page_verdict(page, true), page=page)
 
 
 def walk_cost(workspace: Workspace, folio: Folio | None) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from folioshell.commands import ask
 from folioshell.commands.build import FOLIO, arg, command, done, place, process_operand
 from folioshell.commands.call import Call
-from folioshell.commands.compare import Comparison, read_answer, read_list, read_number
+from folioshell.commands.compare import EQUALITY, Comparison, read_answer, read_list, read_number
 from folioshell.commands.grammar import VIEW, Arg, Flag, Form
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import Choice
 from folioshell.commands.places import FolioRef, PlaceRef
-from folioshell.commands.settings import scheme_words
+from folioshell.commands.schemes import TRUTH, SchemeName, scheme_of
 from folioshell.model import truth as page_tables
 from folioshell.report import Expect, Report
 from folioshell.session.describe import pages_text
@@ -20,7 +20,6 @@ from folioshell.session.digest import Digest
 from folioshell.units import format_address
 
 TOPIC = "asserting"
-TRUTH = "truth"
 COUNTS = {
     "mms": "address spaces that map a page of it",
     "vmas": "VMAs that do",
@@ -29,16 +28,13 @@ COUNTS = {
     "pages": "pages of it that are mapped",
 }
 YES_NO = ("no", "yes")
-ANSWERS = ("no", "yes", "maybe")
+SHARED_ANSWERS = ("no", "yes", "maybe")
+ANSWERS = ("no", "yes", ask.CANNOT)
 WHY_LINES = 12
 
 
-def _scheme_or_truth() -> dict[str, str]:
-    return {**scheme_words(), TRUTH: "what the page tables say"}
-
-
-_SCHEME = Choice(scheme_words, "scheme", show=False)
-_JUDGE = Choice(_scheme_or_truth, "scheme", show=False)
+_SCHEME = SchemeName()
+_JUDGE = SchemeName(truth=True)
 _WHAT = arg("WHAT", FOLIO, "the folio, or a page that it is mapped at")
 
 
@@ -79,9 +75,9 @@ def _explain(call: Call, about: ask.Target, scheme: str = "") -> list[str]:
 
 
 def _mapcount(call: Call) -> Report:
-    about, scheme = ask.target(call, "WHAT"), call.word("SCHEME")
-    number = call.workspace.machine.schemes[scheme].mapcount(about.number, about.page)
-    return _number(call, number, lambda: _explain(call, about, scheme))
+    scheme, about = scheme_of(call, "SCHEME"), ask.target(call, "WHAT")
+    number = scheme.mapcount(about.number, about.page)
+    return _number(call, number, lambda: _explain(call, about, scheme.name))
 
 
 def _judged(kind: str) -> Callable[[Call], Report]:
@@ -92,10 +88,27 @@ def _judged(kind: str) -> Callable[[Call], Report]:
         if judge == TRUTH:
             actual = ask.true_answer(kind, ask.counts_of(call.workspace, about.folio), about.order)
         else:
-            actual = ask.scheme_answer(kind, call.workspace.machine.schemes[judge], about)
+            actual = ask.scheme_answer(kind, scheme_of(call, "SCHEME"), about)
         return _answer(call, actual, lambda: _explain(call, about, judge))
 
     return handler
+
+
+def _page_mapcount(call: Call) -> Report:
+    mm, vpn = call.page(ref := call.arguments.get("PLACE", PlaceRef))
+    folio, page = call.folio_at(mm, vpn, ref.token)
+    about = ask.Target(ref.token.text, folio.id, folio.order, folio, page, mm.mm_id)
+    judge = call.word("SCHEME", TRUTH)
+    if judge == TRUTH:
+        actual = str(ask.true_page(call.workspace, about))
+    else:
+        actual = ask.page_answer(scheme_of(call, "SCHEME"), about)
+    comparison = call.arguments.get("comparison", Comparison)
+    if ask.CANNOT in (actual, comparison.expected):
+        passed = comparison.operator in EQUALITY and comparison.holds_for_words([actual])
+    else:
+        passed = comparison.holds_for_number(int(actual))
+    return _verdict(call, passed, actual, lambda: _explain(call, about, judge))
 
 
 def _truth(call: Call) -> Report:
@@ -168,6 +181,16 @@ def _answers(words: Sequence[Token], last: Token) -> Comparison:
     return read_answer(words, last, ANSWERS)
 
 
+def _shared_answers(words: Sequence[Token], last: Token) -> Comparison:
+    return read_answer(words, last, SHARED_ANSWERS)
+
+
+def _number_or_cannot(words: Sequence[Token], last: Token) -> Comparison:
+    if len(words) > 1 and words[1].text == ask.CANNOT:
+        return read_answer(words, last, (ask.CANNOT,))
+    return read_number(words, last)
+
+
 _NUMBER = "==|!=|<|<=|>|>= NUMBER"
 _optional_judge = arg("SCHEME", _JUDGE, "who answers; the truth unless said", optional=True)
 
@@ -187,7 +210,7 @@ _optional_judge = arg("SCHEME", _JUDGE, "who answers; the truth unless said", op
         (Arg("SCHEME", _JUDGE, "who answers"), _WHAT),
         summary="does anybody else map it",
         handler=_judged(ask.SHARED),
-        compare=_answers,
+        compare=_shared_answers,
         compare_usage="==|!= no|yes|maybe",
     ),
     Form(
@@ -195,16 +218,24 @@ _optional_judge = arg("SCHEME", _JUDGE, "who answers; the truth unless said", op
         (_optional_judge, _WHAT),
         summary="is any page of it mapped",
         handler=_judged(ask.MAPPED),
-        compare=_yes_no,
-        compare_usage="==|!= no|yes",
+        compare=_answers,
+        compare_usage="==|!= no|yes|cannot",
     ),
     Form(
         "partial?",
         (_optional_judge, _WHAT),
         summary="is it only partly mapped",
         handler=_judged(ask.PARTIAL),
-        compare=_yes_no,
-        compare_usage="==|!= no|yes",
+        compare=_answers,
+        compare_usage="==|!= no|yes|cannot",
+    ),
+    Form(
+        "page_mapcount",
+        (_optional_judge, place("one page")),
+        summary="how often is this page mapped",
+        handler=_page_mapcount,
+        compare=_number_or_cannot,
+        compare_usage="==|!=|<|<=|>|>= NUMBER|cannot",
     ),
     Form(
         "truth",

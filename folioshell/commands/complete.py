@@ -8,7 +8,7 @@ from typing import NamedTuple
 from folioshell.commands.compare import EQUALITY, ORDERED
 from folioshell.commands.grammar import Arg, Command, Form, registry
 from folioshell.commands.lex import Token, scan
-from folioshell.commands.operands import Choices, Operand, Pair
+from folioshell.commands.operands import Operand, Pair
 from folioshell.commands.parse import FAILURES
 from folioshell.commands.places import FolioOrPlace, Place, region_pairs
 from folioshell.session.session import Session
@@ -161,8 +161,8 @@ def _argument(session: Session, waiting: Sequence[Arg], partial: Token) -> Itera
 
 def _values(session: Session, operand: Operand, partial: Token, start: int) -> Iterator[Candidate]:
     typed = partial.text[start - partial.start :]
-    if isinstance(operand, Choices):
-        start += typed.rfind(",") + 1
+    if operand.separator:
+        start += typed.rfind(operand.separator) + 1
     if isinstance(operand, Place | FolioOrPlace):
         yield from _places(session, operand, typed, partial, start)
         return

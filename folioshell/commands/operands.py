@@ -34,11 +34,13 @@ class Operand:
         label: what it is called in messages: "a size".
         usage: how it stands in usage lines; empty if the argument's own name does.
         short: how it stands behind ``key=``, where it has no usage.
+        separator: what stands between words where it is several; empty if it is one.
     """
 
     label = "a word"
     usage = ""
     short = "WORD"
+    separator = ""
 
     def read(self, token: Token) -> Any:
         """The value of a word.
@@ -105,34 +107,21 @@ class Choice(Operand):
 
 
 class Choices(Choice):
-    """Some of fixed words with commas between them, or ``all`` or ``none``.
+    """Some of fixed words with commas between them, or ``all`` or ``none``."""
 
-    Args:
-        none: ``none`` is one of the words.
-    """
-
-    def __init__(
-        self,
-        words: Mapping[str, str] | Callable[[], Mapping[str, str]],
-        label: str = "word",
-        show: bool = True,
-        none: bool = True,
-    ) -> None:
-        super().__init__(words, label, show)
-        self.none = none
+    separator = ","
 
     @property
     def usage(self) -> str:  # type: ignore[override]
         """The words, or the label."""
-        words = "|".join(self.table) if self.show else self.label.upper()
-        return f"{words},…|all|none" if self.none else f"{words},…|all"
+        return f"{super().usage},…|all|none"
 
     def read(self, token: Token) -> tuple[str, ...]:  # type: ignore[override]
         """The words, each once, in the order in which they were typed."""
         table = self.table
         if token.text == "all":
             return tuple(table)
-        if token.text == "none" and self.none:
+        if token.text == "none":
             return ()
         column = token.start
         chosen: dict[str, None] = {}
@@ -145,11 +134,11 @@ class Choices(Choice):
         return tuple(chosen)
 
     def _all(self) -> list[str]:
-        return [*self.table, "all", *(["none"] if self.none else [])]
+        return [*self.table, "all", "none"]
 
     def candidates(self, session: Session) -> Iterable[Pair]:
         """All the words, and those for all and none."""
-        return [*self.table.items(), ("all", "all of them"), *([("none", "none of them")] if self.none else [])]
+        return [*self.table.items(), ("all", "all of them"), ("none", "none of them")]
 
 
 class Number(Operand):

@@ -26,17 +26,11 @@ def _about_folio(kind: str) -> Callable[[Call], Report]:
                 return done(call, sections=(_rows(call, kind, ref, found),))
             run = found[0]
             if run.nr > 1 and run.about is not None:
-                about = ask.Target(
-                    ref.token.text, run.about.number, run.about.order, run.about.folio, None, run.about.asker
-                )
-                return _report(call, ask.ask(call, kind, about))
-        return _report(call, ask.ask(call, kind, ask.target(call, "WHAT")))
+                about = run.about._replace(text=ref.token.text, page=None)
+                return done(call, query=ask.ask(call, kind, about))
+        return done(call, query=ask.ask(call, kind, ask.target(call, "WHAT")))
 
     return answer
-
-
-def _report(call: Call, query: Query) -> Report:
-    return done(call, query=query)
 
 
 def _rows(call: Call, kind: str, ref: PlaceRef, found: list[ask.Run]) -> Table:
@@ -48,9 +42,11 @@ def _rows(call: Call, kind: str, ref: PlaceRef, found: list[ask.Run]) -> Table:
         if run.about is None:
             rows.append((_pages(ref, run, start), "none", None, *("" for _ in schemes), "", None))
             continue
-        query = ask.ask(call, kind, run.about)
+        query = ask.ask(call, kind, run.about if run.nr == 1 else run.about._replace(page=None))
+        judged = kind != ask.MAPCOUNT
         answers = [
-            row.answer if row.verdict in ("", "exact") else f"{row.answer} ({row.verdict})" for row in query.rows
+            f"{row.answer} ({row.verdict})" if judged and row.verdict not in ("", "exact") else row.answer
+            for row in query.rows
         ]
         assert query.truth is not None
         rows.append((_pages(ref, run, start), query.folio, query.order, *answers, query.truth.answer, query.truth.mms))
@@ -108,7 +104,12 @@ _WHAT = (arg("WHAT", FOLIO, "the folio, or a place that it is mapped at"),)
         handler=_about_folio(ask.SHARED),
     ),
     Form(ask.MAPPED, _WHAT, summary="is any page of it mapped by anyone", handler=_about_folio(ask.MAPPED)),
-    Form(ask.MAPCOUNT, _WHAT, summary="the number", handler=_about_folio(ask.MAPCOUNT)),
+    Form(
+        ask.MAPCOUNT,
+        _WHAT,
+        summary="the number; of a place, how often the page is mapped",
+        handler=_about_folio(ask.MAPCOUNT),
+    ),
     Form(ask.PARTIAL, _WHAT, summary="is it only partly mapped", handler=_about_folio(ask.PARTIAL)),
     Form(
         "present?",
@@ -119,13 +120,12 @@ _WHAT = (arg("WHAT", FOLIO, "the folio, or a place that it is mapped at"),)
     kind=VIEW,
     topic=TOPIC,
     summary="ask the schemes about a folio",
-    explained="One row a shown scheme: its number, its answer, what resolving a `maybe` costs, and the verdict "
-    "against the truth: "
-    "`exact`, `false no`, `false yes` or `undecided`. The truth is whether more than one address space has a "
-    "present entry "
-    "for any page of the folio, whoever asks. A range gives a row a run. In a place `mapcount` is that of the "
-    "page where a "
-    "scheme counts pages, else the folio's.",
+    explained="One row a shown scheme: its number, its answer (`cannot` where the scheme has none), what resolving a "
+    "`maybe` costs, and the verdict against the truth: `exact`, `false no`, `false yes` or `undecided`. The truth of "
+    "`shared?` is whether more than one address space has a present entry for any page of the folio, whoever asks. A "
+    "range gives a row a run. For a place `mapcount` is that of the page where a scheme counts pages, else the "
+    "folio's; beside it stands how often each scheme says that this page is mapped, judged `exact`, `too few` or "
+    "`too many`.",
     examples=(
         "file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0] ; query shared? win[0]",
         "mmap buf 16 ; query present? buf",

@@ -8,25 +8,16 @@ from typing import Any
 from folioshell.commands.build import choice, command, done
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, VIEW, Arg, Form
-from folioshell.commands.lex import Token
-from folioshell.commands.operands import Choice, Choices, Size
+from folioshell.commands.operands import Choices, Size
+from folioshell.commands.schemes import SchemeList, SchemeName, scheme_of, schemes_of
 from folioshell.report import Report, Table
-from folioshell.schemes import all_schemes
 from folioshell.session.language import Ending
-from folioshell.session.settings import AFTER, SHOWN_SCHEMES
+from folioshell.session.settings import AFTER
 from folioshell.units import GEOMETRIES, format_pages, parse_pages
 
 TOPIC = "settings"
 THP_MODES = {"always": "for all anonymous memory", "madvise": "for memory advised hugepage", "never": "for none"}
 ON_OFF = {"on": "yes", "off": "no"}
-
-
-def scheme_words() -> dict[str, str]:
-    """Scheme -> what it counts."""
-    return {name: scheme.about[0] for name, scheme in all_schemes().items()}
-
-
-SCHEME = Choice(scheme_words, "scheme", show=False)
 
 
 #: how commands begin that say which machine there is; they come before all others
@@ -67,7 +58,7 @@ def _swap(call: Call) -> Ending:
 
 
 def _decide(call: Call) -> Ending:
-    call.workspace.machine.decide(call.word("SCHEME"))
+    call.workspace.machine.decide(scheme_of(call, "SCHEME").name)
     return None
 
 
@@ -119,20 +110,11 @@ def _walks(call: Call) -> None:
 
 
 def _schemes(call: Call) -> None:
-    chosen: tuple[str, ...] = call.arguments.get("NAME", tuple)
-    call.session.settings.schemes = None if chosen == ("usual",) else chosen
+    call.session.settings.schemes = schemes_of(call, "NAME")
 
 
 def _check(call: Call) -> None:
     call.session.settings.check = call.word("MODE") == "on"
-
-
-class SchemeList(Choices):
-    """Names of schemes, ``all``, or ``usual`` for those shown unless others are chosen."""
-
-    def read(self, token: Token) -> tuple[str, ...]:  # type: ignore[override]
-        """The names."""
-        return ("usual",) if token.text == "usual" else super().read(token)
 
 
 def _sizes(session: Any) -> list[tuple[str, str]]:
@@ -184,7 +166,7 @@ _GEOMETRY_WORDS = {
         prefix="thp.",
         expand=_sizes,
     ),
-    _form("decide", "SCHEME", SCHEME, "whose answer the simulated kernel acts on", _decide, MODEL),
+    _form("decide", "SCHEME", SchemeName(), "whose answer the simulated kernel acts on", _decide, MODEL),
     _form(
         "fault_around", "SIZE", Size(), "pages that a file fault maps around it; 4K turns it off", _fault_around, MODEL
     ),
@@ -204,7 +186,7 @@ _GEOMETRY_WORDS = {
     _form(
         "schemes",
         "NAME",
-        SchemeList(scheme_words, "scheme", False, False),
+        SchemeList(),
         "which schemes are shown",
         _viewing(_schemes),
         VIEW,
@@ -230,8 +212,6 @@ _GEOMETRY_WORDS = {
 def set_(call: Call) -> Report:
     """Show all settings."""
     config, settings = call.kernel.config, call.session.settings
-    names = list(call.workspace.machine.schemes)
-    shown = settings.schemes
     rows = [
         ("geometry", call.kernel.geometry.name),
         ("profile", config.profile),
@@ -244,7 +224,7 @@ def set_(call: Call) -> Report:
         ("swap", "on" if config.swap else "off"),
         ("after", ",".join(settings.after) or "none"),
         ("walks", "always" if settings.walks else "made"),
-        ("schemes", ",".join(name for name in (shown or SHOWN_SCHEMES) if name in names)),
+        ("schemes", ",".join(call.session.shown_schemes)),
         ("check", "on" if settings.check else "off"),
     ]
     return done(call, sections=(Table("settings", ("setting", "value"), tuple(rows)),))

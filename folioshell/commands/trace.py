@@ -6,7 +6,7 @@ from folioshell.commands.build import FOLIO, arg, command, done
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import VIEW, Flag, Form
 from folioshell.commands.operands import Number
-from folioshell.commands.settings import SCHEME
+from folioshell.commands.schemes import SchemeName, scheme_of
 from folioshell.facts import Mapped, MappedSmall, Moved, PmdMapped
 from folioshell.model import truth as page_tables
 from folioshell.model.folio import Folio
@@ -91,7 +91,7 @@ def _trace_row(number: int, event: object, depth: int, describer: Describer) -> 
     Form(
         args=(
             arg("FOLIO", FOLIO, "the folio"),
-            arg("SCHEME", SCHEME, "take only this scheme's number apart", optional=True),
+            arg("SCHEME", SchemeName(), "take only this scheme's number apart", optional=True),
         )
     ),
     kind=VIEW,
@@ -105,7 +105,7 @@ def _trace_row(number: int, event: object, depth: int, describer: Describer) -> 
 def why(call: Call) -> Report:
     """Take the number apart."""
     folio = call.living_folio("FOLIO")
-    names = [call.word("SCHEME")] if "SCHEME" in call.arguments else call.session.shown_schemes
+    names = [scheme_of(call, "SCHEME").name] if "SCHEME" in call.arguments else call.session.shown_schemes
     rows: list[tuple[str | int | None, ...]] = []
     for name in names:
         rows += _parts(call.workspace, name, folio)

@@ -14,7 +14,7 @@ def smaps_table(call: Call) -> Table:
     """One row a VMA, in kB; a figure that is 0 everywhere has no column."""
     figures = [(mm, vma, smaps(call.kernel, vma)) for mm in call.kernel.mms.values() for vma in mm.vmas]
     names = [name for name in SMAPS_ROWS if name in _ALWAYS or any(name in sums for _, _, sums in figures)]
-    rows = tuple(
+    rows: list[tuple[str | int | None, ...]] = [
         (
             mm.name,
             str(vma),
@@ -23,9 +23,9 @@ def smaps_table(call: Call) -> Table:
             *(sums.get(name, 0) for name in names),
         )
         for mm, vma, sums in figures
-    )
+    ]
     note = "in kB; figures that are 0 for all VMAs are left out"
-    return Table("smaps", ("process", "vma", "addresses", "perm", *names), rows, note)
+    return Table("smaps", ("process", "vma", "addresses", "perm", *names), tuple(rows), note)
 
 
 def kpagecount_table(call: Call) -> Table:

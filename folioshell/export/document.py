@@ -65,10 +65,8 @@ def _query(query: Query) -> shape.QueryDocument:
         query.target,
         query.folio,
         query.order,
-        [shape.RowDocument(row.scheme, row.number, row.answer, row.cost, row.verdict) for row in query.rows],
-        shape.TruthDocument(truth.answer, truth.mms, truth.vmas, truth.tuples, truth.entries, truth.pages)
-        if truth is not None
-        else None,
+        [shape.RowDocument(*row) for row in query.rows],
+        shape.TruthDocument(*truth) if truth is not None else None,
         query.answer,
     )
 

@@ -68,6 +68,7 @@ class RowDocument(Closed):
     answer: str
     cost: str = ""
     verdict: str = ""
+    page: str = ""
 
 
 @dataclass(slots=True)
@@ -80,6 +81,7 @@ class TruthDocument(Closed):
     tuples: int
     entries: int
     pages: int
+    page: int | None = None
 
 
 @dataclass(slots=True)

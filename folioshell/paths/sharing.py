@@ -26,7 +26,7 @@ def is_shared(k: Kernel, mm: Mm, folio: Folio, caller: str, held: Lock | None) -
     Kernel: include/linux/mm.h: folio_maybe_mapped_shared() (v6.18)
     """
     answer = str(k.decider.shared(folio.id, mm.mm_id).value)
-    yield Asked(folio.id, k.decider.name, answer, caller)
+    yield Asked(folio.id, k.decider.name, answer, caller, mm.mm_id)
     if answer != "maybe":
         return answer == "yes"
     folio.ref += 1

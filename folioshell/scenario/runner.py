@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from folioshell.errors import Refused
+from folioshell.errors import Refused, SchemeError
 from folioshell.report import Report
 from folioshell.scenario import script
 from folioshell.scenario.verbs import included_script
@@ -107,6 +107,11 @@ class Runner:
             reports = self.session.run(statement)
         except Refused as error:
             yield self._refuse(script.located(error, name, line.number, line.text), name, line.number, line.text)
+            return
+        except SchemeError as error:
+            self._stopped = True
+            self.status = max(self.status, FAILED)
+            yield Played(name, line.number, line.text, failure=f"a loaded definition failed: {error}")
             return
         for report in reports:
             self._count(report)

@@ -1,4 +1,4 @@
-"""save, load and source: the commands that write and read scripts."""
+"""save, load and source: the commands that read and write files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,18 @@ class ScriptPath(HostPath):
         return [(str(path), "a script") for path in sorted(Path(session.access.folder or ".").glob("*.fs"))]
 
 
+class DefinitionPath(HostPath):
+    """A file with definitions; Python files of the working directory are offered."""
+
+    def candidates(self, session: Session) -> Iterable[Pair]:
+        """The files at hand."""
+        from pathlib import Path
+
+        return [(str(path), "Python") for path in sorted(Path(session.access.folder or ".").glob("*.py"))]
+
+
 SCRIPT = ScriptPath()
+DEFINITION = DefinitionPath()
 
 
 @command(
@@ -76,14 +87,36 @@ def source(call: Call) -> list[Report]:
     return _run_here(call, readable(call))
 
 
+def _load_scheme(call: Call) -> Report:
+    """Let the definitions of a file count."""
+    access = call.session.access
+    if not access.may_load:
+        raise call.refused_at("FILE", "a script may not load code", hint="`folioshell run --allow-code` permits it")
+    # Loading needs more of the standard library than all of a script that does not.
+    from folioshell.scenario.definitions import define
+
+    loaded = define(call.session, script.below(access.folder, call.word("FILE")))
+    names = " and ".join(definition.scheme.name for definition in loaded)
+    return done(call, f"{names} {'counts' if len(loaded) == 1 else 'count'} now, from the first step on.")
+
+
 @command(
     "load",
-    Form(args=(arg("FILE", SCRIPT, "the script that is run"),)),
+    Form(args=(arg("FILE", SCRIPT, "the script that is run"),), summary="begin anew with a script"),
+    Form(
+        "scheme",
+        (arg("FILE", DEFINITION, "the Python file"),),
+        summary="count by the definitions of a file, too",
+        handler=_load_scheme,
+    ),
     kind=SESSION,
     topic=TOPIC,
-    summary="begin anew with a script",
-    explained="`reset`, then `source FILE`; nothing is reset if the script cannot be read.",
-    examples=("load session.fs",),
+    summary="begin anew with a script, or load a definition",
+    explained="`load FILE` is `reset`, then `source FILE`; nothing is reset if the script cannot be read. "
+    "`load scheme` adds the definitions of a Python file: they count from the first step on, and have a column, "
+    "`why` and completion like any other; the same file may be loaded again after it was edited. In a script given to `run` it needs "
+    "--allow-code.",
+    examples=("load session.fs", "load scheme mine.py"),
 )
 def load(call: Call) -> list[Report]:
     """Begin anew with a script."""
@@ -140,6 +173,8 @@ def included_script(session: Session, statement: Statement) -> str | None:
         Refused: it may not or cannot be read.
     """
     if not isinstance(statement, ParsedStatement) or statement.command.verb not in ("source", "load"):
+        return None
+    if statement.form.lead:
         return None
     call = Call(statement, session.workspace, session.process, session)
     try:

@@ -58,7 +58,9 @@ def _folios(digest: Digest) -> list[str]:
     """What became of folios."""
     clauses = [*_made(digest), *_split(digest)]
     clauses += _entries({number: n for number, n in digest.mapped.items() if number not in digest.new}, "mapped")
-    small = digest.nr_small_mapped - len(digest.small_mapped() & digest.new.keys())
+    # New ones are said to be mapped where they are introduced; pieces of a folio that was split are not new memory.
+    introduced = {number for number, fact in digest.new.items() if not fact.origin}
+    small = digest.nr_small_mapped - len(digest.small_mapped() & introduced)
     if small > 0:
         clauses.append(f"{plural(small, 'entry', 'entries')} of order-0 folios mapped")
     clauses += [

@@ -14,6 +14,7 @@ from typing import ClassVar
 from folioshell.errors import DeterminismError, KernelBug, Refused
 from folioshell.report import Report
 from folioshell.session.access import Access
+from folioshell.session.definition import Definition
 from folioshell.session.history import Entry, History
 from folioshell.session.language import MODEL, Language, Statement
 from folioshell.session.settings import Settings
@@ -28,6 +29,7 @@ class Session:
         settings: what reports show.
         workspace: the state; replaced as a whole by undo and its kin.
         history: the steps typed.
+        definitions: schemes loaded from files, by name.
         access: what commands may do with files of the host.
         finished: True once ``quit`` was executed.
     """
@@ -42,6 +44,7 @@ class Session:
         self.settings = Settings()
         self.workspace = Workspace()
         self.history = History()
+        self.definitions: dict[str, Definition] = {}
         self.access = Access()
         self.finished = False
         self._interrupted = False
@@ -64,7 +67,7 @@ class Session:
     @property
     def shown_schemes(self) -> list[str]:
         """Names of the schemes that reports show."""
-        return self.settings.shown(list(self.workspace.machine.schemes))
+        return self.settings.shown(list(self.workspace.machine.schemes), list(self.definitions))
 
     def execute(self, line: str) -> list[Report]:
         """Run every command of a line; see ``stream``."""
@@ -78,6 +81,7 @@ class Session:
         Raises:
             Refused: columns refer to ``line``. Nothing was changed by the refused command.
             KernelBug: an invariant broke; the state before the command was restored.
+            SchemeError: a loaded definition raised; the state before the command was restored.
             KeyboardInterrupt: passed on; the state before the command was restored.
         """
         for statement in self.language.parse(line):
@@ -132,6 +136,30 @@ class Session:
         self._interrupted = True
         self.go_to(self.step)
 
+    def _fresh_workspace(self) -> Workspace:
+        return Workspace({name: definition.scheme for name, definition in self.definitions.items()})
+
+    def define(self, definitions: Sequence[Definition]) -> None:
+        """Let definitions count, from the first step on, in the place of those that came from the same files.
+
+        Raises:
+            Refused: a step ended in another way than before, because one of them decides; nothing was changed.
+            SchemeError: one of them raised; nothing was changed.
+        """
+        before = self.definitions
+        files = {definition.path for definition in definitions}
+        others = {name: definition for name, definition in before.items() if definition.path not in files}
+        self.definitions = others | {definition.scheme.name: definition for definition in definitions}
+        try:
+            self.go_to(self.step)
+        except DeterminismError as error:
+            self.definitions = before
+            raise Refused(f"the history goes another way with it: {error}", hint="`reset`, or undo that step") from None
+        except BaseException:
+            self.definitions = before
+            raise
+        self.settings.add_schemes([name for name in self.definitions if name not in before])
+
     # Moving in the history.
 
     def replay(self, position: int) -> Workspace:
@@ -140,7 +168,7 @@ class Session:
         Raises:
             DeterminismError: a command did not end as it did when it was typed.
         """
-        workspace = Workspace()
+        workspace = self._fresh_workspace()
         for number, entry in enumerate(self.history.entries[:position], 1):
             (statement,) = self.language.parse(entry.text)
             try:
@@ -186,10 +214,13 @@ class Session:
         self.go_to(self.step + steps)
 
     def reset(self) -> None:
-        """Begin anew: a fresh machine, an empty history, the usual settings."""
-        self.workspace, self.history, self.settings = Workspace(), History(), Settings(full=self.settings.full)
+        """Begin anew: a fresh machine, an empty history, the usual settings; what was loaded stays."""
+        self.workspace, self.history = self._fresh_workspace(), History()
+        self.settings = Settings(full=self.settings.full)
         self._interrupted = False
 
     def script(self) -> list[str]:
         """The lines that lead to the present state, and to what is shown, from a fresh session."""
-        return self.settings.script(list(self.workspace.machine.schemes)) + self.history.script()
+        files = dict.fromkeys(definition.path for definition in self.definitions.values())
+        loaded = [f'load scheme "{path}"' for path in files]
+        return loaded + self.settings.script(list(self.workspace.machine.schemes)) + self.history.script()

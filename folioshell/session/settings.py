@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 #: part of a report -> what it is
@@ -11,7 +12,7 @@ AFTER = {
     "locks": "page-table locks in the order in which they were taken",
 }
 
-#: the schemes shown unless others are chosen; those that exist yet
+#: the schemes shown unless others are chosen
 SHOWN_SCHEMES = ("per-page", "tuples", "vmas", "likely", "mm-id", "average")
 
 
@@ -33,10 +34,15 @@ class Settings:
     check: bool = False
     full: bool = False
 
-    def shown(self, registered: list[str]) -> list[str]:
-        """Names of the schemes shown, of those that exist."""
-        chosen = SHOWN_SCHEMES if self.schemes is None else self.schemes
+    def shown(self, registered: list[str], loaded: Sequence[str] = ()) -> list[str]:
+        """Names of the schemes shown, of those that exist; unless others are chosen, with those that were loaded."""
+        chosen = (*SHOWN_SCHEMES, *loaded) if self.schemes is None else self.schemes
         return [name for name in chosen if name in registered]
+
+    def add_schemes(self, names: Sequence[str]) -> None:
+        """Show schemes that were loaded just now, whatever else is shown."""
+        if self.schemes is not None:
+            self.schemes += tuple(name for name in names if name not in self.schemes)
 
     def script(self, registered: list[str]) -> list[str]:
         """The lines that set what differs from the usual."""

@@ -7,30 +7,36 @@ from typing import Any
 from folioshell.model import pte
 from folioshell.model.kernel import Kernel
 from folioshell.model.mm import Mm
+from folioshell.model.observation import observation
 from folioshell.model.pagetable import PageTable
+from folioshell.session.region import BASE_VPN
 from folioshell.session.workspace import Workspace
 from folioshell.units import format_address
 
 
 def snapshot(workspace: Workspace) -> dict[str, Any]:
-    """Processes with VMAs and entries, files, folios with every scheme's number, labels."""
+    """What can be observed, as a step of a recording has it, and what no user space sees of it.
+
+    ``procs`` and ``folios`` have the form of recordings, with our own numbers of folios; ``processes`` and ``counts`` add
+    page tables, references and every scheme's number.
+    """
     kernel = workspace.kernel
     schemes = workspace.machine.schemes
+    regions = {region.name: (region.start, region.nr) for region in workspace.regions.values()}
     return {
         "current": workspace.current,
         "geometry": kernel.geometry.name,
         "decide": kernel.decider.name,
         "regions": {
-            region.name: {"address": format_address(region.start), "pages": region.nr}
-            for region in workspace.regions.values()
+            name: {"vpn": start - BASE_VPN, "pages": nr, "address": format_address(start)}
+            for name, (start, nr) in regions.items()
         },
-        "processes": {mm.name: _process(kernel, mm) for mm in kernel.mms.values()},
         "files": {file.name: {"pages": file.size, "fs": file.fs} for file in kernel.files.values()},
-        "folios": [
+        **observation(kernel, regions),
+        "processes": {mm.name: _process(kernel, mm) for mm in kernel.mms.values()},
+        "counts": [
             {
-                "id": str(folio),
-                "order": folio.order,
-                "anon": folio.anon,
+                "id": folio.id,
                 "ref": folio.ref,
                 "mapping": str(folio.mapping),
                 "index": folio.index,

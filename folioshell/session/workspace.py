@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from folioshell.engine.machine import Machine
+from folioshell.errors import SchemeError
 from folioshell.facts import FolioNew
+from folioshell.session.describe import Describer
 from folioshell.session.journal import StepRecord
 from folioshell.session.language import Ending, Statement
 from folioshell.session.region import Region
@@ -14,12 +17,16 @@ from folioshell.units import X86_64, Geometry
 if TYPE_CHECKING:
     from folioshell.model.kernel import Kernel
     from folioshell.model.mm import Mm
+    from folioshell.schemes.base import Scheme
 
 FIRST_PROCESS = "A"
 
 
 class Workspace:
     """The state that steps change.
+
+    Args:
+        definitions: schemes by name that count beside the registered ones.
 
     Attributes:
         machine: the simulated kernel and the schemes that watch it.
@@ -29,9 +36,10 @@ class Workspace:
         process_names: MM-ID -> name, of processes that ended too.
     """
 
-    __slots__ = ("_indexed", "_orders", "current", "journal", "machine", "process_names", "regions")
+    __slots__ = ("_definitions", "_indexed", "_orders", "current", "journal", "machine", "process_names", "regions")
 
-    def __init__(self) -> None:
+    def __init__(self, definitions: Mapping[str, type[Scheme]] | None = None) -> None:
+        self._definitions = definitions or {}
         self.current = FIRST_PROCESS
         self.regions: dict[str, Region] = {}
         self.journal: list[StepRecord] = []
@@ -43,7 +51,7 @@ class Workspace:
 
     def boot(self, geometry: Geometry) -> None:
         """Start over with a fresh machine of this geometry, on which one process lives."""
-        self.machine = Machine(geometry)
+        self.machine = Machine(geometry, self._definitions)
         self.process_names = {mm.mm_id: mm.name for mm in self.kernel.mms.values()}
 
     @property
@@ -84,9 +92,15 @@ class Workspace:
 
         Raises:
             Refused: it cannot be done; nothing was changed.
+            SchemeError: a loaded definition raised.
         """
         self.machine.begin()
-        ending = statement.apply(self, process)
+        try:
+            ending = statement.apply(self, process)
+        except SchemeError as error:
+            if error.fact is not None:
+                error.told = Describer(self).text(error.fact)  # type: ignore[arg-type]
+            raise
         record = StepRecord(self.step + 1, process, statement.text, result_of(ending), self.machine.events)
         self.journal.append(record)
         return record

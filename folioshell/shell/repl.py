@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell.errors import FolioshellError, Refused
+from folioshell.errors import Refused
 from folioshell.session.session import Session
 from folioshell.shell.reader import Reader
 from folioshell.views.blocks import Tone, line
@@ -50,8 +50,8 @@ class Repl:
                 self.screen.flush()
         except Refused as error:
             self.screen.refusal(error, self.session.step)
-        except FolioshellError as error:
-            self.screen.bug(error, self.session.step)
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not end the session
+            self.screen.bug(error, self.session.step, typed)
         except KeyboardInterrupt:
             self.screen.write([line(f"interrupted; the state is that of step {self.session.step}", Tone.BAD)])
         else:

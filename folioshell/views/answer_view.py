@@ -8,7 +8,7 @@ from folioshell.report import Expect, Query, QueryRow, Section, Table, Truth
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, laid_out, line
 from folioshell.views.runs import counted
 
-_WRONG = ("false no", "false yes")
+_WRONG = ("false no", "false yes", "too few", "too many")
 _VERDICT_TONES = {"exact": Tone.GOOD, "undecided": Tone.DIM}
 
 
@@ -36,6 +36,8 @@ def _answers(query: Query, title: str) -> Grid:
         columns.append((Column("number", True), [Span(number) for number in numbers]))
     if any(row.answer and row.answer != number for row, number in zip(rows, numbers, strict=True)):
         columns.append((Column("answer"), [Span(row.answer, Tone.STRONG) for row in rows]))
+    if any(row.page for row in rows):
+        columns.append((Column("this page", True), [Span(row.page, Tone.STRONG) for row in rows]))
     if any(row.verdict for row in rows):
         columns.append((Column("verdict"), [_verdict(row) for row in rows]))
     if any(row.cost for row in rows):
@@ -60,6 +62,7 @@ def truth_text(truth: Truth) -> str:
             counted(truth.tuples, "tuple"),
             counted(truth.entries, "entry", "entries"),
             counted(truth.pages, "page") + " mapped",
+            *((f"this page {counted(truth.page, 'time')}",) if truth.page is not None else ()),
         )
     )
     return f"{truth.answer}; {counts}" if truth.answer else counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from folioshell.errors import FolioshellError, KernelBug, Refused
+from folioshell.errors import FolioshellError, KernelBug, Refused, SchemeError
 from folioshell.views.blocks import Block, Line, Span, Tone, line
 from folioshell.views.measure import columns_of
 from folioshell.views.signs import visible
@@ -13,6 +13,7 @@ _INDENT = 2
 # ASCII on purpose: its spelling must not move the caret.
 _CUT = "..."
 _FACTS_OF_A_BUG = 12
+_LINES_OF_A_BUG = 5
 
 
 def refusal_blocks(error: Refused, width: int, step: int | None = None) -> list[Block]:
@@ -40,18 +41,50 @@ def _parts(error: Refused, width: int, step: int | None) -> Iterator[Block]:
         yield line(f"note: nothing was changed; still at step {step}", Tone.DIM)
 
 
-def bug_blocks(error: FolioshellError, step: int | None = None) -> list[Block]:
-    """A broken invariant of the model with the last facts before it, oldest first, or a replay that went astray."""
-    broken = isinstance(error, KernelBug)
-    facts = error.facts[-_FACTS_OF_A_BUG:] if isinstance(error, KernelBug) else ()
-    blocks: list[Block] = [
-        Line((Span("KERNEL BUG: " if broken else "BUG: ", Tone.LOUD), Span(visible(str(error)), Tone.BAD))),
-        *(line(visible(str(fact)), indent=_INDENT) for fact in facts),
-        line("This is a bug of folioshell, not of what was typed."),
-    ]
+def bug_blocks(error: Exception, step: int | None = None, typed: str = "") -> list[Block]:
+    """What should never happen, and what was typed to make it happen.
+
+    A broken invariant comes with the last facts before it, oldest first, an error of the program with the last lines
+    that it came through. An error within a definition that was loaded is not called a bug of folioshell.
+    """
+    if isinstance(error, SchemeError):
+        blocks = [*_definition_failed(error)]
+    else:
+        broken = isinstance(error, KernelBug)
+        blocks = [
+            Line((Span("KERNEL BUG: " if broken else "BUG: ", Tone.LOUD), Span(visible(_named(error)), Tone.BAD))),
+            *(line(visible(text), indent=_INDENT) for text in _evidence(error)),
+            line("This is a bug of folioshell, not of what was typed."),
+        ]
+    if typed:
+        blocks.append(Line((Span("typed: "), Span(visible(typed)))))
     if step is not None:
         blocks.append(line(f"note: the command was taken back; still at step {step}", Tone.DIM))
     return blocks
+
+
+def _definition_failed(error: SchemeError) -> Iterator[Block]:
+    what = f"the definition {error.scheme} failed in {error.asked}(): {error.error}"
+    yield Line((Span("!!! FINDING: ", Tone.LOUD), Span(visible(what), Tone.BAD)))
+    if error.told:
+        yield line(f"it was told: {visible(error.told)}", indent=_INDENT)
+
+
+def _named(error: Exception) -> str:
+    return str(error) if isinstance(error, FolioshellError) else f"{type(error).__name__}: {error}"
+
+
+def _evidence(error: Exception) -> list[str]:
+    """The last facts before a broken invariant, or the last lines that an error of the program came through."""
+    if isinstance(error, KernelBug):
+        return [str(fact) for fact in error.facts[-_FACTS_OF_A_BUG:]]
+    if isinstance(error, FolioshellError):
+        return []
+    # A tenth of what a short script takes to start, for what should never happen.
+    from traceback import extract_tb
+
+    frames = extract_tb(error.__traceback__)[-_LINES_OF_A_BUG:]
+    return [f"{frame.filename}:{frame.lineno}: {frame.name}()" for frame in frames]
 
 
 def place_text(error: Refused) -> str:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from folioshell.errors import FolioshellError, Refused
+from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.views import plain
 from folioshell.views.blocks import Block
@@ -82,9 +82,9 @@ class Screen:
         """Write a refusal; ``step`` is the step that the session is still at."""
         self.write(refusal_blocks(error, self.width, step))
 
-    def bug(self, error: FolioshellError, step: int | None = None) -> None:
-        """Write what should never happen, with the last facts before it; ``step`` as in ``refusal``."""
-        self.write(bug_blocks(error, step))
+    def bug(self, error: Exception, step: int | None = None, typed: str = "") -> None:
+        """Write what should never happen, and what was typed for it; ``step`` as in ``refusal``."""
+        self.write(bug_blocks(error, step, typed))
 
     def flush(self) -> None:
         """Hand everything written to the system."""

@@ -12,6 +12,8 @@ from folioshell.views.signs import ELLIPSIS, TIMES
 
 #: rows of one table after a step; the views (trace, show) have no limit
 MOST_ROWS = 32
+#: groups of locks that are looked at for being taken over and over
+MOST_REPEATED = 8
 
 
 def folio_blocks(folios: Sequence[FolioChange]) -> Iterator[Block]:
@@ -87,14 +89,10 @@ def lock_blocks(locks: Sequence[LockRow]) -> Iterator[Block]:
     """The page-table locks in the order in which they were taken; one under another is set in by its depth."""
     if not locks:
         return
-    groups = list(_lock_groups(locks))
+    groups = list(_repeated(list(_lock_groups(locks))))
     rows = tuple(
-        (
-            Span("  " * row.depth + id_run(row.name, nr) + (f" {TIMES}{row.times}" if row.times > 1 else "")),
-            Span(str(row.depth)),
-            Span(row.function),
-        )
-        for row, nr in groups[:MOST_ROWS]
+        (Span("  " * depth + _names(names, times)), Span(str(depth)), Span(function))
+        for names, times, depth, function in groups[:MOST_ROWS]
     )
     total = sum(row.times for row in locks)
     title = f"{counted(total, 'PTL')} taken{', in order' if total > 1 else ''}"
@@ -114,6 +112,44 @@ def _lock_groups(locks: Sequence[LockRow]) -> Iterator[tuple[LockRow, int]]:
             yield start, nr
             start, nr = row, 1
     yield start, nr
+
+
+#: (names of locks taken one after the other, how often over, depth, function)
+_Group = tuple[tuple[str, ...], int, int, str]
+
+
+def _repeated(groups: Sequence[tuple[LockRow, int]]) -> Iterator[_Group]:
+    """Groups of locks; some that are taken over and over, at one depth by one function, as one."""
+    labels = [(_label(row, nr), row.depth, row.function) for row, nr in groups]
+    at = 0
+    while at < len(labels):
+        nr, times = _period(labels, at)
+        _, depth, function = labels[at]
+        yield tuple(name for name, _, _ in labels[at : at + nr]), times, depth, function
+        at += nr * times
+
+
+def _label(row: LockRow, nr: int) -> str:
+    return id_run(row.name, nr) + (f" {TIMES}{row.times}" if row.times > 1 else "")
+
+
+def _period(labels: Sequence[tuple[str, int, str]], at: int) -> tuple[int, int]:
+    """(number of groups, how often they stand there one after the other) of what begins at ``at``."""
+    for nr in range(1, MOST_REPEATED + 1):
+        block = labels[at : at + nr]
+        if len(block) < nr or any(label[1:] != block[0][1:] for label in block):
+            break
+        times = 1
+        while labels[at + nr * times : at + nr * (times + 1)] == block:
+            times += 1
+        if times > 1:
+            return nr, times
+    return 1, 1
+
+
+def _names(names: Sequence[str], times: int) -> str:
+    text = ", ".join(names)
+    return f"({text}) {TIMES}{times}" if times > 1 else text
 
 
 def _more(total: int, command: str) -> str:

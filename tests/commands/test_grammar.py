@@ -11,6 +11,21 @@ from folioshell.commands.grammar import Command, register, registry
 from folioshell.commands.parse import Grammar
 
 COMMANDS = list(registry)
+DEFINITION = """
+from folioshell.schemes.entries import EntryScheme
+from folioshell.schemes.base import Sharing
+
+class Mine(EntryScheme):
+    name, version, state = "mine", "none", "what entries need"
+    about = ("Counts entries.", "Never shared.")
+    folio_atomics = 1
+
+    def shared(self, folio, mm):
+        return Sharing.NO
+
+    def bytes_of_state(self, order):
+        return 4
+"""
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.verb)
@@ -32,6 +47,7 @@ def test_examples_run(command: Command, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     for name in ("setup.fs", "session.fs"):
         (tmp_path / name).write_text("mmap buf 16\n")
+    (tmp_path / "mine.py").write_text(DEFINITION)
     for example in command.examples:
         verbs = [statement.command.verb for statement in Grammar().parse(example)]  # type: ignore[attr-defined]
         reports = Session().execute(example)
@@ -72,5 +88,5 @@ def test_usage_lines() -> None:
     """Usage lines are made from the declaration: what is required first, what may be left out in brackets."""
     assert registry.commands["fault"].usages() == ["fault PLACE [read|write]"]
     assert registry.commands["trace"].usages() == ["trace [N] [locks|facts|all]"]
-    assert "expect mapped? [SCHEME] FOLIO|PLACE ==|!= no|yes" in registry.commands["expect"].usages()
+    assert "expect mapped? [SCHEME] FOLIO|PLACE ==|!= no|yes|cannot" in registry.commands["expect"].usages()
     assert registry.commands["mremap"].usages()[0].startswith("mremap PLACE new=NAME [SIZE] [dontunmap]")

@@ -104,7 +104,7 @@ def test_optional_argument_before_a_required_one() -> None:
         ("expect order f1 == four", (19, 23), "not a number", ""),
         ("expect shared? vmas f1 == maybee", (26, 32), "no such answer", "did you mean `maybe`?"),
         ("expect shared? vmas f1 < yes", (23, 24), "only numbers have an order", ""),
-        ("set decide vma", (11, 14), "no such scheme", "did you mean `vmas`?"),
+        ("set decide vma!", (11, 15), "not the name of a scheme", "`show schemes` lists them"),
         ("set after locks,walk", (16, 20), "no such part", "did you mean `walks`?"),
         ("fails EINVLA munmap buf", (6, 12), "no such errno or signal", "did you mean `EINVAL`?"),
         ("fails EINVAL", (12, 13), "a command is missing", ""),
