@@ -17,8 +17,8 @@ from folioshell.units import format_address
 def snapshot(workspace: Workspace) -> dict[str, Any]:
     """What can be observed, as a step of a recording has it, and what no user space sees of it.
 
-    ``procs`` and ``folios`` have the form of recordings, with our own numbers of folios; ``processes`` and ``counts`` add
-    page tables, references and every scheme's number.
+    ``procs`` and ``folios`` have the form of recordings, with our own numbers of folios; ``processes`` and ``counts``
+    add page tables, references and every scheme's number.
     """
     kernel = workspace.kernel
     schemes = workspace.machine.schemes
