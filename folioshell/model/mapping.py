@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from folioshell.model.anon_vma import IntervalIndex
 from folioshell.model.folio import Folio
@@ -21,6 +21,7 @@ class ReadAhead:
         start, size: first page and pages of it.
         async_size: how many pages before its end the next one is read.
         order: largest order of its folios.
+        pending: folios of windows whose reading nobody has waited for yet; they are not up to date.
     Kernel: include/linux/fs.h: struct file_ra_state (v6.18)
     """
 
@@ -28,6 +29,13 @@ class ReadAhead:
     size: int = 0
     async_size: int = 0
     order: int = 0
+    pending: list[Folio] = field(default_factory=list)
+
+    def complete(self) -> None:
+        """Everything that was to be read has been read."""
+        for folio in self.pending:
+            folio.uptodate = True
+        self.pending.clear()
 
 
 class AddressSpace:

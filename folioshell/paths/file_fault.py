@@ -23,6 +23,9 @@ def do_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool, tried
 
     Kernel: mm/memory.c: do_fault() (v6.18)
     """
+    assert vma.file is not None
+    if not tried:
+        vma.file.readahead.complete()
     if not write:
         return (yield from _do_read_fault(k, vma, vpn, tried))
     if not vma.flags & vm.SHARED:

@@ -42,6 +42,8 @@ def get_folio(k: Kernel, vma: Vma, vpn: int, tried: bool) -> Path[Folio | str]:
         return RETRY
     assert folio is not None
     yield folio.lock.acquire("__do_fault")
+    if not folio.uptodate:
+        file.readahead.complete()
     return folio
 
 

@@ -15,6 +15,9 @@ from folioshell.paths import rmap
 from folioshell.paths.step import Path
 from folioshell.units import align_down
 
+#: slots of a node of the page cache's tree
+_NODE_SLOTS = 64
+
 
 def add_folio(k: Kernel, file: AddressSpace, index: int, order: int) -> Path[Folio]:
     """A new folio in the page cache."""
@@ -51,7 +54,8 @@ def async_mmap_readahead(k: Kernel, vma: Vma, folio: Folio, index: int) -> Path[
 
     Args:
         index: page of the file that the fault is for.
-    Returns: the folio was marked; the locks were dropped and the fault has to be tried again.
+    Returns: the folio was marked; the locks were dropped and the fault has to be tried again, which it is before the
+        window has been read.
     Kernel: mm/readahead.c: page_cache_async_ra() (v6.18)
     """
     if not folio.readahead:
@@ -76,7 +80,9 @@ def async_mmap_readahead(k: Kernel, vma: Vma, folio: Folio, index: int) -> Path[
         if aligned > ra.start:
             ra.size -= end - aligned
     ra.async_size = ra.size
-    yield from _page_cache_ra_order(k, file, ra.start)
+    ra.pending.extend((yield from _page_cache_ra_order(k, file, ra.start)))
+    for new in ra.pending:
+        new.uptodate = False
     yield Event(f"pages from {ra.start} on of {file} read ahead")
     return True
 
@@ -91,21 +97,31 @@ def _next_size(size: int, most: int) -> int:
 def _next_miss(file: AddressSpace, index: int, most: int) -> int:
     """The first of ``most`` pages from ``index`` on that is not cached; the page behind them if all are.
 
-    Kernel: mm/filemap.c: page_cache_next_miss() (v6.18)
+    Inside a folio the walk starts at the folio's first slot but counts from ``index``, so that a gap looks farther away
+    than it is; the two agree again in the next node of the tree.
+    Kernel: mm/filemap.c: page_cache_next_miss() (v6.18); lib/xarray.c: __xas_next() (v6.18)
     """
+    folio = file.find(index)
+    lag = index - folio.index if folio is not None and folio.nr_pages < _NODE_SLOTS else 0
+    node = (index - lag) // _NODE_SLOTS
     for position in range(index, index + most):
-        if file.find(position) is None:
+        if (position - lag) // _NODE_SLOTS != node:
+            lag = 0
+        if file.find(position - lag) is None:
             return position
     return index + most
 
 
-def _page_cache_ra_order(k: Kernel, file: AddressSpace, first: int) -> Path[None]:
+def _page_cache_ra_order(k: Kernel, file: AddressSpace, first: int) -> Path[list[Folio]]:
     """Fill the window from page ``first`` on with folios of the order that read-ahead has come to.
 
     From the first page that is cached already, single pages fill the gaps. So they do on 6.12, where the file system
     has no large folios.
+
+    Returns: the new folios.
     """
     ra, index = file.readahead, first
+    new: list[Folio] = []
     if not k.config.is_6_12:
         last = min(file.size, first + ra.size) - 1
         mark = first + ra.size - ra.async_size
@@ -115,12 +131,13 @@ def _page_cache_ra_order(k: Kernel, file: AddressSpace, first: int) -> Path[None
             order = _order_at(index, ra.order, last)
             if file.any_in(index, 1 << order):
                 break
-            yield from _read_folio(k, file, index, order, index == align_down(mark, 1 << order))
+            new.append((yield from _read_folio(k, file, index, order, index == align_down(mark, 1 << order))))
             index += 1 << order
         yield file.invalidate_lock.release("R")
         if index > last:
-            return
-    yield from _page_cache_ra_unbounded(k, file, index, first + ra.size - index, ra.async_size)
+            return new
+    new += yield from _page_cache_ra_unbounded(k, file, index, first + ra.size - index, ra.async_size)
+    return new
 
 
 def _order_at(index: int, order: int, last: int) -> int:
@@ -132,23 +149,27 @@ def _order_at(index: int, order: int, last: int) -> int:
     return order
 
 
-def _page_cache_ra_unbounded(k: Kernel, file: AddressSpace, first: int, nr: int, lookahead: int) -> Path[None]:
+def _page_cache_ra_unbounded(k: Kernel, file: AddressSpace, first: int, nr: int, lookahead: int) -> Path[list[Folio]]:
     """Read single pages into the gaps of ``nr`` pages from ``first`` on, not beyond the end of the file.
 
     Args:
         lookahead: how many pages before the end the page lies that is marked for the next window.
+    Returns: the new folios.
     Kernel: mm/readahead.c: page_cache_ra_unbounded() (v6.18)
     """
     nr = min(nr, file.size - first)
     mark = first + nr - lookahead
     yield file.invalidate_lock.acquire("page_cache_ra_unbounded", "R")
-    for index in range(first, first + nr):
-        if file.find(index) is None:
-            yield from _read_folio(k, file, index, 0, index == mark)
+    new = []
+    for index in [index for index in range(first, first + nr) if file.find(index) is None]:
+        folio = yield from _read_folio(k, file, index, 0, index == mark)
+        new.append(folio)
     yield file.invalidate_lock.release("R")
+    return new
 
 
-def _read_folio(k: Kernel, file: AddressSpace, index: int, order: int, marked: bool) -> Path[None]:
+def _read_folio(k: Kernel, file: AddressSpace, index: int, order: int, marked: bool) -> Path[Folio]:
     folio = yield from add_folio(k, file, index, order)
     folio.nonzero = (1 << folio.nr_pages) - 1
     folio.readahead = marked
+    return folio

@@ -25,6 +25,8 @@ from folioshell.units import parse_pages
 ARENA = 0x7F0000000000 >> 12
 #: pages of the slot that each operation which makes a region owns
 SLOT = 262144
+#: pages that the recorder's disk reads ahead (8192K in /sys/block/DISK/queue/read_ahead_kb)
+READ_AHEAD = 2048
 #: pages of a slot that stay free behind its region
 SLOT_MARGIN = 512
 
@@ -89,6 +91,7 @@ class Replay:
             order = parse_pages(f"{size}K").bit_length() - 1
             # What the sizes inherit from is madvise, as it was for the recordings.
             self.machine.kernel.config.thp[order] = "madvise" if mode == "inherit" else mode
+        self.machine.kernel.config.read_ahead = READ_AHEAD
         if setup.get("swap"):
             self.machine.kernel.config.swap = True
         for name, spec in setup.get("files", {}).items():
