@@ -8,8 +8,10 @@ Rules:
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from folioshell.model.folio import Folio
@@ -33,16 +35,28 @@ class Places:
 
     def __init__(self, regions: Mapping[str, tuple[int, int]]) -> None:
         self.order = {name: number for number, name in enumerate(regions)}
-        self._spans = [(start, start + nr, name) for name, (start, nr) in regions.items()][::-1]
-        self._last = (0, 0, "")
+        # Disjoint and ascending: (start, end, name, first page of the region).
+        self._spans: list[tuple[int, int, str, int]] = []
+        for name, (start, nr) in regions.items():
+            self._cut_out(start, start + nr)
+            insort(self._spans, (start, start + nr, name, start))
+
+    def _cut_out(self, start: int, end: int) -> None:
+        """Take ``[start, end)`` from the regions made before."""
+        kept = []
+        for low, high, name, base in self._spans:
+            kept += [(low, min(high, start), name, base)] if low < start else []
+            kept += [(max(low, end), high, name, base)] if high > end else []
+        self._spans = kept
 
     def find(self, vpn: int) -> tuple[str, int, int]:
-        """(region, page in it, first virtual page behind it) of a virtual page; without a region its address."""
-        if not self._last[0] <= vpn < self._last[1]:
-            holding = (span for span in self._spans if span[0] <= vpn < span[1])
-            self._last = next(holding, (vpn, vpn + 1, f"{vpn << PAGE_SHIFT:#x}"))
-        start, end, name = self._last
-        return name, vpn - start, end
+        """(region, page in it, first virtual page behind what it has here) of a virtual page; else its address."""
+        position = bisect_right(self._spans, vpn, key=itemgetter(0)) - 1
+        if position >= 0:
+            _, end, name, base = self._spans[position]
+            if vpn < end:
+                return name, vpn - base, end
+        return f"{vpn << PAGE_SHIFT:#x}", 0, vpn + 1
 
 
 @dataclass(slots=True)
