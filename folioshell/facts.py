@@ -31,9 +31,14 @@ class FolioNew:
 
 @dataclass(slots=True)
 class FolioFreed:
-    """The folio's last reference went, or it was split into others."""
+    """The folio's last reference went, or it was split into others.
+
+    Args:
+        folio, order: its number and order.
+    """
 
     folio: int
+    order: int
 
 
 @dataclass(slots=True)

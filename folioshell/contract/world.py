@@ -96,7 +96,7 @@ class World:
 
     def free(self, folio: int) -> None:
         """The folio is gone."""
-        self.announce(facts.FolioFreed(folio))
+        self.announce(facts.FolioFreed(folio, self.orders[folio]))
 
     def vma(self, mm: int, start: int, end: int) -> Vma:
         """A new VMA over ``[start, end)``, which must be free."""

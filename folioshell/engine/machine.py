@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from folioshell import facts
 from folioshell.engine.fingerprint import fingerprint
+from folioshell.engine.numbers import Numbers, Row
 from folioshell.engine.protocol import ProtocolDecider
 from folioshell.errors import FolioshellError, KernelBug, SelfDeadlock
 from folioshell.facts import Fact
@@ -30,6 +31,18 @@ _LAST_FACTS = 20
 
 #: profile -> the scheme that this release decides by
 _NATIVE = {"6.18": "mm-id", "6.12": "likely"}
+
+
+class _Forgetting:
+    """Tells schemes of a folio that is gone; of an order-0 folio those only that keep a record of such."""
+
+    def __init__(self, handlers: Mapping[Scheme, Callable[[Any], None]], covered: frozenset[Scheme]) -> None:
+        self._all = tuple(handlers.values())
+        self._order0 = tuple(handler for scheme, handler in handlers.items() if scheme not in covered)
+
+    def __call__(self, fact: facts.FolioFreed) -> None:
+        for handler in self._all if fact.order else self._order0:
+            handler(fact)
 
 
 class Machine:
@@ -56,26 +69,34 @@ class Machine:
         self.kernel.new_mm("A")
         self.events: list[LockOp | Fact] = []
         self._held: dict[Lock, str] = {}
-        self._before: dict[int, tuple[int, ...]] = {}
-        self._zeros = (0,) * len(self.schemes)
-        self._numbers = tuple(scheme.mapcount for scheme in self.schemes.values())
+        self._before: dict[int, Row] = {}
         covered = share_order0(self.schemes.values())
+        self._numbers = Numbers(tuple(self.schemes.values()), covered)
         self._listeners = {kind: self._listeners_of(kind, covered) for kind in HANDLERS}
 
     def _listeners_of(self, kind: type, covered: frozenset[Scheme]) -> tuple[Callable[[Any], None], ...]:
         """What is called with a fact: the note of the numbers before it, then the schemes that override the handler."""
+        handlers = self._handlers(kind)
+        if kind in (facts.MappedSmall, facts.UnmappedSmall):
+            handlers = {scheme: handler for scheme, handler in handlers.items() if scheme not in covered}
+        if kind is facts.FolioFreed:
+            return (_Forgetting(handlers, covered),)
+        return (*self._notes(kind), *handlers.values())
+
+    def _handlers(self, kind: type) -> dict[Scheme, Callable[[Any], None]]:
+        """The handlers of a fact that schemes override."""
         name = HANDLERS[kind]
         unused = getattr(Scheme, name)
         counting = [scheme for scheme in self.schemes.values() if getattr(type(scheme), name) is not unused]
-        if kind in (facts.MappedSmall, facts.UnmappedSmall):
-            counting = [scheme for scheme in counting if scheme not in covered]
-        return (*self._notes(kind), *(getattr(scheme, name) for scheme in counting))
+        return {scheme: getattr(scheme, name) for scheme in counting}
 
     def _notes(self, kind: type) -> tuple[Callable[[Any], None], ...]:
         if kind is facts.FolioNew:
             return (self._note_new,)
-        if kind in (facts.MappedSmall, facts.UnmappedSmall):
-            return (self._note_small,)
+        if kind is facts.MappedSmall:
+            return (self._note_mapped_small,)
+        if kind is facts.UnmappedSmall:
+            return (self._note_unmapped_small,)
         if kind in (facts.Mapped, facts.Unmapped, facts.PmdMapped, facts.PmdUnmapped, facts.Moved):
             return (self._note,)
         if kind in (facts.VmaSplit, facts.VmaMerged):
@@ -109,10 +130,11 @@ class Machine:
         log = self.events.append
         announce: Callable[[Any], None] = self.announce
         held = self._held
-        advance = path.__next__
+        # Half the price of __next__() or of next().
+        resume = path.send
         while True:
             try:
-                step = advance()
+                step = resume(None)
             except StopIteration as stop:
                 if held:
                     raise KernelBug(f"locks still held: {' '.join(lock.name for lock in held)}") from None
@@ -157,31 +179,40 @@ class Machine:
     # Numbers before the step.
 
     def _note_new(self, fact: facts.FolioNew) -> None:
-        self._before[fact.folio] = self._zeros
+        self._before[fact.folio] = self._numbers.zeros
 
     def _note(self, fact: facts.Mapped) -> None:
         if fact.folio not in self._before:
-            self._before[fact.folio] = tuple([number(fact.folio) for number in self._numbers])
+            self._note_folios((fact.folio,))
 
-    def _note_small(self, fact: facts.MappedSmall) -> None:
-        before, numbers = self._before, self._numbers
-        for folio in fact.folios:
-            if folio not in before:
-                before[folio] = tuple([number(folio) for number in numbers])
+    def _note_mapped_small(self, fact: facts.MappedSmall) -> None:
+        # New folios were noted when they were made.
+        if not fact.new:
+            self._note_folios(fact.folios)
+
+    def _note_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
+        self._note_folios(fact.folios)
 
     def _note_straddling(self, fact: facts.VmaSplit) -> None:
-        for folio, _ in fact.straddling:
-            if folio not in self._before:
-                self._before[folio] = tuple([number(folio) for number in self._numbers])
+        self._note_folios([folio for folio, _ in fact.straddling])
+
+    def _note_folios(self, folios: Sequence[int]) -> None:
+        before = self._before
+        if unknown := [folio for folio in folios if folio not in before]:
+            before.update(zip(unknown, self.numbers(unknown), strict=True))
 
     def touched(self) -> dict[int, dict[str, int]]:
         """Folio -> scheme -> its number before the step, for the folios that the step spoke of, in that order."""
         names = tuple(self.schemes)
         return {folio: dict(zip(names, numbers, strict=True)) for folio, numbers in self._before.items()}
 
-    def touched_numbers(self) -> dict[int, tuple[int, ...]]:
+    def touched_numbers(self) -> dict[int, Row]:
         """As ``touched``, the numbers in the order of ``schemes``: without a dictionary a folio."""
         return self._before
+
+    def numbers(self, folios: Sequence[int]) -> list[Row]:
+        """The present numbers of folios under every scheme, in the order of ``schemes``."""
+        return self._numbers.rows(folios)
 
     # Questions.
 

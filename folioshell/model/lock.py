@@ -40,6 +40,9 @@ class LockClass(Enum):
 
 _PAGE_TABLE_LOCKS = frozenset((LockClass.MMPTL, LockClass.PMDL, LockClass.PTL))
 
+#: verb -> change of the number of locks held
+_CHANGES = {"+": 1, "~": 1, "-": -1}
+
 
 class LockOp:
     """One operation on one lock: what a path yields, and a line of the trace.
@@ -51,9 +54,10 @@ class LockOp:
         mode: ``R``, ``W`` or empty for a lock that has no modes.
         function: the kernel function that does it; empty for a release.
         nested: a second lock of a class is taken under SINGLE_DEPTH_NESTING.
+        table_locks: by how much it changes the number of page-table locks held: 1, -1 or 0.
     """
 
-    __slots__ = ("function", "lock", "mode", "nested", "verb")
+    __slots__ = ("function", "lock", "mode", "nested", "table_locks", "verb")
 
     def __init__(self, lock: Lock, verb: str, mode: str, function: str, nested: bool) -> None:
         self.lock = lock
@@ -61,6 +65,7 @@ class LockOp:
         self.mode = mode
         self.function = function
         self.nested = nested
+        self.table_locks = _CHANGES.get(verb, 0) if lock.lock_class.is_page_table_lock else 0
 
     def __str__(self) -> str:
         return f"{self.verb}{self.lock}{f'({self.mode})' if self.mode else ''}{' nested' if self.nested else ''}"

@@ -253,7 +253,7 @@ def free(k: Kernel, folio: Folio) -> Path[None]:
     k.forget_folio(folio)
     if k.protocol is not None:
         k.protocol.counts.pop(folio.id, None)
-    yield FolioFreed(folio.id)
+    yield FolioFreed(folio.id, folio.order)
 
 
 def clear_exclusive(folio: Folio, first: int, nr: int) -> None:

@@ -89,7 +89,7 @@ def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | Non
     yield Event(f"{folio} split into {_named(pieces)}", "thp_split_page")
     for piece in pieces:
         yield rmap.folio_new(piece, (folio.id, piece.pfn - folio.pfn))
-    yield FolioFreed(folio.id)
+    yield FolioFreed(folio.id, folio.order)
     if folio.anon:
         for piece in pieces:
             yield from remove_migration_ptes(k, piece, piece, use_shared_zeropage=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
 from operator import itemgetter
 
 from folioshell.report import Change, FolioChange
@@ -13,6 +12,8 @@ from folioshell.session.workspace import Workspace
 #: (numbers before, numbers after, order, note)
 Key = tuple[tuple[int, ...], tuple[int, ...], int, str]
 
+Picker = Callable[[tuple[int, ...]], tuple[int, ...]]
+
 
 def folio_changes(workspace: Workspace, digest: Digest, shown: Sequence[str]) -> tuple[FolioChange, ...]:
     """A row for each run of folios with consecutive numbers that a step changed alike, ascending.
@@ -20,35 +21,44 @@ def folio_changes(workspace: Workspace, digest: Digest, shown: Sequence[str]) ->
     Args:
         shown: names of the schemes whose numbers are wanted.
     """
-    machine = workspace.machine
-    touched = machine.touched_numbers()
-    numbers = sorted(touched.keys() | digest.new.keys() | digest.freed.keys())
-    noted = bool(digest.new or digest.freed)
-    pick = _picker([list(machine.schemes).index(name) for name in shown])
-    zeros = (0,) * len(machine.schemes)
+    return tuple(_grouped(_changed(_touched(workspace, digest), _picker(workspace, shown)), shown))
+
+
+def _touched(workspace: Workspace, digest: Digest) -> Iterator[tuple[int, Key]]:
+    """All folios that a step spoke of, ascending, with their numbers under every scheme."""
+    before = workspace.machine.touched_numbers()
+    others = [number for number in (*digest.new, *digest.freed) if number not in before]
+    numbers = sorted({*before, *others} if others else before)
     live = workspace.kernel.folios
-    after = _numbers(workspace, shown, [number for number in numbers if number in live])
-    nothing = (0,) * len(shown)
-    rows: list[tuple[int, Key]] = []
+    after = iter(workspace.machine.numbers([number for number in numbers if number in live]))
+    zeros = (0,) * len(workspace.machine.schemes)
+    noted = bool(digest.new or digest.freed)
     for number in numbers:
-        old = pick(touched.get(number, zeros))
         note = _note(number, digest) if noted else ""
         folio = live.get(number)
-        new = next(after) if folio is not None else nothing
-        if old != new or note:
-            rows.append((number, (old, new, folio.order if folio else workspace.order_of(number), note)))
-    return tuple(_grouped(rows, shown))
+        if folio is not None:
+            yield number, (before.get(number, zeros), next(after), folio.order, note)
+        else:
+            yield number, (before.get(number, zeros), zeros, digest.freed[number], note)
 
 
-def _numbers(workspace: Workspace, shown: Sequence[str], folios: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """The numbers of living folios under the shown schemes, a tuple each."""
-    if not shown:
-        return repeat((), len(folios))
-    return zip(*(workspace.machine.schemes[name].mapcounts(folios) for name in shown), strict=True)
+def _changed(rows: Iterable[tuple[int, Key]], pick: Picker) -> Iterator[tuple[int, Key]]:
+    """The rows that say something, with the picked columns only."""
+    last: Key | None = None
+    for number, row in rows:
+        # Rows come in long runs of equal ones.
+        if row != last:
+            before, after, order, note = last = row
+            key = (pick(before), pick(after), order, note)
+            says_something = key[0] != key[1] or bool(note)
+        if says_something:
+            yield number, key
 
 
-def _picker(columns: list[int]) -> Callable[[tuple[int, ...]], tuple[int, ...]]:
-    """Takes these columns out of a row, as a tuple."""
+def _picker(workspace: Workspace, shown: Sequence[str]) -> Picker:
+    """Takes the columns of these schemes out of a row of all, as a tuple."""
+    names = list(workspace.machine.schemes)
+    columns = [names.index(name) for name in shown]
     if len(columns) > 1:
         return itemgetter(*columns)
     return lambda row: tuple([row[column] for column in columns])
@@ -86,8 +96,8 @@ def _row(first: int, nr: int, key: Key, shown: Sequence[str]) -> FolioChange:
 def numbers_of(workspace: Workspace, shown: Sequence[str]) -> Mapping[int, tuple[int, tuple[int, ...]]]:
     """Folio number -> (order, its number under each shown scheme), of all living folios."""
     live = workspace.kernel.folios
-    counts = _numbers(workspace, shown, list(live))
-    return {number: (folio.order, numbers) for (number, folio), numbers in zip(live.items(), counts, strict=True)}
+    rows = map(_picker(workspace, shown), workspace.machine.numbers(list(live)))
+    return {number: (folio.order, numbers) for (number, folio), numbers in zip(live.items(), rows, strict=True)}
 
 
 def changes_between(

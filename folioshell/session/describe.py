@@ -16,12 +16,15 @@ def pages_text(first: int, nr: int) -> str:
 
 def folios_text(numbers: list[int]) -> str:
     """Runs of folios: ``f1..f16, f20``; numbers ascending."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and runs[-1][1] + 1 == number:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
+    runs: list[tuple[int, int]] = []
+    first = last = numbers[0] if numbers else 0
+    for number in numbers[1:]:
+        if number != last + 1:
+            runs.append((first, last))
+            first = number
+        last = number
+    if numbers:
+        runs.append((first, last))
     return ", ".join(f"f{first}" if first == last else f"f{first}..f{last}" for first, last in runs)
 
 

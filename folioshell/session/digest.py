@@ -16,17 +16,17 @@ class Digest:
     Attributes:
         locks: page-table locks in the order in which they were taken.
         new: folios that came to be, by number.
-        freed: folios that ended.
+        freed: folios that ended -> their orders.
         walks, asked, findings, events: the facts of these types.
         mapped, unmapped: folio -> entries that were added and removed, by facts about leaf entries.
         pmd_mapped, pmd_unmapped: folio -> PMD entries added and removed.
         moved: folio -> entries that mremap moved.
         vma_splits, vma_merges: numbers of these.
+        small_mapped: the order-0 folios that were mapped.
         nr_small_mapped, nr_small_unmapped: entries of order-0 folios among the above, counted but not listed.
     """
 
     __slots__ = (
-        "_small_runs",
         "asked",
         "events",
         "findings",
@@ -39,16 +39,17 @@ class Digest:
         "nr_small_unmapped",
         "pmd_mapped",
         "pmd_unmapped",
+        "small_mapped",
         "unmapped",
         "vma_merges",
         "vma_splits",
         "walks",
     )
 
-    def __init__(self, happenings: Iterable[Happening]) -> None:
-        self.locks: list[LockRow] = []
+    def __init__(self, happenings: Sequence[Happening]) -> None:
+        self.locks = _lock_rows(happenings)
         self.new: dict[int, facts.FolioNew] = {}
-        self.freed: dict[int, None] = {}
+        self.freed: dict[int, int] = {}
         self.walks: list[facts.Walked] = []
         self.asked: list[facts.Asked] = []
         self.findings: list[facts.Finding] = []
@@ -58,14 +59,14 @@ class Digest:
         self.pmd_mapped: dict[int, int] = {}
         self.pmd_unmapped: dict[int, int] = {}
         self.moved: dict[int, int] = {}
-        self._small_runs: list[Sequence[int]] = []
+        self.small_mapped: set[int] = set()
         self.vma_splits = 0
         self.vma_merges = 0
         self.nr_small_mapped = 0
         self.nr_small_unmapped = 0
         self._read(happenings)
 
-    def _read(self, happenings: Iterable[Happening]) -> None:
+    def _read(self, happenings: Sequence[Happening]) -> None:
         takers: dict[type, Callable[..., None]] = {
             facts.FolioNew: self._on_new,
             facts.FolioFreed: self._on_freed,
@@ -83,24 +84,16 @@ class Digest:
             facts.Finding: self.findings.append,
             facts.Event: self.events.append,
         }
-        locks = _LockRows()
-        take_lock = locks.take
+        taker_of = takers.get
         for happening in happenings:
-            if happening.__class__ is LockOp:
-                take_lock(happening)
-            elif taker := takers.get(happening.__class__):
+            if taker := taker_of(happening.__class__):
                 taker(happening)
-        self.locks = locks.rows()
-
-    def small_mapped(self) -> set[int]:
-        """The order-0 folios that were mapped."""
-        return set().union(*self._small_runs)
 
     def _on_new(self, fact: facts.FolioNew) -> None:
         self.new[fact.folio] = fact
 
     def _on_freed(self, fact: facts.FolioFreed) -> None:
-        self.freed[fact.folio] = None
+        self.freed[fact.folio] = fact.order
 
     def _on_mapped(self, fact: facts.Mapped) -> None:
         self.mapped[fact.folio] = self.mapped.get(fact.folio, 0) + fact.nr
@@ -110,7 +103,7 @@ class Digest:
 
     def _on_mapped_small(self, fact: facts.MappedSmall) -> None:
         self.nr_small_mapped += len(fact.folios)
-        self._small_runs.append(fact.folios)
+        self.small_mapped.update(fact.folios)
 
     def _on_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
         self.nr_small_unmapped += len(fact.folios)
@@ -131,44 +124,32 @@ class Digest:
         self.vma_merges += 1
 
 
-class _LockRows:
-    """Builds lock rows; equal acquisitions in a row become one row."""
-
-    def __init__(self) -> None:
-        #: operation -> +1 acquires a page-table lock, -1 releases one, 0 concerns another lock
-        self._effect: dict[LockOp, int] = {}
-        self._depth = 0
-        self._runs: list[tuple[LockOp, int, int]] = []
-
-    def take(self, op: LockOp) -> None:
-        """Note one operation."""
-        effect = self._effect.get(op)
-        if effect is None:
-            effect = self._effect[op] = _effect(op)
-        if effect > 0:
-            runs = self._runs
-            if runs and runs[-1][0] is op and runs[-1][1] == self._depth:
-                runs[-1] = (op, self._depth, runs[-1][2] + 1)
-            else:
-                runs.append((op, self._depth, 1))
-            self._depth += 1
-        elif effect:
-            self._depth -= 1
-
-    def rows(self) -> list[LockRow]:
-        """The rows; equal ones are one object."""
-        made: dict[tuple[LockOp, int, int], LockRow] = {}
-        rows = []
-        for run in self._runs:
-            row = made.get(run)
-            if row is None:
-                op, depth, times = run
-                row = made[run] = LockRow(op.lock.name, depth, op.function, times)
-            rows.append(row)
-        return rows
+def _lock_rows(happenings: Iterable[Happening]) -> list[LockRow]:
+    """The acquisitions of page-table locks; equal ones in a row are one row, and equal rows are one object."""
+    made: dict[tuple[LockOp, int, int], LockRow] = {}
+    rows: list[LockRow] = []
+    last: LockOp | None = None
+    depth = last_depth = times = 0
+    for op in happenings:
+        if op.__class__ is not LockOp or not (change := op.table_locks):
+            continue
+        if change < 0:
+            depth -= 1
+        elif op is last and depth == last_depth:
+            times += 1
+            depth += 1
+        else:
+            if last is not None:
+                rows.append(_lock_row(made, last, last_depth, times))
+            last, last_depth, times = op, depth, 1
+            depth += 1
+    if last is not None:
+        rows.append(_lock_row(made, last, last_depth, times))
+    return rows
 
 
-def _effect(op: LockOp) -> int:
-    if not op.lock.lock_class.is_page_table_lock:
-        return 0
-    return {"+": 1, "~": 1, "-": -1}.get(op.verb, 0)
+def _lock_row(made: dict[tuple[LockOp, int, int], LockRow], op: LockOp, depth: int, times: int) -> LockRow:
+    row = made.get((op, depth, times))
+    if row is None:
+        row = made[op, depth, times] = LockRow(op.lock.name, depth, op.function, times)
+    return row

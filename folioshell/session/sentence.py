@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -60,7 +61,7 @@ def _folios(digest: Digest) -> list[str]:
     clauses += _entries({number: n for number, n in digest.mapped.items() if number not in digest.new}, "mapped")
     # New ones are said to be mapped where they are introduced; pieces of a folio that was split are not new memory.
     introduced = {number for number, fact in digest.new.items() if not fact.origin}
-    small = digest.nr_small_mapped - len(digest.small_mapped() & introduced)
+    small = digest.nr_small_mapped - len(digest.small_mapped & introduced)
     if small > 0:
         clauses.append(f"{plural(small, 'entry', 'entries')} of order-0 folios mapped")
     clauses += [
@@ -72,7 +73,8 @@ def _folios(digest: Digest) -> list[str]:
     clauses += _entries(digest.unmapped, "unmapped")
     if digest.nr_small_unmapped:
         clauses.append(f"{plural(digest.nr_small_unmapped, 'entry', 'entries')} of order-0 folios unmapped")
-    freed = [number for number in digest.freed if number not in _origins(digest)]
+    origins = _origins(digest)
+    freed = [number for number in digest.freed if number not in origins]
     if freed:
         clauses.append(f"{_which(freed)} freed")
     return clauses
@@ -101,12 +103,12 @@ def _entries(counts: dict[int, int], done: str) -> list[str]:
 
 def _made(digest: Digest) -> list[str]:
     """New folios, alike ones together: how large, and how they were mapped."""
-    groups: dict[tuple[int, bool, str], list[int]] = {}
-    small = digest.small_mapped()
+    groups: defaultdict[tuple[int, bool, str], list[int]] = defaultdict(list)
+    small = digest.small_mapped
     for number, fact in digest.new.items():
         if not fact.origin:
             mapping = ", mapped" if number in small else _mapping(fact, digest)
-            groups.setdefault((fact.order, fact.anon, mapping), []).append(number)
+            groups[fact.order, fact.anon, mapping].append(number)
     clauses = []
     for (order, anon, mapping), numbers in groups.items():
         size = f"order {order}, {format_pages(1 << order)}"

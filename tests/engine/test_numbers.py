@@ -1,0 +1,59 @@
+"""Tests of folioshell.engine.numbers: rows of numbers."""
+
+from __future__ import annotations
+
+from folioshell.engine.machine import Machine
+from folioshell.facts import FolioFreed, FolioNew, Mapped, MappedSmall
+
+
+def _small(*folios: int, mm: int = 1) -> MappedSmall:
+    return MappedSmall(folios, True, mm, mm, mm, 100, "folio_add_anon_rmap_ptes")
+
+
+def test_a_row_is_what_each_scheme_says() -> None:
+    """Rows of mapped, unmapped and large folios are the schemes' own numbers, in the schemes' order."""
+    machine = Machine()
+    for number in range(1, 6):
+        machine.announce(FolioNew(number, 0, True))
+    machine.announce(FolioNew(6, 2, True))
+    machine.announce(Mapped(6, 2, True, 1, 3, 1, 1, 1, 200, 0, 4, "folio_add_anon_rmap_ptes"))
+    for mm, folios in ((1, (1, 2, 3, 4)), (2, (2, 3, 4)), (3, (3, 4)), (4, (4,))):
+        machine.announce(_small(*folios, mm=mm))
+    folios = [4, 6, 1, 5, 2, 3]
+
+    assert machine.numbers(folios) == [
+        tuple(scheme.mapcount(folio) for scheme in machine.schemes.values()) for folio in folios
+    ]
+
+
+def test_equal_rows_of_order0_folios_are_one_object() -> None:
+    """A hundred thousand folios that are mapped alike do not need a row each."""
+    machine = Machine()
+    machine.announce(_small(1, 2))
+    first, second = machine.numbers([1, 2])
+
+    assert first is second
+
+
+def test_numbers_before_the_step_are_noted_once() -> None:
+    """What a folio had when the step first spoke of it stays what it had before."""
+    machine = Machine()
+    machine.announce(_small(1, mm=1))
+    machine.begin()
+    machine.announce(_small(1, mm=2))
+    machine.announce(_small(1, mm=3))
+
+    assert set(machine.touched()[1].values()) == {1}
+    assert machine.numbers([1]) != [machine.touched_numbers()[1]]
+
+
+def test_freed_folios_are_forgotten_by_every_scheme() -> None:
+    """The number of a freed folio is 0 everywhere, whatever its order."""
+    machine = Machine()
+    machine.announce(_small(1))
+    machine.announce(Mapped(2, 2, True, 0, 4, 1, 1, 1, 200, 0, 4, "folio_add_anon_rmap_ptes"))
+    machine.announce(FolioFreed(1, 0))
+    machine.announce(FolioFreed(2, 2))
+
+    for row in machine.numbers([1, 2]):
+        assert not any(row)
