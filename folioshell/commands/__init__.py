@@ -16,6 +16,7 @@ DECLARING = (
     "access",
     "process",
     "reclaim",
+    "pin",
     "query",
     "inspect",
     "trace",

@@ -9,6 +9,7 @@ from folioshell.commands.build import FOLIO, arg, command, done, place
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import VIEW, Form
 from folioshell.commands.places import PlaceRef
+from folioshell.commands.stats import show_stats
 from folioshell.commands.tables import TABLES
 from folioshell.model.pagetable import PageTable
 from folioshell.report import Report, Section, Table
@@ -116,6 +117,7 @@ _EVERYTHING = ("processes", "vmas", "tables", "folios")
 
 @command(
     "show",
+    Form("stats", summary="statistics of mapped pages, and event counters", handler=show_stats),
     Form(summary="the whole picture", handler=_view([TABLES[name][1] for name in _EVERYTHING])),
     *(Form(name, summary=summary, handler=_view([make])) for name, (summary, make) in TABLES.items()),
     kind=VIEW,

@@ -57,6 +57,13 @@ def _swap(call: Call) -> Ending:
     return None
 
 
+def _page_mapcount(call: Call) -> Ending:
+    if call.kernel.config.is_6_12:
+        raise call.refused_at("lead", "profile 6.12 always counts pages", hint="CONFIG_NO_PAGE_MAPCOUNT came in v6.15")
+    call.kernel.config.page_mapcount = call.word("MODE") == "on"
+    return None
+
+
 def _decide(call: Call) -> Ending:
     call.workspace.machine.decide(scheme_of(call, "SCHEME").name)
     return None
@@ -171,6 +178,14 @@ _GEOMETRY_WORDS = {
         "fault_around", "SIZE", Size(), "pages that a file fault maps around it; 4K turns it off", _fault_around, MODEL
     ),
     _form("swap", "MODE", choice(ON_OFF, "word"), "a swap device is there", _swap, MODEL),
+    _form(
+        "page_mapcount",
+        "MODE",
+        choice(ON_OFF, "word"),
+        "the kernel looks at the mapcount of single pages; off: at averages (CONFIG_NO_PAGE_MAPCOUNT)",
+        _page_mapcount,
+        MODEL,
+    ),
     _form("after", "WHAT", Choices(AFTER, "part"), "what is shown after a step", _viewing(_after), VIEW),
     _form(
         "walks",
@@ -195,8 +210,8 @@ _GEOMETRY_WORDS = {
     kind=VIEW,
     topic=TOPIC,
     summary="change or show settings",
-    explained="Settings of the simulated kernel (geometry, profile, thp, decide, fault_around, swap) change what later "
-    "commands do: each is a "
+    explained="Settings of the simulated kernel (geometry, profile, thp, decide, fault_around, swap, page_mapcount) "
+    "change what later commands do: each is a "
     "step, and undo takes it back. Settings of what is shown (after, walks, schemes, check) are no steps and "
     "stay as they "
     "are through undo. `set` alone shows all.",
@@ -222,6 +237,7 @@ def set_(call: Call) -> Report:
         ("decide", call.kernel.decider.name),
         ("fault_around", format_pages(config.fault_around)),
         ("swap", "on" if config.swap else "off"),
+        ("page_mapcount", "on" if config.page_mapcount else "off"),
         ("after", ",".join(settings.after) or "none"),
         ("walks", "always" if settings.walks else "made"),
         ("schemes", ",".join(call.session.shown_schemes)),

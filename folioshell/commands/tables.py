@@ -7,7 +7,6 @@ from itertools import chain
 
 from folioshell.commands.call import Call
 from folioshell.commands.user_space import kpagecount_table, smaps_table
-from folioshell.facts import Event
 from folioshell.model.anon_vma import AnonVma
 from folioshell.model.vma import Vma
 from folioshell.report import Table
@@ -129,15 +128,6 @@ def _locks(call: Call) -> Table:
     return Table("locks", ("lock", "taken"), rows, note)
 
 
-def _stats(call: Call) -> Table:
-    counts = dict(call.kernel.events)
-    for record in call.workspace.journal:
-        for fact in record.facts():
-            if isinstance(fact, Event) and fact.count:
-                counts[fact.count] = counts.get(fact.count, 0) + 1
-    return Table("event counters", ("counter", "value"), tuple(sorted(counts.items())), "as /proc/vmstat names them")
-
-
 def _schemes(call: Call) -> Table:
     shown = call.session.shown_schemes
     decider = call.kernel.decider.name
@@ -155,7 +145,6 @@ TABLES: dict[str, tuple[str, Callable[[Call], Table]]] = {
     "folios": ("folios and their mapcounts", _folios),
     "rmap": ("anon_vmas and i_mmaps with their VMAs", _rmap),
     "locks": ("page-table locks that the last step took", _locks),
-    "stats": ("event counters", _stats),
     "schemes": ("the mapcount schemes", _schemes),
     "smaps": ("figures of /proc/PID/smaps", smaps_table),
     "kpagecount": ("counts of /proc/kpagecount", kpagecount_table),

@@ -33,7 +33,7 @@ def _lines(k: Kernel, schemes: Mapping[str, Scheme]) -> Iterator[str]:
             (
                 *(folio.id, folio.pfn, folio.order, folio.anon, str(folio.mapping), folio.index, folio.ref),
                 *(folio.anon_exclusive, folio.nonzero, folio.swapbacked, folio.cached, folio.dirty, folio.active),
-                *(folio.mlocked, folio.deferred, folio.partially_mapped, folio.swap_slot, folio.readahead),
+                *(folio.mlocked, folio.deferred, folio.partially_mapped, folio.swap_slot, folio.readahead, folio.pins),
             )
         )
     for name, scheme in schemes.items():
@@ -45,6 +45,7 @@ def _lines(k: Kernel, schemes: Mapping[str, Scheme]) -> Iterator[str]:
 
 def _mm_lines(mm: Mm) -> Iterator[str]:
     yield repr((mm.name, mm.mm_id, mm.parent, mm.rss.as_tuple(), mm.nr_ptes, sorted(mm.tables.puds)))
+    yield repr((mm.has_pinned, [(vpn, [folio.id for folio in held]) for vpn, held in sorted(mm.pins.items())]))
     for vma in mm.vmas:
         yield repr(
             (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -37,8 +38,12 @@ def broken_invariants(k: Kernel) -> list[str]:
     seen: dict[int, _Seen] = {}
     for mm in k.mms.values():
         broken.extend(_check_mm(k, mm, seen))
+    pins = Counter(folio.id for mm in k.mms.values() for held in mm.pins.values() for folio in held)
     for folio in k.folios.values():
+        if folio.pins != pins.pop(folio.id, 0):
+            broken.append(f"{folio} counts {folio.pins} pins, its holders do not")
         broken.extend(_check_folio(k, folio, seen.pop(folio.id, _Seen())))
+    broken.extend(f"f{number} is pinned but does not exist" for number in pins)
     broken.extend(f"f{number} is mapped but does not exist" for number in seen)
     return broken
 
@@ -141,7 +146,7 @@ def _check_folio(k: Kernel, folio: Folio, seen: _Seen) -> Iterator[str]:
             yield f"{folio}: {seen.pmds} PMD entries, but the entire mapcount is {counts.entire(folio.id)}"
         if counts.pages_mapped(folio.id) != len(seen.ptes):
             yield f"{folio}: {len(seen.ptes)} pages mapped, but counted {counts.pages_mapped(folio.id)}"
-    expected = entries + (folio.nr_pages if folio.cached else 0)
+    expected = entries + (folio.nr_pages if folio.cached else 0) + folio.pins
     if folio.ref != expected:
         yield f"{folio}: {folio.ref} references, {expected} are accounted for"
     if folio.partially_mapped and not folio.deferred:

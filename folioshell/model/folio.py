@@ -21,7 +21,9 @@ class Folio:
         anon: anonymous memory; else page cache (shmem included).
         mapping: anon_vma or address space that leads to its mappings.
         index: page offset of its first page in the mapping (anonymous: linear page offset of the VMA).
-        ref: references, not counting transient ones: one an entry, one a page in the page cache or swap cache.
+        ref: references, not counting transient ones: one an entry, one a page in the page cache or swap cache, one a
+            pin of a page.
+        pins: pins of its pages for DMA.
         anon_exclusive: bit i: PageAnonExclusive of page i (of page 0 for the whole folio while a PMD maps it).
         nonzero: bit i: page i holds other bytes than zeros.
         cached: it is in the page cache, or in the swap cache.
@@ -47,6 +49,7 @@ class Folio:
         "order",
         "partially_mapped",
         "pfn",
+        "pins",
         "readahead",
         "ref",
         "referenced",
@@ -65,6 +68,7 @@ class Folio:
         self.mapping = mapping
         self.index = index
         self.ref = 0
+        self.pins = 0
         self.anon_exclusive = 0
         self.nonzero = 0
         self.swapbacked = anon

@@ -84,7 +84,8 @@ class Config:
         thp: order -> always, madvise or never; orders that are not there are never.
         fault_around: pages of the fault-around window, a power of two; 1 turns it off.
         read_ahead: pages that a miss reads of a file on a disk (128K as for any disk unless it says otherwise).
-        page_mapcount: CONFIG_PAGE_MAPCOUNT.
+        page_mapcount: CONFIG_PAGE_MAPCOUNT; without it (CONFIG_NO_PAGE_MAPCOUNT, v6.15) the counts of single pages
+            are not looked at, and averages of folios take their place.
         swap: a swap device is there.
     """
 

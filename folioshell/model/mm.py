@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from folioshell.model.folio import Folio
 from folioshell.model.lock import Lock, LockClass
 from folioshell.model.pagetable import TableTree
 from folioshell.model.vma import Vma
@@ -99,9 +100,23 @@ class Mm:
         tables: its page tables.
         rss: mapped pages by kind.
         nr_ptes: leaf tables, deposited ones included.
+        pins: virtual page at which a page was pinned for this process -> its folio, once a pin.
+        has_pinned: a page of it was ever pinned (MMF_HAS_PINNED); a fork needs to look for pins only then.
     """
 
-    __slots__ = ("mm_id", "mmap_lock", "name", "nr_ptes", "page_table_lock", "parent", "rss", "tables", "vmas")
+    __slots__ = (
+        "has_pinned",
+        "mm_id",
+        "mmap_lock",
+        "name",
+        "nr_ptes",
+        "page_table_lock",
+        "parent",
+        "pins",
+        "rss",
+        "tables",
+        "vmas",
+    )
 
     def __init__(self, name: str, mm_id: int, parent: str | None, table_bits: int) -> None:
         self.name = name
@@ -111,6 +126,8 @@ class Mm:
         self.tables = TableTree(table_bits)
         self.rss = Rss()
         self.nr_ptes = 0
+        self.pins: dict[int, list[Folio]] = {}
+        self.has_pinned = False
         self.mmap_lock = Lock(LockClass.MMAP, name)
         self.page_table_lock = Lock(LockClass.MMPTL, name)
 

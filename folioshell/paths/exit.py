@@ -8,7 +8,7 @@ from __future__ import annotations
 from folioshell.facts import MmGone
 from folioshell.model.kernel import Kernel
 from folioshell.model.mm import Mm
-from folioshell.paths import tables
+from folioshell.paths import pin, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.step import Path
 from folioshell.paths.zap import zap_range
@@ -29,4 +29,6 @@ def do_exit(k: Kernel, mm: Mm) -> Path[None]:
         yield from tables.free_pgtables(mm, vmas[0].start, vmas[-1].end, 0, 0)
     yield mm.mmap_lock.release("W")
     del k.mms[mm.name]
+    # Who pinned for the process lets go when its files are closed, which is after its memory went.
+    yield from pin.release_all(k, mm)
     yield MmGone(mm.mm_id)

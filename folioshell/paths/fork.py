@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from folioshell.facts import Forked
 from folioshell.model import pte
 from folioshell.model import vma as vm
-from folioshell.model.folio import Folio
+from folioshell.model.folio import Folio, page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vma import Vma
-from folioshell.paths import anon, rmap, tables
+from folioshell.paths import anon, anon_fault, rmap, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import folio_pte_batch
+from folioshell.paths.huge import split_huge_pmd
 from folioshell.paths.step import Path
 
 
@@ -55,38 +56,49 @@ def _copy_page_range(k: Kernel, src: Vma, dst: Vma) -> Path[None]:
     size = k.geometry.pmd_pages
     for block, pmd, entry in src.mm.tables.blocks_in(src.start, src.end):
         dst_pmd = yield from tables.pmd_alloc(k, dst.mm, block)
-        if not isinstance(entry, PageTable):
-            yield from _copy_huge_pmd(k, src, dst, pmd, dst_pmd, block)
+        if not isinstance(entry, PageTable) and (yield from _copy_huge_pmd(k, src, dst, pmd, dst_pmd, block)):
             continue
+        source = src.mm.tables.leaf(block)
+        assert source is not None
         yield from tables.pte_alloc(k, dst.mm, dst_pmd, block)
         table = dst.mm.tables.leaf(block)
         assert table is not None
         low, high = max(src.start, block), min(src.end, block + size)
-        yield from _copy_pte_range(k, src, dst, entry, table, block, low - block, high - block)
+        yield from _copy_pte_range(k, src, dst, source, table, block, low - block, high - block)
 
 
-def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: PmdTable, block: int) -> Path[None]:
-    """Kernel: mm/huge_memory.c: copy_huge_pmd() (v6.18)"""
+def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: PmdTable, block: int) -> Path[bool]:
+    """Copy a PMD entry. False: its folio is pinned, the entry was split, copy the leaf table.
+
+    Kernel: mm/huge_memory.c: copy_huge_pmd() (v6.18)
+    """
     if src.file is not None:
-        return
+        return True
     table = k.new_leaf(dst.mm)
     yield dst_pmd.lock.acquire("copy_huge_pmd")
     yield src_pmd.lock.acquire("copy_huge_pmd", nested=True)
     index = src.mm.tables.pmd_index(block)
     entry = src_pmd.entries[index]
     assert isinstance(entry, int)
-    tables.deposit(dst_pmd, table)
     if pte.maps_folio(entry):
         folio = k.physmem.folio(pte.pfn_of(entry))
+        if src.mm.has_pinned and folio.pins and folio.anon_exclusive:
+            tables.free_leaf(dst.mm)
+            yield src_pmd.lock.release()
+            yield dst_pmd.lock.release()
+            yield from split_huge_pmd(k, src, src_pmd, block)
+            return False
         folio.ref += 1
         folio.anon_exclusive = 0
         rmap.rss_add(dst, folio, folio.nr_pages)
         yield from rmap.add_pmd(k, folio, dst, dst_pmd, block, "folio_try_dup_anon_rmap_pmd")
         entry &= ~pte.WRITE
         src_pmd.entries[index] = entry
+    tables.deposit(dst_pmd, table)
     dst_pmd.entries[index] = entry & ~pte.YOUNG
     yield src_pmd.lock.release()
     yield dst_pmd.lock.release()
+    return True
 
 
 @dataclass(slots=True)
@@ -111,13 +123,18 @@ def _copy_pte_range(
     cow = src.is_cow
     drop = ~pte.YOUNG if not src.flags & vm.SHARED else ~(pte.YOUNG | pte.DIRTY)
     run = _SmallRun()
+    has_pinned = src.mm.has_pinned
+    spare: Folio | None = None
     index = first
     while index < last:
         entry = entries[index]
         nr = 1
         if entry > pte.FLAGS:
             folio = k.physmem.folio(entry >> pte.PFN_SHIFT)
-            if folio.order == 0:
+            if has_pinned and folio.pins and folio.anon_exclusive:
+                yield from _flush(dst, target, run)
+                nr, spare = yield from _copy_pinned(k, src, dst, source, target, folio, block, index, last, spare)
+            elif folio.order == 0:
                 if run.numbers and (run.anon != folio.anon or run.vpn + len(run.numbers) != block + index):
                     yield from _flush(dst, target, run)
                 if not run.numbers:
@@ -141,6 +158,8 @@ def _copy_pte_range(
     yield from _flush(dst, target, run)
     yield source.ptl.release()
     yield target.ptl.release()
+    if spare is not None:
+        yield from rmap.free(k, spare)
 
 
 def _flush(dst: Vma, table: PageTable, run: _SmallRun) -> Path[None]:
@@ -173,6 +192,60 @@ def _copy_large(
     drop = ~pte.YOUNG if not src.flags & vm.SHARED else ~(pte.YOUNG | pte.DIRTY)
     target.entries[index : index + nr] = [entry & drop for entry in entries]
     return nr
+
+
+def _copy_pinned(
+    k: Kernel,
+    src: Vma,
+    dst: Vma,
+    source: PageTable,
+    target: PageTable,
+    folio: Folio,
+    block: int,
+    index: int,
+    last: int,
+    spare: Folio | None,
+) -> Path[tuple[int, Folio | None]]:
+    """Entries of a pinned folio: a page that is exclusive is copied for the child now, for a device may write to it.
+
+    Args:
+        spare: the new folio for a copy, if one was allocated.
+    Returns: entries that were done, and the spare folio that is left; (0, folio) if both locks were let go to allocate
+        one: then look again.
+    Kernel: mm/memory.c: copy_present_ptes(), copy_present_page() (v6.18)
+    """
+    page = pte.pfn_of(source.entries[index]) - folio.pfn
+    if spare is None:
+        significant = pte.DIRTY if not src.flags & vm.SHARED else 0
+        nr = folio_pte_batch(source, index, last, folio, significant)
+        if not folio.anon_exclusive & page_bits(page, nr):
+            return (yield from _copy_large(k, src, dst, source, target, folio, block, index, last)), None
+        yield source.ptl.release()
+        yield target.ptl.release()
+        spare = yield from anon_fault.new_anon_folio(k, dst, 0, block + index)
+        yield target.ptl.acquire("copy_pte_range")
+        yield source.ptl.acquire("copy_pte_range", nested=True)
+        return 0, spare
+    if folio.anon_exclusive >> page & 1:
+        yield from _copy_present_page(k, dst, target, folio, page, block + index, spare)
+        return 1, None
+    yield from _copy_large(k, src, dst, source, target, folio, block, index, index + 1)
+    yield from rmap.free(k, spare)
+    return 1, None
+
+
+def _copy_present_page(
+    k: Kernel, dst: Vma, target: PageTable, old: Folio, page: int, vpn: int, new: Folio
+) -> Path[None]:
+    """Map a copy of one page in the child. Kernel: mm/memory.c: copy_present_page() (v6.18)"""
+    new.nonzero = old.nonzero >> page & 1
+    new.ref += 1
+    dst.mm.rss.anon += 1
+    yield rmap.new_anon(k, new, dst, target, vpn)
+    flags = pte.YOUNG | pte.DIRTY | (pte.WRITE if dst.flags & vm.WRITE else 0)
+    if not dst.flags & (vm.READ | vm.WRITE):
+        flags |= pte.PROTNONE
+    target.entries[vpn & len(target.entries) - 1] = pte.make(new.pfn, flags)
 
 
 def _copy_other(k: Kernel, dst: Vma, source: PageTable, target: PageTable, index: int) -> None:

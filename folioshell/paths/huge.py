@@ -64,7 +64,7 @@ def split_huge_pmd_locked(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze
         table = tables.withdraw(pmd)
         table.entries[:] = [pte.make(pte.ZERO_PFN, pte.YOUNG)] * len(table.entries)
         pmd.entries[index] = table
-        yield Event(f"huge zero page at {pmd} split into {table}", "thp_split_pmd")
+        yield Event(f"huge zero page at {pmd} split into {table}")
         return None
     folio = k.physmem.folio(pte.pfn_of(entry))
     if not folio.anon:
@@ -72,7 +72,7 @@ def split_huge_pmd_locked(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze
         if entry & pte.DIRTY and not folio.dirty:
             folio.mark_dirty()
         rmap.rss_add(vma, folio, -folio.nr_pages)
-        yield Event(f"PMD mapping of {folio} at {pmd} dropped: a file comes back by faults", "thp_split_pmd")
+        yield Event(f"PMD mapping of {folio} at {pmd} dropped: a file comes back by faults")
         yield from rmap.remove_pmd(k, folio, vma, pmd, block)
         return folio
     table = yield from _split_anon(k, vma, pmd, block, folio, entry, freeze)
@@ -88,7 +88,7 @@ def _split_anon(
     step = 1 << pte.PFN_SHIFT
     entries = list(range(entry, entry + folio.nr_pages * step, step))
     folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
-    yield Event(f"PMD mapping of {folio} at {pmd} split into {table}", "thp_split_pmd")
+    yield Event(f"PMD mapping of {folio} at {pmd} split into {table}")
     if freeze:
         folio.anon_exclusive = 0
         table.entries[:] = [pte.migration(one, exclusive) for one in entries]

@@ -18,48 +18,62 @@ from folioshell.paths.walk import Hit, VmaWalk, vmas_of
 
 
 def try_to_migrate(k: Kernel, folio: Folio, split_pmd: bool) -> Path[None]:
-    """Replace every entry that maps a folio by a migration entry. The caller holds the rmap lock.
+    """Replace every entry that maps a folio by a migration entry, up to one of a pinned page, which must stay.
+
+    The caller holds the rmap lock.
 
     Args:
         split_pmd: PMD entries are split first, because the folio is about to be; else they become migration entries
             of a PMD.
     """
+    stuck = False
 
     def visit(vma: Vma, hit: Hit) -> Path[bool]:
+        nonlocal stuck
         if isinstance(hit.table, PmdTable):
-            yield from _set_pmd_migration_entry(k, folio, vma, hit.table, hit)
+            stuck = yield from _set_pmd_migration_entry(k, folio, vma, hit.table, hit)
         else:
-            yield from _set_migration_pte(k, folio, vma, hit.table, hit)
-        return False
+            stuck = yield from _set_migration_pte(k, folio, vma, hit.table, hit)
+        return stuck
 
     for vma in vmas_of(folio):
         if split_pmd and folio.order == k.geometry.pmd_order:
             address = vma.address_of(folio.index, folio.nr_pages)
             yield from split_huge_pmd_address(k, vma, address, freeze=True)
         yield from VmaWalk(k, folio, vma, visit, sync=True).run()
+        if stuck:
+            return
 
 
-def _set_pmd_migration_entry(k: Kernel, folio: Folio, vma: Vma, pmd: PmdTable, hit: Hit) -> Path[None]:
-    """Kernel: mm/huge_memory.c: set_pmd_migration_entry() (v6.18)"""
+def _set_pmd_migration_entry(k: Kernel, folio: Folio, vma: Vma, pmd: PmdTable, hit: Hit) -> Path[bool]:
+    """Replace one entry. True: it must stay.
+
+    Kernel: mm/huge_memory.c: set_pmd_migration_entry() (v6.18)
+    """
     entry = pmd.entries[hit.index]
     assert isinstance(entry, int)
     exclusive = bool(folio.anon_exclusive & 1)
+    if not rmap.try_share(folio, 0):
+        return True
     folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
-    folio.anon_exclusive = 0
     pmd.entries[hit.index] = pte.migration(entry, exclusive)
     yield from rmap.remove_pmd(k, folio, vma, pmd, hit.vpn)
     folio.ref -= 1
+    return False
 
 
-def _set_migration_pte(k: Kernel, folio: Folio, vma: Vma, table: PageTable, hit: Hit) -> Path[None]:
+def _set_migration_pte(k: Kernel, folio: Folio, vma: Vma, table: PageTable, hit: Hit) -> Path[bool]:
+    """Replace one entry. True: it must stay."""
     entry = table.entries[hit.index]
     page = pte.pfn_of(entry) - folio.pfn
     exclusive = bool(folio.anon_exclusive >> page & 1)
+    if not rmap.try_share(folio, page):
+        return True
     folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
-    rmap.clear_exclusive(folio, page, 1)
     table.entries[hit.index] = pte.migration(entry, exclusive)
     yield from rmap.remove_ptes(k, folio, page, 1, vma, table, hit.vpn)
     folio.ref -= 1
+    return False
 
 
 def remove_migration_ptes(k: Kernel, folio: Folio, source: Folio, use_shared_zeropage: bool = False) -> Path[None]:

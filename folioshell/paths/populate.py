@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from folioshell.model import pte
 from folioshell.model import vma as vm
+from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable
@@ -46,11 +47,20 @@ def populate_vma_page_range(k: Kernel, vma: Vma, start: int, end: int) -> Path[s
     return (yield from get_user_pages(k, vma, start, end, write))
 
 
-def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, write: bool, remembers: bool = False) -> Path[str | None]:
+def get_user_pages(
+    k: Kernel,
+    vma: Vma,
+    start: int,
+    end: int,
+    write: bool,
+    remembers: bool = False,
+    pins: list[tuple[int, Folio]] | None = None,
+) -> Path[str | None]:
     """Look each page up and fault it in where it is missing. The caller holds mmap_lock.
 
     Args:
         remembers: a fault that has to be tried again knows that it was tried (FOLL_TRIED).
+        pins: each page is pinned (FOLL_PIN), and (virtual page, folio) added here.
     Returns: EFAULT for the first page that could not be had.
     Kernel: mm/gup.c: __get_user_pages() (v6.18)
     """
@@ -59,7 +69,7 @@ def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, write: bool, remem
     while vpn < end:
         tried = False
         for _ in range(4):
-            nr = yield from _follow_page(k, vma, vpn, write)
+            nr = yield from _follow_page(k, vma, vpn, end, write, pins)
             if nr:
                 break
             failed = yield from handle_mm_fault(k, vma, vpn, write, tried=tried)
@@ -70,7 +80,9 @@ def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, write: bool, remem
     return None
 
 
-def _follow_page(k: Kernel, vma: Vma, vpn: int, write: bool) -> Path[int]:
+def _follow_page(
+    k: Kernel, vma: Vma, vpn: int, end: int, write: bool, pins: list[tuple[int, Folio]] | None
+) -> Path[int]:
     """How many pages the entry for ``vpn`` gives access to: 0, 1, or those of a PMD. A page to be written is dirtied.
 
     Kernel: mm/gup.c: follow_page_mask() (v6.18)
@@ -86,11 +98,27 @@ def _follow_page(k: Kernel, vma: Vma, vpn: int, write: bool) -> Path[int]:
         usable = entry > 0 and (not write or bool(entry & pte.WRITE))
         if usable and write and not entry & pte.DIRTY:
             k.physmem.folio(pte.pfn_of(entry)).mark_dirty()
+        if usable and pins is not None:
+            _grab(k.physmem.folio(pte.pfn_of(entry)), vpn, 1, pins)
         yield found.ptl.release()
         return 1 if usable else 0
     yield pmd.lock.acquire("follow_pmd_mask")
     usable = found > 0 and (not write or bool(found & pte.WRITE))
     if usable:
         pmd.entries[tree.pmd_index(vpn)] = found | (pte.YOUNG | pte.DIRTY if write else pte.YOUNG)
+        if pins is not None:
+            size = k.geometry.pmd_pages
+            _grab(k.physmem.folio(pte.pfn_of(found)), vpn, min(end, vpn - vpn % size + size) - vpn, pins)
     yield pmd.lock.release()
     return k.geometry.pmd_pages if usable else 0
+
+
+def _grab(folio: Folio, vpn: int, nr: int, pins: list[tuple[int, Folio]]) -> None:
+    """Pin ``nr`` pages of a folio, the first of them mapped at ``vpn``.
+
+    A reference a page; Linux takes 1024 for a page of a small folio, which has no counter of its own for pins.
+    Kernel: mm/gup.c: try_grab_folio() (v6.18)
+    """
+    folio.ref += nr
+    folio.pins += nr
+    pins.extend((vpn + page, folio) for page in range(nr))

@@ -71,6 +71,10 @@ def _shrink_folio(k: Kernel, folio: Folio) -> Path[list[Folio]]:
         yield from _putback(k, folio)
         return []
     if folio.anon and folio.swapbacked and folio.swap_slot is None:
+        if folio.pins:
+            yield folio.lock.release()
+            yield from _putback(k, folio)
+            return []
         if folio.order and (folio.partially_mapped or not k.config.swap):
             return (yield from _split_for_swap(k, folio))
         if not k.config.swap:

@@ -186,7 +186,7 @@ def remove_ptes(
             yield from protocol.unmapped(span)
             for lock in reversed(held):
                 yield lock.release()
-        if k.counts.newly_unmapped(folio.id) and k.counts.pages_mapped(folio.id) and not k.counts.entire(folio.id):
+        if _became_partial(k, folio, not k.counts.entire(folio.id) and k.counts.pages_mapped(folio.id) > 0):
             yield from deferred_split(k, folio, partially_mapped=True)
     if vma.flags & vm.LOCKED:
         folio.mlocked = False
@@ -207,10 +207,24 @@ def remove_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> 
     yield PmdUnmapped(folio.id, folio.order, folio.anon, vma.mm.mm_id, vma.id, table.id, vpn, call)
     if locks:
         yield folio.map_lock.release()
-    if 0 < k.counts.newly_unmapped(folio.id) < folio.nr_pages:
+    if _became_partial(k, folio, k.counts.newly_unmapped(folio.id) < folio.nr_pages):
         yield from deferred_split(k, folio, partially_mapped=True)
     if vma.flags & vm.LOCKED:
         folio.mlocked = False
+
+
+def _became_partial(k: Kernel, folio: Folio, others_left: bool) -> bool:
+    """Did the last unmapping leave the folio partially mapped, as far as the kernel can tell?
+
+    Args:
+        others_left: other pages of it are still mapped, and none by a PMD entry.
+    Kernel: mm/rmap.c: __folio_remove_rmap() (v6.18)
+    """
+    counts = k.counts
+    if k.config.page_mapcount:
+        return others_left and counts.newly_unmapped(folio.id) > 0
+    # Without counts of pages: fewer entries than pages are certain not to map all.
+    return 0 < counts.mapcount(folio.id) < folio.nr_pages and not counts.entire(folio.id)
 
 
 def deferred_split(k: Kernel, folio: Folio, partially_mapped: bool) -> Path[None]:
@@ -259,6 +273,20 @@ def free(k: Kernel, folio: Folio) -> Path[None]:
 def clear_exclusive(folio: Folio, first: int, nr: int) -> None:
     """The pages are no longer exclusive to one mm (PageAnonExclusive off)."""
     folio.anon_exclusive &= ~page_bits(first, nr)
+
+
+def try_share(folio: Folio, page: int) -> bool:
+    """Make a page no longer exclusive, because its entry goes for a while; not if it is exclusive and pinned.
+
+    Args:
+        page: index of the page; 0 for a PMD entry.
+    Returns: False: its entry must stay.
+    Kernel: include/linux/rmap.h: folio_try_share_anon_rmap_pte(), folio_try_share_anon_rmap_pmd() (v6.18)
+    """
+    if folio.pins and folio.anon_exclusive >> page & 1:
+        return False
+    clear_exclusive(folio, page, 1)
+    return True
 
 
 def rss_add(vma: Vma, folio: Folio, nr: int) -> None:

@@ -60,11 +60,12 @@ def _unmap_pte(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
         table.entries[hit.index] = pte.NONE
     elif folio.anon:
         assert folio.swap_slot is not None
-        slot = folio.swap_slot + page
+        slot, exclusive = folio.swap_slot + page, bool(folio.anon_exclusive >> page & 1)
+        if not rmap.try_share(folio, page):
+            return True
         k.swap_counts[slot] = k.swap_counts.get(slot, 0) + 1
         k.swap_nonzero[slot] = bool(folio.nonzero >> page & 1)
-        table.entries[hit.index] = pte.swap(slot, bool(folio.anon_exclusive >> page & 1))
-        rmap.clear_exclusive(folio, page, 1)
+        table.entries[hit.index] = pte.swap(slot, exclusive)
         vma.mm.rss.swap += 1
     else:
         table.entries[hit.index] = pte.NONE

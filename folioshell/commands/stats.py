@@ -1,0 +1,32 @@
+"""show stats: statistics of mapped pages, and event counters."""
+
+from __future__ import annotations
+
+from folioshell.commands.build import done
+from folioshell.commands.call import Call
+from folioshell.facts import Event
+from folioshell.model.statistics import COUNTERS, SYMBOLS, WAYS, native_way, statistics
+from folioshell.report import Report, Table
+
+Row = tuple[str | int | None, ...]
+
+
+def show_stats(call: Call) -> Report:
+    """Both tables."""
+    return done(call, sections=(_mapped_pages(call), _event_counters(call)))
+
+
+def _mapped_pages(call: Call) -> Table:
+    sums = {way: statistics(call.kernel, way) for way in WAYS}
+    rows: list[Row] = [(name, SYMBOLS[name], *(sums[way][name] for way in WAYS)) for name in COUNTERS]
+    note = f"in pages; this kernel keeps them {native_way(call.kernel)}"
+    return Table("mapped pages", ("counter", "symbol", *WAYS), tuple(rows), note)
+
+
+def _event_counters(call: Call) -> Table:
+    counts = dict(call.kernel.events)
+    for record in call.workspace.journal:
+        for fact in record.facts():
+            if isinstance(fact, Event) and fact.count:
+                counts[fact.count] = counts.get(fact.count, 0) + 1
+    return Table("event counters", ("counter", "value"), tuple(sorted(counts.items())), "as /proc/vmstat names them")

@@ -1,0 +1,75 @@
+"""pin and unpin as commands, and the setting page_mapcount."""
+
+from __future__ import annotations
+
+import pytest
+
+from folioshell.commands import Session
+from folioshell.errors import Refused
+
+
+def test_pin_is_a_step_that_undo_takes_back() -> None:
+    """Undo restores the state before a pin, and before an unpin."""
+    session = Session()
+    session.execute("mmap buf 16 ; write buf")
+    before = session.workspace.machine.fingerprint()
+    session.execute("pin buf[3..5]")
+    pinned = session.workspace.machine.fingerprint()
+    assert pinned != before
+    session.execute("unpin buf[4]")
+    assert session.workspace.machine.fingerprint() not in (before, pinned)
+
+    session.execute("undo")
+    assert session.workspace.machine.fingerprint() == pinned
+    session.execute("undo")
+    assert session.workspace.machine.fingerprint() == before
+
+
+def test_sentence() -> None:
+    """The sentence says who pinned what, and what came of an unpin."""
+    session = Session()
+    session.execute("mmap buf 1")
+    (pinned,) = session.execute("pin buf")
+    (_, unpinned) = session.execute("munmap buf ; unpin buf")
+
+    assert pinned.sentence == "A pinned buf: f1 (order 0, 4K) new, mapped."
+    assert unpinned.sentence == "A unpinned buf: f1 freed."
+
+
+def test_errno() -> None:
+    """EFAULT and EINVAL are results."""
+    session = Session()
+    session.execute("mmap buf 4 prot=r")
+
+    assert [report.result for report in session.execute("pin buf ; unpin buf")] == [
+        {"errno": "EFAULT"},
+        {"errno": "EINVAL"},
+    ]
+
+
+def test_page_mapcount_needs_a_kernel_that_has_the_switch() -> None:
+    """6.12 has no CONFIG_NO_PAGE_MAPCOUNT."""
+    session = Session()
+    session.execute("set profile 6.12")
+
+    with pytest.raises(Refused, match="always counts pages"):
+        session.execute("set page_mapcount off")
+
+
+def test_page_mapcount_is_a_step() -> None:
+    """The switch is a step; smaps changes with it and changes back with undo."""
+    session = Session()
+    session.execute(
+        "file lib 32 order=4 ; mmap win 16 file=lib ; fault win ; fork B ; B: fault win ; B: munmap win[1..15]"
+    )
+
+    def pss() -> list[object]:
+        (report,) = session.execute("show smaps")
+        (table,) = report.sections
+        return [row[table.columns.index("Pss")] for row in table.rows]
+
+    precise = pss()
+    session.execute("set page_mapcount off")
+    assert (precise, pss()) == ([62, 2], [64, 4])
+    session.execute("undo")
+    assert pss() == precise
