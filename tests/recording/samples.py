@@ -12,8 +12,8 @@ from folioshell.recording.emit import emit
 from folioshell.recording.load import Recording, parse
 
 FOLDER = Path(__file__).parents[1] / "recordings"
-#: recordings of real kernels
-RECORDINGS = sorted(FOLDER.rglob("*.json.gz"))
+#: recordings of real kernels: the public ones, and those of rules that random operations brought up
+RECORDINGS = sorted([*FOLDER.glob("*.json.gz"), *FOLDER.glob("found/*.json.gz")])
 
 
 def document(name: str) -> dict[str, Any]:
