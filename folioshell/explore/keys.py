@@ -1,0 +1,331 @@
+"""States as values: of the objects of a machine, and of a kernel path that has stopped halfway.
+
+The key of a state covers everything that can be reached, so that equal keys mean equal futures; nobody has to say which
+attributes matter. Each object has a *name* that is the same in every run: class and number (``Folio``, 3), or the name
+of what holds it and its place there. A key is the set of (name, contents one level deep), references written as names.
+
+A stopped path is the chain of its generators: where each stopped, and all that its frame refers to, the values that it
+works on included. References to objects of the machine are names again; whatever else a path holds is written out.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Hashable, Iterable
+from enum import Enum
+from operator import is_
+from types import CellType, CodeType, FrameType, FunctionType, GeneratorType, MethodType
+from typing import Any
+
+from folioshell.explore.snapshot import ATOMS, Shape, shape_of
+from folioshell.facts import Fact
+from folioshell.model.lock import Lock, LockOp
+
+#: containers whose order means nothing: nobody iterates over them where it would matter
+_ORDERLESS = {("Kernel", "events"), ("Kernel", "folios"), ("Kernel", "_last"), ("PmdTable", "entries")}
+
+
+class _Name:
+    """Stands for an object in keys: equal only to itself, and the same one for the same name always."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: tuple[Hashable, ...]) -> None:
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"<{' '.join(map(str, self.path))}>"
+
+
+#: (object, its name, what holds it)
+_Child = tuple[object, _Name, tuple[str, str]]
+
+
+class _Node:
+    """An object of the machine: its name, its contents when last looked at, and their number; -1 if not known yet.
+
+    ``plain`` contents hold nothing but atoms; ``children`` are the objects in them that may change.
+    """
+
+    __slots__ = ("attributes", "children", "copy", "name", "number", "owner", "plain", "shape", "target")
+
+    def __init__(self, target: object, shape: Shape, name: _Name, owner: tuple[str, str]) -> None:
+        self.target = target
+        self.shape = shape
+        self.name = name
+        self.owner = owner
+        self.attributes = bool(shape.names)
+        self.copy: Any = shape.read(target)
+        self.plain = False
+        self.children: list[_Child] = []
+        self.number = -1
+
+
+class Keys:
+    """Keys of one machine's states, each a number; equal numbers mean equal states.
+
+    Args:
+        roots: way to it -> object to begin at.
+        apart: objects whose state somebody else looks after.
+    """
+
+    def __init__(self, roots: dict[tuple[str, ...], object], apart: tuple[object, ...] = ()) -> None:
+        self._apart = {id(target): f"apart {number}" for number, target in enumerate(apart)}
+        self._kept = apart
+        self._names: dict[tuple[Hashable, ...], _Name] = {}
+        self._roots: list[_Child] = [(root, self._name(path), ("", path[0])) for path, root in reversed(roots.items())]
+        self._contents: dict[Hashable, int] = {}
+        self._states: dict[frozenset[int], int] = {}
+        self._nodes: list[_Node] = []
+        self._by_id: dict[int, _Node] = {}
+        self._state = -1
+
+    def state(self) -> int:
+        """The number of the state that the machine is in."""
+        moved, changed = not self._nodes, []
+        for node in self._nodes:
+            if node.attributes:
+                copy = node.shape.read(node.target)
+                if all(map(is_, copy, node.copy)):
+                    continue
+            elif node.plain and node.target == node.copy:
+                continue
+            else:
+                copy = node.shape.read(node.target)
+                if _is_same(copy, node.copy):
+                    continue
+            changed.append(node)
+            moved = moved or not _refer_alike(node.copy, copy)
+            node.copy = copy
+        if moved:
+            for node in changed:
+                self._look_into(node)
+            changed = self._walk()
+        elif not changed:
+            return self._state
+        for node in changed:
+            self._number(node)
+        key = frozenset([node.number for node in self._nodes])
+        self._state = self._states.setdefault(key, len(self._states))
+        return self._state
+
+    def _walk(self) -> list[_Node]:
+        """Find all objects anew, keeping what is known of those that did not change. Returns: those to be numbered."""
+        known, self._by_id, self._nodes = self._by_id, {}, []
+        by_id, nodes = self._by_id, self._nodes
+        pending = self._roots[:]
+        taken: set[_Name] = set()
+        while pending:
+            target, name, owner = pending.pop()
+            number = id(target)
+            if number in by_id:
+                continue
+            if name in taken:
+                name = self._name(("also", len(nodes), *name.path))
+            taken.add(name)
+            node = known.get(number)
+            if node is None or node.target is not target or node.name is not name:
+                shape = shape_of(target.__class__)
+                assert shape is not None
+                node = _Node(target, shape, name, owner)
+                self._look_into(node)
+            by_id[number] = node
+            nodes.append(node)
+            pending.extend(node.children)
+        return [node for node in nodes if node.number < 0]
+
+    def _look_into(self, node: _Node) -> None:
+        """Note what an object refers to; its contents are to be numbered again."""
+        node.number = -1
+        copy = node.copy
+        node.plain = not node.attributes and ATOMS.issuperset(map(type, _parts(copy)))
+        node.children = []
+        if not node.plain:
+            of = "scheme" if node.owner[0] in ("scheme", "") and node.name.path[0] == "scheme" else ""
+            of = of or node.target.__class__.__name__
+            places: Iterable[Any] = copy if isinstance(copy, dict) else node.shape.names or range(len(copy))
+            for at, part in zip(places, _parts(copy), strict=True):
+                if part.__class__ not in _LEAVES:
+                    self._add_children(node.children, part, (*node.name.path, at), (of, str(at)))
+
+    def _add_children(
+        self, children: list[_Child], part: object, path: tuple[Hashable, ...], owner: tuple[str, str]
+    ) -> None:
+        if isinstance(part, (tuple, frozenset)):
+            for at, inner in enumerate(part):
+                if inner.__class__ not in _LEAVES:
+                    self._add_children(children, inner, (*path, at), owner)
+        elif shape_of(part.__class__) is not None and id(part) not in self._apart:
+            children.append((part, self._name_of(part, path), owner))
+
+    def _name(self, path: tuple[Hashable, ...]) -> _Name:
+        name = self._names.get(path)
+        if name is None:
+            name = self._names[path] = _Name(path)
+        return name
+
+    def _name_of(self, target: object, path: tuple[Hashable, ...]) -> _Name:
+        """Class and number of what has one; class and name of what has that; else the way to it."""
+        cls = target.__class__
+        slots = getattr(cls, "__slots__", ())
+        for attribute in ("id", "name"):
+            if attribute in slots:
+                return self._name((cls.__name__, getattr(target, attribute)))
+        return self._name(path)
+
+    def _number(self, node: _Node) -> None:
+        """Number the contents of an object."""
+        key = (node.name, self._written(node))
+        node.number = self._contents.setdefault(key, len(self._contents))
+
+    def _written(self, node: _Node) -> Hashable:
+        copy = node.copy
+        if isinstance(copy, dict):
+            items = [(key, self._value(value)) for key, value in copy.items()]
+            orderless = node.owner in _ORDERLESS or node.owner[0] == "scheme"
+            return frozenset(items) if orderless else tuple(items)
+        if isinstance(copy, set):
+            return frozenset(copy)
+        return tuple(copy) if node.plain else tuple([self._value(value) for value in copy])
+
+    def _value(self, value: object) -> Hashable:
+        """A value in an object of the machine: itself, a name, or for a tuple those of its parts."""
+        cls = value.__class__
+        if cls in ATOMS:
+            return value
+        node = self._by_id.get(id(value))
+        if node is not None:
+            return node.name
+        if isinstance(value, (tuple, frozenset)):
+            return tuple([self._value(part) for part in value])
+        # Locks have no state, and whether one was made yet means nothing.
+        return None if isinstance(value, (Lock, LockOp)) else self._apart.get(id(value), value)
+
+    # Paths.
+
+    def path(self, path: object) -> Hashable:
+        """The private state of a kernel path that has stopped; valid after ``state()``."""
+        return self._private(path, 0)
+
+    def _private(self, value: Any, depth: int) -> Hashable:
+        cls = value.__class__
+        if cls in ATOMS and cls is not FunctionType:
+            return value  # type: ignore[no-any-return]
+        node = self._by_id.get(id(value))
+        if node is not None:
+            return node.name
+        if id(value) in self._apart:
+            return self._apart[id(value)]
+        if depth > _DEEPEST:
+            raise TypeError(f"the private state of a path is nested too deeply at {cls.__qualname__}")
+        if cls is GeneratorType:
+            return self._generator(value, depth)
+        if isinstance(value, (tuple, list)):
+            return (cls.__name__, *[self._private(part, depth + 1) for part in value])
+        if isinstance(value, dict):
+            return ("dict", *[(self._private(k, depth + 1), self._private(v, depth + 1)) for k, v in value.items()])
+        if isinstance(value, (set, frozenset)):
+            return frozenset([self._private(part, depth + 1) for part in value])
+        return self._other(value, depth)
+
+    def _generator(self, path: Any, depth: int) -> Hashable:
+        frame = path.gi_frame
+        if frame is None:
+            return ("over", path.__qualname__)
+        parts = [
+            self._private(part, depth + 1)
+            for part in gc.get_referents(path)
+            if part.__class__ not in _FRAME_PARTS
+            and not (part.__class__ is FunctionType and part.__code__ is path.gi_code)
+        ]
+        return (path.gi_code, frame.f_lasti, *parts)
+
+    def _other(self, value: Any, depth: int) -> Hashable:
+        cls = value.__class__
+        if isinstance(value, Lock):
+            return ("lock", value.name)
+        if isinstance(value, LockOp):
+            return ("op", str(value), value.function)
+        if isinstance(value, (Enum, type)):
+            return value
+        if cls is FunctionType:
+            cells = value.__closure__ or ()
+            return ("function", value.__code__, *[self._private(cell, depth + 1) for cell in cells])
+        if cls is MethodType:
+            return ("method", value.__func__.__code__, self._private(value.__self__, depth + 1))
+        if cls is CellType:
+            return ("cell", self._private(value.cell_contents, depth + 1))
+        if cls.__module__.startswith(__name__.partition(".")[0]):
+            shape = shape_of(cls)
+            parts: Iterable[object] = vars(value).values() if shape is None else shape.parts(shape.read(value))
+            return (cls.__qualname__, *[self._private(part, depth + 1) for part in parts])
+        if cls.__module__ == "builtins" and hasattr(cls, "__next__"):
+            return (cls.__name__, self._private(value.__reduce__()[1:], depth + 1))
+        raise TypeError(f"a path holds an object of {cls.__module__}.{cls.__qualname__}, whose state nobody can tell")
+
+
+class CountKeys:
+    """Keys of the states of schemes.
+
+    A scheme learns facts and nothing else, so what a fact does to a state is known once it was seen.
+
+    Args:
+        keys: of the schemes.
+
+    Attributes:
+        state: number of the present state; whoever brings the schemes to another one sets it.
+    """
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._first = self.state = keys.state()
+        self._known: dict[tuple[int, type, Hashable], int] = {}
+
+    def reset(self) -> None:
+        """The schemes are as they were at first."""
+        self.state = self._first
+
+    def announced(self, fact: Fact) -> None:
+        """The schemes have learnt a fact."""
+        told = (self.state, fact.__class__, _written_out(fact))
+        state = self._known.get(told)
+        if state is None:
+            state = self._known[told] = self._keys.state()
+        self.state = state
+
+
+def _written_out(fact: Fact) -> Hashable:
+    shape = shape_of(fact.__class__)
+    assert shape is not None
+    return tuple([tuple(part) if isinstance(part, list) else part for part in shape.read(fact)])
+
+
+#: how deep the private values of a path may be nested
+_DEEPEST = 60
+_FRAME_PARTS = frozenset((CodeType, FrameType))
+#: what is not looked into
+_LEAVES = ATOMS | {Lock, LockOp}
+
+
+def _is_same(left: Any, right: Any) -> bool:
+    """Do two copies refer to the very same objects, in the same order?"""
+    if len(left) != len(right):
+        return False
+    if isinstance(left, dict):
+        return all(map(is_, left, right)) and all(map(is_, left.values(), right.values()))
+    return bool(left == right) if isinstance(left, set) else all(map(is_, left, right))
+
+
+def _parts(copy: Any) -> Any:
+    """What a copy refers to, the keys of a dictionary aside."""
+    return copy.values() if isinstance(copy, dict) else copy
+
+
+def _refer_alike(left: Any, right: Any) -> bool:
+    """Do two copies refer to the same objects in the same places, atoms and locks aside?"""
+    if isinstance(left, dict) and left.keys() != right.keys():
+        return False
+    return len(left) == len(right) and all(
+        a is b or (a.__class__ in _LEAVES and b.__class__ in _LEAVES)
+        for a, b in zip(_parts(left), _parts(right), strict=True)
+    )

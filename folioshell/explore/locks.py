@@ -1,0 +1,251 @@
+"""Who holds what and who waits for what: locks for more than one thread, request and grant apart.
+
+Rules:
+- Whoever asks first is served first. A reader waits behind a waiting writer even while readers hold the lock, as rwsems
+  of Linux are fair; without that, a read lock that is wanted twice around a writer would seem harmless.
+- A release hands the lock to those whose turn it is. They hold it from then on, and go on when they are scheduled.
+- A task that asks for what it holds waits for itself.
+- The write lock of a VMA is a mark: it stays, whatever its release says, until its task holds no mmap_lock for writing.
+
+Kernel: kernel/locking/rwsem.c, kernel/locking/mutex.c, kernel/locking/qspinlock.c (v6.18)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from folioshell.errors import KernelBug
+from folioshell.model.lock import LockClass, LockOp
+
+
+class Op(NamedTuple):
+    """A lock operation as a value: the same for the same lock of another run.
+
+    Args:
+        verb, mode, function, nested: as in LockOp.
+        lock: name of the lock.
+        lock_class: its class.
+    """
+
+    verb: str
+    lock: str
+    mode: str
+    lock_class: LockClass
+    function: str = ""
+    nested: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.verb}{self.lock}{f'({self.mode})' if self.mode else ''}{' nested' if self.nested else ''}"
+
+
+def value_of(op: LockOp) -> Op:
+    """The operation of a path as a value."""
+    lock = op.lock
+    return Op(op.verb, lock.name, op.mode, lock.lock_class, op.function, op.nested)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A task that waits.
+
+    Args:
+        task: who.
+        lock, mode: for what.
+        holders: tasks that hold it, itself perhaps, ascending.
+        behind: tasks that asked before it and wait for the same lock, in their order.
+    """
+
+    task: int
+    lock: str
+    mode: str
+    holders: tuple[int, ...]
+    behind: tuple[int, ...]
+
+
+#: the state of a lock table as a value
+LockState = tuple[
+    tuple[tuple[str, tuple[tuple[int, str], ...]], ...],
+    tuple[tuple[str, int, str], ...],
+    tuple[int, ...],
+    tuple[tuple[str, int], ...],
+]
+
+FREE: LockState = ((), (), (), ())
+
+
+class LockTable:
+    """The locks that are held or wanted.
+
+    Args:
+        state: what ``state()`` of a table gave.
+    """
+
+    def __init__(self, state: LockState = FREE) -> None:
+        holders, queue, granted, marks = state
+        self._holders = {lock: dict(tasks) for lock, tasks in holders}
+        self._queue = list(queue)
+        self._granted = set(granted)
+        self._marks = dict(marks)
+
+    def state(self) -> LockState:
+        """The table as a value; equal for tables that nothing can tell apart."""
+        return (
+            tuple(sorted((lock, tuple(sorted(tasks.items()))) for lock, tasks in self._holders.items())),
+            tuple(sorted(self._queue, key=lambda waiter: waiter[0])),
+            tuple(sorted(self._granted)),
+            tuple(sorted(self._marks.items())),
+        )
+
+    def request(self, task: int, op: Op) -> bool:
+        """Ask for a lock. False: the task is in the queue now, and holds the lock once ``is_granted``."""
+        holders = self._holders.get(op.lock)
+        if holders is not None and task in holders and self._marks.get(op.lock) == task:
+            return True
+        if self._may_have(task, op):
+            self._holders.setdefault(op.lock, {})[task] = op.mode
+            return True
+        self._queue.append((op.lock, task, op.mode))
+        return False
+
+    def attempt(self, task: int, op: Op) -> bool:
+        """Take a lock if that needs no waiting."""
+        if not self._may_have(task, op):
+            return False
+        self._holders.setdefault(op.lock, {})[task] = op.mode
+        return True
+
+    def release(self, task: int, op: Op) -> None:
+        """Let go of a lock, and hand it to those whose turn it is.
+
+        Raises:
+            KernelBug: the task does not hold it.
+        """
+        holders = self._holders.get(op.lock, {})
+        if task not in holders:
+            raise KernelBug(f"{op.lock} is let go but not held")
+        if op.lock_class is LockClass.VMA and holders[task] == "W":
+            self._marks[op.lock] = task
+            return
+        self._drop(task, op.lock)
+        if op.lock_class is LockClass.MMAP:
+            self._drop_marks(task)
+
+    def downgrade(self, task: int, op: Op) -> None:
+        """Hold for reading what is held for writing, and let waiting readers in.
+
+        Raises:
+            KernelBug: the task does not hold it for writing.
+        """
+        holders = self._holders.get(op.lock, {})
+        if holders.get(task) != "W":
+            raise KernelBug(f"{op.lock} is downgraded but not held for writing")
+        holders[task] = "R"
+        if op.lock_class is LockClass.MMAP:
+            self._drop_marks(task)
+        self._hand_on(op.lock)
+
+    def finish(self, task: int) -> tuple[str, ...]:
+        """The task is over. Returns: the locks that it should have let go."""
+        for lock in [lock for lock, owner in self._marks.items() if owner == task]:
+            del self._marks[lock]
+            self._drop(task, lock)
+        return tuple(lock for lock, _ in self.held_by(task))
+
+    def go_on(self, task: int) -> None:
+        """The task, which was granted what it waited for, goes on."""
+        self._granted.discard(task)
+
+    # Questions.
+
+    def is_waiting(self, task: int) -> bool:
+        """Is the task in a queue?"""
+        return any(waiter == task for _, waiter, _ in self._queue)
+
+    def is_granted(self, task: int) -> bool:
+        """Did a wait of the task end, and it has not gone on yet?"""
+        return task in self._granted
+
+    def held_by(self, task: int) -> list[tuple[str, str]]:
+        """(lock, mode) of what a task holds, the marks of VMAs included."""
+        return [(lock, tasks[task]) for lock, tasks in self._holders.items() if task in tasks]
+
+    def holds_any(self, task: int) -> bool:
+        """Does the task hold a lock?"""
+        return any(task in tasks for tasks in self._holders.values())
+
+    def holders(self) -> list[tuple[str, tuple[tuple[int, str], ...]]]:
+        """(lock, (task, mode) of its holders) of every lock that is held."""
+        return [(lock, tuple(sorted(tasks.items()))) for lock, tasks in self._holders.items()]
+
+    def waits(self) -> list[Wait]:
+        """Everybody who waits, in the order in which they began to."""
+        rows = []
+        for position, (lock, task, mode) in enumerate(self._queue):
+            before = tuple(other for wanted, other, _ in self._queue[:position] if wanted == lock)
+            rows.append(Wait(task, lock, mode, tuple(sorted(self._holders.get(lock, ()))), before))
+        return rows
+
+    def circle(self) -> list[int]:
+        """Tasks each of which waits for the next, the last for the first; the smallest first. May be empty."""
+        blockers = {wait.task: (*wait.holders, *wait.behind) for wait in self.waits()}
+        for start in sorted(blockers):
+            path = _path_back(start, blockers)
+            if path:
+                return path
+        return []
+
+    # Changes.
+
+    def _may_have(self, task: int, op: Op) -> bool:
+        """Is the lock free for this mode, and nobody before the task in its queue?"""
+        holders = self._holders.get(op.lock)
+        if holders and (op.mode != "R" or task in holders or any(mode != "R" for mode in holders.values())):
+            return False
+        return not any(lock == op.lock for lock, _, _ in self._queue)
+
+    def _drop(self, task: int, lock: str) -> None:
+        holders = self._holders[lock]
+        del holders[task]
+        if not holders:
+            del self._holders[lock]
+        self._hand_on(lock)
+
+    def _drop_marks(self, task: int) -> None:
+        """Unmark the VMAs of a task that holds no mmap_lock for writing any more."""
+        if any(mode == "W" and lock.startswith("MMAP(") for lock, mode in self.held_by(task)):
+            return
+        for lock in [lock for lock, owner in self._marks.items() if owner == task]:
+            del self._marks[lock]
+            self._drop(task, lock)
+
+    def _hand_on(self, lock: str) -> None:
+        """Grant a lock to the first waiter if it can be had, and to readers right behind a reader."""
+        for waiter in [waiter for waiter in self._queue if waiter[0] == lock]:
+            _, task, mode = waiter
+            holders = self._holders.get(lock, {})
+            if holders and (mode != "R" or any(held != "R" for held in holders.values())):
+                return
+            self._holders.setdefault(lock, {})[task] = mode
+            self._queue.remove(waiter)
+            self._granted.add(task)
+
+
+def _path_back(start: int, blockers: dict[int, tuple[int, ...]]) -> list[int]:
+    """The shortest way from a task along those that block it back to itself; empty if there is none."""
+    came_from: dict[int, int] = {}
+    level = [start]
+    while level:
+        following = []
+        for task in level:
+            for other in blockers.get(task, ()):
+                if other == start:
+                    way = [task]
+                    while way[-1] != start:
+                        way.append(came_from[way[-1]])
+                    return way[::-1]
+                if other not in came_from:
+                    came_from[other] = task
+                    following.append(other)
+        level = following
+    return []

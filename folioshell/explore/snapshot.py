@@ -1,0 +1,177 @@
+"""Saving and restoring the objects of a machine in place, so that whoever points to them still points to them.
+
+The objects reachable from the roots are walked once. Of each that can change (lists, dicts, sets, objects of this
+package) a shallow copy is kept; restoring writes the copies back. What was made since is unreachable then, what was
+dropped is linked again. Locks have no state of their own and are left alone, as is everything immutable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from operator import attrgetter, is_
+from types import BuiltinFunctionType, FunctionType, GenericAlias, ModuleType
+from typing import Any
+
+from folioshell.model.lock import Lock, LockOp
+
+#: classes whose objects never change and hold no object that does
+ATOMS: frozenset[type] = frozenset(
+    (int, str, bool, type(None), float, bytes, type, FunctionType, BuiltinFunctionType, ModuleType, range)
+)
+_PACKAGE = __name__.partition(".")[0] + "."
+
+
+class Shape:
+    """How objects of one class are copied and written back, one level deep.
+
+    Attributes:
+        names: of the attributes, in the order of the copies; empty for a container.
+        read: the shallow copy of an object.
+        write: give an object with attributes the contents of such a copy.
+        parts: the objects that a copy refers to.
+    """
+
+    __slots__ = ("names", "parts", "read", "write")
+
+    def __init__(
+        self,
+        read: Callable[[Any], Any],
+        parts: Callable[[Any], Iterable[object]] = iter,
+        write: Callable[[Any, Any], None] | None = None,
+        names: tuple[str, ...] = (),
+    ) -> None:
+        self.read = read
+        self.write = write
+        self.parts = parts
+        self.names = names
+
+
+def _dict_parts(copy: dict[object, object]) -> Iterable[object]:
+    return (*copy, *copy.values())
+
+
+def _write_attributes(target: object, copy: dict[str, object]) -> None:
+    attributes = vars(target)
+    for name in attributes.keys() - copy.keys():
+        del attributes[name]
+    for name, value in copy.items():
+        if attributes.get(name, copy) is not value:
+            attributes[name] = value
+
+
+def _slots_of(cls: type) -> tuple[str, ...]:
+    names = [name for base in cls.__mro__ for name in getattr(base, "__slots__", ()) if not name.startswith("__")]
+    return tuple(dict.fromkeys(names))
+
+
+def _slotted(names: tuple[str, ...]) -> Shape:
+    many = attrgetter(*names)
+
+    def read_one(target: object) -> tuple[object, ...]:
+        return (many(target),)
+
+    read: Callable[[Any], Any] = many if len(names) > 1 else read_one
+
+    def write(target: object, copy: tuple[object, ...]) -> None:
+        for name, value in zip(names, copy, strict=True):
+            setattr(target, name, value)
+
+    return Shape(read, iter, write, names)
+
+
+def _is_frozen(cls: type) -> bool:
+    parameters = getattr(cls, "__dataclass_params__", None)
+    return parameters is not None and bool(parameters.frozen)
+
+
+#: class -> its shape; None for atoms and for tuples, which are looked into but not kept
+_SHAPES: dict[type, Shape | None] = dict.fromkeys(ATOMS)
+
+
+def shape_of(cls: type) -> Shape | None:
+    """How objects of a class are copied; None if they cannot change.
+
+    Raises:
+        TypeError: nobody knows how to copy them.
+    """
+    try:
+        return _SHAPES[cls]
+    except KeyError:
+        shape = _SHAPES[cls] = _new_shape(cls)
+        return shape
+
+
+def _new_shape(cls: type) -> Shape | None:
+    if issubclass(cls, list):
+        return Shape(list)
+    if issubclass(cls, dict):
+        return Shape(dict, _dict_parts)
+    if issubclass(cls, set):
+        return Shape(set)
+    if issubclass(cls, (tuple, frozenset, Enum, Lock, LockOp, type, GenericAlias)):
+        return None
+    if not cls.__module__.startswith(_PACKAGE):
+        raise TypeError(f"an object of {cls.__module__}.{cls.__qualname__} cannot be copied in place")
+    if _is_frozen(cls):
+        return None
+    if "__dict__" in dir(cls):
+        return Shape(lambda target: dict(vars(target)), _dict_parts, _write_attributes)
+    return _slotted(_slots_of(cls))
+
+
+class Snapshot:
+    """The state of the objects that can be reached from some roots, as it was when this was made.
+
+    Args:
+        roots: where to begin; atoms among them are ignored.
+    """
+
+    def __init__(self, roots: Iterable[object]) -> None:
+        self._lists: list[tuple[list[object], list[object]]] = []
+        self._tables: list[tuple[Any, Any]] = []
+        self._others: list[tuple[Shape, object, Any]] = []
+        seen: set[int] = set()
+        pending: list[object] = [*roots]
+        #: copies refer to what they hold, but a tuple on the way may be nobody's by the time that its number comes
+        #: again
+        tuples: list[object] = []
+        while pending:
+            target = pending.pop()
+            if target.__class__ in ATOMS or id(target) in seen:
+                continue
+            shape = shape_of(target.__class__)
+            if shape is not None:
+                seen.add(id(target))
+                pending.extend(shape.parts(self._keep(target, shape)))
+            elif isinstance(target, (tuple, frozenset)):
+                seen.add(id(target))
+                tuples.append(target)
+                pending.extend(target)
+
+    def _keep(self, target: Any, shape: Shape) -> Any:
+        copy = shape.read(target)
+        if isinstance(target, list):
+            self._lists.append((target, copy))
+        elif isinstance(target, (dict, set)):
+            self._tables.append((target, copy))
+        else:
+            self._others.append((shape, target, copy))
+        return copy
+
+    def __len__(self) -> int:
+        """Number of objects kept."""
+        return len(self._lists) + len(self._tables) + len(self._others)
+
+    def restore(self) -> None:
+        """Give all objects their contents back."""
+        for items, copy in self._lists:
+            items[:] = copy
+        for table, copy in self._tables:
+            if table or copy:
+                table.clear()
+                table.update(copy)
+        for shape, target, copy in self._others:
+            if not all(map(is_, shape.parts(shape.read(target)), shape.parts(copy))):
+                assert shape.write is not None
+                shape.write(target, copy)

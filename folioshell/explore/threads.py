@@ -1,0 +1,384 @@
+"""Kernel paths of several threads over one machine, each run from one switch point to the next.
+
+Rules:
+- Nothing here knows who may run: a thread that is told to go on had its lock, and is told whether its trylock failed.
+- A thread stops *before* an operation. What it does between two stops, it does at once.
+- Code that runs while a thread holds no lock at all is a stretch of its own: whatever it reads, it reads without a
+  lock.
+
+With the reduction on, a thread runs on through
+- releases, since nobody can see whether a lock was let go a little sooner, unless somebody might *try* it in vain;
+- acquisitions for writing of locks that no other thread can want. A fact announced under such locks alone is a stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+from folioshell.engine.machine import Machine
+from folioshell.errors import KernelBug
+from folioshell.explore.keys import CountKeys, Keys
+from folioshell.explore.locks import Op, value_of
+from folioshell.explore.snapshot import Snapshot
+from folioshell.facts import Fact
+from folioshell.model import pte
+from folioshell.model.lock import LockClass, LockOp
+from folioshell.model.pagetable import PageTable
+from folioshell.paths.step import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A thread of a process.
+
+    Args:
+        name: as printed: ``A.t1``.
+        mm: name of its process.
+        commands: what it does, one after another; each makes the path anew from the machine as it is then.
+    """
+
+    name: str
+    mm: str
+    commands: tuple[Callable[[], Path[Any]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Where a thread stopped.
+
+    Args:
+        kind: ``op``: before an operation; ``fact``: before a fact is announced; ``go``: between two stretches; ``end``;
+            ``broken``: it cannot go on.
+        op: the operation.
+        flaw: kind and text of what is wrong.
+    """
+
+    kind: str
+    op: Op | None = None
+    flaw: tuple[str, str] = ("", "")
+
+
+GO = Stop("go")
+END = Stop("end")
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """What is needed to do a stretch again without looking at it.
+
+    Args:
+        steps: how often the thread's path was resumed, its end included.
+        counts: number of the state of the schemes afterwards.
+        stop, held: of the thread afterwards.
+    """
+
+    steps: int
+    counts: int
+    stop: Stop
+    held: dict[str, Op]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What a thread did from one stop to the next, as values.
+
+    Args:
+        ops: lock operations, the one that it stopped before aside.
+        stop: where it stopped.
+        place: its private state there.
+        state: number of the machine's state.
+        repeat: how to do it again.
+    """
+
+    ops: tuple[Op, ...]
+    stop: Stop
+    place: Hashable
+    state: int
+    repeat: Repeat
+
+
+#: what the processor sets in entries without any lock
+_HARDWARE = pte.YOUNG | pte.DIRTY
+
+
+class AssumptionError(Exception):
+    """What the reduction took for granted is not so; the search must begin again without it.
+
+    Args:
+        lock: a lock that was thought to be one thread's own, or empty.
+        tried: (class, mode) of a trylock that nobody reckoned with, or None.
+    """
+
+    def __init__(self, lock: str = "", tried: tuple[LockClass, str] | None = None) -> None:
+        super().__init__(lock or str(tried))
+        self.lock = lock
+        self.tried = tried
+
+
+@dataclass(slots=True)
+class Reduction:
+    """Where threads need not stop.
+
+    Args:
+        on: whether there is any such place.
+        tried: (class, mode) of locks that some path tries: to let go of one in another's way is a stop.
+        wanted: locks that more than one thread wants, although only one process has them.
+    """
+
+    on: bool = True
+    tried: set[tuple[LockClass, str]] = field(
+        default_factory=lambda: {
+            (LockClass.FOLIO, ""),
+            (LockClass.PMDL, ""),
+            (LockClass.MMAP, "R"),
+            (LockClass.VMA, "R"),
+        }
+    )
+    wanted: set[str] = field(default_factory=set)
+
+    def learn(self, error: AssumptionError) -> None:
+        """Take less for granted."""
+        if error.lock:
+            self.wanted.add(error.lock)
+        if error.tried is not None:
+            self.tried.add(error.tried)
+
+
+@dataclass(slots=True)
+class _Thread:
+    """A thread in the middle of its work. ``next_command`` counts those begun; ``held`` are locks, by name.
+
+    ``pending`` is the operation or fact that it stopped before; ``steps`` counts how often its path was resumed in the
+    present stretch.
+    """
+
+    path: Any = None
+    next_command: int = 0
+    stop: Stop = GO
+    pending: Any = None
+    held: dict[str, Op] = field(default_factory=dict)
+    results: tuple[object, ...] = ()
+    steps: int = 0
+
+
+class Threads:
+    """The threads of a race and the machine that they run on.
+
+    Args:
+        machine: as it is when the race begins.
+        tasks: the threads.
+        reduction: where they need not stop.
+    """
+
+    def __init__(self, machine: Machine, tasks: tuple[Task, ...], reduction: Reduction) -> None:
+        self.machine = machine
+        self.tasks = tasks
+        self.reduction = reduction
+        schemes = machine.schemes
+        self._kernel = Keys({("kernel",): machine.kernel}, apart=tuple(schemes.values()))
+        self._counts = CountKeys(Keys({("scheme", name): scheme for name, scheme in schemes.items()}))
+        self._states: dict[tuple[int, int], int] = {}
+        self._start = Snapshot([machine.kernel, *schemes.values()])
+        self._threads = [_Thread() for _ in tasks]
+        mms = [task.mm for task in tasks]
+        self._own = [frozenset((f"MMAP({mm})", f"{mm}.mm")) if mms.count(mm) == 1 else frozenset[str]() for mm in mms]
+
+    def reset(self) -> None:
+        """Everything is as it was when the race began."""
+        self._start.restore()
+        self._counts.reset()
+        self.machine.begin()
+        self._threads = [_Thread() for _ in self.tasks]
+
+    def state(self) -> int:
+        """The number of the machine's state."""
+        state = (self._kernel.state(), self._counts.state)
+        return self._states.setdefault(state, len(self._states))
+
+    def results(self, task: int) -> tuple[object, ...]:
+        """What the commands of a thread returned, as far as they are over."""
+        return self._threads[task].results
+
+    def resume(self, task: int, failed: bool) -> Stretch:
+        """Let a thread go on to its next stop, and say what it did and where it is.
+
+        Args:
+            failed: the trylock that it stopped before did not get the lock.
+        Raises:
+            AssumptionError: the reduction was wrong.
+        """
+        thread = self._threads[task]
+        before = self._tables()
+        held = [*thread.held.values()]
+        ops: list[Op] = []
+        thread.steps = 0
+        try:
+            self._run(task, thread, failed, ops)
+        except KernelBug as bug:
+            thread.stop = Stop("broken", flaw=("invariant", bug.message))
+        if thread.stop.kind != "broken":
+            self._check_exclusion(task, before, [*held, *ops, *thread.held.values()])
+        state = self.state()
+        path = self._kernel.path
+        place = (thread.next_command, path(thread.path), len(thread.held), path(thread.results))
+        after = Repeat(thread.steps, self._counts.state, thread.stop, dict(thread.held))
+        return Stretch(tuple(ops), thread.stop, place, state, after)
+
+    def repeat(self, task: int, failed: bool, known: Repeat) -> None:
+        """Let a thread do again what is known of it, from the same state of machine and thread."""
+        thread = self._threads[task]
+        if known.stop.kind == "broken":
+            self.resume(task, failed)
+            return
+        announce = self.machine.announce
+        reply: bool | None = None
+        if thread.stop.kind == "op":
+            self._log(thread, failed)
+            reply = failed or None
+        elif thread.stop.kind == "fact":
+            announce(thread.pending)
+        for left in range(known.steps, 0, -1):
+            step = self._advance(task, thread, reply)
+            reply = None
+            if left == 1 and known.stop.kind != "go":
+                thread.pending = step
+            elif step.__class__ is LockOp:
+                self.machine.events.append(step)
+            else:
+                announce(step)
+        self._counts.state = known.counts
+        thread.stop = known.stop
+        thread.held = dict(known.held)
+
+    def _run(self, task: int, thread: _Thread, failed: bool, ops: list[Op]) -> None:
+        announce, is_counted = self._announce, self.machine.is_counted
+        trace = self.machine.events
+        reply: bool | None = None
+        alone = False
+        if thread.stop.kind == "op":
+            op = thread.stop.op
+            assert op is not None
+            self._log(thread, failed)
+            self._perform(thread, op, failed)
+            if op.verb == "-" and not thread.held:
+                thread.stop = GO
+                return
+            reply = failed or None
+        elif thread.stop.kind == "fact":
+            announce(thread.pending)
+        while True:
+            step = self._advance(task, thread, reply)
+            thread.steps += 1
+            reply = None
+            if step is None:
+                return
+            if step.__class__ is LockOp:
+                op = value_of(step)
+                self._check_assumptions(task, op)
+                if self._must_stop(task, op):
+                    thread.stop, thread.pending = Stop("op", op), step
+                    return
+                trace.append(step)
+                ops.append(op)
+                alone = alone or op.verb == "+"
+                self._perform(thread, op, False)
+                if op.verb == "-" and not thread.held:
+                    thread.stop = GO
+                    return
+            elif alone and is_counted(step):
+                thread.stop, thread.pending = Stop("fact"), step
+                return
+            else:
+                announce(step)
+
+    def _log(self, thread: _Thread, failed: bool) -> None:
+        """Write the operation that a thread stopped before into the trace; a trylock that failed is no event."""
+        if not failed:
+            self.machine.events.append(thread.pending)
+
+    def _announce(self, fact: Fact) -> None:
+        self.machine.announce(fact)
+        if self.machine.is_counted(fact):
+            self._counts.announced(fact)
+
+    def _advance(self, task: int, thread: _Thread, reply: bool | None) -> Any:
+        """The next step of a thread, of its next command perhaps; None at the end of the last."""
+        commands = self.tasks[task].commands
+        while True:
+            if thread.path is None:
+                if thread.next_command == len(commands):
+                    thread.stop = END
+                    if thread.held:
+                        thread.stop = Stop("broken", flaw=("invariant", f"ends and holds {' '.join(thread.held)}"))
+                    return None
+                thread.path = commands[thread.next_command]()
+                thread.next_command += 1
+            try:
+                return thread.path.send(reply)
+            except StopIteration as stop:
+                thread.results = (*thread.results, stop.value)
+                thread.path = None
+                reply = None
+
+    @staticmethod
+    def _perform(thread: _Thread, op: Op, failed: bool) -> None:
+        """Keep book of what the thread holds."""
+        if op.verb == "-":
+            if thread.held.pop(op.lock, None) is None:
+                raise KernelBug(f"{op.lock} is let go but not held")
+        elif op.verb in "+~" and not failed:
+            thread.held[op.lock] = op
+
+    def _check_assumptions(self, task: int, op: Op) -> None:
+        reduction = self.reduction
+        if not reduction.on:
+            return
+        if op.verb == "~" and (op.lock_class, op.mode) not in reduction.tried:
+            raise AssumptionError(tried=(op.lock_class, op.mode))
+        others = (*self._own[:task], *self._own[task + 1 :])
+        if op.lock not in reduction.wanted and any(op.lock in own for own in others):
+            raise AssumptionError(lock=op.lock)
+
+    def _must_stop(self, task: int, op: Op) -> bool:
+        reduction = self.reduction
+        if not reduction.on:
+            return True
+        if op.verb == "+":
+            return op.mode == "R" or op.lock not in self._own[task] or op.lock in reduction.wanted
+        if op.verb == "-":
+            return any(
+                op.lock_class is lock_class and "W" in (op.mode or "W", mode or "W")
+                for lock_class, mode in reduction.tried
+                if (op.lock_class, op.mode) != (LockClass.VMA, "W")
+            )
+        return op.verb != "v" or (op.lock_class, op.mode) in reduction.tried
+
+    # Exclusion.
+
+    def _tables(self) -> list[tuple[PageTable, list[int]]]:
+        """The leaf tables that are installed, with their entries."""
+        return [
+            (entry, entry.entries[:])
+            for mm in self.machine.kernel.mms.values()
+            for pmd in mm.tables.pmds.values()
+            for entry in pmd.entries.values()
+            if isinstance(entry, PageTable)
+        ]
+
+    def _check_exclusion(self, task: int, before: list[tuple[PageTable, list[int]]], locks: list[Op]) -> None:
+        """A leaf table is written by whoever holds its lock, or, when it is put to use, that of a PMD table."""
+        if any(op.lock_class is LockClass.PMDL for op in locks):
+            return
+        names = {op.lock for op in locks}
+        installed = None
+        for table, entries in before:
+            if table.entries == entries or table.ptl.name in names:
+                continue
+            if all(old | _HARDWARE == new | _HARDWARE for old, new in zip(entries, table.entries, strict=True)):
+                continue
+            installed = installed or {id(other) for other, _ in self._tables()}
+            if id(table) in installed:
+                text = f"{self.tasks[task].name} changed {table} without its lock"
+                self._threads[task].stop = Stop("broken", flaw=("lost exclusion", text))
