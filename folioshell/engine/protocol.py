@@ -20,6 +20,10 @@ class ProtocolDecider:
         self._kernel = kernel
         self._protocol = protocol
 
+    def page_shared(self, folio: int, page: int, mm: int) -> Sharing:
+        """The same for all pages."""
+        return self.shared(folio, mm)
+
     def shared(self, folio: int, mm: int) -> Sharing:
         """Is the number above 1?"""
         number = self._protocol.counts.get(folio)

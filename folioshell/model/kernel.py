@@ -52,6 +52,9 @@ class Decider(Protocol):
     def shared(self, folio: int, mm: int) -> Answer:
         """``no``, ``yes`` or ``maybe``."""
 
+    def page_shared(self, folio: int, page: int, mm: int) -> Answer:
+        """As ``shared``, asked while looking at the entry of one page."""
+
 
 class Bookkeeping(Decider, Protocol):
     """The kernel's own counts of a folio, which paths consult where the kernel compares counts with references."""

@@ -102,7 +102,8 @@ def _pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, first: int, la
         folio = k.physmem.folio(pte.pfn_of(entry))
         nr = folio_pte_batch(table, index, last, folio) if folio.order else 1
         if nr < folio.nr_pages:
-            shared = yield from sharing.is_shared(k, vma.mm, folio, _CALLER, table.ptl)
+            page = pte.pfn_of(entry) - folio.pfn
+            shared = yield from sharing.is_shared(k, vma.mm, folio, _CALLER, table.ptl, page)
             if table.entries[index] != entry:
                 continue
             if shared:

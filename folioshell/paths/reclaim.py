@@ -70,6 +70,9 @@ def _shrink_folio(k: Kernel, folio: Folio) -> Path[list[Folio]]:
     if (yield folio.lock.trylock("shrink_folio_list")):
         yield from _putback(k, folio)
         return []
+    if folio.mlocked:
+        yield from _activate(k, folio)
+        return []
     if folio.anon and folio.swapbacked and folio.swap_slot is None:
         if folio.pins:
             yield folio.lock.release()
@@ -81,7 +84,7 @@ def _shrink_folio(k: Kernel, folio: Folio) -> Path[list[Folio]]:
             yield from _activate(k, folio)
             return []
         yield from _add_to_swap(k, folio)
-    if folio.mlocked or not (yield from _unmapped(k, folio)):
+    if not (yield from _unmapped(k, folio)):
         yield from _activate(k, folio)
         return []
     yield from _remove(k, folio)

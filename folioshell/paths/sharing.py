@@ -16,16 +16,17 @@ from folioshell.paths.step import Path
 from folioshell.paths.walk import rmap_walk
 
 
-def is_shared(k: Kernel, mm: Mm, folio: Folio, caller: str, held: Lock | None) -> Path[bool]:
+def is_shared(k: Kernel, mm: Mm, folio: Folio, caller: str, held: Lock | None, page: int = 0) -> Path[bool]:
     """Does somebody but ``mm`` map a page of the folio, as the deciding scheme sees it?
 
     Args:
         caller: the kernel function that asks.
         held: the page-table lock that the caller holds and that is dropped for a walk; the caller checks its entries
             again afterwards.
+        page: index of the page whose entry the caller looks at; kernels before v6.2 asked for that page alone.
     Kernel: include/linux/mm.h: folio_maybe_mapped_shared() (v6.18)
     """
-    answer = str(k.decider.shared(folio.id, mm.mm_id).value)
+    answer = str(k.decider.page_shared(folio.id, page, mm.mm_id).value)
     yield Asked(folio.id, k.decider.name, answer, caller, mm.mm_id)
     if answer != "maybe":
         return answer == "yes"

@@ -84,7 +84,7 @@ def _can_reuse_large(k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Fol
     if k.config.is_6_12 or k.counts.mapcount(folio.id) <= 1:
         return False
     entry = table.entries[vpn & k.geometry.pmd_pages - 1]
-    shared = yield from sharing.is_shared(k, vma.mm, folio, "wp_can_reuse_anon_folio", table.ptl)
+    shared = yield from sharing.is_shared(k, vma.mm, folio, "wp_can_reuse_anon_folio", table.ptl, page)
     if shared or table.entries[vpn & k.geometry.pmd_pages - 1] != entry:
         return False
     if folio.swap_slot is not None:
