@@ -289,7 +289,11 @@ class Asked:
 
 @dataclass(slots=True)
 class Finding:
-    """A rule of memory broke because the deciding scheme answered wrongly: what the shell is for, not a bug of it."""
+    """A rule of memory broke because the deciding scheme answered wrongly: what the shell is for, not a bug of it.
+
+    Args:
+        text: what happened, in words that name folio and scheme.
+    """
 
     folio: int
     scheme: str

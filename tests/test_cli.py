@@ -303,3 +303,35 @@ def test_version_imports_nothing_heavy() -> None:
 def test_run_imports_no_prompt_and_no_pydantic(arguments: tuple[str, ...]) -> None:
     """A script waits neither for the prompt's library nor for validation, and in a pipe not for rich either."""
     assert not imported(*arguments, stdin=GOOD) & {"rich", "pydantic", "prompt_toolkit", "asyncio"}
+
+
+MINE = """
+from folioshell.schemes.vmas import Vmas
+
+class Mine(Vmas):
+    name = "mine"
+"""
+
+
+def test_a_definition_on_the_command_line(tmp_path: Path, scripts: dict[str, str]) -> None:
+    """--scheme adds a column to every run, without --allow-code; a file that cannot be used ends it with 2."""
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "bad.py").write_text("class (")
+    done = folioshell("run", "--scheme", str(tmp_path / "mine.py"), scripts["good"])
+    assert done.returncode == 0
+    assert "mm-id  average  mine" in done.stdout
+
+    bad = folioshell("--scheme", str(tmp_path / "bad.py"), "-c", "mmap buf 16")
+    assert bad.returncode == 2
+    assert bad.stdout == ""
+    assert "bad.py:1:" in bad.stderr
+    assert "Traceback" not in bad.stderr
+
+
+def test_check_scheme(tmp_path: Path) -> None:
+    """check-scheme prints a line a law and ends with 0 if the declaration is true."""
+    (tmp_path / "mine.py").write_text(MINE)
+    done = folioshell("check-scheme", str(tmp_path / "mine.py"))
+
+    assert done.returncode == 0
+    assert "never-false-yes is broken by 2 steps:" in done.stdout

@@ -20,6 +20,7 @@ DECLARING = (
     "query",
     "inspect",
     "trace",
+    "cost",
     "assertion",
     "settings",
     "history",

@@ -96,6 +96,8 @@ def true_page(workspace: Workspace, about: Target) -> int | None:
 def scheme_answer(kind: str, scheme: Scheme, about: Target) -> str:
     """What a scheme answers: ``no``, ``yes``, ``maybe``, ``cannot`` or a number as text."""
     if kind == SHARED:
+        if about.page is not None:
+            return str(scheme.page_shared(about.number, about.page, about.asker))
         return str(scheme.shared(about.number, about.asker))
     if kind == MAPPED:
         mapped = scheme.mapped(about.number)

@@ -143,6 +143,12 @@ def _locks(call: Call) -> Report:
     )
 
 
+def _findings(call: Call) -> Report:
+    journal = call.workspace.journal
+    found = Digest(journal[-1].events).findings if journal else []
+    return _number(call, len(found), lambda: [finding.text for finding in found])
+
+
 def _same(call: Call) -> Report:
     pages = []
     for name in ("PLACE", "OTHER"):
@@ -261,6 +267,13 @@ _optional_judge = arg("SCHEME", _JUDGE, "who answers; the truth unless said", op
         handler=_locks,
         compare=read_list,
         compare_usage="==|!= LOCK …",
+    ),
+    Form(
+        "findings",
+        summary="rules of memory that the last step broke because the deciding scheme was wrong",
+        handler=_findings,
+        compare=read_number,
+        compare_usage=_NUMBER,
     ),
     Form(
         "same",

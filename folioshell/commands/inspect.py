@@ -9,6 +9,7 @@ from folioshell.commands.build import FOLIO, arg, command, done, place
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import VIEW, Form
 from folioshell.commands.places import PlaceRef
+from folioshell.commands.scheme_view import show_schemes
 from folioshell.commands.stats import show_stats
 from folioshell.commands.tables import TABLES
 from folioshell.model.pagetable import PageTable
@@ -120,6 +121,12 @@ _EVERYTHING = ("processes", "vmas", "tables", "folios")
     Form("stats", summary="statistics of mapped pages, and event counters", handler=show_stats),
     Form(summary="the whole picture", handler=_view([TABLES[name][1] for name in _EVERYTHING])),
     *(Form(name, summary=summary, handler=_view([make])) for name, (summary, make) in TABLES.items()),
+    Form(
+        "schemes",
+        (arg("FOLIO", FOLIO, "tell the bytes for a folio of its order", optional=True),),
+        summary="the mapcount schemes: what they count, how they answer, what they keep",
+        handler=show_schemes,
+    ),
     kind=VIEW,
     topic=TOPIC,
     summary="show the state",

@@ -128,16 +128,6 @@ def _locks(call: Call) -> Table:
     return Table("locks", ("lock", "taken"), rows, note)
 
 
-def _schemes(call: Call) -> Table:
-    shown = call.session.shown_schemes
-    decider = call.kernel.decider.name
-    rows = []
-    for name, scheme in call.workspace.machine.schemes.items():
-        role = " ".join(word for word, holds in (("decides", name == decider), ("shown", name in shown)) if holds)
-        rows.append((name, role, scheme.version, scheme.about[0], scheme.about[1]))
-    return Table("schemes", ("scheme", "role", "where", "counts", "does anybody else?"), tuple(rows))
-
-
 #: word after ``show`` -> (what it shows, how the table is made)
 TABLES: dict[str, tuple[str, Callable[[Call], Table]]] = {
     "vmas": ("VMAs of all processes", _vmas),
@@ -145,7 +135,6 @@ TABLES: dict[str, tuple[str, Callable[[Call], Table]]] = {
     "folios": ("folios and their mapcounts", _folios),
     "rmap": ("anon_vmas and i_mmaps with their VMAs", _rmap),
     "locks": ("page-table locks that the last step took", _locks),
-    "schemes": ("the mapcount schemes", _schemes),
     "smaps": ("figures of /proc/PID/smaps", smaps_table),
     "kpagecount": ("counts of /proc/kpagecount", kpagecount_table),
     "processes": ("processes", _processes),

@@ -114,8 +114,8 @@ def _load_scheme(call: Call) -> Report:
     summary="begin anew with a script, or load a definition",
     explained="`load FILE` is `reset`, then `source FILE`; nothing is reset if the script cannot be read. "
     "`load scheme` adds the definitions of a Python file: they count from the first step on, and have a column, "
-    "`why` and completion like any other; the same file may be loaded again after it was edited. In a script given to `run` it needs "
-    "--allow-code.",
+    "`why` and completion like any other; the same file may be loaded again after it was edited. "
+    "In a script given to `run` it needs --allow-code.",
     examples=("load session.fs", "load scheme mine.py"),
 )
 def load(call: Call) -> list[Report]:

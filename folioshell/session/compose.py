@@ -48,7 +48,7 @@ def step_report(session: Session, statement: Statement, record: StepRecord) -> R
         folios=folios,
         walks=walks,
         locks=locks,
-        findings=tuple(f"f{fact.folio}, decided by {fact.scheme}: {fact.text}" for fact in digest.findings),
+        findings=tuple(fact.text for fact in digest.findings),
         sections=sections,
         state=snapshot(workspace) if settings.full else None,
     )

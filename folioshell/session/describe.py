@@ -56,7 +56,7 @@ class Describer:
             facts.MmGone: lambda fact: f"the address space of {self._name(fact.mm)} ended",
             facts.Walked: self._walked,
             facts.Asked: lambda fact: f"{fact.scheme} asked about f{fact.folio}: {fact.answer}",
-            facts.Finding: lambda fact: f"FINDING f{fact.folio}, decided by {fact.scheme}: {fact.text}",
+            facts.Finding: lambda fact: f"FINDING: {fact.text}",
             facts.Event: lambda fact: f"{fact.text} ({fact.count})" if fact.count else fact.text,
         }
 

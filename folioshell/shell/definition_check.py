@@ -69,7 +69,9 @@ def _outcome(verdict: Verdict) -> Span:
 def _breach(verdict: Verdict) -> Iterator[Block]:
     tone = Tone.BAD if verdict.declared else Tone.PLAIN
     yield line("")
-    yield Line((Span(f"{verdict.law} is broken by", tone), Span(f" {counted(len(verdict.history) - 1, 'step')}:")))
+    steps = len(verdict.history) - 1
+    how = f"is broken by {counted(steps, 'step')}" if steps else "is broken from the start"
+    yield Line((Span(f"{verdict.law} {how}:", tone),))
     for at, text in enumerate(verdict.history):
         yield line(f"{at}  {visible(text)}" if at else visible(text), indent=2)
     yield line(f"then: {visible(verdict.breach)}", Tone.STRONG, indent=2)

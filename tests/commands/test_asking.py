@@ -218,3 +218,52 @@ def test_a_step_without_locks() -> None:
     (report,) = session.execute("expect locks ==")
     assert isinstance(report, Report)
     assert report.expect is not None and report.expect.passed
+
+
+def test_how_often_a_page_is_mapped() -> None:
+    """For a place each scheme says how often that page is mapped, or that it cannot; the truth judges."""
+    session = Session()
+    session.execute("set thp.64K always ; mmap buf 16 ; write buf[0] ; fork B ; munmap buf[0..9] ; B: munmap buf[0..9]")
+    session.execute("set schemes all")
+    query = ask(session, "query mapcount buf[12]")
+    found = {row.scheme: (row.page, row.verdict) for row in query.rows}
+
+    assert query.truth is not None and query.truth.page == 2
+    assert found["per-page"] == found["mm-id"] == ("2", "exact")
+    assert found["average"] == ("1", "too few")
+    assert found["tuples"] == found["vmas"] == found["rmap-id"] == ("cannot", "")
+    assert all(row.page == "" for row in ask(session, "query mapcount f1").rows)
+    for line in ("truth buf[12] == 2", "buf[12] == 2", "average buf[12] < 2", "vmas buf[12] == cannot"):
+        assert expect(session, f"page_mapcount {line}").passed, line
+    failed = expect(session, "page_mapcount vmas buf[12] < 3")
+    assert (failed.passed, failed.actual) == (False, "cannot")
+
+
+def test_partial_and_mapped_are_judged() -> None:
+    """Schemes that miss a partial mapping say no, others cannot tell; what never forgets calls a folio mapped."""
+    session = Session()
+    session.execute("set thp.64K always ; mmap buf 16 ; write buf[0] ; fork B")
+    session.execute("munmap buf[8..15] ; B: munmap buf[8..15] ; set schemes all")
+    partial = {row.scheme: (row.answer, row.verdict) for row in ask(session, "query partial? f1").rows}
+    assert partial["per-page"] == partial["mm-id"] == ("yes", "exact")
+    assert partial["average"] == partial["total-pages"] == ("no", "false no")
+    assert partial["vmas"] == partial["owner"] == ("cannot", "")
+    assert expect(session, "partial? vmas f1 == cannot").passed
+    assert expect(session, "partial? truth f1 == yes").passed
+
+    session.execute("reset ; file lib 32 order=4 ; mmap win 16 file=lib ; fork B ; fork C")
+    session.execute("fault win[0] ; B: fault win[0] ; C: fault win[0] ; munmap win ; B: munmap win ; C: munmap win")
+    session.execute("set schemes all")
+    mapped = {row.scheme: (row.answer, row.verdict) for row in ask(session, "query mapped? f1").rows}
+    assert mapped["zero-one-two-many"] == ("yes", "false yes")
+    assert mapped["vmas"] == mapped["mm-id"] == ("no", "exact")
+
+
+def test_a_page_is_asked_about_as_the_scheme_asks() -> None:
+    """per-page-v5 looks at the mapcount of the page asked about; of a folio it takes page 0."""
+    session = Session()
+    session.execute("set thp.64K always ; mmap buf 16 ; write buf[0] ; fork B ; B: munmap buf[0]")
+
+    assert expect(session, "shared? per-page-v5 buf[3] == yes").passed
+    assert expect(session, "shared? per-page-v5 buf[0] == no").passed
+    assert expect(session, "shared? per-page-v5 f1 == no").passed

@@ -289,3 +289,29 @@ def test_replay_does_not_touch_the_session() -> None:
     assert isinstance(replayed, Workspace)
     assert session.workspace is before
     assert replayed.step == 2
+
+
+def test_a_programming_error_takes_the_step_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a command raises, the state is that before it."""
+    session = Session()
+    session.execute("mmap buf 16 ; fault buf[0]")
+    before = session.workspace.machine.fingerprint()
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("folioshell.session.compose.step_report", broken)
+    with pytest.raises(ZeroDivisionError):
+        session.execute("fault buf[1]")
+
+    assert session.step == 2
+    assert session.workspace.machine.fingerprint() == before
+
+
+def test_entries_of_the_pieces_of_a_split_folio_are_all_counted() -> None:
+    """Three pages mapped in two processes are six entries."""
+    session = Session()
+    session.execute("set thp.64K always ; mmap buf 16 ; write buf[3..5] ; fork B")
+    (report,) = session.execute("split f1")
+
+    assert "6 entries of order-0 folios mapped; 32 entries of f1 unmapped" in report.sentence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell.errors import DeterminismError, KernelBug, Refused
+from folioshell.errors import DeterminismError, KernelBug, Refused, SchemeError
 from folioshell.report import Report
 from folioshell.shell.repl import Repl
 from tests.shell.stubs import StubSession, Typist, plain_screen
@@ -71,6 +71,28 @@ def test_replay_that_goes_astray() -> None:
 
     assert session.executed == ["one"]
     assert text.startswith("BUG: replaying step 1\n")
+
+
+def test_a_bug_of_the_program() -> None:
+    """An error of ours is shown with where it happened and what was typed; the session goes on."""
+    session, text = talk(Typist("query x", "one"), **{"query x": ZeroDivisionError("oh")})
+
+    assert session.executed == ["one"]
+    assert text.startswith("BUG: ZeroDivisionError: oh\n")
+    assert "stubs.py:" in text
+    assert "typed: query x\nnote: the command was taken back; still at step 0\n" in text
+
+
+def test_a_definition_that_raises() -> None:
+    """What a loaded definition does wrong is a finding about it, not called a bug of ours."""
+    error = SchemeError("mine", "on_mapped", "KeyError: 3, at mine.py:7")
+    error.told = "f1 page 0 mapped"
+    session, text = talk(Typist("fault", "one"), fault=error)
+
+    assert session.executed == ["one"]
+    assert text.startswith("!!! FINDING: the definition mine failed in on_mapped(): KeyError: 3, at mine.py:7\n")
+    assert "it was told: f1 page 0 mapped" in text
+    assert "bug of folioshell" not in text
 
 
 def test_pasted_lines() -> None:

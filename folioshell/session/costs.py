@@ -1,0 +1,130 @@
+"""What the steps so far cost each definition: the events that were kept, folded through its cost model afterwards.
+
+Rules:
+- Nothing is measured. Whatever every definition pays alike, the page-table locks of the kernel's paths, is kept apart.
+- A reverse-map walk is counted where a definition answers ``maybe`` to what the kernel asked; definitions other than
+  the deciding one are asked the same in a copy that is told the same facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from folioshell.facts import Asked, Fact, FolioFreed, FolioNew
+from folioshell.model.lock import LockOp
+from folioshell.schemes.base import HANDLERS, Scheme, Sharing
+from folioshell.schemes.cost import Cost, Layout
+from folioshell.session.journal import StepRecord
+from folioshell.session.workspace import Workspace
+
+
+class Tally(NamedTuple):
+    """What a step cost one definition.
+
+    Args:
+        cost: counts of its model.
+        walks: reverse-map walks that its answers made necessary.
+        state: bytes that it keeps for the folios that live after the step.
+    """
+
+    cost: Cost
+    walks: int
+    state: int
+
+
+class StepCosts(NamedTuple):
+    """What a step cost.
+
+    Args:
+        record: the step.
+        ptls: page-table locks that the kernel's path took, whatever is counted.
+        tallies: by scheme, in the order asked for.
+    """
+
+    record: StepRecord
+    ptls: int
+    tallies: dict[str, Tally]
+
+
+def step_costs(workspace: Workspace, names: Sequence[str]) -> list[StepCosts]:
+    """The costs of every step, under the schemes of these names."""
+    orders: dict[int, int] = {}
+    layout = Layout(workspace.kernel.geometry.table_entries, orders)
+    asked = any(isinstance(fact, Asked) for record in workspace.journal for fact in record.facts())
+    meters = [_Meter(workspace.machine.schemes[name], layout, asked) for name in names]
+    made = []
+    for record in workspace.journal:
+        ptls = 0
+        for event in record.events:
+            if isinstance(event, LockOp):
+                ptls += event.verb in "+~" and event.lock.lock_class.is_page_table_lock
+                continue
+            if isinstance(event, FolioNew):
+                orders[event.folio] = event.order
+            for meter in meters:
+                meter.take(event)
+            if isinstance(event, FolioFreed):
+                orders.pop(event.folio, None)
+        made.append(StepCosts(record, ptls, {meter.scheme.name: meter.tally() for meter in meters}))
+    return made
+
+
+class _Meter:
+    """Adds up what one definition costs.
+
+    Args:
+        scheme: the definition as it counts in the machine.
+        layout: what facts do not tell; its orders are those of the folios that live.
+        asks: some fact is a question, so that a copy of the definition must be kept to put it to.
+    """
+
+    def __init__(self, scheme: Scheme, layout: Layout, asks: bool) -> None:
+        self.scheme = scheme
+        self._layout = layout
+        self._copy = type(scheme)() if asks else None
+        self._state = 0
+        self._sizes: dict[int, int] = {}
+        self._counts = [0, 0, 0, 0]
+        self._walks = 0
+
+    def take(self, fact: Fact) -> None:
+        """Add what a fact costs."""
+        if isinstance(fact, FolioNew):
+            self._state += self._size(fact.order)
+        elif isinstance(fact, FolioFreed):
+            self._state -= self._size(self._layout.orders.get(fact.folio, 0))
+        elif isinstance(fact, Asked):
+            self._walks += self._answer(fact) == Sharing.MAYBE
+        cost = self.scheme.cost_of(fact, self._layout)
+        counts = self._counts
+        counts[0] += cost.atomics
+        counts[1] += cost.slots
+        counts[2] += cost.ptls
+        counts[3] += cost.lines
+        if self._copy is not None and (handler := HANDLERS.get(type(fact))):
+            getattr(self._copy, handler)(fact)
+
+    def _answer(self, fact: Asked) -> str:
+        if fact.scheme == self.scheme.name:
+            return fact.answer
+        assert self._copy is not None
+        return self._copy.shared(fact.folio, fact.mm)
+
+    def _size(self, order: int) -> int:
+        if order not in self._sizes:
+            self._sizes[order] = self.scheme.bytes_of_state(order)
+        return self._sizes[order]
+
+    def tally(self) -> Tally:
+        """What was added since the last time."""
+        tally = Tally(Cost(*self._counts), self._walks, self._state)
+        self._counts = [0, 0, 0, 0]
+        self._walks = 0
+        return tally
+
+
+def total(tallies: Sequence[Tally]) -> Tally:
+    """All of them together; the state is that after the last."""
+    cost = sum((tally.cost for tally in tallies), start=Cost())
+    return Tally(cost, sum(tally.walks for tally in tallies), tallies[-1].state if tallies else 0)

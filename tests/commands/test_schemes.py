@@ -1,0 +1,113 @@
+"""Tests of folioshell.commands.schemes, scheme_view and scheme_reference: definitions as words, text and page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from folioshell import Session
+from folioshell.commands.scheme_reference import LAWS, schemes_page
+from folioshell.commands.schemes import is_scheme_word
+from folioshell.errors import Refused
+from folioshell.report import Table, Text
+from folioshell.schemes import all_schemes
+from folioshell.schemes.base import Law
+
+
+def refused(session: Session, line: str) -> Refused:
+    with pytest.raises(Refused) as error:
+        session.execute(line)
+    return error.value
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ("set decide vma", (11, 14)),
+        ("set schemes tuples,vma", (19, 22)),
+        ("why f1 vma", (7, 10)),
+        ("expect mapcount vma f1 == 1", (16, 19)),
+        ("expect shared? vma f1 == no", (15, 18)),
+        ("expect partial? vma f1 == no", (16, 19)),
+        ("expect page_mapcount vma win[0] == 1", (21, 24)),
+    ],
+)
+def test_an_unknown_scheme_is_refused(line: str, place: tuple[int, int]) -> None:
+    """Wherever a scheme may stand, a wrong one is pointed at, and the nearest right one named."""
+    session = Session()
+    session.execute("file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0]")
+    error = refused(session, line)
+
+    assert (error.start, error.end) == place
+    assert error.message == "no such scheme"
+    assert error.hint == "did you mean `vmas`?"
+    assert list(error.allowed) == list(all_schemes())
+
+
+def test_choosing_schemes() -> None:
+    """`all` shows every one, a list those named, `usual` the ones shown unless others are chosen."""
+    session = Session()
+    usual = session.shown_schemes
+    session.execute("set schemes all")
+    assert session.shown_schemes == list(all_schemes())
+    session.execute("set schemes owner,tuples")
+    assert session.shown_schemes == ["owner", "tuples"]
+    session.execute("set schemes usual")
+    assert session.shown_schemes == usual == ["per-page", "tuples", "vmas", "likely", "mm-id", "average"]
+
+
+def test_names_of_schemes() -> None:
+    """Every registered name can be typed; ids and words that mean something else cannot be names."""
+    assert all(is_scheme_word(name) for name in all_schemes())
+    assert not any(
+        is_scheme_word(word) for word in ("f1", "pt3", "truth", "all", "usual", "none", "", "a,b", "9x", "a b")
+    )
+
+
+def test_show_schemes() -> None:
+    """Each scheme has its name with version, two lines and its state; bytes are those of orders 0, 4 and 9."""
+    session = Session()
+    text, sizes = session.execute("show schemes")[0].sections
+    assert isinstance(text, Text)
+    assert isinstance(sizes, Table)
+    lines = list(text.lines)
+    for name, kind in all_schemes().items():
+        at = next(place for place, line in enumerate(lines) if line.startswith((f"{name}:", f"{name} (")))
+        assert lines[at].endswith(kind.version)
+        assert lines[at + 1 : at + 3] == [f"  {line}" for line in kind.about]
+        assert lines[at + 3] == f"  State: {kind.state}."
+    assert "mm-id (decides, shown): " in "\n".join(lines)
+    assert sizes.columns == ("scheme", "role", "order 0", "order 4", "order 9")
+    assert ("vmas", "shown", 4, 4, 4) in sizes.rows
+
+
+def test_show_schemes_for_a_folio() -> None:
+    """With a folio the bytes are those of its order."""
+    session = Session()
+    session.execute("set thp.64K always ; mmap buf 16 ; fault buf")
+    for what in ("f1", "buf[7]"):
+        sizes = session.execute(f"show schemes {what}")[0].sections[1]
+        assert isinstance(sizes, Table)
+        assert sizes.columns == ("scheme", "role", "order 4")
+        assert ("per-page", "shown", 72) in sizes.rows
+
+
+def test_the_written_page_is_current() -> None:
+    """docs/schemes.md is what the schemes declare; if not, write `schemes_page()` to it."""
+    path = Path(__file__).parents[2] / "docs" / "schemes.md"
+
+    assert path.read_text(encoding="utf-8") == schemes_page()
+
+
+def test_the_page_says_what_is_declared() -> None:
+    """Every scheme has a row and a section, every law a line, and wrong answers are those that no law excludes."""
+    page = schemes_page()
+
+    assert set(LAWS) == set(Law)
+    for name, kind in all_schemes().items():
+        assert f"\n## {name}\n" in page
+        assert all(line in page for line in kind.about)
+    assert "| [vmas](#vmas) | 4 | 4 | 4 | 1 | 8 slots | exact | no | yes | no | cannot | cannot |" in page
+    assert "| [likely](#likely) | 4 | 76 | 2060 | n + 2 | - | exact | yes | yes | no | exact | exact |" in page
+    assert all(f"| `{law}` | " in page for law in Law)

@@ -1,0 +1,66 @@
+"""check-scheme: which laws a definition breaks, with the shortest history that was found."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from pathlib import Path
+
+from folioshell.shell.definition_check import check_files
+from folioshell.views.screen import Screen
+
+MINE = """
+from folioshell.schemes.base import Law
+from folioshell.schemes.{module} import {base}
+
+class Mine({base}):
+    name = "mine"
+    laws = {base}.laws {change}
+"""
+
+
+def check(folder: Path, text: str) -> tuple[int, str, str]:
+    path = folder / "mine.py"
+    path.write_text(text)
+    out, err = StringIO(), StringIO()
+    status = check_files([str(path)], Screen(out, rich=False, width=100), Screen(err, rich=False, width=100))
+    return status, out.getvalue(), err.getvalue()
+
+
+def test_a_true_declaration(tmp_path: Path) -> None:
+    """A definition that keeps what it declares gives 0; what it breaks otherwise is told with a history."""
+    status, out, _ = check(tmp_path, MINE.format(module="vmas", base="Vmas", change=""))
+
+    assert status == 0
+    assert re.search(r"^  never-false-yes +no +broken, as it says$", out, re.MULTILINE)
+    assert re.search(r"^  never-false-no +yes +kept$", out, re.MULTILINE)
+    assert "never-false-yes is broken by " in out
+    assert out.endswith("mine: keeps what it must\n")
+
+
+def test_a_false_declaration(tmp_path: Path) -> None:
+    """A declared law that is broken gives 1, and the history that breaks it has as few steps as it takes: two."""
+    text = MINE.format(module="vmas", base="Vmas", change="| {Law.NEVER_FALSE_YES}")
+    status, out, _ = check(tmp_path, text)
+
+    assert status == 1
+    assert re.search(r"^  never-false-yes +yes +! BROKEN$", out, re.MULTILINE)
+    assert "never-false-yes is broken by 2 steps:" in out
+    assert "mine: breaks what it must keep: never-false-yes" in out
+
+
+def test_a_law_that_could_be_declared(tmp_path: Path) -> None:
+    """A law that no history breaks is named; that is no error."""
+    status, out, _ = check(tmp_path, MINE.format(module="vmas", base="Vmas", change="- {Law.DECIDES}"))
+
+    assert status == 0
+    assert re.search(r"^  decides +no +kept: it could be declared$", out, re.MULTILINE)
+    assert "it could declare decides" in out
+
+
+def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
+    """Status 2, and the place in the file."""
+    status, out, err = check(tmp_path, "class Mine(:\n")
+
+    assert (status, out) == (2, "")
+    assert f"{tmp_path}/mine.py:1:" in err

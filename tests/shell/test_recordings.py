@@ -1,0 +1,149 @@
+"""Verifying and converting files: lines, tables, statuses, and what becomes of files that are bad."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from folioshell.cli import main
+from folioshell.recording.load import load
+from folioshell.shell.recordings import Verification, emit_files, operation_text
+from folioshell.views.screen import Screen
+from tests.recording.samples import RECORDINGS, document, scenario, small_recording
+
+
+class _Output:
+    """Two screens, and what was written on them."""
+
+    def __init__(self) -> None:
+        self.texts = io.StringIO(), io.StringIO()
+        self.screen, self.errors = (Screen(text, rich=False, width=200) for text in self.texts)
+
+    @property
+    def out(self) -> list[str]:
+        return self.texts[0].getvalue().splitlines()
+
+    @property
+    def err(self) -> list[str]:
+        return self.texts[1].getvalue().splitlines()
+
+
+@pytest.fixture
+def wrong(tmp_path: Path) -> str:
+    """A recording that differs at step 8, where a sharing test decided."""
+    found = document("d25")
+    page = found["steps"][8]["procs"]["C"]["pages"]["t"][1]
+    page[2], page[5] = "p", 2
+    path = tmp_path / "wrong.json"
+    path.write_text(json.dumps(found))
+    return str(path)
+
+
+def test_all_match() -> None:
+    """A line a recording, then a summary; status 0."""
+    output = _Output()
+    names = [str(path) for path in RECORDINGS[:3]]
+
+    assert Verification(output.screen, output.errors).run(names) == 0
+    assert output.out == [
+        f"{RECORDINGS[0].name}: 4 of 4 steps match",
+        f"{RECORDINGS[1].name}: {len(load(names[1]).steps or ())} of {len(load(names[1]).steps or ())} steps match",
+        f"{RECORDINGS[2].name}: {len(load(names[2]).steps or ())} of {len(load(names[2]).steps or ())} steps match",
+        "3 recordings: 3 match",
+    ]
+
+
+def test_one_differs(wrong: str) -> None:
+    """The first difference stands under the line; status 1."""
+    output = _Output()
+
+    assert Verification(output.screen, output.errors, quiet=True).run([str(RECORDINGS[0]), wrong]) == 1
+    assert output.out[0] == "wrong.json: 8 of 15 steps match"
+    assert "step 8, C: madvise t[0+64] advice=cold: C, t[2] and 508 more" in output.out[1]
+    assert output.out[-1] == "2 recordings: 1 match, 1 differs"
+
+
+def test_the_table(wrong: str) -> None:
+    """-v shows what the kernel showed, what the model says, and the fact that decided it with its function."""
+    output = _Output()
+
+    assert Verification(output.screen, output.errors, verbose=True).run([wrong]) == 1
+    text = "\n".join(output.out)
+    assert "the kernel showed" in text
+    assert "the model says" in text
+    (asked,) = [line for line in output.out if "mm-id asked about f1: yes" in line]
+    assert asked.endswith("madvise_cold_or_pageout_pte_range")
+
+
+def test_bad_files_do_not_stop_the_others(tmp_path: Path) -> None:
+    """A file of another version, one that was cut, and one with an unknown operation are named; status 2."""
+    other, cut, unknown = (tmp_path / f"{name}.json" for name in ("other", "cut", "unknown"))
+    other.write_text(json.dumps({**small_recording(), "format": "mm-oracle-recording/9"}))
+    cut.write_text(json.dumps(small_recording())[:300])
+    unknown.write_text(json.dumps(small_recording()).replace('"munmap"', '"unmap"'))
+    output = _Output()
+
+    assert Verification(output.screen, output.errors).run([str(other), str(cut), str(unknown), str(RECORDINGS[0])]) == 2
+    assert [line.partition(": ")[0] for line in output.err] == [str(other), str(cut), str(unknown)]
+    assert "'mm-oracle-recording/9'" in output.err[0]
+    assert "ends too early" in output.err[1]
+    assert "operation 5: no operation 'unmap'; did you mean 'munmap'?" in output.err[2]
+    assert output.out[-1] == "4 recordings: 1 match, 3 could not be used"
+
+
+def test_emit(tmp_path: Path) -> None:
+    """A document a line, of recordings and of bare scenarios; a bad file is named and left out."""
+    bare, bad = tmp_path / "bare.json", tmp_path / "bad.json"
+    bare.write_text(json.dumps(scenario()))
+    bad.write_text("{}")
+    output = _Output()
+    stream = io.StringIO()
+
+    assert emit_files([str(RECORDINGS[0]), str(bad), str(bare)], stream, output.errors) == 2
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert first["steps"] == load(str(RECORDINGS[0])).steps
+    assert list(second) == ["format", "name", "doc", "scenario", "regions", "files", "steps"]
+    assert len(output.err) == 1
+
+
+def test_emitted_recording_verifies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What --emit writes is a recording that verify accepts."""
+    assert main(["verify", "--emit", str(RECORDINGS[5])]) == 0
+    path = tmp_path / "emitted.json"
+    path.write_text(capsys.readouterr().out)
+
+    assert main(["verify", str(path)]) == 0
+
+
+def test_convert_there_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A recording becomes a script, and the script a scenario of the file's name."""
+    assert main(["convert", str(RECORDINGS[0])]) == 0
+    script = tmp_path / "first.fs"
+    script.write_text(capsys.readouterr().out)
+    assert script.read_text().startswith("#!folioshell 1\n| Writes to fresh anonymous memory")
+
+    assert main(["convert", str(script)]) == 0
+    back = json.loads(capsys.readouterr().out)
+    assert (back["name"], back["doc"]) == ("first", load(str(RECORDINGS[0])).scenario["doc"])
+
+
+def test_convert_refuses_with_a_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a scenario has no word for is refused with file, line and column; so is a file that is not there."""
+    script = tmp_path / "no.fs"
+    script.write_text("mmap a 4\nfault a\nmmap b 4 populate\n")
+
+    assert main(["convert", str(script)]) == 2
+    assert f"{script}:3:10:" in capsys.readouterr().err.replace("\n", "")
+    assert main(["convert", str(tmp_path / "none.fs")]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_operation_text() -> None:
+    """Operations have one line."""
+    made = [operation_text(op) for op in scenario()["ops"]]
+
+    assert made[1] == "A: touch r[0+16] access=write"
+    assert made[2] == "A: fork child=B"
