@@ -32,8 +32,7 @@ def test_sessions_are_what_the_shell_prints(name: str, shown: str) -> None:
     screen = []
     for _, line in _PROMPT.findall(shown):
         screen.append(f"{session.prompt} {line}")
-        for report in session.execute(line):
-            screen.append(render(report_blocks(report), WIDTH).rstrip("\n"))
+        screen += [render(report_blocks(report), WIDTH).rstrip("\n") for report in session.execute(line)]
         screen.append("")
 
     printed = "\n".join(screen).rstrip()
