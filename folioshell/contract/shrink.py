@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from folioshell.contract.histories import ORDERS, SKEWS, History, Step
+from folioshell.contract.histories import MMS, ORDERS, SKEWS, History, Step
 
 
 def shrunk(history: History, breaks: Callable[[History], bool]) -> History:
@@ -48,6 +48,10 @@ def _plainer(history: History) -> Iterator[History]:
         yield replace(history, skew=skew)
     if not history.anon:
         yield replace(history, anon=True)
+    if history.steps and (first := history.steps[0].mm) != 1:
+        # All by as much, so that whom a fork makes stays who it was.
+        steps = tuple(replace(step, mm=(step.mm - first) % MMS + 1) for step in history.steps)
+        yield replace(history, steps=steps)
     for at, step in enumerate(history.steps):
         for plainer in _plainer_steps(step):
             yield replace(history, steps=(*history.steps[:at], plainer, *history.steps[at + 1 :]))

@@ -16,9 +16,9 @@ Example = Callable[[World], Iterator[str]]
 STRADDLING = 504
 
 
-def folio_of(world: World, order: int, *mms: int, at: int = 0) -> int:
-    """A folio, and in each mm a VMA that can map all of it."""
-    folio = world.folio(order)
+def folio_of(world: World, order: int, *mms: int, at: int = 0, anon: bool = False) -> int:
+    """A folio of a file unless it is anonymous, and in each mm a VMA that can map all of it."""
+    folio = world.folio(order, anon)
     for mm in mms:
         world.vma(mm, at, at + (1 << order))
     return folio
@@ -42,7 +42,7 @@ def straddle(world: World) -> Iterator[str]:
 
 def pmd_then_split(world: World) -> Iterator[str]:
     """A PMD entry becomes PTEs."""
-    folio = folio_of(world, 9, 1)
+    folio = folio_of(world, 9, 1, anon=True)
     world.map_pmd(1, folio, 0)
     yield "3a"
     world.split_pmd(1, 0)
@@ -51,7 +51,7 @@ def pmd_then_split(world: World) -> Iterator[str]:
 
 def the_other_two(world: World) -> Iterator[str]:
     """Two processes, one table each."""
-    folio = world.folio(4)
+    folio = world.folio(4, anon=False)
     for mm, base in ((1, 16), (2, 32)):
         world.vma(mm, base, base + 16)
         world.map(mm, folio, base)
@@ -60,7 +60,7 @@ def the_other_two(world: World) -> Iterator[str]:
 
 def vma_split(world: World) -> Iterator[str]:
     """An mprotect of the second half."""
-    folio = folio_of(world, 4, 1)
+    folio = folio_of(world, 4, 1, anon=True)
     world.map(1, folio, 0)
     yield "5a"
     world.split(1, 8)
@@ -90,7 +90,7 @@ def twice(order: int, nr: int, name: str) -> Example:
 
 def moved(world: World) -> Iterator[str]:
     """An mremap of the second half."""
-    folio = folio_of(world, 4, 1)
+    folio = folio_of(world, 4, 1, anon=True)
     world.map(1, folio, 0)
     world.vma(1, 1032, 1040)
     world.move(1, folio, 0, 1024, 8, 8)
@@ -110,7 +110,7 @@ def larger_than_a_pmd(base: int, name: str) -> Example:
 
 def thp_split_twice(world: World) -> Iterator[str]:
     """PTEs of a THP, then an mprotect of its second half."""
-    folio = folio_of(world, 9, 1)
+    folio = folio_of(world, 9, 1, anon=True)
     world.map_pmd(1, folio, 0)
     world.split_pmd(1, 0)
     world.split(1, 256)
@@ -119,7 +119,7 @@ def thp_split_twice(world: World) -> Iterator[str]:
 
 def fork_and_copy(world: World) -> Iterator[str]:
     """The parent writes one page and gets a copy of it."""
-    folio = folio_of(world, 4, 1)
+    folio = folio_of(world, 4, 1, anon=True)
     world.map(1, folio, 0)
     world.fork(1, 2)
     yield "7a"
@@ -145,7 +145,7 @@ def without_page_0(world: World) -> Iterator[str]:
 
 def fork_and_unmap(world: World) -> Iterator[str]:
     """The child keeps the last page only, then the parent drops that."""
-    folio = folio_of(world, 4, 1)
+    folio = folio_of(world, 4, 1, anon=True)
     world.map(1, folio, 0)
     world.fork(1, 2)
     world.unmap(2, folio, 0, 0, 15)
@@ -172,7 +172,7 @@ def one_page_shared(world: World) -> Iterator[str]:
 
 def parent_exits(world: World) -> Iterator[str]:
     """The child is left alone."""
-    folio = folio_of(world, 4, 1)
+    folio = folio_of(world, 4, 1, anon=True)
     world.map(1, folio, 0)
     world.fork(1, 2)
     world.exit(1)
@@ -237,7 +237,7 @@ def untracked_leaves_first(world: World) -> Iterator[str]:
 
 def thp_halves(world: World) -> Iterator[str]:
     """Parent and child split a THP and drop the same half."""
-    folio = folio_of(world, 9, 1)
+    folio = folio_of(world, 9, 1, anon=True)
     world.map_pmd(1, folio, 0)
     world.fork(1, 2)
     yield "14a"
@@ -255,7 +255,7 @@ def thp_halves(world: World) -> Iterator[str]:
 
 def many_children(world: World) -> Iterator[str]:
     """All but one page go from every process, then the children go."""
-    folio = folio_of(world, 2, 1)
+    folio = folio_of(world, 2, 1, anon=True)
     world.map(1, folio, 0)
     for child in (2, 3, 4):
         world.fork(1, child)
@@ -270,7 +270,7 @@ def many_children(world: World) -> Iterator[str]:
 
 def pmd_beside_ptes(world: World) -> Iterator[str]:
     """The child splits, the parent leaves."""
-    folio = folio_of(world, 9, 1)
+    folio = folio_of(world, 9, 1, anon=True)
     world.map_pmd(1, folio, 0)
     world.fork(1, 2)
     world.split_pmd(2, 0)
@@ -286,6 +286,15 @@ def file_by_pmds_and_a_pte(world: World) -> Iterator[str]:
     world.map_pmd(2, folio, 0)
     world.map(3, folio, 0, 5, 1)
     yield "17"
+
+
+def swapped_out(world: World) -> Iterator[str]:
+    """The child's entries become swap entries, which are not mappings."""
+    folio = folio_of(world, 4, 1, anon=True)
+    world.map(1, folio, 0)
+    world.fork(1, 2)
+    world.unmap(2, folio, 0)
+    yield "27"
 
 
 EXAMPLES: tuple[Example, ...] = (
@@ -317,4 +326,5 @@ EXAMPLES: tuple[Example, ...] = (
     many_children,
     pmd_beside_ptes,
     file_by_pmds_and_a_pte,
+    swapped_out,
 )
