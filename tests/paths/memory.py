@@ -84,6 +84,7 @@ class Memory:
         kind: str = "anon",
         prot: str = "rw",
         file: AddressSpace | None = None,
+        pgoff: int = 0,
         at: int | None = None,
         skew: int = 0,
         thp: bool = False,
@@ -92,9 +93,8 @@ class Memory:
     ) -> int:
         """Map ``nr`` pages at a place of their own, or ``at`` one; returns the first virtual page."""
         start = self.place(skew) if at is None else at
-        made = self.do(
-            do_mmap(self.kernel, self.mm(who), start, nr, kind=kind, prot=prot, file=file, populate=populate)
-        )
+        words = {"kind": kind, "prot": prot, "file": file, "pgoff": pgoff, "populate": populate}
+        made = self.do(do_mmap(self.kernel, self.mm(who), start, nr, **words))  # type: ignore[arg-type]
         assert made is None
         if thp:
             assert self.madvise("hugepage", start, nr, who) is None

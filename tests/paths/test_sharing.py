@@ -1,0 +1,75 @@
+"""Who is asked whether a folio is shared, and what follows from a wrong answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from folioshell.facts import Asked, Finding, Walked
+from folioshell.schemes.base import Sharing
+from tests.paths.memory import Memory
+
+
+def _straddling(m: Memory) -> int:
+    """A 16-page folio of A in two page tables: two tuples and one address space."""
+    p = m.mmap(32, skew=496)
+    m.kernel.config.thp[4] = "always"
+    m.write(p, 16)
+    to = m.place(504)
+    m.mremap(p, 16, to)
+    return to
+
+
+@pytest.mark.parametrize("scheme", ["mm-id", "vmas"])
+def test_the_decider_is_asked(scheme: str) -> None:
+    """COLD on a part asks the deciding scheme; on `no` the folio is split."""
+    m = Memory()
+    p = _straddling(m)
+    m.machine.decide(scheme)
+    m.madvise("cold", p, 4)
+    asked = [event for event in m.machine.events if isinstance(event, Asked)]
+
+    assert [(fact.scheme, fact.answer) for fact in asked[:1]] == [(scheme, "no")]
+    assert m.folio(p).order == 0
+
+
+def test_maybe_is_resolved_by_a_walk() -> None:
+    """On `maybe` the kernel lets go of the page-table lock, walks, and believes what it found."""
+    m = Memory()
+    p = _straddling(m)
+    m.machine.decide("tuples")
+    m.madvise("cold", p, 4)
+    events = m.machine.events
+    asked = next(event for event in events if isinstance(event, Asked))
+    walk = next(event for event in events if isinstance(event, Walked))
+
+    assert asked.answer == "maybe"
+    assert [visit[0] for visit in walk.visits if visit[2]] == [m.mm("A").mm_id]
+    assert m.folio(p).order == 0
+    released = str(events[events.index(asked) + 1])
+    assert released.startswith("-pt")
+
+
+class Wrong:
+    """A decider that calls every folio exclusive."""
+
+    name = "wrong"
+
+    def shared(self, folio: int, mm: int) -> Sharing:
+        """Nobody else."""
+        return Sharing.NO
+
+
+def test_a_wrong_no_is_a_finding() -> None:
+    """A decider that calls a shared folio exclusive lets a write through to the other process, and that is said."""
+    m = Memory(thp={4: "always"})
+    p = m.mmap(16)
+    m.write(p, 16)
+    m.fork("B")
+
+    m.kernel.decider = Wrong()
+    m.write(p)
+    (finding,) = [event for event in m.machine.events if isinstance(event, Finding)]
+
+    assert (finding.scheme, finding.text.endswith("B will see the write of A")) == ("wrong", True)
+    assert m.pfn(p) == m.pfn(p, "B")
+    assert m.kernel.tainted == {m.folio(p).id}

@@ -1,0 +1,104 @@
+"""Page tables: made when needed, freed when no neighbour needs them, moved whole."""
+
+from __future__ import annotations
+
+from tests.paths.memory import Memory
+
+
+def test_table_stays_for_a_neighbour() -> None:
+    """A table is freed only when no VMA needs its span any more."""
+    m = Memory()
+    p = m.mmap(4)
+    m.mmap(4, at=p + 100)
+    m.write(p, 4)
+    m.munmap(p, 4)
+    assert (m.mm("A").nr_ptes, m.mm("A").tables.leaf(p) is None) == (1, False)
+
+    m.munmap(p + 100, 4)
+    assert (m.mm("A").nr_ptes, m.mm("A").tables.leaf(p)) == (0, None)
+
+
+def test_neighbour_in_another_table() -> None:
+    """A VMA behind the table's span does not keep it."""
+    m = Memory()
+    p = m.mmap(4)
+    m.mmap(4, at=p + 512)
+    m.write(p, 4)
+    m.munmap(p, 4)
+
+    assert m.mm("A").nr_ptes == 0
+
+
+def test_unmapping_a_part_keeps_the_table() -> None:
+    """What is left of the VMA needs its table, empty or not."""
+    m = Memory()
+    p = m.mmap(8)
+    m.write(p, 4)
+    m.munmap(p, 4)
+
+    assert m.mm("A").nr_ptes == 1
+    assert m.mm("A").tables.leaf(p) is not None
+
+
+def test_deposited_table() -> None:
+    """A THP has a spare table deposited, which a split puts to use under the same number."""
+    m = Memory()
+    p = m.thp()
+    pmd = m.mm("A").tables.pmd_table(p)
+    assert pmd is not None
+    (deposited,) = pmd.deposited
+    assert m.mm("A").nr_ptes == 1
+
+    m.mprotect(p, 1, "r")
+    assert (m.mm("A").tables.leaf(p), pmd.deposited, m.mm("A").nr_ptes) == (deposited, [], 1)
+
+
+def test_file_pmd_deposits_nothing() -> None:
+    """A file mapped by a PMD needs no spare table: it comes back by faults."""
+    m = Memory()
+    p = m.mmap(512, kind="shared", prot="r", file=m.file("f", 600, 9))
+    m.read(p)
+
+    assert m.mm("A").nr_ptes == 0
+
+
+def test_table_moves_with_its_lock() -> None:
+    """Moving an aligned range moves its table: the same lock guards the new place."""
+    m = Memory()
+    p = m.mmap(512)
+    m.write(p, 8)
+    table = m.mm("A").tables.leaf(p)
+    to = m.place()
+    m.mremap(p, 512, to)
+
+    assert (m.mm("A").tables.leaf(to), m.mm("A").tables.leaf(p)) == (table, None)
+    m.write(to + 100)
+    assert f"+{table}" in m.locks()
+
+
+def test_entries_move_one_by_one_where_offsets_differ() -> None:
+    """Between tables with different offsets entries move under both locks, the old one's first."""
+    m = Memory()
+    p = m.mmap(8)
+    m.write(p, 8)
+    old = m.mm("A").tables.leaf(p)
+    to = m.place(5)
+    m.mremap(p, 8, to)
+    new = m.mm("A").tables.leaf(to)
+
+    locks = m.locks()
+    assert locks.index(f"+{old}") < locks.index(f"+{new} nested") < locks.index(f"-{old}")
+    assert m.look(to, 8) == "A×8(1)"
+
+
+def test_exit_frees_all() -> None:
+    """A process that ends leaves no table, and no folio that only it had."""
+    m = Memory()
+    m.thp()
+    m.mmap(600)
+    m.fork("B")
+    m.exit("A")
+    assert [folio.order for folio in m.kernel.folios.values()] == [9]
+
+    m.exit("B")
+    assert not m.kernel.folios

@@ -1,0 +1,121 @@
+"""Writes to read-only anonymous pages: in place, or a copy."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.paths.memory import Memory
+
+
+def _forked(order: int, profile: str = "6.18") -> tuple[Memory, int]:
+    m = Memory(profile, thp={order: "always"} if order else None)
+    p = m.mmap(16)
+    m.write(p, 16)
+    m.fork("B")
+    return m, p
+
+
+@pytest.mark.parametrize("order", [0, 4])
+def test_shared_pages_are_copied(order: int) -> None:
+    """While another process has it a page is copied, always into an order-0 folio."""
+    m, p = _forked(order)
+    before = m.pfn(p)
+    m.write(p)
+
+    assert m.pfn(p) != before
+    assert (m.folio(p).order, m.pfn(p, "B")) == (0, before)
+
+
+@pytest.mark.parametrize(("profile", "order", "same"), [("6.18", 0, 1), ("6.12", 0, 1), ("6.18", 4, 1), ("6.12", 4, 0)])
+def test_the_last_process_writes_in_place(profile: str, order: int, same: bool) -> None:
+    """Alone again a process writes in place; from a large folio 6.12 still copies."""
+    m, p = _forked(order, profile)
+    before = m.pfn(p)
+    m.exit("B")
+    m.write(p)
+
+    assert (m.pfn(p) == before) == bool(same)
+
+
+def test_any_page_of_another_blocks_all() -> None:
+    """A child that has one page left of a large folio makes its parent copy pages that only it has."""
+    m, p = _forked(4)
+    m.munmap(p, 15, "B")
+    before = m.pfn(p)
+    m.write(p)
+
+    assert m.pfn(p) != before
+
+
+def test_the_last_page_is_copied() -> None:
+    """The last page that is mapped of a large folio is copied, so that the folio can be freed."""
+    m, p = _forked(4)
+    m.exit("B")
+    folio = m.folio(p)
+    m.munmap(p + 1, 15)
+    m.write(p)
+
+    assert m.folio(p).order == 0
+    assert folio.id not in m.kernel.folios
+
+
+def test_reuse_is_page_by_page() -> None:
+    """A write in place makes one page writable; each other costs a fault of its own."""
+    m, p = _forked(4)
+    m.exit("B")
+    m.write(p)
+    m.write(p, 16)
+
+    assert m.faults() == 15
+
+
+def test_third_mm_is_never_known() -> None:
+    """A folio knows two mms: the third stays a sharer though it is alone, until one entry is left."""
+    m, p = _forked(4)
+    m.fork("C")
+    m.exit("A")
+    m.exit("B")
+    before = m.pfn(p, "C")
+    m.write(p, who="C")
+    assert m.pfn(p, "C") != before
+
+    m.fork("D", "C")
+    m.exit("C")
+    kept = m.pfn(p + 1, "D")
+    m.write(p + 1, who="D")
+    assert m.pfn(p + 1, "D") == kept
+
+
+def test_owner_of_a_slot_reuses() -> None:
+    """Whoever holds a slot writes in place as soon as all entries are its own, in whatever order others leave."""
+    m, p = _forked(4)
+    m.fork("C")
+    m.exit("C")
+    m.exit("A")
+    before = m.pfn(p, "B")
+    m.write(p, who="B")
+
+    assert m.pfn(p, "B") == before
+
+
+def test_read_does_not_copy() -> None:
+    """Reads of shared pages change nothing."""
+    m, p = _forked(4)
+    m.read(p, 16, "B")
+
+    assert m.look(p, 16) == m.look(p, 16, "B") == "T×16(2)"
+    assert m.faults() == 0
+
+
+def test_private_file_page() -> None:
+    """A write to a file page that is mapped read-only copies it; the page cache keeps its own."""
+    m = Memory()
+    f = m.file("f", 4)
+    p = m.mmap(4, kind="private", file=f)
+    m.read(p, 4)
+    m.write(p + 1)
+
+    assert m.look(p, 4) == "F×1(1) A×1(1) F×2(1)"
+    cached = f.find(1)
+    assert cached is not None
+    assert (cached.ref, cached.nonzero) == (1, 1)
