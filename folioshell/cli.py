@@ -142,11 +142,11 @@ def _allowed(options: Namespace) -> dict[str, bool]:
 
 
 def _session(options: Namespace) -> Session:
-    from folioshell.commands import Session
+    from folioshell.scenario import Session
 
     session = Session()
     session.settings.full = options.json == "full"
-    for path in options.scheme:
+    for path in (*options.scheme, *options.more_schemes):
         from folioshell.scenario.definitions import define
 
         define(session, path)
@@ -240,13 +240,15 @@ def _parser() -> ArgumentParser:
     actions.add_parser("schema", help="print the JSON schema of --json", allow_abbrev=False)
     # Options of output may stand before or behind the action; only the former have defaults, lest they undo the latter.
     for action in (run, verify, convert, check):
-        _add_output_options(action)
-    _add_output_options(parser)
-    parser.set_defaults(plain=False, width=None, json=None, quiet=False, allow_files=False, allow_code=False, scheme=[])
+        _add_output_options(action, schemes="more_schemes")
+    _add_output_options(parser, schemes="scheme")
+    parser.set_defaults(plain=False, width=None, json=None, quiet=False, allow_files=False, allow_code=False)
+    parser.set_defaults(scheme=[], more_schemes=[])
     return parser
 
 
-def _add_output_options(parser: ArgumentParser) -> None:
+def _add_output_options(parser: ArgumentParser, schemes: str) -> None:
+    """The options that all actions have; --scheme, of which there may be several, is collected under ``schemes``."""
     from argparse import SUPPRESS
     from functools import partial
 
@@ -257,9 +259,8 @@ def _add_output_options(parser: ArgumentParser) -> None:
     choose_json("--json", const="steps", help="print JSON Lines, a document a command")
     choose_json("--json=full", const="full", help="the same, with the whole state after each step")
     flag("--quiet", help="print only failures, and a last line for each file")
-    parser.add_argument(
-        "--scheme", action="append", default=SUPPRESS, metavar="FILE.py", help="count by the definitions of a file, too"
-    )
+    meaning = "count by the definitions of a file, too; may be repeated"
+    parser.add_argument("--scheme", action="append", dest=schemes, default=SUPPRESS, metavar="FILE.py", help=meaning)
     flag("--allow-files", help="let scripts write files")
     flag("--allow-code", help="let scripts load Python code")
 

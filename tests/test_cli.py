@@ -317,9 +317,11 @@ def test_a_definition_on_the_command_line(tmp_path: Path, scripts: dict[str, str
     """--scheme adds a column to every run, without --allow-code; a file that cannot be used ends it with 2."""
     (tmp_path / "mine.py").write_text(MINE)
     (tmp_path / "bad.py").write_text("class (")
-    done = folioshell("run", "--scheme", str(tmp_path / "mine.py"), scripts["good"])
+    (tmp_path / "yours.py").write_text(MINE.replace('"mine"', '"yours"'))
+    mine, yours = str(tmp_path / "mine.py"), str(tmp_path / "yours.py")
+    done = folioshell("--scheme", mine, "run", "--scheme", yours, scripts["good"])
     assert done.returncode == 0
-    assert "mm-id  average  mine" in done.stdout
+    assert "mm-id  average  mine  yours" in done.stdout
 
     bad = folioshell("--scheme", str(tmp_path / "bad.py"), "-c", "mmap buf 16")
     assert bad.returncode == 2

@@ -193,3 +193,17 @@ def test_hang_up(environ: dict[str, str]) -> None:
         terminal.kill(signal.SIGHUP)
 
         assert terminal.wait() != 0
+
+
+def test_a_definition_loaded_at_the_prompt(terminal: Terminal, tmp_path: Path) -> None:
+    """`load scheme` is known at the prompt; the definition counts, and its name is offered from then on."""
+    text = "from folioshell.schemes.vmas import Vmas\n\nclass Mine(Vmas):\n    name = 'zeal'\n"
+    (tmp_path / "zeal.py").write_text(text)
+    terminal.send(f"load scheme {tmp_path}/zeal.py\r")
+    terminal.wait_for("zeal counts now")
+    terminal.send("mmap buf 4 ; fault buf\r")
+    assert "zeal" in terminal.wait_for("A 2>")
+    terminal.forget()
+    terminal.send("why f1 ze")
+
+    terminal.wait_for("Counts the VMAs")
