@@ -52,7 +52,7 @@ class Wait:
     Args:
         task: who.
         lock, mode: for what.
-        holders: tasks that hold it, itself perhaps, ascending.
+        holders: tasks that hold it in a mode that shuts it out, itself perhaps, ascending.
         behind: tasks that asked before it and wait for the same lock, in their order.
     """
 
@@ -183,7 +183,9 @@ class LockTable:
         rows = []
         for position, (lock, task, mode) in enumerate(self._queue):
             before = tuple(other for wanted, other, _ in self._queue[:position] if wanted == lock)
-            rows.append(Wait(task, lock, mode, tuple(sorted(self._holders.get(lock, ()))), before))
+            holders = self._holders.get(lock, {})
+            against = sorted(other for other in holders if other == task or "R" != mode or holders[other] != "R")
+            rows.append(Wait(task, lock, mode, tuple(against), before))
         return rows
 
     def circle(self) -> list[int]:

@@ -279,6 +279,8 @@ class _Resuming:
 
 def _conclude(graph: _Graph, result: SearchResult) -> None:
     """Compute schedules and numbers from the graph."""
+    # An interrupt may have come between the number of a state and its place in the graph.
+    graph.edges.extend([] for _ in range(len(graph.numbers) - len(graph.edges)))
     result.states = len(graph.numbers)
     result.transitions = graph.transitions
     result.ends = len(graph.ends)

@@ -277,6 +277,8 @@ class Threads:
             if step.__class__ is LockOp:
                 op = value_of(step)
                 self._check_assumptions(task, op)
+                if op.verb in "-v" and op.lock not in thread.held:
+                    raise KernelBug(f"{op.lock} is {'let go' if op.verb == '-' else 'downgraded'} but not held")
                 if self._must_stop(task, op):
                     thread.stop, thread.pending = Stop("op", op), step
                     return
@@ -326,8 +328,7 @@ class Threads:
     def _perform(thread: _Thread, op: Op, failed: bool) -> None:
         """Keep book of what the thread holds."""
         if op.verb == "-":
-            if thread.held.pop(op.lock, None) is None:
-                raise KernelBug(f"{op.lock} is let go but not held")
+            del thread.held[op.lock]
         elif op.verb in "+~" and not failed:
             thread.held[op.lock] = op
 

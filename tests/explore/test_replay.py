@@ -1,0 +1,136 @@
+"""Schedules run again, step by step."""
+
+from __future__ import annotations
+
+import pytest
+
+from folioshell.explore.lockdep import Lockdep, lockdep_report
+from folioshell.explore.locks import value_of
+from folioshell.explore.picture import deadlock_rows, draw, operations
+from folioshell.explore.race import Race
+from folioshell.explore.replay import replay
+from folioshell.explore.schedule import Schedule
+from folioshell.facts import Mapped
+from folioshell.model.lock import LockOp
+from tests.explore.programs import explored, fault_race, race_of, written
+
+
+def one_after_another(race: Race) -> Schedule:
+    """The schedule that runs each thread to its end before the next."""
+    race.reset()
+    choices = []
+    while able := race.enabled():
+        choices.append(able[0])
+        race.do(able[0])
+    return Schedule.of(choices)
+
+
+EMBRACE = ("+x a +y -y -x", "+y b +x -x -y")
+
+
+def test_each_step_says_what_was_done() -> None:
+    """A step has the operations that were granted, what the thread waits for, and who holds what afterwards."""
+    race = race_of(*EMBRACE)
+    steps = list(replay(race, Schedule.parse("1,1,2,2,1,2")))
+
+    assert [step.task for step in steps] == [0, 0, 1, 1, 0, 1]
+    assert [[str(event) for event in step.events] for step in steps] == [[], ["+x"], [], ["+y"], [], []]
+    assert [str(step.waits) if step.waits else "" for step in steps] == ["", "", "", "", "+y", "+x"]
+    assert steps[-1].locks == [("x", ((0, ""),)), ("y", ((1, ""),))]
+    assert written(race.machine) == "ab"
+
+
+def test_a_new_race_replays_what_another_one_found() -> None:
+    """The schedule of a finding leads a race that was never explored to the same finding."""
+    finding = explored(race_of(*EMBRACE, "~z -z ; c")).search.of_kind("deadlock")[0]
+    fresh = race_of(*EMBRACE, "~z -z ; c")
+    list(replay(fresh, finding.schedule))
+
+    assert finding.flaw in fresh.verdict()
+
+
+def test_replaying_all_of_a_race_is_running_it() -> None:
+    """A schedule that runs one thread after the other announces the same as running the paths in a row."""
+    race = fault_race((0,), (8,))
+    machine = race.machine
+    for task in race.tasks:
+        for command in task.commands:
+            machine.run(command())
+    expected = [str(event) for event in machine.events]
+    fingerprint = machine.fingerprint()
+    race.restore()
+    machine.begin()
+    steps = list(replay(race, one_after_another(race)))
+
+    assert [str(event) for step in steps for event in step.events] == expected
+    assert machine.fingerprint() == fingerprint
+    assert [step.over for step in steps].count(True) == 2
+
+
+def test_facts_are_announced_in_the_step_that_makes_them() -> None:
+    """The steps of a replayed fault carry its facts, and the machine is in the state after each step."""
+    race = fault_race((0,), (8,))
+    mapped = 0
+    for step in replay(race, one_after_another(race)):
+        mapped += sum(isinstance(event, Mapped) for event in step.events)
+        assert race.machine.schemes["vmas"].mapcount(1) == (1 if mapped else 0)
+
+    assert mapped == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("3", "step 1: there is no thread 3"),
+        ("1,1,2,2,1,1", "step 6: t1 waits for y"),
+        ("1,1,1,1,1", "step 5: t1 has ended"),
+    ],
+)
+def test_wrong_schedules(text: str, message: str) -> None:
+    """A step that cannot be made is named, with the reason."""
+    with pytest.raises(ValueError, match=message):
+        list(replay(race_of(*EMBRACE), Schedule.parse(text)))
+
+
+def test_the_picture_of_a_deadlock() -> None:
+    """A column a thread, time going down, locks that were let go left out."""
+    race = race_of("+z -z +x +y", "+y +x")
+    (finding,) = explored(race).search.of_kind("deadlock")
+    rows = deadlock_rows(list(replay(race, finding.schedule)))
+
+    assert draw(rows, [task.name for task in race.tasks], width=16) == [
+        "t1              t2",
+        "lock(x)",
+        "                lock(y)",
+        "lock(y)  waits",
+        "                lock(x)  waits   *** DEADLOCK ***",
+    ]
+
+
+def test_a_wait_that_ended_is_not_in_the_picture() -> None:
+    """Who waited and was served holds the lock; without any wait the picture shows all that is held."""
+    race = race_of("+x +z", "+x")
+    steps = list(replay(race, Schedule.parse("1,1,2,2")))
+    assert [(row.task, row.op.lock, row.waits) for row in deadlock_rows(steps)] == [(0, "x", False), (1, "x", True)]
+    race = race_of("+x -x", "+x -x")
+    steps = list(replay(race, Schedule.parse("1,1,2")))
+
+    assert deadlock_rows(steps) == []
+    assert [(row.task, str(row.op)) for row in operations(steps)] == [(0, "+x"), (0, "-x")]
+
+
+def test_lockdep_along_a_replay() -> None:
+    """What lockdep is told of a replay that does not deadlock is enough for it to see that another one might."""
+    race = race_of("+f +x -x -f", "+x +f -f -x")
+    dep = Lockdep()
+    steps = replay(race, one_after_another(race))
+    dep.see_all(
+        (race.tasks[step.task].name, value_of(event))
+        for step in steps
+        for event in step.events
+        if isinstance(event, LockOp)
+    )
+    (complaint,) = dep.complaints
+
+    assert complaint.kind == "inversion"
+    assert lockdep_report(complaint)[0] == "WARNING: possible circular locking dependency detected"

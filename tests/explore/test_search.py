@@ -1,0 +1,188 @@
+"""The search itself, over systems that have nothing to do with locks."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from itertools import permutations
+
+import pytest
+
+from folioshell.explore.search import Action, Flaw, SearchResult, search
+
+
+class Letters:
+    """Actors that write their letters one by one; a state is told by what was written, or by the positions alone."""
+
+    def __init__(self, *words: str, merged: bool = False) -> None:
+        self.words = words
+        self.merged = merged
+        self.resets = 0
+        self.reset()
+
+    def reset(self) -> None:
+        self.resets += 1
+        self.at = [0] * len(self.words)
+        self.text = ""
+
+    def enabled(self) -> tuple[Action, ...]:
+        return tuple(actor for actor, word in enumerate(self.words) if self.at[actor] < len(word))
+
+    def do(self, action: Action) -> None:
+        self.text += self.words[action][self.at[action]]
+        self.at[action] += 1
+
+    def key(self) -> Hashable:
+        return tuple(self.at) if self.merged else self.text
+
+    def verdict(self) -> tuple[Flaw, ...]:
+        return (Flaw("text", "over" if self.merged else self.text),)
+
+
+class Resuming(Letters):
+    """The same, able to come back to a state."""
+
+    def save(self) -> object:
+        return list(self.at), self.text
+
+    def load(self, state: object) -> None:
+        at, self.text = state  # type: ignore[misc]
+        self.at = list(at)
+
+
+class Circle:
+    """One actor that goes round and round, another that may end it."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.place, self.over = 0, False
+
+    def enabled(self) -> tuple[Action, ...]:
+        return () if self.over else (0, 1) if self.place == 2 else (0,)
+
+    def do(self, action: Action) -> None:
+        if action:
+            self.over = True
+        else:
+            self.place = (self.place + 1) % 3
+
+    def key(self) -> Hashable:
+        return self.place, self.over
+
+    def verdict(self) -> tuple[Flaw, ...]:
+        return (Flaw("end", "over"),)
+
+
+def texts(result: SearchResult) -> list[str]:
+    return sorted(finding.flaw.text for finding in result.findings)
+
+
+def test_all_interleavings_of_two_by_two() -> None:
+    """Two actors of two steps each have the six interleavings that one can list by hand."""
+    result = search(Letters("ab", "cd"))
+
+    assert texts(result) == ["abcd", "acbd", "acdb", "cabd", "cadb", "cdab"]
+    assert result.schedules == result.ends == 6
+    assert result.exhausted
+
+
+def test_all_interleavings_of_three() -> None:
+    """Three actors of one step each have all permutations."""
+    assert texts(search(Letters("a", "b", "c"))) == sorted("".join(order) for order in permutations("abc"))
+
+
+def test_interleavings_of_three_uneven_actors() -> None:
+    """One actor of two steps and two of one have twelve interleavings."""
+    expected = ["abcd", "abdc", "acbd", "acdb", "adbc", "adcb", "cabd", "cadb", "cdab", "dabc", "dacb", "dcab"]
+
+    assert texts(search(Letters("ab", "c", "d"))) == expected
+
+
+def test_merged_states_are_expanded_once_and_all_schedules_counted() -> None:
+    """A grid of positions has (n + 1) ** 2 states, and as many schedules as there are ways through it."""
+    result = search(Letters("abcde", "fghij", merged=True))
+
+    assert (result.states, result.transitions, result.ends) == (36, 60, 1)
+    assert result.schedules == 252
+
+
+def test_the_number_of_schedules_is_exact_however_large() -> None:
+    """Ways are counted in integers over the graph, not walked."""
+    result = search(Letters("a" * 30, "b" * 30, merged=True))
+
+    assert result.schedules == 118264581564861424
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_coming_back_is_as_good_as_repeating(merged: bool) -> None:
+    """A system that can come back to a state is searched with the same result and reset once."""
+    repeated, resumed = Letters("abc", "de", "f", merged=merged), Resuming("abc", "de", "f", merged=merged)
+    first, second = search(repeated), search(resumed)
+
+    assert first == second
+    assert resumed.resets < repeated.resets
+
+
+def test_the_shortest_schedule_is_given() -> None:
+    """A fault that can be met early is reported with the shortest way to it, whatever the depth-first order was."""
+
+    class Grid(Letters):
+        def enabled(self) -> tuple[Action, ...]:
+            return () if self.at[1] >= 2 else super().enabled()
+
+    result = search(Grid("aaaa", "bbb", merged=True))
+
+    assert [str(finding.schedule) for finding in result.findings] == ["2,2"]
+    assert result.findings[0].states == 5
+
+
+def test_a_loop_has_no_number_of_schedules() -> None:
+    """Where a state can be come back to there are infinitely many schedules: none is counted, the loop is named."""
+    result = search(Circle())
+
+    assert result.exhausted
+    assert result.schedules is None
+    assert result.loop is not None
+    assert [str(finding.schedule) for finding in result.findings] == ["1,1,2"]
+
+
+def test_max_states() -> None:
+    """A search that is cut short says so, and has seen as many states as it was allowed to."""
+    result = search(Letters("abcde", "fghij", merged=True), max_states=10)
+
+    assert (result.states, result.exhausted, result.stopped) == (10, False, "max-states")
+
+
+def test_stop() -> None:
+    """The callable that is given can end the search."""
+    result = search(Letters("a" * 40, "b" * 40, merged=True), stop=lambda: True)
+
+    assert (result.exhausted, result.stopped) == (False, "timeout")
+    assert 0 < result.states < 41 * 41
+
+
+@pytest.mark.parametrize("after", [1, 2, 17, 40])
+def test_interrupt(after: int) -> None:
+    """Ctrl-C ends the search at any step; what was seen until then is told."""
+
+    class Interrupted(Letters):
+        left = after
+
+        def do(self, action: Action) -> None:
+            self.left -= 1
+            if not self.left:
+                raise KeyboardInterrupt
+            super().do(action)
+
+    result = search(Interrupted("abcde", "fghij", merged=True))
+
+    assert (result.exhausted, result.stopped) == (False, "interrupted")
+    assert 0 < result.states <= after
+
+
+def test_a_system_without_actions() -> None:
+    """The empty schedule is the only one where nothing can be done."""
+    result = search(Letters())
+
+    assert (result.states, result.schedules, result.ends) == (1, 1, 1)
