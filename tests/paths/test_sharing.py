@@ -58,6 +58,10 @@ class Wrong:
         """Nobody else."""
         return Sharing.NO
 
+    def page_shared(self, folio: int, page: int, mm: int) -> Sharing:
+        """Nobody else has the page."""
+        return Sharing.NO
+
 
 def test_a_wrong_no_is_a_finding() -> None:
     """A decider that calls a shared folio exclusive lets a write through to the other process, and that is said."""
