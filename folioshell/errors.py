@@ -62,7 +62,7 @@ class KernelBug(FolioshellError):
 
 
 class SelfDeadlock(FolioshellError):
-    """A task wants a page-table lock that it holds: the simulated kernel hangs, because the protocol under test is wrong.
+    """A task wants a page-table lock that it holds: the protocol under test hangs the simulated kernel.
 
     Args:
         lock: the lock, as a trace names it.

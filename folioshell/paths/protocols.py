@@ -172,7 +172,7 @@ class PmdLock(AddressOrder):
 
 
 class FolioBitLock(Protocol):
-    """One bit spinlock a folio inside the page-table lock, over look and change; every change of its entries takes it."""
+    """One bit spinlock a folio inside the page-table lock, held over look and change by all who change its entries."""
 
     name = "folio-bit-lock"
     about = "a bit lock of the folio inside its own page-table lock; other tables are read without theirs"
