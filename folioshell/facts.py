@@ -278,6 +278,7 @@ class Asked:
 
     Args:
         mm: MM-ID of the address space on whose behalf it asked.
+        page: index of the page that it looked at.
     """
 
     folio: int
@@ -285,6 +286,7 @@ class Asked:
     answer: str
     caller: str
     mm: int = 0
+    page: int = 0
 
 
 @dataclass(slots=True)

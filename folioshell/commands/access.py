@@ -7,8 +7,11 @@ from typing import Any
 from folioshell.commands.build import choice, command, flags, place
 from folioshell.commands.call import Call, Range
 from folioshell.commands.grammar import MODEL, Arg, Form
+from folioshell.model.kernel import Kernel
+from folioshell.model.mm import Mm
 from folioshell.paths.fault import touch
 from folioshell.paths.madvise import ADVICES, do_madvise
+from folioshell.paths.step import Path
 from folioshell.session.language import Ending
 
 TOPIC = "memory"
@@ -33,8 +36,9 @@ def _fault_subject(call: Call) -> str:
     subject=_fault_subject,
     host=True,
     kernel="mm/memory.c: handle_mm_fault()",
+    races=True,
 )
-def fault(call: Call) -> Ending:
+def fault(call: Call) -> Path[Ending]:
     """Touch each page once, in order."""
     return _touch(call, call.word("access"))
 
@@ -50,8 +54,9 @@ def fault(call: Call) -> Ending:
     subject=lambda call: f"{call.process} read {call.place_text('PLACE')}",
     host=True,
     kernel="mm/memory.c: handle_mm_fault()",
+    races=True,
 )
-def read(call: Call) -> Ending:
+def read(call: Call) -> Path[Ending]:
     """Load a byte of each page, in order."""
     return _touch(call, "read")
 
@@ -67,19 +72,28 @@ def read(call: Call) -> Ending:
     subject=lambda call: f"{call.process} wrote {call.place_text('PLACE')}",
     host=True,
     kernel="mm/memory.c: handle_mm_fault()",
+    races=True,
 )
-def write(call: Call) -> Ending:
+def write(call: Call) -> Path[Ending]:
     """Store a byte into each page, in order."""
     return _touch(call, "write")
 
 
-def _touch(call: Call, access: str) -> list[list[Any]]:
+def _touch(call: Call, access: str) -> Path[Ending]:
     found = call.own_range("PLACE")
+    pieces = accesses(call, found, access)
+    if len(pieces) == 1:
+        return touch(call.kernel, found.mm, *pieces[0])
+    return _touch_pieces(call.kernel, found.mm, pieces)
+
+
+def _touch_pieces(k: Kernel, mm: Mm, pieces: list[tuple[int, int, bool]]) -> Path[list[list[Any]]]:
+    """Touch one piece after another; accesses are counted from the first one of all."""
     signals: list[list[Any]] = []
-    for start, nr, write_access in accesses(call, found, access):
-        failed: list[list[Any]] = call.workspace.machine.run(touch(call.kernel, found.mm, start, nr, write_access))
+    for start, nr, write_access in pieces:
+        failed = yield from touch(k, mm, start, nr, write_access)
         for first, count, signal in failed:
-            _append(signals, start - found.start + first, count, signal)
+            _append(signals, start - pieces[0][0] + first, count, signal)
     return signals
 
 
@@ -123,8 +137,9 @@ def accesses(call: Call, found: Range, access: str) -> list[tuple[int, int, bool
     subject=lambda call: f"{call.process} advised {call.word('ADVICE')} for {call.place_text('PLACE')}",
     host=True,
     kernel="mm/madvise.c: do_madvise()",
+    races=True,
 )
-def madvise(call: Call) -> Ending:
+def madvise(call: Call) -> Path[Ending]:
     """Advise the kernel about pages."""
     found = call.own_range("PLACE")
-    return call.workspace.machine.run(do_madvise(call.kernel, found.mm, found.start, found.nr, call.word("ADVICE")))
+    return do_madvise(call.kernel, found.mm, found.start, found.nr, call.word("ADVICE"))

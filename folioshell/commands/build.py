@@ -30,12 +30,26 @@ def command(
     subject: Callable[[Call], str] | None = None,
     host: bool = False,
     kernel: str = "",
+    races: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Declare the decorated function as the handler of a command; as in ``Command``; ``explained`` is its help."""
 
     def declare(handler: Handler) -> Handler:
         register(
-            Command(verb, forms or (Form(),), kind, topic, summary, explained, examples, handler, subject, host, kernel)
+            Command(
+                verb,
+                forms or (Form(),),
+                kind,
+                topic,
+                summary,
+                explained,
+                examples,
+                handler,
+                subject,
+                host,
+                kernel,
+                races,
+            )
         )
         return handler
 

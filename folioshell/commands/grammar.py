@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from folioshell.commands.call import Call
     from folioshell.commands.lex import Token
     from folioshell.commands.operands import Operand
+    from folioshell.paths.step import Path
     from folioshell.report import Report
     from folioshell.session.session import Session
 
 __all__ = ["MODEL", "SESSION", "VIEW", "Arg", "Command", "Flag", "Form", "Option", "lookup", "register", "registry"]
 
-Apply = Callable[["Call"], Ending]
+Apply = Callable[["Call"], "Ending | Path[Ending]"]
 Answer = Callable[["Call"], "Report | Sequence[Report]"]
 Subject = Callable[["Call"], str]
 
@@ -88,6 +89,7 @@ class Form(NamedTuple):
         expand: the first words that exist, for a form with a prefix.
         compare: reads what follows the arguments from the first operator on; it becomes the argument ``comparison``.
         compare_usage: as it stands in the usage line: ``OP NUMBER``.
+        step_option: with this option it is a step, whatever its kind.
     """
 
     lead: str = ""
@@ -101,6 +103,7 @@ class Form(NamedTuple):
     expand: Callable[[Session], Iterable[tuple[str, str]]] | None = None
     compare: Callable[[Sequence[Token], Token], Any] | None = None
     compare_usage: str = ""
+    step_option: str = ""
 
     def usage(self, verb: str) -> str:
         """The usage line: ``munmap PLACE``."""
@@ -133,6 +136,7 @@ class Command(NamedTuple):
         subject: who did what, for the sentence after the step.
         host: a real kernel can be asked to do the same.
         kernel: the system call or kernel function that it stands for.
+        races: its handler returns one kernel path that makes no names, so that it can run in a race.
     """
 
     verb: str
@@ -146,6 +150,7 @@ class Command(NamedTuple):
     subject: Subject | None = None
     host: bool = False
     kernel: str = ""
+    races: bool = False
 
     def usages(self) -> list[str]:
         """Its usage lines, one a form."""

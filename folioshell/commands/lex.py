@@ -97,7 +97,7 @@ def _block(line: str, at: int) -> Token:
     for column in range(at, len(line)):
         depth += (line[column] == "{") - (line[column] == "}")
         if not depth:
-            return Token(line[at + 1 : column].strip(), at, column + 1, "block")
+            return Token(line[at + 1 : column], at, column + 1, "block")
     return Token(line[at + 1 :], at, len(line), "block", closed=False)
 
 

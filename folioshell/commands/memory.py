@@ -15,6 +15,7 @@ from folioshell.paths.mmap import do_mmap
 from folioshell.paths.mprotect import do_mprotect
 from folioshell.paths.mremap import do_mremap
 from folioshell.paths.munmap import do_munmap
+from folioshell.paths.step import Path
 from folioshell.session.language import Ending
 from folioshell.session.region import END_VPN, Region, next_free
 from folioshell.session.sentence import plural
@@ -193,11 +194,12 @@ def start_of(call: Call, nr: int) -> int:
     subject=lambda call: f"{call.process} unmapped {call.place_text('PLACE')}",
     host=True,
     kernel="mm/vma.c: do_vmi_munmap()",
+    races=True,
 )
-def munmap(call: Call) -> Ending:
+def munmap(call: Call) -> Path[Ending]:
     """Unmap pages."""
     found = call.own_range("PLACE")
-    return call.workspace.machine.run(do_munmap(call.kernel, found.mm, found.start, found.nr))
+    return do_munmap(call.kernel, found.mm, found.start, found.nr)
 
 
 @command(
@@ -213,11 +215,12 @@ def munmap(call: Call) -> Ending:
     subject=lambda call: f"{call.process} made {call.place_text('PLACE')} {call.word('PROT')}",
     host=True,
     kernel="mm/mprotect.c: do_mprotect_pkey()",
+    races=True,
 )
-def mprotect(call: Call) -> Ending:
+def mprotect(call: Call) -> Path[Ending]:
     """Change the protection of pages."""
     found = call.own_range("PLACE")
-    return call.workspace.machine.run(do_mprotect(call.kernel, found.mm, found.start, found.nr, call.word("PROT")))
+    return do_mprotect(call.kernel, found.mm, found.start, found.nr, call.word("PROT"))
 
 
 def _mremap_subject(call: Call) -> str:

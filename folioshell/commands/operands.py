@@ -35,12 +35,14 @@ class Operand:
         usage: how it stands in usage lines; empty if the argument's own name does.
         short: how it stands behind ``key=``, where it has no usage.
         separator: what stands between words where it is several; empty if it is one.
+        block: it is written in braces.
     """
 
     label = "a word"
     usage = ""
     short = "WORD"
     separator = ""
+    block = False
 
     def read(self, token: Token) -> Any:
         """The value of a word.

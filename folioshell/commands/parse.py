@@ -48,21 +48,27 @@ class Grammar:
 
 def _parse_statement(line: str, words: list[Token]) -> ParsedStatement:
     try:
-        return _read(line, words)
+        return read_statement(line, words)
     except Refused as error:
         if not error.text:
             error.text = line
         raise
 
 
-def _read(line: str, words: list[Token]) -> ParsedStatement:
+def read_statement(line: str, words: list[Token]) -> ParsedStatement:
+    """The statement that some words of a line are.
+
+    Raises:
+        Refused: they are none; columns refer to the line.
+    """
     process: Token | None = None
     expected: Token | None = None
+    thread = ""
     rest = list(words)
     while rest:
         word = rest[0]
         if word.kind == "word" and ":" in word.text and process is None:
-            process, remainder = _split_prefix(word)
+            process, thread, remainder = split_prefix(word)
             rest[0:1] = remainder
         elif word.kind == "word" and word.text == "fails" and expected is None:
             expected = _expected_failure(rest)
@@ -75,7 +81,7 @@ def _read(line: str, words: list[Token]) -> ParsedStatement:
         raise refused(place, "a command is missing", allowed=registry.commands)
     command = _verb(rest[0])
     form, arguments = parse_form(command, rest[1:], rest[0])
-    kind = form.kind or command.kind
+    kind = MODEL if form.step_option in arguments else form.kind or command.kind
     if expected is not None and kind != MODEL:
         raise refused(rest[0], f"{command.verb} cannot fail in the kernel", hint="`fails` goes with what changes state")
     text = " ".join(line[word.start : word.end] for word in rest)
@@ -92,17 +98,24 @@ def _read(line: str, words: list[Token]) -> ParsedStatement:
         arguments=arguments,
         line=line,
         start=words[0].start,
+        thread=thread,
     )
 
 
-def _split_prefix(word: Token) -> tuple[Token, list[Token]]:
-    """The process before the colon, and what stands right behind it."""
-    name, _, rest = word.text.partition(":")
+def split_prefix(word: Token) -> tuple[Token, str, list[Token]]:
+    """(process, thread, what follows) of ``A.t1:``; the thread is empty for the main one.
+
+    Raises:
+        Refused: one of them is no name.
+    """
+    prefix, _, rest = word.text.partition(":")
+    name, dot, thread = prefix.partition(".")
     process = Token(name, word.start, word.start + max(len(name), 1))
-    if "." in name:
-        raise refused(process, "threads have no names yet", hint=f"`{name.partition('.')[0]}:` names a process")
     read_name(process)
-    return process, [Token(rest, word.start + len(name) + 1, word.end)] if rest else []
+    if dot:
+        start = process.end + 1
+        read_name(Token(thread, start, start + max(len(thread), 1)))
+    return process, thread, [Token(rest, word.start + len(prefix) + 1, word.end)] if rest else []
 
 
 def _expected_failure(rest: list[Token]) -> Token:
@@ -240,7 +253,7 @@ class _Reader:
         self.arguments.put(flag.group, flag.word, word)
 
     def _take_argument(self, arg: Arg, word: Token) -> None:
-        if word.kind in ("operator", "block"):
+        if word.kind == "operator" or (word.kind == "block" and not arg.operand.block):
             raise self._unexpected(word, "")
         try:
             value = arg.operand.read(word)

@@ -11,6 +11,7 @@ from folioshell.paths.migrate import do_migrate
 from folioshell.paths.mlock import do_mlock, do_munlock
 from folioshell.paths.reclaim import do_reclaim
 from folioshell.paths.split import do_split
+from folioshell.paths.step import Path
 from folioshell.paths.truncate import do_truncate
 from folioshell.session.language import Ending
 from folioshell.units import format_pages
@@ -38,11 +39,12 @@ def _folio_text(call: Call) -> str:
     subject=lambda call: f"{call.process} locked {call.place_text('PLACE')}",
     host=True,
     kernel="mm/mlock.c: do_mlock()",
+    races=True,
 )
-def mlock(call: Call) -> Ending:
+def mlock(call: Call) -> Path[Ending]:
     """Lock pages into memory and fault them in."""
     found = call.own_range("PLACE")
-    return call.workspace.machine.run(do_mlock(call.kernel, found.mm, found.start, found.nr))
+    return do_mlock(call.kernel, found.mm, found.start, found.nr)
 
 
 @command(
@@ -56,11 +58,12 @@ def mlock(call: Call) -> Ending:
     subject=lambda call: f"{call.process} unlocked {call.place_text('PLACE')}",
     host=True,
     kernel="mm/mlock.c: apply_vma_lock_flags()",
+    races=True,
 )
-def munlock(call: Call) -> Ending:
+def munlock(call: Call) -> Path[Ending]:
     """Undo mlock."""
     found = call.own_range("PLACE")
-    return call.workspace.machine.run(do_munlock(call.kernel, found.mm, found.start, found.nr))
+    return do_munlock(call.kernel, found.mm, found.start, found.nr)
 
 
 @command(
@@ -74,11 +77,11 @@ def munlock(call: Call) -> Ending:
     examples=("file lib 32 order=4 ; mmap win 32 file=lib ; fault win[0] ; reclaim f1",),
     subject=lambda call: f"Reclaim of {_folio_text(call)}",
     kernel="mm/vmscan.c: shrink_folio_list()",
+    races=True,
 )
-def reclaim(call: Call) -> Ending:
+def reclaim(call: Call) -> Path[Ending]:
     """Reclaim one folio, as if memory were short."""
-    call.workspace.machine.run(do_reclaim(call.kernel, call.living_folio("FOLIO")))
-    return None
+    return do_reclaim(call.kernel, call.living_folio("FOLIO"))
 
 
 @command(
@@ -92,10 +95,11 @@ def reclaim(call: Call) -> Ending:
     examples=("set thp.64K always ; mmap buf 16 ; write buf ; split f1",),
     subject=lambda call: f"Split of {_folio_text(call)}",
     kernel="mm/huge_memory.c: split_huge_page_to_list_to_order()",
+    races=True,
 )
-def split(call: Call) -> Ending:
+def split(call: Call) -> Path[Ending]:
     """Split a large folio into single pages."""
-    return call.workspace.machine.run(do_split(call.kernel, call.living_folio("FOLIO")))
+    return do_split(call.kernel, call.living_folio("FOLIO"))
 
 
 @command(
@@ -109,10 +113,11 @@ def split(call: Call) -> Ending:
     examples=("mmap buf 16 ; write buf[0] ; migrate f1",),
     subject=lambda call: f"Migration of {_folio_text(call)}",
     kernel="mm/migrate.c: migrate_pages()",
+    races=True,
 )
-def migrate(call: Call) -> Ending:
+def migrate(call: Call) -> Path[Ending]:
     """Move a folio to other physical pages."""
-    return call.workspace.machine.run(do_migrate(call.kernel, call.living_folio("FOLIO")))
+    return do_migrate(call.kernel, call.living_folio("FOLIO"))
 
 
 @command(

@@ -10,6 +10,7 @@ from folioshell.commands.call import Call
 from folioshell.commands.grammar import Command, Form
 from folioshell.commands.lex import Token
 from folioshell.errors import Refused
+from folioshell.paths.step import Path
 from folioshell.report import Report
 from folioshell.session.language import Ending
 from folioshell.session.session import Session
@@ -28,6 +29,7 @@ class ParsedStatement(NamedTuple):
         command, form, arguments: what it says.
         line: the line as typed, which all columns refer to.
         start: its first column.
+        thread: the thread named before it, or empty for the main one.
     """
 
     text: str
@@ -40,9 +42,22 @@ class ParsedStatement(NamedTuple):
     arguments: Arguments
     line: str
     start: int
+    thread: str = ""
+
+    def path(self, workspace: Workspace, process: str) -> Path[Ending]:
+        """The kernel path of a command that can race, to be driven by whoever asks.
+
+        Raises:
+            Refused: there is none in this state.
+        """
+        assert self.command.races, self.command.verb
+        path: Path[Ending] = self._handle(Call(self, workspace, process, None))
+        return path
 
     def apply(self, workspace: Workspace, process: str) -> Ending:
         """Run a model command; see ``Statement``."""
+        if self.command.races:
+            return workspace.machine.run(self.path(workspace, process))
         ending: Ending = self._handle(Call(self, workspace, process, None))
         return ending
 

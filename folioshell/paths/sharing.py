@@ -27,7 +27,7 @@ def is_shared(k: Kernel, mm: Mm, folio: Folio, caller: str, held: Lock | None, p
     Kernel: include/linux/mm.h: folio_maybe_mapped_shared() (v6.18)
     """
     answer = str(k.decider.page_shared(folio.id, page, mm.mm_id).value)
-    yield Asked(folio.id, k.decider.name, answer, caller, mm.mm_id)
+    yield Asked(folio.id, k.decider.name, answer, caller, mm.mm_id, page)
     if answer != "maybe":
         return answer == "yes"
     folio.ref += 1

@@ -109,7 +109,7 @@ class _Meter:
         if fact.scheme == self.scheme.name:
             return fact.answer
         assert self._copy is not None
-        return self._copy.shared(fact.folio, fact.mm)
+        return self._copy.page_shared(fact.folio, fact.page, fact.mm)
 
     def _size(self, order: int) -> int:
         if order not in self._sizes:

@@ -35,6 +35,10 @@ class Statement(Protocol):
         """The process that was named before it, or empty."""
 
     @property
+    def thread(self) -> str:
+        """The thread of that process, or empty for the main one."""
+
+    @property
     def kind(self) -> str:
         """``model`` (changes state: a step), ``view`` (asks or changes what is shown) or ``session``."""
 
