@@ -7,7 +7,7 @@ and every range is half-open: ``[start, end)``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
@@ -23,25 +23,24 @@ class Geometry:
     Args:
         name: the word typed after ``set geometry``.
         table_bits: log2 of the entries in one table; also the order of a PMD-mapped folio.
+
+    Attributes:
+        table_entries: entries in one page table of any level.
+        pmd_order: order of a folio that one PMD entry maps.
+        pmd_pages: pages that one PMD entry (one leaf table) covers.
     """
 
     name: str
     table_bits: int
+    table_entries: int = field(init=False, repr=False)
+    pmd_order: int = field(init=False, repr=False)
+    pmd_pages: int = field(init=False, repr=False)
 
-    @property
-    def table_entries(self) -> int:
-        """Entries in one page table of any level."""
-        return 1 << self.table_bits
-
-    @property
-    def pmd_order(self) -> int:
-        """Order of a folio that one PMD entry maps."""
-        return self.table_bits
-
-    @property
-    def pmd_pages(self) -> int:
-        """Pages that one PMD entry (one leaf table) covers."""
-        return 1 << self.table_bits
+    def __post_init__(self) -> None:
+        # Plain attributes, because every fault reads them.
+        object.__setattr__(self, "table_entries", 1 << self.table_bits)
+        object.__setattr__(self, "pmd_order", self.table_bits)
+        object.__setattr__(self, "pmd_pages", 1 << self.table_bits)
 
     @property
     def fault_around_pages(self) -> int:

@@ -128,8 +128,7 @@ class Machine:
 
     def _drive(self, path: Generator[LockOp | Fact, Any, T]) -> T:
         log = self.events.append
-        announce: Callable[[Any], None] = self.announce
-        held = self._held
+        held, listeners_of = self._held, self._listeners.get
         # Half the price of __next__() or of next().
         resume = path.send
         while True:
@@ -140,20 +139,18 @@ class Machine:
                     raise KernelBug(f"locks still held: {' '.join(lock.name for lock in held)}") from None
                 result: T = stop.value
                 return result
+            log(step)
             if step.__class__ is LockOp:
-                log(step)
-                lock, verb = step.lock, step.verb
-                if verb == "-":
-                    if held.pop(lock, None) is None:
-                        raise KernelBug(f"{lock} is let go but not held")
-                elif verb == "?":
-                    pass
-                elif lock in held and verb != "v":
-                    raise self._recursion(step)
-                else:
-                    held[lock] = step.mode
+                if step.verb == "-":
+                    if held.pop(step.lock, None) is None:
+                        raise KernelBug(f"{step.lock} is let go but not held")
+                elif step.verb != "?":
+                    if step.lock in held and step.verb != "v":
+                        raise self._recursion(step)
+                    held[step.lock] = step.mode
             else:
-                announce(step)
+                for listener in listeners_of(step.__class__, ()):
+                    listener(step)
 
     def announce(self, fact: Fact) -> None:
         """Write a fact into the trace and tell it to every scheme that counts it."""

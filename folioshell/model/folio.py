@@ -42,7 +42,6 @@ class Folio:
         "dirty",
         "id",
         "index",
-        "lru",
         "mapping",
         "mlocked",
         "nonzero",
@@ -76,7 +75,6 @@ class Folio:
         self.swap_slot: int | None = None
         self.uptodate = True
         self.dirty = False
-        self.lru = True
         self.active = False
         self.referenced = False
         self.readahead = False

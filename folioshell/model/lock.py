@@ -82,15 +82,15 @@ class Lock:
         owner: the object that it protects, as printed: ``pt1``, ``pmd1``, ``A``, ``v3``.
     """
 
-    __slots__ = ("_acquisitions", "_ops", "_release", "lock_class", "owner")
+    __slots__ = ("_acquisitions", "_ops", "_releases", "lock_class", "owner")
 
     def __init__(self, lock_class: LockClass, owner: str) -> None:
         self.lock_class = lock_class
         self.owner = owner
         self._ops: dict[tuple[str, str, str, bool], LockOp] = {}
-        #: the plain ones among them, by function
+        #: the plain ones among them, by function, and the releases, by mode
         self._acquisitions: dict[str, LockOp] = {}
-        self._release: LockOp | None = None
+        self._releases: dict[str, LockOp] = {}
 
     @property
     def name(self) -> str:
@@ -125,15 +125,14 @@ class Lock:
 
     def trylock(self, function: str, mode: str = "") -> LockOp:
         """Operation: take the lock if that needs no waiting. The path is sent True when it was *not* had."""
-        return self._op("~", mode, function, False)
+        return self._ops.get(("~", mode, function, False)) or self._op("~", mode, function, False)
 
     def release(self, mode: str = "") -> LockOp:
         """Operation: let go of the lock."""
-        if mode:
-            return self._op("-", mode, "", False)
-        if self._release is None:
-            self._release = self._op("-", "", "", False)
-        return self._release
+        op = self._releases.get(mode)
+        if op is None:
+            op = self._releases[mode] = self._op("-", mode, "", False)
+        return op
 
     def peek(self, function: str) -> LockOp:
         """Operation: what the lock protects is about to be read without it; others may change it before and after."""

@@ -75,31 +75,35 @@ class TableTree:
 
     Attributes:
         bits: log2 of the entries in a table.
+        pmd_shift: log2 of the pages that a PMD table covers.
+        last: index of the last entry of a table: ``vpn & last`` is the index of the entry of a page.
         pmds: vpn >> (2 * bits) -> PMD table.
         puds: vpn >> (3 * bits) of the PUD tables that exist.
     """
 
-    __slots__ = ("bits", "pmds", "puds")
+    __slots__ = ("bits", "last", "pmd_shift", "pmds", "puds")
 
     def __init__(self, bits: int) -> None:
         self.bits = bits
+        self.pmd_shift = 2 * bits
+        self.last = (1 << bits) - 1
         self.pmds: dict[int, PmdTable] = {}
         self.puds: set[int] = set()
 
     def pmd_table(self, vpn: int) -> PmdTable | None:
         """The PMD table that covers a virtual page."""
-        return self.pmds.get(vpn >> 2 * self.bits)
+        return self.pmds.get(vpn >> self.pmd_shift)
 
     def pmd_index(self, vpn: int) -> int:
         """Index of the entry for a virtual page within its PMD table."""
-        return (vpn >> self.bits) & ((1 << self.bits) - 1)
+        return (vpn >> self.bits) & self.last
 
     def pmd_entry(self, vpn: int) -> PmdEntry:
         """The PMD entry that covers a virtual page; 0 if there is none."""
-        table = self.pmds.get(vpn >> 2 * self.bits)
+        table = self.pmds.get(vpn >> self.pmd_shift)
         if table is None:
             return pte.NONE
-        return table.entries.get((vpn >> self.bits) & ((1 << self.bits) - 1), pte.NONE)
+        return table.entries.get((vpn >> self.bits) & self.last, pte.NONE)
 
     def leaf(self, vpn: int) -> PageTable | None:
         """The leaf table that covers a virtual page."""
@@ -108,12 +112,14 @@ class TableTree:
 
     def entry(self, vpn: int) -> int:
         """The leaf entry of a virtual page; under a PMD mapping, the entry that a leaf would hold; 0 if none."""
-        found = self.pmd_entry(vpn)
-        offset = vpn & ((1 << self.bits) - 1)
+        table = self.pmds.get(vpn >> self.pmd_shift)
+        if table is None:
+            return pte.NONE
+        found = table.entries.get((vpn >> self.bits) & self.last, pte.NONE)
         if isinstance(found, PageTable):
-            return found.entries[offset]
+            return found.entries[vpn & self.last]
         if pte.maps_folio(found):
-            return found + (offset << pte.PFN_SHIFT)
+            return found + ((vpn & self.last) << pte.PFN_SHIFT)
         return found
 
     def blocks(self) -> Iterator[tuple[int, PmdTable, PmdEntry]]:
@@ -121,7 +127,7 @@ class TableTree:
         for number in sorted(self.pmds):
             table = self.pmds[number]
             for index, entry in table.sorted_entries():
-                yield (number << 2 * self.bits) + (index << self.bits), table, entry
+                yield (number << self.pmd_shift) + (index << self.bits), table, entry
 
     def blocks_in(self, start: int, end: int) -> Iterator[tuple[int, PmdTable, PmdEntry]]:
         """(first vpn, PMD table, entry) of the PMD entries that are not none and touch ``[start, end)``, ascending.
@@ -129,10 +135,10 @@ class TableTree:
         Entries may be changed while iterating; each is read when it is reached.
         """
         size = 1 << self.bits
-        span = 1 << 2 * self.bits
+        span = 1 << self.pmd_shift
         vpn = start & -size
         while vpn < end:
-            table = self.pmds.get(vpn >> 2 * self.bits)
+            table = self.pmds.get(vpn >> self.pmd_shift)
             if table is None or not table.entries:
                 vpn = (vpn & -span) + span
                 continue

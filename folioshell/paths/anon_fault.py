@@ -15,6 +15,9 @@ from folioshell.model.vma import Vma
 from folioshell.paths import anon, rmap, tables
 from folioshell.paths.step import Path
 
+#: flags of the entry of a page that is mapped because it is written to
+_WRITTEN = pte.YOUNG | pte.DIRTY
+
 
 def anon_prepare(k: Kernel, vma: Vma, vma_locked: bool) -> Path[None]:
     """Give the VMA an anon_vma. Looking at its neighbours needs mmap_lock.
@@ -131,26 +134,25 @@ def do_anonymous_page(
     if vma.anon_vma is None:
         yield from anon_prepare(k, vma, vma_locked)
     order = _choose_order(k, vma, table, vpn) if len(k.config.thp) > 1 else 0
-    vpn &= -(1 << order)
+    nr = 1 << order
+    vpn &= -nr
     folio = k.new_folio(order, vma.anon_vma, vma.pgoff + vpn - vma.start, anon=True)  # type: ignore[arg-type]
     yield rmap.folio_new(folio)
     yield table.ptl.acquire("do_anonymous_page")
     index = vpn & k.geometry.pmd_pages - 1
-    if any(table.entries[index : index + (1 << order)]):
+    if any(table.entries[index : index + nr]):
         yield table.ptl.release()
         yield from rmap.free(k, folio)
         return None
-    folio.ref = 1 << order
-    mm.rss.anon += 1 << order
+    folio.ref = nr
+    mm.rss.anon += nr
     yield rmap.new_anon(k, folio, vma, table, vpn)
-    entry = (
-        folio.pfn << pte.PFN_SHIFT | pte.PRESENT | pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
-    )
+    entry = pte.make(folio.pfn, _WRITTEN | pte.WRITE if vma.flags & vm.WRITE else _WRITTEN)
     if order:
         yield k.lru_lock.acquire("folio_add_lru_vma")
         yield k.lru_lock.release()
         step = 1 << pte.PFN_SHIFT
-        table.entries[index : index + (1 << order)] = range(entry, entry + (step << order), step)
+        table.entries[index : index + nr] = range(entry, entry + nr * step, step)
     else:
         table.entries[index] = entry
     yield table.ptl.release()

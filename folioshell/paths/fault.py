@@ -19,6 +19,8 @@ from folioshell.paths.step import Path
 #: faults that one access may need at the most, e.g. read the page, then copy it
 _MAX_FAULTS = 8
 
+_WRITTEN = pte.YOUNG | pte.DIRTY
+
 
 def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list[int | str]]]:
     """One access to each page of ``[start, start + nr)``, ascending. A write stores a byte that is not zero.
@@ -28,17 +30,12 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
         KernelBug: an access faults for ever.
     """
     signals: list[tuple[int, str]] = []
-    tree, last = mm.tables, k.geometry.pmd_pages - 1
+    entry_of = mm.tables.entry
     needed = pte.PRESENT | pte.WRITE if write else pte.PRESENT
     looked_at = needed | pte.PROTNONE
     for vpn in range(start, start + nr):
         faults = 0
-        signal = None
-        while True:
-            table = tree.pmd_entry(vpn)
-            entry = table.entries[vpn & last] if table.__class__ is PageTable else tree.entry(vpn)
-            if entry > 0 and entry & looked_at == needed:
-                break
+        while (entry := entry_of(vpn)) <= 0 or entry & looked_at != needed:
             faults += 1
             if faults > _MAX_FAULTS:
                 raise KernelBug(f"an access of {mm} to page {vpn:#x} faults for ever")
@@ -46,7 +43,7 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
             if signal is not None:
                 signals.append((vpn - start, signal))
                 break
-        if signal is None:
+        else:
             access(k, mm, vpn, entry, write)
     return _runs(signals)
 
@@ -68,7 +65,7 @@ def access(k: Kernel, mm: Mm, vpn: int, entry: int, write: bool) -> None:
     Args:
         entry: the entry of ``vpn``, as a leaf entry would be.
     """
-    flags = pte.YOUNG | pte.DIRTY if write else pte.YOUNG
+    flags = _WRITTEN if write else pte.YOUNG
     if entry & flags != flags:
         tree = mm.tables
         found = tree.pmd_entry(vpn)
@@ -122,7 +119,7 @@ def is_allowed(vma: Vma, write: bool) -> bool:
 
     Kernel: arch/x86/mm/fault.c: access_error() (v6.18)
     """
-    return bool(vma.flags & (vm.WRITE if write else vm.READ | vm.WRITE))
+    return vma.flags & (vm.WRITE if write else vm.READ | vm.WRITE) != 0
 
 
 def handle_mm_fault(
