@@ -1,0 +1,69 @@
+#!folioshell 1
+| # Example 7: after a fork the parent writes one page
+|
+| An order-4 folio is forked; the parent writes page 0 and gets a copy of its own. Page 0 is the child's alone now, the
+| other 15 pages are not. Whoever judges a folio by its first page, or by the page at hand, calls it exclusive.
+
+set thp.64K always
+mmap buf 16
+write buf
+fork B
+
+| 7a: the child asks about page 0.
+expect truth entries f1 == 32 ; expect truth pages f1 == 16 ; expect truth mms f1 == 2
+expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
+expect mapcount per-page-v5 B:buf[0] == 2     ; expect shared? per-page-v5 B:buf[0] == yes
+expect mapcount zero-one-two-many f1 == 2     ; expect shared? zero-one-two-many B:buf[0] == yes
+expect mapcount per-page f1 == 32             ; expect shared? per-page B:buf[0] == yes
+expect mapcount tuples f1 == 2                ; expect shared? tuples B:buf[0] == maybe        # undecided
+expect mapcount tuples-naive f1 == 2          ; expect shared? tuples-naive B:buf[0] == maybe  # undecided
+expect mapcount tuples-hookless f1 == 2       ; expect shared? tuples-hookless B:buf[0] == maybe # undecided
+expect mapcount vmas f1 == 2                  ; expect shared? vmas B:buf[0] == yes
+expect mapcount vmas-hookless f1 == 2         ; expect shared? vmas-hookless B:buf[0] == yes
+expect mapcount estimated-ne1 f1 == 2         ; expect shared? estimated-ne1 B:buf[0] == yes
+expect mapcount estimated-gt1 f1 == 2         ; expect shared? estimated-gt1 B:buf[0] == yes
+expect mapcount rmap-id f1 == 32              ; expect shared? rmap-id B:buf[0] == yes
+expect mapcount owner f1 == 32                ; expect shared? owner B:buf[0] == yes
+expect mapcount likely-v6.9 f1 == 2           ; expect shared? likely-v6.9 B:buf[0] == yes
+expect mapcount likely f1 == 32               ; expect shared? likely B:buf[0] == yes
+expect mapcount mm-id f1 == 32                ; expect shared? mm-id B:buf[0] == yes
+expect mapcount average f1 == 32              ; expect shared? average B:buf[0] == yes
+expect mapcount total-pages f1 == 32          ; expect shared? total-pages B:buf[0] == yes
+
+| 7b: after the write of the parent.
+write buf[0]
+expect truth entries f1 == 31 ; expect truth pages f1 == 16 ; expect truth mms f1 == 2
+expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
+expect mapcount per-page-v5 B:buf[0] == 1     ; expect shared? per-page-v5 B:buf[0] == no      # wrong: false no
+expect mapcount zero-one-two-many f1 == 2     ; expect shared? zero-one-two-many B:buf[0] == yes
+expect mapcount per-page f1 == 31             ; expect shared? per-page B:buf[0] == yes
+expect mapcount tuples f1 == 2                ; expect shared? tuples B:buf[0] == maybe        # undecided
+expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive B:buf[0] == no     # drifted (2), false no
+expect mapcount tuples-hookless f1 == 2       ; expect shared? tuples-hookless B:buf[0] == maybe # undecided
+expect mapcount vmas f1 == 2                  ; expect shared? vmas B:buf[0] == yes
+expect mapcount vmas-hookless f1 == 2         ; expect shared? vmas-hookless B:buf[0] == yes
+expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 B:buf[0] == no    # wrong: false no
+expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 B:buf[0] == no    # wrong: false no
+expect mapcount rmap-id f1 == 31              ; expect shared? rmap-id B:buf[0] == yes
+expect mapcount owner f1 == 31                ; expect shared? owner B:buf[0] == yes
+expect mapcount likely-v6.9 f1 == 1           ; expect shared? likely-v6.9 B:buf[0] == no      # wrong: false no
+expect mapcount likely f1 == 31               ; expect shared? likely B:buf[0] == yes
+expect mapcount mm-id f1 == 31                ; expect shared? mm-id B:buf[0] == yes
+expect mapcount average f1 == 31              ; expect shared? average B:buf[0] == yes
+expect mapcount total-pages f1 == 31          ; expect shared? total-pages B:buf[0] == yes
+
+| What comes of it: the child advises MADV_COLD for its first eight pages. Where page 0 decides, the folio is split,
+| under the eyes of the parent, which still maps 15 of its pages.
+set decide estimated-gt1
+B: madvise cold buf[0..7]
+expect order buf[8] == 0                # wrong: A has 15 pages of what was split
+undo 2
+set decide per-page-v5
+B: madvise cold buf[0..7]
+expect order buf[8] == 0                # wrong, too
+undo 2
+set decide mm-id
+B: madvise cold buf[0..7]
+expect order buf[8] == 4
+set schemes all
+query shared? B:buf[0]

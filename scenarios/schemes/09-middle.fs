@@ -1,0 +1,35 @@
+#!folioshell 1
+| # Example 9: two processes map the same pages, but not the first
+|
+| Both map pages 1 to 8, through a VMA that begins at offset 1 of the file. Page 0 is not mapped at all, and the two
+| predicates of folio_estimated_sharers() disagree: 0 is not 1 (MADV_FREE: shared), and 0 is not above 1 (MADV_COLD:
+| exclusive).
+
+file lib 32 order=4
+mmap win 8 file=lib offset=1
+fork B
+fault win[0]
+
+| 9: A asks about page 1 of the folio, the first of its VMA.
+B: fault win[0]
+expect truth entries f1 == 16 ; expect truth pages f1 == 8 ; expect truth mms f1 == 2
+expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
+expect mapcount per-page-v5 win[0] == 2       ; expect shared? per-page-v5 win[0] == yes
+expect mapcount zero-one-two-many f1 == 2     ; expect shared? zero-one-two-many win[0] == yes
+expect mapcount per-page f1 == 16             ; expect shared? per-page win[0] == yes
+expect mapcount tuples f1 == 2                ; expect shared? tuples win[0] == maybe          # undecided
+expect mapcount tuples-naive f1 == 2          ; expect shared? tuples-naive win[0] == maybe    # undecided
+expect mapcount tuples-hookless f1 == 2       ; expect shared? tuples-hookless win[0] == maybe # undecided
+expect mapcount vmas f1 == 2                  ; expect shared? vmas win[0] == yes
+expect mapcount vmas-hookless f1 == 2         ; expect shared? vmas-hookless win[0] == yes
+expect mapcount estimated-ne1 f1 == 0         ; expect shared? estimated-ne1 win[0] == yes
+expect mapcount estimated-gt1 f1 == 0         ; expect shared? estimated-gt1 win[0] == no      # wrong: false no
+expect mapcount rmap-id f1 == 16              ; expect shared? rmap-id win[0] == yes
+expect mapcount owner f1 == 16                ; expect shared? owner win[0] == yes
+expect mapcount likely-v6.9 f1 == 0           ; expect shared? likely-v6.9 win[0] == no        # wrong: false no
+expect mapcount likely f1 == 16               ; expect shared? likely win[0] == no             # wrong: false no
+expect mapcount mm-id f1 == 16                ; expect shared? mm-id win[0] == yes
+expect mapcount average f1 == 16              ; expect shared? average win[0] == yes
+expect mapcount total-pages f1 == 16          ; expect shared? total-pages win[0] == yes
+set schemes all
+query shared? win[0]

@@ -1,0 +1,79 @@
+#!folioshell 1
+| # A mapcount of 1 proves nothing: references that are no mappings
+|
+| The objection of December 2021 to any mapcount: a page can be in use without being mapped. `pin` does what direct I/O
+| does to its buffer: the pages are faulted in for writing and referenced, and a device writes to them whatever happens
+| to the page tables.
+
+set thp.64K always
+mmap buf 16
+write buf
+
+| A fork must not share pinned pages: a write of the parent would copy, and the device would go on writing to the page
+| that the child has now. All pages of the folio that are exclusive to the parent are copied at once, into folios of
+| order 0, and both page-table locks are let go for each of them.
+pin buf[3]
+fork B
+expect order buf[0] == 4
+expect order B:buf[0] == 0
+expect truth mms buf[0] == 1
+expect mapcount per-page B:buf[3] == 1
+undo 2
+
+| Nobody else maps the folio: a child came and went, so its pages are not known to be exclusive any more, but every
+| scheme answers "no", save those that take entries for sharers. A write to page 0 finds as many references as entries
+| and stays in place.
+fork B
+exit B
+write buf[0]
+expect order buf[0] == 4
+expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 1
+expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
+expect mapcount per-page-v5 buf[0] == 1       ; expect shared? per-page-v5 buf[0] == no
+expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many buf[0] == no
+expect mapcount per-page f1 == 16             ; expect shared? per-page buf[0] == yes          # wrong: false yes
+expect mapcount tuples f1 == 1                ; expect shared? tuples buf[0] == no
+expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive buf[0] == no
+expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless buf[0] == no
+expect mapcount vmas f1 == 1                  ; expect shared? vmas buf[0] == no
+expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless buf[0] == no
+expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 buf[0] == no
+expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 buf[0] == no
+expect mapcount rmap-id f1 == 16              ; expect shared? rmap-id buf[0] == no
+expect mapcount owner f1 == 16                ; expect shared? owner buf[0] == no
+expect mapcount likely-v6.9 f1 == 1           ; expect shared? likely-v6.9 buf[0] == no
+expect mapcount likely f1 == 16               ; expect shared? likely buf[0] == no
+expect mapcount mm-id f1 == 16                ; expect shared? mm-id buf[0] == no
+expect mapcount average f1 == 16              ; expect shared? average buf[0] == no
+expect mapcount total-pages f1 == 16          ; expect shared? total-pages buf[0] == no
+
+| With a pin of page 0 the answers are the same. But there is one reference more than entries, and it might be
+| anybody's: a write to page 1 copies.
+pin buf[0]
+expect shared? mm-id buf[1] == no
+write buf[1]
+expect order buf[0] == 4
+expect order buf[1] == 0
+expect mapcount mm-id buf[0] == 15
+
+| Split and migration count references against entries, too, and give up. Advice that would split is ignored; reclaim
+| skips the folio.
+fails EAGAIN split f1
+fails EAGAIN migrate f1
+madvise cold buf[0..7]
+expect order buf[0] == 4
+set swap on
+reclaim f1
+expect present? buf[0] == yes
+
+| A mapcount of 0 does not mean that a folio is free. The pin goes, and the folio with it.
+munmap buf
+expect mapped? f1 == no
+expect mapcount mm-id f1 == 0
+unpin buf[0]
+expect free f1
+
+| A pin for writing needs memory that may be written, all of it.
+mmap ro 4 prot=r
+fails EFAULT pin ro
+fails EINVAL unpin ro[0]
