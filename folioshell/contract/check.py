@@ -13,7 +13,7 @@ from folioshell.contract.shrink import shrunk
 from folioshell.schemes.base import Scheme
 
 #: histories that are tried for each law
-TRIED = 300
+TRIED = 240
 
 
 @dataclass(frozen=True, slots=True)

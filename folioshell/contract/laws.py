@@ -61,7 +61,7 @@ def exact_within_pages(kind: type[Scheme], history: History) -> str | None:
     scheme = kind()
     for player, _ in states(scheme, history):
         for folio in (player.large, player.small):
-            entries, mms = player.world.truth(folio).entries, player.world.mms_of(folio)
+            entries, mms = player.world.entries(folio), player.world.mms_of(folio)
             right = Sharing.YES if len(mms) > 1 else Sharing.NO
             for mm in mms if entries <= 1 << player.world.orders[folio] else ():
                 if (answer := scheme.shared(folio, mm)) is not right:
@@ -73,7 +73,7 @@ def tells_partial(kind: type[Scheme], history: History) -> str | None:
     """The right answer to whether the large folio is partially mapped."""
     scheme = kind()
     for player, _ in states(scheme, history):
-        pages = player.world.truth(player.large).pages
+        pages = sum(map(bool, player.world.page_entries(player.large)))
         if (answer := scheme.partially_mapped(player.large)) is not Answer.of(0 < pages < player.nr_pages):
             return f"{answer}, but {pages} of {player.nr_pages} pages are mapped"
     return None
@@ -100,7 +100,7 @@ def mapped_iff_positive(kind: type[Scheme], history: History) -> str | None:
     scheme = kind()
     for player, _ in states(scheme, history):
         for folio in (player.large, player.small):
-            number, entries = scheme.mapcount(folio), player.world.truth(folio).entries
+            number, entries = scheme.mapcount(folio), player.world.entries(folio)
             if (number > 0) != (entries > 0) or scheme.mapped(folio) != (entries > 0):
                 return f"{number} with {entries} entries"
     return None

@@ -110,7 +110,10 @@ class World:
 
     def vma_at(self, mm: int, vpn: int) -> Vma:
         """The VMA that has the virtual page."""
-        return next(vma for vma in self.vmas[mm] if vma.start <= vpn < vma.end)
+        for vma in self.vmas[mm]:
+            if vma.start <= vpn < vma.end:
+                return vma
+        raise LookupError(f"mm {mm} has no VMA at {vpn}")
 
     def split(self, mm: int, vpn: int) -> None:
         """Cut a VMA in two before ``vpn``; PMD entries across it must have been split."""
@@ -320,8 +323,7 @@ class World:
         """(mm, VMA, table, pages) of every entry that maps the folio; PMD tables are negative."""
         entries = [
             (mm, self.vma_at(mm, vpn).id, self._table(mm, vpn), range(page, page + 1))
-            for (mm, vpn), (other, page) in sorted(self.ptes.items())
-            if other == folio
+            for (mm, vpn), page in sorted((place, page) for place, (other, page) in self.ptes.items() if other == folio)
         ]
         return entries + [
             (mm, self.vma_at(mm, vpn).id, -self._pmd_table(mm), range(1 << self.orders[folio]))
@@ -340,14 +342,21 @@ class World:
             pages=len({page for *_, pages in found for page in pages}),
         )
 
+    def entries(self, folio: int) -> int:
+        """Number of entries that map the folio."""
+        ptes = sum(other == folio for other, _ in self.ptes.values())
+        return ptes + sum(other == folio for other in self.pmds.values())
+
     def page_entries(self, folio: int) -> list[int]:
         """Entries of each page."""
         counts = [0] * (1 << self.orders[folio])
-        for *_, pages in self.found(folio):
-            for page in pages:
+        for other, page in self.ptes.values():
+            if other == folio:
                 counts[page] += 1
-        return counts
+        pmds = sum(other == folio for other in self.pmds.values())
+        return [count + pmds for count in counts]
 
     def mms_of(self, folio: int) -> list[int]:
         """Address spaces that map a page of it."""
-        return sorted({mm for mm, _, _, _ in self.found(folio)})
+        mms = {mm for (mm, _), (other, _) in self.ptes.items() if other == folio}
+        return sorted(mms | {mm for (mm, _), other in self.pmds.items() if other == folio})

@@ -95,7 +95,15 @@ def test_facts_lead_to_the_truth() -> None:
                     entries[fact.folio] += 1 if isinstance(fact, facts.PmdMapped) else -1
                 case facts.MappedSmall() | facts.UnmappedSmall():
                     entries[player.small] += 1 if isinstance(fact, facts.MappedSmall) else -1
-        assert entries == {folio: player.world.truth(folio).entries for folio in entries}
+        for folio, number in entries.items():
+            truth = player.world.truth(folio)
+            assert (number, len(player.world.mms_of(folio))) == (truth.entries, truth.mms)
+            assert player.world.entries(folio) == number
+            counted = [0] * (1 << player.world.orders[folio])
+            for *_, pages in player.world.found(folio):
+                for page in pages:
+                    counted[page] += 1
+            assert player.world.page_entries(folio) == counted
 
 
 def test_every_fact_that_a_scheme_can_learn_comes_up() -> None:
