@@ -17,7 +17,7 @@ from operator import is_
 from types import CellType, CodeType, FrameType, FunctionType, GeneratorType, MethodType
 from typing import Any
 
-from folioshell.explore.snapshot import ATOMS, Shape, shape_of
+from folioshell.explore.snapshot import ATOMS, Shape, parts_of, shape_of
 from folioshell.facts import Fact
 from folioshell.model.lock import Lock, LockOp
 
@@ -79,6 +79,8 @@ class Keys:
         self._nodes: list[_Node] = []
         self._by_id: dict[int, _Node] = {}
         self._state = -1
+        #: names of the machine's objects that can be reached
+        self.present: frozenset[Hashable] = frozenset()
 
     def state(self) -> int:
         """The number of the state that the machine is in."""
@@ -132,6 +134,7 @@ class Keys:
             by_id[number] = node
             nodes.append(node)
             pending.extend(node.children)
+        self.present = frozenset(taken)
         return [node for node in nodes if node.number < 0]
 
     def _look_into(self, node: _Node) -> None:
@@ -203,65 +206,88 @@ class Keys:
 
     # Paths.
 
-    def path(self, path: object) -> Hashable:
-        """The private state of a kernel path that has stopped; valid after ``state()``."""
-        return self._private(path, 0)
+    def path(self, path: object) -> tuple[Hashable, frozenset[Hashable]]:
+        """The private state of a kernel path that has stopped; valid after ``state()``.
 
-    def _private(self, value: Any, depth: int) -> Hashable:
+        Returns: the state, and the names of the machine's objects that it refers to. Once one of them is not
+        ``present`` any more, nobody but the path knows it, and the state must be asked for again.
+        """
+        writer = _PathWriter(self._by_id, self._apart)
+        return writer.written(path), frozenset(writer.referred)
+
+
+class _PathWriter:
+    """Writes out the private state of one path, each object once: a second reference to it is a number."""
+
+    def __init__(self, nodes: dict[int, _Node], apart: dict[int, str]) -> None:
+        self._nodes = nodes
+        self._apart = apart
+        self._written: dict[int, int] = {}
+        #: what was numbered, kept so that no other object gets its identity
+        self._kept: list[object] = []
+        self.referred: set[Hashable] = set()
+
+    def written(self, value: Any) -> Hashable:
+        """A value, and all that it refers to."""
         cls = value.__class__
         if cls in ATOMS and cls is not FunctionType:
             return value  # type: ignore[no-any-return]
-        node = self._by_id.get(id(value))
+        identity = id(value)
+        node = self._nodes.get(identity)
         if node is not None:
+            self.referred.add(node.name)
             return node.name
-        if id(value) in self._apart:
-            return self._apart[id(value)]
-        if depth > _DEEPEST:
-            raise TypeError(f"the private state of a path is nested too deeply at {cls.__qualname__}")
-        if cls is GeneratorType:
-            return self._generator(value, depth)
-        if isinstance(value, (tuple, list)):
-            return (cls.__name__, *[self._private(part, depth + 1) for part in value])
-        if isinstance(value, dict):
-            return ("dict", *[(self._private(k, depth + 1), self._private(v, depth + 1)) for k, v in value.items()])
-        if isinstance(value, (set, frozenset)):
-            return frozenset([self._private(part, depth + 1) for part in value])
-        return self._other(value, depth)
-
-    def _generator(self, path: Any, depth: int) -> Hashable:
-        frame = path.gi_frame
-        if frame is None:
-            return ("over", path.__qualname__)
-        parts = [
-            self._private(part, depth + 1)
-            for part in gc.get_referents(path)
-            if part.__class__ not in _FRAME_PARTS
-            and not (part.__class__ is FunctionType and part.__code__ is path.gi_code)
-        ]
-        return (path.gi_code, frame.f_lasti, *parts)
-
-    def _other(self, value: Any, depth: int) -> Hashable:
-        cls = value.__class__
+        if identity in self._apart:
+            return self._apart[identity]
+        if cls is tuple:
+            return ("tuple", *[self.written(part) for part in value])
         if isinstance(value, Lock):
             return ("lock", value.name)
         if isinstance(value, LockOp):
             return ("op", str(value), value.function)
         if isinstance(value, (Enum, type)):
             return value
+        before = self._written.get(identity)
+        if before is not None:
+            return ("again", before)
+        self._written[identity] = len(self._kept)
+        self._kept.append(value)
+        return (cls.__name__, *[self.written(part) for part in self._parts(value, cls)])
+
+    def _parts(self, value: Any, cls: type) -> Iterable[Any]:
+        """What tells one object of a class from another."""
+        if cls is GeneratorType:
+            return self._frame(value)
+        if issubclass(cls, (list, set, frozenset)):
+            return value if issubclass(cls, list) else sorted(value, key=repr)
+        if issubclass(cls, dict):
+            return (*value, *value.values())
         if cls is FunctionType:
-            cells = value.__closure__ or ()
-            return ("function", value.__code__, *[self._private(cell, depth + 1) for cell in cells])
+            return (id(value.__code__), *(value.__closure__ or ()))
         if cls is MethodType:
-            return ("method", value.__func__.__code__, self._private(value.__self__, depth + 1))
+            return (id(value.__func__.__code__), value.__self__)
         if cls is CellType:
-            return ("cell", self._private(value.cell_contents, depth + 1))
-        if cls.__module__.startswith(__name__.partition(".")[0]):
-            shape = shape_of(cls)
-            parts: Iterable[object] = vars(value).values() if shape is None else shape.parts(shape.read(value))
-            return (cls.__qualname__, *[self._private(part, depth + 1) for part in parts])
+            return gc.get_referents(value)
+        if cls.__module__.startswith(__name__.partition(".")[0] + "."):
+            return parts_of(value)
         if cls.__module__ == "builtins" and hasattr(cls, "__next__"):
-            return (cls.__name__, self._private(value.__reduce__()[1:], depth + 1))
+            return value.__reduce__()[1:]  # type: ignore[no-any-return]
         raise TypeError(f"a path holds an object of {cls.__module__}.{cls.__qualname__}, whose state nobody can tell")
+
+    @staticmethod
+    def _frame(path: Any) -> Iterable[Any]:
+        """Code and place of a generator, and all that its frame refers to, the values that it works on too."""
+        frame = path.gi_frame
+        if frame is None:
+            return ("over",)
+        code = path.gi_code
+        parts = [
+            part
+            for part in gc.get_referents(path)
+            if part.__class__ not in _FRAME_PARTS and not (part.__class__ is FunctionType and part.__code__ is code)
+        ]
+        # Code lives as long as the program, and no two pieces of it are the same object.
+        return (id(code), frame.f_lasti, *parts)
 
 
 class CountKeys:
@@ -300,8 +326,6 @@ def _written_out(fact: Fact) -> Hashable:
     return tuple([tuple(part) if isinstance(part, list) else part for part in shape.read(fact)])
 
 
-#: how deep the private values of a path may be nested
-_DEEPEST = 60
 _FRAME_PARTS = frozenset((CodeType, FrameType))
 #: what is not looked into
 _LEAVES = ATOMS | {Lock, LockOp}

@@ -184,7 +184,7 @@ class LockTable:
         for position, (lock, task, mode) in enumerate(self._queue):
             before = tuple(other for wanted, other, _ in self._queue[:position] if wanted == lock)
             holders = self._holders.get(lock, {})
-            against = sorted(other for other in holders if other == task or "R" != mode or holders[other] != "R")
+            against = sorted(other for other in holders if other == task or mode != "R" or holders[other] != "R")
             rows.append(Wait(task, lock, mode, tuple(against), before))
         return rows
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from folioshell.engine.machine import Machine
 from folioshell.explore.locks import LockState, LockTable, Op
+from folioshell.explore.reduction import AssumptionError, Reduction
 from folioshell.explore.search import Action, Finding, Flaw, SearchResult, search
-from folioshell.explore.threads import GO, AssumptionError, Reduction, Repeat, Stop, Stretch, Task, Threads
+from folioshell.explore.threads import GO, Repeat, Stop, Stretch, Task, Threads
 
 #: sentences about what is wrong with a machine; empty if nothing is
 Check = Callable[[Machine], list[str]]
@@ -209,10 +210,18 @@ class Race:
         flaws = self._flaws.get(state)
         if flaws is None:
             self.sync()
-            drifts = [Flaw("drift", text) for text in self.end_check(self.machine)]
-            broken_rules = [Flaw("invariant", text) for text in self.invariant_check(self.machine)]
-            flaws = self._flaws[state] = (*drifts, *broken_rules)
+            flaws = self._flaws[state] = (
+                *self._ask("drift", self.end_check),
+                *self._ask("invariant", self.invariant_check),
+            )
         return flaws
+
+    def _ask(self, kind: str, check: Check) -> list[Flaw]:
+        """The answers of a check; a machine that it cannot even look through is broken, too."""
+        try:
+            return [Flaw(kind, text) for text in check(self.machine)]
+        except (LookupError, AssertionError) as error:
+            return [Flaw("invariant", f"the machine is beyond checking: {type(error).__name__} {error}")]
 
     # The machine.
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from folioshell.explore.locks import Op
 from folioshell.explore.race import Race
+from folioshell.explore.reduction import AssumptionError
 from folioshell.explore.schedule import Schedule
-from folioshell.explore.threads import AssumptionError
 from folioshell.facts import Fact
 from folioshell.model.lock import LockOp
 

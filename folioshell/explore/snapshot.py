@@ -120,6 +120,12 @@ def _new_shape(cls: type) -> Shape | None:
     return _slotted(_slots_of(cls))
 
 
+def parts_of(target: object) -> tuple[object, ...]:
+    """What an object of the package holds, whether or not it can change."""
+    names = _slots_of(target.__class__)
+    return tuple([getattr(target, name) for name in names]) if names else tuple(vars(target).values())
+
+
 class Snapshot:
     """The state of the objects that can be reached from some roots, as it was when this was made.
 

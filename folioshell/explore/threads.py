@@ -5,10 +5,6 @@ Rules:
 - A thread stops *before* an operation. What it does between two stops, it does at once.
 - Code that runs while a thread holds no lock at all is a stretch of its own: whatever it reads, it reads without a
   lock.
-
-With the reduction on, a thread runs on through
-- releases, since nobody can see whether a lock was let go a little sooner, unless somebody might *try* it in vain;
-- acquisitions for writing of locks that no other thread can want. A fact announced under such locks alone is a stop.
 """
 
 from __future__ import annotations
@@ -21,6 +17,7 @@ from folioshell.engine.machine import Machine
 from folioshell.errors import KernelBug
 from folioshell.explore.keys import CountKeys, Keys
 from folioshell.explore.locks import Op, value_of
+from folioshell.explore.reduction import Reduction
 from folioshell.explore.snapshot import Snapshot
 from folioshell.facts import Fact
 from folioshell.model import pte
@@ -71,13 +68,14 @@ class Repeat:
     Args:
         steps: how often the thread's path was resumed, its end included.
         counts: number of the state of the schemes afterwards.
-        stop, held: of the thread afterwards.
+        stop, held, referred: of the thread afterwards.
     """
 
     steps: int
     counts: int
     stop: Stop
     held: dict[str, Op]
+    referred: frozenset[Hashable]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,55 +101,12 @@ class Stretch:
 _HARDWARE = pte.YOUNG | pte.DIRTY
 
 
-class AssumptionError(Exception):
-    """What the reduction took for granted is not so; the search must begin again without it.
-
-    Args:
-        lock: a lock that was thought to be one thread's own, or empty.
-        tried: (class, mode) of a trylock that nobody reckoned with, or None.
-    """
-
-    def __init__(self, lock: str = "", tried: tuple[LockClass, str] | None = None) -> None:
-        super().__init__(lock or str(tried))
-        self.lock = lock
-        self.tried = tried
-
-
-@dataclass(slots=True)
-class Reduction:
-    """Where threads need not stop.
-
-    Args:
-        on: whether there is any such place.
-        tried: (class, mode) of locks that some path tries: to let go of one in another's way is a stop.
-        wanted: locks that more than one thread wants, although only one process has them.
-    """
-
-    on: bool = True
-    tried: set[tuple[LockClass, str]] = field(
-        default_factory=lambda: {
-            (LockClass.FOLIO, ""),
-            (LockClass.PMDL, ""),
-            (LockClass.MMAP, "R"),
-            (LockClass.VMA, "R"),
-        }
-    )
-    wanted: set[str] = field(default_factory=set)
-
-    def learn(self, error: AssumptionError) -> None:
-        """Take less for granted."""
-        if error.lock:
-            self.wanted.add(error.lock)
-        if error.tried is not None:
-            self.tried.add(error.tried)
-
-
 @dataclass(slots=True)
 class _Thread:
     """A thread in the middle of its work. ``next_command`` counts those begun; ``held`` are locks, by name.
 
     ``pending`` is the operation or fact that it stopped before; ``steps`` counts how often its path was resumed in the
-    present stretch.
+    present stretch; ``referred`` are names of objects of the machine that its path refers to.
     """
 
     path: Any = None
@@ -161,6 +116,7 @@ class _Thread:
     held: dict[str, Op] = field(default_factory=dict)
     results: tuple[object, ...] = ()
     steps: int = 0
+    referred: frozenset[Hashable] = frozenset()
 
 
 class Threads:
@@ -179,11 +135,10 @@ class Threads:
         schemes = machine.schemes
         self._kernel = Keys({("kernel",): machine.kernel}, apart=tuple(schemes.values()))
         self._counts = CountKeys(Keys({("scheme", name): scheme for name, scheme in schemes.items()}))
-        self._states: dict[tuple[int, int], int] = {}
+        self._states: dict[Hashable, int] = {}
         self._start = Snapshot([machine.kernel, *schemes.values()])
         self._threads = [_Thread() for _ in tasks]
-        mms = [task.mm for task in tasks]
-        self._own = [frozenset((f"MMAP({mm})", f"{mm}.mm")) if mms.count(mm) == 1 else frozenset[str]() for mm in mms]
+        reduction.share_out([task.mm for task in tasks])
 
     def reset(self) -> None:
         """Everything is as it was when the race began."""
@@ -193,8 +148,18 @@ class Threads:
         self._threads = [_Thread() for _ in self.tasks]
 
     def state(self) -> int:
-        """The number of the machine's state."""
-        state = (self._kernel.state(), self._counts.state)
+        """The number of the machine's state.
+
+        What was taken out of the machine while a thread still refers to it belongs to it, too.
+        """
+        kernel = self._kernel.state()
+        present = self._kernel.present
+        left = tuple(
+            (task, self._kernel.path(thread.path)[0])
+            for task, thread in enumerate(self._threads)
+            if not thread.referred <= present
+        )
+        state = (kernel, self._counts.state, left)
         return self._states.setdefault(state, len(self._states))
 
     def results(self, task: int) -> tuple[object, ...]:
@@ -218,12 +183,17 @@ class Threads:
             self._run(task, thread, failed, ops)
         except KernelBug as bug:
             thread.stop = Stop("broken", flaw=("invariant", bug.message))
+        except (LookupError, AssertionError, ValueError) as error:
+            # What a path took for granted went while it was not looking.
+            text = f"{self.tasks[task].name} goes astray: {type(error).__name__} {error}".rstrip()
+            thread.stop = Stop("broken", flaw=("invariant", text))
         if thread.stop.kind != "broken":
             self._check_exclusion(task, before, [*held, *ops, *thread.held.values()])
+        thread.referred = frozenset()
         state = self.state()
-        path = self._kernel.path
-        place = (thread.next_command, path(thread.path), len(thread.held), path(thread.results))
-        after = Repeat(thread.steps, self._counts.state, thread.stop, dict(thread.held))
+        private, thread.referred = self._kernel.path((thread.path, thread.results))
+        place = (thread.next_command, private, len(thread.held))
+        after = Repeat(thread.steps, self._counts.state, thread.stop, dict(thread.held), thread.referred)
         return Stretch(tuple(ops), thread.stop, place, state, after)
 
     def repeat(self, task: int, failed: bool, known: Repeat) -> None:
@@ -251,6 +221,7 @@ class Threads:
         self._counts.state = known.counts
         thread.stop = known.stop
         thread.held = dict(known.held)
+        thread.referred = known.referred
 
     def _run(self, task: int, thread: _Thread, failed: bool, ops: list[Op]) -> None:
         announce, is_counted = self._announce, self.machine.is_counted
@@ -276,10 +247,10 @@ class Threads:
                 return
             if step.__class__ is LockOp:
                 op = value_of(step)
-                self._check_assumptions(task, op)
+                self.reduction.check(task, op)
                 if op.verb in "-v" and op.lock not in thread.held:
                     raise KernelBug(f"{op.lock} is {'let go' if op.verb == '-' else 'downgraded'} but not held")
-                if self._must_stop(task, op):
+                if self.reduction.must_stop(task, op):
                     thread.stop, thread.pending = Stop("op", op), step
                     return
                 trace.append(step)
@@ -331,30 +302,6 @@ class Threads:
             del thread.held[op.lock]
         elif op.verb in "+~" and not failed:
             thread.held[op.lock] = op
-
-    def _check_assumptions(self, task: int, op: Op) -> None:
-        reduction = self.reduction
-        if not reduction.on:
-            return
-        if op.verb == "~" and (op.lock_class, op.mode) not in reduction.tried:
-            raise AssumptionError(tried=(op.lock_class, op.mode))
-        others = (*self._own[:task], *self._own[task + 1 :])
-        if op.lock not in reduction.wanted and any(op.lock in own for own in others):
-            raise AssumptionError(lock=op.lock)
-
-    def _must_stop(self, task: int, op: Op) -> bool:
-        reduction = self.reduction
-        if not reduction.on:
-            return True
-        if op.verb == "+":
-            return op.mode == "R" or op.lock not in self._own[task] or op.lock in reduction.wanted
-        if op.verb == "-":
-            return any(
-                op.lock_class is lock_class and "W" in (op.mode or "W", mode or "W")
-                for lock_class, mode in reduction.tried
-                if (op.lock_class, op.mode) != (LockClass.VMA, "W")
-            )
-        return op.verb != "v" or (op.lock_class, op.mode) in reduction.tried
 
     # Exclusion.
 
