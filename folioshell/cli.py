@@ -142,9 +142,12 @@ def _allowed(options: Namespace) -> dict[str, bool]:
 
 
 def _session(options: Namespace) -> Session:
+    from time import monotonic
+
     from folioshell.scenario import Session
 
     session = Session()
+    session.clock = monotonic
     session.settings.full = options.json == "full"
     for path in (*options.scheme, *options.more_schemes):
         from folioshell.scenario.definitions import define

@@ -91,7 +91,7 @@ def _touch_pieces(k: Kernel, mm: Mm, pieces: list[tuple[int, int, bool]]) -> Pat
     """Touch one piece after another; accesses are counted from the first one of all."""
     signals: list[list[Any]] = []
     for start, nr, write_access in pieces:
-        failed = yield from touch(k, mm, start, nr, write_access)
+        failed: list[list[Any]] = yield from touch(k, mm, start, nr, write_access)
         for first, count, signal in failed:
             _append(signals, start - pieces[0][0] + first, count, signal)
     return signals

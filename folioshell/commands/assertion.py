@@ -27,6 +27,13 @@ COUNTS = {
     "entries": "entries",
     "pages": "pages of it that are mapped",
 }
+RACED = {
+    "deadlocks": "states with a deadlock",
+    "drifts": "end states in which a protocol's number is not its definition's",
+    "invariants": "states with a broken invariant",
+    "exclusions": "states in which an exclusion was lost",
+    "states": "distinct states",
+}
 YES_NO = ("no", "yes")
 SHARED_ANSWERS = ("no", "yes", "maybe")
 ANSWERS = ("no", "yes", ask.CANNOT)
@@ -147,6 +154,28 @@ def _findings(call: Call) -> Report:
     journal = call.workspace.journal
     found = Digest(journal[-1].events).findings if journal else []
     return _number(call, len(found), lambda: [finding.text for finding in found])
+
+
+def _raced(kind: str) -> Callable[[Call], Report]:
+    """The handler of a number that the last race gave."""
+
+    def handler(call: Call) -> Report:
+        verdict = call.session.verdict
+        if verdict is None:
+            raise call.refused_at("lead", "there was no race yet", hint="`race { A.t1: … ; A.t2: … }`")
+        if kind == "states":
+            return _number(call, verdict.states, lambda: [f"{verdict.states} distinct states were seen"])
+        lines = [f"{found.text}: schedule {found.schedule}" for found in verdict.findings]
+        return _number(call, verdict.count(kind), lambda: lines or ["the race found nothing wrong"])
+
+    return handler
+
+
+def _counted(call: Call) -> Report:
+    about, protocol = ask.target(call, "FOLIO"), call.kernel.protocol
+    if protocol is None:
+        raise call.refused_at("lead", "no protocol counts", hint="`set decide vmas ; set protocol NAME`")
+    return _number(call, protocol.counts.get(about.number, 0), lambda: _explain(call, about, "vmas"))
 
 
 def _same(call: Call) -> Report:
@@ -272,6 +301,24 @@ _optional_judge = arg("SCHEME", _JUDGE, "who answers; the truth unless said", op
         "findings",
         summary="rules of memory that the last step broke because the deciding scheme was wrong",
         handler=_findings,
+        compare=read_number,
+        compare_usage=_NUMBER,
+    ),
+    *(
+        Form(
+            kind,
+            summary=f"{what} that the last race found",
+            handler=_raced(kind),
+            compare=read_number,
+            compare_usage=_NUMBER,
+        )
+        for kind, what in RACED.items()
+    ),
+    Form(
+        "counted",
+        (arg("FOLIO", FOLIO, "the folio"),),
+        summary="the number of a folio's VMAs as the protocol under test counted",
+        handler=_counted,
         compare=read_number,
         compare_usage=_NUMBER,
     ),

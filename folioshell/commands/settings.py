@@ -10,6 +10,7 @@ from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, VIEW, Arg, Form
 from folioshell.commands.operands import Choices, Size
 from folioshell.commands.schemes import SchemeList, SchemeName, scheme_of, schemes_of
+from folioshell.paths.protocols import PROTOCOLS
 from folioshell.report import Report, Table
 from folioshell.session.language import Ending
 from folioshell.session.settings import AFTER
@@ -67,6 +68,22 @@ def _page_mapcount(call: Call) -> Ending:
 def _decide(call: Call) -> Ending:
     call.workspace.machine.decide(scheme_of(call, "SCHEME").name)
     return None
+
+
+def _protocol(call: Call) -> Ending:
+    name = call.word("PROTOCOL")
+    if call.kernel.decider.name != "vmas":
+        message = "protocols count VMAs, and the kernel acts on another scheme"
+        raise call.refused_at("PROTOCOL", message, hint="`set decide vmas` first")
+    call.workspace.machine.set_protocol(None if name == "none" else name)
+    return None
+
+
+def _protocols() -> dict[str, str]:
+    return {
+        **{name: kind.about for name, kind in PROTOCOLS.items()},
+        "none": "the definition itself, by no lock at all",
+    }
 
 
 def _thp(call: Call) -> Ending:
@@ -175,6 +192,14 @@ _GEOMETRY_WORDS = {
     ),
     _form("decide", "SCHEME", SchemeName(), "whose answer the simulated kernel acts on", _decide, MODEL),
     _form(
+        "protocol",
+        "PROTOCOL",
+        choice(_protocols, "protocol"),
+        "how the kernel counts VMAs under page-table locks; with `set decide vmas` only",
+        _protocol,
+        MODEL,
+    ),
+    _form(
         "fault_around", "SIZE", Size(), "pages that a file fault maps around it; 4K turns it off", _fault_around, MODEL
     ),
     _form("swap", "MODE", choice(ON_OFF, "word"), "a swap device is there", _swap, MODEL),
@@ -210,16 +235,14 @@ _GEOMETRY_WORDS = {
     kind=VIEW,
     topic=TOPIC,
     summary="change or show settings",
-    explained="Settings of the simulated kernel (geometry, profile, thp, decide, fault_around, swap, page_mapcount) "
-    "change what later commands do: each is a "
-    "step, and undo takes it back. Settings of what is shown (after, walks, schemes, check) are no steps and "
-    "stay as they "
-    "are through undo. `set` alone shows all.",
+    explained="Settings of the simulated kernel (geometry, profile, thp, decide, protocol, fault_around, swap, "
+    "page_mapcount) change what later commands do: each is a step, and undo takes it back. Settings of what is shown "
+    "(after, walks, schemes, check) are no steps and stay as they are through undo. `set` alone shows all.",
     examples=(
         "set",
         "set geometry classroom",
         "set thp.64K always ; mmap buf 16 ; fault buf[0]",
-        "set decide vmas",
+        "set decide vmas ; set protocol own-table-first",
         "set schemes tuples,vmas ; set after mapcounts ; set walks made ; set check on ; set fault_around 4K",
     ),
     subject=lambda call: " set to ".join(call.statement.text.split()[-2:]),
@@ -235,6 +258,7 @@ def set_(call: Call) -> Report:
             for order in call.kernel.geometry.thp_orders
         ),
         ("decide", call.kernel.decider.name),
+        ("protocol", call.kernel.protocol.name if call.kernel.protocol else "none"),
         ("fault_around", format_pages(config.fault_around)),
         ("swap", "on" if config.swap else "off"),
         ("page_mapcount", "on" if config.page_mapcount else "off"),

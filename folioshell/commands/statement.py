@@ -71,11 +71,11 @@ class ParsedStatement(NamedTuple):
         call = Call(self, workspace, process, None)
         return self.command.subject(call) if self.command.subject else f"{process} ran {self.command.verb}"
 
-    def refused_process(self, message: str, allowed: Sequence[str]) -> Refused:
+    def refused_process(self, message: str, allowed: Sequence[str], hint: str = "") -> Refused:
         """The error about the process that is to run this."""
         token = self.process_token
         start, end = (token.start, token.end) if token else (self.start, self.start + 1)
-        return Refused(message, start=start, end=end, text=self.line, allowed=allowed)
+        return Refused(message, start=start, end=end, text=self.line, allowed=allowed, hint=hint)
 
     def _handle(self, call: Call) -> Any:
         try:

@@ -149,6 +149,8 @@ class Document(Closed):
     expect: ExpectDocument | None = None
     sections: list[SectionDocument] = field(default_factory=list)
     state: dict[str, Any] | None = None
+    race: dict[str, Any] | None = None
+    hang: dict[str, str] | None = None
 
 
 #: keys of a document in the order in which they are written

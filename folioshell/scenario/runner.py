@@ -154,7 +154,7 @@ def unexpected(report: Report, expected: str) -> str:
         expected: the errno or signal after ``fails``, or empty.
     """
     if report.result is None:
-        return ""
+        return f"{expected} expected, it did not come to an end" if expected else ""
     ending = report.result.get("errno") or next((row[2] for row in report.result.get("signals", ())), "")
     if expected:
         return "" if is_failure(report.result, expected) else f"{expected} expected, it ended with {ending or 'ok'}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from folioshell.report import FolioChange, LockRow, Report, Text, Walk
+from folioshell.report import FolioChange, LockRow, Report, Section, Text, Walk
 from folioshell.session.changes import folio_changes
 from folioshell.session.digest import Digest
 from folioshell.session.journal import StepRecord
 from folioshell.session.language import Statement
-from folioshell.session.sentence import sentence
+from folioshell.session.sentence import plural, sentence
 from folioshell.session.snapshot import snapshot
 from folioshell.session.walks import dry_walk, walk_row
 
@@ -29,7 +29,7 @@ def step_report(session: Session, statement: Statement, record: StepRecord) -> R
     if "mapcounts" in after:
         folios = folio_changes(workspace, digest, session.shown_schemes)
     walks: tuple[Walk, ...] = ()
-    sections: tuple[Text, ...] = ()
+    sections: tuple[Section, ...] = workspace.remarks
     if "walks" in after:
         walks = tuple(walk_row(workspace, fact) for fact in digest.walks)
         if settings.walks:
@@ -37,7 +37,7 @@ def step_report(session: Session, statement: Statement, record: StepRecord) -> R
             living = workspace.kernel.folios
             walks += tuple(dry_walk(workspace, living[number], "set walks always") for number in numbers[:WALKED])
             if len(numbers) > WALKED:
-                sections = (Text((f"{len(numbers) - WALKED:,} more touched folios were not walked",)),)
+                sections += (Text((f"{len(numbers) - WALKED:,} more touched folios were not walked",)),)
     locks: tuple[LockRow, ...] = tuple(digest.locks) if "locks" in after else ()
     return Report(
         command=statement.text,
@@ -48,10 +48,24 @@ def step_report(session: Session, statement: Statement, record: StepRecord) -> R
         folios=folios,
         walks=walks,
         locks=locks,
-        findings=tuple(fact.text for fact in digest.findings),
+        findings=(*(fact.text for fact in digest.findings), *_drifts(session)),
         sections=sections,
         state=snapshot(workspace) if settings.full else None,
     )
+
+
+def _drifts(session: Session) -> list[str]:
+    """Touched folios of which the protocol under test counts another number than its definition."""
+    machine = session.workspace.machine
+    protocol = machine.kernel.protocol
+    if protocol is None:
+        return []
+    touched = machine.touched_numbers()
+    return [
+        f"f{number}: {protocol.name} counts {plural(counted, 'VMA')}, by definition it is {wanted}"
+        for number, (counted, wanted) in machine.drifts().items()
+        if number in touched
+    ]
 
 
 def _subject(session: Session, statement: Statement, record: StepRecord) -> str:

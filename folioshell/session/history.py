@@ -12,7 +12,7 @@ class Entry:
 
     Args:
         process: the process that was current when it was typed.
-        named: the process that was named before it, or empty.
+        named: the process, or thread of a process, that was named before it, or empty.
         text: the command in its normal form.
         result: how the kernel ended it; a replay must end the same way.
         left: the process that is current right after it.

@@ -63,7 +63,7 @@ class Statement(Protocol):
     def subject(self, workspace: Workspace, process: str) -> str:
         """The opening of the sentence about a model command that was run: who did what, before its consequences."""
 
-    def refused_process(self, message: str, allowed: Sequence[str]) -> Refused:
+    def refused_process(self, message: str, allowed: Sequence[str], hint: str = "") -> Refused:
         """The error about the process that is to run it."""
 
 

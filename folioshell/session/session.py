@@ -8,17 +8,22 @@ Rules:
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
-from folioshell.errors import DeterminismError, KernelBug, Refused
+from folioshell.errors import DeterminismError, KernelBug, Refused, SelfDeadlock
 from folioshell.report import Report
 from folioshell.session.access import Access
 from folioshell.session.definition import Definition
+from folioshell.session.hang import NoStep, self_deadlock
 from folioshell.session.history import Entry, History
 from folioshell.session.language import MODEL, Language, Statement
 from folioshell.session.settings import Settings
 from folioshell.session.workspace import Workspace
+
+if TYPE_CHECKING:
+    from folioshell.session.race import Verdict
+    from folioshell.session.spawned import Spawned
 
 
 class Session:
@@ -31,6 +36,9 @@ class Session:
         history: the steps typed.
         definitions: schemes loaded from files, by name.
         access: what commands may do with files of the host.
+        clock: seconds, for limits of time; None where there are none.
+        verdict: what the last race found.
+        spawned: threads that are stepped by hand; None if none are under way.
         finished: True once ``quit`` was executed.
     """
 
@@ -46,6 +54,9 @@ class Session:
         self.history = History()
         self.definitions: dict[str, Definition] = {}
         self.access = Access()
+        self.clock: Callable[[], float] | None = None
+        self.verdict: Verdict | None = None
+        self.spawned: Spawned | None = None
         self.finished = False
         self._interrupted = False
 
@@ -94,6 +105,9 @@ class Session:
         process = self._process_of(statement)
         if statement.kind != MODEL:
             return statement.answer(self, process)
+        if self.spawned is not None:
+            hint = f"`step` and `finish` let {' and '.join(self.spawned.names)} go on; undo forgets them"
+            raise Refused("threads are under way", text=statement.text, hint=hint)
         # A step makes objects by the million and no garbage to speak of: collecting would take as long as the step.
         collecting = gc.isenabled()
         gc.disable()
@@ -101,6 +115,13 @@ class Session:
             return [self._run_step(statement, process)]
         except Refused:
             raise
+        except SelfDeadlock as hang:
+            report = self_deadlock(statement.text, process, hang, self.workspace.machine.events)
+            self._restore()
+            return [report]
+        except NoStep as ended:
+            self._restore()
+            return [ended.report]
         except BaseException:
             self._restore()
             raise
@@ -112,6 +133,10 @@ class Session:
         living = self.workspace.kernel.mms
         name = statement.process or self.process
         if name in living:
+            if statement.thread and statement.thread not in self.workspace.threads.get(name, ()):
+                hint = f"`{name}: thread {statement.thread}` makes it"
+                known = [f"{name}.{thread}" for thread in self.workspace.threads.get(name, ())]
+                raise statement.refused_process(f"{name} has no thread {statement.thread}", known, hint)
             return name
         if statement.process:
             raise statement.refused_process("no such process", list(living))
@@ -127,7 +152,8 @@ class Session:
         if self.settings.check and (broken := self.workspace.machine.check()):
             raise KernelBug(f"after {statement.text}: {'; '.join(broken)}", list(record.facts())[-20:])
         report = step_report(self, statement, record)
-        entry = Entry(before, statement.process, statement.text, record.result, self.process, self.process)
+        named = f"{statement.process}.{statement.thread}" if statement.thread else statement.process
+        entry = Entry(before, named, statement.text, record.result, self.process, self.process)
         self.history.append(entry)
         return report
 
@@ -172,7 +198,7 @@ class Session:
         for number, entry in enumerate(self.history.entries[:position], 1):
             (statement,) = self.language.parse(entry.text)
             try:
-                record = workspace.run(statement, entry.named or entry.process)
+                record = workspace.run(statement, entry.named.partition(".")[0] or entry.process)
             except Refused as error:
                 raise DeterminismError(f"replaying step {number}, {entry.text}: {error.message}") from error
             if record.result != entry.result:
@@ -189,6 +215,7 @@ class Session:
         if not 0 <= position <= len(self.history.entries):
             raise Refused(f"there is no step {position}", hint=f"steps go from 0 to {len(self.history.entries)}")
         self.workspace = self.replay(position)
+        self.spawned = None
         self.history.position = position
         self._interrupted = False
 
@@ -217,6 +244,7 @@ class Session:
         """Begin anew: a fresh machine, an empty history, the usual settings; what was loaded stays."""
         self.workspace, self.history = self._fresh_workspace(), History()
         self.settings = Settings(full=self.settings.full)
+        self.verdict = self.spawned = None
         self._interrupted = False
 
     def script(self) -> list[str]:

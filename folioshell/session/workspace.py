@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from folioshell.engine.machine import Machine
 from folioshell.errors import SchemeError
 from folioshell.facts import FolioNew
+from folioshell.report import Section
 from folioshell.session.describe import Describer
 from folioshell.session.journal import StepRecord
 from folioshell.session.language import Ending, Statement
@@ -34,9 +35,14 @@ class Workspace:
         regions: labels by name.
         journal: a record a step.
         process_names: MM-ID -> name, of processes that ended too.
+        threads: process -> its threads besides the main one.
+        remarks: what the last step has to say besides its facts.
     """
 
-    __slots__ = ("_definitions", "_indexed", "_orders", "current", "journal", "machine", "process_names", "regions")
+    __slots__ = (
+        *("_definitions", "_indexed", "_orders", "current", "journal", "machine", "process_names", "regions"),
+        *("remarks", "threads"),
+    )
 
     def __init__(self, definitions: Mapping[str, type[Scheme]] | None = None) -> None:
         self._definitions = definitions or {}
@@ -44,6 +50,8 @@ class Workspace:
         self.regions: dict[str, Region] = {}
         self.journal: list[StepRecord] = []
         self.process_names: dict[int, str] = {}
+        self.threads: dict[str, list[str]] = {}
+        self.remarks: tuple[Section, ...] = ()
         self._orders: dict[int, int] = {}
         self._indexed = 0
         self.machine: Machine
@@ -67,6 +75,12 @@ class Workspace:
     def process_name(self, mm_id: int) -> str:
         """The name of the process with this MM-ID, living or not."""
         return self.process_names.get(mm_id, f"mm {mm_id}")
+
+    def note_thread(self, process: str, thread: str) -> None:
+        """Remember a thread, unless it is known or the main one."""
+        known = self.threads.setdefault(process, [])
+        if thread and thread not in known:
+            known.append(thread)
 
     def note_process(self, mm: Mm) -> None:
         """Remember the name of a new process."""
@@ -95,6 +109,7 @@ class Workspace:
             SchemeError: a loaded definition raised.
         """
         self.machine.begin()
+        self.remarks = ()
         try:
             ending = statement.apply(self, process)
         except SchemeError as error:

@@ -26,7 +26,7 @@ def words(line: str) -> list[list[str]]:
         (";;a;", [["a"]]),
         ("save 'x ; y.fs' ; b", [["save", "x ; y.fs"], ["b"]]),
         ('mmap win 16 file="my lib"', [["mmap", "win", "16", "file=my lib"]]),
-        ("race { a ; { b } } x", [["race", "a ; { b }", "x"]]),
+        ("race { a ; { b } } x", [["race", " a ; { b } ", "x"]]),
         ("expect order f1>=4", [["expect", "order", "f1", ">=", "4"]]),
         ("expect locks!=pt1", [["expect", "locks", "!=", "pt1"]]),
         ("at=0x7f00 a#b", [["at=0x7f00", "a#b"]]),

@@ -1,0 +1,278 @@
+"""race: every interleaving of threads, or one of them followed step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from folioshell.commands.build import arg, command, done, option
+from folioshell.commands.call import Call
+from folioshell.commands.grammar import VIEW, Form
+from folioshell.commands.lex import Token
+from folioshell.commands.operands import Number, Operand, refused
+from folioshell.commands.threads_operand import Threads, ThreadText
+from folioshell.errors import Refused
+from folioshell.report import Report, Section, Table, Text
+from folioshell.session.describe import Describer
+from folioshell.session.hang import NoStep
+from folioshell.session.language import Ending
+from folioshell.session.sentence import plural
+
+if TYPE_CHECKING:
+    from folioshell.explore.race import Race
+    from folioshell.explore.replay import RaceStep
+    from folioshell.explore.schedule import Schedule
+    from folioshell.session.race import Followed, Found, Thread, Verdict
+
+TOPIC = "concurrency"
+
+#: deadlocks that are drawn, at most
+PICTURES = 3
+#: findings that are listed, at most
+LISTED = 32
+
+
+class ScheduleOperand(Operand):
+    """Numbers of threads with commas between them."""
+
+    label = "a schedule"
+    usage = "1,1,2,…"
+
+    def read(self, token: Token) -> Schedule:
+        """The schedule."""
+        from folioshell.explore.schedule import Schedule
+
+        try:
+            schedule = Schedule.parse(token.text)
+        except ValueError as error:
+            raise refused(token, str(error), hint="threads are counted from 1: 1,1,2") from None
+        if not len(schedule):
+            raise refused(token, "an empty schedule", hint="threads are counted from 1: 1,1,2")
+        return schedule
+
+
+def threads_of(call: Call) -> list[Thread]:
+    """The threads that were typed, looked up in the present state.
+
+    Raises:
+        Refused: a process is not there.
+    """
+    from folioshell.session.race import Thread
+
+    texts: list[ThreadText] = call.arguments.get("THREADS", list)
+    living = call.kernel.mms
+    for text in texts:
+        if text.process.text not in living:
+            raise call.refused(text.process, "no such process", allowed=list(living))
+    return [Thread(text.process.text, text.name, tuple(text.commands)) for text in texts]
+
+
+def race_in(call: Call, threads: Sequence[Thread]) -> Race:
+    """The race of these threads from the present state on.
+
+    Raises:
+        Refused: columns are those of the line as typed.
+    """
+    from folioshell.session.race import race_of
+
+    try:
+        return race_of(call.workspace, threads)
+    except Refused as error:
+        error.text = call.statement.line
+        raise
+
+
+def _limit(call: Call) -> Callable[[], bool] | None:
+    """Asked now and then whether the time is over."""
+    if "timeout" not in call.arguments:
+        return None
+    clock = call.session.clock
+    if clock is None:
+        raise call.refused_at("timeout", "there is no clock here", hint="max-states= limits a race without one")
+    end = clock() + call.number("timeout")
+    return lambda: clock() >= end
+
+
+def _race_subject(call: Call) -> str:
+    texts: list[ThreadText] = call.arguments.get("THREADS", list)
+    return f"{_names([text.label for text in texts])} ran as scheduled"
+
+
+def _names(labels: Sequence[str]) -> str:
+    return " and ".join(labels) if len(labels) < 3 else f"{', '.join(labels[:-1])} and {labels[-1]}"
+
+
+@command(
+    "race",
+    Form(
+        args=(arg("THREADS", Threads(), "threads, and the commands that each runs"),),
+        options=(
+            option(
+                "schedule", ScheduleOperand(), "follow this one: a number runs that thread to its next switch point"
+            ),
+            option("max-states", Number(least=1), "give up when so many states were seen"),
+            option("timeout", Number(least=1), "give up after so many seconds"),
+        ),
+        step_option="schedule",
+    ),
+    kind=VIEW,
+    topic=TOPIC,
+    summary="run threads through every interleaving of their lock operations",
+    explained="Explores every order in which the threads can take their locks, and reads without a lock besides: every "
+    "deadlock, every end state in which the protocol under test counts another number than its definition (drift), "
+    "every broken invariant, every page table that was changed without its lock, and the shortest schedule that leads "
+    "to each. The state stays as it is. Threads are made if they are missing; those of one process share its memory. "
+    "Commands of one kernel path that make no names can race: fault read write madvise munmap mprotect mlock munlock "
+    "reclaim split migrate. With schedule= one interleaving is followed step by step: a step, if all threads end; if "
+    "they do not, what was held and wanted is shown, and the state stays as it was.",
+    examples=(
+        "mmap buf 16 ; race { A.t1: fault buf[0] ; A.t2: { fault buf[1] ; madvise dontneed buf[0] } }",
+        "mmap buf 16 ; race { A.t1: fault buf[0] ; A.t2: fault buf[1] } schedule=1,2,1",
+    ),
+    subject=_race_subject,
+)
+def race(call: Call) -> Report | Ending:
+    """Run threads through every interleaving, or follow a schedule."""
+    if "schedule" in call.arguments:
+        return _follow(call)
+    from folioshell.session.race import explored
+
+    session, threads, stop = call.session, threads_of(call), _limit(call)
+    most = call.number("max-states", 0) or None
+    try:
+        verdict = explored(race_in(call, threads), most, stop)
+    except Refused:
+        raise
+    except BaseException:
+        session.go_to(session.step)
+        raise
+    if verdict.stopped == "interrupted":
+        session.go_to(session.step)
+    session.verdict = verdict
+    labels = [thread.label for thread in threads]
+    return done(
+        call,
+        _sentence(call, labels, verdict),
+        sections=tuple(_sections(verdict)),
+        extra={"race": {"threads": labels, **verdict.document()}},
+    )
+
+
+def _sentence(call: Call, labels: Sequence[str], verdict: Verdict) -> str:
+    protocol = call.kernel.protocol
+    under = f" under {protocol.name}" if protocol is not None else ""
+    schedules = "schedules without end" if verdict.schedules is None else plural(verdict.schedules, "schedule")
+    counts = [
+        plural(verdict.count("deadlocks"), "deadlock"),
+        plural(verdict.count("drifts"), "drift"),
+        plural(verdict.count("invariants"), "broken invariant"),
+        plural(verdict.count("exclusions"), "lost exclusion"),
+    ]
+    seen = f"NOT EXHAUSTED ({verdict.stopped}), so far" if verdict.stopped else "exhausted"
+    text = (
+        f"Race of {_names(labels)}{under}, {seen}: {schedules}, {plural(verdict.states, 'state')}; {', '.join(counts)}."
+    )
+    if verdict.loop:
+        text += f" It need not end: {verdict.loop} leads to a state that can be come back to for ever (livelock)."
+    return text
+
+
+def _sections(verdict: Verdict) -> list[Section]:
+    if not verdict.findings:
+        return []
+    rows = tuple((found.kind, found.states, found.text, found.schedule) for found in verdict.findings[:LISTED])
+    left = len(verdict.findings) - LISTED
+    note = "race … schedule=… replays one step by step"
+    if left > 0:
+        note = f"{plural(left, 'finding')} more; {note}"
+    sections: list[Section] = [Table("findings", ("kind", "states", "what", "shortest schedule"), rows, note)]
+    drawn = [found for found in verdict.findings if found.picture][:PICTURES]
+    return [*sections, *map(_picture, drawn)]
+
+
+def _picture(found: Found) -> Text:
+    return Text(found.picture, title=f"{found.kind}, schedule={found.schedule}")
+
+
+def _follow(call: Call) -> Ending:
+    """Follow a schedule: a step if all threads end.
+
+    Raises:
+        NoStep: they do not.
+    """
+    from folioshell.session.race import follow
+
+    threads = threads_of(call)
+    racing = race_in(call, threads)
+    schedule = call.arguments.get("schedule", object)
+    try:
+        followed = follow(racing, schedule)  # type: ignore[arg-type]
+    except ValueError as error:
+        racing.restore()
+        raise call.refused_at(
+            "schedule", str(error), hint="`race …` without a schedule lists those that lead to something"
+        ) from None
+    labels = [thread.label for thread in threads]
+    steps = step_table(call, labels, followed.steps)
+    if not followed.over:
+        raise NoStep(_unfinished(call, racing, labels, followed, steps))
+    for thread in threads:
+        call.workspace.note_thread(thread.process, thread.name)
+    call.workspace.remarks = (steps, _results(followed))
+    return None
+
+
+def _unfinished(call: Call, racing: Race, labels: Sequence[str], followed: Followed, steps: Table) -> Report:
+    from folioshell.session.race import picture_of
+
+    sections: list[Section] = [steps]
+    if followed.flaws:
+        kinds = _names([f"a {kind}" for kind, _ in followed.flaws])
+        text = f"{_names(labels)} end in {kinds}: the state stays that before, and this is no step."
+        if any(kind == "deadlock" for kind, _ in followed.flaws):
+            sections.append(Text(tuple(picture_of(racing, followed.steps)), title="deadlock"))
+    else:
+        text = "The schedule ends before the threads do: the state stays that before, and this is no step."
+        able = [labels[number] for number in racing.enabled()]
+        sections.append(Text((f"{_names(able)} can go on.",)))
+    return done(
+        call, text, findings=tuple(f"{kind}: {what}" for kind, what in followed.flaws), sections=tuple(sections)
+    )
+
+
+def step_table(call: Call, labels: Sequence[str], steps: Sequence[RaceStep], first: int = 1) -> Table:
+    """What each step of a schedule did: the thread, its lock operations and facts."""
+    from folioshell.model.lock import LockOp
+
+    describer = Describer(call.workspace)
+    rows: list[tuple[str | int | None, ...]] = []
+    for number, step in enumerate(steps, first):
+        lines = [
+            (str(event), event.function) if isinstance(event, LockOp) else (describer.text(event), describer.who(event))
+            for event in step.events
+        ]
+        if step.waits is not None:
+            lines.append((f"{step.waits} waits", step.waits.function))
+        if step.over:
+            lines.append(("ends", ""))
+        for at, (what, function) in enumerate(lines or [("goes on", "")]):
+            rows.append((number if not at else "", labels[step.task] if not at else "", what, function))
+    return Table("schedule", ("step", "thread", "what", "function"), tuple(rows))
+
+
+def _results(followed: Followed) -> Table:
+    rows = [
+        (name, number, _ending(result))
+        for name, results in followed.results.items()
+        for number, result in enumerate(results, 1)
+    ]
+    return Table("how the commands ended", ("thread", "command", "result"), tuple(rows))
+
+
+def _ending(result: object) -> str:
+    if not result:
+        return "ok"
+    if isinstance(result, str):
+        return result
+    assert isinstance(result, list)
+    return ", ".join(f"{signal} at access {first}" for first, _, signal in result)

@@ -1,0 +1,198 @@
+"""Races in a session: threads made of statements, what exploring them found, and schedules replayed.
+
+Whatever happens, the machine is given back as it was, unless a schedule was followed to the end of all threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from folioshell.engine.machine import Machine
+from folioshell.errors import Refused
+from folioshell.explore.picture import deadlock_rows, draw
+from folioshell.explore.race import Race, RaceResult, explore
+from folioshell.explore.replay import RaceStep, replay
+from folioshell.explore.schedule import Schedule
+from folioshell.explore.threads import Task
+from folioshell.paths.step import Path
+from folioshell.session.language import Ending
+from folioshell.session.workspace import Workspace
+
+#: kinds of findings, the gravest first: what a session and its reports call them -> what the search does
+KINDS = {"deadlocks": "deadlock", "drifts": "drift", "invariants": "invariant", "exclusions": "lost exclusion"}
+
+
+class Racer(Protocol):
+    """A command that can race: one kernel path."""
+
+    def path(self, workspace: Workspace, process: str) -> Path[Ending]:
+        """Its path from the present state on.
+
+        Raises:
+            Refused: there is none.
+        """
+
+
+class Thread(NamedTuple):
+    """A thread of a race: its process, its name within it (empty for the main one), what it does."""
+
+    process: str
+    name: str
+    commands: tuple[Racer, ...]
+
+    @property
+    def label(self) -> str:
+        """As it is printed: ``A.t1``."""
+        return f"{self.process}.{self.name}" if self.name else self.process
+
+
+class Found(NamedTuple):
+    """A fault that some interleavings have.
+
+    Args:
+        kind: ``deadlock``, ``drift``, ``invariant`` or ``lost exclusion``.
+        text: what is wrong.
+        states: number of states that have it.
+        schedule: the shortest one that leads to it.
+        picture: of a deadlock: a column a thread, a line for each lock held or waited for.
+    """
+
+    kind: str
+    text: str
+    states: int
+    schedule: str
+    picture: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What exploring a race found.
+
+    Args:
+        schedules: complete interleavings; None if there are infinitely many.
+        states: distinct states.
+        findings: shortest schedule first.
+        stopped: why not everything was seen: ``max-states``, ``timeout``, ``interrupted`` or empty.
+        loop: the shortest schedule to a state that can be come back to for ever, or empty.
+    """
+
+    schedules: int | None
+    states: int
+    findings: tuple[Found, ...]
+    stopped: str = ""
+    loop: str = ""
+
+    def count(self, kind: str) -> int:
+        """Number of states with a fault of a kind, which is one of ``KINDS``."""
+        return sum(found.states for found in self.findings if found.kind == KINDS[kind])
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "schedules": self.schedules,
+            "states": self.states,
+            "exhausted": not self.stopped,
+            **({"stopped": self.stopped} if self.stopped else {}),
+            **{kind: self.count(kind) for kind in KINDS},
+            **({"loop": self.loop} if self.loop else {}),
+            "findings": [
+                {"kind": found.kind, "text": found.text, "states": found.states, "schedule": found.schedule}
+                for found in self.findings
+            ],
+        }
+
+
+def drift_texts(machine: Machine) -> list[str]:
+    """A sentence for each folio of which the protocol counts another number than its definition."""
+    return [
+        f"f{number}: {counted} counted, {wanted} by definition"
+        for number, (counted, wanted) in machine.drifts().items()
+    ]
+
+
+def race_of(workspace: Workspace, threads: Sequence[Thread]) -> Race:
+    """The race of some threads from the present state on.
+
+    Raises:
+        Refused: the first command of a thread cannot be done.
+    """
+    for thread in threads:
+        # A path does nothing before it is driven: this one only shows that there is one.
+        thread.commands[0].path(workspace, thread.process).close()
+    tasks = [
+        Task(thread.label, thread.process, tuple(_beginning(workspace, thread.process, one) for one in thread.commands))
+        for thread in threads
+    ]
+    return Race(workspace.machine, tasks, drift_texts)
+
+
+def _beginning(workspace: Workspace, process: str, command: Racer) -> Callable[[], Path[Any]]:
+    def begin() -> Path[Any]:
+        try:
+            return command.path(workspace, process)
+        except Refused as error:
+            # Another thread took away what the command speaks of.
+            return _nothing(error.message)
+
+    return begin
+
+
+def _nothing(reason: str) -> Path[str]:
+    yield from ()
+    return reason
+
+
+def explored(race: Race, max_states: int | None, stop: Callable[[], bool] | None) -> Verdict:
+    """Every interleaving of a race; the machine is as before."""
+    result = explore(race, max_states, stop)
+    findings = tuple(_found(race, result))
+    loop = str(result.search.loop) if result.search.loop is not None else ""
+    return Verdict(result.search.schedules, result.search.states, findings, result.search.stopped, loop)
+
+
+def _found(race: Race, result: RaceResult) -> Iterator[Found]:
+    names = [task.name for task in race.tasks]
+    for finding in result.findings:
+        picture: tuple[str, ...] = ()
+        if finding.flaw.kind == "deadlock":
+            picture = tuple(draw(deadlock_rows(list(replay(race, finding.schedule))), names))
+        yield Found(finding.flaw.kind, finding.flaw.text, finding.states, str(finding.schedule), picture)
+    race.restore()
+
+
+@dataclass(slots=True)
+class Followed:
+    """A schedule that was followed.
+
+    Args:
+        steps: what each step did.
+        flaws: (kind, text) of what is wrong where it ended, if nobody can go on there.
+        over: all threads have ended.
+        results: thread -> what its commands ended with.
+    """
+
+    steps: list[RaceStep]
+    flaws: list[tuple[str, str]]
+    over: bool
+    results: dict[str, tuple[Any, ...]]
+
+
+def follow(race: Race, schedule: Schedule) -> Followed:
+    """Follow a schedule; the machine is where it ends.
+
+    Raises:
+        ValueError: a step names a thread that is not there or cannot go on.
+    """
+    steps = list(replay(race, schedule))
+    ended = not race.enabled()
+    flaws = [(flaw.kind, flaw.text) for flaw in race.verdict()] if ended else []
+    over = all(race.stop_of(number).kind == "end" for number in range(len(race.tasks)))
+    results = {task.name: race.results(number) for number, task in enumerate(race.tasks)}
+    return Followed(steps, flaws, over, results)
+
+
+def picture_of(race: Race, steps: Sequence[RaceStep]) -> list[str]:
+    """What is held and waited for after some steps, drawn."""
+    return draw(deadlock_rows(steps), [task.name for task in race.tasks])
