@@ -6,6 +6,7 @@ import pytest
 
 from folioshell.commands import Session
 from folioshell.errors import Refused
+from folioshell.report import Table
 
 
 def test_pin_is_a_step_that_undo_takes_back() -> None:
@@ -66,6 +67,7 @@ def test_page_mapcount_is_a_step() -> None:
     def pss() -> list[object]:
         (report,) = session.execute("show smaps")
         (table,) = report.sections
+        assert isinstance(table, Table)
         return [row[table.columns.index("Pss")] for row in table.rows]
 
     precise = pss()

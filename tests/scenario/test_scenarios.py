@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from folioshell import Session
+from folioshell.commands import Session
 from folioshell.scenario.runner import PASSED, run_file
 from folioshell.schemes import all_schemes
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from folioshell import Session
+from folioshell.commands import Session
 from folioshell.model.smaps import kpagecounts, smaps
 from folioshell.model.statistics import statistics
 from folioshell.scenario.runner import run_file
