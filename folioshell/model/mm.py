@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from folioshell.model.folio import Folio
-from folioshell.model.lock import Lock, LockClass
+from folioshell.model.lock import Lock, LockClass, LockOp
 from folioshell.model.pagetable import TableTree
 from folioshell.model.vma import Vma
 
@@ -101,6 +101,7 @@ class Mm:
         rss: mapped pages by kind.
         nr_ptes: leaf tables, deposited ones included.
         pins: virtual page at which a page was pinned for this process -> its folio, once a pin.
+        write_marked: numbers of the VMAs that are being written until mmap_lock is let go (vm_lock_seq).
         has_pinned: a page of it was ever pinned (MMF_HAS_PINNED); a fork needs to look for pins only then.
     """
 
@@ -116,6 +117,7 @@ class Mm:
         "rss",
         "tables",
         "vmas",
+        "write_marked",
     )
 
     def __init__(self, name: str, mm_id: int, parent: str | None, table_bits: int) -> None:
@@ -128,8 +130,29 @@ class Mm:
         self.nr_ptes = 0
         self.pins: dict[int, list[Folio]] = {}
         self.has_pinned = False
+        self.write_marked: set[int] = set()
         self.mmap_lock = Lock(LockClass.MMAP, name)
         self.page_table_lock = Lock(LockClass.MMPTL, name)
+
+    def is_readable(self, vma: Vma, vpn: int) -> bool:
+        """May who just got the lock of a VMA for reading use it for ``vpn``: is it still there, and not being written?
+
+        Kernel: mm/mmap_lock.c: lock_vma_under_rcu() (v6.18)
+        """
+        return vma.id not in self.write_marked and self.vmas.find(vpn) is vma
+
+    def write_unlock(self) -> LockOp:
+        """Operation: let go of mmap_lock held for writing; no VMA is marked as being written any more.
+
+        Kernel: include/linux/mmap_lock.h: mmap_write_unlock() (v6.18)
+        """
+        self.write_marked.clear()
+        return self.mmap_lock.release("W")
+
+    def write_downgrade(self) -> LockOp:
+        """Operation: hold mmap_lock for reading from here on; no VMA is marked as being written any more."""
+        self.write_marked.clear()
+        return self.mmap_lock.downgrade("mmap_write_downgrade")
 
     def __str__(self) -> str:
         return self.name

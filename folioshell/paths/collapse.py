@@ -128,7 +128,7 @@ def _collapse_huge_page(k: Kernel, vma: Vma, table: PageTable, block: int) -> Pa
     pmd.entries[mm.tables.pmd_index(block)] = pte.make(folio.pfn, flags)
     yield from rmap.deferred_split(k, folio, partially_mapped=False)
     yield pmd.lock.release()
-    yield mm.mmap_lock.release("W")
+    yield mm.write_unlock()
     yield mm.mmap_lock.acquire("madvise_collapse", "R")
 
 

@@ -27,7 +27,7 @@ def do_exit(k: Kernel, mm: Mm) -> Path[None]:
         mm.vmas.remove(vma)
     if vmas:
         yield from tables.free_pgtables(mm, vmas[0].start, vmas[-1].end, 0, 0)
-    yield mm.mmap_lock.release("W")
+    yield mm.write_unlock()
     del k.mms[mm.name]
     # Who pinned for the process lets go when its files are closed, which is after its memory went.
     yield from pin.release_all(k, mm)

@@ -93,6 +93,9 @@ def page_fault(k: Kernel, mm: Mm, vpn: int, write: bool) -> Path[str | None]:
         return "SIGSEGV"
     if (yield vma.lock.trylock("lock_vma_under_rcu", "R")):
         return (yield from _fault_under_mmap_lock(k, mm, vpn, write))
+    if not mm.is_readable(vma, vpn):
+        yield vma.lock.release("R")
+        return (yield from _fault_under_mmap_lock(k, mm, vpn, write))
     signal: str | None = "SIGSEGV"
     if is_allowed(vma, write):
         signal = yield from handle_mm_fault(k, vma, vpn, write, vma_locked=True)

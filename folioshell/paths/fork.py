@@ -38,8 +38,8 @@ def do_fork(k: Kernel, parent: Mm, name: str) -> Path[Mm]:
         yield from vma_paths.insert(k, copy, previous=vma if vma.file is not None else None)
         if not vma.flags & vm.WIPEONFORK and _needs_copy(vma):
             yield from _copy_page_range(k, vma, copy)
-    yield child.mmap_lock.release("W")
-    yield parent.mmap_lock.release("W")
+    yield child.write_unlock()
+    yield parent.write_unlock()
     return child
 
 

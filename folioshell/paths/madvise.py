@@ -65,16 +65,18 @@ def do_madvise(k: Kernel, mm: Mm, start: int, nr: int, advice: str) -> Path[str 
     if advice in ("dontneed", "free") and not k.config.is_6_12:
         vma = mm.vmas.find(start)
         if vma is not None and start + nr <= vma.end and not (yield vma.lock.trylock("madvise_lock", "R")):
-            error = yield from behaviour(k, vma, start, start + nr)
+            usable = mm.is_readable(vma, start) and start + nr <= vma.end
+            error = (yield from behaviour(k, vma, start, start + nr)) if usable else None
             yield vma.lock.release("R")
-            return error
+            if usable:
+                return error
     return (yield from _locked(mm, "R", _walk_vmas(k, mm, start, start + nr, behaviour)))
 
 
 def _locked(mm: Mm, mode: str, path: Generator[Step, Any, str | None]) -> Path[str | None]:
     yield mm.mmap_lock.acquire("madvise_lock", mode)
     error = yield from path
-    yield mm.mmap_lock.release(mode)
+    yield mm.mmap_lock.release("R") if mode == "R" else mm.write_unlock()
     return error
 
 

@@ -47,7 +47,7 @@ def _apply(k: Kernel, mm: Mm, start: int, end: int, locked: int) -> Path[str | N
         stop = min(end, vma.end)
         yield from _mlock_fixup(k, vma, position, stop, vma.flags & ~vm.LOCKED | locked)
         position = stop
-    yield mm.mmap_lock.release("W")
+    yield mm.write_unlock()
     return error
 
 

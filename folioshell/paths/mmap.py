@@ -51,7 +51,7 @@ def do_mmap(
     yield mm.mmap_lock.acquire("vm_mmap_pgoff", "W")
     if mm.vmas.overlapping(start, end):
         if not fixed:
-            yield mm.mmap_lock.release("W")
+            yield mm.write_unlock()
             return "EEXIST"
         yield from unmap_locked(k, mm, start, end, downgrade=False)
     if kind == "shared" and file is None:
@@ -64,7 +64,7 @@ def do_mmap(
         vma = k.new_vma(mm, start, end, flags, pgoff, file)
         yield from vma_paths.start_write(vma)
         yield from vma_paths.insert(k, vma)
-    yield mm.mmap_lock.release("W")
+    yield mm.write_unlock()
     if populate:
         yield from mm_populate(k, mm, start, end)
     return None

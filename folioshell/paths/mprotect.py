@@ -27,7 +27,7 @@ def do_mprotect(k: Kernel, mm: Mm, start: int, nr: int, prot: str) -> Path[str |
         return None
     yield mm.mmap_lock.acquire("do_mprotect_pkey", "W")
     error = yield from _mprotect_locked(k, mm, start, start + nr, vm.PROT_FLAGS[prot])
-    yield mm.mmap_lock.release("W")
+    yield mm.write_unlock()
     return error
 
 

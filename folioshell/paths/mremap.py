@@ -48,7 +48,7 @@ def do_mremap(
             error = "EFAULT"
         else:
             error = yield from _mremap_to(k, mm, start, nr, new_start, new_nr, dontunmap)
-    yield mm.mmap_lock.release("W")
+    yield mm.write_unlock()
     if error is None:
         moved = mm.vmas.find(new_start)
         if moved is not None and moved.flags & vm.LOCKED and new_nr > nr:

@@ -24,7 +24,7 @@ def do_munmap(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
         return "EINVAL"
     yield mm.mmap_lock.acquire("__vm_munmap", "W")
     held = yield from unmap_locked(k, mm, start, start + nr, downgrade=True)
-    yield mm.mmap_lock.release(held)
+    yield mm.mmap_lock.release("R") if held == "R" else mm.write_unlock()
     return None
 
 
@@ -47,7 +47,7 @@ def unmap_locked(k: Kernel, mm: Mm, start: int, end: int, downgrade: bool) -> Pa
         yield from vma_paths.start_write(vma)
         mm.vmas.remove(vma)
     if downgrade:
-        yield mm.mmap_lock.downgrade("mmap_write_downgrade")
+        yield mm.write_downgrade()
     for vma in victims:
         yield from zap_range(k, vma, vma.start, vma.end)
     for vma in victims:

@@ -51,9 +51,12 @@ def straddling(k: Kernel, mm: Mm, vpn: int) -> tuple[tuple[int, int], ...]:
 def start_write(vma: Vma) -> Path[None]:
     """Mark a VMA as being written: faults under its lock are over and none begins until mmap_lock is let go.
 
+    The lock itself is let go at once; the mark is what readers look at after they got it.
+
     Kernel: include/linux/mmap_lock.h: vma_start_write() (v6.18)
     """
     yield vma.lock.acquire("vma_start_write", "W")
+    vma.mm.write_marked.add(vma.id)
     yield vma.lock.release("W")
 
 
