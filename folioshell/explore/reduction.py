@@ -1,7 +1,9 @@
 """Switch points that need not be tried, because no other thread can tell the difference.
 
 With the reduction on, a thread runs on through
-- releases, since nobody can see whether a lock was let go a little sooner, unless somebody might *try* it in vain;
+- releases, since nobody can see whether a lock was let go a little sooner, unless somebody might *try* it in vain.
+  Locks of page tables are not among these: when they are let go, references are dropped under no lock at all, and
+  whoever compares references with mapcounts sees whether that was done yet;
 - acquisitions for writing of locks that no other thread can want. A fact announced under such locks alone is a stop.
 
 Both rest on what a path reads being protected by a lock that it holds, private to its thread, or marked by a look
@@ -90,6 +92,8 @@ class Reduction:
         if op.verb == "+":
             return op.mode == "R" or op.lock not in self._own[task] or op.lock in self.wanted
         if op.verb == "-":
+            if op.lock_class.is_page_table_lock:
+                return True
             # The mark of a VMA stays; that it is let go means nothing. Two readers are not in each other's way.
             return (op.lock_class, op.mode) != (LockClass.VMA, "W") and any(
                 op.lock_class is lock_class and not op.mode == mode == "R" for lock_class, mode in self.tried

@@ -2,7 +2,7 @@
 
 Words: ``+x`` acquire, ``-x`` release, ``~x`` trylock (its words up to ``;`` are skipped if it fails), ``?x`` a look
 without the lock; ``r+x`` and ``w+x`` for reading and writing. A single letter is written down at once. Locks ``f...``
-are folio locks, ``i...`` read-write semaphores, all others spinlocks.
+are folio locks, ``i...`` read-write semaphores, ``p...`` locks of page tables, all others spinlocks.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from folioshell.model.mm import Mm
 from folioshell.paths import fault, mmap, rmap
 from folioshell.paths.step import Path
 
-_CLASSES = {"f": LockClass.FOLIO, "i": LockClass.IMMAP}
+_CLASSES = {"f": LockClass.FOLIO, "i": LockClass.IMMAP, "p": LockClass.PTL}
 #: first virtual page of the mapping that straddles two leaf tables: eight pages in each
 WIN = (1 << 18) + 504
 
 
 def lock_of(name: str) -> Lock:
     """The lock that a word speaks of."""
-    return Lock(_CLASSES.get(name[0], LockClass.PTL), name)
+    return Lock(_CLASSES.get(name[0], LockClass.XA), name)
 
 
 def written(machine: Machine) -> str:

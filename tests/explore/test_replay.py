@@ -34,9 +34,9 @@ def test_each_step_says_what_was_done() -> None:
     steps = list(replay(race, Schedule.parse("1,1,2,2,1,2")))
 
     assert [step.task for step in steps] == [0, 0, 1, 1, 0, 1]
-    assert [[str(event) for event in step.events] for step in steps] == [[], ["+x"], [], ["+y"], [], []]
-    assert [str(step.waits) if step.waits else "" for step in steps] == ["", "", "", "", "+y", "+x"]
-    assert steps[-1].locks == [("x", ((0, ""),)), ("y", ((1, ""),))]
+    assert [[str(event) for event in step.events] for step in steps] == [[], ["+XA(x)"], [], ["+XA(y)"], [], []]
+    assert [str(step.waits) if step.waits else "" for step in steps] == ["", "", "", "", "+XA(y)", "+XA(x)"]
+    assert steps[-1].locks == [("XA(x)", ((0, ""),)), ("XA(y)", ((1, ""),))]
     assert written(race.machine) == "ab"
 
 
@@ -82,7 +82,7 @@ def test_facts_are_announced_in_the_step_that_makes_them() -> None:
     ("text", "message"),
     [
         ("3", "step 1: there is no thread 3"),
-        ("1,1,2,2,1,1", "step 6: t1 waits for y"),
+        ("1,1,2,2,1,1", "step 6: t1 waits for XA"),
         ("1,1,1,1,1", "step 5: t1 has ended"),
     ],
 )
@@ -100,10 +100,10 @@ def test_the_picture_of_a_deadlock() -> None:
 
     assert draw(rows, [task.name for task in race.tasks], width=16) == [
         "t1              t2",
-        "lock(x)",
-        "                lock(y)",
-        "lock(y)  waits",
-        "                lock(x)  waits   *** DEADLOCK ***",
+        "lock(XA(x))",
+        "                lock(XA(y))",
+        "lock(XA(y))  waits",
+        "                lock(XA(x))  waits *** DEADLOCK ***",
     ]
 
 
@@ -111,12 +111,15 @@ def test_a_wait_that_ended_is_not_in_the_picture() -> None:
     """Who waited and was served holds the lock; without any wait the picture shows all that is held."""
     race = race_of("+x +z", "+x")
     steps = list(replay(race, Schedule.parse("1,1,2,2")))
-    assert [(row.task, row.op.lock, row.waits) for row in deadlock_rows(steps)] == [(0, "x", False), (1, "x", True)]
+    assert [(row.task, row.op.lock, row.waits) for row in deadlock_rows(steps)] == [
+        (0, "XA(x)", False),
+        (1, "XA(x)", True),
+    ]
     race = race_of("+x -x", "+x -x")
     steps = list(replay(race, Schedule.parse("1,1,2")))
 
     assert deadlock_rows(steps) == []
-    assert [(row.task, str(row.op)) for row in operations(steps)] == [(0, "+x"), (0, "-x")]
+    assert [(row.task, str(row.op)) for row in operations(steps)] == [(0, "+XA(x)"), (0, "-XA(x)")]
 
 
 def test_lockdep_along_a_replay() -> None:
