@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from folioshell.recording.form import BadScenario, check_scenario
+from folioshell.recording.ptl import FORMAT as PTL_FORMAT
+from folioshell.recording.ptl import PtlRecording
+from folioshell.recording.ptl import parse as parse_ptl
 
 FORMAT = "mm-oracle-recording/1"
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -42,6 +45,25 @@ def load(path: str) -> Recording:
     Raises:
         BadScenario: it cannot be read, is damaged, or has a word that is not known.
     """
+    return parse(read(path))
+
+
+def load_any(path: str) -> Recording | PtlRecording:
+    """As ``load``, of a trace of page-table locks too.
+
+    Raises:
+        BadScenario: it cannot be read, is damaged, or has a word that is not known.
+    """
+    document = _document(read(path))
+    return parse_ptl(document) if document.get("format") == PTL_FORMAT else _parsed(document)
+
+
+def read(path: str) -> bytes:
+    """The JSON text of a file, gzipped or not.
+
+    Raises:
+        BadScenario: it cannot be read.
+    """
     try:
         data = Path(path).read_bytes()
         if data.startswith(_GZIP_MAGIC):
@@ -52,7 +74,7 @@ def load(path: str) -> Recording:
         raise BadScenario(f"cannot be read: {error.strerror or error}") from None
     except ValueError as error:
         raise BadScenario(f"cannot be read: {error}") from None
-    return parse(data)
+    return data
 
 
 def parse(data: bytes) -> Recording:
@@ -61,6 +83,10 @@ def parse(data: bytes) -> Recording:
     Raises:
         BadScenario: it is none.
     """
+    return _parsed(_document(data))
+
+
+def _document(data: bytes) -> dict[str, Any]:
     try:
         document = json.loads(data)
     except UnicodeDecodeError as error:
@@ -73,6 +99,10 @@ def parse(data: bytes) -> Recording:
         raise BadScenario(f"no JSON that we can read: {error}") from None
     if not isinstance(document, dict):
         raise BadScenario("an object is wanted, a recording or a scenario")
+    return document
+
+
+def _parsed(document: dict[str, Any]) -> Recording:
     if "ops" in document and "format" not in document:
         return Recording(str(document.get("name", "")), check_scenario(document), {}, {}, None)
     return _recording(document)
@@ -81,7 +111,7 @@ def parse(data: bytes) -> Recording:
 def _recording(document: dict[str, Any]) -> Recording:
     version = document.get("format")
     if version != FORMAT:
-        raise BadScenario(f"format {version!r}; {FORMAT!r} is the one that we know")
+        raise BadScenario(f"format {version!r}; {FORMAT!r} and {PTL_FORMAT!r} are those that we know")
     scenario = check_scenario(document.get("scenario"))
     regions, files, steps = (document.get(key) for key in ("regions", "files", "steps"))
     if not isinstance(regions, dict) or not isinstance(files, dict) or not isinstance(steps, list):

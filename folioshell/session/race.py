@@ -16,6 +16,8 @@ from folioshell.explore.race import Race, RaceResult, explore
 from folioshell.explore.replay import RaceStep, replay
 from folioshell.explore.schedule import Schedule
 from folioshell.explore.threads import Task
+from folioshell.model.lock import LockClass, LockOp
+from folioshell.paths.protocol import LOOK
 from folioshell.paths.step import Path
 from folioshell.session.language import Ending
 from folioshell.session.workspace import Workspace
@@ -196,3 +198,50 @@ def follow(race: Race, schedule: Schedule) -> Followed:
 def picture_of(race: Race, steps: Sequence[RaceStep]) -> list[str]:
     """What is held and waited for after some steps, drawn."""
     return draw(deadlock_rows(steps), [task.name for task in race.tasks])
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a race took, driven in one way.
+
+    Args:
+        table_locks, bit_locks: page-table locks and protocols' bit locks that were taken.
+        retries: how often a protocol let go of its own lock to look again.
+        ended: all threads came to an end.
+    """
+
+    table_locks: int
+    bit_locks: int
+    retries: int
+    ended: bool
+
+
+#: steps after which threads that keep each other from going on are taken for a livelock
+_PATIENCE = 400
+
+
+def cost_of(race: Race, by_turns: bool) -> Cost:
+    """Drive a race that was explored before; the machine is as before.
+
+    Args:
+        by_turns: the threads take turns at every switch point; else one runs after the other.
+    """
+    race.restore()
+    race.machine.begin()
+    last, steps = len(race.tasks) - 1, 0
+    while (able := race.enabled()) and steps < _PATIENCE:
+        start = last + 1 if by_turns else last
+        last = min(able, key=lambda task: (task - start) % len(race.tasks))
+        race.do(last)
+        steps += 1
+    ended = all(race.stop_of(number).kind == "end" for number in range(len(race.tasks)))
+    race.sync()
+    taken = [op for op in race.machine.events if isinstance(op, LockOp) and op.verb in "+~"]
+    race.restore()
+    tables = [op for op in taken if op.lock.lock_class.is_page_table_lock]
+    return Cost(
+        len(tables),
+        sum(op.lock.lock_class is LockClass.MCL and op.function == LOOK for op in taken),
+        sum(op.function == LOOK and op.verb == "+" and not op.nested for op in tables),
+        ended,
+    )

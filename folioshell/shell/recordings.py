@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from folioshell.errors import Refused
+from folioshell.recording import ptl
 from folioshell.recording.form import BadScenario, check_scenario
-from folioshell.recording.load import Recording, load, parse
+from folioshell.recording.load import Recording, load_any, parse
 from folioshell.recording.verify import Difference, Verdict, verify
 from folioshell.scenario import script
 from folioshell.session.language import Language
@@ -54,7 +55,9 @@ class Verification:
 
     def _one(self, name: str) -> int:
         try:
-            recording = load(name)
+            recording = load_any(name)
+            if isinstance(recording, ptl.PtlRecording):
+                return self._trace(name, recording)
             if recording.steps is None:
                 raise BadScenario("a scenario without steps; `verify --emit` runs it")
         except BadScenario as error:
@@ -66,6 +69,25 @@ class Verification:
                 self._screen.write([_verdict_line(name, verdict)])
             return MATCHES
         self._screen.write([_verdict_line(name, verdict), *self._difference(verdict.difference)])
+        self._screen.flush()
+        return DIFFERS
+
+    def _trace(self, name: str, kernel: ptl.PtlRecording) -> int:
+        """A trace of page-table locks: of one operation, on the kernel that such traces were recorded on."""
+        difference = ptl.first_difference(kernel, ptl.trace(kernel.scenario))
+        if difference is None:
+            if not self._quiet:
+                text = f"{counted(len(kernel.ptl), 'PTL')} and what is held together match"
+                self._screen.write([Line((Span(f"{visible(Path(name).name)}: "), Span(text, Tone.GOOD)))])
+            return MATCHES
+        what, wanted, found = (visible(text) for text in difference)
+        self._screen.write([Line((Span(f"{visible(Path(name).name)}: "), Span(f"{what} differs", Tone.BAD)))])
+        if self._verbose:
+            columns = (Column("what"), Column("the kernel showed"), Column("the model says"))
+            title = visible(f"{operation_text(kernel.scenario['ops'][-1])}, profile {ptl.PROFILE}")
+            self._screen.write([Grid(columns, ((Span(what), Span(wanted), Span(found, Tone.BAD)),), title=title)])
+        else:
+            self._screen.write([line(f"{what}: kernel {wanted}, model {found}", indent=2)])
         self._screen.flush()
         return DIFFERS
 
@@ -124,7 +146,11 @@ def emit_files(names: Sequence[str], stream: TextIO, errors: Screen) -> int:
     status = MATCHES
     for name in names:
         try:
-            document = emit(load(name).scenario)
+            recording = load_any(name)
+            if isinstance(recording, ptl.PtlRecording):
+                document = ptl.document(ptl.trace(recording.scenario))
+            else:
+                document = emit(recording.scenario)
         except BadScenario as error:
             _name_bad(errors, name, error)
             status = BAD
@@ -139,7 +165,7 @@ def convert_file(name: str, stream: TextIO, errors: Screen, language: Language) 
     try:
         data = Path(name).read_bytes() if name != "-" else script.read_text(name).encode()
         is_json = name.endswith((".json", ".json.gz")) or data.lstrip()[:1] == b"{" or data[:2] == b"\x1f\x8b"
-        text = _script(load(name) if name != "-" else parse(data)) if is_json else _scenario(name, data, language)
+        text = _script(load_any(name) if name != "-" else parse(data)) if is_json else _scenario(name, data, language)
     except OSError as error:
         _name_bad(errors, name, BadScenario(f"cannot be read: {error.strerror or error}"))
         return BAD
@@ -153,7 +179,7 @@ def convert_file(name: str, stream: TextIO, errors: Screen, language: Language) 
     return MATCHES
 
 
-def _script(recording: Recording) -> str:
+def _script(recording: Recording | ptl.PtlRecording) -> str:
     from folioshell.recording.to_script import script_of
 
     return script_of(recording.scenario)

@@ -110,10 +110,10 @@ def test_optional_argument_before_a_required_one() -> None:
         ("fails EINVAL", (12, 13), "a command is missing", ""),
         ("fails", (5, 6), "an errno or signal is missing", ""),
         ("fails EINVAL query shared? f1", (13, 18), "query cannot fail in the kernel", ""),
-        ("B.t2: fault win", (0, 4), "threads have no names yet", "`B:` names a process"),
+        ("B.: fault win", (2, 3), "not a name", ""),
         ("undo x", (5, 6), "not a number", ""),
         ("undo 0", (5, 6), "0 is out of range", "allowed: at least 1"),
-        ("race { a }", (0, 4), "unknown command", "did you mean `trace`?"),
+        ("race { a }", (7, 8), "a thread is missing before its command", ""),
         ("fau", (0, 3), "unknown command", ""),
     ],
 )
