@@ -14,7 +14,16 @@ import gc
 from collections.abc import Hashable, Iterable
 from enum import Enum
 from operator import is_
-from types import CellType, CodeType, FrameType, FunctionType, GeneratorType, MethodType
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    MethodDescriptorType,
+    MethodType,
+)
 from typing import Any
 
 from folioshell.explore.snapshot import ATOMS, Shape, parts_of, shape_of
@@ -230,7 +239,7 @@ class _PathWriter:
     def written(self, value: Any) -> Hashable:
         """A value, and all that it refers to."""
         cls = value.__class__
-        if cls in ATOMS and cls is not FunctionType:
+        if cls in _CONSTANTS:
             return value  # type: ignore[no-any-return]
         identity = id(value)
         node = self._nodes.get(identity)
@@ -265,7 +274,9 @@ class _PathWriter:
         if cls is FunctionType:
             return (id(value.__code__), *(value.__closure__ or ()))
         if cls is MethodType:
-            return (id(value.__func__.__code__), value.__self__)
+            return (value.__func__, value.__self__)
+        if cls is BuiltinFunctionType:
+            return (value.__name__, value.__self__)
         if cls is CellType:
             return gc.get_referents(value)
         if cls.__module__.startswith(__name__.partition(".")[0] + "."):
@@ -327,6 +338,8 @@ def _written_out(fact: Fact) -> Hashable:
 
 
 _FRAME_PARTS = frozenset((CodeType, FrameType))
+#: what a path may hold without its having a state: functions may have closed over something, and methods have an owner
+_CONSTANTS = (ATOMS | {MethodDescriptorType}) - {FunctionType, BuiltinFunctionType}
 #: what is not looked into
 _LEAVES = ATOMS | {Lock, LockOp}
 

@@ -135,6 +135,8 @@ def test_closures_count() -> None:
 
     assert keys.path(path(visitor(1)))[0] == keys.path(path(visitor(1)))[0]
     assert keys.path(path(visitor(1)))[0] != keys.path(path(visitor(2)))[0]
+    assert keys.path(path([1].copy))[0] == keys.path(path([1].copy))[0]
+    assert keys.path(path([1].copy))[0] != keys.path(path([2].copy))[0]
 
 
 def test_unknown_values_are_refused() -> None:
