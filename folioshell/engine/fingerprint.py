@@ -33,7 +33,15 @@ def _lines(k: Kernel, schemes: Mapping[str, Scheme]) -> Iterator[str]:
             (
                 *(folio.id, folio.pfn, folio.order, folio.anon, str(folio.mapping), folio.index, folio.ref),
                 *(folio.anon_exclusive, folio.nonzero, folio.swapbacked, folio.cached, folio.dirty, folio.active),
-                *(folio.mlocked, folio.deferred, folio.partially_mapped, folio.swap_slot, folio.readahead, folio.pins),
+                *(
+                    folio.mlocked,
+                    folio.mlock_count,
+                    folio.deferred,
+                    folio.partially_mapped,
+                    folio.swap_slot,
+                    folio.readahead,
+                    folio.pins,
+                ),
             )
         )
     for name, scheme in schemes.items():

@@ -43,6 +43,7 @@ class Folio:
         "id",
         "index",
         "mapping",
+        "mlock_count",
         "mlocked",
         "nonzero",
         "order",
@@ -79,6 +80,8 @@ class Folio:
         self.referenced = False
         self.readahead = False
         self.mlocked = False
+        #: mappings in locked VMAs, as far as the kernel counts them: pieces of a split folio begin again
+        self.mlock_count = 0
         #: on the deferred-split queue
         self.deferred = False
         #: flagged partially mapped: a history bit, never cleared by mapping again
@@ -115,6 +118,26 @@ class Folio:
         """
         self.dirty = True
         self.readahead = False
+
+    def mlock(self) -> None:
+        """A locked VMA maps it: it is out of reach of reclaim.
+
+        Kernel: mm/mlock.c: mlock_folio() (v6.18)
+        """
+        self.mlock_count += 1
+        if not self.mlocked:
+            self.mlocked = True
+            self.mlock_count = 1
+            self.active = False
+
+    def munlock(self) -> None:
+        """A locked VMA maps it no more; the last one gives it back to reclaim.
+
+        Kernel: mm/mlock.c: munlock_folio() (v6.18)
+        """
+        self.mlock_count = max(0, self.mlock_count - 1)
+        if not self.mlock_count:
+            self.mlocked = False
 
     def __str__(self) -> str:
         return f"f{self.id}"

@@ -13,14 +13,16 @@ from folioshell.paths.step import Path
 from folioshell.units import align_down, align_up
 
 
-def split_huge_pmd_address(k: Kernel, vma: Vma, vpn: int, freeze: bool = False) -> Path[None]:
+def split_huge_pmd_address(k: Kernel, vma: Vma, vpn: int, frozen: Folio | None = None) -> Path[None]:
     """Split the PMD entry that covers ``vpn``, if it maps a folio; the lock is taken if there is a PMD table at all.
 
+    Args:
+        frozen: as for split_huge_pmd.
     Kernel: mm/huge_memory.c: split_huge_pmd_address() (v6.18)
     """
     pmd = vma.mm.tables.pmd_table(vpn)
     if pmd is not None:
-        yield from split_huge_pmd(k, vma, pmd, align_down(vpn, k.geometry.pmd_pages), freeze)
+        yield from split_huge_pmd(k, vma, pmd, align_down(vpn, k.geometry.pmd_pages), frozen)
 
 
 def split_huge_pmd_if_needed(k: Kernel, vma: Vma, vpn: int) -> Path[None]:
@@ -33,19 +35,19 @@ def split_huge_pmd_if_needed(k: Kernel, vma: Vma, vpn: int) -> Path[None]:
         yield from split_huge_pmd_address(k, vma, vpn)
 
 
-def split_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze: bool = False) -> Path[None]:
+def split_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, frozen: Folio | None = None) -> Path[None]:
     """Make a PMD entry that maps a folio into a leaf table (anonymous memory) or drop it (files).
 
     Args:
         block: first virtual page that the entry maps.
-        freeze: put migration entries in, for a folio that is about to be split.
+        frozen: a folio that is about to be split: only an entry that maps it is, and into migration entries.
     Kernel: mm/huge_memory.c: __split_huge_pmd() (v6.18)
     """
     yield pmd.lock.acquire("__split_huge_pmd")
     entry = pmd.entries.get(vma.mm.tables.pmd_index(block), pte.NONE)
     dropped = None
-    if not isinstance(entry, PageTable) and entry > 0:
-        dropped = yield from split_huge_pmd_locked(k, vma, pmd, block, freeze)
+    if not isinstance(entry, PageTable) and entry > 0 and (frozen is None or pte.pfn_of(entry) == frozen.pfn):
+        dropped = yield from split_huge_pmd_locked(k, vma, pmd, block, freeze=frozen is not None)
     yield pmd.lock.release()
     if dropped is not None:
         yield from rmap.put(k, dropped)

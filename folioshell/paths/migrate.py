@@ -16,7 +16,7 @@ from folioshell.paths.step import Path
 from folioshell.paths.walk import rmap_lock
 
 #: what the new folio takes over as it is
-_CARRIED = ("nonzero", "swapbacked", "uptodate", "dirty", "active", "referenced", "mlocked", "partially_mapped")
+_CARRIED = ("nonzero", "swapbacked", "uptodate", "dirty", "active", "referenced", "partially_mapped")
 
 
 def do_migrate(k: Kernel, folio: Folio) -> Path[str | None]:

@@ -39,7 +39,7 @@ def try_to_migrate(k: Kernel, folio: Folio, split_pmd: bool) -> Path[None]:
     for vma in vmas_of(folio):
         if split_pmd and folio.order == k.geometry.pmd_order:
             address = vma.address_of(folio.index, folio.nr_pages)
-            yield from split_huge_pmd_address(k, vma, address, freeze=True)
+            yield from split_huge_pmd_address(k, vma, address, frozen=folio)
         yield from VmaWalk(k, folio, vma, visit, sync=True).run()
         if stuck:
             return

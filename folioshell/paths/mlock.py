@@ -65,7 +65,11 @@ def _mlock_fixup(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[
             continue
         yield pmd.lock.acquire("mlock_pte_range")
         if pte.maps_folio(entry):
-            k.physmem.folio(pte.pfn_of(entry)).mlocked = bool(flags & vm.LOCKED)
+            folio = k.physmem.folio(pte.pfn_of(entry))
+            if flags & vm.LOCKED:
+                folio.mlock()
+            else:
+                folio.munlock()
         yield pmd.lock.release()
 
 
@@ -80,7 +84,9 @@ def _mlock_pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, start: i
         if pte.maps_folio(entry):
             folio = k.physmem.folio(pte.pfn_of(entry))
             nr = folio_pte_batch(table, index, limit, folio)
-            if not locking or nr == folio.nr_pages:
-                folio.mlocked = locking
+            if not locking:
+                folio.munlock()
+            elif nr == folio.nr_pages:
+                folio.mlock()
         index += nr
     yield table.ptl.release()

@@ -53,7 +53,8 @@ def new_anon(
     assert vma.anon_vma is not None
     folio.mapping = vma.anon_vma
     folio.index = vma.pgoff + vpn - vma.start
-    folio.mlocked = bool(vma.flags & vm.LOCKED)
+    if vma.flags & vm.LOCKED:
+        folio.mlock()
     folio.anon_exclusive = 1
     mm, order = vma.mm.mm_id, folio.order
     if k.protocol is not None and order:
@@ -104,7 +105,7 @@ def add_ptes(
         if locks:
             yield folio.map_lock.release()
     if vma.flags & vm.LOCKED and (folio.order == 0 or (nr == folio.nr_pages and not k.config.is_6_12)):
-        folio.mlocked = True
+        folio.mlock()
     if install is not None:
         install()
     for lock in reversed(held):
@@ -126,7 +127,7 @@ def add_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int, call: 
     if locks:
         yield folio.map_lock.release()
     if vma.flags & vm.LOCKED:
-        folio.mlocked = True
+        folio.mlock()
 
 
 def add_small(folios: Sequence[int], anon: bool, vma: Vma, table: PageTable, vpn: int, call: str) -> MappedSmall:
@@ -189,7 +190,7 @@ def remove_ptes(
         if _became_partial(k, folio, not k.counts.entire(folio.id) and k.counts.pages_mapped(folio.id) > 0):
             yield from deferred_split(k, folio, partially_mapped=True)
     if vma.flags & vm.LOCKED:
-        folio.mlocked = False
+        folio.munlock()
     return True
 
 
@@ -210,7 +211,7 @@ def remove_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> 
     if _became_partial(k, folio, k.counts.newly_unmapped(folio.id) < folio.nr_pages):
         yield from deferred_split(k, folio, partially_mapped=True)
     if vma.flags & vm.LOCKED:
-        folio.mlocked = False
+        folio.munlock()
 
 
 def _became_partial(k: Kernel, folio: Folio, others_left: bool) -> bool:

@@ -136,6 +136,7 @@ def _cut(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]]) -> list[Fol
         piece.nonzero = folio.nonzero >> first & (1 << piece.nr_pages) - 1
         for flag in ("swapbacked", "uptodate", "dirty", "active", "referenced", "mlocked"):
             setattr(piece, flag, getattr(folio, flag))
+        piece.mlock_count = folio.mlock_count if not first else 0
         if file is not None and piece.index < file.size:
             k.add_to_cache(file, piece)
         elif folio.swap_slot is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from folioshell.model import pte
+from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
@@ -141,7 +142,8 @@ def _flush(vma: Vma, table: PageTable, run: _SmallRun, dropped: list[tuple[Folio
     rmap.rss_add(vma, folios[0], -len(folios))
     yield rmap.remove_small([folio.id for folio in folios], run.anon, vma, table, run.vpn)
     for folio in folios:
-        folio.mlocked = False
+        if vma.flags & vm.LOCKED:
+            folio.munlock()
         dropped.append((folio, 1))
     run.folios = []
 
