@@ -19,21 +19,27 @@ from folioshell.paths.step import Path
 _WRITTEN = pte.YOUNG | pte.DIRTY
 
 
-def anon_prepare(k: Kernel, vma: Vma, vma_locked: bool) -> Path[None]:
+#: what a fault under the VMA lock returns that needs mmap_lock: it is tried again under that
+UNDER_MMAP_LOCK = "UNDER_MMAP_LOCK"
+
+
+def anon_prepare(k: Kernel, vma: Vma, vma_locked: bool) -> Path[bool]:
     """Give the VMA an anon_vma. Looking at its neighbours needs mmap_lock.
 
     Args:
         vma_locked: the fault runs under the VMA lock; then mmap_lock is tried for. Else the caller holds it.
+    Returns: False if mmap_lock was not to be had: the fault must be tried again under it.
 
     Kernel: mm/memory.c: __vmf_anon_prepare() (v6.18)
     """
     if vma.anon_vma is not None:
-        return
-    if vma_locked:
-        yield vma.mm.mmap_lock.trylock("__vmf_anon_prepare", "R")
+        return True
+    if vma_locked and (yield vma.mm.mmap_lock.trylock("__vmf_anon_prepare", "R")):
+        return False
     yield from anon.prepare(k, vma)
     if vma_locked:
         yield vma.mm.mmap_lock.release("R")
+    return True
 
 
 def huge_fault_allowed(k: Kernel, vma: Vma, order: int | None = None) -> bool:
@@ -57,22 +63,23 @@ def suitable_block(vma: Vma, vpn: int, nr: int) -> bool:
     return vma.start <= block and block + nr <= vma.end
 
 
-def do_huge_pmd_anonymous_page(
-    k: Kernel, vma: Vma, pmd: PmdTable, vpn: int, write: bool, vma_locked: bool
-) -> Path[bool]:
-    """Map a whole new folio, or for a read the huge zero page, by one PMD entry. False: fall back to small entries.
+def do_huge_pmd_anonymous_page(k: Kernel, vma: Vma, pmd: PmdTable, vpn: int, write: bool) -> Path[bool]:
+    """Map a whole new folio, or for a read the huge zero page, by one PMD entry. The VMA has an anon_vma.
+
+    Returns: False if something is mapped there by now.
 
     Kernel: mm/huge_memory.c: do_huge_pmd_anonymous_page() (v6.18)
     """
     size = k.geometry.pmd_pages
-    if not suitable_block(vma, vpn, size):
-        return False
-    yield from anon_prepare(k, vma, vma_locked)
     block = vpn - vpn % size
     index = vma.mm.tables.pmd_index(vpn)
     if not write:
         table = k.new_leaf(vma.mm)
         yield pmd.lock.acquire("do_huge_pmd_anonymous_page")
+        if index in pmd.entries:
+            yield pmd.lock.release()
+            tables.free_leaf(vma.mm)
+            return False
         tables.deposit(pmd, table)
         pmd.entries[index] = pte.make(pte.ZERO_PFN, pte.YOUNG)
         yield Event("huge zero page mapped", "thp_zero_page_mapped")
@@ -82,6 +89,11 @@ def do_huge_pmd_anonymous_page(
     k.count("thp_fault_alloc")
     table = k.new_leaf(vma.mm)
     yield pmd.lock.acquire("__do_huge_pmd_anonymous_page")
+    if index in pmd.entries:
+        yield pmd.lock.release()
+        tables.free_leaf(vma.mm)
+        yield from rmap.free(k, folio)
+        return False
     yield from map_anon_folio_pmd(k, vma, pmd, block, folio)
     tables.deposit(pmd, table)
     yield pmd.lock.release()
@@ -131,8 +143,8 @@ def do_anonymous_page(
             table.entries[index] = pte.make(pte.ZERO_PFN, flags)
         yield table.ptl.release()
         return None
-    if vma.anon_vma is None:
-        yield from anon_prepare(k, vma, vma_locked)
+    if vma.anon_vma is None and not (yield from anon_prepare(k, vma, vma_locked)):
+        return UNDER_MMAP_LOCK
     order = _choose_order(k, vma, table, vpn) if len(k.config.thp) > 1 else 0
     nr = 1 << order
     vpn &= -nr

@@ -87,11 +87,7 @@ def page_fault(k: Kernel, mm: Mm, vpn: int, write: bool) -> Path[str | None]:
     Kernel: arch/x86/mm/fault.c: do_user_addr_fault() (v6.18)
     """
     vma = mm.vmas.find(vpn)
-    if vma is None:
-        yield mm.mmap_lock.acquire("lock_mm_and_find_vma", "R")
-        yield mm.mmap_lock.release("R")
-        return "SIGSEGV"
-    if (yield vma.lock.trylock("lock_vma_under_rcu", "R")):
+    if vma is None or (yield vma.lock.trylock("lock_vma_under_rcu", "R")):
         return (yield from _fault_under_mmap_lock(k, mm, vpn, write))
     if not mm.is_readable(vma, vpn):
         yield vma.lock.release("R")
@@ -100,8 +96,8 @@ def page_fault(k: Kernel, mm: Mm, vpn: int, write: bool) -> Path[str | None]:
     if is_allowed(vma, write):
         signal = yield from handle_mm_fault(k, vma, vpn, write, vma_locked=True)
     yield vma.lock.release("R")
-    if signal == RETRY:
-        return (yield from _fault_under_mmap_lock(k, mm, vpn, write, tried=True))
+    if signal in (RETRY, anon_fault.UNDER_MMAP_LOCK):
+        return (yield from _fault_under_mmap_lock(k, mm, vpn, write, tried=signal == RETRY))
     return signal
 
 
@@ -133,7 +129,7 @@ def handle_mm_fault(
     Args:
         vma_locked: the VMA lock is held; else mmap_lock.
         tried: the fault was tried before, and RETRY was what came of it.
-    Returns: SIGBUS, RETRY after a page was read from disk, or None.
+    Returns: SIGBUS, RETRY after a page was read from disk, UNDER_MMAP_LOCK if the VMA lock is not enough, or None.
     Kernel: mm/memory.c: __handle_mm_fault() (v6.18)
     """
     table = vma.mm.tables.pmd_entry(vpn)
@@ -150,9 +146,14 @@ def _handle_pmd_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bo
         pmd = yield from tables.pmd_alloc(k, mm, vpn)
     entry = mm.tables.pmd_entry(vpn)
     if entry == pte.NONE:
-        if vma.file is None and anon_fault.huge_fault_allowed(k, vma):
-            done = yield from anon_fault.do_huge_pmd_anonymous_page(k, vma, pmd, vpn, write, vma_locked)
-            if done:
+        if (
+            vma.file is None
+            and anon_fault.huge_fault_allowed(k, vma)
+            and anon_fault.suitable_block(vma, vpn, k.geometry.pmd_pages)
+        ):
+            if not (yield from anon_fault.anon_prepare(k, vma, vma_locked)):
+                return anon_fault.UNDER_MMAP_LOCK
+            if (yield from anon_fault.do_huge_pmd_anonymous_page(k, vma, pmd, vpn, write)):
                 return None
     elif not isinstance(entry, PageTable):
         if not write or entry & pte.WRITE:

@@ -48,7 +48,8 @@ def _do_read_fault(k: Kernel, vma: Vma, vpn: int, tried: bool) -> Path[str | Non
 
 def _do_cow_fault(k: Kernel, vma: Vma, vpn: int, vma_locked: bool, tried: bool) -> Path[str | None]:
     """Kernel: mm/memory.c: do_cow_fault() (v6.18)"""
-    yield from anon_fault.anon_prepare(k, vma, vma_locked)
+    if not (yield from anon_fault.anon_prepare(k, vma, vma_locked)):
+        return anon_fault.UNDER_MMAP_LOCK
     cached = yield from page_cache.get_folio(k, vma, vpn, tried)
     if isinstance(cached, str):
         return cached

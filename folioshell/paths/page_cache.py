@@ -42,6 +42,10 @@ def get_folio(k: Kernel, vma: Vma, vpn: int, tried: bool) -> Path[Folio | str]:
         return RETRY
     assert folio is not None
     yield folio.lock.acquire("__do_fault")
+    if file.find(index) is not folio:
+        # It was truncated, split or reclaimed while the lock was waited for.
+        yield folio.lock.release()
+        return (yield from get_folio(k, vma, vpn, tried))
     if not folio.uptodate:
         file.readahead.complete()
     return folio

@@ -27,7 +27,8 @@ def do_swap_page(k: Kernel, vma: Vma, table: PageTable, vpn: int, write: bool, v
     if not pte.is_swap(entry):
         return "SIGSEGV"
     slot = pte.swap_slot(entry)
-    yield from anon_fault.anon_prepare(k, vma, vma_locked)
+    if not (yield from anon_fault.anon_prepare(k, vma, vma_locked)):
+        return anon_fault.UNDER_MMAP_LOCK
     folio = yield from _swapin(k, vma, vpn, slot)
     yield folio.lock.acquire("do_swap_page")
     yield table.ptl.acquire("do_swap_page")

@@ -47,7 +47,10 @@ def do_wp_page(k: Kernel, vma: Vma, table: PageTable, vpn: int, vma_locked: bool
     if folio is not None:
         folio.ref += 1
     yield table.ptl.release()
-    yield from anon_fault.anon_prepare(k, vma, vma_locked)
+    if not (yield from anon_fault.anon_prepare(k, vma, vma_locked)):
+        if folio is not None:
+            yield from rmap.put(k, folio)
+        return anon_fault.UNDER_MMAP_LOCK
     yield from _wp_page_copy(k, vma, table, vpn, entry, folio, page)
     return None
 
