@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from folioshell.commands.build import FOLIO, arg, command, done, place
+from folioshell.commands.by_hand import lock_table
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import VIEW, Form
 from folioshell.commands.places import PlaceRef
@@ -118,6 +119,11 @@ _EVERYTHING = ("processes", "vmas", "tables", "folios")
 
 @command(
     "show",
+    Form(
+        "locks",
+        summary="who holds which lock, and who waits for it, while threads are stepped by hand",
+        handler=lambda call: done(call, sections=(lock_table(call),)),
+    ),
     Form("stats", summary="statistics of mapped pages, and event counters", handler=show_stats),
     Form(summary="the whole picture", handler=_view([TABLES[name][1] for name in _EVERYTHING])),
     *(Form(name, summary=summary, handler=_view([make])) for name, (summary, make) in TABLES.items()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from folioshell.commands.arguments import Arguments
 from folioshell.commands.build import arg, command, done, option
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import VIEW, Form
@@ -51,15 +52,15 @@ class ScheduleOperand(Operand):
         return schedule
 
 
-def threads_of(call: Call) -> list[Thread]:
-    """The threads that were typed, looked up in the present state.
+def threads_in(call: Call, arguments: Arguments) -> list[Thread]:
+    """The threads of a race, looked up in the present state.
 
     Raises:
         Refused: a process is not there.
     """
     from folioshell.session.race import Thread
 
-    texts: list[ThreadText] = call.arguments.get("THREADS", list)
+    texts: list[ThreadText] = arguments.get("THREADS", list)
     living = call.kernel.mms
     for text in texts:
         if text.process.text not in living:
@@ -137,7 +138,7 @@ def race(call: Call) -> Report | Ending:
         return _follow(call)
     from folioshell.session.race import explored
 
-    session, threads, stop = call.session, threads_of(call), _limit(call)
+    session, threads, stop = call.session, threads_in(call, call.arguments), _limit(call)
     most = call.number("max-states", 0) or None
     try:
         verdict = explored(race_in(call, threads), most, stop)
@@ -202,7 +203,7 @@ def _follow(call: Call) -> Ending:
     """
     from folioshell.session.race import follow
 
-    threads = threads_of(call)
+    threads = threads_in(call, call.arguments)
     racing = race_in(call, threads)
     schedule = call.arguments.get("schedule", object)
     try:

@@ -152,18 +152,24 @@ class PmdLock(AddressOrder):
     about = "drops its own lock, takes that of the PMD table and its own again; others are read without theirs"
 
     def before(self, span: Span) -> Path[list[Lock] | None]:
-        """The locks of the PMD tables above the window, unless all of it lies in the own table."""
+        """The locks of the PMD tables above the window, unless all of it lies in the own table.
+
+        What is not there yet may be put there meanwhile: under the lock that is taken for a leaf table, under
+        page_table_lock, which is taken too then, for a PMD table.
+        """
         start, end = span.window()
-        # A table of the window that is not there yet may be put there while this runs.
         if span.is_whole or start // span.size == (end - 1) // span.size:
             return []
-        tree = span.vma.mm.tables
-        above = {pmd.id: pmd for pmd in (tree.pmd_table(start), tree.pmd_table(end - 1)) if pmd is not None}
+        mm = span.vma.mm
+        found = (mm.tables.pmd_table(start), mm.tables.pmd_table(end - 1))
+        above = {pmd.id: pmd.lock for pmd in found if pmd is not None}
         entries = span.entries()
         yield span.table.ptl.release()
-        locks = [above[number].lock for number in sorted(above)]
-        for nested, lock in enumerate(locks):
-            yield lock.acquire(LOOK, nested=nested > 0)
+        locks = [above[number] for number in sorted(above)]
+        if None in found:
+            locks.insert(0, mm.page_table_lock)
+        for before, lock in zip([None, *locks], locks, strict=False):
+            yield lock.acquire(LOOK, nested=before is not None and before.lock_class is lock.lock_class)
         yield span.table.ptl.acquire(LOOK, nested=True)
         if _is_unchanged(span, entries, []):
             return locks

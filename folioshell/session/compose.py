@@ -38,7 +38,8 @@ def step_report(session: Session, statement: Statement, record: StepRecord) -> R
             walks += tuple(dry_walk(workspace, living[number], "set walks always") for number in numbers[:WALKED])
             if len(numbers) > WALKED:
                 sections += (Text((f"{len(numbers) - WALKED:,} more touched folios were not walked",)),)
-    locks: tuple[LockRow, ...] = tuple(digest.locks) if "locks" in after else ()
+    # Several threads at once have no common depth; what they took stands in the schedule.
+    locks: tuple[LockRow, ...] = tuple(digest.locks) if "locks" in after and not workspace.remarks else ()
     return Report(
         command=statement.text,
         process=record.process,

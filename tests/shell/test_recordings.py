@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from pathlib import Path
@@ -147,3 +148,37 @@ def test_operation_text() -> None:
 
     assert made[1] == "A: touch r[0+16] access=write"
     assert made[2] == "A: fork child=B"
+
+
+TRACE = RECORDINGS[0].parent / "ptl" / "anon_write_new_pte_table.json.gz"
+
+
+def test_a_trace_of_locks_is_verified_and_emitted() -> None:
+    """A recording of page-table locks is compared lock by lock, and emitted written out, with its locks' names."""
+    output, stream = _Output(), io.StringIO()
+
+    assert Verification(output.screen, output.errors).run([str(TRACE)]) == 0
+    assert output.out[0] == f"{TRACE.name}: 2 PTLs and what is held together match"
+    assert emit_files([str(TRACE)], stream, output.errors) == 0
+    assert json.loads(stream.getvalue()) == {
+        "name": "anon_write_new_pte_table",
+        "result": {"ok": True},
+        "ptl": [["pmd:A", 0, "pmd_install"], ["pte:A:r0:1", 0, "do_anonymous_page"]],
+        "held_together": [],
+    }
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_trace_that_differs(tmp_path: Path, verbose: bool) -> None:
+    """The first lock that differs is named, kernel and model side by side; status 1."""
+    found = json.loads(gzip.decompress(TRACE.read_bytes()))
+    found["ptl"][1][2] = "wp_page_copy"
+    path = tmp_path / "wrong.json"
+    path.write_text(json.dumps(found))
+    output = _Output()
+
+    assert Verification(output.screen, output.errors, verbose=verbose).run([str(path)]) == 1
+    text = "\n".join(output.out)
+    assert "wrong.json: lock 1 differs" in text
+    assert "pte:A:r0:1 at depth 0 in wp_page_copy()" in text
+    assert "pte:A:r0:1 at depth 0 in do_anonymous_page()" in text

@@ -1,0 +1,22 @@
+#!folioshell 1
+| # A bit lock of the folio
+|
+| One lock a folio, inside the page-table lock, held from the look until the entries are changed. Whoever changes an entry
+| of the folio holds it, so all tables may be read. No second page-table lock is taken, and none is let go.
+
+file lib 32 order=4 ; mmap win 16 file=lib prot=rw align=512 skew=504
+write win[3] ; write win[12] ; fault win[0] read ; fault win[8] read
+madvise dontneed win[4..7] ; madvise dontneed win[13..15]
+set decide vmas
+set protocol folio-bit-lock
+race { A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..11] }
+expect deadlocks == 0
+expect drifts == 0
+madvise dontneed win[0]
+expect locks == pt1
+trace locks
+
+| What drifts without any exclusion does not drift here.
+fault win[0] ; madvise dontneed win[8..15]
+race { A.t1: madvise dontneed win[0..7] ; A.t2: fault win[8] read }
+expect drifts == 0

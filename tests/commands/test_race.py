@@ -1,0 +1,266 @@
+"""Tests of folioshell.commands.race: verdicts, schedules that become steps, and what is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from folioshell import Session
+from folioshell.commands.shipped_races import RACES
+from folioshell.errors import Refused
+from folioshell.export.document import document
+from folioshell.export.schema import adapter
+from folioshell.report import Report, Table, Text
+
+STRADDLE = "file lib 32 order=4 ; mmap win 16 file=lib prot=rw align=512 skew=504"
+EMBRACE = f"{STRADDLE} ; write win[3] ; write win[12] ; fault win[0] read ; fault win[8] read ; set decide vmas"
+SOME = "{ A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..10] }"
+FAULTS = "{ A.t1: fault buf[0] ; A.t2: fault buf[1] }"
+
+
+def made(setup: str) -> Session:
+    """A session after some commands."""
+    session = Session()
+    session.execute(setup)
+    return session
+
+
+def one(session: Session, line: str) -> Report:
+    """The report of the only command of a line."""
+    (report,) = session.execute(line)
+    return report
+
+
+def whole(session: Session, block: str) -> str:
+    """The schedule in which the threads of a race run one after the other."""
+    steps: list[int] = []
+    for thread in (1, 2):
+        while True:
+            try:
+                report = one(session, f"race {block} schedule={','.join(map(str, [*steps, thread]))}")
+            except Refused:
+                break
+            steps.append(thread)
+            if report.step is not None:
+                session.undo()
+                break
+    return ",".join(map(str, steps))
+
+
+def test_a_deadlock_is_found_and_drawn() -> None:
+    """Two threads that want each other's table: counted, drawn as two columns, with the schedule that leads there."""
+    session = made(f"{EMBRACE} ; set protocol exclude-own")
+    before = session.workspace.machine.fingerprint()
+
+    report = one(session, f"race {SOME}")
+
+    assert report.step is None
+    assert "exhausted" in report.sentence
+    found = next(row for row in report.extra["race"]["findings"] if row["kind"] == "deadlock")
+    assert found["text"] == "A.t1 waits for pt2, held by A.t2; A.t2 waits for pt1, held by A.t1"
+    picture = next(section for section in report.sections if isinstance(section, Text))
+    assert [line.split() for line in picture.lines] == [
+        ["A.t1", "A.t2"],
+        ["lock(pt1)"],
+        ["lock(pt2)"],
+        ["lock(pt2)", "waits"],
+        ["lock(pt1)", "waits", "***", "DEADLOCK", "***"],
+    ]
+    assert session.workspace.machine.fingerprint() == before
+
+
+def test_the_document_of_a_race_keeps_the_schema() -> None:
+    """The numbers and findings are in the document under `race`, which the schema knows."""
+    session = made(f"{EMBRACE} ; set protocol exclude-own")
+
+    written = document(one(session, f"race {SOME}"))
+
+    adapter().validate_python(written)
+    assert written["race"]["exhausted"] is True
+    assert written["race"]["deadlocks"] == session.verdict.count("deadlocks")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("protocol", ["exclude-own", "own-table-first", "lockless-look"])
+@pytest.mark.parametrize("shipped", RACES[:5], ids=lambda race: race.name)
+def test_printed_schedules_lead_where_they_say(shipped: object, protocol: str) -> None:
+    """Each finding of a shipped race is met again by its schedule, in a session that did not explore."""
+    setup, block = shipped.setup, shipped.block  # type: ignore[attr-defined]
+    session = made(f"{setup} ; set decide vmas ; set protocol {protocol}")
+    other = made(f"{setup} ; set decide vmas ; set protocol {protocol}")
+    one(session, f"race {block}")
+    assert session.verdict is not None
+
+    for found in session.verdict.findings:
+        report = one(other, f"race {block} schedule={found.schedule}")
+        if found.kind == "deadlock":
+            assert report.findings == (f"deadlock: {found.text}",)
+            assert report.step is None
+        else:
+            number, counted = found.text.split(" counted")[0].split(": ")
+            assert one(other, f"expect counted {number} == {counted}").expect.passed  # type: ignore[union-attr]
+            other.undo()
+
+
+def test_a_schedule_to_the_end_is_a_step() -> None:
+    """All threads end: one step, in the trace and in the history, that undo takes back and redo does again."""
+    session = made("mmap buf 16")
+    before = session.workspace.machine.fingerprint()
+    schedule = whole(session, FAULTS)
+
+    report = one(session, f"race {FAULTS} schedule={schedule}")
+    after = session.workspace.machine.fingerprint()
+
+    assert report.step == 2
+    assert report.result == {"ok": True}
+    assert [row.id for row in report.folios] == ["f1"]
+    assert report.folios[0].nr == 2
+    assert one(session, "expect present? buf[1] == yes").expect.passed  # type: ignore[union-attr]
+    session.undo()
+    assert session.workspace.machine.fingerprint() == before
+    session.redo()
+    assert session.workspace.machine.fingerprint() == after
+    assert session.history.script()[-1] == f"race {FAULTS} schedule={schedule}"
+
+
+def test_each_step_of_a_schedule_is_shown() -> None:
+    """A row a lock operation and fact, beside the thread that did it."""
+    session = made("mmap buf 16")
+
+    report = one(session, f"race {FAULTS} schedule=1,1")
+
+    table = next(section for section in report.sections if isinstance(section, Table))
+    assert [row[1:3] for row in table.rows] == [("A.t1", "goes on"), ("A.t1", "~VMA(v1)(R)")]
+    assert "before the threads do" in report.sentence
+    assert report.step is None
+
+
+def test_a_deadlock_changes_nothing() -> None:
+    """A schedule into a deadlock shows it; the state stays, and it is no step."""
+    session = made(f"{EMBRACE} ; set protocol exclude-own")
+    one(session, f"race {SOME}")
+    assert session.verdict is not None
+    schedule = next(found.schedule for found in session.verdict.findings if found.kind == "deadlock")
+    before, step = session.workspace.machine.fingerprint(), session.step
+
+    report = one(session, f"race {SOME} schedule={schedule}")
+
+    assert report.findings[0].startswith("deadlock: ")
+    assert session.workspace.machine.fingerprint() == before
+    assert session.step == step
+
+
+def test_several_commands_and_processes() -> None:
+    """A thread may have several commands, threads may belong to several processes, and a main thread can race."""
+    session = made("mmap buf 16 ; fault buf ; fork B")
+
+    report = one(session, "race { A: { write buf[0] ; madvise dontneed buf[0] } ; B.t1: write buf[0] }")
+
+    assert report.extra["race"]["threads"] == ["A", "B.t1"]
+    assert report.extra["race"]["deadlocks"] == report.extra["race"]["invariants"] == 0
+    assert report.extra["race"]["exhausted"]
+
+
+def test_a_limit_of_states_is_honest() -> None:
+    """max-states= ends a race early, and the report says so."""
+    session = made("mmap buf 16")
+
+    report = one(session, f"race {FAULTS} max-states=5")
+
+    assert "NOT EXHAUSTED (max-states)" in report.sentence
+    assert report.extra["race"]["stopped"] == "max-states"
+    assert one(session, "expect states <= 5").expect.passed  # type: ignore[union-attr]
+
+
+def test_a_limit_of_time_needs_a_clock() -> None:
+    """timeout= asks the session's clock; without one it is refused."""
+    session = made("mmap buf 64")
+    block = "{ A.t1: { fault buf[0] ; fault buf[1] } ; A.t2: { fault buf[2] ; fault buf[3] } }"
+    with pytest.raises(Refused, match="no clock"):
+        session.execute(f"race {block} timeout=1")
+    ticks = iter(range(10**9))
+    session.clock = lambda: float(next(ticks))
+
+    assert "NOT EXHAUSTED (timeout)" in one(session, f"race {block} timeout=1").sentence
+
+
+def test_an_interrupt_is_honest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends a race with what was seen so far; the state is that before."""
+    from folioshell.explore.race import Race
+
+    session = made("mmap buf 16")
+    before, calls, do = session.workspace.machine.fingerprint(), iter(range(10**9)), Race.do
+
+    def interrupted(race: Race, action: int) -> None:
+        if next(calls) == 20:
+            raise KeyboardInterrupt
+        do(race, action)
+
+    monkeypatch.setattr(Race, "do", interrupted)
+    report = one(session, f"race {FAULTS}")
+
+    assert "NOT EXHAUSTED (interrupted)" in report.sentence
+    assert session.workspace.machine.fingerprint() == before
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "message"),
+    [
+        ("race { A.t1: mmap x 4 }", (13, 17), "mmap cannot race"),
+        ("race { A.t1: fault nope }", (19, 23), "no such region"),
+        ("race { B.t1: fault buf }", (7, 8), "no such process"),
+        ("race { fault buf }", (7, 12), "a thread is missing before its command"),
+        ("race { A.t1: fault buf ; A.t1: fault buf }", (25, 30), "A.t1 stands twice"),
+        ("race { A.t1: }", (12, 13), "a command is missing"),
+        ("race { }", (5, 8), "no thread stands in the braces"),
+        ("race { A.t1: fails EINVAL fault buf }", (13, 18), "`fails` does not go with a race"),
+        ("race { A.t1: fault buf } schedule=1,x", (34, 37), "'x' is no number of a thread"),
+        ("race { A.t1: fault buf } schedule=1,2", (34, 37), "step 2: there is no thread 2"),
+        ("race A.t1: fault buf", (5, 10), "threads stand in braces"),
+    ],
+)
+def test_refusals(line: str, place: tuple[int, int], message: str) -> None:
+    """What is wrong within braces is shown at its place in the line as typed; nothing changes."""
+    session = made("mmap buf 16")
+    before = session.workspace.machine.fingerprint()
+
+    with pytest.raises(Refused) as caught:
+        session.execute(line)
+
+    error = caught.value
+    assert (error.message, error.text) == (message, line)
+    assert (error.start, error.end) == place
+    assert session.workspace.machine.fingerprint() == before
+
+
+def test_a_command_whose_folio_goes_away() -> None:
+    """A command that finds nothing to act on, because another thread was first, does nothing."""
+    session = made("mmap buf 16 ; fault buf[0]")
+
+    report = one(session, "race { A.t1: { madvise dontneed buf[0] ; migrate buf[0] } ; A.t2: madvise dontneed buf[0] }")
+
+    assert report.extra["race"]["exhausted"]
+    assert not report.extra["race"]["findings"]
+
+
+def test_expects_want_a_race() -> None:
+    """What the last race found cannot be asserted before there was one, nor after reset."""
+    session = made("mmap buf 16")
+    with pytest.raises(Refused, match="no race yet"):
+        session.execute("expect deadlocks == 0")
+    one(session, f"race {FAULTS}")
+    assert one(session, "expect deadlocks == 0").expect.passed  # type: ignore[union-attr]
+    session.execute("reset")
+    with pytest.raises(Refused, match="no race yet"):
+        session.execute("expect drifts == 0")
+
+
+def test_exploring_is_imported_late() -> None:
+    """A shell in which nobody races does not pay for the search."""
+    code = (
+        "import sys, folioshell; folioshell.Session().execute('mmap buf 16 ; fault buf')\n"
+        "assert not [name for name in sys.modules if name.startswith('folioshell.explore')]"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
