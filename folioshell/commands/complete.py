@@ -31,6 +31,9 @@ class Candidate(NamedTuple):
 def complete(session: Session, text: str, cursor: int) -> list[Candidate]:
     """Candidates at column ``cursor`` of ``text``, in the order in which they should be shown; never fails."""
     words = [token for token in scan(text[:cursor]) if token.kind != ";" or token.end <= cursor]
+    if words and words[-1].kind == "block" and not words[-1].closed and words[-1].start < cursor:
+        inside = words[-1].start + 1
+        return complete(session, " " * inside + text[inside:], cursor) if text[inside - 1] == "{" else []
     if any(token.kind in ("comment", "prose") or not token.closed for token in words):
         return []
     statement: list[Token] = []

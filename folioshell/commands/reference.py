@@ -37,6 +37,7 @@ TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
             "| text         prose for the reader of a script",
             "a ; b          two commands",
             "B: verb …      run by process B, without switching to it",
+            "B.t2: verb …   run by thread t2 of process B",
             "fails EINVAL verb …    the command must end with that errno or signal",
             "expect …       an assertion, see `help expect`",
         ),

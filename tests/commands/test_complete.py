@@ -39,6 +39,8 @@ def texts(session: Session, line: str) -> list[str]:
         ("fault win[", [*(f"win[{page}]" for page in range(16)), "win[0..15]"]),
         ("fault win[1", ["win[1]", *(f"win[{page}]" for page in range(10, 16))]),
         ("madvise co", ["cold", "collapse"]),
+        ("race { A.t1: mun", ["munmap", "munlock"]),
+        ("race { A.t1: fault buf[0] ; A.t2: { madvise do", ["dontneed", "dontfork", "dofork"]),
         ("madvise cold b", ["buf"]),
         ("mmap x 4 f", ["fixed", "file="]),
         ("mmap x 4 file=", ["lib"]),

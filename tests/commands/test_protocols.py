@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from folioshell import Session
+from folioshell.commands import Session
 from folioshell.errors import Refused
 from folioshell.paths.protocols import PROTOCOLS
 from folioshell.report import Report, Table, Text
@@ -53,10 +53,8 @@ def test_a_hang_is_reported_and_is_no_step() -> None:
     report = one(session, "fault win[0] read")
 
     assert report.step is None
-    assert report.findings == (
-        "self-deadlock on pt1: folio_mapped_in_vma() wants it, and the same task holds it "
-        "since filemap_map_pages() (as-mailed)",
-    )
+    what = "self-deadlock on pt1: folio_mapped_in_vma() wants it, and the same task holds it"
+    assert report.findings == (f"{what} since filemap_map_pages() (as-mailed)",)
     (text,) = report.sections
     assert isinstance(text, Text)
     assert text.lines[0] == "WARNING: possible recursive locking detected"
@@ -161,7 +159,7 @@ def test_a_wait_is_shown() -> None:
     locks = one(session, "show locks").sections[0]
     assert isinstance(locks, Table)
     assert locks.rows == (("MMAP(A)", "A.t1 (W)", "A.t2 (W)"),)
-    with pytest.raises(Refused, match="A.t2 waits for"):
+    with pytest.raises(Refused, match=r"A\.t2 waits for"):
         session.execute("step t2")
     assert one(session, "finish").result == {"ok": True}
 
@@ -203,3 +201,19 @@ def test_a_thread_runs_a_command() -> None:
     session.undo()
     session.redo()
     assert one(session, "expect present? buf[0] == yes").expect.passed  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("protocol", ["address-order", "pmd-lock", "folio-bit-lock"])
+@pytest.mark.parametrize("mapped", ["fault win[0]", "fault win[0] ; fault win[8]"])
+def test_a_folio_across_two_pmd_tables(protocol: str, mapped: str) -> None:
+    """What is right for a folio across two leaf tables is right across two PMD tables, the second there or not."""
+    session = Session()
+    session.execute(f"file lib 32 order=4 ; mmap win 16 file=lib prot=rw at=0x7f003fff8000 ; {mapped}")
+    session.execute(f"set decide vmas ; set protocol {protocol}")
+
+    for thread in ("fault win[8] read", "madvise dontneed win[8..15]"):
+        report = one(session, f"race {{ A.t1: madvise dontneed win[0..7] ; A.t2: {thread} }}")
+
+        assert report.extra["race"]["exhausted"]
+        assert report.extra["race"]["findings"] == []
+    assert len(session.workspace.kernel.mms["A"].tables.pmds) == mapped.count("fault")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from folioshell import Session
+from folioshell.commands import Session
 from folioshell.commands.shipped_races import RACES
 from folioshell.errors import Refused
 from folioshell.export.document import document
