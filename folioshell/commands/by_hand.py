@@ -150,10 +150,8 @@ def step(call: Call) -> Report:
 
 
 def lock_table(call: Call) -> Table:
-    """Who holds which lock, and who waits for one."""
-    spawned, columns = call.session.spawned, ("lock", "held by", "wanted by")
-    if spawned is None:
-        return Table("locks", columns, (), "no thread is under way: between commands nothing is held")
+    """Who holds which lock, and who waits for one, among the threads that are under way."""
+    spawned = _spawned(call)
     race = _race(call, spawned)
     try:
         if spawned.schedule:
@@ -169,7 +167,7 @@ def lock_table(call: Call) -> Table:
         (lock, ", ".join(held.get(lock, ())), ", ".join(wanted.get(lock, ())))
         for lock in dict.fromkeys([*held, *wanted])
     ]
-    return Table("locks", columns, tuple(rows), f"after {len(spawned.schedule)} steps by hand")
+    return Table("locks", ("lock", "held by", "wanted by"), tuple(rows), f"after {len(spawned.schedule)} steps by hand")
 
 
 def _holder(spawned: Spawned, task: int, mode: str) -> str:

@@ -114,6 +114,11 @@ def _view(make: Sequence[Callable[[Call], Section]]) -> Callable[[Call], Report]
     return handler
 
 
+def _locks(call: Call) -> Report:
+    make = TABLES["locks"][1] if call.session.spawned is None else lock_table
+    return done(call, sections=(make(call),))
+
+
 _EVERYTHING = ("processes", "vmas", "tables", "folios")
 
 
@@ -121,12 +126,16 @@ _EVERYTHING = ("processes", "vmas", "tables", "folios")
     "show",
     Form(
         "locks",
-        summary="who holds which lock, and who waits for it, while threads are stepped by hand",
-        handler=lambda call: done(call, sections=(lock_table(call),)),
+        summary="who holds which lock and who waits, while threads are stepped; else page-table locks of the last step",
+        handler=_locks,
     ),
     Form("stats", summary="statistics of mapped pages, and event counters", handler=show_stats),
     Form(summary="the whole picture", handler=_view([TABLES[name][1] for name in _EVERYTHING])),
-    *(Form(name, summary=summary, handler=_view([make])) for name, (summary, make) in TABLES.items()),
+    *(
+        Form(name, summary=summary, handler=_view([make]))
+        for name, (summary, make) in TABLES.items()
+        if name != "locks"
+    ),
     Form(
         "schemes",
         (arg("FOLIO", FOLIO, "tell the bytes for a folio of its order", optional=True),),

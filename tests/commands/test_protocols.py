@@ -6,6 +6,8 @@ import pytest
 
 from folioshell.commands import Session
 from folioshell.errors import Refused
+from folioshell.export.document import document
+from folioshell.export.schema import adapter
 from folioshell.paths.protocols import PROTOCOLS
 from folioshell.report import Report, Table, Text
 from folioshell.scenario.runner import run_text
@@ -65,6 +67,7 @@ def test_a_hang_is_reported_and_is_no_step() -> None:
         "  #2: pt1, at: filemap_map_pages()",
     )
     assert (session.workspace.machine.fingerprint(), session.step) == (before, step)
+    adapter().validate_python(document(report))
 
 
 def test_a_script_goes_on_after_a_hang() -> None:

@@ -49,7 +49,10 @@ def _with_step(**changes: Any) -> dict[str, Any]:
         (b'{"format": "mm",\n "name" 3}', "line 2, column 9"),
         (b"[1, 2]", "an object is wanted"),
         (b"\xff\xfe\xfd{}", "not UTF-8"),
-        (b'{"format": "mm-oracle-recording/2"}', "'mm-oracle-recording/2'; 'mm-oracle-recording/1' is the one"),
+        (
+            b'{"format": "mm-oracle-recording/2"}',
+            "'mm-oracle-recording/2'; 'mm-oracle-recording/1' and 'mm-ptl-recording/1'",
+        ),
         (b"[" * 100_000, "no JSON that we can read"),
     ],
 )
