@@ -51,7 +51,7 @@ def _with_step(**changes: Any) -> dict[str, Any]:
         (b"\xff\xfe\xfd{}", "not UTF-8"),
         (
             b'{"format": "mm-oracle-recording/2"}',
-            "'mm-oracle-recording/2'; 'mm-oracle-recording/1' and 'mm-ptl-recording/1'",
+            "'mm-oracle-recording/1' and 'mm-ptl-recording/1'",
         ),
         (b"[" * 100_000, "no JSON that we can read"),
     ],
