@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from folioshell.facts import Event
 from folioshell.model import pte
+from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
@@ -64,7 +65,8 @@ def split_huge_pmd_locked(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze
     assert isinstance(entry, int)
     if pte.is_zero_page(entry):
         table = tables.withdraw(pmd)
-        table.entries[:] = [pte.make(pte.ZERO_PFN, pte.YOUNG)] * len(table.entries)
+        flags = pte.YOUNG if vma.flags & (vm.READ | vm.WRITE) else pte.YOUNG | pte.PROTNONE
+        table.entries[:] = [pte.make(pte.ZERO_PFN, flags)] * len(table.entries)
         pmd.entries[index] = table
         yield Event(f"huge zero page at {pmd} split into {table}")
         return None
