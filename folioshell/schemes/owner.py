@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from folioshell import facts
 from folioshell.schemes.base import Law, Part, Sharing
 from folioshell.schemes.cost import EntryFact
-from folioshell.schemes.order0 import Order0Scheme
+from folioshell.schemes.tally import TallyScheme
 
 
-class Owner(Order0Scheme):
+class Owner(TallyScheme):
     """The creator of a large folio and a counter of non-owners.
 
     The mails leave open when the owner changes: here it is who maps the folio first, until nobody does.
@@ -39,32 +38,8 @@ class Owner(Order0Scheme):
         }
     )
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._large: dict[int, list[int]] = {}
-
-    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
-        """Forget the folio."""
-        super().on_folio_freed(fact)
-        self._large.pop(fact.folio, None)
-
-    def on_mapped(self, fact: facts.Mapped) -> None:
-        """PTEs of the owner or of another."""
-        self._add(fact, fact.nr)
-
-    def on_unmapped(self, fact: facts.Unmapped) -> None:
-        """PTEs went."""
-        self._add(fact, -fact.nr)
-
-    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
-        """A PMD entry is one mapping."""
-        self._add(fact, 1)
-
-    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
-        """A PMD entry was one mapping."""
-        self._add(fact, -1)
-
-    def _add(self, fact: EntryFact, nr: int) -> None:
+    def tally(self, fact: EntryFact, nr: int) -> None:
+        """The owner's entries and those of others are counted apart."""
         counts = self._large.get(fact.folio)
         if counts is None:
             counts = self._large[fact.folio] = [fact.mm, 0, 0]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from folioshell import facts
 from folioshell.schemes.base import Law, Part, Sharing
 from folioshell.schemes.cost import Cost, EntryFact, Layout, is_new
-from folioshell.schemes.order0 import Order0Scheme
+from folioshell.schemes.tally import TallyScheme
 
 #: (highest order, number of 64-bit values that the checksum takes up to it)
 VALUES = ((2, 1), (5, 2), (9, 3), (10, 4), (12, 5), (15, 6))
@@ -29,7 +28,7 @@ def values(order: int) -> int:
     return next((number for highest, number in VALUES if order <= highest), VALUES[-1][1])
 
 
-class RmapId(Order0Scheme):
+class RmapId(TallyScheme):
     """Total mapcount and rmap values of a large folio; order 0 has a mapcount only.
 
     Attributes:
@@ -60,32 +59,8 @@ class RmapId(Order0Scheme):
         }
     )
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._large: dict[int, list[int]] = {}
-
-    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
-        """Forget the folio."""
-        super().on_folio_freed(fact)
-        self._large.pop(fact.folio, None)
-
-    def on_mapped(self, fact: facts.Mapped) -> None:
-        """One value for each PTE."""
-        self._add(fact, fact.nr)
-
-    def on_unmapped(self, fact: facts.Unmapped) -> None:
-        """The values of the PTEs are taken away."""
-        self._add(fact, -fact.nr)
-
-    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
-        """A PMD entry is one mapping."""
-        self._add(fact, 1)
-
-    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
-        """A PMD entry was one mapping."""
-        self._add(fact, -1)
-
-    def _add(self, fact: EntryFact, nr: int) -> None:
+    def tally(self, fact: EntryFact, nr: int) -> None:
+        """One value for each entry, added or taken away."""
         counts = self._large.get(fact.folio)
         if counts is None:
             counts = self._large[fact.folio] = [fact.order, 0, 0]
