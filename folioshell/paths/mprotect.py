@@ -12,6 +12,7 @@ from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vma import Vma
 from folioshell.paths import vma as vma_paths
+from folioshell.paths.batch import folio_pte_batch
 from folioshell.paths.huge import split_huge_pmd
 from folioshell.paths.populate import populate_vma_page_range
 from folioshell.paths.step import Path
@@ -80,17 +81,39 @@ def change_protection(k: Kernel, vma: Vma, start: int, end: int) -> Path[None]:
 
 
 def _change_pte_range(k: Kernel, vma: Vma, table: PageTable, first: int, last: int) -> Path[None]:
-    """Kernel: mm/mprotect.c: change_pte_range() (v6.18)"""
+    """Change the entries ``[first, last)`` of one leaf table; those of one folio in one go, as if all were as dirty.
+
+    Kernel: mm/mprotect.c: change_pte_range() (v6.18)
+    """
     yield table.ptl.acquire("change_pte_range")
     prot = vma_paths.prot_entry_flags(vma)
     entries = table.entries
-    for index in range(first, last):
+    index = first
+    while index < last:
         entry = entries[index]
+        nr = 1
         if entry > 0:
-            entries[index] = _modified(k, vma, entry, prot)
+            nr = _batch(k, table, index, last)
+            used = 0
+            for one in entries[index : index + nr]:
+                used |= one & (pte.YOUNG | pte.DIRTY)
+            entries[index : index + nr] = [_modified(k, vma, one | used, prot) for one in entries[index : index + nr]]
         elif entry and pte.is_migration(entry) and not vma.flags & vm.WRITE:
             entries[index] = _migration_downgraded(k, entry)
+        index += nr
     yield table.ptl.release()
+
+
+def _batch(k: Kernel, table: PageTable, index: int, last: int) -> int:
+    """Number of entries that are changed together.
+
+    Kernel: mm/mprotect.c: mprotect_folio_pte_batch() (v6.18)
+    """
+    entry = table.entries[index]
+    if k.config.is_6_12 or not pte.maps_folio(entry):
+        return 1
+    folio = k.physmem.folio(pte.pfn_of(entry))
+    return folio_pte_batch(table, index, last, folio, pte.WRITE) if folio.order else 1
 
 
 def _modified(k: Kernel, vma: Vma, entry: int, prot: int) -> int:

@@ -12,6 +12,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vma import Vma
 from folioshell.paths import rmap
+from folioshell.paths.batch import folio_pte_batch
 from folioshell.paths.huge import split_huge_pmd_locked
 from folioshell.paths.step import Path
 from folioshell.paths.walk import Hit, rmap_walk
@@ -37,10 +38,42 @@ def try_to_unmap(
             if dropped is not None:
                 dropped.ref -= 1
             return False
+        if folio.anon and not folio.swapbacked:
+            return (yield from _unmap_lazyfree(k, folio, vma, hit))
         return (yield from _unmap_pte(k, folio, vma, hit))
 
     yield from rmap_walk(k, folio, "try_to_unmap", visit, sync=sync, locked=locked)
     return not k.counts.mapcount(folio.id)
+
+
+def _unmap_lazyfree(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
+    """Clear the entries of a lazyfree folio from one on, in one go. True: it was written to, or somebody holds it.
+
+    Then all of the entries are back, as dirty as any of them was.
+    Kernel: mm/rmap.c: folio_unmap_pte_batch() (v6.18)
+    """
+    table = hit.table
+    assert isinstance(table, PageTable)
+    page = pte.pfn_of(table.entries[hit.index]) - folio.pfn
+    nr = 1
+    if folio.order and not k.config.is_6_12:
+        limit = min(k.geometry.pmd_pages, hit.index + vma.end - hit.vpn)
+        nr = folio_pte_batch(table, hit.index, limit, folio, pte.WRITE)
+    entries = table.entries[hit.index : hit.index + nr]
+    used = 0
+    for entry in entries:
+        used |= entry & (pte.YOUNG | pte.DIRTY)
+    if used & pte.DIRTY:
+        folio.mark_dirty()
+    if folio.dirty or folio.ref != 1 + k.counts.mapcount(folio.id):
+        table.entries[hit.index : hit.index + nr] = [entry | used for entry in entries]
+        folio.swapbacked = folio.swapbacked or folio.dirty
+        return True
+    table.entries[hit.index : hit.index + nr] = [pte.NONE] * nr
+    rmap.rss_add(vma, folio, -nr)
+    yield from rmap.remove_ptes(k, folio, page, nr, vma, table, hit.vpn)
+    folio.ref -= nr
+    return False
 
 
 def _unmap_pte(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
@@ -51,14 +84,7 @@ def _unmap_pte(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
     page = pte.pfn_of(entry) - folio.pfn
     if entry & pte.DIRTY:
         folio.mark_dirty()
-    if folio.anon and not folio.swapbacked:
-        if folio.dirty:
-            folio.swapbacked = True
-            return True
-        if folio.ref != 1 + k.counts.mapcount(folio.id):
-            return True
-        table.entries[hit.index] = pte.NONE
-    elif folio.anon:
+    if folio.anon:
         assert folio.swap_slot is not None
         slot, exclusive = folio.swap_slot + page, bool(folio.anon_exclusive >> page & 1)
         if not rmap.try_share(folio, page):
