@@ -30,8 +30,7 @@ def _fault_subject(call: Call) -> str:
     topic=TOPIC,
     summary="touch each page once, in order",
     explained="One access to each page. Unless said it is a write for anonymous memory, private or shared, and a read "
-    "for files. "
-    "Accesses that may not be are answered with SIGSEGV or SIGBUS, the others are done.",
+    "for files. Accesses that may not be are answered with SIGSEGV or SIGBUS, the others are done.",
     examples=("mmap buf 16 ; fault buf", "file lib 32 ; mmap win 16 file=lib ; fault win[0]"),
     subject=_fault_subject,
     host=True,

@@ -341,8 +341,7 @@ _optional_judge = arg("SCHEME", _JUDGE, "who answers; the truth unless said", op
     topic=TOPIC,
     summary="assert something",
     explained="Compares a query with a value. In a script a failed one is reported with both values and why; the "
-    "script goes on, and "
-    "the run ends with status 1.",
+    "script goes on, and the run ends with status 1.",
     examples=(
         "file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0] ; expect mapcount vmas f1 == 1",
         "mmap buf 16 ; fault buf[0] ; expect truth mms buf[0] == 1 ; expect present? buf[1] == no",

@@ -30,8 +30,7 @@ TOPIC = "asking"
     topic=TOPIC,
     summary="the reverse walk: from a folio to its entries",
     explained="Goes from the folio through its anon_vma or its file's i_mmap to every VMA that may map it, misses "
-    "too, and shows "
-    "each page table entered, whose lock was taken for it, and the entries found there.",
+    "too, and shows each page table entered, whose lock was taken for it, and the entries found there.",
     examples=("file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0] ; rmap f1",),
     kernel="mm/rmap.c: rmap_walk()",
 )
@@ -53,8 +52,7 @@ def rmap(call: Call) -> Report:
     topic=TOPIC,
     summary="the forward walk: from an address to its entry",
     explained="Goes down the page tables, PGD to PTE, for each run of pages: the index at each level, the table "
-    "there, its lock, "
-    "and what the entry holds. Tables above the PMD's have no identity in the model.",
+    "there, its lock, and what the entry holds. Tables above the PMD's have no identity in the model.",
     examples=("mmap buf 16 ; fault buf ; walk buf[3]",),
     kernel="mm/pagewalk.c: walk_page_range()",
 )

@@ -63,8 +63,7 @@ def _file_subject(call: Call) -> str:
     topic=TOPIC,
     summary="make a file",
     explained="Makes a file filled with bytes other than zero. Its page cache holds folios of the given order; the "
-    "tail uses "
-    "the largest orders that fit. Orders above that of a PMD are an extension that Linux does not have.",
+    "tail uses the largest orders that fit. Orders above that of a PMD are an extension that Linux does not have.",
     examples=("file lib 32 order=4", "file tmp 64K fs=tmpfs uncached"),
     subject=_file_subject,
     kernel="mm/filemap.c: __filemap_get_folio()",
@@ -119,8 +118,7 @@ def _mmap_subject(call: Call) -> str:
     topic=TOPIC,
     summary="map memory and name the range",
     explained="Maps anonymous memory or a file. Without at=, after= or align= it starts at the next free PMD-sized "
-    "boundary, "
-    "never adjacent to another region. The name labels the range from then on, in every process.",
+    "boundary, never adjacent to another region. The name labels the range from then on, in every process.",
     examples=("mmap buf 64K", "file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504"),
     subject=_mmap_subject,
     host=True,
@@ -188,8 +186,7 @@ def start_of(call: Call, nr: int) -> int:
     topic=TOPIC,
     summary="unmap pages",
     explained="Unmaps pages; VMAs are split where the range ends within them, and page tables that are left empty are "
-    "freed. "
-    "The region's name stays.",
+    "freed. The region's name stays.",
     examples=("mmap buf 16 ; fault buf ; munmap buf[4..7]",),
     subject=lambda call: f"{call.process} unmapped {call.place_text('PLACE')}",
     host=True,
@@ -209,8 +206,7 @@ def munmap(call: Call) -> Path[Ending]:
     topic=TOPIC,
     summary="change the protection of pages",
     explained="Changes the protection; VMAs split and merge, and a PMD mapping that is only partly covered is split. "
-    "Over a hole "
-    "it fails with ENOMEM, and what lies before the hole is changed.",
+    "Over a hole it fails with ENOMEM, and what lies before the hole is changed.",
     examples=("mmap buf 16 ; fault buf ; mprotect buf[8] r",),
     subject=lambda call: f"{call.process} made {call.place_text('PLACE')} {call.word('PROT')}",
     host=True,
@@ -240,8 +236,7 @@ def _mremap_subject(call: Call) -> str:
     topic=TOPIC,
     summary="move a mapping to another address",
     explained="Moves the mapping and its page-table entries to a new place (MREMAP_FIXED), which is chosen as for "
-    "mmap and gets "
-    "a name of its own. No rmap function is called for the entries that move.",
+    "mmap and gets a name of its own. No rmap function is called for the entries that move.",
     examples=("mmap buf 16 ; fault buf ; mremap buf[8..15] new=tail",),
     subject=_mremap_subject,
     host=True,

@@ -21,8 +21,7 @@ TOPIC = "processes"
     topic=TOPIC,
     summary="duplicate the process",
     explained="Makes a child with a copy of the address space. Entries of VMAs that have an anon_vma are copied, "
-    "others are left "
-    "to faults. The current process stays the same.",
+    "others are left to faults. The current process stays the same.",
     examples=("mmap buf 16 ; fault buf ; fork B",),
     subject=lambda call: (
         f"{call.process} forked {call.word('NAME')}, "
@@ -45,8 +44,7 @@ def fork(call: Call) -> Ending:
     topic=TOPIC,
     summary="end a process",
     explained="Ends a process and its address space. If it was the current one, its parent becomes current, else the "
-    "first one "
-    "that lives.",
+    "first one that lives.",
     examples=("fork B ; exit B", "fork B ; B: exit"),
     subject=lambda call: f"{call.word('NAME', call.process)} ended",
     host=True,

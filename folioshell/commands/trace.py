@@ -51,8 +51,7 @@ def _record(call: Call, name: str) -> StepRecord:
     topic=TOPIC,
     summary="what a step did, in order",
     explained="Every lock operation (+ acquire, - release, ~ trylock, v downgrade) with the function that made it, "
-    "set in by how "
-    "many locks were held, and every fact that the kernel path announced.",
+    "set in by how many locks were held, and every fact that the kernel path announced.",
     examples=("mmap buf 16 ; fault buf[0] ; trace locks",),
 )
 def trace(call: Call) -> Report:
@@ -98,8 +97,7 @@ def _trace_row(number: int, event: object, depth: int, describer: Describer) -> 
     topic=TOPIC,
     summary="take the number apart",
     explained="Each shown scheme's number of the folio as the sum of what it counts, then every run of entries that "
-    "maps the folio, "
-    "with the step that made it.",
+    "maps the folio, with the step that made it.",
     examples=("file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0] ; why f1 tuples",),
 )
 def why(call: Call) -> Report:
@@ -200,8 +198,7 @@ def _steps_of_small(workspace: Workspace, folio: Folio) -> dict[tuple[int, int],
     topic=TOPIC,
     summary="what changed between two states",
     explained="Mapcounts and VMAs that differ between the states after step N and after step M; by default what the "
-    "last step "
-    "changed. `diff N` compares the state after N with the present one.",
+    "last step changed. `diff N` compares the state after N with the present one.",
     examples=("mmap buf 16 ; fault buf[0] ; diff", "mmap buf 16 ; fault buf ; diff 0 2"),
 )
 def diff(call: Call) -> Report:

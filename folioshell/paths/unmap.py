@@ -67,7 +67,7 @@ def _unmap_lazyfree(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
         folio.mark_dirty()
     if folio.dirty or folio.ref != 1 + k.counts.mapcount(folio.id):
         table.entries[hit.index : hit.index + nr] = [entry | used for entry in entries]
-        folio.swapbacked = folio.swapbacked or folio.dirty
+        folio.swapbacked = folio.dirty
         return True
     table.entries[hit.index : hit.index + nr] = [pte.NONE] * nr
     rmap.rss_add(vma, folio, -nr)

@@ -52,8 +52,7 @@ DEFINITION = DefinitionPath()
     topic=TOPIC,
     summary="write the steps as a script",
     explained="Writes a script that leads to the present state; a file of that name is replaced. In a script given to "
-    "`run` it "
-    "needs --allow-files.",
+    "`run` it needs --allow-files.",
     examples=("save session.fs",),
 )
 def save(call: Call) -> Report:
