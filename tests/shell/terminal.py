@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -18,6 +19,11 @@ from typing import Self
 
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b[=>()78][0-9A-B]?")
 _CURSOR_REQUEST = b"\x1b[6n"
+
+
+def _hang_up_ends_it() -> None:
+    """What a terminal emulator sees to: that SIGHUP is ignored (nohup) is not passed on."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class Terminal:
@@ -34,7 +40,9 @@ class Terminal:
         self.resize(rows, columns)
         # A session's first process gets the terminal that it opens as its controlling one: Ctrl-C reaches it then.
         opening = ("sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(child_end))
-        self._process = subprocess.Popen((*opening, *command), env=dict(environ), start_new_session=True)
+        self._process = subprocess.Popen(
+            (*opening, *command), env=dict(environ), start_new_session=True, preexec_fn=_hang_up_ends_it
+        )
         self._child_end = child_end
         self.raw = b""
 
