@@ -21,11 +21,6 @@ _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b[=>()78][
 _CURSOR_REQUEST = b"\x1b[6n"
 
 
-def _hang_up_ends_it() -> None:
-    """What a terminal emulator sees to: that SIGHUP is ignored (nohup) is not passed on."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
 class Terminal:
     """Runs a command on a pseudo terminal, answering requests for the cursor's place as a terminal does.
 
@@ -40,9 +35,12 @@ class Terminal:
         self.resize(rows, columns)
         # A session's first process gets the terminal that it opens as its controlling one: Ctrl-C reaches it then.
         opening = ("sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(child_end))
-        self._process = subprocess.Popen(
-            (*opening, *command), env=dict(environ), start_new_session=True, preexec_fn=_hang_up_ends_it
-        )
+        # As a terminal emulator does: that SIGHUP is ignored here (nohup) is not passed on.
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        try:
+            self._process = subprocess.Popen((*opening, *command), env=dict(environ), start_new_session=True)
+        finally:
+            signal.signal(signal.SIGHUP, before)
         self._child_end = child_end
         self.raw = b""
 
