@@ -8,6 +8,7 @@ from __future__ import annotations
 from folioshell.errors import KernelBug
 from folioshell.model import pte
 from folioshell.model import vma as vm
+from folioshell.model.folio import page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable
@@ -30,10 +31,13 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
         KernelBug: an access faults for ever.
     """
     signals: list[tuple[int, str]] = []
-    entry_of = mm.tables.entry
+    tree = mm.tables
+    entry_of, last = tree.entry, tree.last
     needed = pte.PRESENT | pte.WRITE if write else pte.PRESENT
     looked_at = needed | pte.PROTNONE
-    for vpn in range(start, start + nr):
+    vpn, end = start, start + nr
+    while vpn < end:
+        nr_reached = pages = 1
         faults = 0
         while (entry := entry_of(vpn)) <= 0 or entry & looked_at != needed:
             faults += 1
@@ -44,7 +48,12 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
                 signals.append((vpn - start, signal))
                 break
         else:
-            access(k, mm, vpn, entry, write)
+            # What one entry maps is accessed at once, if it is met where it begins: the look at its level is not free.
+            if (not vpn & last or vpn == start) and not isinstance(tree.pmd_entry(vpn), PageTable):
+                nr_reached = min(end, (vpn | last) + 1) - vpn
+                pages = page_bits(0, nr_reached)
+            access(k, mm, vpn, pages, entry, write)
+        vpn += nr_reached
     return _runs(signals)
 
 
@@ -59,10 +68,12 @@ def _runs(signals: list[tuple[int, str]]) -> list[list[int | str]]:
     return [list(run) for run in runs]
 
 
-def access(k: Kernel, mm: Mm, vpn: int, entry: int, write: bool) -> None:
-    """What the processor does for an access that is allowed: accessed and dirty bits, and the byte itself.
+def access(k: Kernel, mm: Mm, vpn: int, pages: int, entry: int, write: bool) -> None:
+    """What the processor does for accesses that are allowed: accessed and dirty bits, and the bytes themselves.
 
     Args:
+        vpn: the first page.
+        pages: bit i: page ``vpn + i`` is accessed; only under a PMD entry are there others than the first.
         entry: the entry of ``vpn``, as a leaf entry would be.
     """
     flags = _WRITTEN if write else pte.YOUNG
@@ -78,7 +89,7 @@ def access(k: Kernel, mm: Mm, vpn: int, entry: int, write: bool) -> None:
     if write:
         pfn = entry >> pte.PFN_SHIFT
         folio = k.physmem.folio(pfn)
-        folio.nonzero |= 1 << pfn - folio.pfn
+        folio.nonzero |= pages << pfn - folio.pfn
 
 
 def page_fault(k: Kernel, mm: Mm, vpn: int, write: bool) -> Path[str | None]:
