@@ -11,6 +11,7 @@ works on included. References to objects of the machine are names again; whateve
 from __future__ import annotations
 
 import gc
+from array import array
 from collections.abc import Hashable, Iterable
 from enum import Enum
 from operator import is_
@@ -267,8 +268,8 @@ class _PathWriter:
         """What tells one object of a class from another."""
         if cls is GeneratorType:
             return self._frame(value)
-        if issubclass(cls, (list, set, frozenset)):
-            return value if issubclass(cls, list) else sorted(value, key=repr)
+        if issubclass(cls, (list, array, set, frozenset)):
+            return value if issubclass(cls, (list, array)) else sorted(value, key=repr)
         if issubclass(cls, dict):
             return (*value, *value.values())
         if cls is FunctionType:

@@ -1,15 +1,16 @@
 """Saving and restoring the objects of a machine in place, so that whoever points to them still points to them.
 
-The objects reachable from the roots are walked once. Of each that can change (lists, dicts, sets, objects of this
-package) a shallow copy is kept; restoring writes the copies back. What was made since is unreachable then, what was
-dropped is linked again. Locks have no state of their own and are left alone, as is everything immutable.
+The objects reachable from the roots are walked once. Of each that can change (lists, arrays, dicts, sets, objects of
+this package) a shallow copy is kept; restoring writes the copies back. What was made since is unreachable then, what
+was dropped is linked again. Locks have no state of their own and are left alone, as is everything immutable.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable
 from enum import Enum
-from operator import attrgetter, is_
+from operator import attrgetter, is_, itemgetter
 from types import BuiltinFunctionType, FunctionType, GenericAlias, ModuleType
 from typing import Any
 
@@ -105,6 +106,8 @@ def shape_of(cls: type) -> Shape | None:
 def _new_shape(cls: type) -> Shape | None:
     if issubclass(cls, list):
         return Shape(list)
+    if issubclass(cls, array):
+        return Shape(itemgetter(slice(None)))
     if issubclass(cls, dict):
         return Shape(dict, _dict_parts)
     if issubclass(cls, set):
@@ -134,7 +137,7 @@ class Snapshot:
     """
 
     def __init__(self, roots: Iterable[object]) -> None:
-        self._lists: list[tuple[list[object], list[object]]] = []
+        self._lists: list[tuple[Any, Any]] = []
         self._tables: list[tuple[Any, Any]] = []
         self._others: list[tuple[Shape, object, Any]] = []
         seen: set[int] = set()
@@ -157,7 +160,7 @@ class Snapshot:
 
     def _keep(self, target: Any, shape: Shape) -> Any:
         copy = shape.read(target)
-        if isinstance(target, list):
+        if isinstance(target, (list, array)):
             self._lists.append((target, copy))
         elif isinstance(target, (dict, set)):
             self._tables.append((target, copy))

@@ -9,6 +9,7 @@ Rules:
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
@@ -305,7 +306,7 @@ class Threads:
 
     # Exclusion.
 
-    def _tables(self) -> list[tuple[PageTable, list[int]]]:
+    def _tables(self) -> list[tuple[PageTable, array[int]]]:
         """The leaf tables that are installed, with their entries."""
         return [
             (entry, entry.entries[:])
@@ -315,7 +316,7 @@ class Threads:
             if isinstance(entry, PageTable)
         ]
 
-    def _check_exclusion(self, task: int, before: list[tuple[PageTable, list[int]]], locks: list[Op]) -> None:
+    def _check_exclusion(self, task: int, before: list[tuple[PageTable, array[int]]], locks: list[Op]) -> None:
         """A leaf table is written by whoever holds its lock, or, when it is put to use, that of a PMD table."""
         if any(op.lock_class is LockClass.PMDL for op in locks):
             return

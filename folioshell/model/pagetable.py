@@ -6,7 +6,9 @@ travels with it when mremap moves the table or a THP split puts a deposited one 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
+from functools import cache
 
 from folioshell.model import pte
 from folioshell.model.lock import Lock, LockClass
@@ -17,24 +19,40 @@ class PageTable:
 
     Attributes:
         id: number that it prints with.
-        entries: one integer an entry, see model/pte.py.
+        entries: one integer an entry, see model/pte.py. They take up memory once somebody looks at them: most of the
+            tables that are deposited for huge pages are never used.
+        nr_entries: number of them.
         ptl: its split page-table lock.
     """
 
-    __slots__ = ("entries", "id", "ptl")
+    __slots__ = ("entries", "id", "nr_entries", "ptl")
+
+    entries: array[int]
 
     def __init__(self, number: int, nr_entries: int) -> None:
         self.id = number
-        self.entries = [pte.NONE] * nr_entries
+        self.nr_entries = nr_entries
         self.ptl = Lock(LockClass.PTL, f"pt{number}")
+
+    def __getattr__(self, name: str) -> array[int]:
+        """The entries of a table that nobody looked at before."""
+        if name != "entries":
+            raise AttributeError(name)
+        self.entries = _none(self.nr_entries)[:]
+        return self.entries
 
     @property
     def is_empty(self) -> bool:
         """True if every entry is none."""
-        return not any(self.entries)
+        return self.entries == _none(self.nr_entries)
 
     def __str__(self) -> str:
         return f"pt{self.id}"
+
+
+@cache
+def _none(nr: int) -> array[int]:
+    return pte.packed([pte.NONE] * nr)
 
 
 #: What a PMD entry holds: a leaf table, or an integer that maps a whole folio (or stands for one, negative).

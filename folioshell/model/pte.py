@@ -9,6 +9,9 @@ pfn 0 is the shared zero page; at PMD level it is the huge zero folio. Neither h
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterable
+
 NONE = 0
 
 PRESENT = 1
@@ -34,6 +37,11 @@ MIGRATION_EXCLUSIVE = 1 << 4
 MIGRATION_YOUNG = 1 << 5
 MIGRATION_DIRTY = 1 << 6
 _PAYLOAD_SHIFT = 8
+
+
+def packed(entries: Iterable[int]) -> array[int]:
+    """Entries as tables hold them, 8 bytes each."""
+    return array("q", entries)
 
 
 def make(pfn: int, flags: int) -> int:

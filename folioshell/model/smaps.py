@@ -5,6 +5,7 @@ Kernel: fs/proc/task_mmu.c: smaps_pte_range(), pagemap_pmd_range() (v6.18); fs/p
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -82,7 +83,7 @@ def present_runs(k: Kernel, vma: Vma) -> Iterator[PresentRun]:
             yield PresentRun(vma.mm, low, high - low, None, 0, 0, found & pte.FLAGS, True)
 
 
-def _leaf_runs(k: Kernel, mm: Mm, entries: list[int], block: int, index: int, limit: int) -> Iterator[PresentRun]:
+def _leaf_runs(k: Kernel, mm: Mm, entries: array[int], block: int, index: int, limit: int) -> Iterator[PresentRun]:
     folio_of, page_mapcount = k.physmem.folio, k.counts.page_mapcount
     while index < limit:
         entry = entries[index]

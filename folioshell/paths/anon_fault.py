@@ -164,7 +164,7 @@ def do_anonymous_page(
         yield k.lru_lock.acquire("folio_add_lru_vma")
         yield k.lru_lock.release()
         step = 1 << pte.PFN_SHIFT
-        table.entries[index : index + nr] = range(entry, entry + nr * step, step)
+        table.entries[index : index + nr] = pte.packed(range(entry, entry + nr * step, step))
     else:
         table.entries[index] = entry
     yield table.ptl.release()

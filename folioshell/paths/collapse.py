@@ -166,7 +166,7 @@ def _copy(k: Kernel, vma: Vma, table: PageTable, block: int, new: Folio) -> Path
             page = pte.pfn_of(entry) - folio.pfn
             new.nonzero |= (folio.nonzero >> page & (1 << nr) - 1) << index
             yield table.ptl.acquire(function)
-            table.entries[index : index + nr] = [pte.NONE] * nr
+            table.entries[index : index + nr] = pte.packed([pte.NONE] * nr)
             yield from rmap.remove_ptes(k, folio, page, nr, vma, table, block + index)
             yield table.ptl.release()
             folio.ref -= nr

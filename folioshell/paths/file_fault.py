@@ -183,7 +183,7 @@ def _set_pte_range(
 
     def install() -> None:
         rmap.rss_add(vma, folio, nr)
-        table.entries[index : index + nr] = range(entry, entry + nr * step, step)
+        table.entries[index : index + nr] = pte.packed(range(entry, entry + nr * step, step))
 
     if not (yield from rmap.add_ptes(k, folio, first, nr, vma, table, vpn, "folio_add_file_rmap_ptes", install)):
         folio.ref -= nr

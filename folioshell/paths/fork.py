@@ -187,10 +187,10 @@ def _copy_large(
     call = "folio_try_dup_anon_rmap_ptes" if folio.anon else "folio_dup_file_rmap_ptes"
     yield from rmap.add_ptes(k, folio, page, nr, dst, target, block + index, call)
     if src.is_cow and any(entry & pte.WRITE for entry in entries):
-        entries = [entry & ~pte.WRITE for entry in entries]
+        entries = pte.packed([entry & ~pte.WRITE for entry in entries])
         source.entries[index : index + nr] = entries
     drop = ~pte.YOUNG if not src.flags & vm.SHARED else ~(pte.YOUNG | pte.DIRTY)
-    target.entries[index : index + nr] = [entry & drop for entry in entries]
+    target.entries[index : index + nr] = pte.packed([entry & drop for entry in entries])
     return nr
 
 

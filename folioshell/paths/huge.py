@@ -66,7 +66,7 @@ def split_huge_pmd_locked(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze
     if pte.is_zero_page(entry):
         table = tables.withdraw(pmd)
         flags = pte.YOUNG if vma.flags & (vm.READ | vm.WRITE) else pte.YOUNG | pte.PROTNONE
-        table.entries[:] = [pte.make(pte.ZERO_PFN, flags)] * len(table.entries)
+        table.entries[:] = pte.packed([pte.make(pte.ZERO_PFN, flags)] * len(table.entries))
         pmd.entries[index] = table
         yield Event(f"huge zero page at {pmd} split into {table}")
         return None
@@ -90,16 +90,16 @@ def _split_anon(
     exclusive = bool(folio.anon_exclusive & 1)
     table = tables.withdraw(pmd)
     step = 1 << pte.PFN_SHIFT
-    entries = list(range(entry, entry + folio.nr_pages * step, step))
+    entries = range(entry, entry + folio.nr_pages * step, step)
     folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
     yield Event(f"PMD mapping of {folio} at {pmd} split into {table}")
     if freeze:
         folio.anon_exclusive = 0
-        table.entries[:] = [pte.migration(one, exclusive) for one in entries]
+        table.entries[:] = pte.packed([pte.migration(one, exclusive) for one in entries])
     else:
         folio.ref += folio.nr_pages - 1
         folio.anon_exclusive = (1 << folio.nr_pages) - 1 if exclusive else 0
-        table.entries[:] = entries
+        table.entries[:] = pte.packed(entries)
         call = "folio_add_anon_rmap_ptes"
         yield from rmap.add_ptes(k, folio, 0, folio.nr_pages, vma, table, block, call)
     yield from rmap.remove_pmd(k, folio, vma, pmd, block)

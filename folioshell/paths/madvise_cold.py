@@ -124,7 +124,8 @@ def _pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, first: int, la
             index += nr if table.entries[index] == entry else 0
             continue
         if not pageout:
-            table.entries[index : index + nr] = [one & ~pte.YOUNG for one in table.entries[index : index + nr]]
+            cold = [one & ~pte.YOUNG for one in table.entries[index : index + nr]]
+            table.entries[index : index + nr] = pte.packed(cold)
         folio.referenced = False
         if not pageout:
             folio.active = False

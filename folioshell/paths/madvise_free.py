@@ -135,5 +135,5 @@ def _free_folio(k: Kernel, vma: Vma, table: PageTable, index: int, nr: int, foli
         folio.dirty = False
         yield folio.lock.release()
     keep = ~(pte.YOUNG | pte.DIRTY)
-    table.entries[index : index + nr] = [entry & keep for entry in table.entries[index : index + nr]]
+    table.entries[index : index + nr] = pte.packed([entry & keep for entry in table.entries[index : index + nr]])
     yield from _mark_lazyfree(k, folio)

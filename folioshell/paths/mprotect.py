@@ -97,7 +97,8 @@ def _change_pte_range(k: Kernel, vma: Vma, table: PageTable, first: int, last: i
             used = 0
             for one in entries[index : index + nr]:
                 used |= one & (pte.YOUNG | pte.DIRTY)
-            entries[index : index + nr] = [_modified(k, vma, one | used, prot) for one in entries[index : index + nr]]
+            changed = [_modified(k, vma, one | used, prot) for one in entries[index : index + nr]]
+            entries[index : index + nr] = pte.packed(changed)
         elif entry and pte.is_migration(entry) and not vma.flags & vm.WRITE:
             entries[index] = _migration_downgraded(k, entry)
         index += nr

@@ -15,6 +15,7 @@ Origin: M. Wilcox, linux-mm, February 2023: folio_add_file_rmap_range(), folio_m
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -87,8 +88,8 @@ class Span:
         """Does the own table map a page of the folio in this VMA?"""
         return any(self.found_in(*row) for row in self.tables() if row[0] is self.table)
 
-    def entries(self) -> list[int]:
-        """The entries that the span speaks of, as they are now."""
+    def entries(self) -> array[int]:
+        """A copy of the entries that the span speaks of, as they are now."""
         index = self.vpn % self.size
         return self.table.entries[index : index + self.nr]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 from folioshell.model.lock import Lock, LockClass
 from folioshell.model.pagetable import PageTable
 from folioshell.paths.protocol import LOOK, Protocol, Span, walk_table
@@ -204,7 +206,7 @@ def _number(table: PageTable) -> int:
     return table.id
 
 
-def _is_unchanged(span: Span, entries: list[int], others: list[PageTable]) -> bool:
+def _is_unchanged(span: Span, entries: array[int], others: list[PageTable]) -> bool:
     """Are the span's entries what they were, and its tables still those of the window?"""
     if span.vma.mm.tables.leaf(span.vpn) is not span.table or span.entries() != entries:
         return False

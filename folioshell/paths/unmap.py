@@ -66,10 +66,10 @@ def _unmap_lazyfree(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
     if used & pte.DIRTY:
         folio.mark_dirty()
     if folio.dirty or folio.ref != 1 + k.counts.mapcount(folio.id):
-        table.entries[hit.index : hit.index + nr] = [entry | used for entry in entries]
+        table.entries[hit.index : hit.index + nr] = pte.packed([entry | used for entry in entries])
         folio.swapbacked = folio.dirty
         return True
-    table.entries[hit.index : hit.index + nr] = [pte.NONE] * nr
+    table.entries[hit.index : hit.index + nr] = pte.packed([pte.NONE] * nr)
     rmap.rss_add(vma, folio, -nr)
     yield from rmap.remove_ptes(k, folio, page, nr, vma, table, hit.vpn)
     folio.ref -= nr

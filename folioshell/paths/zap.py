@@ -156,7 +156,7 @@ def _zap_present(k: Kernel, vma: Vma, table: PageTable, folio: Folio, index: int
         folio.mark_dirty()
 
     def clear() -> None:
-        entries[index : index + nr] = [pte.NONE] * nr
+        entries[index : index + nr] = pte.packed([pte.NONE] * nr)
         rmap.rss_add(vma, folio, -nr)
 
     return (yield from rmap.remove_ptes(k, folio, first, nr, vma, table, block + index, clear))
