@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from folioshell.errors import Refused
@@ -18,6 +19,8 @@ OPERATORS = ("==", "!=", "<=", ">=", "<", ">")
 _BLANK = " \t\r\n"
 _OPERATOR = re.compile(r"==|!=|<=|>=|<|>")
 _WORD_END = re.compile(r"""[ \t\r\n;"'{}<>]|==|!=""")
+# Behind these a `#` begins a comment; within a word it is part of it.
+_COMMENT = re.compile(r"""(?:(?<=[ \t\r\n;"'{}<>])|(?<![\s\S]))#""")
 _KINDS = (
     ("address", re.compile(r"([A-Za-z_][\w-]*:)?0x[0-9a-fA-F]*(\+\d*)?\Z")),
     ("number", re.compile(r"-?\d+(\.\.\d*)?[KMGT]?\Z")),
@@ -94,11 +97,28 @@ def _next(line: str, at: int, after_word: bool) -> Token:
 
 def _block(line: str, at: int) -> Token:
     depth = 0
-    for column in range(at, len(line)):
+    stop = comment_at(line, at)
+    for column in range(at, len(line) if stop is None else stop):
         depth += (line[column] == "{") - (line[column] == "}")
         if not depth:
             return Token(line[at + 1 : column], at, column + 1, "block")
     return Token(line[at + 1 :], at, len(line), "block", closed=False)
+
+
+def comment_at(line: str, start: int) -> int | None:
+    """Where the comment of a line begins, from column ``start`` on; None if there is none."""
+    found = _COMMENT.search(line, start)
+    return found.start() if found else None
+
+
+def normal_text(line: str, words: Sequence[Token]) -> str:
+    """Words of a line with one blank between them, those in braces too."""
+    return " ".join(_normal_block(word) if word.kind == "block" else line[word.start : word.end] for word in words)
+
+
+def _normal_block(block: Token) -> str:
+    inner = [normal_text(block.text, words) for words in statements(block.text)]
+    return f"{{ {' ; '.join(inner)} }}"
 
 
 def statements(line: str) -> list[list[Token]]:
@@ -125,7 +145,7 @@ def _unclosed(line: str, token: Token) -> Refused:
     if token.kind == "block" and line[token.start] == "}":
         return Refused("no { for this }", start=token.start, end=token.end, text=line)
     if token.kind == "block":
-        return Refused("the line ends before the closing }", start=token.start, end=token.start + 1, text=line)
+        return Refused("the closing } is missing", start=token.start, end=token.start + 1, text=line)
     return Refused("the line ends within the quotes", start=token.start, end=token.end, text=line)
 
 

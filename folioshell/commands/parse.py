@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from folioshell.commands.arguments import Arguments
 from folioshell.commands.grammar import MODEL, Arg, Command, Flag, Form, Option, registry
-from folioshell.commands.lex import Token, statements
+from folioshell.commands.lex import Token, normal_text, statements
 from folioshell.commands.operands import nearest, read_name, refused
 from folioshell.commands.statement import ParsedStatement
 from folioshell.errors import Refused
@@ -84,7 +84,7 @@ def read_statement(line: str, words: list[Token]) -> ParsedStatement:
     kind = MODEL if form.step_option in arguments else form.kind or command.kind
     if expected is not None and kind != MODEL:
         raise refused(rest[0], f"{command.verb} cannot fail in the kernel", hint="`fails` goes with what changes state")
-    text = " ".join(line[word.start : word.end] for word in rest)
+    text = normal_text(line, rest)
     if expected is not None:
         text = f"fails {expected.text} {text}"
     return ParsedStatement(

@@ -36,6 +36,7 @@ TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
             "# text         a comment",
             "| text         prose for the reader of a script",
             "a ; b          two commands",
+            "race { …       goes on in the next lines until the } stands; there a line break is a `;`",
             "B: verb …      run by process B, without switching to it",
             "B.t2: verb …   run by thread t2 of process B",
             "fails EINVAL verb …    the command must end with that errno or signal",

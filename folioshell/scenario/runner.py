@@ -106,7 +106,7 @@ class Runner:
                 return
             reports = self.session.run(statement)
         except Refused as error:
-            yield self._refuse(script.located(error, name, line.number, line.text), name, line.number, line.text)
+            yield self._refuse(script.located(error, name, line.written), name, line.number, line.text)
             return
         except SchemeError as error:
             self._stopped = True

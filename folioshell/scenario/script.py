@@ -7,6 +7,7 @@ import sys
 from typing import NamedTuple
 
 from folioshell.commands.lex import is_prose, scan
+from folioshell.commands.lines import LogicalLine, logical_lines
 from folioshell.errors import Refused
 from folioshell.session.language import Language, Statement
 
@@ -21,16 +22,24 @@ class Line(NamedTuple):
     """One line of a script that says something.
 
     Args:
-        number: from 1.
-        text: as written.
+        written: as it stands in the script; several lines if braces hold them together.
         statements: its commands.
         prose: Markdown for the reader; None if the line holds commands.
     """
 
-    number: int
-    text: str
+    written: LogicalLine
     statements: tuple[Statement, ...] = ()
     prose: str | None = None
+
+    @property
+    def number(self) -> int:
+        """Of its first line, from 1."""
+        return self.written.number
+
+    @property
+    def text(self) -> str:
+        """As written."""
+        return self.written.raw
 
 
 def read_text(path: str) -> str:
@@ -91,25 +100,27 @@ def parse(text: str, name: str, language: Language) -> list[Line]:
         Refused: a line cannot be read; file, line and columns say where.
     """
     lines = []
-    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+    for line in logical_lines(text.replace("\r\n", "\n")):
         try:
-            if number == 1 and line.startswith("#!"):
-                _check_magic(line)
-            statements = tuple(language.parse(line))
+            if line.number == 1 and line.raw.startswith("#!"):
+                _check_magic(line.raw)
+            statements = tuple(language.parse(line.text))
         except Refused as error:
-            raise located(error, name, number, line) from None
-        if is_prose(line):
-            lines.append(Line(number, line, prose=scan(line)[0].text))
+            raise located(error, name, line) from None
+        if is_prose(line.text):
+            lines.append(Line(line, prose=scan(line.text)[0].text))
         elif statements:
-            lines.append(Line(number, line, statements))
+            lines.append(Line(line, statements))
     return lines
 
 
-def located(error: Refused, name: str, number: int, line: str) -> Refused:
+def located(error: Refused, name: str, line: LogicalLine) -> Refused:
     """The same error, with the place in a script; what already has one keeps it."""
     if not error.file:
-        error.file, error.line = name, number
-        error.text = error.text or line
+        error.text = error.text or line.text
+        error.line = line.number
+        error = line.located(error)
+        error.file = name
     return error
 
 

@@ -197,7 +197,7 @@ def _scenario(name: str, data: bytes, language: Language) -> str:
             try:
                 writer.add(statement)
             except Refused as error:
-                raise script.located(error, name, one.number, one.text) from None
+                raise script.located(error, name, one.written) from None
     scenario = {"name": Path(name).stem, "doc": "\n".join(prose), "setup": writer.setup(), "ops": writer.ops}
     return json_line(check_scenario(scenario))
 

@@ -88,8 +88,9 @@ class TextReplay:
         self._echoed = (played.file, played.line)
         self._begin("command")
         if self.echo:
-            text = f"{prompt} {visible(played.text.strip())}"
-            self.screen.write([Line((Span(text, Tone.STRONG),), wraps=False)])
+            first, *more = played.text.strip().split("\n")
+            texts = [f"{prompt} {visible(first)}", *(" " * (len(prompt) + 1) + visible(text) for text in more)]
+            self.screen.write([Line((Span(text, Tone.STRONG),), wraps=False) for text in texts])
 
     def _begin(self, kind: str) -> None:
         """Set what follows apart from what stands above; lines of prose and expects stand together."""
@@ -100,7 +101,7 @@ class TextReplay:
 
 def _failure(played: Played, place: str) -> list[Block]:
     return [
-        Line((Span("FAIL  ", Tone.BAD), Span(f"{place}: {visible(played.text.strip())}", Tone.STRONG))),
+        Line((Span("FAIL  ", Tone.BAD), Span(f"{place}: {visible(' '.join(played.text.split()))}", Tone.STRONG))),
         line(f"{played.failure}; the script stops here", indent=6),
     ]
 

@@ -49,7 +49,7 @@ def test_columns() -> None:
     ("line", "start", "message"),
     [
         ("save 'abc", 5, "the line ends within the quotes"),
-        ("race { a", 5, "the line ends before the closing }"),
+        ("race { a", 5, "the closing } is missing"),
         ("a } b", 2, "no { for this }"),
         ("mmap \x00", 5, "this is not text"),
         ("mmap \ufffd", 5, "this is not text"),

@@ -97,6 +97,19 @@ def test_a_refusal_while_running_stops_it() -> None:
     assert (error.file, error.line, error.start, error.end) == ("test.fs", 2, 6, 7)
 
 
+def test_braces_over_several_lines() -> None:
+    """A race may stand on several lines; what is wrong in it is shown on its own line."""
+    lines = ["mmap buf 16", "race {", "  A.t1: fault buf[0]  # first", "  A.t2: fault bfu[1]", "}"]
+    text = "\n".join(lines)
+    runner = run_text(text.replace("bfu", "buf"))
+    assert [played.line for played in runner] == [1, 2]
+    assert runner.status == 0
+
+    (*_, last) = run_text(text)
+    assert last.refused is not None
+    assert (last.refused.line, last.refused.text, last.refused.start) == (4, lines[3], lines[3].index("bfu"))
+
+
 def test_until() -> None:
     """The run stops when so many steps were done; the session can be used from there."""
     runner, played = play(GOOD, until=3)
