@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from folioshell.commands.lex import Token
@@ -139,12 +139,12 @@ class Call:
         regions = self.workspace.regions
         return regions[self._existing(name, "region", regions)]
 
-    def _existing(self, name: str, kind: str, found: Iterable[str]) -> str:
+    def _existing(self, name: str, kind: str, found: Collection[str]) -> str:
         return self._check_existing(self.arguments.tokens(name)[0], self.word(name), kind, found)
 
-    def _check_existing(self, token: Token, text: str, kind: str, found: Iterable[str]) -> str:
-        names = list(found)
-        if text not in names:
+    def _check_existing(self, token: Token, text: str, kind: str, found: Collection[str]) -> str:
+        if text not in found:
+            names = list(found)
             other = self.workspace.what_has(text)
             message = f"{text} is a {other}, not a {kind}" if other else f"no such {kind}"
             raise self.refused(token, message, allowed=names, hint=nearest(text, names))

@@ -152,7 +152,7 @@ def mmap(call: Call) -> Ending:
         )
     )
     if ending is None:
-        call.workspace.regions[name] = region
+        call.workspace.regions.add(region)
     return ending
 
 
@@ -173,7 +173,7 @@ def start_of(call: Call, nr: int) -> int:
         start = call.region("after").end
     else:
         boundary = call.number("align", call.kernel.geometry.pmd_pages)
-        start = next_free(call.workspace.regions.values(), nr, boundary, call.number("skew", 0))
+        start = next_free(call.workspace.regions, nr, boundary, call.number("skew", 0))
     if start is None or start + nr > END_VPN:
         raise call.refused_at("SIZE", "this reaches beyond user space", hint="user addresses end at 0x7fffffffffff")
     return start
@@ -260,5 +260,5 @@ def mremap(call: Call) -> Ending:
         )
     )
     if ending is None:
-        call.workspace.regions[name] = region
+        call.workspace.regions.add(region)
     return ending

@@ -32,7 +32,10 @@ from folioshell.facts import Fact
 from folioshell.model.lock import Lock, LockOp
 
 #: containers whose order means nothing: nobody iterates over them where it would matter
-_ORDERLESS = {("Kernel", "events"), ("Kernel", "folios"), ("Kernel", "_last"), ("PmdTable", "entries")}
+_ORDERLESS = {
+    *(("Kernel", "events"), ("Kernel", "folios"), ("Kernel", "_last")),
+    *(("PmdTable", "entries"), ("IntervalIndex", "_chunk_of")),
+}
 
 
 class _Name:

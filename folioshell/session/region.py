@@ -37,7 +37,26 @@ class Region(NamedTuple):
         return self.start + self.nr
 
 
-def next_free(regions: Iterable[Region], nr: int, boundary: int, skew: int = 0) -> int | None:
+class Regions(dict[str, Region]):
+    """All labels by name, in the order in which they were made; none is ever taken away.
+
+    Attributes:
+        behind: lowest virtual page, from BASE_VPN on, of a range that lies behind all of them and adjoins none.
+    """
+
+    def __init__(self, regions: Iterable[Region] = ()) -> None:
+        super().__init__()
+        self.behind = BASE_VPN
+        for region in regions:
+            self.add(region)
+
+    def add(self, region: Region) -> None:
+        """Remember a label."""
+        self[region.name] = region
+        self.behind = max(self.behind, region.end + 1)
+
+
+def next_free(regions: Regions, nr: int, boundary: int, skew: int = 0) -> int | None:
     """First virtual page of the range that lies ``skew`` pages behind the next free boundary.
 
     That is the lowest boundary behind all regions there are, so that no page table is shared with one by accident; if
@@ -50,13 +69,11 @@ def next_free(regions: Iterable[Region], nr: int, boundary: int, skew: int = 0) 
         skew: pages from the boundary to the range.
     Returns: None if user space has no room.
     """
-    ordered = sorted(regions, key=lambda region: region.start)
-    behind = max([BASE_VPN, *(region.end + 1 for region in ordered)])
-    start = align_up(behind, boundary) + skew
+    start = align_up(regions.behind, boundary) + skew
     if start + nr <= END_VPN:
         return start
     start = align_up(BASE_VPN, boundary) + skew
-    for region in ordered:
+    for region in sorted(regions.values(), key=lambda region: region.start):
         if start <= region.end and region.start <= start + nr:
             start = align_up(region.end + 1, boundary) + skew
     return start if start + nr <= END_VPN else None

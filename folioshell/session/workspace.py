@@ -12,7 +12,7 @@ from folioshell.report import Section
 from folioshell.session.describe import Describer
 from folioshell.session.journal import StepRecord
 from folioshell.session.language import Ending, Statement
-from folioshell.session.region import Region
+from folioshell.session.region import Regions
 from folioshell.units import X86_64, Geometry
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Workspace:
     def __init__(self, definitions: Mapping[str, type[Scheme]] | None = None) -> None:
         self._definitions = definitions or {}
         self.current = FIRST_PROCESS
-        self.regions: dict[str, Region] = {}
+        self.regions = Regions()
         self.journal: list[StepRecord] = []
         self.process_names: dict[int, str] = {}
         self.threads: dict[str, list[str]] = {}

@@ -42,6 +42,36 @@ def test_overlapping_agrees_with_looking_at_all() -> None:
         assert index.overlapping(first, last) == expected
 
 
+def test_many_vmas_keep_their_order() -> None:
+    """With more VMAs than stand in a chunk, order and look-ups are those of a plain list."""
+    machine = Machine()
+    index = IntervalIndex()
+    chance = random.Random(7)
+    plain: list[Vma] = []
+    for number in range(1500):
+        if plain and chance.random() < 0.3:
+            index.remove(plain.pop(chance.randrange(len(plain))))
+        elif plain and chance.random() < 0.5:
+            place = chance.randrange(len(plain))
+            child = _vma(machine, plain[place].pgoff, 4)
+            index.insert_after(child, plain[place])
+            plain.insert(place + 1, child)
+        else:
+            vma = _vma(machine, chance.randrange(5), 1000 if number % 90 == 0 else 2)
+            index.insert(vma)
+            plain.insert(sum(other.pgoff <= vma.pgoff for other in plain), vma)
+
+    assert list(index) == plain
+    assert len(index) == len(plain) > 300
+    for first in (0, 3, 5, 7, 999):
+        assert index.overlapping(first, first) == [
+            vma for vma in plain if vma.pgoff <= first < vma.pgoff + vma.nr_pages
+        ]
+    for vma in plain:
+        index.remove(vma)
+    assert not list(index)
+
+
 def test_one_lock_for_a_family() -> None:
     """All anon_vmas of a tree have the lock of its root."""
     root = AnonVma(1)
