@@ -7,6 +7,7 @@ from folioshell.commands.call import Call
 from folioshell.commands.grammar import VIEW, Flag, Form
 from folioshell.commands.operands import Number
 from folioshell.commands.schemes import SchemeName, scheme_of
+from folioshell.commands.spots import SPOT, spot_of, spot_text
 from folioshell.facts import Mapped, MappedSmall, Moved, PmdMapped
 from folioshell.model import truth as page_tables
 from folioshell.model.folio import Folio
@@ -14,6 +15,7 @@ from folioshell.model.lock import Lock, LockOp
 from folioshell.report import FolioChange, Report, Table
 from folioshell.session.changes import changes_between, numbers_of
 from folioshell.session.describe import Describer, pages_text
+from folioshell.session.history import Spot
 from folioshell.session.journal import StepRecord
 from folioshell.session.sentence import plural
 from folioshell.session.workspace import Workspace
@@ -190,31 +192,36 @@ def _steps_of_small(workspace: Workspace, folio: Folio) -> dict[tuple[int, int],
     "diff",
     Form(
         args=(
-            arg("N", STEP, "from the state after this step", optional=True),
-            arg("M", STEP, "to the state after this one", optional=True),
+            arg("N", SPOT, "from the state after this step, at this mark, or at the end of this line", optional=True),
+            arg("M", SPOT, "to the state there; the present one unless said", optional=True),
         )
     ),
     kind=VIEW,
     topic=TOPIC,
     summary="what changed between two states",
     explained="Mapcounts and VMAs that differ between the states after step N and after step M; by default what the "
-    "last step changed. `diff N` compares the state after N with the present one.",
-    examples=("mmap buf 16 ; fault buf[0] ; diff", "mmap buf 16 ; fault buf ; diff 0 2"),
+    "last step changed. `diff N` compares the state after N with the present one. A state may be named by a mark, or "
+    "by a line for its last step; lines that parted give the same ids to different objects.",
+    examples=(
+        "mmap buf 16 ; fault buf[0] ; diff",
+        "mmap buf 16 ; fault buf ; diff 0 2",
+        "mmap buf 16 ; fault buf ; branch forked ; fork B ; diff main forked",
+    ),
 )
 def diff(call: Call) -> Report:
     """What changed between two states."""
-    last = call.session.step
-    if not last:
+    session = call.session
+    line, last = session.history.current, session.step
+    if not last and "N" not in call.arguments:
         raise call.refused_at("N", "no step was done yet", hint="a step is a command that changes state")
-    first, second = call.number("N", last - 1), call.number("M", last)
-    for name, number in (("N", first), ("M", second)):
-        if number > last:
-            raise call.refused_at(name, f"there is no state {number}", hint=f"states go from 0 to {last}")
-    before, after = call.session.replay(first), call.session.replay(second)
-    shown = call.session.shown_schemes
+    first = spot_of(call, "N") if "N" in call.arguments else Spot(line, last - 1)
+    second = spot_of(call, "M") if "M" in call.arguments else Spot(line, last)
+    before, after = (session.replay(spot.position, spot.line) for spot in (first, second))
+    shown = session.shown_schemes
     folios: tuple[FolioChange, ...] = changes_between(numbers_of(before, shown), numbers_of(after, shown), shown)
     vmas = _vma_changes(before, after)
-    text = f"From step {first} to step {second}: {plural(sum(row.nr for row in folios), 'folio')} and "
+    here, there = (spot_text(session.history, spot) for spot in (first, second))
+    text = f"From {here} to {there}: {plural(sum(row.nr for row in folios), 'folio')} and "
     return done(
         call, f"{text}{plural(len(vmas.rows), 'VMA')} differ.", folios=folios, sections=(vmas,) if vmas.rows else ()
     )

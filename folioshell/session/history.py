@@ -1,14 +1,17 @@
-"""The history: what was typed, which of it is in force, and which was undone."""
+"""The history: what was typed, in lines that share their beginnings, which of it is in force, and names of steps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+#: the line that a session begins with
+MAIN = "main"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Entry:
-    """A command that was a step.
+    """A command that was a step. Lines that share a step share its entry.
 
     Args:
         process: the process that was current when it was typed.
@@ -27,53 +30,130 @@ class Entry:
     current: str
 
     @property
+    def failure(self) -> str:
+        """The errno or the first signal that the kernel ended it with, or empty."""
+        return self.result.get("errno") or next((row[2] for row in self.result.get("signals", ())), "")
+
+    @property
     def line(self) -> str:
         """The line that does the same in a script: a failure is announced there."""
         text = self.text.split(" ", 2)[2] if self.text.startswith("fails ") else self.text
-        if failure := self.result.get("errno") or next((row[2] for row in self.result.get("signals", ())), ""):
-            text = f"fails {failure} {text}"
+        if self.failure:
+            text = f"fails {self.failure} {text}"
         return f"{self.named}: {text}" if self.named else text
 
 
+class Spot(NamedTuple):
+    """A state: the one after step ``position`` of a line."""
+
+    line: str
+    position: int
+
+
 class History:
-    """Steps in the order in which they were typed.
+    """Steps in the order in which they were typed, in one line or several.
 
     Attributes:
-        entries: all of them; those from ``position`` on were undone.
-        position: number of steps in force.
+        lines: steps by the name of their line, in the order in which the lines were begun.
+        current: the line that is gone along.
+        position: number of steps in force; those of the current line behind it were undone.
+        marks: name -> the step that it names; None for the beginning.
     """
 
-    __slots__ = ("entries", "position")
+    __slots__ = ("current", "lines", "marks", "position")
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
+        self.lines: dict[str, list[Entry]] = {MAIN: []}
+        self.current = MAIN
         self.position = 0
+        self.marks: dict[str, Entry | None] = {}
+
+    @property
+    def entries(self) -> list[Entry]:
+        """All steps of the current line."""
+        return self.lines[self.current]
 
     @property
     def in_force(self) -> list[Entry]:
         """The steps that led to the present state."""
         return self.entries[: self.position]
 
-    def append(self, entry: Entry) -> None:
-        """A step was done here; what was undone can be redone no more."""
+    def append(self, entry: Entry) -> list[str]:
+        """A step was done here; what was undone can be redone no more, unless another line has it.
+
+        Returns the marks that are gone with it.
+        """
+        forgotten = self.entries[self.position :]
         del self.entries[self.position :]
         self.entries.append(entry)
         self.position += 1
+        gone = [name for name, marked in self.marks.items() if marked in forgotten and not self.lines_with(marked)]
+        for name in gone:
+            del self.marks[name]
+        return gone
 
     def note_current(self, process: str) -> None:
         """The current process was switched after the last step."""
         if self.position:
             self.entries[self.position - 1].current = process
 
+    # Names.
+
+    def what_has(self, name: str) -> str:
+        """What a name stands for: ``line``, ``mark``, or empty if it is free."""
+        return "line" if name in self.lines else "mark" if name in self.marks else ""
+
+    def mark(self, name: str) -> None:
+        """Name the present step; a mark of that name moves here."""
+        self.marks.pop(name, None)
+        self.marks[name] = self.entries[self.position - 1] if self.position else None
+
+    def marks_of(self, entry: Entry | None) -> list[str]:
+        """The names of a step, None being the beginning."""
+        return [name for name, marked in self.marks.items() if marked is entry]
+
+    def begin_line(self, name: str) -> None:
+        """Begin a line at the present step and go along it; the one that was current keeps its steps."""
+        self.lines[name] = self.in_force
+        self.current = name
+
+    def lines_with(self, entry: Entry | None) -> list[str]:
+        """The lines that a step belongs to."""
+        return [name for name, entries in self.lines.items() if entry is None or entry in entries]
+
+    def shared(self, one: str, other: str) -> int:
+        """Number of steps with which two lines begin alike."""
+        nr = 0
+        for ours, theirs in zip(self.lines[one], self.lines[other], strict=False):
+            if ours is not theirs:
+                break
+            nr += 1
+        return nr
+
+    def spot(self, name: str) -> Spot:
+        """Where a name leads: the tip of a line, or a marked step, in the current line if it has it."""
+        if name in self.lines:
+            return Spot(name, len(self.lines[name]))
+        entry = self.marks[name]
+        holders = self.lines_with(entry)
+        line = self.current if self.current in holders else holders[0]
+        return Spot(line, self.lines[line].index(entry) + 1 if entry is not None else 0)
+
+    # Scripts.
+
     def script(self) -> list[str]:
-        """The lines that lead to the present state from a fresh session."""
-        lines = []
+        """The lines that lead to the present state from a fresh session, its marked steps marked."""
+        lines = self._mark_lines(None)
         current = "A"
         for entry in self.in_force:
             if entry.process != current:
                 lines.append(f"as {entry.process}")
             lines.append(entry.line)
+            lines += self._mark_lines(entry)
             current = entry.left
         if self.position and self.entries[self.position - 1].current not in ("", current):
             lines.append(f"as {self.entries[self.position - 1].current}")
         return lines
+
+    def _mark_lines(self, entry: Entry | None) -> list[str]:
+        return [f"mark {name}" for name in self.marks_of(entry)]

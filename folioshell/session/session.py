@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from folioshell.errors import DeterminismError, KernelBug, Refused, SelfDeadlock
-from folioshell.report import Report
+from folioshell.report import Report, Text
 from folioshell.session.access import Access
 from folioshell.session.definition import Definition
 from folioshell.session.hang import NoStep, self_deadlock
@@ -154,7 +154,11 @@ class Session:
         report = step_report(self, statement, record)
         named = f"{statement.process}.{statement.thread}" if statement.thread else statement.process
         entry = Entry(before, named, statement.text, record.result, self.process, self.process)
-        self.history.append(entry)
+        gone = self.history.append(entry)
+        if gone:
+            names = " and ".join(gone)
+            text = f"The steps that were undone are forgotten, and with them the mark{'s' * (len(gone) > 1)} {names}."
+            report.sections += (Text((text,)),)
         return report
 
     def _restore(self) -> None:
@@ -188,14 +192,14 @@ class Session:
 
     # Moving in the history.
 
-    def replay(self, position: int) -> Workspace:
-        """A fresh workspace in the state after step ``position``.
+    def replay(self, position: int, line: str = "") -> Workspace:
+        """A fresh workspace in the state after step ``position`` of a line of the history, the current one unless said.
 
         Raises:
             DeterminismError: a command did not end as it did when it was typed.
         """
         workspace = self._fresh_workspace()
-        for number, entry in enumerate(self.history.entries[:position], 1):
+        for number, entry in enumerate(self.history.lines[line or self.history.current][:position], 1):
             (statement,) = self.language.parse(entry.text)
             try:
                 record = workspace.run(statement, entry.named.partition(".")[0] or entry.process)
@@ -206,17 +210,21 @@ class Session:
             workspace.current = entry.current
         return workspace
 
-    def go_to(self, position: int) -> None:
+    def go_to(self, position: int, line: str = "") -> None:
         """Go to the state after step ``position``, 0 being the beginning; steps behind it can be redone.
 
+        Args:
+            line: the line of the history that is gone along from then on; the current one unless said.
         Raises:
             Refused: there is no such step.
         """
-        if not 0 <= position <= len(self.history.entries):
-            raise Refused(f"there is no step {position}", hint=f"steps go from 0 to {len(self.history.entries)}")
-        self.workspace = self.replay(position)
+        line = line or self.history.current
+        last = len(self.history.lines[line])
+        if not 0 <= position <= last:
+            raise Refused(f"there is no step {position}", hint=f"steps go from 0 to {last}")
+        self.workspace = self.replay(position, line)
         self.spawned = None
-        self.history.position = position
+        self.history.current, self.history.position = line, position
         self._interrupted = False
 
     def undo(self, steps: int = 1) -> None:

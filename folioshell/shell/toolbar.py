@@ -16,7 +16,12 @@ MOST_LOCKS = 6
 def toolbar_text(session: Session) -> str:
     """The toolbar of a session as it is now."""
     workspace = session.workspace
-    parts = [f"process {session.process or 'none'}", f"step {session.step}", f"decide {workspace.kernel.decider.name}"]
+    line = f" of {session.history.current}" if len(session.history.lines) > 1 else ""
+    parts = [
+        f"process {session.process or 'none'}",
+        f"step {session.step}{line}",
+        f"decide {workspace.kernel.decider.name}",
+    ]
     if workspace.journal:
         locks = last_locks(workspace.journal[-1].events)
         parts.append(f"last PTLs {' '.join(locks)}" if locks else "no PTL taken")

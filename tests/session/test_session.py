@@ -109,7 +109,7 @@ def test_redo_restores_the_current_process() -> None:
 
 
 def test_a_new_step_forgets_what_was_undone() -> None:
-    """There is one line of history."""
+    """Without a branch the line goes on from where it is."""
     session = session_after("mmap buf 4", "undo", "mmap other 4")
 
     with pytest.raises(Refused, match="nothing to redo"):
@@ -190,7 +190,7 @@ def test_an_interrupted_restoration_is_done_later(monkeypatch: pytest.MonkeyPatc
     broken = session.workspace.machine
     with monkeypatch.context() as patch:
         patch.setattr(broken, "run", Interrupting(broken.run, KeyboardInterrupt()))
-        patch.setattr(session, "replay", lambda position: (_ for _ in ()).throw(KeyboardInterrupt()))
+        patch.setattr(session, "replay", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             session.execute("munmap win")
     assert session.execute("query shared? f1")[0].query is not None

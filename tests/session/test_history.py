@@ -1,0 +1,83 @@
+"""Tests of folioshell.session.history."""
+
+from __future__ import annotations
+
+from folioshell.session.history import MAIN, Entry, History, Spot
+
+
+def entry(text: str) -> Entry:
+    return Entry("A", "", text, {"ok": True}, "A", "A")
+
+
+def history_of(*texts: str) -> History:
+    history = History()
+    for text in texts:
+        history.append(entry(text))
+    return history
+
+
+def test_lines_share_their_beginning() -> None:
+    """A line begins with the steps in force; what is done in one does not touch the other."""
+    history = history_of("one", "two", "three")
+    history.position = 2
+    history.begin_line("other")
+    history.append(entry("four"))
+
+    assert [step.text for step in history.lines[MAIN]] == ["one", "two", "three"]
+    assert [step.text for step in history.entries] == ["one", "two", "four"]
+    assert history.shared(MAIN, "other") == history.shared("other", MAIN) == 2
+    assert history.lines_with(history.entries[1]) == [MAIN, "other"]
+    assert history.lines_with(history.entries[2]) == ["other"]
+
+
+def test_marks_name_steps_not_numbers() -> None:
+    """A mark leads to its step, in the current line if that has it."""
+    history = history_of("one", "two")
+    history.mark("m")
+    history.position = 1
+    history.begin_line("other")
+    history.append(entry("three"))
+    history.mark("n")
+
+    assert history.spot("m") == Spot(MAIN, 2)
+    assert history.spot("n") == Spot("other", 2)
+    assert history.spot(MAIN) == Spot(MAIN, 2)
+    history.position = 1
+    history.mark("shared")
+    assert history.spot("shared") == Spot("other", 1)
+    history.current = MAIN
+    assert history.spot("shared") == Spot(MAIN, 1)
+
+
+def test_a_mark_goes_with_the_last_line_that_has_its_step() -> None:
+    """A forgotten step takes its marks along, unless another line keeps it."""
+    history = history_of("one", "two")
+    history.mark("kept")
+    history.begin_line("other")
+    history.append(entry("three"))
+    history.mark("lost")
+    history.position = 1
+
+    assert history.append(entry("four")) == ["lost"]
+    assert list(history.marks) == ["kept"]
+
+
+def test_equal_commands_are_different_steps() -> None:
+    """Two steps with the same text are told apart."""
+    history = history_of("one", "one")
+    history.mark("second")
+
+    assert history.spot("second") == Spot(MAIN, 2)
+
+
+def test_script_has_the_marks() -> None:
+    """Marks stand behind their steps, that of the beginning first; those of undone steps are no part of the state."""
+    history = History()
+    history.mark("start")
+    history.append(entry("one"))
+    history.mark("m")
+    history.append(entry("two"))
+    history.mark("undone")
+    history.position = 1
+
+    assert history.script() == ["mark start", "one", "mark m"]
