@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
-    from typing import TextIO
+    from typing import Any, TextIO
 
     from folioshell.session.session import Session
     from folioshell.shell.replay import Replay
@@ -103,7 +103,14 @@ def _run(options: Namespace) -> int:
     replay = _replay(options, whole=True)
     status = 0
     for name in options.files:
-        runner = run_file(name, session=_session(options), until=options.until, **_allowed(options))
+        runner = run_file(
+            name,
+            session=_session(options),
+            until=options.until.step,
+            until_line=options.until.line,
+            options=_repeated(options),
+            **_allowed(options),
+        )
         status = max(status, replay.run(runner, name))
         if options.interactive and runner.status != REFUSED:
             interact = _open_shell if sys.stdin.isatty() else _play_stdin
@@ -137,8 +144,13 @@ def _play_stdin(options: Namespace, session: Session) -> int:
     return _replay(options, whole=False).run(run_file("-", session=session, **_allowed(options)), "-")
 
 
-def _allowed(options: Namespace) -> dict[str, bool]:
+def _allowed(options: Namespace) -> dict[str, Any]:
     return {"allow_files": options.allow_files, "allow_code": options.allow_code}
+
+
+def _repeated(options: Namespace) -> list[str]:
+    """The words that whoever runs a script in the same way again has to type."""
+    return [word for path in (*options.scheme, *options.more_schemes) for word in ("--scheme", path)]
 
 
 def _session(options: Namespace) -> Session:
@@ -230,7 +242,8 @@ def _parser() -> ArgumentParser:
         "run", help="replay scripts and print each step", allow_abbrev=False, formatter_class=formatter
     )
     run.add_argument("files", nargs="+", metavar="FILE", help="a script; - is standard input")
-    run.add_argument("--until", type=_steps, metavar="N", help="stop when N steps were done")
+    until = "stop when N steps were done and what follows them is one; line:N stops behind line N"
+    run.add_argument("--until", type=_until, default=Until(), metavar="N", help=until)
     run.add_argument("-i", dest="interactive", action="store_true", help="then open the shell in that state")
     verify = actions.add_parser("verify", help="replay what a real kernel was recorded doing, and compare")
     verify.add_argument("files", nargs="+", metavar="RECORDING", help="a recording, .json or .json.gz")
@@ -275,8 +288,17 @@ def _columns(text: str) -> int:
     return number
 
 
-def _steps(text: str) -> int:
-    number = int(text)
-    if number < 0:
+class Until:
+    """Where a run stops: after a number of steps, behind a line, or nowhere if both are None."""
+
+    def __init__(self, step: int | None = None, line: int | None = None) -> None:
+        self.step = step
+        self.line = line
+
+
+def _until(text: str) -> Until:
+    place, colon, line = text.partition(":")
+    number = int(line if colon else text)
+    if number < 0 or (colon and place != "line"):
         raise ValueError
-    return number
+    return Until(line=number) if colon else Until(step=number)

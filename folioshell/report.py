@@ -138,6 +138,19 @@ class Query(NamedTuple):
     answer: str = ""
 
 
+class Since(NamedTuple):
+    """The step that last changed a value.
+
+    Args:
+        step, command: which it was, as it would be typed.
+        before: the value before it; empty if there was none, because what it is about did not exist.
+    """
+
+    step: int
+    command: str
+    before: str
+
+
 class Expect(NamedTuple):
     """An assertion and how it went.
 
@@ -146,6 +159,8 @@ class Expect(NamedTuple):
         passed: whether it held.
         operator, actual, expected: the comparison, values as text.
         why: lines that explain the actual value, when it failed.
+        start, end: columns, in the line as typed, of what did not hold; half-open, from 0.
+        since: when the value became what it is; None if it passed, or if the value is not one of the state.
     """
 
     text: str
@@ -154,6 +169,9 @@ class Expect(NamedTuple):
     actual: str
     expected: str
     why: tuple[str, ...] = ()
+    start: int = 0
+    end: int = 0
+    since: Since | None = None
 
 
 class Table(NamedTuple):

@@ -13,10 +13,13 @@ from folioshell.commands.lex import Token
 from folioshell.commands.operands import Choice
 from folioshell.commands.places import FolioRef, PlaceRef
 from folioshell.commands.schemes import TRUTH, SchemeName, scheme_of
+from folioshell.commands.trace import steps_of_entries
+from folioshell.errors import Refused
 from folioshell.model import truth as page_tables
-from folioshell.report import Expect, Report
+from folioshell.report import Expect, Report, Since
 from folioshell.session.describe import pages_text
 from folioshell.session.digest import Digest
+from folioshell.session.workspace import Workspace
 from folioshell.units import format_address
 
 TOPIC = "asserting"
@@ -45,19 +48,57 @@ _JUDGE = SchemeName(truth=True)
 _WHAT = arg("WHAT", FOLIO, "the folio, or a page that it is mapped at")
 
 
-def _verdict(call: Call, passed: bool, actual: str, why: Callable[[], Sequence[str]] = tuple) -> Report:
-    """The report of an assertion; its explanation is only made when it failed."""
-    text = call.statement.text.removeprefix("expect ")
+def _verdict(
+    call: Call, passed: bool, actual: str, why: Callable[[], Sequence[str]] = tuple, *, lasting: bool = True
+) -> Report:
+    """The report of an assertion; its explanation is only made when it failed.
+
+    Args:
+        lasting: the value is one of the state, not of the last step or race.
+    """
+    statement = call.statement
+    text = statement.text.removeprefix("expect ")
     sign, expected = "==", "yes"
+    start, end = statement.start, statement.end
     if "comparison" in call.arguments:
         comparison = call.arguments.get("comparison", Comparison)
         sign, expected = comparison.operator, comparison.expected
-    lines = () if passed else tuple(why()[:WHY_LINES])
-    return done(call, expect=Expect(text, passed, sign, actual, expected, lines))
+        (place,) = call.arguments.tokens("comparison")
+        start, end = place.start, place.end
+    if passed or not call.has_session:
+        return done(call, expect=Expect(text, passed, sign, actual, expected, (), start, end))
+    since = _since(call) if lasting and call.session.settings.explain else None
+    return done(call, expect=Expect(text, passed, sign, actual, expected, _cut(why()), start, end, since))
 
 
-def _number(call: Call, actual: int, why: Callable[[], Sequence[str]]) -> Report:
-    return _verdict(call, call.arguments.get("comparison", Comparison).holds_for_number(actual), str(actual), why)
+def _cut(lines: Sequence[str]) -> tuple[str, ...]:
+    left = len(lines) - WHY_LINES
+    return tuple(lines) if left <= 0 else (*lines[:WHY_LINES], f"… and {left} more")
+
+
+def _since(call: Call) -> Since | None:
+    """The last step that changed the value that is asserted, found by asking every state that led here."""
+    values = [_value(call, workspace) for workspace in call.session.states(call.session.step)]
+    for step in range(len(values) - 1, 0, -1):
+        if values[step] != values[step - 1]:
+            return Since(step, call.session.history.entries[step - 1].line, values[step - 1])
+    return None
+
+
+def _value(call: Call, workspace: Workspace) -> str:
+    """What an assertion is about, in another state; empty if it did not exist there."""
+    handler = call.statement.form.handler
+    assert handler is not None
+    try:
+        report: Report = handler(Call(call.statement, workspace, call.process, None))
+    except Refused:
+        return ""
+    return report.expect.actual if report.expect is not None else ""
+
+
+def _number(call: Call, actual: int, why: Callable[[], Sequence[str]], *, lasting: bool = True) -> Report:
+    passed = call.arguments.get("comparison", Comparison).holds_for_number(actual)
+    return _verdict(call, passed, str(actual), why, lasting=lasting)
 
 
 def _answer(call: Call, actual: str, why: Callable[[], Sequence[str]]) -> Report:
@@ -73,11 +114,14 @@ def _explain(call: Call, about: ask.Target, scheme: str = "") -> list[str]:
     if about.folio is None:
         return [*lines, f"f{about.number} was freed"]
     found = page_tables.mappings(call.kernel, about.folio)
-    lines += [
-        f"{mapping.mm} maps {pages_text(mapping.first, mapping.nr)} of f{about.number} "
-        f"at {format_address(mapping.vpn)}, {mapping.vma}, {mapping.table}"
-        for mapping in found
-    ]
+    made = steps_of_entries(call.workspace, about.folio)
+    for mapping in found:
+        steps = {made.get((mapping.mm.mm_id, mapping.vpn + page)) for page in range(mapping.nr)} - {None}
+        since = f", step {', '.join(map(str, sorted(filter(None, steps))))}" if steps else ""
+        lines.append(
+            f"{mapping.mm} maps {pages_text(mapping.first, mapping.nr)} of f{about.number} "
+            f"at {format_address(mapping.vpn)}, {mapping.vma}, {mapping.table}{since}"
+        )
     return lines if found else [*lines, f"nobody maps f{about.number}"]
 
 
@@ -145,15 +189,14 @@ def _locks(call: Call) -> Report:
     taken = [row for row in rows if every or row.name.startswith("pt")]
     names = [name for row in taken for name in [row.name] * row.times]
     passed = call.arguments.get("comparison", Comparison).holds_for_words(names)
-    return _verdict(
-        call, passed, " ".join(names) or "none", lambda: [f"{row.name} taken by {row.function}" for row in taken]
-    )
+    why = [f"{row.name} taken by {row.function}" for row in taken]
+    return _verdict(call, passed, " ".join(names) or "none", lambda: why, lasting=False)
 
 
 def _findings(call: Call) -> Report:
     journal = call.workspace.journal
     found = Digest(journal[-1].events).findings if journal else []
-    return _number(call, len(found), lambda: [finding.text for finding in found])
+    return _number(call, len(found), lambda: [finding.text for finding in found], lasting=False)
 
 
 def _raced(kind: str) -> Callable[[Call], Report]:
@@ -164,9 +207,10 @@ def _raced(kind: str) -> Callable[[Call], Report]:
         if verdict is None:
             raise call.refused_at("lead", "there was no race yet", hint="`race { A.t1: … ; A.t2: … }`")
         if kind == "states":
-            return _number(call, verdict.states, lambda: [f"{verdict.states} distinct states were seen"])
+            why = [f"{verdict.states} distinct states were seen"]
+            return _number(call, verdict.states, lambda: why, lasting=False)
         lines = [f"{found.text}: schedule {found.schedule}" for found in verdict.findings]
-        return _number(call, verdict.count(kind), lambda: lines or ["the race found nothing wrong"])
+        return _number(call, verdict.count(kind), lambda: lines or ["the race found nothing wrong"], lasting=False)
 
     return handler
 

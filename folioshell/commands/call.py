@@ -61,6 +61,11 @@ class Call:
         return self._session
 
     @property
+    def has_session(self) -> bool:
+        """False for a model command, and where a workspace of the past is asked."""
+        return self._session is not None
+
+    @property
     def kernel(self) -> Kernel:
         """The model's state."""
         return self.workspace.kernel

@@ -38,13 +38,17 @@ class LogicalLine(NamedTuple):
         """The same error about the one line of several that it means; others stay as they are."""
         if error.start is None or error.text != self.text or self.nr_lines == 1:
             return error
-        before = self.raw[: error.start]
-        row = before.count("\n")
-        error.text = self.raw.split("\n")[row]
-        error.start -= before.rfind("\n") + 1
-        error.end = None if error.end is None else min(error.start + error.end - len(before), len(error.text))
-        error.line = self.number + row
+        number, error.text, first = self.row_of(error.start)
+        error.end = None if error.end is None else min(error.end - first, len(error.text))
+        error.start -= first
+        error.line = number
         return error
+
+    def row_of(self, column: int) -> tuple[int, str, int]:
+        """(number, text, column of its first character) of the one line of several that a column lies in."""
+        before = self.raw[:column]
+        row = before.count("\n")
+        return self.number + row, self.raw.split("\n")[row], before.rfind("\n") + 1
 
 
 def logical_lines(text: str) -> Iterator[LogicalLine]:

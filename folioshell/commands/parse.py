@@ -98,6 +98,7 @@ def read_statement(line: str, words: list[Token]) -> ParsedStatement:
         arguments=arguments,
         line=line,
         start=words[0].start,
+        end=words[-1].end,
         thread=thread,
     )
 
@@ -165,7 +166,8 @@ def _read_form(command: Command, form: Form, words: Sequence[Token], before: Tok
     at = next((place for place, word in enumerate(words) if word.kind == "operator"), len(words))
     arguments = _Reader(command, form, words[:at], before).read()
     last = words[at - 1] if at else before
-    arguments.put("comparison", form.compare(words[at:], last), last)
+    comparison = form.compare(words[at:], last)
+    arguments.put("comparison", comparison, Token("", words[at].start, words[-1].end))
     return arguments
 
 

@@ -28,7 +28,7 @@ class ParsedStatement(NamedTuple):
         kind: ``model``, ``view`` or ``session``.
         command, form, arguments: what it says.
         line: the line as typed, which all columns refer to.
-        start: its first column.
+        start, end: its columns in the line, half-open.
         thread: the thread named before it, or empty for the main one.
     """
 
@@ -42,6 +42,7 @@ class ParsedStatement(NamedTuple):
     arguments: Arguments
     line: str
     start: int
+    end: int
     thread: str = ""
 
     def path(self, workspace: Workspace, process: str) -> Path[Ending]:

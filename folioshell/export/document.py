@@ -10,11 +10,12 @@ from folioshell.export import shape
 from folioshell.report import Expect, FolioChange, Query, Report, Section, Table, Walk
 
 
-def document(report: Report, *, file: str = "", line: int = 0) -> dict[str, Any]:
+def document(report: Report, *, file: str = "", line: int = 0, reopen: str = "") -> dict[str, Any]:
     """The document of a report; keys whose value is absent are left out.
 
     Args:
         file, line: where the command stands, when it was read from a script.
+        reopen: the command that opens the shell where an expect failed.
     """
     whole = shape.Document(
         v=shape.VERSION,
@@ -30,7 +31,7 @@ def document(report: Report, *, file: str = "", line: int = 0) -> dict[str, Any]
         locks=[(row.name, row.depth, row.function) for row in report.locks for _ in range(row.times)],
         findings=list(report.findings),
         query=_query(report.query) if report.query is not None else None,
-        expect=_expect(report.expect) if report.expect is not None else None,
+        expect=_expect(report.expect, reopen) if report.expect is not None else None,
         sections=[_section(section) for section in report.sections],
         state=report.state,
     )
@@ -38,19 +39,22 @@ def document(report: Report, *, file: str = "", line: int = 0) -> dict[str, Any]
     return {**{key: made[key] for key in shape.ORDER if key in made}, **report.extra}
 
 
-def document_line(report: Report, *, file: str = "", line: int = 0) -> str:
+def document_line(report: Report, *, file: str = "", line: int = 0, reopen: str = "") -> str:
     """The document of a report as one line of JSON Lines, its newline included."""
-    return json.dumps(document(report, file=file, line=line), ensure_ascii=False, separators=(",", ":")) + "\n"
+    made = document(report, file=file, line=line, reopen=reopen)
+    return json.dumps(made, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def _changes(row: FolioChange) -> dict[str, shape.ChangeDocument]:
     return {name: shape.ChangeDocument(change.old, change.new) for name, change in row.mapcounts.items()}
 
 
-def _expect(expect: Expect) -> shape.ExpectDocument:
-    return shape.ExpectDocument(
-        expect.text, expect.passed, expect.operator, expect.actual, expect.expected, list(expect.why)
-    )
+def _expect(expect: Expect, reopen: str) -> shape.ExpectDocument:
+    made = shape.ExpectDocument(expect.text, expect.passed, expect.operator, expect.actual, expect.expected)
+    if not expect.passed:
+        made.why, made.column, made.reopen = list(expect.why), expect.start + 1, reopen
+        made.since = shape.SinceDocument(*expect.since) if expect.since is not None else None
+    return made
 
 
 def _walk(walk: Walk) -> shape.WalkDocument:

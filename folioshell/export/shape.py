@@ -98,8 +98,21 @@ class QueryDocument(Closed):
 
 
 @dataclass(slots=True)
+class SinceDocument(Closed):
+    """The step that last changed a value, and the value before it; absent if there was none."""
+
+    step: int
+    command: str
+    before: str = ""
+
+
+@dataclass(slots=True)
 class ExpectDocument(Closed):
-    """An assertion: the comparison, its values as text, and why it did not hold."""
+    """An assertion: the comparison, its values as text, and why it did not hold.
+
+    If it did not: ``column`` (from 1) is where the comparison stands in its line, ``since`` when the value became what
+    it is, ``reopen`` the command that opens the shell there.
+    """
 
     text: str
     passed: bool
@@ -107,6 +120,9 @@ class ExpectDocument(Closed):
     actual: str
     expected: str
     why: list[str] = field(default_factory=list)
+    column: int = 0
+    since: SinceDocument | None = None
+    reopen: str = ""
 
 
 @dataclass(slots=True)

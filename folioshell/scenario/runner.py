@@ -8,7 +8,7 @@ Rules:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from folioshell.errors import Refused, SchemeError
@@ -16,15 +16,22 @@ from folioshell.report import Report
 from folioshell.scenario import script
 from folioshell.scenario.verbs import included_script
 from folioshell.session.access import Access
-from folioshell.session.language import Statement
+from folioshell.session.language import MODEL, SESSION, VIEW, Statement
 from folioshell.session.session import Session
 from folioshell.session.workspace import is_failure
 
 PASSED, FAILED, REFUSED = 0, 1, 2
 
 
+#: failed expects of a run whose values are traced through the history, which replays it
+EXPLAINED = 10
+
+#: commands that are no steps and neither move in the history nor end the session
+_STAYING = ("as", "mark", "save", "source")
+
+
 class Played(NamedTuple):
-    """One thing that happened while a script ran: exactly one of the last four is set.
+    """One thing that happened while a script ran: exactly one of prose, report, failure and refused is set.
 
     Args:
         file, line: where, lines from 1.
@@ -33,6 +40,9 @@ class Played(NamedTuple):
         report: what a command did or answered; a failed ``expect`` is a report too.
         failure: why the script stops here with status 1: a command failed without ``fails``, or did not under it.
         refused: why the script stops here with status 2.
+        column: where the command begins, from 1; 0 if it is none.
+        reopen: the command that opens the shell where something failed; empty if nothing did, or if no file can be
+            run again.
     """
 
     file: str
@@ -42,6 +52,8 @@ class Played(NamedTuple):
     report: Report | None = None
     failure: str | None = None
     refused: Refused | None = None
+    column: int = 0
+    reopen: str = ""
 
 
 class Runner:
@@ -51,8 +63,10 @@ class Runner:
         name: path of the script, ``-`` for standard input, or what messages call the text.
         text: the script; None to read it from ``name``.
         session: where it runs.
-        until: stop when the session has done this many steps.
+        until: stop when the session has done this many steps, and what follows them without being a step.
         access: what its commands may do with files.
+        until_line: stop behind this line of the script.
+        options: words that whoever runs the script again has to repeat, ``--scheme mine.py``.
 
     Attributes:
         session: stays usable afterwards (``-i``).
@@ -60,7 +74,17 @@ class Runner:
         steps, expects, failed: numbers of steps done, of expects evaluated, and of those that failed.
     """
 
-    def __init__(self, name: str, text: str | None, session: Session, until: int | None, access: Access) -> None:
+    def __init__(
+        self,
+        name: str,
+        text: str | None,
+        session: Session,
+        until: int | None,
+        access: Access,
+        *,
+        until_line: int | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
         self.name = name
         self.session = session
         self.status = PASSED
@@ -69,16 +93,23 @@ class Runner:
         self.failed = 0
         self._text = text
         self._until = until
+        self._until_line = until_line
         self._access = access
+        self._options = options
         self._stopped = False
+        #: the line of the script itself that is being run, a `source` while what it names is
+        self._line = 0
+        #: the session went back or forth in its history, so that its steps do not tell where it is
+        self._moved = False
 
     def __iter__(self) -> Iterator[Played]:
-        before = self.session.access
-        self.session.access = self._access
+        session = self.session
+        access, explain = session.access, session.settings.explain
+        session.access = self._access
         try:
             yield from self._play_script(self.name, self._text)
         finally:
-            self.session.access = before
+            session.access, session.settings.explain = access, explain
 
     def _play_script(self, name: str, text: str | None) -> Iterator[Played]:
         try:
@@ -87,18 +118,28 @@ class Runner:
             yield self._refuse(error, name, error.line, error.text)
             return
         for line in lines:
-            if line.prose is not None and not self._done():
+            if name == self.name:
+                self._line = line.number
+            if line.prose is not None and not self._done(None):
                 yield Played(name, line.number, line.text, prose=line.prose)
             for statement in line.statements:
-                if self._done():
+                if self._done(statement):
+                    self._stopped = True
                     return
                 yield from self._play_statement(name, line, statement)
 
-    def _done(self) -> bool:
+    def _done(self, following: Statement | None) -> bool:
+        """Is the run over before this statement, or before a line of prose?"""
+        if self._stopped or self.session.finished:
+            return True
+        if self._until_line is not None and self._line > self._until_line:
+            return True
         reached = self._until is not None and self.session.step >= self._until
-        return self._stopped or reached or self.session.finished
+        return reached and (following is None or not _stays(following))
 
     def _play_statement(self, name: str, line: script.Line, statement: Statement) -> Iterator[Played]:
+        self._moved |= statement.kind != MODEL and not _stays(statement)
+        self.session.settings.explain = self.failed < EXPLAINED
         try:
             included = included_script(self.session, statement)
             if included is not None:
@@ -115,13 +156,38 @@ class Runner:
             return
         for report in reports:
             self._count(report)
-            yield Played(name, line.number, line.text, report=report)
+            yield self._reported(name, line, statement, report)
             failure = unexpected(report, statement.expected)
             if failure:
                 self._stopped = True
                 self.status = max(self.status, FAILED)
-                yield Played(name, line.number, line.text, failure=failure)
+                reopen = self._reopen(self.session.step - (report.step is not None), self._line - 1)
+                column = statement.start + 1
+                yield Played(name, line.number, line.text, failure=failure, column=column, reopen=reopen)
                 return
+
+    def _reported(self, name: str, line: script.Line, statement: Statement, report: Report) -> Played:
+        """What a command did; a failed expect with the one line of several that it stands in."""
+        expect = report.expect
+        if expect is None or expect.passed:
+            return Played(name, line.number, line.text, report=report, column=statement.start + 1)
+        number, text, first = line.written.row_of(expect.start)
+        report.expect = expect._replace(start=expect.start - first, end=expect.end - first)
+        reopen = self._reopen(self.session.step, self._line)
+        return Played(name, number, text, report=report, column=statement.start - first + 1, reopen=reopen)
+
+    def _reopen(self, step: int, line: int) -> str:
+        """The command that opens the shell after a step, or behind a line where steps do not tell the place."""
+        if self._text is not None or self.name == "-":
+            return ""
+        # Needed when something failed only.
+        from shlex import join
+
+        allowed = [*["--allow-files"] * self._access.may_write, *["--allow-code"] * self._access.may_load]
+        until = f"line:{line}" if self._moved else str(step)
+        # A name that begins with a dash would be taken for an option.
+        name = f"./{self.name}" if self.name.startswith("-") else self.name
+        return join(["folioshell", "run", *self._options, *allowed, name, "--until", until, "-i"])
 
     def _play_included(self, path: str) -> Iterator[Played]:
         access = self.session.access
@@ -147,6 +213,11 @@ class Runner:
                 self.status = max(self.status, FAILED)
 
 
+def _stays(statement: Statement) -> bool:
+    """True for what is no step and leaves the session at its step."""
+    return statement.kind == VIEW or (statement.kind == SESSION and statement.text.split()[0] in _STAYING)
+
+
 def unexpected(report: Report, expected: str) -> str:
     """Why a step did not end as its script says; empty if it did.
 
@@ -166,25 +237,29 @@ def run_file(
     *,
     session: Session | None = None,
     until: int | None = None,
+    until_line: int | None = None,
     allow_files: bool = False,
     allow_code: bool = False,
     confined: bool = True,
+    options: Sequence[str] = (),
 ) -> Runner:
     """A runner for a script file, ``-`` for standard input; nothing runs until it is iterated over.
 
     Args:
         path: where the script is.
         session: run in this one instead of a fresh one.
-        until: stop when this many steps were done.
+        until: stop when this many steps were done, and what follows them without being a step.
+        until_line: stop behind this line.
         allow_files, allow_code: permit commands that write files, that load code.
         confined: ``source`` and ``load`` read only below the script's folder.
+        options: words that whoever runs the script again has to repeat.
     A file that is missing, unreadable or cannot be parsed gives one ``Played`` with ``refused`` and status 2.
     """
     name = os.fspath(path)
     folder = "" if name == "-" else script.folder_of(name)
     sources = () if name == "-" else (os.path.realpath(name),)
     access = Access(folder, confined, folder, allow_files, allow_code, sources)
-    return Runner(name, None, session or Session(), until, access)
+    return Runner(name, None, session or Session(), until, access, until_line=until_line, options=options)
 
 
 def run_text(

@@ -39,6 +39,10 @@ class Statement(Protocol):
         """The thread of that process, or empty for the main one."""
 
     @property
+    def start(self) -> int:
+        """Its first column in the line as typed, from 0."""
+
+    @property
     def kind(self) -> str:
         """``model`` (changes state: a step), ``view`` (asks or changes what is shown) or ``session``."""
 

@@ -198,7 +198,20 @@ class Session:
         Raises:
             DeterminismError: a command did not end as it did when it was typed.
         """
+        *_, workspace = self.states(position, line)
+        return workspace
+
+    def states(self, position: int, line: str = "") -> Iterator[Workspace]:
+        """A workspace of its own in the state before the first step, then after each up to step ``position``.
+
+        Args:
+            line: a line of the history; the current one unless said.
+
+        Raises:
+            DeterminismError: a command did not end as it did when it was typed.
+        """
         workspace = self._fresh_workspace()
+        yield workspace
         for number, entry in enumerate(self.history.lines[line or self.history.current][:position], 1):
             (statement,) = self.language.parse(entry.text)
             try:
@@ -208,7 +221,7 @@ class Session:
             if record.result != entry.result:
                 raise DeterminismError(f"replaying step {number}, {entry.text}: {record.result}, it was {entry.result}")
             workspace.current = entry.current
-        return workspace
+            yield workspace
 
     def go_to(self, position: int, line: str = "") -> None:
         """Go to the state after step ``position``, 0 being the beginning; steps behind it can be redone.

@@ -26,6 +26,7 @@ class Settings:
         schemes: the schemes shown, in order; None for the usual ones.
         check: verify every invariant of the model after each step.
         full: reports carry the whole state (``--json=full``).
+        explain: look for the step that made the value of a failed expect, which replays the history.
     """
 
     after: tuple[str, ...] = tuple(AFTER)
@@ -33,6 +34,7 @@ class Settings:
     schemes: tuple[str, ...] | None = None
     check: bool = False
     full: bool = False
+    explain: bool = True
 
     def shown(self, registered: list[str], loaded: Sequence[str] = ()) -> list[str]:
         """Names of the schemes shown, of those that exist; unless others are chosen, with those that were loaded."""

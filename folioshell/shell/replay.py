@@ -6,7 +6,8 @@ from typing import Protocol, TextIO
 
 from folioshell.errors import Refused
 from folioshell.scenario.runner import FAILED, REFUSED, Played, Runner
-from folioshell.views.blocks import Block, Line, Span, Tone, laid_out, line
+from folioshell.views.answer_view import Place, stop_blocks
+from folioshell.views.blocks import Line, Span, Tone, laid_out, line
 from folioshell.views.report_view import report_blocks
 from folioshell.views.runs import counted
 from folioshell.views.screen import Screen
@@ -58,12 +59,12 @@ class TextReplay:
         return runner.status
 
     def _show(self, played: Played, prompt: str) -> None:
-        place = f"{visible(played.file)}:{played.line}"
+        place = Place(played.file, played.line, played.text, played.reopen)
         if played.refused is not None:
             self._refuse(played.refused)
         elif played.failure is not None:
             self._begin("failure")
-            self.screen.write(_failure(played, place))
+            self.screen.write(list(stop_blocks(played.failure, place, max(played.column - 1, 0))))
         elif played.prose is not None and not self.quiet:
             self._begin("prose")
             self.screen.write([laid_out(visible(played.prose))])
@@ -99,13 +100,6 @@ class TextReplay:
         self._last = kind
 
 
-def _failure(played: Played, place: str) -> list[Block]:
-    return [
-        Line((Span("FAIL  ", Tone.BAD), Span(f"{place}: {visible(' '.join(played.text.split()))}", Tone.STRONG))),
-        line(f"{played.failure}; the script stops here", indent=6),
-    ]
-
-
 def _summary(runner: Runner, name: str) -> Line:
     counts = f"{counted(runner.steps, 'step')}, {counted(runner.expects, 'expect')}"
     word, tone = {REFUSED: ("refused", Tone.BAD), FAILED: ("FAILED", Tone.BAD)}.get(
@@ -138,8 +132,11 @@ class JsonReplay:
                 self.errors.refusal(played.refused)
             elif played.failure is not None:
                 self.stream.flush()
-                self.errors.write(_failure(played, f"{visible(played.file)}:{played.line}"))
+                place = Place(played.file, played.line, played.text, played.reopen)
+                self.errors.write(list(stop_blocks(played.failure, place, max(played.column - 1, 0))))
             elif played.report is not None:
-                self.stream.write(document_line(played.report, file=played.file, line=played.line))
+                self.stream.write(
+                    document_line(played.report, file=played.file, line=played.line, reopen=played.reopen)
+                )
         self.stream.flush()
         return runner.status

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from folioshell.report import Expect, Query, QueryRow, Section, Table, Truth
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, laid_out, line
+from folioshell.views.refusal_view import caret_blocks
 from folioshell.views.runs import counted
+from folioshell.views.signs import visible
 
+#: columns that what explains a failure is set in, and those left for a line with a caret
+_INDENT = 6
+_CARET_ROOM = 90
 _WRONG = ("false no", "false yes", "too few", "too many")
 _VERDICT_TONES = {"exact": Tone.GOOD, "undecided": Tone.DIM}
 
@@ -68,15 +74,66 @@ def truth_text(truth: Truth) -> str:
     return f"{truth.answer}; {counts}" if truth.answer else counts
 
 
-def expect_blocks(expect: Expect, place: str = "") -> Iterator[Block]:
-    """Whether an assertion held; if not, both values and why. ``place`` is its ``file:line`` in a script."""
+class Place(NamedTuple):
+    """Where a command stands in a script.
+
+    Args:
+        file, line: its place; lines count from 1.
+        text: the line as written.
+        reopen: the command that opens the shell there; empty if there is none.
+    """
+
+    file: str
+    line: int
+    text: str
+    reopen: str = ""
+
+    def at(self, column: int) -> str:
+        """``file:line:column``, as compilers write it; the column counts from 0."""
+        return f"{visible(self.file)}:{self.line}:{column + 1}"
+
+
+def expect_blocks(expect: Expect, place: Place | None = None) -> Iterator[Block]:
+    """Whether an assertion held; if not, where, both values, why, and how to look at the state."""
     if expect.passed:
         yield Line((Span("pass  ", Tone.GOOD), Span(f"expect {expect.text}")))
         return
-    yield Line((Span("FAIL  ", Tone.BAD), Span(f"{f'{place}: ' if place else ''}expect {expect.text}", Tone.STRONG)))
-    yield line(f"is {expect.actual}, expected {expect.operator} {expect.expected}", indent=6)
+    what = f"is {expect.actual}, expected {expect.operator} {expect.expected}"
+    if place is None:
+        yield _failed(f"expect {expect.text}")
+        yield line(what, indent=_INDENT)
+    else:
+        yield _failed(f"{place.at(expect.start)}: {what}")
+        yield from caret_blocks(place.text, expect.start, expect.end, _CARET_ROOM, _INDENT)
     for text in expect.why:
-        yield line(text, Tone.DIM, indent=6)
+        yield line(text, Tone.DIM, indent=_INDENT)
+    if expect.since is not None:
+        yield line(f"{since_text(expect)}", indent=_INDENT)
+    yield from _reopening(place)
+
+
+def since_text(expect: Expect) -> str:
+    """Which step last changed the value of a failed assertion."""
+    assert expect.since is not None
+    step, command, before = expect.since
+    was = f" from {before}" if before else ""
+    return f"step {step}, `{visible(command)}`, made it {expect.actual}{was}"
+
+
+def stop_blocks(failure: str, place: Place, column: int) -> Iterator[Block]:
+    """Why a script stops at a command; ``column`` is where that begins, from 0."""
+    yield _failed(f"{place.at(column)}: {visible(' '.join(place.text.split()))}")
+    yield line(f"{failure}; the script stops here", indent=_INDENT)
+    yield from _reopening(place)
+
+
+def _failed(text: str) -> Line:
+    return Line((Span("FAIL  ", Tone.BAD), Span(text, Tone.STRONG)))
+
+
+def _reopening(place: Place | None) -> Iterator[Block]:
+    if place is not None and place.reopen:
+        yield Line((Span("look:  ", Tone.GOOD), Span(visible(place.reopen))), _INDENT, wraps=False)
 
 
 def section_blocks(section: Section) -> Iterator[Block]:

@@ -30,7 +30,7 @@ def refusal_blocks(error: Refused, width: int, step: int | None = None) -> list[
 def _parts(error: Refused, width: int, step: int | None) -> Iterator[Block]:
     yield Line((Span(f"{place_text(error)}error: ", Tone.BAD), Span(visible(error.message), Tone.STRONG)))
     if error.text.strip() and error.start is not None:
-        yield from _caret(error.text, error.start, error.end, max(width - _INDENT, 8))
+        yield from caret_blocks(error.text, error.start, error.end, max(width - _INDENT, 8))
     elif error.text.strip():
         yield Line((Span(_window(visible(error.text), 0, max(width - _INDENT, 8))[0]),), _INDENT, wraps=False)
     if error.allowed:
@@ -104,7 +104,8 @@ def _help(hint: str) -> str:
     return hint if " " in hint else f"did you mean {hint}?"
 
 
-def _caret(text: str, start: int, end: int | None, room: int) -> Iterator[Block]:
+def caret_blocks(text: str, start: int, end: int | None, room: int, indent: int = _INDENT) -> Iterator[Block]:
+    """A line as typed, or the part of it that fits into ``room`` columns, with a caret under a place in it."""
     shown = visible(text)
     start = min(start, len(shown))
     end = max(start + 1, min(end if end is not None else start + 1, max(len(shown), start + 1)))
@@ -112,8 +113,8 @@ def _caret(text: str, start: int, end: int | None, room: int) -> Iterator[Block]
     start, end = start - shift, min(end - shift, len(shown) + 1)
     before = columns_of(shown[:start])
     carets = "^" * max(1, columns_of(shown[start:end]) or 1)
-    yield Line((Span(shown),), _INDENT, wraps=False)
-    yield Line((Span(" " * before), Span(carets[: max(1, room - before)], Tone.BAD)), _INDENT, wraps=False)
+    yield Line((Span(shown),), indent, wraps=False)
+    yield Line((Span(" " * before), Span(carets[: max(1, room - before)], Tone.BAD)), indent, wraps=False)
 
 
 def _window(text: str, place: int, room: int) -> tuple[str, int]:

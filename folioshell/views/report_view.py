@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from folioshell.report import Report
-from folioshell.views.answer_view import expect_blocks, query_blocks, section_blocks
+from folioshell.views.answer_view import Place, expect_blocks, query_blocks, section_blocks
 from folioshell.views.blocks import Block, Line, Span, Tone, line
 from folioshell.views.step_view import folio_blocks, lock_blocks, walk_blocks
 
 
-def report_blocks(report: Report, place: str = "") -> list[Block]:
+def report_blocks(report: Report, place: Place | None = None) -> list[Block]:
     """What a report says: the sentence, the failure, findings, what changed, and what was asked.
 
     Args:
         report: of one command.
-        place: ``file:line`` of the command in a script, which a failed expect names.
+        place: where the command stands in a script, which a failed expect tells.
     """
     return list(_parts(report, place))
 
 
-def _parts(report: Report, place: str) -> Iterator[Block]:
+def _parts(report: Report, place: Place | None) -> Iterator[Block]:
     failure = failure_text(report) if report.failed else ""
     if report.sentence:
         yield line(report.sentence, Tone.BAD if failure else Tone.STRONG)

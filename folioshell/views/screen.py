@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.views import plain
+from folioshell.views.answer_view import Place
 from folioshell.views.blocks import Block
 from folioshell.views.refusal_view import bug_blocks, refusal_blocks
 from folioshell.views.report_view import report_blocks
@@ -74,8 +75,8 @@ class Screen:
         console.width = self.width
         rich_view.write(blocks, console)
 
-    def report(self, report: Report, place: str = "") -> None:
-        """Write a report; ``place`` is its ``file:line`` in a script."""
+    def report(self, report: Report, place: Place | None = None) -> None:
+        """Write a report; ``place`` is where it stands in a script."""
         self.write(report_blocks(report, place))
 
     def refusal(self, error: Refused, step: int | None = None) -> None:

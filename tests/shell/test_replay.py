@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from folioshell.errors import Refused
-from folioshell.report import Expect, Report
+from folioshell.report import Expect, Report, Since
 from folioshell.scenario.runner import Played
 from folioshell.shell.replay import TextReplay
 from tests.shell.stubs import StubRunner, plain_screen
@@ -11,15 +11,25 @@ from tests.shell.stubs import StubRunner, plain_screen
 STEP = Report("fork B", "A", 1, {"ok": True}, "A forked B.")
 VIEW = Report("show processes", "A", sentence="A, B")
 PASS = Report("expect a", "A", expect=Expect("vmas A == 3", True, "==", "3", "3"))
-FAIL = Report("expect b", "A", expect=Expect("vmas A == 4", False, "==", "3", "4", ("v1, v2, v3",)))
+SINCE = Since(1, "fork B", "2")
+FAIL = Report("expect b", "A", expect=Expect("vmas A == 4", False, "==", "3", "4", ("v1, v2, v3",), 14, 18, SINCE))
 
+#: how the failed one is told
+FAILURE = (
+    "FAIL  a.fs:6:15: is 3, expected == 4\n"
+    "        expect vmas A == 4\n"
+    "                    ^^^^\n"
+    "      v1, v2, v3\n"
+    "      step 1, `fork B`, made it 3 from 2\n"
+    "      look:  folioshell run a.fs --until 1 -i\n"
+)
 PLAYED = (
     Played("a.fs", 2, "| # Fork", prose="# Fork"),
     Played("a.fs", 3, "| and exit", prose="and exit"),
     Played("a.fs", 4, "fork B ; show processes", report=STEP),
     Played("a.fs", 4, "fork B ; show processes", report=VIEW),
     Played("a.fs", 5, "expect vmas A == 3", report=PASS),
-    Played("a.fs", 6, "expect vmas A == 4", report=FAIL),
+    Played("a.fs", 6, "  expect vmas A == 4", report=FAIL, reopen="folioshell run a.fs --until 1 -i"),
 )
 
 
@@ -37,18 +47,14 @@ def test_whole() -> None:
     assert shown(*PLAYED)[0] == (
         "# Fork\nand exit\n"
         "\nA 0> fork B ; show processes\nA forked B.\n\nA, B\n"
-        "\npass  expect vmas A == 3\n"
-        "FAIL  a.fs:6: expect vmas A == 4\n      is 3, expected == 4\n      v1, v2, v3\n"
+        f"\npass  expect vmas A == 3\n{FAILURE}"
         "\na.fs: FAILED: 1 step, 2 expects, 1 of them failed\n"
     )
 
 
 def test_quiet() -> None:
     """Quietly only failures are shown, and the last line."""
-    assert shown(*PLAYED, quiet=True)[0] == (
-        "FAIL  a.fs:6: expect vmas A == 4\n      is 3, expected == 4\n      v1, v2, v3\n"
-        "a.fs: FAILED: 1 step, 2 expects, 1 of them failed\n"
-    )
+    assert shown(*PLAYED, quiet=True)[0] == (f"{FAILURE}a.fs: FAILED: 1 step, 2 expects, 1 of them failed\n")
 
 
 def test_piped_commands() -> None:
@@ -64,7 +70,7 @@ def test_stopped() -> None:
         text, _, status = shown(stop, quiet=quiet)
 
         assert status == 1
-        assert "FAIL  a.fs:7: munmap x\n      failed with EINVAL, and no `fails` before it; the script stops" in text
+        assert "FAIL  a.fs:7:1: munmap x\n      failed with EINVAL, and no `fails` before it; the script stops" in text
 
 
 def test_refused() -> None:

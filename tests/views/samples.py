@@ -119,7 +119,11 @@ FAILED = Report(
     "expect mapcount tuples f1 == 1",
     "A",
     expect=Expect(
-        "mapcount tuples f1 == 1", False, "==", "2", "1", ("pt1 of v1: 1, since step 2", "pt2 of v1: 1, since step 3")
+        "mapcount tuples f1 == 1",
+        False,
+        *("==", "2", "1"),
+        ("pt1 of v1: 1, since step 2", "pt2 of v1: 1, since step 3"),
+        *(27, 31),
     ),
 )
 

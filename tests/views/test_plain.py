@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from folioshell.report import Report, Text
+from folioshell.views.answer_view import Place
 from folioshell.views.blocks import Column, Grid, Span, line
 from folioshell.views.plain import render
 from folioshell.views.report_view import report_blocks
@@ -93,11 +94,15 @@ def test_query_leaves_out_empty_columns() -> None:
 def test_expect() -> None:
     """An expect that holds is one line; one that fails names its place, both values and why."""
     assert text_of(samples.PASSED) == "pass  expect mapcount vmas f1 == 1\n"
-    assert render(report_blocks(samples.FAILED, "mail.fs:12"), 100) == (
-        "FAIL  mail.fs:12: expect mapcount tuples f1 == 1\n"
-        "      is 2, expected == 1\n"
-        "      pt1 of v1: 1, since step 2\n"
-        "      pt2 of v1: 1, since step 3\n"
+    why = "      pt1 of v1: 1, since step 2\n      pt2 of v1: 1, since step 3\n"
+    assert text_of(samples.FAILED) == f"FAIL  expect mapcount tuples f1 == 1\n      is 2, expected == 1\n{why}"
+    place = Place("mail.fs", 12, "expect mapcount  tuples f1 == 1", "folioshell run mail.fs --until 3 -i")
+    assert render(report_blocks(samples.FAILED, place), 100) == (
+        "FAIL  mail.fs:12:28: is 2, expected == 1\n"
+        "      expect mapcount  tuples f1 == 1\n"
+        "                                 ^^^^\n"
+        f"{why}"
+        "      look:  folioshell run mail.fs --until 3 -i\n"
     )
 
 
