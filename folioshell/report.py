@@ -174,6 +174,32 @@ class Expect(NamedTuple):
     since: Since | None = None
 
 
+class WatchedValue(NamedTuple):
+    """One thing that a watch read, as text, before and now; equal when it did not change.
+
+    ``old`` is empty if nothing could be read before.
+    """
+
+    old: str
+    new: str
+
+
+class Watched(NamedTuple):
+    """Something that is watched, because it changed or was asked for.
+
+    Args:
+        number: of the watch, from 1.
+        text: what is watched: ``f1`` or ``shared? A:buf[0]``.
+        values: scheme, or whatever else was read -> its value.
+        note: why nothing can be read now; empty if something was.
+    """
+
+    number: int
+    text: str
+    values: dict[str, WatchedValue]
+    note: str = ""
+
+
 class Table(NamedTuple):
     """Rows under columns. Cells are text or numbers; numbers are set flush right."""
 
@@ -206,6 +232,7 @@ class Report:
         sentence: what happened, in one sentence.
         folios, walks, locks: what the shell prints after a step, already chosen by ``set after``.
         findings: rules of memory that broke because the deciding scheme was wrong.
+        watched: what is watched and changed, or was asked for.
         query, expect: the answer, when that was asked.
         sections: what a view asked for.
         state: the whole state, when it was asked for (``--json=full``).
@@ -221,6 +248,7 @@ class Report:
     walks: tuple[Walk, ...] = ()
     locks: tuple[LockRow, ...] = ()
     findings: tuple[str, ...] = ()
+    watched: tuple[Watched, ...] = ()
     query: Query | None = None
     expect: Expect | None = None
     sections: tuple[Section, ...] = ()

@@ -20,6 +20,7 @@ DECLARING = (
     "query",
     "inspect",
     "trace",
+    "watch",
     "cost",
     "race",
     "by_hand",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from folioshell.session.language import MODEL, SESSION, VIEW, Ending
+from folioshell.session.language import MODEL, PROGRAM, SESSION, VIEW, Ending
 
 if TYPE_CHECKING:
     from folioshell.commands.call import Call
@@ -20,7 +20,20 @@ if TYPE_CHECKING:
     from folioshell.report import Report
     from folioshell.session.session import Session
 
-__all__ = ["MODEL", "SESSION", "VIEW", "Arg", "Command", "Flag", "Form", "Option", "lookup", "register", "registry"]
+__all__ = [
+    "MODEL",
+    "PROGRAM",
+    "SESSION",
+    "VIEW",
+    "Arg",
+    "Command",
+    "Flag",
+    "Form",
+    "Option",
+    "lookup",
+    "register",
+    "registry",
+]
 
 Apply = Callable[["Call"], "Ending | Path[Ending]"]
 Answer = Callable[["Call"], "Report | Sequence[Report]"]
@@ -127,7 +140,8 @@ class Command(NamedTuple):
     Args:
         verb: its first word.
         forms: how it can be written.
-        kind: ``model`` (recorded: a step), ``view`` (asks or shows: no step) or ``session`` (moves in the history).
+        kind: ``model`` (recorded: a step), ``view`` (asks or shows: no step) or ``session`` (changes where
+            the session is, or what it shows), ``program`` (files of the host, the end).
         topic: the group under which help lists it.
         summary: one line.
         help: some sentences more.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from folioshell.commands.build import COUNT, NEW_NAME, arg, command, done
 from folioshell.commands.call import Call
-from folioshell.commands.grammar import SESSION, VIEW, Form
+from folioshell.commands.grammar import PROGRAM, SESSION, VIEW, Form
 from folioshell.commands.spots import SPOT, spot_of, spot_text
 from folioshell.errors import DeterminismError
 from folioshell.report import Report, Table
@@ -209,7 +209,7 @@ def reset(call: Call) -> Report:
 
 @command(
     "quit",
-    kind=SESSION,
+    kind=PROGRAM,
     topic=TOPIC,
     summary="end the session",
     explained="Ends the shell; in a script, the script.",

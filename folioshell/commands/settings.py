@@ -7,7 +7,7 @@ from typing import Any
 
 from folioshell.commands.build import choice, command, done
 from folioshell.commands.call import Call
-from folioshell.commands.grammar import MODEL, VIEW, Arg, Form
+from folioshell.commands.grammar import MODEL, SESSION, VIEW, Arg, Form
 from folioshell.commands.operands import Choices, Size
 from folioshell.commands.schemes import SchemeList, SchemeName, scheme_of, schemes_of
 from folioshell.paths.protocols import PROTOCOLS
@@ -211,7 +211,7 @@ _GEOMETRY_WORDS = {
         _page_mapcount,
         MODEL,
     ),
-    _form("after", "WHAT", Choices(AFTER, "part"), "what is shown after a step", _viewing(_after), VIEW),
+    _form("after", "WHAT", Choices(AFTER, "part"), "what is shown after a step", _viewing(_after), SESSION),
     _form(
         "walks",
         "WHEN",
@@ -221,7 +221,7 @@ _GEOMETRY_WORDS = {
         ),
         "which rmap walks are shown",
         _viewing(_walks),
-        VIEW,
+        SESSION,
     ),
     _form(
         "schemes",
@@ -229,9 +229,9 @@ _GEOMETRY_WORDS = {
         SchemeList(),
         "which schemes are shown",
         _viewing(_schemes),
-        VIEW,
+        SESSION,
     ),
-    _form("check", "MODE", choice(ON_OFF, "word"), "verify every invariant after each step", _viewing(_check), VIEW),
+    _form("check", "MODE", choice(ON_OFF, "word"), "verify every invariant after each step", _viewing(_check), SESSION),
     kind=VIEW,
     topic=TOPIC,
     summary="change or show settings",

@@ -25,7 +25,7 @@ class ParsedStatement(NamedTuple):
         process: the process named before it, or empty.
         process_token: that word.
         expected: the errno or signal after ``fails``, or empty.
-        kind: ``model``, ``view`` or ``session``.
+        kind: ``model``, ``view``, ``session`` or ``program``.
         command, form, arguments: what it says.
         line: the line as typed, which all columns refer to.
         start, end: its columns in the line, half-open.
@@ -63,7 +63,7 @@ class ParsedStatement(NamedTuple):
         return ending
 
     def answer(self, session: Session, process: str) -> Sequence[Report]:
-        """Run a view or session command; see ``Statement``."""
+        """Run a command that is no step; see ``Statement``."""
         answer = self._handle(Call(self, session.workspace, process, session))
         return [answer] if isinstance(answer, Report) else list(answer)
 

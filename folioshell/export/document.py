@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
 from folioshell.export import shape
-from folioshell.report import Expect, FolioChange, Query, Report, Section, Table, Walk
+from folioshell.report import Expect, FolioChange, Query, Report, Section, Table, Walk, Watched
 
 
 def document(report: Report, *, file: str = "", line: int = 0, reopen: str = "") -> dict[str, Any]:
@@ -30,6 +30,7 @@ def document(report: Report, *, file: str = "", line: int = 0, reopen: str = "")
         walks=[_walk(walk) for walk in report.walks],
         locks=[(row.name, row.depth, row.function) for row in report.locks for _ in range(row.times)],
         findings=list(report.findings),
+        watched=[_watched(watched) for watched in report.watched],
         query=_query(report.query) if report.query is not None else None,
         expect=_expect(report.expect, reopen) if report.expect is not None else None,
         sections=[_section(section) for section in report.sections],
@@ -55,6 +56,11 @@ def _expect(expect: Expect, reopen: str) -> shape.ExpectDocument:
         made.why, made.column, made.reopen = list(expect.why), expect.start + 1, reopen
         made.since = shape.SinceDocument(*expect.since) if expect.since is not None else None
     return made
+
+
+def _watched(watched: Watched) -> shape.WatchedDocument:
+    values = {name: shape.WatchedValueDocument(*value) for name, value in watched.values.items()}
+    return shape.WatchedDocument(watched.number, watched.text, values, watched.note)
 
 
 def _walk(walk: Walk) -> shape.WalkDocument:

@@ -126,6 +126,24 @@ class ExpectDocument(Closed):
 
 
 @dataclass(slots=True)
+class WatchedValueDocument(Closed):
+    """One thing that a watch read, as text, before and now; ``old`` is empty if nothing could be read before."""
+
+    old: str
+    new: str
+
+
+@dataclass(slots=True)
+class WatchedDocument(Closed):
+    """Something that is watched, because it changed or was asked for; ``note`` says why nothing can be read now."""
+
+    number: int
+    watch: str
+    values: dict[str, WatchedValueDocument] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(slots=True)
 class SectionDocument(Closed):
     """A table (columns and rows) or text (lines) that a view showed."""
 
@@ -161,6 +179,7 @@ class Document(Closed):
     walks: list[WalkDocument] = field(default_factory=list)
     locks: list[tuple[str, int, str]] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    watched: list[WatchedDocument] = field(default_factory=list)
     query: QueryDocument | None = None
     expect: ExpectDocument | None = None
     sections: list[SectionDocument] = field(default_factory=list)
@@ -183,6 +202,7 @@ ORDER = (
     "walks",
     "locks",
     "findings",
+    "watched",
     "query",
     "expect",
     "sections",

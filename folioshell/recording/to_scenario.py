@@ -16,7 +16,7 @@ from typing import Any
 from folioshell.commands import Session
 from folioshell.commands.access import accesses
 from folioshell.commands.call import Call
-from folioshell.commands.grammar import MODEL, SESSION
+from folioshell.commands.grammar import MODEL, PROGRAM, SESSION
 from folioshell.commands.memory import start_of
 from folioshell.commands.statement import ParsedStatement
 from folioshell.recording.form import ADVICES
@@ -28,7 +28,7 @@ _TABLE = 512
 _PMD_ORDER = 9
 _FS_NAMES = {word: name for name, word in FILE_SYSTEMS.items()}
 #: commands of a session that change nothing which an operation depends on
-_HARMLESS = ("mark", "save")
+_HARMLESS = ("mark", "save", "set", "watch", "unwatch")
 
 
 def scenario_of(statements: Iterable[Statement], name: str, doc: str = "") -> dict[str, Any]:
@@ -129,7 +129,7 @@ class ScenarioWriter:
             self._append(statement, ops)
         elif verb == "as":
             session.run(statement)
-        elif statement.kind == SESSION and verb not in _HARMLESS:
+        elif statement.kind in (SESSION, PROGRAM) and verb not in _HARMLESS:
             raise call.refused(None, f"`{verb}` goes with a session; a scenario has no word for it")
 
     def _append(self, statement: ParsedStatement, ops: list[Op]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from folioshell.commands.build import arg, command, done
 from folioshell.commands.call import Call
-from folioshell.commands.grammar import SESSION, Form
+from folioshell.commands.grammar import PROGRAM, Form
 from folioshell.commands.operands import Pair
 from folioshell.commands.operands import Path as HostPath
 from folioshell.commands.statement import ParsedStatement
@@ -48,7 +48,7 @@ DEFINITION = DefinitionPath()
 @command(
     "save",
     Form(args=(arg("FILE", SCRIPT, "the script that is written"),)),
-    kind=SESSION,
+    kind=PROGRAM,
     topic=TOPIC,
     summary="write the steps as a script",
     explained="Writes a script that leads to the present state; a file of that name is replaced. In a script given to "
@@ -74,7 +74,7 @@ def save(call: Call) -> Report:
 @command(
     "source",
     Form(args=(arg("FILE", SCRIPT, "the script that is run"),)),
-    kind=SESSION,
+    kind=PROGRAM,
     topic=TOPIC,
     summary="run the commands of a script here",
     explained="Runs a script in this session, as if its lines were typed. In a script it reads only below the folder "
@@ -108,7 +108,7 @@ def _load_scheme(call: Call) -> Report:
         summary="count by the definitions of a file, too",
         handler=_load_scheme,
     ),
-    kind=SESSION,
+    kind=PROGRAM,
     topic=TOPIC,
     summary="begin anew with a script, or load a definition",
     explained="`load FILE` is `reset`, then `source FILE`; nothing is reset if the script cannot be read. "

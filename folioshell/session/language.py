@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 #: What a kernel path ended with: nothing, an errno, or the accesses that were answered with a signal.
 Ending = str | list[list[Any]] | None
 
-#: Kinds of commands: those that change state (a step), that ask or show, that move in the history.
+#: Kinds of commands: those that change state (a step), that ask or show, that change where a session is or what it
+#: shows, and those that read or write files of the host or end the program.
 MODEL = "model"
 VIEW = "view"
 SESSION = "session"
+PROGRAM = "program"
 
 
 class Statement(Protocol):
@@ -44,7 +46,7 @@ class Statement(Protocol):
 
     @property
     def kind(self) -> str:
-        """``model`` (changes state: a step), ``view`` (asks or changes what is shown) or ``session``."""
+        """``model`` (changes state: a step), ``view``, ``session`` or ``program``."""
 
     @property
     def expected(self) -> str:
@@ -58,7 +60,7 @@ class Statement(Protocol):
         """
 
     def answer(self, session: Session, process: str) -> Sequence[Report]:
-        """Run a view or session command.
+        """Run a command that is no step.
 
         Raises:
             Refused: it cannot be done; nothing was changed.

@@ -17,8 +17,9 @@ from folioshell.session.access import Access
 from folioshell.session.definition import Definition
 from folioshell.session.hang import NoStep, self_deadlock
 from folioshell.session.history import Entry, History
-from folioshell.session.language import MODEL, Language, Statement
+from folioshell.session.language import MODEL, SESSION, Language, Statement
 from folioshell.session.settings import Settings
+from folioshell.session.watch import news
 from folioshell.session.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -104,7 +105,10 @@ class Session:
             self.go_to(self.step)
         process = self._process_of(statement)
         if statement.kind != MODEL:
-            return statement.answer(self, process)
+            reports = statement.answer(self, process)
+            if reports and statement.kind == SESSION:
+                reports[-1].watched += news(self)
+            return reports
         if self.spawned is not None:
             hint = f"`step` and `finish` let {' and '.join(self.spawned.names)} go on; undo forgets them"
             raise Refused("threads are under way", text=statement.text, hint=hint)
@@ -154,6 +158,7 @@ class Session:
         report = step_report(self, statement, record)
         named = f"{statement.process}.{statement.thread}" if statement.thread else statement.process
         entry = Entry(before, named, statement.text, record.result, self.process, self.process)
+        report.watched = news(self)
         gone = self.history.append(entry)
         if gone:
             names = " and ".join(gone)
@@ -272,4 +277,6 @@ class Session:
         """The lines that lead to the present state, and to what is shown, from a fresh session."""
         files = dict.fromkeys(definition.path for definition in self.definitions.values())
         loaded = [f'load scheme "{path}"' for path in files]
-        return loaded + self.settings.script(list(self.workspace.machine.schemes)) + self.history.script()
+        shown = self.settings.script(list(self.workspace.machine.schemes))
+        watches = [f"watch {watch.question.text}" for watch in self.settings.watches]
+        return loaded + shown + self.history.script() + watches

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from folioshell.session.watch import Watch
 
 #: part of a report -> what it is
 AFTER = {
@@ -25,6 +29,7 @@ class Settings:
         walks: walk the reverse map of touched folios even where the kernel would not.
         schemes: the schemes shown, in order; None for the usual ones.
         check: verify every invariant of the model after each step.
+        watches: what is asked again after each step.
         full: reports carry the whole state (``--json=full``).
         explain: look for the step that made the value of a failed expect, which replays the history.
     """
@@ -33,6 +38,7 @@ class Settings:
     walks: bool = False
     schemes: tuple[str, ...] | None = None
     check: bool = False
+    watches: list[Watch] = field(default_factory=list)
     full: bool = False
     explain: bool = True
 

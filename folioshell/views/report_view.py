@@ -8,6 +8,7 @@ from folioshell.report import Report
 from folioshell.views.answer_view import Place, expect_blocks, query_blocks, section_blocks
 from folioshell.views.blocks import Block, Line, Span, Tone, line
 from folioshell.views.step_view import folio_blocks, lock_blocks, walk_blocks
+from folioshell.views.watch_view import watched_blocks
 
 
 def report_blocks(report: Report, place: Place | None = None) -> list[Block]:
@@ -37,6 +38,7 @@ def _parts(report: Report, place: Place | None) -> Iterator[Block]:
         yield from expect_blocks(report.expect, place)
     for section in report.sections:
         yield from section_blocks(section)
+    yield from watched_blocks(report.watched)
 
 
 def failure_text(report: Report) -> str:

@@ -40,6 +40,8 @@ history
 help mmap
 set
 undo
+watch truth mms buf[40]
+munmap buf[40]
 """
 
 
@@ -152,3 +154,14 @@ def test_run_imports_no_pydantic() -> None:
     )
 
     assert done.stdout.strip() in ("[]", "['inspect']")
+
+
+def test_what_is_watched() -> None:
+    """Old and new as text, and why nothing can be read; absent keys are left out."""
+    *_, asked, gone = documents()
+
+    assert asked["watched"] == [
+        {"number": 1, "watch": "truth mms B:buf[40]", "values": {"mms": {"old": "2", "new": "2"}}}
+    ]
+    assert gone["watched"][0]["note"].startswith("B has no present entry")
+    assert "values" not in gone["watched"][0]

@@ -1,0 +1,150 @@
+"""Tests of folioshell.commands.watch and folioshell.session.watch."""
+
+from __future__ import annotations
+
+import pytest
+
+from folioshell import Session
+from folioshell.commands.watch import MOST
+from folioshell.errors import Refused
+from folioshell.report import Report
+
+
+def session_after(*lines: str) -> Session:
+    session = Session()
+    for line in lines:
+        session.execute(line)
+    return session
+
+
+def told(report: Report) -> dict[str, object]:
+    """What a report says of each watch: its changed values, or its note."""
+    return {one.text: one.note or {name: tuple(value) for name, value in one.values.items()} for one in report.watched}
+
+
+MAPPED = ("mmap buf 16", "fault buf[0]")
+
+
+def test_old_and_new_after_a_step() -> None:
+    """Only what changed is told; a folio's watch has every shown scheme's number."""
+    session = session_after(*MAPPED, "set schemes vmas,mm-id", "watch f1", "watch truth pages f1")
+    (report,) = session.execute("fork B")
+    assert told(report) == {"f1": {"vmas": ("1", "2"), "mm-id": ("1", "2")}}
+    (report,) = session.execute("mmap other 4")
+
+    assert report.watched == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "values"),
+    [
+        ("watch mapcount vmas f1", "mapcount vmas f1", {"vmas": ("1", "2")}),
+        ("watch shared? mm-id buf[0]", "shared? mm-id A:buf[0]", {"mm-id": ("no", "yes")}),
+        ("watch shared? truth f1", "shared? truth f1", {"truth": ("no", "yes")}),
+        ("watch mapcount truth buf[0]", "mapcount truth A:buf[0]", {"truth": ("1", "2")}),
+        ("watch truth mms f1", "truth mms f1", {"mms": ("1", "2")}),
+        ("watch present? B:buf", "present? B:buf", {"present": ("", "1 of 16 pages")}),
+        ("watch present? B:buf[0]", "present? B:buf[0]", {"present": ("", "yes")}),
+    ],
+)
+def test_questions(line: str, text: str, values: dict[str, tuple[str, str]]) -> None:
+    """The forms of a question; a place gets its process."""
+    session = session_after(*MAPPED, line)
+
+    assert told(session.execute("fork B")[0]) == {text: values}
+
+
+def test_without_a_scheme_all_answer_and_the_truth() -> None:
+    """As query does."""
+    session = session_after("set schemes tuples,mm-id", *MAPPED, "watch shared? f1")
+
+    assert told(session.execute("fork B")[0]) == {
+        "shared? f1": {"tuples": ("no", "maybe"), "mm-id": ("no", "yes"), "truth": ("no", "yes")}
+    }
+
+
+def test_what_cannot_be_answered_says_so() -> None:
+    """Nothing mapped, a folio that was freed, a process that ended: a note, once, and values again afterwards."""
+    session = session_after("mmap buf 16", "set schemes vmas")
+    (report,) = session.execute("watch buf[0]")
+    assert "A has no present entry" in report.watched[0].note
+    assert told(session.execute("fault buf[0]")[0]) == {"A:buf[0]": {"folio": ("", "f1"), "vmas": ("", "1")}}
+    session.execute("unwatch ; watch f1")
+    assert told(session.execute("munmap buf")[0]) == {"f1": "f1 was freed, or split into others"}
+    assert session.execute("mmap buf2 4")[0].watched == ()
+    session.execute("fork B ; as B ; fault buf2 ; watch buf2[0] ; unwatch 1")
+
+    assert told(session.execute("as A ; exit B")[-1]) == {"B:buf2[0]": "no such process"}
+
+
+def test_a_place_is_that_of_who_set_the_watch() -> None:
+    """Another current process does not give it another meaning; copy-on-write in B leaves A's page alone."""
+    session = session_after(*MAPPED, "fork B", "as B", "set schemes vmas", "watch buf[0]", "as A")
+    (report,) = session.execute("B: write buf[0]")
+
+    assert told(report) == {"B:buf[0]": {"folio": ("f1", "f2"), "vmas": ("2", "1")}}
+
+
+def test_watches_survive_undo_and_tell_of_it() -> None:
+    """They are settings; moving in the history is compared with what was seen last."""
+    session = session_after(*MAPPED, "set schemes vmas", "watch f1", "fork B")
+    assert told(session.execute("undo")[0]) == {"f1": {"vmas": ("2", "1")}}
+    assert told(session.execute("redo")[0]) == {"f1": {"vmas": ("1", "2")}}
+    assert told(session.execute("goto 1")[0]) == {"f1": "no such folio"}
+    session.execute("reset")
+
+    assert session.settings.watches == []
+
+
+def test_other_schemes_are_no_news() -> None:
+    """Showing another scheme is no change of a number."""
+    session = session_after(*MAPPED, "set schemes vmas", "watch f1", "set schemes tuples,vmas")
+
+    assert told(session.execute("fork B")[0]) == {"f1": {"tuples": ("1", "2"), "vmas": ("1", "2")}}
+
+
+def test_list_and_stop() -> None:
+    """Watch alone lists with present values; unwatch stops one, or all."""
+    session = session_after(*MAPPED, "set schemes vmas", "watch f1", "watch truth mms f1")
+    assert told(session.execute("watch")[0]) == {"f1": {"vmas": ("1", "1")}, "truth mms f1": {"mms": ("1", "1")}}
+    assert session.execute("watch f1")[0].sentence == "That is watched already, as 1."
+    assert session.execute("unwatch 1")[0].sentence == "f1 is watched no more."
+    assert [one.number for one in session.execute("watch")[0].watched] == [1]
+    assert session.execute("unwatch")[0].sentence == "1 watch stopped."
+
+    assert session.execute("watch")[0].sentence == "Nothing is watched; `watch FOLIO` begins."
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("watch buf", "one page is wanted, this is 16"),
+        ("watch shared? buf[0..3]", "one page is wanted, this is 4"),
+        ("watch mapcount vmsa f1", "no such scheme"),
+        ("watch nonsense f1", "nothing more may follow here"),
+        ("unwatch 1", "there is no watch 1"),
+    ],
+)
+def test_refused(line: str, message: str) -> None:
+    """What can never be answered is refused; nothing is watched."""
+    session = session_after("mmap buf 16")
+    with pytest.raises(Refused, match=message):
+        session.execute(line)
+
+    assert session.settings.watches == []
+
+
+def test_there_is_a_limit() -> None:
+    """Every watch costs something after each step."""
+    session = session_after(*(f"watch f{number}" for number in range(1, MOST + 1)))
+    with pytest.raises(Refused, match="64 things are watched already"):
+        session.execute("watch f100")
+
+
+def test_a_saved_script_sets_them_again() -> None:
+    """Behind the steps, where what they name exists."""
+    session = session_after(*MAPPED, "fork B", "as B", "watch buf[0]", "watch shared? mm-id f1", "exit A")
+    again = session_after(*session.script())
+
+    assert [one.text for one in again.execute("watch")[0].watched] == ["B:buf[0]", "shared? mm-id f1"]
+    assert again.execute("watch") == session.execute("watch")
