@@ -16,9 +16,11 @@ from folioshell import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any, TextIO
 
+    from folioshell.report import Report
+    from folioshell.scenario.runner import Played, Runner
     from folioshell.session.session import Session
     from folioshell.shell.replay import Replay
     from folioshell.views.screen import Screen
@@ -95,27 +97,61 @@ def _act(options: Namespace) -> int:
 
 
 def _run(options: Namespace) -> int:
-    from folioshell.scenario.runner import run_file
-
     if options.interactive and (len(options.files) > 1 or options.json or options.quiet):
         sys.stderr.write("folioshell run: -i takes one FILE, and neither --json nor --quiet\n")
         return REFUSED
+    if options.update:
+        return _update(options)
     replay = _replay(options, whole=True)
     status = 0
     for name in options.files:
-        runner = run_file(
-            name,
-            session=_session(options),
-            until=options.until.step,
-            until_line=options.until.line,
-            options=_repeated(options),
-            **_allowed(options),
-        )
+        runner = _runner(options, name)
         status = max(status, replay.run(runner, name))
         if options.interactive and runner.status != REFUSED:
             interact = _open_shell if sys.stdin.isatty() else _play_stdin
             return max(status, interact(options, runner.session))
     return status
+
+
+def _runner(options: Namespace, name: str, note: Callable[[Played], None] | None = None) -> Runner:
+    from folioshell.scenario.runner import run_file
+
+    return run_file(
+        name,
+        session=_session(options),
+        until=options.until.step,
+        until_line=options.until.line,
+        render=_golden_lines,
+        note=note,
+        options=_repeated(options),
+        **_allowed(options),
+    )
+
+
+def _golden_lines(reports: Sequence[Report]) -> list[str]:
+    """The text of reports as golden blocks hold it."""
+    from folioshell.scenario.golden import WIDTH
+    from folioshell.views.report_view import plain_lines
+
+    return plain_lines(reports, WIDTH)
+
+
+def _update(options: Namespace) -> int:
+    """Run scripts and rewrite their golden blocks."""
+    if options.json or options.interactive or "-" in options.files:
+        sys.stderr.write("folioshell run: --update takes files, and neither -i nor --json\n")
+        return REFUSED
+    from folioshell.shell.replay import TextReplay
+    from folioshell.shell.update import Update, check_permitted
+
+    check_permitted(os.environ, forced=options.force)
+    update, screen = Update(), _screen(sys.stdout, options)
+    errors = _screen(sys.stderr, options)
+    replay = TextReplay(screen, errors, echo=False, quiet=True, summary=False, updating=True)
+    for name in options.files:
+        replay.run(_runner(options, name, update.note), name)
+    screen.write(update.write())
+    return 0
 
 
 def _recordings(options: Namespace) -> int:
@@ -134,14 +170,17 @@ def _play_commands(options: Namespace) -> int:
     from folioshell.scenario.runner import run_text
 
     # Whoever writes the command line could write the file just as well.
-    runner = run_text(options.commands, name="-c", session=_session(options), allow_files=True, allow_code=True)
+    session = _session(options)
+    allowed = {"allow_files": True, "allow_code": True}
+    runner = run_text(options.commands, name="-c", session=session, render=_golden_lines, **allowed)
     return _replay(options, whole=False).run(runner, "-c")
 
 
 def _play_stdin(options: Namespace, session: Session) -> int:
     from folioshell.scenario.runner import run_file
 
-    return _replay(options, whole=False).run(run_file("-", session=session, **_allowed(options)), "-")
+    runner = run_file("-", session=session, render=_golden_lines, **_allowed(options))
+    return _replay(options, whole=False).run(runner, "-")
 
 
 def _allowed(options: Namespace) -> dict[str, Any]:
@@ -244,6 +283,8 @@ def _parser() -> ArgumentParser:
     run.add_argument("files", nargs="+", metavar="FILE", help="a script; - is standard input")
     until = "stop when N steps were done and what follows them is one; line:N stops behind line N"
     run.add_argument("--until", type=_until, default=Until(), metavar="N", help=until)
+    run.add_argument("--update", action="store_true", help="rewrite the golden blocks with what is shown")
+    run.add_argument("--force", action="store_true", help="with --update: where CI is set, too")
     run.add_argument("-i", dest="interactive", action="store_true", help="then open the shell in that state")
     verify = actions.add_parser("verify", help="replay what a real kernel was recorded doing, and compare")
     verify.add_argument("files", nargs="+", metavar="RECORDING", help="a recording, .json or .json.gz")

@@ -34,7 +34,7 @@ def complete(session: Session, text: str, cursor: int) -> list[Candidate]:
     if words and words[-1].kind == "block" and not words[-1].closed and words[-1].start < cursor:
         inside = words[-1].start + 1
         return complete(session, " " * inside + text[inside:], cursor) if text[inside - 1] == "{" else []
-    if any(token.kind in ("comment", "prose") or not token.closed for token in words):
+    if any(token.kind in ("comment", "prose", "golden") or not token.closed for token in words):
         return []
     statement: list[Token] = []
     for token in words:

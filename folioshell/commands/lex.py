@@ -3,7 +3,8 @@
 Rules:
 - Columns count characters of the line as typed, from 0, and ranges are half-open.
 - ``;`` ends a statement, except within quotes and ``{}``. ``#`` at the start of a word begins a comment.
-- A line that begins with ``|`` is prose; nothing in it is read.
+- A line that begins with ``|`` is prose, one that begins with ``>`` is output that a script expects; nothing in them
+  is read.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Token(NamedTuple):
     Args:
         text: the word, without its quotes.
         start, end: its columns, quotes included.
-        kind: ``word``, ``string``, ``operator``, ``block`` (braces and what they hold), ``;``, ``comment``, ``prose``.
+        kind: ``word``, ``string``, ``operator``, ``block`` (braces and what they hold), ``;``, ``comment``, ``prose``,
+            ``golden``.
         closed: False if a quote or brace was not closed before the line ended.
     """
 
@@ -51,11 +53,19 @@ def is_prose(line: str) -> bool:
     return line.lstrip(_BLANK).startswith("|")
 
 
+def is_golden(line: str) -> bool:
+    """Is this line output that a script expects?"""
+    return line.lstrip(_BLANK).startswith(">")
+
+
 def scan(line: str) -> list[Token]:
     """All words of a line, separators and comments included; never fails, see ``Token.closed``."""
     if is_prose(line):
         start = line.index("|")
         return [Token(line[start + 1 :].strip(), start, len(line), "prose")]
+    if is_golden(line):
+        start = line.index(">")
+        return [Token(line[start + 1 :], start, len(line), "golden")]
     tokens: list[Token] = []
     at = 0
     while at < len(line):
@@ -136,7 +146,7 @@ def statements(line: str) -> list[list[Token]]:
             raise _unclosed(line, token)
         if token.kind == ";":
             found.append([])
-        elif token.kind not in ("comment", "prose"):
+        elif token.kind not in ("comment", "prose", "golden"):
             found[-1].append(token)
     return [words for words in found if words]
 
@@ -152,7 +162,8 @@ def _unclosed(line: str, token: Token) -> Refused:
 def spans(line: str) -> list[tuple[int, int, str]]:
     """(start, end, kind) of the coloured parts of a line, ascending; never fails.
 
-    Kinds: ``prose comment string block operator separator process modifier verb option number address id place word``.
+    Kinds: ``prose golden comment string block operator separator process modifier verb option number address id place
+    word``.
     An option is only its ``key=``; its value follows as a span of its own.
     """
     found: list[tuple[int, int, str]] = []

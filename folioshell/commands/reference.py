@@ -35,12 +35,27 @@ TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             "# text         a comment",
             "| text         prose for the reader of a script",
+            "> text         what the line above shows: a golden block, see `help scripts`",
             "a ; b          two commands",
             "race { …       goes on in the next lines until the } stands; there a line break is a `;`",
             "B: verb …      run by process B, without switching to it",
             "B.t2: verb …   run by thread t2 of process B",
             "fails EINVAL verb …    the command must end with that errno or signal",
             "expect …       an assertion, see `help expect`",
+        ),
+    ),
+    "scripts": (
+        "what a script may hold besides commands, and how it is run",
+        (
+            "#!folioshell 1     first line: what pytest collects begins with it",
+            "expect …           an assertion: a failed one is told with its step and with the command that goes there",
+            "show folios        a line whose text matters, and below it, as a golden block,",
+            "> folios           what it shows: plain text of 100 columns, compared by `folioshell run`",
+            "> ...              stands for any number of lines, and [..] for any text within a line",
+            "",
+            "folioshell run f.fs                runs it; --quiet shows failures only",
+            "folioshell run f.fs --until 6 -i   opens the shell where step 6 was done; line:9 behind line 9",
+            "folioshell run --update f.fs       rewrites its golden blocks, if all else passes",
         ),
     ),
 }
@@ -60,7 +75,7 @@ _KINDS = {
             arg(
                 "WORD",
                 Word("a command or topic", lambda _: [*((c.verb, c.summary) for c in registry), *_topic_pairs()]),
-                "a command, or one of places, sizes, lines",
+                "a command, or one of places, sizes, lines, scripts",
                 optional=True,
             ),
         )

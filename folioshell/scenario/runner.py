@@ -8,12 +8,13 @@ Rules:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from folioshell.errors import Refused, SchemeError
 from folioshell.report import Report
 from folioshell.scenario import script
+from folioshell.scenario.golden import Compared, Golden, compared
 from folioshell.scenario.verbs import included_script
 from folioshell.session.access import Access
 from folioshell.session.language import MODEL, SESSION, VIEW, Statement
@@ -21,6 +22,9 @@ from folioshell.session.session import Session
 from folioshell.session.workspace import is_failure
 
 PASSED, FAILED, REFUSED = 0, 1, 2
+
+#: the lines that the reports of a line of a script are shown as
+Render = Callable[[Sequence[Report]], list[str]]
 
 
 #: failed expects of a run whose values are traced through the history, which replays it
@@ -31,7 +35,7 @@ _STAYING = ("as", "mark", "save", "source")
 
 
 class Played(NamedTuple):
-    """One thing that happened while a script ran: exactly one of prose, report, failure and refused is set.
+    """One thing that happened while a script ran: exactly one of prose to golden is set.
 
     Args:
         file, line: where, lines from 1.
@@ -40,6 +44,7 @@ class Played(NamedTuple):
         report: what a command did or answered; a failed ``expect`` is a report too.
         failure: why the script stops here with status 1: a command failed without ``fails``, or did not under it.
         refused: why the script stops here with status 2.
+        golden: the output of the line above, compared with the block below it.
         column: where the command begins, from 1; 0 if it is none.
         reopen: the command that opens the shell where something failed; empty if nothing did, or if no file can be
             run again.
@@ -52,6 +57,7 @@ class Played(NamedTuple):
     report: Report | None = None
     failure: str | None = None
     refused: Refused | None = None
+    golden: Compared | None = None
     column: int = 0
     reopen: str = ""
 
@@ -66,12 +72,15 @@ class Runner:
         until: stop when the session has done this many steps, and what follows them without being a step.
         access: what its commands may do with files.
         until_line: stop behind this line of the script.
+        render: the lines that reports are shown as in golden blocks; without it those are not compared.
+        note: is told everything that happens before whoever iterates is.
         options: words that whoever runs the script again has to repeat, ``--scheme mine.py``.
 
     Attributes:
         session: stays usable afterwards (``-i``).
         status: 0 passed, 1 an expect or a command failed, 2 refused; final when the iteration has ended.
-        steps, expects, failed: numbers of steps done, of expects evaluated, and of those that failed.
+        steps, expects, goldens: numbers of steps done, of expects evaluated, of golden blocks compared.
+        failed: number of expects and golden blocks that failed.
     """
 
     def __init__(
@@ -83,6 +92,8 @@ class Runner:
         access: Access,
         *,
         until_line: int | None = None,
+        render: Render | None = None,
+        note: Callable[[Played], None] | None = None,
         options: Sequence[str] = (),
     ) -> None:
         self.name = name
@@ -90,11 +101,14 @@ class Runner:
         self.status = PASSED
         self.steps = 0
         self.expects = 0
+        self.goldens = 0
         self.failed = 0
         self._text = text
         self._until = until
         self._until_line = until_line
         self._access = access
+        self._render = render
+        self._note = note
         self._options = options
         self._stopped = False
         #: the line of the script itself that is being run, a `source` while what it names is
@@ -107,7 +121,10 @@ class Runner:
         access, explain = session.access, session.settings.explain
         session.access = self._access
         try:
-            yield from self._play_script(self.name, self._text)
+            for played in self._play_script(self.name, self._text):
+                if self._note is not None:
+                    self._note(played)
+                yield played
         finally:
             session.access, session.settings.explain = access, explain
 
@@ -122,11 +139,17 @@ class Runner:
                 self._line = line.number
             if line.prose is not None and not self._done(None):
                 yield Played(name, line.number, line.text, prose=line.prose)
+            shown: list[Report] = []
             for statement in line.statements:
                 if self._done(statement):
                     self._stopped = True
                     return
-                yield from self._play_statement(name, line, statement)
+                for played in self._play_statement(name, line, statement):
+                    if played.report is not None:
+                        shown.append(played.report)
+                    yield played
+            if line.golden is not None and self._render is not None and not self._stopped:
+                yield self._compared(name, line, line.golden, self._render(shown))
 
     def _done(self, following: Statement | None) -> bool:
         """Is the run over before this statement, or before a line of prose?"""
@@ -175,6 +198,15 @@ class Runner:
         report.expect = expect._replace(start=expect.start - first, end=expect.end - first)
         reopen = self._reopen(self.session.step, self._line)
         return Played(name, number, text, report=report, column=statement.start - first + 1, reopen=reopen)
+
+    def _compared(self, name: str, line: script.Line, golden: Golden, actual: Sequence[str]) -> Played:
+        found = compared(golden, actual)
+        self.goldens += 1
+        if not found.passed:
+            self.failed += 1
+            self.status = max(self.status, FAILED)
+        reopen = "" if found.passed else self._reopen(self.session.step, self._line)
+        return Played(name, golden.number, line.text, golden=found, reopen=reopen)
 
     def _reopen(self, step: int, line: int) -> str:
         """The command that opens the shell after a step, or behind a line where steps do not tell the place."""
@@ -241,6 +273,8 @@ def run_file(
     allow_files: bool = False,
     allow_code: bool = False,
     confined: bool = True,
+    render: Render | None = None,
+    note: Callable[[Played], None] | None = None,
     options: Sequence[str] = (),
 ) -> Runner:
     """A runner for a script file, ``-`` for standard input; nothing runs until it is iterated over.
@@ -252,6 +286,8 @@ def run_file(
         until_line: stop behind this line.
         allow_files, allow_code: permit commands that write files, that load code.
         confined: ``source`` and ``load`` read only below the script's folder.
+        render: the lines that reports are shown as in golden blocks; without it those are not compared.
+        note: is told everything that happens before whoever iterates is.
         options: words that whoever runs the script again has to repeat.
     A file that is missing, unreadable or cannot be parsed gives one ``Played`` with ``refused`` and status 2.
     """
@@ -259,7 +295,17 @@ def run_file(
     folder = "" if name == "-" else script.folder_of(name)
     sources = () if name == "-" else (os.path.realpath(name),)
     access = Access(folder, confined, folder, allow_files, allow_code, sources)
-    return Runner(name, None, session or Session(), until, access, until_line=until_line, options=options)
+    return Runner(
+        name,
+        None,
+        session or Session(),
+        until,
+        access,
+        until_line=until_line,
+        render=render,
+        note=note,
+        options=options,
+    )
 
 
 def run_text(
@@ -270,7 +316,8 @@ def run_text(
     until: int | None = None,
     allow_files: bool = False,
     allow_code: bool = False,
+    render: Render | None = None,
 ) -> Runner:
     """As ``run_file``, for a script already at hand (``-c``); ``source`` reads below the working directory."""
     access = Access("", True, "", allow_files, allow_code)
-    return Runner(name, text, session or Session(), until, access)
+    return Runner(name, text, session or Session(), until, access, render=render)

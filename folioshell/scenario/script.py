@@ -6,9 +6,10 @@ import re
 import sys
 from typing import NamedTuple
 
-from folioshell.commands.lex import is_prose, scan
+from folioshell.commands.lex import is_golden, is_prose, scan
 from folioshell.commands.lines import LogicalLine, logical_lines
 from folioshell.errors import Refused
+from folioshell.scenario.golden import Golden
 from folioshell.session.language import Language, Statement
 
 #: a script of the version that this program speaks may begin with this line
@@ -25,11 +26,13 @@ class Line(NamedTuple):
         written: as it stands in the script; several lines if braces hold them together.
         statements: its commands.
         prose: Markdown for the reader; None if the line holds commands.
+        golden: what its commands show, if that is written below it.
     """
 
     written: LogicalLine
     statements: tuple[Statement, ...] = ()
     prose: str | None = None
+    golden: Golden | None = None
 
     @property
     def number(self) -> int:
@@ -99,19 +102,43 @@ def parse(text: str, name: str, language: Language) -> list[Line]:
     Raises:
         Refused: a line cannot be read; file, line and columns say where.
     """
-    lines = []
+    lines: list[Line] = []
+    block: list[LogicalLine] = []
     for line in logical_lines(text.replace("\r\n", "\n")):
         try:
             if line.number == 1 and line.raw.startswith("#!"):
                 _check_magic(line.raw)
             statements = tuple(language.parse(line.text))
+            if is_golden(line.text):
+                _check_golden(line, block[-1] if block else lines[-1].written if lines else None, lines)
         except Refused as error:
             raise located(error, name, line) from None
+        if is_golden(line.text):
+            block.append(line)
+            golden = Golden(block[0].number, tuple(one.raw for one in block))
+            lines[-1] = lines[-1]._replace(golden=golden)
+            continue
+        block.clear()
         if is_prose(line.text):
             lines.append(Line(line, prose=scan(line.text)[0].text))
         elif statements:
             lines.append(Line(line, statements))
     return lines
+
+
+def _check_golden(line: LogicalLine, above: LogicalLine | None, lines: list[Line]) -> None:
+    """Check that a line of a golden block stands right below what it is the output of.
+
+    Raises:
+        Refused: it does not.
+    """
+    what = "output stands right below the command that shows it"
+    end = len(line.text)
+    if above is None or above.number + above.nr_lines != line.number or not lines[-1].statements:
+        raise Refused("there is no command above this", start=line.text.index(">"), end=end, hint=what)
+    if any(statement.text.split()[0] in ("source", "load") for statement in lines[-1].statements):
+        hint = "put it into the script that is read"
+        raise Refused("output of a script that is read", start=line.text.index(">"), end=end, hint=hint)
 
 
 def located(error: Refused, name: str, line: LogicalLine) -> Refused:

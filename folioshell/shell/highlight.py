@@ -28,6 +28,7 @@ STYLE = Style.from_dict(
         "fs.string": "ansigreen",
         "fs.comment": "italic",
         "fs.prose": "italic",
+        "fs.golden": "italic",
         "bottom-toolbar": "noreverse",
         "bottom-toolbar.text": "",
         "completion-menu.meta.completion": "",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Protocol, TextIO
 
 from folioshell.errors import Refused
+from folioshell.scenario.golden import difference
 from folioshell.scenario.runner import FAILED, REFUSED, Played, Runner
-from folioshell.views.answer_view import Place, stop_blocks
-from folioshell.views.blocks import Line, Span, Tone, laid_out, line
+from folioshell.views.answer_view import Place, golden_blocks, stop_blocks
+from folioshell.views.blocks import Block, Line, Span, Tone, laid_out, line
 from folioshell.views.report_view import report_blocks
 from folioshell.views.runs import counted
 from folioshell.views.screen import Screen
@@ -31,14 +32,18 @@ class TextReplay:
         echo: show each line as it would stand behind the prompt.
         quiet: show only what went wrong.
         summary: end each run with a line about it.
+        updating: golden blocks are rewritten afterwards, so that it is no failure if they differ.
     """
 
-    def __init__(self, screen: Screen, errors: Screen, *, echo: bool, quiet: bool, summary: bool) -> None:
+    def __init__(
+        self, screen: Screen, errors: Screen, *, echo: bool, quiet: bool, summary: bool, updating: bool = False
+    ) -> None:
         self.screen = screen
         self.errors = errors
         self.echo = echo
         self.quiet = quiet
         self.summary = summary
+        self.updating = updating
         self._echoed = ("", 0)
         self._last = ""
 
@@ -65,6 +70,10 @@ class TextReplay:
         elif played.failure is not None:
             self._begin("failure")
             self.screen.write(list(stop_blocks(played.failure, place, max(played.column - 1, 0))))
+        elif played.golden is not None:
+            if not played.golden.passed and not self.updating:
+                self._begin("failure")
+                self.screen.write(mismatch_blocks(played))
         elif played.prose is not None and not self.quiet:
             self._begin("prose")
             self.screen.write([laid_out(visible(played.prose))])
@@ -100,8 +109,21 @@ class TextReplay:
         self._last = kind
 
 
+def mismatch_blocks(played: Played) -> list[Block]:
+    """What is shown of a golden block that is not the output of the line above it."""
+    assert played.golden is not None
+    # Names are quoted in what failed only.
+    from shlex import join
+
+    place = Place(played.file, played.line, played.text, played.reopen)
+    diff = difference(played.golden.golden.lines, played.golden.actual)
+    return list(golden_blocks(diff, place, join(["folioshell", "run", "--update", played.file])))
+
+
 def _summary(runner: Runner, name: str) -> Line:
     counts = f"{counted(runner.steps, 'step')}, {counted(runner.expects, 'expect')}"
+    if runner.goldens:
+        counts += f", {counted(runner.goldens, 'golden block')}"
     word, tone = {REFUSED: ("refused", Tone.BAD), FAILED: ("FAILED", Tone.BAD)}.get(
         runner.status, ("passed", Tone.GOOD)
     )
@@ -134,6 +156,9 @@ class JsonReplay:
                 self.stream.flush()
                 place = Place(played.file, played.line, played.text, played.reopen)
                 self.errors.write(list(stop_blocks(played.failure, place, max(played.column - 1, 0))))
+            elif played.golden is not None:
+                if not played.golden.passed:
+                    self.errors.write(mismatch_blocks(played))
             elif played.report is not None:
                 self.stream.write(
                     document_line(played.report, file=played.file, line=played.line, reopen=played.reopen)

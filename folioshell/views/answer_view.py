@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from folioshell.report import Expect, Query, QueryRow, Section, Table, Truth
@@ -124,6 +124,16 @@ def stop_blocks(failure: str, place: Place, column: int) -> Iterator[Block]:
     """Why a script stops at a command; ``column`` is where that begins, from 0."""
     yield _failed(f"{place.at(column)}: {visible(' '.join(place.text.split()))}")
     yield line(f"{failure}; the script stops here", indent=_INDENT)
+    yield from _reopening(place)
+
+
+def golden_blocks(diff: Sequence[str], place: Place, rewrite: str) -> Iterator[Block]:
+    """That the output of a line is not the block below it; ``rewrite`` is the command that would make it so."""
+    yield _failed(f"{visible(place.file)}:{place.line}: the output is not this block: - expected, + shown")
+    tones = {"-": Tone.BAD, "+": Tone.GOOD, "@": Tone.DIM}
+    for text in diff:
+        yield Line((Span(visible(text), tones.get(text[:1], Tone.PLAIN)),), _INDENT, wraps=False)
+    yield Line((Span("to accept it: "), Span(visible(rewrite))), _INDENT, wraps=False)
     yield from _reopening(place)
 
 

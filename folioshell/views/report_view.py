@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from folioshell.report import Report
 from folioshell.views.answer_view import Place, expect_blocks, query_blocks, section_blocks
 from folioshell.views.blocks import Block, Line, Span, Tone, line
+from folioshell.views.plain import render
 from folioshell.views.step_view import folio_blocks, lock_blocks, walk_blocks
 from folioshell.views.watch_view import watched_blocks
 
@@ -19,6 +20,18 @@ def report_blocks(report: Report, place: Place | None = None) -> list[Block]:
         place: where the command stands in a script, which a failed expect tells.
     """
     return list(_parts(report, place))
+
+
+def plain_lines(reports: Sequence[Report], width: int) -> list[str]:
+    """What reports say as plain text, one after another; expects stand together."""
+    lines: list[str] = []
+    before: Report | None = None
+    for report in reports:
+        if before is not None and (before.expect is None or report.expect is None):
+            lines.append("")
+        lines += render(report_blocks(report), width).split("\n")[:-1]
+        before = report
+    return lines
 
 
 def _parts(report: Report, place: Place | None) -> Iterator[Block]:

@@ -1,0 +1,163 @@
+"""run --update rewrites golden blocks and nothing else, and only where everything else passed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from folioshell.cli import main
+from folioshell.errors import Refused
+from folioshell.shell.update import check_permitted
+
+SCRIPT = """#!folioshell 1
+# a comment
+|  prose,  with its   blanks
+mmap   a  4    # spacing
+  show processes
+  > old
+  > old
+
+expect vmas A == 1
+fork B
+> A forked B, [..]
+> ...
+"""
+SHOWN = """  > processes
+  >   process  current  mm id  parent  VMAs  file  anon  shmem  leaf tables
+  >   A        *            1             1     0     0      0            0
+  >   file, anon and shmem are pages mapped
+"""
+UPDATED = SCRIPT.replace("  > old\n  > old\n", SHOWN)
+
+
+@pytest.fixture(autouse=True)
+def at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """These tests are no build, wherever they run; names are short, so that lines are not broken."""
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def update(*words: object) -> int:
+    return main(["run", "--update", *map(str, words)])
+
+
+def test_only_blocks_that_differ_are_rewritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Comments, prose, spacing and blocks that hold stay; the difference and a count are printed; then all passes."""
+    path = Path("a.fs")
+    path.write_text(SCRIPT)
+    path.chmod(0o640)
+
+    assert update(path) == 0
+    assert path.read_text() == UPDATED
+    assert path.stat().st_mode & 0o777 == 0o640
+    out = capsys.readouterr().out
+    assert "-  > old\n" in out and "+  > processes\n" in out
+    assert out.endswith("1 golden block in 1 file rewritten\n")
+    assert main(["run", "--quiet", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: passed: 2 steps, 1 expect, 2 golden blocks\n"
+    assert update(path) == 0
+    assert capsys.readouterr().out == "every golden block is up to date\n"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.fs"]
+
+
+def test_line_ends_and_mark_are_kept(tmp_path: Path) -> None:
+    """A script with CRLF and a byte-order mark stays one."""
+    path = tmp_path / "dos.fs"
+    path.write_bytes(b"\xef\xbb\xbf" + SCRIPT.replace("\n", "\r\n").encode())
+
+    assert update(path) == 0
+    assert path.read_bytes() == b"\xef\xbb\xbf" + UPDATED.replace("\n", "\r\n").encode()
+
+
+@pytest.mark.parametrize("wrong", ["expect vmas A == 9", "mprotect 0x1000 r", "fault nowhere", "falut a"])
+def test_nothing_is_written_if_something_else_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: str
+) -> None:
+    """A failed expect, a stop or a refusal in one script keeps all as they are, and is shown."""
+    good, bad = Path("good.fs"), Path("bad.fs")
+    good.write_text(SCRIPT)
+    bad.write_text(f"{SCRIPT}{wrong}\n")
+
+    assert update(good, bad) == 2
+    assert (good.read_text(), bad.read_text()) == (SCRIPT, f"{SCRIPT}{wrong}\n")
+    shown = capsys.readouterr()
+    assert "no golden block was rewritten: 1 failure besides them" in shown.err
+    assert "bad.fs:13:" in shown.out + shown.err
+
+
+def test_sourced_scripts_are_rewritten_too(tmp_path: Path) -> None:
+    """The block stands where it is read from; a link to a script stays a link."""
+    (tmp_path / "real.fs").write_text("fork B\n> old\n")
+    (tmp_path / "link.fs").symlink_to("real.fs")
+    Path("main.fs").write_text("source link.fs\n")
+
+    assert update("main.fs") == 0
+    assert (tmp_path / "real.fs").read_text() == "fork B\n> A forked B, 0 VMAs copied.\n"
+    assert (tmp_path / "link.fs").is_symlink()
+    assert Path("main.fs").read_text() == "source link.fs\n"
+
+
+def test_a_block_shown_two_ways_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No text is right for a block that is read from two states; with gaps there may be one."""
+    Path("more.fs").write_text("show processes\n> old\n")
+    Path("main.fs").write_text("source more.fs\nfork B\nsource more.fs\n")
+
+    assert update("main.fs") == 2
+    assert "more.fs:2: error: this block cannot be what is shown both times" in capsys.readouterr().err
+    Path("more.fs").write_text("show processes\n> processes\n> ...\n")
+    assert update("main.fs") == 0
+
+
+def test_where_ci_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a build machine nothing is rewritten unless it is forced."""
+    path = Path("a.fs")
+    path.write_text(SCRIPT)
+    monkeypatch.setenv("CI", "true")
+
+    assert update(path) == 2
+    assert "--update --force" in capsys.readouterr().err
+    assert path.read_text() == SCRIPT
+    assert update("--force", path) == 0
+    assert path.read_text() == UPDATED
+    check_permitted({"CI": "false"}, forced=False)
+    with pytest.raises(Refused):
+        check_permitted({"CI": "1"}, forced=False)
+
+
+def test_what_it_does_not_go_with(tmp_path: Path) -> None:
+    """Standard input cannot be rewritten; -i and --json want to show something else."""
+    for words in (["-"], ["-i", tmp_path], ["--json", tmp_path]):
+        assert update(*words) == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be written is named, and the script is as it was."""
+    path = Path("a.fs")
+    path.write_text(SCRIPT)
+    tmp_path.chmod(0o500)
+    try:
+        assert update(path) == 2
+    finally:
+        tmp_path.chmod(0o700)
+    assert "cannot write" in capsys.readouterr().err
+    assert path.read_text() == SCRIPT
+
+
+def test_a_mismatch_names_the_switch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who meets a failed block reads how to accept it."""
+    path = Path("a.fs")
+    path.write_text("fork B\n> old\n")
+
+    assert main(["run", "--quiet", str(path)]) == 1
+    assert capsys.readouterr().out == (
+        f"FAIL  {path}:2: the output is not this block: - expected, + shown\n"
+        "      @@ -1 +1 @@\n"
+        "      -old\n"
+        "      +A forked B, 0 VMAs copied.\n"
+        f"      to accept it: folioshell run --update {path}\n"
+        f"      look:  folioshell run {path} --until 1 -i\n"
+        f"{path}: FAILED: 1 step, 0 expects, 1 golden block, 1 of them failed\n"
+    )
