@@ -17,7 +17,7 @@ from folioshell.scenario import script
 from folioshell.scenario.golden import Compared, Golden, compared
 from folioshell.scenario.verbs import included_script
 from folioshell.session.access import Access
-from folioshell.session.language import MODEL, SESSION, VIEW, Statement
+from folioshell.session.language import MODEL, VIEW, Statement
 from folioshell.session.session import Session
 from folioshell.session.workspace import is_failure
 
@@ -31,7 +31,7 @@ Render = Callable[[Sequence[Report]], list[str]]
 EXPLAINED = 10
 
 #: commands that are no steps and neither move in the history nor end the session
-_STAYING = ("as", "mark", "save", "source")
+_STAYING = ("as ", "mark ", "watch", "unwatch", "save ", "source ", "load scheme ")
 
 
 class Played(NamedTuple):
@@ -247,7 +247,7 @@ class Runner:
 
 def _stays(statement: Statement) -> bool:
     """True for what is no step and leaves the session at its step."""
-    return statement.kind == VIEW or (statement.kind == SESSION and statement.text.split()[0] in _STAYING)
+    return statement.kind == VIEW or (statement.kind != MODEL and statement.text.startswith(_STAYING))
 
 
 def unexpected(report: Report, expected: str) -> str:
