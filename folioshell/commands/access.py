@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from folioshell.commands.build import choice, command, flags, place
+from folioshell.commands.build import choice, command, flags, own_place
 from folioshell.commands.call import Call, Range
 from folioshell.commands.grammar import MODEL, Arg, Form
 from folioshell.model.kernel import Kernel
@@ -25,7 +25,9 @@ def _fault_subject(call: Call) -> str:
 
 @command(
     "fault",
-    Form(args=(place("the pages touched"),), flags=flags("access", read="load a byte", write="store a non-zero byte")),
+    Form(
+        args=(own_place("the pages touched"),), flags=flags("access", read="load a byte", write="store a non-zero byte")
+    ),
     kind=MODEL,
     topic=TOPIC,
     summary="touch each page once, in order",
@@ -44,7 +46,7 @@ def fault(call: Call) -> Path[Ending]:
 
 @command(
     "read",
-    Form(args=(place("the pages read"),)),
+    Form(args=(own_place("the pages read"),)),
     kind=MODEL,
     topic=TOPIC,
     summary="load a byte of each page, in order",
@@ -62,7 +64,7 @@ def read(call: Call) -> Path[Ending]:
 
 @command(
     "write",
-    Form(args=(place("the pages written"),)),
+    Form(args=(own_place("the pages written"),)),
     kind=MODEL,
     topic=TOPIC,
     summary="store a byte into each page, in order",
@@ -126,7 +128,7 @@ def accesses(call: Call, found: Range, access: str) -> list[tuple[int, int, bool
 
 @command(
     "madvise",
-    Form(args=(Arg("ADVICE", choice(ADVICES, "advice", show=False), "what the kernel is told"), place())),
+    Form(args=(Arg("ADVICE", choice(ADVICES, "advice", show=False), "what the kernel is told"), own_place())),
     kind=MODEL,
     topic=TOPIC,
     summary="advise the kernel about pages",

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from folioshell.commands.alive import file_pairs, process_pairs, region_pairs
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import Arg, Command, Flag, Form, Option, register
 from folioshell.commands.operands import Choice, ExistingName, NewName, Number, Operand
-from folioshell.commands.places import FolioOrPlace, Place, region_pairs
+from folioshell.commands.places import FolioOrPlace, Place
 from folioshell.report import Report
 
 Handler = TypeVar("Handler", bound=Callable[[Call], Any])
 
 NEW_NAME = NewName()
 PLACE = Place()
+OWN_PLACE = Place(own=True)
 FOLIO = FolioOrPlace()
 COUNT = Number(least=1)
 
@@ -66,6 +68,11 @@ def place(meaning: str = "the pages", name: str = "PLACE") -> Arg:
     return Arg(name, PLACE, meaning)
 
 
+def own_place(meaning: str = "the pages") -> Arg:
+    """A place in the memory of the process that runs the command."""
+    return Arg("PLACE", OWN_PLACE, meaning)
+
+
 def flags(group: str, **words: str) -> tuple[Flag, ...]:
     """Bare words of which one may stand."""
     return tuple(Flag(word, group, meaning) for word, meaning in words.items())
@@ -83,22 +90,12 @@ def choice(words: dict[str, str] | Callable[[], dict[str, str]], label: str, *, 
 
 def file_operand() -> ExistingName:
     """A file that exists."""
-    return ExistingName(
-        "a file",
-        "F",
-        lambda session: [
-            (file.name, f"{file.size} pages on {file.fs}") for file in session.workspace.kernel.files.values()
-        ],
-    )
+    return ExistingName("a file", "F", file_pairs)
 
 
 def process_operand() -> ExistingName:
     """A living process."""
-    return ExistingName(
-        "a process",
-        "NAME",
-        lambda session: [(mm.name, f"{len(mm.vmas)} VMAs") for mm in session.workspace.kernel.mms.values()],
-    )
+    return ExistingName("a process", "NAME", process_pairs)
 
 
 def region_operand() -> ExistingName:

@@ -51,6 +51,12 @@ def thread(call: Call) -> Ending:
     return None
 
 
+class ThreadCommand(Word):
+    """A thread with a colon behind it, and what it is to do."""
+
+    thread = True
+
+
 def _under_way(session: Session) -> list[tuple[str, str]]:
     spawned = session.spawned
     return [(name, " ; ".join(commands)) for name, commands in spawned.commands.items()] if spawned else []
@@ -58,7 +64,13 @@ def _under_way(session: Session) -> list[tuple[str, str]]:
 
 @command(
     "spawn",
-    Form(args=(arg("THREAD: COMMAND", Word("a thread and its command"), "who, and what it is to do", repeated=True),)),
+    Form(
+        args=(
+            arg(
+                "THREAD: COMMAND", ThreadCommand("a thread and its command"), "who, and what it is to do", repeated=True
+            ),
+        )
+    ),
     kind=SESSION,
     topic=TOPIC,
     summary="let a thread begin a command, to be stepped by hand",

@@ -17,6 +17,19 @@ ORDERED: dict[str, Callable[[int, int], bool]] = {
     ">=": operator.ge,
 }
 EQUALITY = ("==", "!=")
+#: operators and answers in words, for whoever chooses one
+MEANINGS = {
+    "==": "it is",
+    "!=": "it is not",
+    "<": "it is less than",
+    "<=": "it is at most",
+    ">": "it is more than",
+    ">=": "it is at least",
+    "no": "certainly not",
+    "yes": "certainly",
+    "maybe": "only a walk of the reverse map can tell",
+    "cannot": "it has no answer to this",
+}
 
 
 class Comparison:

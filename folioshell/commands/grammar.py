@@ -39,6 +39,9 @@ Apply = Callable[["Call"], "Ending | Path[Ending]"]
 Answer = Callable[["Call"], "Report | Sequence[Report]"]
 Subject = Callable[["Call"], str]
 
+#: the argument that ``Form.compare`` reads
+COMPARISON = "comparison"
+
 
 class Arg(NamedTuple):
     """A positional argument.
@@ -89,6 +92,13 @@ class Option(NamedTuple):
         return label if self.required else f"[{label}]"
 
 
+class Part(NamedTuple):
+    """A part of a usage line, and the argument, option or group of flags that it stands for; empty for fixed words."""
+
+    text: str
+    name: str = ""
+
+
 class Form(NamedTuple):
     """One way to write a command.
 
@@ -120,18 +130,22 @@ class Form(NamedTuple):
 
     def usage(self, verb: str) -> str:
         """The usage line: ``munmap PLACE``."""
+        return " ".join(part.text for part in self.parts(verb))
+
+    def parts(self, verb: str) -> list[Part]:
+        """The usage line in parts, each with the arguments that it stands for."""
         groups: dict[str, list[str]] = {}
         for flag in self.flags:
             groups.setdefault(flag.group, []).append(flag.word)
-        words = [verb, self.lead]
         required = max((place for place, arg in enumerate(self.args, 1) if not arg.optional), default=0)
-        words += [arg.usage for arg in self.args[:required]]
-        words += [option.usage for option in self.options if option.required]
-        words += [arg.usage for arg in self.args[required:]]
-        words += [f"[{'|'.join(group)}]" for group in groups.values()]
-        words += [option.usage for option in self.options if not option.required]
-        words.append(self.compare_usage)
-        return " ".join(word for word in words if word)
+        parts = [Part(verb), Part(self.lead)]
+        parts += [Part(arg.usage, arg.name) for arg in self.args[:required]]
+        parts += [Part(option.usage, option.key) for option in self.options if option.required]
+        parts += [Part(arg.usage, arg.name) for arg in self.args[required:]]
+        parts += [Part(f"[{'|'.join(words)}]", group) for group, words in groups.items()]
+        parts += [Part(option.usage, option.key) for option in self.options if not option.required]
+        parts.append(Part(self.compare_usage, COMPARISON))
+        return [part for part in parts if part.text]
 
 
 class Command(NamedTuple):

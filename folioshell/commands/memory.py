@@ -6,7 +6,17 @@ regions that there are, so that VMAs are neighbours only where ``after=`` or ``a
 
 from __future__ import annotations
 
-from folioshell.commands.build import NEW_NAME, arg, choice, command, file_operand, flags, option, place, region_operand
+from folioshell.commands.build import (
+    NEW_NAME,
+    arg,
+    choice,
+    command,
+    file_operand,
+    flags,
+    option,
+    own_place,
+    region_operand,
+)
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, Arg, Form
 from folioshell.commands.operands import Address, Number, Size
@@ -181,7 +191,7 @@ def start_of(call: Call, nr: int) -> int:
 
 @command(
     "munmap",
-    Form(args=(place("the pages that go"),)),
+    Form(args=(own_place("the pages that go"),)),
     kind=MODEL,
     topic=TOPIC,
     summary="unmap pages",
@@ -201,7 +211,7 @@ def munmap(call: Call) -> Path[Ending]:
 
 @command(
     "mprotect",
-    Form(args=(place(), Arg("PROT", choice(PROTS, "protection"), "what is allowed from now on"))),
+    Form(args=(own_place(), Arg("PROT", choice(PROTS, "protection"), "what is allowed from now on"))),
     kind=MODEL,
     topic=TOPIC,
     summary="change the protection of pages",
@@ -228,7 +238,7 @@ def _mremap_subject(call: Call) -> str:
 @command(
     "mremap",
     Form(
-        args=(place("what moves"), arg("SIZE", Size(), "its new size; as before unless said", optional=True)),
+        args=(own_place("what moves"), arg("SIZE", Size(), "its new size; as before unless said", optional=True)),
         flags=flags("dontunmap", dontunmap="MREMAP_DONTUNMAP: the old range stays mapped, empty"),
         options=(option("new", NEW_NAME, "name of the new region", required=True), *_PLACE, *_ALIGN),
     ),

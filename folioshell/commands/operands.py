@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from folioshell.commands.lex import Token
 from folioshell.errors import Refused
@@ -27,6 +27,18 @@ _NUMBER = re.compile(r"(0|[1-9][0-9]{0,17})\Z")
 _ADDRESS = re.compile(r"0x([0-9a-fA-F]{1,16})\Z")
 
 
+class Asking(NamedTuple):
+    """Who asks for candidates.
+
+    Args:
+        typed: what stands there already.
+        process: the process that will run the command.
+    """
+
+    typed: str
+    process: str
+
+
 class Operand:
     """Base of what may stand as an argument.
 
@@ -34,15 +46,19 @@ class Operand:
         label: what it is called in messages: "a size".
         usage: how it stands in usage lines; empty if the argument's own name does.
         short: how it stands behind ``key=``, where it has no usage.
+        note: how it is written, where its usage does not say it.
         separator: what stands between words where it is several; empty if it is one.
         block: it is written in braces.
+        thread: it is a thread and its command, as in a race but without braces.
     """
 
     label = "a word"
     usage = ""
     short = "WORD"
+    note = ""
     separator = ""
     block = False
+    thread = False
 
     def read(self, token: Token) -> Any:
         """The value of a word.
@@ -55,6 +71,10 @@ class Operand:
     def candidates(self, session: Session) -> Iterable[Pair]:
         """What could be typed here in this session."""
         return ()
+
+    def offered(self, session: Session, asking: Asking) -> Iterable[Pair]:
+        """The candidates that go on from what is typed; of what may be many, only some."""
+        return self.candidates(session)
 
 
 def refused(token: Token, message: str, *, allowed: Iterable[str] = (), hint: str = "") -> Refused:
@@ -169,6 +189,7 @@ class Size(Operand):
 
     label = "a size"
     short = "SIZE"
+    note = "pages, or bytes: 64K 2M 1G"
 
     def __init__(self, least: int = 1, most: int = 1 << 34) -> None:
         self.least = least
@@ -191,6 +212,7 @@ class Address(Operand):
 
     label = "an address"
     usage = "ADDR"
+    note = "0x7f0000003000, a multiple of the page size"
 
     def read(self, token: Token) -> int:
         """The virtual page number."""
@@ -215,6 +237,17 @@ def read_address(token: Token) -> int:
     if address >> 47:
         raise refused(token, "beyond user space", hint="user addresses end at 0x7fffffffffff")
     return address >> PAGE_SHIFT
+
+
+class StepNumber(Number):
+    """The number of a step; 0 is the beginning."""
+
+    def candidates(self, session: Session) -> Iterable[Pair]:
+        """The steps, the last one first."""
+        entries = session.history.entries
+        yield from ((str(number), entries[number - 1].line) for number in range(len(entries), 0, -1))
+        if not self.least:
+            yield "0", "the beginning"
 
 
 class NewName(Operand):

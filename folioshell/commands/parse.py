@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from folioshell.commands.arguments import Arguments
-from folioshell.commands.grammar import MODEL, Arg, Command, Flag, Form, Option, registry
+from folioshell.commands.grammar import COMPARISON, MODEL, Arg, Command, Flag, Form, Option, registry
 from folioshell.commands.lex import Token, normal_text, statements
 from folioshell.commands.operands import nearest, read_name, refused
 from folioshell.commands.statement import ParsedStatement
@@ -167,7 +167,7 @@ def _read_form(command: Command, form: Form, words: Sequence[Token], before: Tok
     arguments = _Reader(command, form, words[:at], before).read()
     last = words[at - 1] if at else before
     comparison = form.compare(words[at:], last)
-    arguments.put("comparison", comparison, Token("", words[at].start, words[-1].end))
+    arguments.put(COMPARISON, comparison, Token("", words[at].start, words[-1].end))
     return arguments
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell.commands.build import command, place
+from folioshell.commands.build import command, own_place
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, Form
 from folioshell.paths.pin import do_pin, do_unpin
@@ -13,7 +13,7 @@ TOPIC = "reclaim"
 
 @command(
     "pin",
-    Form(args=(place("the pages that a device gets"),)),
+    Form(args=(own_place("the pages that a device gets"),)),
     kind=MODEL,
     topic=TOPIC,
     summary="pin pages for a device that writes to them",
@@ -33,7 +33,7 @@ def pin(call: Call) -> Ending:
 
 @command(
     "unpin",
-    Form(args=(place("where the pages were pinned"),)),
+    Form(args=(own_place("where the pages were pinned"),)),
     kind=MODEL,
     topic=TOPIC,
     summary="let go of the last pin of each page",

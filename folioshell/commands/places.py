@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from folioshell.commands.alive import folio_pairs, place_pairs
 from folioshell.commands.lex import Token
-from folioshell.commands.operands import Operand, Pair, read_address, read_name, refused
-from folioshell.units import format_address, format_pages
+from folioshell.commands.operands import Asking, Operand, Pair, read_address, read_name, refused
 
 if TYPE_CHECKING:
     from folioshell.session.session import Session
@@ -101,10 +101,18 @@ def _index(rest: str, token: Token) -> tuple[int, int]:
 
 
 class Place(Operand):
-    """A place."""
+    """A place.
+
+    Args:
+        own: only the memory of the process that runs the command will do.
+    """
 
     label = "a place"
     usage = "PLACE"
+    note = "buf, buf[3], buf[3..7], buf[3+5], an address"
+
+    def __init__(self, own: bool = False) -> None:
+        self.own = own
 
     def read(self, token: Token) -> PlaceRef:
         """The place, not yet looked up."""
@@ -115,9 +123,9 @@ class Place(Operand):
             )
         return read_place(token)
 
-    def candidates(self, session: Session) -> Iterable[Pair]:
-        """The regions."""
-        return region_pairs(session)
+    def offered(self, session: Session, asking: Asking) -> Iterable[Pair]:
+        """The regions, pages of one, and processes whose copy may be meant."""
+        return place_pairs(session, asking.typed, asking.process, own=self.own)
 
 
 class FolioOrPlace(Operand):
@@ -125,30 +133,14 @@ class FolioOrPlace(Operand):
 
     label = "a folio or place"
     usage = "FOLIO|PLACE"
+    note = "f1, or a place where it is mapped: buf[3], B:buf[3]"
 
     def read(self, token: Token) -> PlaceRef | FolioRef:
         """The folio or place, not yet looked up."""
         folio = _FOLIO.match(token.text)
         return FolioRef(int(folio[1]), token) if folio else read_place(token)
 
-    def candidates(self, session: Session) -> Iterable[Pair]:
-        """Folios, then regions."""
-        return [*folio_pairs(session), *region_pairs(session)]
-
-
-def region_pairs(session: Session) -> list[Pair]:
-    """The regions with what they are."""
-    return [
-        (region.name, f"{format_pages(region.nr)} at {format_address(region.start)}")
-        for region in session.workspace.regions.values()
-    ]
-
-
-def folio_pairs(session: Session, limit: int = 200) -> list[Pair]:
-    """The first ``limit`` folios with what they are."""
-    pairs: list[Pair] = []
-    for number, folio in session.workspace.kernel.folios.items():
-        if len(pairs) == limit:
-            break
-        pairs.append((f"f{number}", f"order {folio.order}, {'anon' if folio.anon else 'file'}"))
-    return pairs
+    def offered(self, session: Session, asking: Asking) -> Iterable[Pair]:
+        """Folios, then places."""
+        yield from folio_pairs(session, asking.typed)
+        yield from place_pairs(session, asking.typed, asking.process, own=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell.commands.build import FOLIO, arg, command, file_operand, place
+from folioshell.commands.build import FOLIO, arg, command, file_operand, own_place
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, Form
 from folioshell.commands.operands import Size
@@ -29,7 +29,7 @@ def _folio_text(call: Call) -> str:
 
 @command(
     "mlock",
-    Form(args=(place("the pages that stay in memory"),)),
+    Form(args=(own_place("the pages that stay in memory"),)),
     kind=MODEL,
     topic=TOPIC,
     summary="lock pages into memory and fault them in",
@@ -49,7 +49,7 @@ def mlock(call: Call) -> Path[Ending]:
 
 @command(
     "munlock",
-    Form(args=(place("the pages that need not stay"),)),
+    Form(args=(own_place("the pages that need not stay"),)),
     kind=MODEL,
     topic=TOPIC,
     summary="undo mlock",

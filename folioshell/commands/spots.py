@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from folioshell.commands.lex import Token
-from folioshell.commands.operands import Number, Operand, Pair, nearest, read_name
+from folioshell.commands.operands import Operand, Pair, StepNumber, nearest, read_name
 from folioshell.session.history import History, Spot
 from folioshell.session.sentence import plural
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from folioshell.commands.call import Call
     from folioshell.session.session import Session
 
-_NUMBER = Number()
+_NUMBER = StepNumber()
 
 
 class SpotName(Operand):
@@ -28,11 +28,11 @@ class SpotName(Operand):
         return _NUMBER.read(token) if token.text[:1].isdecimal() else read_name(token)
 
     def candidates(self, session: Session) -> Iterable[Pair]:
-        """The marks, then the lines."""
+        """The marks, then the lines, then the steps of the current one."""
         history = session.history
         marks = [(name, f"mark at {spot_text(history, history.spot(name))}") for name in history.marks]
         lines = [(name, f"line of {plural(len(steps), 'step')}") for name, steps in history.lines.items()]
-        return marks + lines
+        return [*marks, *lines, *_NUMBER.candidates(session)]
 
 
 SPOT = SpotName()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from folioshell.commands.build import FOLIO, arg, command, done
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import VIEW, Flag, Form
-from folioshell.commands.operands import Number
+from folioshell.commands.operands import StepNumber
 from folioshell.commands.schemes import SchemeName, scheme_of
 from folioshell.commands.spots import SPOT, spot_of, spot_text
 from folioshell.facts import Mapped, MappedSmall, Moved, PmdMapped
@@ -26,7 +26,7 @@ TOPIC = "asking"
 #: rows of a trace; a step that touched very many pages has millions
 TRACE_ROWS = 2000
 
-STEP = Number()
+STEP = StepNumber(least=1)
 
 
 def _record(call: Call, name: str) -> StepRecord:

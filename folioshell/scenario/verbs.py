@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
 from folioshell.commands.build import arg, command, done
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import PROGRAM, Form
-from folioshell.commands.operands import Pair
-from folioshell.commands.operands import Path as HostPath
 from folioshell.commands.statement import ParsedStatement
 from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.scenario import script
+from folioshell.scenario.file_name import FileName
 from folioshell.session.language import Statement
 from folioshell.session.sentence import plural
 from folioshell.session.session import Session
@@ -21,28 +19,8 @@ from folioshell.session.session import Session
 TOPIC = "session"
 
 
-class ScriptPath(HostPath):
-    """A script; scripts of the working directory are offered."""
-
-    def candidates(self, session: Session) -> Iterable[Pair]:
-        """The scripts at hand."""
-        from pathlib import Path
-
-        return [(str(path), "a script") for path in sorted(Path(session.access.folder or ".").glob("*.fs"))]
-
-
-class DefinitionPath(HostPath):
-    """A file with definitions; Python files of the working directory are offered."""
-
-    def candidates(self, session: Session) -> Iterable[Pair]:
-        """The files at hand."""
-        from pathlib import Path
-
-        return [(str(path), "Python") for path in sorted(Path(session.access.folder or ".").glob("*.py"))]
-
-
-SCRIPT = ScriptPath()
-DEFINITION = DefinitionPath()
+SCRIPT = FileName(".fs", "a script")
+DEFINITION = FileName(".py", "Python")
 
 
 @command(

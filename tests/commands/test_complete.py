@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from folioshell import Session
 from folioshell.commands.complete import complete
+from folioshell.scenario import Session
 
 
 @pytest.fixture(scope="module")
 def session() -> Session:
     """A session with names of every kind."""
     session = Session()
-    session.execute("file lib 32 order=4 ; mmap win 16 file=lib ; mmap buf 4 ; fault win[0] ; fork B")
+    session.execute("file lib 32 order=4 ; mmap win 16 file=lib ; mmap buf 4 ; fork B ; thread t2 ; fault win[0]")
+    session.execute("spawn t1: fault buf[0]")
     return session
 
 
@@ -32,14 +36,30 @@ def texts(session: Session, line: str) -> list[str]:
         ("B:mun", ["munmap", "munlock"]),
         ("fails ENO", ["ENOMEM", "ENOENT"]),
         ("fails EINVAL mprot", ["mprotect"]),
-        ("mprotect ", ["win", "buf", "B:"]),
+        ("mprotect ", ["win", "buf"]),
+        ("walk ", ["win", "buf", "B:"]),
         ("mprotect win ", ["r", "rw", "none"]),
         ("mprotect win r ", []),
         ("fault win ", ["read", "write"]),
         ("fault win[", [*(f"win[{page}]" for page in range(16)), "win[0..15]"]),
-        ("fault win[1", ["win[1]", *(f"win[{page}]" for page in range(10, 16))]),
+        ("fault win[1", ["win[1]", *(f"win[{page}]" for page in range(10, 16)), "win[1..15]"]),
+        ("fault win[3..", ["win[3..15]"]),
+        ("fault win[3+", ["win[3+13]"]),
+        ("walk B:win[9", ["B:win[9]", "B:win[9..15]"]),
+        ("fault win[x", []),
         ("madvise co", ["cold", "collapse"]),
+        ("A.", ["A.t2:"]),
+        ("race ", ["{"]),
+        ("race { ", ["A.t1:", "B.t1:"]),
+        ("race { A.t1: fault buf[0] ; A", ["A.t2:"]),
+        ("race { A.t1: s", ["split"]),
         ("race { A.t1: mun", ["munmap", "munlock"]),
+        ("race { A.t1: { mun", ["munmap", "munlock"]),
+        ("race { A.t1: fault buf[0] } t", ["timeout="]),
+        ("spawn ", ["A.t1:", "B.t1:"]),
+        ("spawn t1: mad", ["madvise"]),
+        ("spawn t1: fault b", ["buf"]),
+        ("step ", ["A.t1"]),
         ("race { A.t1: fault buf[0] ; A.t2: { madvise do", ["dontneed", "dontfork", "dofork"]),
         ("madvise cold b", ["buf"]),
         ("mmap x 4 f", ["fixed", "file="]),
@@ -48,7 +68,7 @@ def texts(session: Session, line: str) -> list[str]:
         ("mmap x 4 at=0x1000 a", ["anon"]),
         ("query sh", ["shared?"]),
         ("query shared? f", ["f1", "f2"]),
-        ("query shared? B:w", ["win"]),
+        ("query shared? B:w", ["B:win"]),
         ("query shared? B", ["B:"]),
         ("why f1 tup", ["tuples", "tuples-naive", "tuples-hookless"]),
         ("expect mapcount vmas f1 ", ["==", "!=", "<", "<=", ">", ">="]),
@@ -57,7 +77,13 @@ def texts(session: Session, line: str) -> list[str]:
         ("set thp.6", ["thp.64K"]),
         ("set decide v", ["vmas", "vmas-hookless"]),
         ("set after mapcounts,wa", ["walks"]),
+        ("set after mapcounts,", ["walks", "locks", "all", "none"]),
+        ("expect mapped? f1 ", ["==", "!="]),
+        ("expect locks == ", ["pt1"]),
+        ("expect locks all == ", ["A.mm", "pmd1", "pt1"]),
+        ("fails ENOMEM un", ["unpin"]),
         ("trace lo", ["locks"]),
+        ("diff ", ["6", "5", "4", "3", "2", "1", "0"]),
         ("as ", ["A", "B"]),
         ("exit B ", []),
         ("help mrem", ["mremap"]),
@@ -92,6 +118,51 @@ def test_everything_is_described(session: Session) -> None:
 def test_text_behind_the_cursor_does_not_matter(session: Session) -> None:
     """Only what stands before the cursor counts."""
     assert [candidate.text for candidate in complete(session, "mp win r", 2)] == ["mprotect"]
+
+
+def test_candidates_tell_what_is_there(session: Session) -> None:
+    """Beside a page stands what is mapped there, beside a folio what it is, beside a step what was typed."""
+    described = {
+        candidate.text: candidate.description
+        for line in ("fault win[1", "fault buf[1", "why f1", "diff 1")
+        for candidate in complete(session, line, len(line))
+    }
+
+    assert described["win[1]"] == "page 1 of f1"
+    assert described["buf[1]"] == "not present"
+    assert described["f1"] == "order 4, of lib"
+    assert described["1"] == "file lib 32 order=4"
+
+
+def test_files_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """File names go on through folders, each command offers what it reads, and hidden files wait for a dot."""
+    (tmp_path / "more").mkdir()
+    for name in ("one.fs", "more/two.fs", "mine.py", ".hidden.fs"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    session = Session()
+
+    assert texts(session, "source ") == ["one.fs", "more/"]
+    assert texts(session, "save more/") == ["more/two.fs"]
+    assert texts(session, f"load {tmp_path}/o") == [f"{tmp_path}/one.fs"]
+    assert texts(session, "load scheme m") == ["mine.py", "more/"]
+    assert texts(session, "source .h") == [".hidden.fs"]
+    assert texts(session, "source none/") == []
+
+
+def test_few_of_very_many() -> None:
+    """With a hundred thousand pages and a thousand processes candidates come at once, and can be seen."""
+    session = Session()
+    session.execute(" ; ".join(f"fork P{number}" for number in range(1000)) + " ; mmap buf 100000 ; fault buf")
+    lines = ("", "query shared? ", "query shared? f9", "fault buf[9", "P9", "as P99", "walk P7", "race { ")
+    began = time.perf_counter()
+    offered = [texts(session, line) for line in lines]
+    took = time.perf_counter() - began
+
+    assert took / len(lines) < 0.02
+    assert all(0 < len(found) <= 200 for found in offered)
+    assert "buf" in offered[1]
+    assert "f9" in offered[2]
 
 
 @given(st.text(alphabet="abfmpquery?=:;,[]{}'#|.0x1 BK", max_size=30), st.integers(0, 30))
