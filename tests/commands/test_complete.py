@@ -83,7 +83,7 @@ def texts(session: Session, line: str) -> list[str]:
         ("expect locks all == ", ["A.mm", "pmd1", "pt1"]),
         ("fails ENOMEM un", ["unpin"]),
         ("trace lo", ["locks"]),
-        ("diff ", ["6", "5", "4", "3", "2", "1", "0"]),
+        ("diff ", ["main", "6", "5", "4", "3", "2", "1", "0"]),
         ("as ", ["A", "B"]),
         ("exit B ", []),
         ("help mrem", ["mremap"]),
