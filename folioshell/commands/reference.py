@@ -155,7 +155,8 @@ def reference() -> str:
     lines = [
         "# Commands",
         "",
-        "Generated from the declarations; the same text is behind `help VERB`. A *step* is what undo takes back.",
+        "Generated from the declarations; the same text is behind `help VERB`. A *step* is what undo takes back. Each",
+        "line of an example is a session of its own.",
     ]
     for topic, commands in _by_topic().items():
         lines += ["", f"## {topic.capitalize()}"]
@@ -166,7 +167,7 @@ def reference() -> str:
 
 def _section(found: Command) -> list[str]:
     lines = ["", f"### {found.verb}", "", f"{found.summary.capitalize()}.", ""]
-    lines += ["```", *(form.usage(found.verb) for form in found.forms), "```", ""]
+    lines += ["```text", *(form.usage(found.verb) for form in found.forms), "```", ""]
     lines += [found.help, ""]
     if words := list(_words(found)):
         lines += ["| word | meaning |", "| --- | --- |"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from folioshell import Session
@@ -91,13 +89,6 @@ def test_show_schemes_for_a_folio() -> None:
         assert isinstance(sizes, Table)
         assert sizes.columns == ("scheme", "role", "order 4")
         assert ("per-page", "shown", 72) in sizes.rows
-
-
-def test_the_written_page_is_current() -> None:
-    """docs/schemes.md is what the schemes declare; if not, write `schemes_page()` to it."""
-    path = Path(__file__).parents[2] / "docs" / "schemes.md"
-
-    assert path.read_text(encoding="utf-8") == schemes_page()
 
 
 def test_the_page_says_what_is_declared() -> None:

@@ -1,4 +1,4 @@
-"""What documents show is what the program does."""
+"""What documents show is what the program does: every fenced block of every document is run, or says that it is not."""
 
 from __future__ import annotations
 
@@ -7,46 +7,102 @@ from pathlib import Path
 
 import pytest
 
-import folioshell
-from folioshell.views.plain import render
-from folioshell.views.report_view import report_blocks
+from tests.docs.blocks import DOCUMENTS, TAGS, Block, blocks
+from tests.docs.reader import Reader
+from tests.repo.tree import ROOT
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-WIDTH = 96
-
-_BLOCK = re.compile(r"^```folioshell\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_PROMPT = re.compile(r"^(\S+ \d+>) (.*)$", re.MULTILINE)
-_LINK = re.compile(r"\]\((?!https?:)([^)#]+)\)")
+_LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
-def sessions() -> list[tuple[str, str]]:
-    """(document, text) of every session that a document shows."""
-    return [(path.name, block) for path in DOCUMENTS for block in _BLOCK.findall(path.read_text())]
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize(("name", "shown"), sessions())
-def test_sessions_are_what_the_shell_prints(name: str, shown: str) -> None:
-    """A session in a document, typed again, gives the same screen."""
-    session = folioshell.Session()
-    screen = []
-    for _, line in _PROMPT.findall(shown):
-        screen.append(f"{session.prompt} {line}")
-        screen += [render(report_blocks(report), WIDTH).rstrip("\n") for report in session.execute(line)]
-        screen.append("")
+@pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
+def test_blocks(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Typed again in a fresh place, from top to end, every block gives what the document shows."""
+    monkeypatch.chdir(tmp_path)
+    reader = Reader(tmp_path)
 
-    printed = "\n".join(screen).rstrip()
-    assert printed == shown.rstrip(), name
+    for block in blocks(path):
+        assert block.tag in TAGS, f"{block.place}: tag it with one of {', '.join(TAGS)}"
+        complaints = list(reader.complaints(block))
+        assert not complaints, f"{block.place}: " + "\n".join(complaints)
 
 
-def test_a_document_shows_a_session() -> None:
-    """README shows at least one."""
-    assert any(name == "README.md" for name, _ in sessions())
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [
+        ("folioshell", "A 0> mmap buf 16\nA mapped nothing.\n"),
+        ("folioshell", "mmap buf 16\n"),
+        ("fs", "mmap buf 16\nexpect vmas A == 2\n"),
+        ("fs", "mmapp buf 16\n"),
+        ("sh", "true\nfolioshell run missing.fs\n"),
+        ("console", "$ folioshell --version\nfolioshell 0\n"),
+        ("console", "folioshell --version\n"),
+        ("python", "import missing\n"),
+    ],
+)
+def test_a_wrong_block_is_found(tag: str, text: str, tmp_path: Path) -> None:
+    """Each kind of block can fail."""
+    assert list(Reader(tmp_path).complaints(Block(ROOT / "README.md", 1, tag, text)))
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_sessions_go_on(tmp_path: Path) -> None:
+    """A session that does not begin at step 0 goes on where the one before ended."""
+    reader = Reader(tmp_path)
+    first = "A 0> mmap buf 16\nA mapped buf, 16 pages of anon memory, at 0x7f0000000000.\n"
+    second = "A 1> fork B\nA forked B, 1 VMA copied.\n"
+
+    assert not [*reader.complaints(Block(ROOT / "README.md", 1, "folioshell", first))]
+    assert not [*reader.complaints(Block(ROOT / "README.md", 2, "folioshell", second))]
+
+
+def test_a_file_is_kept_for_the_blocks_below(tmp_path: Path) -> None:
+    """A program that names itself in its first line is there for later blocks."""
+    reader = Reader(tmp_path)
+    assert not [*reader.complaints(Block(ROOT / "README.md", 1, "python", "# kept.py\nprint(1)\n"))]
+    assert not [*reader.complaints(Block(ROOT / "README.md", 2, "console", "$ python kept.py\n1\n"))]
+
+
+def test_fences_without_a_tag_have_none(tmp_path: Path) -> None:
+    """Blocks come with line and tag; one without a tag, or not closed, has none that is known."""
+    document = ROOT / "docs" / "none.md"
+    path = tmp_path / "none.md"
+    path.write_text("```text\na\n```\n\n```\nb\n```\n````fs\n```\nc\n")
+
+    assert [(found.line, found.tag, found.text) for found in blocks(path)] == [
+        (1, "text", "a\n"),
+        (5, "", "b\n"),
+        (8, "unclosed", "```\nc\n"),
+    ]
+    assert not {"", "unclosed"} & set(TAGS)
+    assert Block(document, 3, "", "").place == "docs/none.md:3"
+
+
+def test_readme_shows_a_session_and_a_picture() -> None:
+    """README shows at least one session as text, and one picture."""
+    readme = ROOT / "README.md"
+
+    assert "folioshell" in {block.tag for block in blocks(readme)}
+    assert re.search(r"!\[[^]]{20,}\]\(docs/\w+\.svg\)", readme.read_text(encoding="utf-8"))
+
+
+def _anchors(path: Path) -> set[str]:
+    """The anchors of a page's headings, as they are made on GitHub."""
+    headings = _HEADING.findall(path.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
 def test_links_lead_somewhere(path: Path) -> None:
-    """Relative links name files that exist."""
-    missing = [target for target in _LINK.findall(path.read_text()) if not (path.parent / target).exists()]
+    """Relative links name files that exist, and headings that they have."""
+    missing = []
+    for link in _LINK.findall(path.read_text(encoding="utf-8")):
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        if not target.exists() or (anchor and anchor not in _anchors(target)):
+            missing.append(link)
 
     assert not missing

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.repo.docstrings import (
+    KERNEL_FILE,
+    KERNEL_LINE,
+    Documented,
+    Symbol,
+    documented,
+    kernel_references,
+    kernel_symbols,
+)
 from tests.repo.tree import ROOT, import_name, modules, parsed
 
-# Kernel: mm/rmap.c: rmap_walk(), folio_referenced() (v6.18); mm/vma.c: __split_vma() (v6.18)
-_SYMBOL = r'(?:struct )?\w+(?:\(\))?|the comment "[^"]+"'
-_REFERENCE = rf"[\w./-]+\.(?:[chS]|rst)(?:: |, )(?:{_SYMBOL})(?:, (?:{_SYMBOL}))* \(v\d+\.\d+(?:, [^()]+)?\)"
-_KERNEL_LINE = re.compile(rf"Kernel: {_REFERENCE}(?:; {_REFERENCE})*\Z")
-# A module may follow a whole file: Kernel: mm/rmap.c (v6.18)
-_KERNEL_FILE = re.compile(r"Kernel: [\w./-]+\.[chS](?:, [\w./-]+\.[chS])* \(v\d+\.\d+\)\Z")
 
-_Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def documented(path: Path) -> Iterator[tuple[str, _Documented]]:
-    """(name, node) of everything in a module that may have a docstring, the module itself first."""
-    tree = parsed(path)
-    yield import_name(path), tree
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.name, node
-
-
-def public(path: Path) -> Iterator[tuple[str, _Documented]]:
+def public(path: Path) -> Iterator[tuple[str, Documented]]:
     """The module, and its public classes, functions and methods; the members of a Protocol need no docstring."""
     tree = parsed(path)
     yield import_name(path), tree
@@ -41,7 +31,7 @@ def public(path: Path) -> Iterator[tuple[str, _Documented]]:
             yield from _methods(node)
 
 
-def _methods(node: ast.ClassDef) -> Iterator[tuple[str, _Documented]]:
+def _methods(node: ast.ClassDef) -> Iterator[tuple[str, Documented]]:
     if any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases):
         return
     for member in node.body:
@@ -56,21 +46,6 @@ def test_public_names_have_docstrings() -> None:
     assert without == []
 
 
-def kernel_references(docstring: str) -> Iterator[str]:
-    """The Kernel: lines of a docstring; lines that are set in further continue the one before."""
-    lines = docstring.splitlines()
-    for at, line in enumerate(lines):
-        if not line.strip().startswith("Kernel:"):
-            continue
-        indent = len(line) - len(line.lstrip())
-        reference = line.strip()
-        for later in lines[at + 1 :]:
-            if not later.strip() or len(later) - len(later.lstrip()) <= indent:
-                break
-            reference += " " + later.strip()
-        yield reference
-
-
 def test_form_of_kernel_lines() -> None:
     """A reference to the kernel names file, function and version: Kernel: mm/rmap.c: rmap_walk() (v6.18)."""
     wrong = [
@@ -78,7 +53,7 @@ def test_form_of_kernel_lines() -> None:
         for path in modules()
         for name, node in documented(path)
         for reference in kernel_references(ast.get_docstring(node) or "")
-        if not _KERNEL_LINE.match(reference) and not (isinstance(node, ast.Module) and _KERNEL_FILE.match(reference))
+        if not KERNEL_LINE.match(reference) and not (isinstance(node, ast.Module) and KERNEL_FILE.match(reference))
     ]
     assert wrong == []
 
@@ -97,7 +72,21 @@ def test_form_of_kernel_lines() -> None:
 )
 def test_the_form_tells_right_from_wrong(reference: str, right: bool) -> None:
     """The form that the test above asks for accepts what it should and nothing else."""
-    assert bool(_KERNEL_LINE.match(reference)) == right
+    assert bool(KERNEL_LINE.match(reference)) == right
+
+
+def test_names_in_kernel_lines() -> None:
+    """Each name of a line comes with its file and version, also where the line is continued."""
+    docstring = """What it does.
+
+    Kernel: mm/rmap.c: rmap_walk(), folio_referenced() (v6.18);
+        mm/rmap.c, the comment "Lock ordering in mm" (v6.12, and later)
+    """
+    assert list(kernel_symbols(docstring)) == [
+        Symbol("mm/rmap.c", "rmap_walk()", "v6.18"),
+        Symbol("mm/rmap.c", "folio_referenced()", "v6.18"),
+        Symbol("mm/rmap.c", 'the comment "Lock ordering in mm"', "v6.12, and later"),
+    ]
 
 
 def test_tests_state_their_facts() -> None:

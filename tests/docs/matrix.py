@@ -1,0 +1,46 @@
+"""The table of docs/definitions.md: what every definition answers after each script of the page."""
+
+from __future__ import annotations
+
+import re
+
+from folioshell import Session
+from folioshell.scenario.runner import run_text
+from folioshell.schemes import all_schemes
+from tests.docs.blocks import blocks
+from tests.repo.tree import ROOT
+
+PAGE = ROOT / "docs" / "definitions.md"
+_NUMBERED = re.compile(r"^## (\d+)\. ", re.MULTILINE)
+_TABLE = re.compile(r"(?<=<!-- matrix -->\n).*?(?=<!-- end of matrix -->)", re.DOTALL)
+
+
+def definitions_page() -> str:
+    """The page as it stands, with its table made anew."""
+    return _TABLE.sub(lambda _: matrix(), PAGE.read_text(encoding="utf-8"))
+
+
+def matrix() -> str:
+    """A row a definition, a column a script; the truth above them."""
+    numbers = _NUMBERED.findall(PAGE.read_text(encoding="utf-8"))
+    scripts = [block.text for block in blocks(PAGE) if block.tag == "fs"][: len(numbers)]
+    columns = [_answers(text) for text in scripts]
+    rows = [("scheme", *numbers), ("---", *("---" for _ in numbers))]
+    rows += [(name, *(column[name] for column in columns)) for name in ("truth", *all_schemes())]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _answers(text: str) -> dict[str, str]:
+    """What is answered about f1 by whoever is current at the end; a wrong answer is marked."""
+    session = Session()
+    session.execute("set schemes all")
+    list(run_text(text, session=session))
+    query = session.execute("query shared? f1")[0].query
+    assert query is not None and query.truth is not None
+    answers = {row.scheme: _marked(row.answer, row.verdict) for row in query.rows}
+    return {"truth": query.truth.answer, **answers}
+
+
+def _marked(answer: str, verdict: str) -> str:
+    mark = "**" if verdict.startswith("false") else "*" if answer == "maybe" else ""
+    return f"{mark}{answer}{mark}"

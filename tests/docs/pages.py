@@ -1,0 +1,31 @@
+"""What is generated in docs/: ``python -m tests.docs.pages`` writes them all."""
+
+from __future__ import annotations
+
+from folioshell.commands.reference import reference
+from folioshell.commands.scheme_reference import schemes_page
+from tests.docs.kernel_map import kernel_map
+from tests.docs.matrix import definitions_page
+from tests.docs.picture import NAME, picture
+from tests.docs.scenario_index import scenario_index
+from tests.repo.tree import ROOT
+
+#: file of docs/ -> what makes its text
+PAGES = {
+    "commands.md": reference,
+    "definitions.md": definitions_page,
+    "kernel-map.md": kernel_map,
+    "scenarios.md": scenario_index,
+    "schemes.md": schemes_page,
+    NAME: picture,
+}
+
+
+def write() -> None:
+    """Write every file."""
+    for name, page in PAGES.items():
+        (ROOT / "docs" / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

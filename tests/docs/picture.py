@@ -1,0 +1,131 @@
+"""docs/straddle.svg: what the shell shows at the step that makes the point, as a picture of a terminal.
+
+Rules:
+- The session is a shipped scenario, and the text is that of the rich renderer; nothing is written by hand but the words
+  that describe the picture to those who cannot see it.
+- Colours for light and dark come with the file, and a font of the reader's machine: nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from html import escape
+from io import StringIO
+
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
+
+from folioshell import Session
+from folioshell.scenario.runner import run_file
+from folioshell.views import rich_view
+from folioshell.views.blocks import Block, Line, Span, Tone
+from folioshell.views.report_view import report_blocks
+from tests.docs.scenario_index import FOLDER
+
+NAME = "straddle.svg"
+WIDTH = 84
+#: the commands of the scenario that are shown, with what they print
+SHOWN = ("fault win[8]", "query shared? win[0]")
+
+TITLE = "folioshell: one process, and the number of tuples is 2"
+DESCRIPTION = (
+    "A terminal. A fault maps the second half of a folio that lies across two page tables. The number of (VMA, page "
+    "table) tuples goes from 1 to 2, that of VMAs stays 1. Asked whether anybody else has the folio mapped, per-page "
+    "says yes, which is wrong; tuples says maybe and needs a walk; vmas, likely, mm-id and average say no, rightly."
+)
+
+_CHARACTER, _LINE, _MARGIN = 8.0, 18, 20
+_COLOURS = {1: "red", 2: "green", 6: "cyan"}
+_STYLE = """\
+.page { fill: #ffffff; stroke: #d1d9e0; }
+text { fill: #1f2328; font: 13.3px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+.bold { font-weight: 600; }
+.dim { fill: #59636e; }
+.cyan { fill: #0b6e8a; }
+.green { fill: #1a7f37; }
+.red { fill: #cf222e; }
+@media (prefers-color-scheme: dark) {
+  .page { fill: #0d1117; stroke: #3d444d; }
+  text { fill: #e6edf3; }
+  .dim { fill: #9198a1; }
+  .cyan { fill: #56d4dd; }
+  .green { fill: #3fb950; }
+  .red { fill: #ff7b72; }
+}"""
+
+
+@cache
+def picture() -> str:
+    """The picture as SVG."""
+    lines = list(_screen())
+    width, height = WIDTH * _CHARACTER + 2 * _MARGIN, len(lines) * _LINE + 2 * _MARGIN
+    drawn = "\n".join(_line(text, _MARGIN + (at + 0.75) * _LINE) for at, text in enumerate(lines) if text.plain)
+    return f"""\
+<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="title desc" viewBox="0 0 {width:g} {height:g}" \
+width="{width:g}" height="{height:g}">
+<title id="title">{escape(TITLE)}</title>
+<desc id="desc">{escape(DESCRIPTION)}</desc>
+<style>
+{_STYLE}
+</style>
+<rect class="page" x="0.5" y="0.5" width="{width - 1:g}" height="{height - 1:g}" rx="8"/>
+{drawn}
+</svg>
+"""
+
+
+def _screen() -> Iterator[Text]:
+    """The lines of the terminal."""
+    stream = StringIO()
+    console = Console(
+        file=stream, width=WIDTH, force_terminal=True, color_system="standard", highlight=False, markup=False
+    )
+    rich_view.write(list(_session()), console)
+    for line in Text.from_ansi(stream.getvalue().rstrip("\n")).split("\n"):
+        line.rstrip()
+        yield line
+
+
+def _session() -> Iterator[Block]:
+    session = Session()
+    runner = run_file(FOLDER / "mail" / "straddle.fs", session=session)
+    prompt = session.prompt
+    for played in runner:
+        if played.report is not None and played.text in SHOWN:
+            yield Line((Span(f"{prompt} ", Tone.DIM), Span(played.text, Tone.STRONG)))
+            yield from report_blocks(played.report)
+            yield Line((Span(""),))
+        prompt = session.prompt
+
+
+def _line(text: Text, y: float) -> str:
+    """A line of text: a piece for each style, each where its column is, whatever font there is."""
+    pieces = []
+    column = 0
+    for piece in text.divide(sorted({edge for span in text.spans for edge in (span.start, span.end)})):
+        pieces += [
+            _piece(words[0], column + words.start(), y, _classes(piece))
+            for words in re.finditer(r"\S+(?: \S+)*", piece.plain)
+        ]
+        column += len(piece.plain)
+    return "\n".join(pieces)
+
+
+def _piece(words: str, column: int, y: float, classes: str) -> str:
+    x, length = _MARGIN + column * _CHARACTER, len(words) * _CHARACTER
+    kind = f' class="{classes}"' if classes else ""
+    return f'<text x="{x:g}" y="{y:g}" textLength="{length:g}"{kind}>{escape(words)}</text>'
+
+
+def _classes(piece: Text) -> str:
+    styles = [span.style for span in piece.spans if isinstance(span.style, Style)]
+    style = Style.combine(styles) if styles else Style.null()
+    names = [
+        "bold" if style.bold else "",
+        "dim" if style.dim else "",
+        _COLOURS.get(style.color.number or 0, "") if style.color else "",
+    ]
+    return " ".join(name for name in names if name)

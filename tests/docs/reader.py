@@ -1,0 +1,142 @@
+"""A reader who types what documents show."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import folioshell
+from folioshell.errors import Refused
+from folioshell.scenario.runner import PASSED, run_text
+from folioshell.views.plain import render
+from folioshell.views.refusal_view import refusal_blocks
+from folioshell.views.report_view import report_blocks
+from tests.docs.blocks import Block, blocks
+from tests.repo.tree import ROOT
+
+WIDTH = 96
+
+#: how a command begins that is not run here -> why
+NOT_RUN = {
+    "python3 -m venv": "it installs from the network; CI runs it",
+    "folioshell verify tests/recordings/*.json.gz": "tests/recording/test_public_recordings.py holds every recording",
+    "python tests/benchmarks/": "it measures for minutes",
+    "protocols": "docs/locking.md shows what it prints",
+}
+#: a reference whose scripts are examples of one line each
+LINE_BY_LINE = {"commands.md"}
+#: a document with a definition of one's own
+OWN_SCHEME = ROOT / "docs" / "schemes-own.md"
+
+_PROMPT = re.compile(r"^(\S+ (\d+)>) (.*)$", re.MULTILINE)
+_KEPT = re.compile(r"# (\w+\.py)\n")
+
+
+class Reader:
+    """Somebody who types what a document shows, from its top to its end, in a folder of their own.
+
+    Sessions go on where the one before ended, unless their first prompt is that of a fresh one.
+
+    Args:
+        folder: where files go. What documents name of this project is there, and a script ``setup.fs`` and a definition
+            ``mine.py`` of the reader's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("scenarios", "tests"):
+            (folder / name).symlink_to(ROOT / name)
+        programs = folder / "bin"
+        programs.mkdir()
+        program = programs / "folioshell"
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m folioshell "$@"\n')
+        program.chmod(0o755)
+        self._environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+        self._session = folioshell.Session()
+        (folder / "setup.fs").write_text("mmap buf 16\n")
+        (folder / "mine.py").write_text(next(block.text for block in blocks(OWN_SCHEME) if block.tag == "python"))
+
+    def complaints(self, block: Block) -> Iterator[str]:
+        """Run a block; says what is not as it is shown."""
+        run: dict[str, Callable[[Block], Iterator[str]]] = {
+            "folioshell": self._type,
+            "fs": self._run_script,
+            "sh": self._run_commands,
+            "console": self._run_commands_with_output,
+            "python": self._run_program,
+        }
+        if block.tag in run:
+            yield from run[block.tag](block)
+
+    def _type(self, block: Block) -> Iterator[str]:
+        if _PROMPT.search(block.text):
+            yield from _differences(block.text, self.screen(block))
+        else:
+            yield "no prompt"
+
+    def screen(self, block: Block) -> str:
+        """What the shell shows when the lines of a session are typed."""
+        prompts = _PROMPT.findall(block.text)
+        if prompts[0][1] == "0":
+            self._session = folioshell.Session()
+        session = self._session
+        screen = []
+        for _, _, line in prompts:
+            screen.append(f"{session.prompt} {line}")
+            try:
+                screen += [render(report_blocks(report), WIDTH).rstrip("\n") for report in session.execute(line)]
+            except Refused as error:
+                screen.append(render(refusal_blocks(error, WIDTH, session.step), WIDTH).rstrip("\n"))
+            screen.append("")
+        return "\n".join(screen)
+
+    def _run_script(self, block: Block) -> Iterator[str]:
+        scripts = block.text.splitlines() if block.document.name in LINE_BY_LINE else [block.text]
+        for text in scripts:
+            if text.startswith(tuple(NOT_RUN)):
+                continue
+            runner = run_text(text, name=block.place, allow_files=True, allow_code=True)
+            wrong = [played for played in runner if played.failure or played.refused]
+            if runner.status != PASSED:
+                yield f"{text}: {wrong}"
+
+    def _run_commands(self, block: Block) -> Iterator[str]:
+        for command in block.text.splitlines():
+            if not command.startswith(tuple(NOT_RUN)) and (done := self._shell(command)).returncode:
+                yield f"{command}: status {done.returncode}\n{done.stdout}{done.stderr}"
+
+    def _run_commands_with_output(self, block: Block) -> Iterator[str]:
+        shown = [text.partition("\n") for text in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]]
+        if not shown:
+            yield "no command behind `$ `"
+        for command, _, output in shown:
+            done = self._shell(command)
+            yield from _differences(output, done.stdout + done.stderr)
+
+    def _run_program(self, block: Block) -> Iterator[str]:
+        kept = _KEPT.match(block.text)
+        program = self.folder / (kept[1] if kept else "program.py")
+        program.write_text(block.text, encoding="utf-8")
+        done = self._shell(f'"{sys.executable}" {program.name}')
+        if done.returncode:
+            yield done.stderr
+
+    def _shell(self, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+def _differences(shown: str, printed: str) -> Iterator[str]:
+    if shown.rstrip() != printed.rstrip():
+        yield f"it prints\n{printed.rstrip()}\n\nbut the document shows\n{shown.rstrip()}"

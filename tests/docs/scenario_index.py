@@ -1,0 +1,69 @@
+"""docs/scenarios.md: what each script of scenarios/ shows, in the script's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from folioshell.commands import Session
+from folioshell.scenario import script
+from tests.repo.tree import ROOT
+
+FOLDER = ROOT / "scenarios"
+#: folder of scenarios/ -> heading, and what its scripts have in common, in the order of the page
+FOLDERS = {
+    "class": ("For class", "In the classroom geometry, 8 entries a table, in the order of [tutorial.md](tutorial.md)."),
+    "mail": ("The mails", "The examples of the mails of early 2023 that brought the first two definitions."),
+    "schemes": (
+        "Worked examples",
+        "What *every* definition makes of a folio; [how to read them](../scenarios/schemes/README.md).",
+    ),
+    "locks": ("Locks", "Counting VMAs under page-table locks, in every interleaving: see [locking.md](locking.md)."),
+}
+_INTRODUCTION = """\
+# Scenarios
+
+Generated from the first lines of the scripts. `folioshell run FILE` prints a script's prose and what each step does,
+`--quiet` only what failed; `folioshell run FILE --until 3 -i` stops after three steps and opens the shell there.
+"""
+
+
+class Opening(NamedTuple):
+    """What a script says of itself before its first command."""
+
+    title: str
+    paragraph: str
+
+
+def scripts(folder: str) -> list[Path]:
+    """The scripts of a folder, in order of their names."""
+    return sorted((FOLDER / folder).glob("*.fs"))
+
+
+def opening(path: Path) -> Opening:
+    """The title of a script and its first paragraph."""
+    lines = script.parse(path.read_text(encoding="utf-8"), path.name, Session().language)
+    first = lines[0].number if lines else 0
+    prose = [
+        line.prose.strip() for at, line in enumerate(lines) if line.prose is not None and line.number == first + at
+    ]
+    title, *rest = [" ".join(group.split("\n")) for group in "\n".join(prose).split("\n\n")]
+    return Opening(title.removeprefix("# "), rest[0] if rest else "")
+
+
+def scenario_index() -> str:
+    """The page: a section a folder, a row a script."""
+    lines = [_INTRODUCTION]
+    for folder, (heading, text) in FOLDERS.items():
+        lines += [f"## {heading}", "", text, "", "| script | shows |", "| --- | --- |"]
+        lines += [*_rows(folder), ""]
+    return "\n".join(lines)
+
+
+def _rows(folder: str) -> Iterator[str]:
+    for path in scripts(folder):
+        said = opening(path)
+        link = f"[{path.name}](../{path.relative_to(ROOT).as_posix()})"
+        title = said.title if said.title.endswith("?") else f"{said.title}."
+        yield f"| {link} | **{title}** {said.paragraph.replace('|', chr(92) + '|')} |"

@@ -1,0 +1,52 @@
+"""What is generated is what the program, its docstrings and its scripts say today."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.docs.pages import PAGES
+from tests.docs.picture import picture
+from tests.docs.scenario_index import FOLDER, FOLDERS, opening, scripts
+from tests.repo.tree import ROOT
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_current(name: str) -> None:
+    """If it is not, `python -m tests.docs.pages` writes all of them."""
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == PAGES[name]()
+
+
+def test_every_script_is_in_the_index() -> None:
+    """No folder of scripts is left out, and every script says what it shows before its first command."""
+    indexed = [path for folder in FOLDERS for path in scripts(folder)]
+
+    assert sorted(FOLDER.rglob("*.fs")) == sorted(indexed)
+    assert [path for path in indexed if not all(opening(path))] == []
+
+
+def test_the_kernel_map_names_both_sides() -> None:
+    """A function that follows one of the kernel's stands beside it, with the version that was read."""
+    page = PAGES["kernel-map.md"]()
+
+    assert "\n## mm/rmap.c\n" in page
+    assert "| `do_read_fault()` | v6.18 | [paths/file_fault.py: " in page
+    assert page.index("| `folio_likely_mapped_shared()` | v6.9 |") < page.index(
+        "| `folio_likely_mapped_shared()` | v6.12 |"
+    )
+
+
+def test_the_picture_stands_alone() -> None:
+    """It says in words what it shows, has colours for light and dark, and fetches nothing."""
+    root = ET.fromstring(picture())
+    said = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
+    texts = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+
+    assert "tuples" in said["title"]
+    assert "maybe" in said["desc"]
+    assert "prefers-color-scheme: dark" in said["style"]
+    assert not re.search(r"https?:|url\(|@import|@font-face", picture().replace("http://www.w3.org/2000/svg", ""))
+    assert [text for text in texts if text.startswith("A ")][:2] == ["A 3>", "A read win[8]: 8 entries of f1 mapped."]
+    assert {"! false yes", "maybe", "exact"} <= set(texts)
