@@ -2,7 +2,9 @@
 | # The question at the end of the mail
 |
 | Counting VMAs needs to know, while one page-table lock is held, whether another page table maps the folio. The mail asks
-| whether page-table locks of one level have an order. No document gives one:
+| whether page-table locks of one level have an order.
+|
+| No document gives one:
 locks order
 
 | What takes two leaf-table locks in Linux has a reason of its own. fork: both mmap_locks, and the child is not visible yet.

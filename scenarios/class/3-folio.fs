@@ -1,0 +1,28 @@
+#!folioshell 1
+| # 3: Several pages as one
+|
+| A folio of order 2 has 4 pages, and 4 entries map it. "Is its mapcount 1?" was the old way to ask whether anybody else has
+| it; with 4 entries it gives the wrong answer. Three other ways to count stand beside it.
+
+set geometry classroom
+set schemes per-page,tuples,vmas,mm-id
+set after mapcounts
+set thp.16K always
+mmap buf 8 at=0x10000
+write buf[0]
+
+| One process has it.
+query shared? f1
+expect shared? truth f1 == no
+expect shared? per-page f1 == yes      # wrong: false yes
+expect shared? tuples f1 == no
+expect shared? vmas f1 == no
+expect shared? mm-id f1 == no
+
+| Now two. The number of (VMA, table) pairs is 2, and whoever counts those is not sure: the next script shows why.
+fork B
+query shared? f1
+expect shared? truth f1 == yes
+expect shared? tuples f1 == maybe      # undecided
+expect shared? vmas f1 == yes
+expect shared? mm-id f1 == yes

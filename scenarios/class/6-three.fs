@@ -1,0 +1,30 @@
+#!folioshell 1
+| # 6: Three processes
+|
+| MM-ID counts the entries of two processes apart. A third one is counted, but not as itself. When it is the last one left, the
+| kernel does not know that it is alone.
+
+set geometry classroom
+set schemes per-page,tuples,vmas,mm-id
+set after mapcounts
+file lib 16 order=2
+mmap win 4 file=lib
+fork B
+fork C
+fault win[0]
+B: fault win[0]
+C: fault win[0]
+
+exit B
+as C
+exit A
+query shared? f1
+expect shared? truth f1 == no
+expect shared? mm-id f1 == yes         # wrong: false yes
+expect shared? tuples f1 == no
+expect shared? vmas f1 == no
+
+| It heals when C has dropped all of the folio and maps it again, or keeps a single entry.
+madvise dontneed win
+fault win[0]
+expect shared? mm-id f1 == no
