@@ -17,13 +17,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Sequence
+    from pathlib import Path
     from typing import Any, TextIO
 
     from folioshell.report import Report
     from folioshell.scenario.runner import Played, Runner
     from folioshell.session.session import Session
+    from folioshell.shell.notes import Notes
     from folioshell.shell.replay import Replay
     from folioshell.views.screen import Screen
+
+    Begin = Callable[[Session, Path | None], tuple[Notes, list[str]]]
 
 REFUSED = 2
 BUG = 3
@@ -81,6 +85,8 @@ def _check_scheme(options: Namespace) -> int:
 
 
 def _act(options: Namespace) -> int:
+    if options.resume:
+        return _resume(options)
     if options.action == "schema":
         return _schema()
     if options.action == "run":
@@ -94,6 +100,17 @@ def _act(options: Namespace) -> int:
     if not sys.stdin.isatty():
         return _play_stdin(options, _session(options))
     return _open_shell(options, _session(options))
+
+
+def _resume(options: Namespace) -> int:
+    if options.action or options.commands is not None or not sys.stdin.isatty():
+        sys.stderr.write(
+            "folioshell: --resume opens the shell: it goes with a terminal, and with neither -c nor action\n"
+        )
+        return REFUSED
+    from folioshell.shell.resume import resume
+
+    return _open_shell(options, _session(options), resume)
 
 
 def _run(options: Namespace) -> int:
@@ -226,9 +243,14 @@ def _replay(options: Namespace, *, whole: bool) -> Replay:
     )
 
 
-def _open_shell(options: Namespace, session: Session) -> int:
+def _open_shell(options: Namespace, session: Session, begin: Begin | None = None) -> int:
+    """Talk to whoever sits at the terminal; ``begin`` as in ``shell.resume``, by default its own."""
+    from folioshell.shell import resume
+    from folioshell.shell.notes import NotedReader
     from folioshell.shell.reader import DumbReader, Reader
     from folioshell.shell.repl import Repl
+    from folioshell.shell.state_folder import state_folder
+    from folioshell.views.blocks import line
 
     screen = _screen(sys.stdout, options)
     reader: Reader = DumbReader()
@@ -236,7 +258,12 @@ def _open_shell(options: Namespace, session: Session) -> int:
         from folioshell.shell.prompt import PromptReader
 
         reader = PromptReader(session, when_idle=_warm_up)
-    return Repl(session, screen, reader).run()
+    state = state_folder(os.environ)
+    notes, told = (begin or resume.begin)(session, state / resume.FOLDER if state else None)
+    screen.write([line(text) for text in told])
+    status = Repl(session, screen, NotedReader(reader, notes)).run()
+    notes.remove()
+    return status
 
 
 def _warm_up() -> None:
@@ -274,6 +301,7 @@ def _parser() -> ArgumentParser:
         formatter_class=formatter,
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
+    parser.add_argument("--resume", action="store_true", help="go on where a shell was that crashed or was killed")
     parser.add_argument("-c", dest="commands", metavar="COMMANDS", help="run these commands and exit")
     verbs = "run | verify | convert | check-scheme | schema"
     actions = parser.add_subparsers(dest="action", metavar=verbs, title="actions")

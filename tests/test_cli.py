@@ -337,3 +337,12 @@ def test_check_scheme(tmp_path: Path) -> None:
 
     assert done.returncode == 0
     assert "never-false-yes is broken by 2 steps:" in done.stdout
+
+
+@pytest.mark.parametrize("others", [(), ("run", "file.fs"), ("-c", "history")])
+def test_resume_wants_a_terminal(others: tuple[str, ...]) -> None:
+    """It opens the shell: without a terminal, or with something else to do, it is refused."""
+    done = folioshell("--resume", *others)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--resume opens the shell" in done.stderr

@@ -212,7 +212,8 @@ def reset(call: Call) -> Report:
     kind=PROGRAM,
     topic=TOPIC,
     summary="end the session",
-    explained="Ends the shell; in a script, the script.",
+    explained="Ends the shell; in a script, the script. A shell that ended otherwise, because it was killed or its "
+    "terminal went away, has lost nothing: `folioshell --resume` goes on where it was.",
     examples=("quit",),
 )
 def quit_(call: Call) -> Report:

@@ -40,6 +40,7 @@ class Session:
         clock: seconds, for limits of time; None where there are none.
         verdict: what the last race found.
         spawned: threads that are stepped by hand; None if none are under way.
+        note: is told each line that leads here from a fresh session, when it has been done; None if nobody asks.
         finished: True once ``quit`` was executed.
     """
 
@@ -58,6 +59,7 @@ class Session:
         self.clock: Callable[[], float] | None = None
         self.verdict: Verdict | None = None
         self.spawned: Spawned | None = None
+        self.note: Callable[[str], None] | None = None
         self.finished = False
         self._interrupted = False
 
@@ -101,6 +103,20 @@ class Session:
 
     def run(self, statement: Statement) -> Sequence[Report]:
         """Run one command; see ``stream``."""
+        if self.note is None or statement.kind not in (MODEL, SESSION):
+            return self._run(statement)
+        note, self.note = self.note, None  # what the command runs in its turn comes back with it
+        try:
+            reports = self._run(statement)
+        finally:
+            self.note = note
+        if statement.kind == SESSION:
+            note(f"{_named(statement)}: {statement.text}" if statement.process else statement.text)
+        elif reports[-1].step is not None:
+            note(self.history.entries[self.step - 1].line)
+        return reports
+
+    def _run(self, statement: Statement) -> Sequence[Report]:
         if self._interrupted:
             self.go_to(self.step)
         process = self._process_of(statement)
@@ -156,8 +172,7 @@ class Session:
         if self.settings.check and (broken := self.workspace.machine.check()):
             raise KernelBug(f"after {statement.text}: {'; '.join(broken)}", list(record.facts())[-20:])
         report = step_report(self, statement, record)
-        named = f"{statement.process}.{statement.thread}" if statement.thread else statement.process
-        entry = Entry(before, named, statement.text, record.result, self.process, self.process)
+        entry = Entry(before, _named(statement), statement.text, record.result, self.process, self.process)
         report.watched = news(self)
         gone = self.history.append(entry)
         if gone:
@@ -194,6 +209,9 @@ class Session:
             self.definitions = before
             raise
         self.settings.add_schemes([name for name in self.definitions if name not in before])
+        if self.note is not None:
+            for path in sorted(files):
+                self.note(f'load scheme "{path}"')
 
     # Moving in the history.
 
@@ -272,6 +290,8 @@ class Session:
         self.settings = Settings(full=self.settings.full)
         self.verdict = self.spawned = None
         self._interrupted = False
+        if self.note is not None:
+            self.note("reset")
 
     def script(self) -> list[str]:
         """The lines that lead to the present state, and to what is shown, from a fresh session."""
@@ -280,3 +300,8 @@ class Session:
         shown = self.settings.script(list(self.workspace.machine.schemes))
         watches = [f"watch {watch.question.text}" for watch in self.settings.watches]
         return loaded + shown + self.history.script() + watches
+
+
+def _named(statement: Statement) -> str:
+    """The process, or thread of a process, that was named before a command, or empty."""
+    return f"{statement.process}.{statement.thread}" if statement.thread else statement.process

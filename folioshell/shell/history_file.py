@@ -7,16 +7,13 @@ from pathlib import Path
 
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
+from folioshell.shell.state_folder import state_folder
+
 
 def history_path(environ: Mapping[str, str]) -> Path | None:
-    """The history file in the XDG state directory; None if there is no home to keep it in."""
-    state = environ.get("XDG_STATE_HOME", "")
-    if state.startswith("/"):
-        return Path(state) / "folioshell" / "history"
-    try:
-        return Path.home() / ".local" / "state" / "folioshell" / "history"
-    except RuntimeError:
-        return None
+    """The history file; None if there is no home to keep it in."""
+    folder = state_folder(environ)
+    return folder / "history" if folder is not None else None
 
 
 def open_history(path: Path | None) -> History:
