@@ -21,12 +21,14 @@ class FolioNew:
     Args:
         folio, order, anon: its number, order, and whether it is anonymous memory.
         origin: (folio, index of the first page in it) if it is a piece of a split folio.
+        nr: as many order-0 folios with consecutive numbers exist now, ``folio`` the first of them; 1 for a large one.
     """
 
     folio: int
     order: int
     anon: bool
     origin: tuple[int, int] | None = None
+    nr: int = 1
 
 
 @dataclass(slots=True)
@@ -35,10 +37,12 @@ class FolioFreed:
 
     Args:
         folio, order: its number and order.
+        nr: so it is with as many order-0 folios with consecutive numbers, ``folio`` the first; 1 for a large one.
     """
 
     folio: int
     order: int
+    nr: int = 1
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from itertools import chain
 
 from folioshell.commands.call import Call
 from folioshell.commands.user_space import kpagecount_table, smaps_table
+from folioshell.intervals import Intervals
 from folioshell.model.anon_vma import AnonVma
 from folioshell.model.vma import Vma
 from folioshell.report import Table
@@ -82,8 +83,9 @@ def _folios(call: Call) -> Table:
     shown = call.session.shown_schemes
     folios = call.kernel.folios
     rows: list[Row] = []
-    for change in changes_between({}, numbers_of(call.workspace, shown), shown):
-        first = folios[int(change.id[1:])]
+    for change in changes_between(Intervals(), numbers_of(call.workspace, shown), shown):
+        first = folios.look(int(change.id[1:]))
+        assert first is not None
         ids = change.id if change.nr == 1 else f"{change.id}..f{first.id + change.nr - 1}"
         kind = "anon" if first.anon else "file"
         numbers = (change.mapcounts[name].new for name in shown)

@@ -32,7 +32,7 @@ def kpagecount_table(call: Call) -> Table:
     """One row a run of physical pages of a folio with the same count."""
     rows = [
         (f"{folio.pfn + first:#x}", nr, count, str(folio), f"{first}..{first + nr - 1}")
-        for folio in call.kernel.folios.values()
+        for folio in call.kernel.folios.looks()
         for first, nr, count in kpagecounts(call.kernel, folio)
     ]
     return Table("kpagecount", ("pfn", "pages", "count", "folio", "its pages"), tuple(rows))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, TypeVar
 
 from folioshell import facts
@@ -12,6 +12,7 @@ from folioshell.engine.numbers import Numbers, Row
 from folioshell.engine.protocol import ProtocolDecider
 from folioshell.errors import FolioshellError, KernelBug, SelfDeadlock
 from folioshell.facts import Fact
+from folioshell.intervals import Intervals, ranges
 from folioshell.model.check import broken_invariants
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
@@ -69,7 +70,7 @@ class Machine:
         self.kernel.new_mm("A")
         self.events: list[LockOp | Fact] = []
         self._held: dict[Lock, str] = {}
-        self._before: dict[int, Row] = {}
+        self._before: Intervals[Row] = Intervals()
         covered = share_order0(self.schemes.values())
         self._numbers = Numbers(tuple(self.schemes.values()), covered)
         self._listeners = {kind: self._listeners_of(kind, covered) for kind in HANDLERS}
@@ -106,7 +107,7 @@ class Machine:
     def begin(self) -> None:
         """Begin a step: forget the trace of the last one."""
         self.events = []
-        self._before = {}
+        self._before = Intervals()
 
     def run(self, path: Generator[LockOp | Fact, Any, T]) -> T:
         """Drive a kernel path to its end; every lock is free, every trylock succeeds.
@@ -116,6 +117,7 @@ class Machine:
         """
         collecting = gc.isenabled()
         gc.disable()
+        self.kernel.batches = True
         try:
             return self._drive(path)
         except KernelBug as bug:
@@ -176,40 +178,42 @@ class Machine:
     # Numbers before the step.
 
     def _note_new(self, fact: facts.FolioNew) -> None:
-        self._before[fact.folio] = self._numbers.zeros
+        self._before.put(fact.folio, fact.nr, self._numbers.zeros)
 
     def _note(self, fact: facts.Mapped) -> None:
         if fact.folio not in self._before:
-            self._note_folios((fact.folio,))
+            self._note_folios(fact.folio, 1)
 
     def _note_mapped_small(self, fact: facts.MappedSmall) -> None:
         # New folios were noted when they were made.
         if not fact.new:
-            self._note_folios(fact.folios)
+            for first, nr in ranges(fact.folios):
+                self._note_folios(first, nr)
 
     def _note_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
-        self._note_folios(fact.folios)
+        for first, nr in ranges(fact.folios):
+            self._note_folios(first, nr)
 
     def _note_straddling(self, fact: facts.VmaSplit) -> None:
-        self._note_folios([folio for folio, _ in fact.straddling])
+        for folio, _ in fact.straddling:
+            self._note_folios(folio, 1)
 
-    def _note_folios(self, folios: Sequence[int]) -> None:
+    def _note_folios(self, first: int, nr: int) -> None:
         before = self._before
-        if unknown := [folio for folio in folios if folio not in before]:
-            before.update(zip(unknown, self.numbers(unknown), strict=True))
+        for start, length, known in before.pieces(first, nr):
+            if known is None:
+                for at, run, row in self._numbers.pieces(start, length):
+                    before.put(at, run, row)
 
-    def touched(self) -> dict[int, dict[str, int]]:
-        """Folio -> scheme -> its number before the step, for the folios that the step spoke of, in that order."""
-        names = tuple(self.schemes)
-        return {folio: dict(zip(names, numbers, strict=True)) for folio, numbers in self._before.items()}
-
-    def touched_numbers(self) -> dict[int, Row]:
-        """As ``touched``, the numbers in the order of ``schemes``: without a dictionary a folio."""
+    def touched(self) -> Intervals[Row]:
+        """Folio -> its numbers before the step under every scheme, in the order of ``schemes``, for the folios that the
+        step spoke of.
+        """
         return self._before
 
-    def numbers(self, folios: Sequence[int]) -> list[Row]:
-        """The present numbers of folios under every scheme, in the order of ``schemes``."""
-        return self._numbers.rows(folios)
+    def numbers(self, first: int, nr: int) -> list[tuple[int, int, Row]]:
+        """(first, nr, row) of the folios ``[first, first + nr)``: their present numbers in the order of ``schemes``."""
+        return self._numbers.pieces(first, nr)
 
     # Questions.
 
@@ -247,7 +251,7 @@ class Machine:
             return
         protocol = PROTOCOLS[name]()
         protocol.counts = {
-            number: definition.mapcount(number) for number, folio in self.kernel.folios.items() if folio.order
+            folio.id: definition.mapcount(folio.id) for folio, _ in self.kernel.folios.groups() if folio.order
         }
         self.kernel.protocol = protocol
         self.kernel.decider = ProtocolDecider(self.kernel, protocol)
@@ -257,9 +261,9 @@ class Machine:
         if self.kernel.protocol is None:
             return {}
         definition, counts = self.schemes["vmas"], self.kernel.protocol.counts
-        numbers = {number: (counts.get(number, 0), definition.mapcount(number)) for number in self.kernel.folios}
-        large = {number for number, folio in self.kernel.folios.items() if folio.order}
-        return {number: pair for number, pair in numbers.items() if number in large and pair[0] != pair[1]}
+        large = [folio.id for folio, _ in self.kernel.folios.groups() if folio.order]
+        numbers = {number: (counts.get(number, 0), definition.mapcount(number)) for number in large}
+        return {number: pair for number, pair in numbers.items() if pair[0] != pair[1]}
 
     def truth(self, folio: Folio) -> TruthCounts:
         """What the page tables say about a folio."""

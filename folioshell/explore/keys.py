@@ -33,7 +33,7 @@ from folioshell.model.lock import Lock, LockOp
 
 #: containers whose order means nothing: nobody iterates over them where it would matter
 _ORDERLESS = {
-    *(("Kernel", "events"), ("Kernel", "folios"), ("Kernel", "_last")),
+    *(("Kernel", "events"), ("Folios", "_single"), ("Kernel", "_last")),
     *(("PmdTable", "entries"), ("IntervalIndex", "_chunk_of")),
 }
 

@@ -133,6 +133,9 @@ class Threads:
         self.machine = machine
         self.tasks = tasks
         self.reduction = reduction
+        # Faults go one by one, as others come between, and a folio is one object in every state that it is in.
+        machine.kernel.batches = False
+        machine.kernel.folios.keep_apart()
         schemes = machine.schemes
         self._kernel = Keys({("kernel",): machine.kernel}, apart=tuple(schemes.values()))
         self._counts = CountKeys(Keys({("scheme", name): scheme for name, scheme in schemes.items()}))

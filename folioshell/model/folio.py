@@ -94,6 +94,21 @@ class Folio:
         """Number of its pages."""
         return 1 << self.order
 
+    # What a run of folios has, too.
+
+    #: number of folios
+    nr = 1
+
+    @property
+    def first(self) -> Folio:
+        """Itself, who is as the folio is."""
+        return self
+
+    @property
+    def numbers(self) -> range:
+        """Its number."""
+        return range(self.id, self.id + 1)
+
     @property
     def lock(self) -> Lock:
         """The folio lock (PG_locked), one whatever the order."""
@@ -144,6 +159,42 @@ class Folio:
 
     def __repr__(self) -> str:
         return f"<Folio f{self.id} order {self.order} pfn {self.pfn:#x}>"
+
+
+class FolioRun:
+    """Anonymous order-0 folios in a row that differ in nothing but number, page and index, which follow each other.
+
+    A path may change all of them at once through ``first``; whoever changes one only must look that one up.
+
+    Attributes:
+        first: the first of them; its references, flags and contents are those of each.
+        nr: number of folios.
+    """
+
+    __slots__ = ("first", "nr")
+
+    def __init__(self, first: Folio, nr: int) -> None:
+        self.first = first
+        self.nr = nr
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of the folios."""
+        return range(self.first.id, self.first.id + self.nr)
+
+    def folio(self, place: int) -> Folio:
+        """A folio like that at ``place``, 0 being the first; changing it changes nothing here."""
+        first = self.first
+        folio = Folio(first.id + place, first.pfn + place, 0, first.mapping, first.index + place, True)
+        folio.ref = first.ref
+        folio.anon_exclusive = first.anon_exclusive
+        folio.nonzero = first.nonzero
+        folio.mlocked = first.mlocked
+        folio.mlock_count = first.mlock_count
+        return folio
+
+    def __repr__(self) -> str:
+        return f"<FolioRun f{self.first.id} nr {self.nr} pfn {self.first.pfn:#x}>"
 
 
 def page_bits(first: int, nr: int) -> int:

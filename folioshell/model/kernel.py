@@ -7,7 +7,7 @@ from typing import Protocol
 
 from folioshell.model import pte
 from folioshell.model.anon_vma import AnonVma
-from folioshell.model.folio import Folio
+from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.lock import Lock, LockClass
 from folioshell.model.mapping import AddressSpace, write_orders
 from folioshell.model.mm import Mm
@@ -112,6 +112,7 @@ class Kernel:
         mms: living address spaces by process name, in order of creation.
         files: files by name. shared_memory: address spaces of shared anonymous mappings, in order of creation.
         folios: living folios by number.
+        batches: faults in a row that take the same way are taken as one; off while threads may come between them.
         deferred: folios on the deferred-split queue by number.
         counts: the kernel's own bookkeeping (the scheme mm-id).
         decider: the scheme that sharing tests ask. native: the one that the profile's own kernel asks.
@@ -131,7 +132,8 @@ class Kernel:
         self.mms: dict[str, Mm] = {}
         self.files: dict[str, AddressSpace] = {}
         self.shared_memory: list[AddressSpace] = []
-        self.folios: dict[int, Folio] = {}
+        self.folios = self.physmem.folios
+        self.batches = True
         self.deferred: dict[int, Folio] = {}
         self.tainted: set[int] = set()
         self.events: dict[str, int] = {}
@@ -196,10 +198,25 @@ class Kernel:
             assert isinstance(mapping, AddressSpace)
             folio.swapbacked = mapping.is_shmem
         physmem.place(folio)
-        self.folios[number] = folio
+        self.folios.add(folio)
         if order and folio.nr_pages > self.largest_folio:
             self.largest_folio = folio.nr_pages
         return folio
+
+    def new_folios(self, nr: int, mapping: AnonVma, index: int) -> Folio | FolioRun:
+        """``nr`` new anonymous order-0 folios for pages in a row, without a reference yet; the caller announces them.
+
+        Args:
+            nr: as many as ``physmem.free_in_a_row`` at the most.
+            index: page offset of the first in the mapping.
+        """
+        if nr == 1:
+            return self.new_folio(0, mapping, index, anon=True)
+        number = self.last_number("folio") + 1
+        self._last["folio"] = number + nr - 1
+        run = FolioRun(Folio(number, self.physmem.allocate_pages(nr), 0, mapping, index, anon=True), nr)
+        self.physmem.place_run(run)
+        return run
 
     def new_piece(self, folio: Folio, first: int, order: int) -> Folio:
         """A folio made of pages ``[first, first + (1 << order))`` of a folio that is being split; same pages."""
@@ -207,12 +224,12 @@ class Kernel:
             self.next_number("folio"), folio.pfn + first, order, folio.mapping, folio.index + first, folio.anon
         )
         self.physmem.place(piece)
-        self.folios[piece.id] = piece
+        self.folios.add(piece)
         return piece
 
     def forget_folio(self, folio: Folio) -> None:
         """Drop a folio that has no reference left, or whose pages belong to its pieces now."""
-        del self.folios[folio.id]
+        self.folios.remove(folio)
         self.deferred.pop(folio.id, None)
         self.tainted.discard(folio.id)
 

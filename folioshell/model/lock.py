@@ -3,6 +3,7 @@
 Rules:
 - A path never changes a lock. It yields what it wants, and whoever drives the path grants it.
 - Operations are made once a lock, verb, mode and function, so that a trace of a million of them is a list of pointers.
+- What a path does many times in a row, alike each time, is one operation with a number of times.
 """
 
 from __future__ import annotations
@@ -54,21 +55,32 @@ class LockOp:
         mode: ``R``, ``W`` or empty for a lock that has no modes.
         function: the kernel function that does it; empty for a release.
         nested: a second lock of a class is taken under SINGLE_DEPTH_NESTING.
+        times: it stands for as many, and the release behind it for as many releases: each was let go before the next.
         table_locks: by how much it changes the number of page-table locks held: 1, -1 or 0.
     """
 
-    __slots__ = ("function", "lock", "mode", "nested", "table_locks", "verb")
+    __slots__ = ("function", "lock", "mode", "nested", "table_locks", "times", "verb")
 
-    def __init__(self, lock: Lock, verb: str, mode: str, function: str, nested: bool) -> None:
+    def __init__(self, lock: Lock, verb: str, mode: str, function: str, nested: bool, times: int) -> None:
         self.lock = lock
         self.verb = verb
         self.mode = mode
         self.function = function
         self.nested = nested
+        self.times = times
         self.table_locks = _CHANGES.get(verb, 0) if lock.lock_class.is_page_table_lock else 0
 
+    def is_like(self, other: LockOp) -> bool:
+        """Do both do the same, perhaps another number of times?"""
+        return (
+            self.lock is other.lock
+            and (self.verb, self.mode, self.function) == (other.verb, other.mode, other.function)
+            and self.nested == other.nested
+        )
+
     def __str__(self) -> str:
-        return f"{self.verb}{self.lock}{f'({self.mode})' if self.mode else ''}{' nested' if self.nested else ''}"
+        mode, nested = f"({self.mode})" if self.mode else "", " nested" if self.nested else ""
+        return f"{self.verb}{self.lock}{mode}{nested}{f' ×{self.times}' if self.times > 1 else ''}"
 
     def __repr__(self) -> str:
         return f"<{self} {self.function}>"
@@ -87,7 +99,7 @@ class Lock:
     def __init__(self, lock_class: LockClass, owner: str) -> None:
         self.lock_class = lock_class
         self.owner = owner
-        self._ops: dict[tuple[str, str, str, bool], LockOp] = {}
+        self._ops: dict[tuple[str, str, str, bool, int], LockOp] = {}
         #: the plain ones among them, by function, and the releases, by mode
         self._acquisitions: dict[str, LockOp] = {}
         self._releases: dict[str, LockOp] = {}
@@ -107,28 +119,30 @@ class Lock:
     def __repr__(self) -> str:
         return f"<Lock {self.name}>"
 
-    def _op(self, verb: str, mode: str, function: str, nested: bool) -> LockOp:
-        key = (verb, mode, function, nested)
+    def _op(self, verb: str, mode: str, function: str, nested: bool, times: int = 1) -> LockOp:
+        key = (verb, mode, function, nested, times)
         op = self._ops.get(key)
         if op is None:
-            op = self._ops[key] = LockOp(self, verb, mode, function, nested)
+            op = self._ops[key] = LockOp(self, verb, mode, function, nested, times)
         return op
 
-    def acquire(self, function: str, mode: str = "", nested: bool = False) -> LockOp:
+    def acquire(self, function: str, mode: str = "", nested: bool = False, times: int = 1) -> LockOp:
         """Operation: wait until the lock can be had, and take it."""
-        if mode or nested:
-            return self._op("+", mode, function, nested)
+        if mode or nested or times > 1:
+            return self._op("+", mode, function, nested, times)
         op = self._acquisitions.get(function)
         if op is None:
             op = self._acquisitions[function] = self._op("+", "", function, False)
         return op
 
-    def trylock(self, function: str, mode: str = "") -> LockOp:
+    def trylock(self, function: str, mode: str = "", times: int = 1) -> LockOp:
         """Operation: take the lock if that needs no waiting. The path is sent True when it was *not* had."""
-        return self._ops.get(("~", mode, function, False)) or self._op("~", mode, function, False)
+        return self._ops.get(("~", mode, function, False, times)) or self._op("~", mode, function, False, times)
 
-    def release(self, mode: str = "") -> LockOp:
+    def release(self, mode: str = "", times: int = 1) -> LockOp:
         """Operation: let go of the lock."""
+        if times > 1:
+            return self._op("-", mode, "", False, times)
         op = self._releases.get(mode)
         if op is None:
             op = self._releases[mode] = self._op("-", mode, "", False)

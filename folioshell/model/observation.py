@@ -83,12 +83,12 @@ class Sight:
         names: processes in the order in which they were made; all that live if not given.
 
     Attributes:
-        folios: folio -> its sighting, in order of first appearance: processes, then regions, then pages.
+        folios: number of a folio -> its sighting, in order of first appearance: processes, then regions, then pages.
     """
 
     def __init__(self, k: Kernel, places: Places, names: Iterable[str] | None = None) -> None:
         self.kernel = k
-        self.folios: dict[Folio, Sighting] = {}
+        self.folios: dict[int, Sighting] = {}
         self._vmas: dict[str, list[tuple[Vma, list[PresentRun]]]] = {}
         self._pages: dict[str, dict[str, list[tuple[int, PresentRun]]]] = {}
         self.places = places
@@ -110,9 +110,9 @@ class Sight:
         for pages in ordered.values():
             for _, run in pages:
                 if run.folio is not None:
-                    sighting = self.folios.get(run.folio)
+                    sighting = self.folios.get(run.folio.id)
                     if sighting is None:
-                        sighting = self.folios[run.folio] = Sighting(run.folio)
+                        sighting = self.folios[run.folio.id] = Sighting(run.folio)
                     sighting.runs.append(run)
                     if run.pmd:
                         sighting.pmd.add(name)
@@ -127,11 +127,11 @@ class Sight:
             region, page, end = self.places.find(run.vpn)
         yield region, page, run
 
-    def processes(self, numbers: Mapping[Folio, int], objects: dict[AddressSpace, str]) -> dict[str, dict[str, Any]]:
+    def processes(self, numbers: Mapping[int, int], objects: dict[AddressSpace, str]) -> dict[str, dict[str, Any]]:
         """Process -> its VMAs and its pages by region.
 
         Args:
-            numbers: what folios are called.
+            numbers: what folios are called, by their own numbers.
             objects: what files and shared memory are called; shared memory not yet in it is added.
         """
         return {
@@ -159,7 +159,7 @@ class Sight:
             row["off"] = vma.pgoff
         return row
 
-    def _page_rows(self, pages: list[tuple[int, PresentRun]], numbers: Mapping[Folio, int]) -> list[PageRun]:
+    def _page_rows(self, pages: list[tuple[int, PresentRun]], numbers: Mapping[int, int]) -> list[PageRun]:
         rows: list[PageRun] = []
         last_order = 0
         for page, run in pages:
@@ -168,7 +168,7 @@ class Sight:
                 row: PageRun = [page, run.nr, bits, "zero", None, None]
                 order = 0
             else:
-                row = [page, run.nr, bits, numbers[run.folio], run.page, run.mapcount]
+                row = [page, run.nr, bits, numbers[run.folio.id], run.page, run.mapcount]
                 order = run.folio.order
             if rows and _goes_on(rows[-1], row, last_order, order):
                 rows[-1][1] += run.nr
@@ -178,26 +178,27 @@ class Sight:
         return rows
 
     def folio_rows(
-        self, numbers: Mapping[Folio, int], origin: Mapping[Folio, list[int]] | None = None
+        self, numbers: Mapping[int, int], origin: Mapping[int, list[int]] | None = None
     ) -> list[dict[str, Any]]:
         """The folios that are mapped, those in a row that are alike as one row.
 
         Args:
-            numbers: what folios are called.
-            origin: folio -> [number, page] of the folio that it was split from.
+            numbers: what folios are called, by their own numbers.
+            origin: own number of a folio -> [number, page] of the folio that it was split from.
         """
         rows: list[dict[str, Any]] = []
-        for folio in sorted(self.folios, key=numbers.__getitem__):
+        for own in sorted(self.folios, key=numbers.__getitem__):
+            folio = self.folios[own].folio
             row: dict[str, Any] = {
-                "id": numbers[folio],
+                "id": numbers[own],
                 "n": 1,
                 "order": folio.order,
                 "anon": folio.anon,
                 "mapcounts": [[count, nr] for _, nr, count in kpagecounts(self.kernel, folio)],
-                "pmd": sorted(self.folios[folio].pmd),
+                "pmd": sorted(self.folios[own].pmd),
             }
-            if origin and folio in origin:
-                row["from"] = origin[folio]
+            if origin and own in origin:
+                row["from"] = origin[own]
             if rows and _is_like(rows[-1], row):
                 rows[-1]["n"] += 1
             else:
@@ -220,7 +221,7 @@ def observation(k: Kernel, regions: Mapping[str, tuple[int, int]]) -> dict[str, 
         regions: name -> (first virtual page, pages), in the order in which they were made.
     """
     sight = Sight(k, Places(regions))
-    numbers = {folio: folio.id for folio in sight.folios}
+    numbers = {number: number for number in sight.folios}
     return {"procs": sight.processes(numbers, {}), "folios": sight.folio_rows(numbers)}
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from folioshell.model.folio import Folio
+from folioshell.model.folio import Folio, FolioRun
+from folioshell.model.folios import Folios
 
 _SECTION_BITS = 9
 _SECTION = 1 << _SECTION_BITS
 
 
 class PhysicalMemory:
-    """The memmap in sections of 512 pages: a list of folios a section, or one folio that covers whole sections."""
+    """The memmap in sections of 512 pages: a list of folios a section, or one folio that covers whole sections.
+
+    Attributes:
+        folios: the same folios by number.
+    """
 
     def __init__(self) -> None:
-        self._sections: dict[int, list[Folio | None] | Folio] = {}
+        self.folios = Folios(self)
+        self._sections: dict[int, list[Folio | FolioRun | None] | Folio] = {}
         # Section 0 holds the zero pages.
         self._next_section = 1
         self._small_pfn = 0
@@ -24,6 +30,17 @@ class PhysicalMemory:
         if pfn == self._small_end:
             return self.allocate_pfn(0)
         self._small_pfn = pfn + 1
+        return pfn
+
+    @property
+    def free_in_a_row(self) -> int:
+        """How many pages ``allocate_pages`` can give at once."""
+        return self._small_end - self._small_pfn or _SECTION
+
+    def allocate_pages(self, nr: int) -> int:
+        """The first of ``nr`` free pages in a row; there are ``free_in_a_row``."""
+        pfn = self.allocate_page()
+        self._small_pfn = pfn + nr
         return pfn
 
     def allocate_pfn(self, order: int) -> int:
@@ -71,16 +88,90 @@ class PhysicalMemory:
         offset = folio.pfn & (_SECTION - 1)
         pages[offset : offset + folio.nr_pages] = [None] * folio.nr_pages
 
-    def folio(self, pfn: int) -> Folio:
-        """The folio that page ``pfn`` belongs to.
+    def place_run(self, run: FolioRun) -> None:
+        """Let ``run.first.pfn`` and the pages behind it, all in one section, belong to the folios of a run."""
+        pages = self._pages(run.first.pfn)
+        offset = run.first.pfn & (_SECTION - 1)
+        pages[offset : offset + run.nr] = [run] * run.nr
+        self.folios.add_run(run)
+
+    def remove_run(self, run: FolioRun) -> None:
+        """Let the pages of the folios of a run belong to nobody; the folios live no more."""
+        pages = self._pages(run.first.pfn)
+        offset = run.first.pfn & (_SECTION - 1)
+        pages[offset : offset + run.nr] = [None] * run.nr
+        self.folios.remove_run(run)
+
+    def _pages(self, pfn: int) -> list[Folio | FolioRun | None]:
+        """The pages of a section of small folios."""
+        pages = self._sections.get(pfn >> _SECTION_BITS)
+        if pages is None:
+            pages = self._sections[pfn >> _SECTION_BITS] = [None] * _SECTION
+        assert isinstance(pages, list)
+        return pages
+
+    def at(self, pfn: int) -> Folio | FolioRun:
+        """What page ``pfn`` belongs to: a folio, or a run of them.
 
         Raises:
             KeyError: it belongs to none.
         """
         pages = self._sections[pfn >> _SECTION_BITS]
         if pages.__class__ is list:
-            folio = pages[pfn & (_SECTION - 1)]
-            if folio is None:
+            found = pages[pfn & (_SECTION - 1)]
+            if found is None:
                 raise KeyError(pfn)
-            return folio
+            return found
         return pages  # type: ignore[return-value]
+
+    def folio(self, pfn: int) -> Folio:
+        """The folio that page ``pfn`` belongs to. It may be changed, so it is kept apart from a run from now on.
+
+        Raises:
+            KeyError: it belongs to none.
+        """
+        found = self.at(pfn)
+        if found.__class__ is FolioRun:
+            return self._apart(found, pfn)
+        return found  # type: ignore[return-value]
+
+    def look(self, pfn: int) -> Folio:
+        """The folio that page ``pfn`` belongs to as it is now, to be read only.
+
+        Raises:
+            KeyError: it belongs to none.
+        """
+        found = self.at(pfn)
+        return found.folio(pfn - found.first.pfn) if isinstance(found, FolioRun) else found
+
+    def part(self, pfn: int, nr: int) -> Folio | FolioRun:
+        """The folio of page ``pfn``; if it is kept in a run, it and those of the ``nr`` pages, as a run of their own.
+
+        Args:
+            nr: pages in a row that belong to that run.
+        """
+        found = self.at(pfn)
+        return self._part(found, pfn, nr) if isinstance(found, FolioRun) else found
+
+    def _part(self, run: FolioRun, pfn: int, nr: int) -> FolioRun:
+        if run.first.pfn < pfn:
+            run = self._cut(run, pfn - run.first.pfn)
+        if nr < run.nr:
+            self._cut(run, nr)
+        return run
+
+    def _apart(self, run: FolioRun, pfn: int) -> Folio:
+        """Keep the folio of one page apart from its run."""
+        run = self._part(run, pfn, 1)
+        folio = run.folio(0)
+        self.folios.remove_run(run)
+        self.folios.add(folio)
+        self._pages(pfn)[pfn & (_SECTION - 1)] = folio
+        return folio
+
+    def _cut(self, run: FolioRun, nr: int) -> FolioRun:
+        """Leave a run its first ``nr`` folios, and make a run of the others, which is returned."""
+        rest = FolioRun(run.folio(nr), run.nr - nr)
+        run.nr = nr
+        self.place_run(rest)
+        return rest

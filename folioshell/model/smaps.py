@@ -84,7 +84,7 @@ def present_runs(k: Kernel, vma: Vma) -> Iterator[PresentRun]:
 
 
 def _leaf_runs(k: Kernel, mm: Mm, entries: array[int], block: int, index: int, limit: int) -> Iterator[PresentRun]:
-    folio_of, page_mapcount = k.physmem.folio, k.counts.page_mapcount
+    folio_of, page_mapcount = k.physmem.look, k.counts.page_mapcount
     while index < limit:
         entry = entries[index]
         if entry <= 0:

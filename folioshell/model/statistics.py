@@ -63,7 +63,7 @@ def statistics(k: Kernel, way: str) -> dict[str, int]:
     """
     pages = WAYS[way][1]
     sums = dict.fromkeys(COUNTERS, 0)
-    for folio in k.folios.values():
+    for folio in k.folios.looks():
         sums["nr_anon_pages" if folio.anon else "nr_mapped"] += pages(k, folio)
         if k.counts.entire(folio.id):
             sums[_pmd_counter(folio)] += folio.nr_pages

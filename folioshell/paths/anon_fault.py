@@ -124,10 +124,13 @@ def new_anon_folio(k: Kernel, vma: Vma, order: int, vpn: int) -> Path[Folio]:
 
 
 def do_anonymous_page(
-    k: Kernel, vma: Vma, table: PageTable | None, vpn: int, write: bool, vma_locked: bool
+    k: Kernel, vma: Vma, table: PageTable | None, vpn: int, write: bool, vma_locked: bool, times: int = 1
 ) -> Path[str | None]:
     """Map the zero page for a read, a new folio of the highest order that fits for a write.
 
+    Args:
+        times: so it goes for as many pages from ``vpn`` on, a fault each; more than one only where nothing is mapped
+            and folios are of order 0.
     Kernel: mm/memory.c: do_anonymous_page() (v6.18)
     """
     mm = vma.mm
@@ -136,38 +139,41 @@ def do_anonymous_page(
         if table is None:
             return None
     if not write:
-        yield table.ptl.acquire("do_anonymous_page")
+        yield table.ptl.acquire("do_anonymous_page", times=times)
         index = vpn & k.geometry.pmd_pages - 1
         if not table.entries[index]:
             flags = pte.YOUNG if vma.flags & vm.READ else pte.YOUNG | pte.PROTNONE
-            table.entries[index] = pte.make(pte.ZERO_PFN, flags)
-        yield table.ptl.release()
+            table.entries[index : index + times] = pte.packed([pte.make(pte.ZERO_PFN, flags)] * times)
+        yield table.ptl.release(times=times)
         return None
     if vma.anon_vma is None and not (yield from anon_prepare(k, vma, vma_locked)):
         return UNDER_MMAP_LOCK
     order = _choose_order(k, vma, table, vpn) if len(k.config.thp) > 1 else 0
-    nr = 1 << order
-    vpn &= -nr
-    folio = k.new_folio(order, vma.anon_vma, vma.pgoff + vpn - vma.start, anon=True)  # type: ignore[arg-type]
-    yield rmap.folio_new(folio)
-    yield table.ptl.acquire("do_anonymous_page")
+    vpn &= -(1 << order)
+    offset = vma.pgoff + vpn - vma.start
+    assert vma.anon_vma is not None
+    folios = k.new_folio(order, vma.anon_vma, offset, True) if order else k.new_folios(times, vma.anon_vma, offset)
+    folio, nr = folios.first, folios.nr << order
+    yield rmap.folio_new(folio, nr=folios.nr)
+    yield table.ptl.acquire("do_anonymous_page", times=times)
     index = vpn & k.geometry.pmd_pages - 1
     if any(table.entries[index : index + nr]):
         yield table.ptl.release()
         yield from rmap.free(k, folio)
         return None
-    folio.ref = nr
+    folio.ref = 1 << order
     mm.rss.anon += nr
-    yield rmap.new_anon(k, folio, vma, table, vpn)
+    yield rmap.new_anon(k, folio, vma, table, vpn, folios.nr)
     entry = pte.make(folio.pfn, _WRITTEN | pte.WRITE if vma.flags & vm.WRITE else _WRITTEN)
     if order:
         yield k.lru_lock.acquire("folio_add_lru_vma")
         yield k.lru_lock.release()
+    if nr == 1:
+        table.entries[index] = entry
+    else:
         step = 1 << pte.PFN_SHIFT
         table.entries[index : index + nr] = pte.packed(range(entry, entry + nr * step, step))
-    else:
-        table.entries[index] = entry
-    yield table.ptl.release()
+    yield table.ptl.release(times=times)
     return None
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
 from folioshell.model import pte
-from folioshell.model.folio import Folio
+from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.pagetable import PageTable
 
 
@@ -26,3 +30,65 @@ def folio_pte_batch(table: PageTable, index: int, limit: int, folio: Folio, sign
         position += 1
         expected += step
     return position - index
+
+
+def small_pte_batch(table: PageTable, index: int, limit: int, owner: Folio | FolioRun) -> int:
+    """Number of entries from ``index`` on, below ``limit``, that map folios of one run in a row with the same flags.
+
+    Args:
+        owner: what the page that the first of them maps belongs to; 1 for a single order-0 folio.
+    """
+    if owner.nr == 1:
+        return 1
+    entries = table.entries
+    entry = entries[index]
+    most = min(limit - index, owner.first.pfn + owner.nr - pte.pfn_of(entry))
+    step = 1 << pte.PFN_SHIFT
+    nr = 1
+    while nr < most and entries[index + nr] == entry + nr * step:
+        nr += 1
+    return nr
+
+
+def none_pte_batch(table: PageTable, index: int, limit: int) -> int:
+    """Number of entries from ``index`` on, below ``limit``, that are none."""
+    entries = table.entries[index:limit]
+    return next((at for at, entry in enumerate(entries) if entry), len(entries)) if any(entries) else len(entries)
+
+
+@dataclass(slots=True)
+class SmallFolios:
+    """Order-0 folios that entries in a row map, gathered to be announced together.
+
+    Attributes:
+        vpn: virtual page of the first.
+        anon: they are anonymous.
+        nr: number of them.
+        parts: their numbers, in the order of the entries.
+    """
+
+    vpn: int = 0
+    anon: bool = False
+    nr: int = 0
+    parts: list[range] = field(default_factory=list)
+
+    def continues(self, folios: Folio | FolioRun, vpn: int) -> bool:
+        """May folios that are mapped at ``vpn`` be announced together with these?"""
+        return not self.nr or (self.anon == folios.first.anon and self.vpn + self.nr == vpn)
+
+    def add(self, folios: Folio | FolioRun, vpn: int) -> None:
+        """Folios that are mapped at ``vpn``, in a row."""
+        if not self.nr:
+            self.vpn, self.anon = vpn, folios.first.anon
+        numbers = folios.numbers
+        if self.parts and self.parts[-1].stop == numbers.start:
+            self.parts[-1] = range(self.parts[-1].start, numbers.stop)
+        else:
+            self.parts.append(numbers)
+        self.nr += folios.nr
+
+    def numbers(self) -> Sequence[int]:
+        """The numbers of all; they are forgotten."""
+        numbers = self.parts[0] if len(self.parts) == 1 else tuple(chain.from_iterable(self.parts))
+        self.parts, self.nr = [], 0
+        return numbers

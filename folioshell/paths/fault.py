@@ -14,6 +14,7 @@ from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vma import Vma
 from folioshell.paths import anon_fault, file_fault, swap_fault, tables, wp_fault
+from folioshell.paths.batch import none_pte_batch, small_pte_batch
 from folioshell.paths.page_cache import RETRY
 from folioshell.paths.step import Path
 
@@ -31,30 +32,43 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
         KernelBug: an access faults for ever.
     """
     signals: list[tuple[int, str]] = []
-    tree = mm.tables
-    entry_of, last = tree.entry, tree.last
+    entry_of = mm.tables.entry
     needed = pte.PRESENT | pte.WRITE if write else pte.PRESENT
     looked_at = needed | pte.PROTNONE
     vpn, end = start, start + nr
     while vpn < end:
-        nr_reached = pages = 1
         faults = 0
         while (entry := entry_of(vpn)) <= 0 or entry & looked_at != needed:
             faults += 1
             if faults > _MAX_FAULTS:
                 raise KernelBug(f"an access of {mm} to page {vpn:#x} faults for ever")
-            signal = yield from page_fault(k, mm, vpn, write)
+            signal = yield from page_fault(k, mm, vpn, write, _alike(k, mm, vpn, end, write))
             if signal is not None:
                 signals.append((vpn - start, signal))
+                vpn += 1
                 break
         else:
-            # What one entry maps is accessed at once, if it is met where it begins: the look at its level is not free.
-            if (not vpn & last or vpn == start) and not isinstance(tree.pmd_entry(vpn), PageTable):
-                nr_reached = min(end, (vpn | last) + 1) - vpn
-                pages = page_bits(0, nr_reached)
-            access(k, mm, vpn, pages, entry, write)
-        vpn += nr_reached
+            vpn += access(k, mm, vpn, end, write)
     return _runs(signals)
+
+
+def _alike(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
+    """How many faults in a row, for the pages from ``vpn`` on and below ``end``, differ in nothing but the page.
+
+    More than one only where private anonymous memory gets its first pages, of order 0, in a table that is there.
+    """
+    if not k.batches or (write and len(k.config.thp) > 1):
+        return 1
+    vma, table = mm.vmas.find(vpn), mm.tables.leaf(vpn)
+    if vma is None or vma.file is not None or table is None or not is_allowed(vma, write):
+        return 1
+    if not mm.is_readable(vma, vpn) or (write and vma.anon_vma is None):
+        return 1
+    index = vpn & mm.tables.last
+    limit = min(index + min(end, vma.end) - vpn, mm.tables.last + 1)
+    if write:
+        limit = min(limit, index + k.physmem.free_in_a_row)
+    return max(1, none_pte_batch(table, index, limit))
 
 
 def _runs(signals: list[tuple[int, str]]) -> list[list[int | str]]:
@@ -68,45 +82,55 @@ def _runs(signals: list[tuple[int, str]]) -> list[list[int | str]]:
     return [list(run) for run in runs]
 
 
-def access(k: Kernel, mm: Mm, vpn: int, pages: int, entry: int, write: bool) -> None:
+def access(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     """What the processor does for accesses that are allowed: accessed and dirty bits, and the bytes themselves.
 
     Args:
         vpn: the first page.
-        pages: bit i: page ``vpn + i`` is accessed; only under a PMD entry are there others than the first.
-        entry: the entry of ``vpn``, as a leaf entry would be.
+        end: pages from here on are not accessed.
+    Returns: how many pages were accessed: those that one PMD entry maps, or those of a run of folios that are mapped
+        alike, else 1.
     """
+    tree = mm.tables
     flags = _WRITTEN if write else pte.YOUNG
-    if entry & flags != flags:
-        tree = mm.tables
-        found = tree.pmd_entry(vpn)
-        if isinstance(found, PageTable):
-            found.entries[vpn & (1 << tree.bits) - 1] |= flags
-        else:
-            pmd = tree.pmd_table(vpn)
-            assert pmd is not None
-            pmd.entries[tree.pmd_index(vpn)] = found | flags
+    table = tree.pmd_entry(vpn)
+    index = vpn & tree.last
+    limit = min(index + end - vpn, tree.last + 1)
+    if not isinstance(table, PageTable):
+        pmd = tree.pmd_table(vpn)
+        assert pmd is not None
+        pmd.entries[tree.pmd_index(vpn)] = table | flags
+        nr, pfn = limit - index, pte.pfn_of(table) + index
+    else:
+        entry = table.entries[index]
+        nr, pfn = 1, pte.pfn_of(entry)
+        if pfn != pte.ZERO_PFN:
+            nr = small_pte_batch(table, index, limit, k.physmem.at(pfn))
+        if entry & flags != flags:
+            table.entries[index : index + nr] = pte.packed([one | flags for one in table.entries[index : index + nr]])
     if write:
-        pfn = entry >> pte.PFN_SHIFT
-        folio = k.physmem.folio(pfn)
-        folio.nonzero |= pages << pfn - folio.pfn
+        folios = k.physmem.part(pfn, nr)
+        folios.first.nonzero |= page_bits(pfn - folios.first.pfn, nr // folios.nr)
+    return nr
 
 
-def page_fault(k: Kernel, mm: Mm, vpn: int, write: bool) -> Path[str | None]:
+def page_fault(k: Kernel, mm: Mm, vpn: int, write: bool, times: int = 1) -> Path[str | None]:
     """A page fault of user space. Returns the signal that it gets, if any.
 
+    Args:
+        times: so it goes for as many pages from ``vpn`` on, a fault each.
     Kernel: arch/x86/mm/fault.c: do_user_addr_fault() (v6.18)
     """
     vma = mm.vmas.find(vpn)
-    if vma is None or (yield vma.lock.trylock("lock_vma_under_rcu", "R")):
+    if vma is None or (yield vma.lock.trylock("lock_vma_under_rcu", "R", times)):
         return (yield from _fault_under_mmap_lock(k, mm, vpn, write))
     if not mm.is_readable(vma, vpn):
         yield vma.lock.release("R")
         return (yield from _fault_under_mmap_lock(k, mm, vpn, write))
     signal: str | None = "SIGSEGV"
     if is_allowed(vma, write):
-        signal = yield from handle_mm_fault(k, vma, vpn, write, vma_locked=True)
-    yield vma.lock.release("R")
+        signal = yield from handle_mm_fault(k, vma, vpn, write, vma_locked=True, times=times)
+    yield vma.lock.release("R", times)
     if signal in (RETRY, anon_fault.UNDER_MMAP_LOCK):
         return (yield from _fault_under_mmap_lock(k, mm, vpn, write, tried=signal == RETRY))
     return signal
@@ -133,19 +157,20 @@ def is_allowed(vma: Vma, write: bool) -> bool:
 
 
 def handle_mm_fault(
-    k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool = False, tried: bool = False
+    k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool = False, tried: bool = False, times: int = 1
 ) -> Path[str | None]:
     """The path that makes the entry for ``vpn`` what an access needs, as far as one fault goes.
 
     Args:
         vma_locked: the VMA lock is held; else mmap_lock.
         tried: the fault was tried before, and RETRY was what came of it.
+        times: so it goes for as many pages from ``vpn`` on, see ``page_fault``.
     Returns: SIGBUS, RETRY after a page was read from disk, UNDER_MMAP_LOCK if the VMA lock is not enough, or None.
     Kernel: mm/memory.c: __handle_mm_fault() (v6.18)
     """
     table = vma.mm.tables.pmd_entry(vpn)
     if isinstance(table, PageTable):
-        return _handle_pte_fault(k, vma, table, vpn, write, vma_locked, tried)
+        return _handle_pte_fault(k, vma, table, vpn, write, vma_locked, tried, times)
     return _handle_pmd_fault(k, vma, vpn, write, vma_locked, tried)
 
 
@@ -178,7 +203,14 @@ def _handle_pmd_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bo
 
 
 def _handle_pte_fault(
-    k: Kernel, vma: Vma, table: PageTable | None, vpn: int, write: bool, vma_locked: bool, tried: bool
+    k: Kernel,
+    vma: Vma,
+    table: PageTable | None,
+    vpn: int,
+    write: bool,
+    vma_locked: bool,
+    tried: bool,
+    times: int = 1,
 ) -> Path[str | None]:
     """The path for a fault at the level of leaf entries.
 
@@ -187,7 +219,7 @@ def _handle_pte_fault(
     entry = table.entries[vpn & k.geometry.pmd_pages - 1] if table is not None else pte.NONE
     if entry == pte.NONE:
         if vma.file is None:
-            return anon_fault.do_anonymous_page(k, vma, table, vpn, write, vma_locked)
+            return anon_fault.do_anonymous_page(k, vma, table, vpn, write, vma_locked, times)
         return file_fault.do_fault(k, vma, vpn, write, vma_locked, tried)
     assert table is not None
     if entry < 0:

@@ -5,8 +5,6 @@ Kernel: mm/mmap.c: dup_mmap() (v6.18); mm/memory.c: copy_page_range() (v6.18)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from folioshell.facts import Forked
 from folioshell.model import pte
 from folioshell.model import vma as vm
@@ -17,7 +15,7 @@ from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vma import Vma
 from folioshell.paths import anon, anon_fault, rmap, tables
 from folioshell.paths import vma as vma_paths
-from folioshell.paths.batch import folio_pte_batch
+from folioshell.paths.batch import SmallFolios, folio_pte_batch, small_pte_batch
 from folioshell.paths.huge import split_huge_pmd
 from folioshell.paths.step import Path
 
@@ -101,15 +99,6 @@ def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: Pm
     return True
 
 
-@dataclass(slots=True)
-class _SmallRun:
-    """Order-0 folios that were duplicated in a row, to be announced together."""
-
-    vpn: int = 0
-    anon: bool = False
-    numbers: list[int] = field(default_factory=list)
-
-
 def _copy_pte_range(
     k: Kernel, src: Vma, dst: Vma, source: PageTable, target: PageTable, block: int, first: int, last: int
 ) -> Path[None]:
@@ -122,7 +111,7 @@ def _copy_pte_range(
     entries, copies = source.entries, target.entries
     cow = src.is_cow
     drop = ~pte.YOUNG if not src.flags & vm.SHARED else ~(pte.YOUNG | pte.DIRTY)
-    run = _SmallRun()
+    small = SmallFolios()
     has_pinned = src.mm.has_pinned
     spare: Folio | None = None
     index = first
@@ -130,43 +119,45 @@ def _copy_pte_range(
         entry = entries[index]
         nr = 1
         if entry > pte.FLAGS:
-            folio = k.physmem.folio(entry >> pte.PFN_SHIFT)
+            pfn = entry >> pte.PFN_SHIFT
+            folios = k.physmem.at(pfn)
+            folio = folios.first
             if has_pinned and folio.pins and folio.anon_exclusive:
-                yield from _flush(dst, target, run)
+                yield from _flush(dst, target, small)
                 nr, spare = yield from _copy_pinned(k, src, dst, source, target, folio, block, index, last, spare)
             elif folio.order == 0:
-                if run.numbers and (run.anon != folio.anon or run.vpn + len(run.numbers) != block + index):
-                    yield from _flush(dst, target, run)
-                if not run.numbers:
-                    run.vpn, run.anon = block + index, folio.anon
-                run.numbers.append(folio.id)
+                nr = small_pte_batch(source, index, last, folios)
+                folios = k.physmem.part(pfn, nr)
+                folio = folios.first
+                if not small.continues(folios, block + index):
+                    yield from _flush(dst, target, small)
+                small.add(folios, block + index)
                 folio.ref += 1
                 if folio.anon:
                     folio.anon_exclusive = 0
-                rmap.rss_add(dst, folio, 1)
+                rmap.rss_add(dst, folio, nr)
+                end = index + nr
                 if cow and entry & pte.WRITE:
-                    entry &= ~pte.WRITE
-                    entries[index] = entry
-                copies[index] = entry & drop
+                    entries[index:end] = pte.packed([one & ~pte.WRITE for one in entries[index:end]])
+                copies[index:end] = pte.packed([one & drop for one in entries[index:end]])
             else:
-                yield from _flush(dst, target, run)
+                yield from _flush(dst, target, small)
                 nr = yield from _copy_large(k, src, dst, source, target, folio, block, index, last)
         elif entry:
-            yield from _flush(dst, target, run)
+            yield from _flush(dst, target, small)
             _copy_other(k, dst, source, target, index)
         index += nr
-    yield from _flush(dst, target, run)
+    yield from _flush(dst, target, small)
     yield source.ptl.release()
     yield target.ptl.release()
     if spare is not None:
         yield from rmap.free(k, spare)
 
 
-def _flush(dst: Vma, table: PageTable, run: _SmallRun) -> Path[None]:
-    if run.numbers:
-        call = "folio_try_dup_anon_rmap_ptes" if run.anon else "folio_dup_file_rmap_ptes"
-        yield rmap.add_small(run.numbers, run.anon, dst, table, run.vpn, call)
-        run.numbers = []
+def _flush(dst: Vma, table: PageTable, small: SmallFolios) -> Path[None]:
+    if small.nr:
+        call = "folio_try_dup_anon_rmap_ptes" if small.anon else "folio_dup_file_rmap_ptes"
+        yield rmap.add_small(small.numbers(), small.anon, dst, table, small.vpn, call)
 
 
 def _copy_large(

@@ -113,7 +113,7 @@ def _batch(k: Kernel, table: PageTable, index: int, last: int) -> int:
     entry = table.entries[index]
     if k.config.is_6_12 or not pte.maps_folio(entry):
         return 1
-    folio = k.physmem.folio(pte.pfn_of(entry))
+    folio = k.physmem.at(pte.pfn_of(entry)).first
     return folio_pte_batch(table, index, last, folio, pte.WRITE) if folio.order else 1
 
 
@@ -136,8 +136,8 @@ def _can_become_writable(k: Kernel, vma: Vma, entry: int) -> bool:
     if not pte.maps_folio(entry):
         return False
     pfn = pte.pfn_of(entry)
-    folio = k.physmem.folio(pfn)
-    return folio.anon and bool(folio.anon_exclusive >> (pfn - folio.pfn) & 1)
+    folio = k.physmem.at(pfn).first
+    return folio.anon and bool(folio.anon_exclusive >> (pfn - folio.pfn if folio.order else 0) & 1)
 
 
 def _migration_downgraded(k: Kernel, entry: int) -> int:

@@ -22,7 +22,7 @@ from folioshell.facts import (
     UnmappedSmall,
 )
 from folioshell.model import vma as vm
-from folioshell.model.folio import Folio, page_bits
+from folioshell.model.folio import Folio, FolioRun, page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
 from folioshell.model.pagetable import PageTable, PmdTable
@@ -36,17 +36,20 @@ def window(folio: Folio, vma: Vma, base: int) -> tuple[int, int]:
     return max(0, vma.start - base), min(folio.nr_pages, vma.end - base)
 
 
-def folio_new(folio: Folio, origin: tuple[int, int] | None = None) -> FolioNew:
-    """The fact that a folio exists now."""
-    return FolioNew(folio.id, folio.order, folio.anon, origin)
+def folio_new(folio: Folio, origin: tuple[int, int] | None = None, nr: int = 1) -> FolioNew:
+    """The fact that a folio exists now, or ``nr`` of order 0 in a row."""
+    return FolioNew(folio.id, folio.order, folio.anon, origin, nr)
 
 
 def new_anon(
-    k: Kernel, folio: Folio, vma: Vma, table: PageTable | PmdTable, vpn: int
+    k: Kernel, folio: Folio, vma: Vma, table: PageTable | PmdTable, vpn: int, nr: int = 1
 ) -> MappedSmall | Mapped | PmdMapped:
     """The fact that a new anonymous folio is mapped whole, by a PMD entry if ``table`` is a PMD table.
 
     The folio becomes exclusive to the VMA's mm and points to its anon_vma.
+
+    Args:
+        nr: so it is with as many order-0 folios, of which ``folio`` is the first.
     Kernel: mm/rmap.c: folio_add_new_anon_rmap() (v6.18)
     """
     call = "folio_add_new_anon_rmap"
@@ -60,7 +63,8 @@ def new_anon(
     if k.protocol is not None and order:
         k.protocol.counts[folio.id] = 1
     if order == 0:
-        return MappedSmall((folio.id,), True, mm, vma.id, table.id, vpn, call, True)
+        numbers = (folio.id,) if nr == 1 else range(folio.id, folio.id + nr)
+        return MappedSmall(numbers, True, mm, vma.id, table.id, vpn, call, True)
     if isinstance(table, PmdTable):
         return PmdMapped(folio.id, order, True, mm, vma.id, table.id, vpn, call, True)
     folio.anon_exclusive = (1 << folio.nr_pages) - 1
@@ -248,13 +252,18 @@ def deferred_split(k: Kernel, folio: Folio, partially_mapped: bool) -> Path[None
     yield k.deferred_lock.release()
 
 
-def put(k: Kernel, folio: Folio, nr: int = 1) -> Path[None]:
-    """Drop ``nr`` references; without any left the folio is freed.
+def put(k: Kernel, folio: Folio | FolioRun, nr: int = 1) -> Path[None]:
+    """Drop ``nr`` references, of each folio of a run; without any left the folio is freed.
 
     Kernel: mm/swap.c: folios_put_refs() (v6.18)
     """
-    folio.ref -= nr
-    if folio.ref == 0:
+    folio.first.ref -= nr
+    if folio.first.ref:
+        return
+    if isinstance(folio, FolioRun):
+        k.physmem.remove_run(folio)
+        yield FolioFreed(folio.first.id, 0, folio.nr)
+    else:
         yield from free(k, folio)
 
 

@@ -39,7 +39,7 @@ def straddling(k: Kernel, mm: Mm, vpn: int) -> tuple[tuple[int, int], ...]:
             index += 1
             if value <= pte.FLAGS:
                 continue
-            folio = k.physmem.folio(value >> pte.PFN_SHIFT)
+            folio = k.physmem.at(value >> pte.PFN_SHIFT).first
             if not folio.order:
                 continue
             base = block + index - 1 - (pte.pfn_of(value) - folio.pfn)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from folioshell.model import pte
 from folioshell.model import vma as vm
-from folioshell.model.folio import Folio
+from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vma import Vma
 from folioshell.paths import rmap, swap, tables
-from folioshell.paths.batch import folio_pte_batch
+from folioshell.paths.batch import SmallFolios, folio_pte_batch, small_pte_batch
 from folioshell.paths.huge import split_huge_pmd
 from folioshell.paths.step import Path
 
@@ -28,15 +28,6 @@ class ZapDetails:
 
     even_cows: bool = True
     reclaim_pt: bool = False
-
-
-@dataclass(slots=True)
-class _SmallRun:
-    """Order-0 folios whose entries were cleared in a row, to be announced together."""
-
-    vpn: int = 0
-    anon: bool = False
-    folios: list[Folio] = field(default_factory=list)
 
 
 def zap_range(k: Kernel, vma: Vma, start: int, end: int, details: ZapDetails | None = None) -> Path[None]:
@@ -96,56 +87,55 @@ def zap_pte_range(
         block: virtual page of the table's first entry.
     Kernel: mm/memory.c: zap_pte_range() (v6.18)
     """
-    dropped: list[tuple[Folio, int]] = []
+    dropped: list[tuple[Folio | FolioRun, int]] = []
     yield table.ptl.acquire("zap_pte_range")
     entries = table.entries
-    run = _SmallRun()
+    small = SmallFolios()
     index, limit = start - block, end - block
     while index < limit:
         entry = entries[index]
         nr = 1
         if entry > pte.FLAGS:
-            folio = k.physmem.folio(entry >> pte.PFN_SHIFT)
+            pfn = entry >> pte.PFN_SHIFT
+            folios = k.physmem.at(pfn)
+            folio = folios.first
             if folio.anon and not details.even_cows:
                 pass
             elif folio.order == 0:
-                if run.folios and (run.anon != folio.anon or run.vpn + len(run.folios) != block + index):
-                    yield from _flush(vma, table, run, dropped)
-                if not run.folios:
-                    run.vpn, run.anon = block + index, folio.anon
-                run.folios.append(folio)
+                nr = small_pte_batch(table, index, limit, folios)
+                folios = k.physmem.part(pfn, nr)
+                folio = folios.first
+                if not small.continues(folios, block + index):
+                    yield from _flush(vma, table, small)
+                small.add(folios, block + index)
+                rmap.rss_add(vma, folio, -nr)
+                if vma.flags & vm.LOCKED:
+                    folio.munlock()
                 if not folio.anon and entry & pte.DIRTY:
                     folio.mark_dirty()
-                entries[index] = pte.NONE
+                entries[index : index + nr] = pte.packed([pte.NONE] * nr)
+                dropped.append((folios, 1))
             else:
-                yield from _flush(vma, table, run, dropped)
+                yield from _flush(vma, table, small)
                 nr = folio_pte_batch(table, index, limit, folio)
                 if not (yield from _zap_present(k, vma, table, folio, index, nr, block)):
                     continue
                 dropped.append((folio, nr))
         elif entry:
-            yield from _flush(vma, table, run, dropped)
+            yield from _flush(vma, table, small)
             yield from _zap_other(k, vma, table, index, details)
         index += nr
-    yield from _flush(vma, table, run, dropped)
+    yield from _flush(vma, table, small)
     if details.reclaim_pt and limit - (start - block) == k.geometry.pmd_pages:
         yield from tables.reclaim_empty_leaf(k, vma.mm, block, table)
     yield table.ptl.release()
-    for folio, nr in dropped:
-        yield from rmap.put(k, folio, nr)
+    for folios, nr in dropped:
+        yield from rmap.put(k, folios, nr)
 
 
-def _flush(vma: Vma, table: PageTable, run: _SmallRun, dropped: list[tuple[Folio, int]]) -> Path[None]:
-    if not run.folios:
-        return
-    folios = run.folios
-    rmap.rss_add(vma, folios[0], -len(folios))
-    yield rmap.remove_small([folio.id for folio in folios], run.anon, vma, table, run.vpn)
-    for folio in folios:
-        if vma.flags & vm.LOCKED:
-            folio.munlock()
-        dropped.append((folio, 1))
-    run.folios = []
+def _flush(vma: Vma, table: PageTable, small: SmallFolios) -> Path[None]:
+    if small.nr:
+        yield rmap.remove_small(small.numbers(), small.anon, vma, table, small.vpn)
 
 
 def _zap_present(k: Kernel, vma: Vma, table: PageTable, folio: Folio, index: int, nr: int, block: int) -> Path[bool]:

@@ -47,21 +47,22 @@ class Observer:
         self._remember(sight, numbers)
         return {"procs": sight.processes(numbers, self._objects), "folios": sight.folio_rows(numbers, origin)}
 
-    def _identify(self, sight: Sight, op: Op) -> tuple[dict[Folio, int], dict[Folio, list[int]]]:
+    def _identify(self, sight: Sight, op: Op) -> tuple[dict[int, int], dict[int, list[int]]]:
         """Numbers of the folios, and [number, page] of the folio that a new one was split from."""
-        numbers: dict[Folio, int] = {}
-        origin: dict[Folio, list[int]] = {}
+        numbers: dict[int, int] = {}
+        origin: dict[int, list[int]] = {}
         used: set[int] = set()
-        for folio, sighting in sight.folios.items():
+        for own, sighting in sight.folios.items():
+            folio = sighting.folio
             old = self._was(sighting, op)
             if old is not None and old[:2] == (folio.pfn, folio.order) and old[2] not in used:
-                numbers[folio] = old[2]
+                numbers[own] = old[2]
             else:
-                numbers[folio] = self._next
+                numbers[own] = self._next
                 self._next += 1
                 if old is not None:
-                    origin[folio] = [old[2], folio.pfn - old[0]]
-            used.add(numbers[folio])
+                    origin[own] = [old[2], folio.pfn - old[0]]
+            used.add(numbers[own])
         return numbers, origin
 
     def _was(self, sighting: Sighting, op: Op) -> _Known | None:
@@ -90,10 +91,11 @@ class Observer:
         assert isinstance(folio.mapping, AddressSpace)
         return self._objects[folio.mapping]
 
-    def _remember(self, sight: Sight, numbers: dict[Folio, int]) -> None:
+    def _remember(self, sight: Sight, numbers: dict[int, int]) -> None:
         self._at = {}
-        for folio, sighting in sight.folios.items():
-            was = (folio.pfn, folio.order, numbers[folio])
+        for own, sighting in sight.folios.items():
+            folio = sighting.folio
+            was = (folio.pfn, folio.order, numbers[own])
             for run in sighting.runs:
                 vpn, pfn = run.vpn, run.pfn
                 if folio.anon:

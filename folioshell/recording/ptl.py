@@ -112,7 +112,7 @@ def locks_taken(events: Sequence[object]) -> tuple[list[tuple[Lock, int, str]], 
             continue
         if event.verb in ("+", "~"):
             together.update((outer, event.lock) for outer in held)
-            rows.append((event.lock, len(held), event.function))
+            rows += [(event.lock, len(held), event.function)] * event.times
             held.append(event.lock)
         elif event.verb == "-":
             held.remove(event.lock)

@@ -28,7 +28,7 @@ def _is_number(value: object) -> bool:
 #: question -> (may this be its answer, what is)
 _QUESTIONS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "mapcount": (_is_number, "a number"),
-    "mapcounts": (lambda value: isinstance(value, list) and all(map(_is_number, value)), "a list of numbers"),
+    "mapcount_pieces": (lambda value: isinstance(value, list), "a list of (first, nr, number)"),
     "shared": (lambda value: isinstance(value, Sharing), "a Sharing"),
     "page_shared": (lambda value: isinstance(value, Sharing), "a Sharing"),
     "mapped": (lambda value: value is None or isinstance(value, bool), "True, False or None"),

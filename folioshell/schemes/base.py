@@ -13,7 +13,6 @@ Rules:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -176,9 +175,9 @@ class Scheme(ABC):
             page: index of a page within it.
         """
 
-    def mapcounts(self, folios: Sequence[int]) -> list[int]:
-        """The numbers of many folios, in their order."""
-        return [self.mapcount(folio) for folio in folios]
+    def mapcount_pieces(self, first: int, nr: int) -> list[tuple[int, int, int]]:
+        """(first, nr, number) of the folios ``[first, first + nr)``, ascending; a scheme that keeps runs joins them."""
+        return [(folio, 1, self.mapcount(folio)) for folio in range(first, first + nr)]
 
     @abstractmethod
     def shared(self, folio: int, mm: int) -> Sharing:

@@ -6,10 +6,11 @@ rmap call: no definition tells them apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from folioshell import facts
 from folioshell.errors import KernelBug
+from folioshell.intervals import Intervals, ranges
 from folioshell.schemes.base import Part, Scheme
 from folioshell.schemes.cost import X86_64_LAYOUT, Cost, EntryFact, Layout, is_new, small_cost
 
@@ -18,44 +19,44 @@ class Order0Scheme(Scheme, register=False):
     """A scheme that counts the entries of order-0 folios; subclasses count those of large folios.
 
     Attributes:
-        small: mapped order-0 folio -> number of entries; a folio that is not in it has none.
+        small: mapped order-0 folio -> number of entries, in runs; a folio that is not in it has none.
     """
 
     def __init__(self) -> None:
-        self.small: dict[int, int] = {}
+        self.small: Intervals[int] = Intervals()
 
     def on_folio_freed(self, fact: facts.FolioFreed) -> None:
         """Forget the folio."""
-        self.small.pop(fact.folio, None)
+        if not fact.order:
+            self.small.drop(fact.folio, fact.nr)
 
     def on_mapped_small(self, fact: facts.MappedSmall) -> None:
         """One more entry for each."""
-        small = self.small
-        entries_of = small.get
-        for folio in fact.folios:
-            small[folio] = entries_of(folio, 0) + 1
+        for first, nr in ranges(fact.folios):
+            if fact.new:
+                self.small.put(first, nr, 1)
+            else:
+                self.small.change(first, nr, _one_more)
 
     def on_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
         """One entry fewer for each."""
-        small = self.small
-        for folio in fact.folios:
-            try:
-                entries = small[folio] - 1
-            except KeyError:
-                raise KernelBug(f"f{folio} was unmapped, but nothing maps it", [fact]) from None
-            if entries:
-                small[folio] = entries
-            else:
-                del small[folio]
+        for first, nr in ranges(fact.folios):
+            pieces = self.small.pieces(first, nr)
+            for folio, _, entries in pieces:
+                if not entries:
+                    raise KernelBug(f"f{folio} was unmapped, but nothing maps it", [fact])
+            self.small.put_pieces([(folio, n, entries - 1 or None) for folio, n, entries in pieces if entries])
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Entries of an order-0 folio; 0 for a large one."""
         return self.small.get(folio, 0)
 
-    def mapcounts(self, folios: Sequence[int]) -> list[int]:
-        """The numbers of many folios: those of mapped order-0 folios are at hand."""
-        entries_of = self.small.get
-        return [entries_of(folio) or self.mapcount(folio) for folio in folios]
+    def mapcount_pieces(self, first: int, nr: int) -> list[tuple[int, int, int]]:
+        """Those of mapped order-0 folios are at hand in runs."""
+        pieces: list[tuple[int, int, int]] = []
+        for start, length, entries in self.small.pieces(first, nr):
+            pieces += [(start, length, entries)] if entries else super().mapcount_pieces(start, length)
+        return pieces
 
     def why(self, folio: int) -> list[Part]:
         """The entries in one row: nothing tells them apart."""
@@ -75,6 +76,10 @@ class Order0Scheme(Scheme, register=False):
     def cost_of_entries(cls, fact: EntryFact, layout: Layout) -> Cost:
         """Entries of a large folio: one counter unless a subclass says otherwise."""
         return Cost(atomics=0 if is_new(fact) else 1, lines=1)
+
+
+def _one_more(entries: int | None) -> int:
+    return (entries or 0) + 1
 
 
 def share_order0(schemes: Iterable[Scheme]) -> frozenset[Scheme]:

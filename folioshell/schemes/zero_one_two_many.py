@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from folioshell import facts
 from folioshell.errors import KernelBug
-from folioshell.schemes.base import Law, Part, Sharing
+from folioshell.intervals import ranges
+from folioshell.schemes.base import Law, Part, Scheme, Sharing
 from folioshell.schemes.cost import Reach
 from folioshell.schemes.hookless import HooklessScheme
 from folioshell.schemes.windows import Window
@@ -62,25 +61,17 @@ class ZeroOneTwoMany(HooklessScheme):
 
     def on_mapped_small(self, fact: facts.MappedSmall) -> None:
         """One VMA more for each, up to Many."""
-        small = self.small
-        value_of = small.get
-        for folio in fact.folios:
-            value = value_of(folio, 0)
-            small[folio] = value + (_ONE_ENTRY if value & _MASK == MANY else _ONE_ENTRY + 1)
+        for first, nr in ranges(fact.folios):
+            self.small.change(first, nr, _one_more)
 
     def on_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
         """One VMA fewer for each, except from Many."""
-        small = self.small
-        for folio in fact.folios:
-            value = small.get(folio, 0) - _ONE_ENTRY
-            if value < 0:
-                raise KernelBug(f"f{folio} was unmapped, but nothing maps it", [fact])
-            if value & _MASK != MANY:
-                value -= 1
-            if value:
-                small[folio] = value
-            else:
-                del small[folio]
+        for first, nr in ranges(fact.folios):
+            pieces = self.small.pieces(first, nr)
+            for folio, _, value in pieces:
+                if (value or 0) < _ONE_ENTRY:
+                    raise KernelBug(f"f{folio} was unmapped, but nothing maps it", [fact])
+            self.small.put_pieces([(folio, n, _one_less(value or 0)) for folio, n, value in pieces])
 
     def on_walked(self, fact: facts.Walked) -> None:
         """A walk that finds fewer than Many says how many there are."""
@@ -90,17 +81,20 @@ class ZeroOneTwoMany(HooklessScheme):
         elif (value := self.small.get(folio, 0)) & _MASK == MANY:
             entries = value // _ONE_ENTRY
             if entries:
-                self.small[folio] = entries * _ONE_ENTRY + min(entries, MANY)
+                self.small.put(folio, 1, entries * _ONE_ENTRY + min(entries, MANY))
             else:
-                del self.small[folio]
+                self.small.drop(folio)
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """0, 1, 2, or 3 for Many."""
         return self._counters.get(folio, 0) or self.small.get(folio, 0) & _MASK
 
-    def mapcounts(self, folios: Sequence[int]) -> list[int]:
-        """The numbers of many folios."""
-        return [self.mapcount(folio) for folio in folios]
+    def mapcount_pieces(self, first: int, nr: int) -> list[tuple[int, int, int]]:
+        """Those of order-0 folios are at hand in runs."""
+        pieces: list[tuple[int, int, int]] = []
+        for start, length, value in self.small.pieces(first, nr):
+            pieces += [(start, length, value & _MASK)] if value else Scheme.mapcount_pieces(self, start, length)
+        return pieces
 
     def shared(self, folio: int, mm: int) -> Sharing:
         """Two or Many."""
@@ -119,3 +113,13 @@ class ZeroOneTwoMany(HooklessScheme):
     def bytes_of_state(self, order: int) -> int:
         """Two bits, rounded up to a byte."""
         return 1
+
+
+def _one_more(value: int | None) -> int:
+    value = value or 0
+    return value + (_ONE_ENTRY if value & _MASK == MANY else _ONE_ENTRY + 1)
+
+
+def _one_less(value: int) -> int | None:
+    value -= _ONE_ENTRY
+    return (value if value & _MASK == MANY else value - 1) or None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 
+from folioshell.intervals import Intervals, together
 from folioshell.report import Change, FolioChange
-from folioshell.session.digest import Digest
+from folioshell.session.digest import Digest, NewFolios
 from folioshell.session.workspace import Workspace
 
 #: (numbers before, numbers after, order, note)
 Key = tuple[tuple[int, ...], tuple[int, ...], int, str]
+
+#: order and numbers under the shown schemes of all living folios, in runs
+Numbers = Intervals[tuple[int, tuple[int, ...]]]
 
 Picker = Callable[[tuple[int, ...]], tuple[int, ...]]
 
@@ -24,35 +28,32 @@ def folio_changes(workspace: Workspace, digest: Digest, shown: Sequence[str]) ->
     return tuple(_grouped(_changed(_touched(workspace, digest), _picker(workspace, shown)), shown))
 
 
-def _touched(workspace: Workspace, digest: Digest) -> Iterator[tuple[int, Key]]:
-    """All folios that a step spoke of, ascending, with their numbers under every scheme."""
-    before = workspace.machine.touched_numbers()
-    others = [number for number in (*digest.new, *digest.freed) if number not in before]
-    numbers = sorted({*before, *others} if others else before)
-    live = workspace.kernel.folios
-    after = iter(workspace.machine.numbers([number for number in numbers if number in live]))
+def _touched(workspace: Workspace, digest: Digest) -> Iterator[tuple[int, int, Key]]:
+    """(first, nr, numbers under every scheme) of all folios that a step spoke of, ascending."""
+    before = workspace.machine.touched()
+    spoken_of: Intervals[bool] = Intervals()
+    for numbers in (before, digest.new, digest.freed):
+        for first, nr, _ in numbers.runs():
+            spoken_of.put(first, nr, True)
     zeros = (0,) * len(workspace.machine.schemes)
-    noted = bool(digest.new or digest.freed)
-    for number in numbers:
-        note = _note(number, digest) if noted else ""
-        folio = live.get(number)
-        if folio is not None:
-            yield number, (before.get(number, zeros), next(after), folio.order, note)
-        else:
-            yield number, (before.get(number, zeros), zeros, digest.freed[number], note)
+    for first, nr, _ in spoken_of.runs():
+        maps = (before, digest.new, digest.freed)
+        pieces = [workspace.kernel.folios.orders(first, nr), *(numbers.pieces(first, nr) for numbers in maps)]
+        for start, length, (order, old, new, freed) in together(*pieces):
+            note = _note(new, freed)
+            if order is None:
+                yield start, length, (old or zeros, zeros, freed, note)
+                continue
+            for at, run, after in workspace.machine.numbers(start, length):
+                yield at, run, (old or zeros, after, order, note)
 
 
-def _changed(rows: Iterable[tuple[int, Key]], pick: Picker) -> Iterator[tuple[int, Key]]:
+def _changed(rows: Iterable[tuple[int, int, Key]], pick: Picker) -> Iterator[tuple[int, int, Key]]:
     """The rows that say something, with the picked columns only."""
-    last: Key | None = None
-    for number, row in rows:
-        # Rows come in long runs of equal ones.
-        if row != last:
-            before, after, order, note = last = row
-            key = (pick(before), pick(after), order, note)
-            says_something = key[0] != key[1] or bool(note)
-        if says_something:
-            yield number, key
+    for first, nr, (before, after, order, note) in rows:
+        key = (pick(before), pick(after), order, note)
+        if key[0] != key[1] or note:
+            yield first, nr, key
 
 
 def _picker(workspace: Workspace, shown: Sequence[str]) -> Picker:
@@ -64,25 +65,24 @@ def _picker(workspace: Workspace, shown: Sequence[str]) -> Picker:
     return lambda row: tuple([row[column] for column in columns])
 
 
-def _note(number: int, digest: Digest) -> str:
-    new = digest.new.get(number)
-    if number in digest.freed:
+def _note(new: NewFolios | None, freed: int | None) -> str:
+    if freed is not None:
         return "freed" if new is None else "new, freed"
     if new is None:
         return ""
-    return f"split from f{new.origin[0]}" if new.origin else "new"
+    return f"split from f{new.origin}" if new.origin else "new"
 
 
-def _grouped(rows: Iterable[tuple[int, Key]], shown: Sequence[str]) -> Iterable[FolioChange]:
+def _grouped(rows: Iterable[tuple[int, int, Key]], shown: Sequence[str]) -> Iterable[FolioChange]:
     first, nr = 0, 0
     last: Key | None = None
-    for number, key in rows:
+    for number, length, key in rows:
         if key == last and number == first + nr:
-            nr += 1
+            nr += length
             continue
         if last is not None:
             yield _row(first, nr, last, shown)
-        first, nr, last = number, 1, key
+        first, nr, last = number, length, key
     if last is not None:
         yield _row(first, nr, last, shown)
 
@@ -93,26 +93,29 @@ def _row(first: int, nr: int, key: Key, shown: Sequence[str]) -> FolioChange:
     return FolioChange(f"f{first}", nr, order, changes, note)
 
 
-def numbers_of(workspace: Workspace, shown: Sequence[str]) -> Mapping[int, tuple[int, tuple[int, ...]]]:
-    """Folio number -> (order, its number under each shown scheme), of all living folios."""
-    live = workspace.kernel.folios
-    rows = map(_picker(workspace, shown), workspace.machine.numbers(list(live)))
-    return {number: (folio.order, numbers) for (number, folio), numbers in zip(live.items(), rows, strict=True)}
+def numbers_of(workspace: Workspace, shown: Sequence[str]) -> Numbers:
+    """The orders and numbers of all living folios, under the shown schemes."""
+    pick = _picker(workspace, shown)
+    found: Numbers = Intervals()
+    for folio, nr in workspace.kernel.folios.groups():
+        for first, length, row in workspace.machine.numbers(folio.id, nr):
+            found.put(first, length, (folio.order, pick(row)))
+    return found
 
 
-def changes_between(
-    before: Mapping[int, tuple[int, tuple[int, ...]]],
-    after: Mapping[int, tuple[int, tuple[int, ...]]],
-    shown: Sequence[str],
-) -> tuple[FolioChange, ...]:
+def changes_between(before: Numbers, after: Numbers, shown: Sequence[str]) -> tuple[FolioChange, ...]:
     """The rows that lead from one state's ``numbers_of`` to another's."""
     zeros = (0,) * len(shown)
-    rows: list[tuple[int, Key]] = []
-    for number in sorted(before.keys() | after.keys()):
-        old, new = before.get(number), after.get(number)
-        if old == new:
-            continue
-        note = "new" if old is None else "freed" if new is None else ""
-        order = (new or old or (0, zeros))[0]
-        rows.append((number, (old[1] if old else zeros, new[1] if new else zeros, order, note)))
+    living: Intervals[bool] = Intervals()
+    for numbers in (before, after):
+        for first, nr, _ in numbers.runs():
+            living.put(first, nr, True)
+    rows: list[tuple[int, int, Key]] = []
+    for first, nr, _ in living.runs():
+        for start, length, (old, new) in together(before.pieces(first, nr), after.pieces(first, nr)):
+            if old == new:
+                continue
+            note = "new" if old is None else "freed" if new is None else ""
+            order = (new or old)[0]
+            rows.append((start, length, (old[1] if old else zeros, new[1] if new else zeros, order, note)))
     return tuple(_grouped(rows, shown))

@@ -61,7 +61,7 @@ def _drifts(session: Session) -> list[str]:
     protocol = machine.kernel.protocol
     if protocol is None:
         return []
-    touched = machine.touched_numbers()
+    touched = machine.touched()
     return [
         f"f{number}: {protocol.name} counts {plural(counted, 'VMA')}, by definition it is {wanted}"
         for number, (counted, wanted) in machine.drifts().items()
@@ -78,6 +78,6 @@ def _subject(session: Session, statement: Statement, record: StepRecord) -> str:
 
 
 def _touched(session: Session, walked: set[int]) -> list[int]:
-    """Numbers of the touched folios that live and were not walked yet, in the order in which they were touched."""
+    """Numbers of the touched folios that live and were not walked yet, ascending."""
     machine = session.workspace.machine
-    return [number for number in machine.touched_numbers() if number in machine.kernel.folios and number not in walked]
+    return [number for number in machine.touched() if number in machine.kernel.folios and number not in walked]

@@ -58,9 +58,9 @@ def step_costs(workspace: Workspace, names: Sequence[str]) -> list[StepCosts]:
         ptls = 0
         for event in record.events:
             if isinstance(event, LockOp):
-                ptls += event.verb in "+~" and event.lock.lock_class.is_page_table_lock
+                ptls += event.times if event.verb in "+~" and event.lock.lock_class.is_page_table_lock else 0
                 continue
-            if isinstance(event, FolioNew):
+            if isinstance(event, FolioNew) and event.order:
                 orders[event.folio] = event.order
             for meter in meters:
                 meter.take(event)
@@ -91,9 +91,9 @@ class _Meter:
     def take(self, fact: Fact) -> None:
         """Add what a fact costs."""
         if isinstance(fact, FolioNew):
-            self._state += self._size(fact.order)
+            self._state += fact.nr * self._size(fact.order)
         elif isinstance(fact, FolioFreed):
-            self._state -= self._size(self._layout.orders.get(fact.folio, 0))
+            self._state -= fact.nr * self._size(fact.order)
         elif isinstance(fact, Asked):
             self._walks += self._answer(fact) == Sharing.MAYBE
         cost = self.scheme.cost_of(fact, self._layout)

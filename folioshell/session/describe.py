@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from folioshell import facts
+from folioshell.intervals import ranges
 from folioshell.units import format_address
 
 
@@ -14,18 +15,14 @@ def pages_text(first: int, nr: int) -> str:
     return f"page {first}" if nr == 1 else f"pages {first}-{first + nr - 1}"
 
 
-def folios_text(numbers: list[int]) -> str:
+def folios_text(numbers: Sequence[int]) -> str:
     """Runs of folios: ``f1..f16, f20``; numbers ascending."""
-    runs: list[tuple[int, int]] = []
-    first = last = numbers[0] if numbers else 0
-    for number in numbers[1:]:
-        if number != last + 1:
-            runs.append((first, last))
-            first = number
-        last = number
-    if numbers:
-        runs.append((first, last))
-    return ", ".join(f"f{first}" if first == last else f"f{first}..f{last}" for first, last in runs)
+    return runs_text(list(ranges(numbers)))
+
+
+def runs_text(runs: Sequence[tuple[int, int]]) -> str:
+    """The same for runs (first, nr)."""
+    return ", ".join(f"f{first}" if nr == 1 else f"f{first}..f{first + nr - 1}" for first, nr in runs)
 
 
 class ProcessNames(Protocol):
@@ -42,7 +39,7 @@ class Describer:
         self._name = names.process_name
         self._texts: dict[type, Callable[..., str]] = {
             facts.FolioNew: self._folio_new,
-            facts.FolioFreed: lambda fact: f"f{fact.folio} freed",
+            facts.FolioFreed: lambda fact: f"{runs_text([(fact.folio, fact.nr)])} freed",
             facts.Mapped: lambda fact: self._run("mapped", fact),
             facts.Unmapped: lambda fact: self._run("unmapped", fact),
             facts.MappedSmall: lambda fact: self._small("mapped", fact),
@@ -73,7 +70,7 @@ class Describer:
         kind = "anon" if fact.anon else "file"
         if fact.origin:
             return f"f{fact.folio} new, order {fact.order}, from page {fact.origin[1]} of f{fact.origin[0]}"
-        return f"f{fact.folio} new, order {fact.order}, {kind}"
+        return f"{runs_text([(fact.folio, fact.nr)])} new, order {fact.order}, {kind}"
 
     def _where(self, mm: int, vma: int, table: str, vpn: int) -> str:
         return f"{self._name(mm)} at {format_address(vpn)}, v{vma}, {table}"

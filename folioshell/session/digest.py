@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from folioshell import facts
+from folioshell.intervals import Intervals, ranges
 from folioshell.model.lock import LockOp
 from folioshell.report import LockRow
 from folioshell.session.journal import Happening
+
+
+class NewFolios(NamedTuple):
+    """What new folios in a row have in common.
+
+    Args:
+        order, anon: as in FolioNew.
+        origin: number of the folio that they were cut out of; 0 if they are new memory.
+    """
+
+    order: int
+    anon: bool
+    origin: int
 
 
 class Digest:
@@ -15,14 +30,14 @@ class Digest:
 
     Attributes:
         locks: page-table locks in the order in which they were taken.
-        new: folios that came to be, by number.
-        freed: folios that ended -> their orders.
+        new: folios that came to be, in runs of consecutive numbers.
+        freed: folios that ended -> their orders, in runs.
         walks, asked, findings, events: the facts of these types.
         mapped, unmapped: folio -> entries that were added and removed, by facts about leaf entries.
         pmd_mapped, pmd_unmapped: folio -> PMD entries added and removed.
         moved: folio -> entries that mremap moved.
         vma_splits, vma_merges: numbers of these.
-        small_mapped: the order-0 folios that were mapped.
+        small_mapped: the order-0 folios that were mapped -> True, in runs.
         nr_small_mapped, nr_small_unmapped: entries of order-0 folios among the above, counted but not listed.
     """
 
@@ -48,8 +63,8 @@ class Digest:
 
     def __init__(self, happenings: Sequence[Happening]) -> None:
         self.locks = _lock_rows(happenings)
-        self.new: dict[int, facts.FolioNew] = {}
-        self.freed: dict[int, int] = {}
+        self.new: Intervals[NewFolios] = Intervals()
+        self.freed: Intervals[int] = Intervals()
         self.walks: list[facts.Walked] = []
         self.asked: list[facts.Asked] = []
         self.findings: list[facts.Finding] = []
@@ -59,7 +74,7 @@ class Digest:
         self.pmd_mapped: dict[int, int] = {}
         self.pmd_unmapped: dict[int, int] = {}
         self.moved: dict[int, int] = {}
-        self.small_mapped: set[int] = set()
+        self.small_mapped: Intervals[bool] = Intervals()
         self.vma_splits = 0
         self.vma_merges = 0
         self.nr_small_mapped = 0
@@ -90,10 +105,11 @@ class Digest:
                 taker(happening)
 
     def _on_new(self, fact: facts.FolioNew) -> None:
-        self.new[fact.folio] = fact
+        origin = fact.origin[0] if fact.origin else 0
+        self.new.put(fact.folio, fact.nr, NewFolios(fact.order, fact.anon, origin))
 
     def _on_freed(self, fact: facts.FolioFreed) -> None:
-        self.freed[fact.folio] = fact.order
+        self.freed.put(fact.folio, fact.nr, fact.order)
 
     def _on_mapped(self, fact: facts.Mapped) -> None:
         self.mapped[fact.folio] = self.mapped.get(fact.folio, 0) + fact.nr
@@ -103,7 +119,8 @@ class Digest:
 
     def _on_mapped_small(self, fact: facts.MappedSmall) -> None:
         self.nr_small_mapped += len(fact.folios)
-        self.small_mapped.update(fact.folios)
+        for first, nr in ranges(fact.folios):
+            self.small_mapped.put(first, nr, True)
 
     def _on_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
         self.nr_small_unmapped += len(fact.folios)
@@ -135,13 +152,13 @@ def _lock_rows(happenings: Iterable[Happening]) -> list[LockRow]:
             continue
         if change < 0:
             depth -= 1
-        elif op is last and depth == last_depth:
-            times += 1
+        elif last is not None and depth == last_depth and (op is last or op.is_like(last)):
+            times += op.times
             depth += 1
         else:
             if last is not None:
                 rows.append(_lock_row(made, last, last_depth, times))
-            last, last_depth, times = op, depth, 1
+            last, last_depth, times = op, depth, op.times
             depth += 1
     if last is not None:
         rows.append(_lock_row(made, last, last_depth, times))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
-from folioshell.facts import FolioNew
-from folioshell.session.describe import folios_text
-from folioshell.session.digest import Digest
+from folioshell.intervals import Intervals
+from folioshell.session.describe import folios_text, runs_text
+from folioshell.session.digest import Digest, NewFolios
 from folioshell.units import format_pages
 
 #: more clauses of one kind than this are counted instead of written out
@@ -60,8 +59,10 @@ def _folios(digest: Digest) -> list[str]:
     clauses = [*_made(digest), *_split(digest)]
     clauses += _entries({number: n for number, n in digest.mapped.items() if number not in digest.new}, "mapped")
     # New ones are said to be mapped where they are introduced; pieces of a folio that was split are not new memory.
-    introduced = {number for number, fact in digest.new.items() if not fact.origin}
-    small = digest.nr_small_mapped - len(digest.small_mapped & introduced)
+    small = digest.nr_small_mapped
+    for first, nr, new in digest.new.runs():
+        if not new.origin and new.order == 0:
+            small -= sum(n for _, n, mapped in digest.small_mapped.pieces(first, nr) if mapped)
     if small > 0:
         clauses.append(f"{plural(small, 'entry', 'entries')} of order-0 folios mapped")
     clauses += [
@@ -74,7 +75,11 @@ def _folios(digest: Digest) -> list[str]:
     if digest.nr_small_unmapped:
         clauses.append(f"{plural(digest.nr_small_unmapped, 'entry', 'entries')} of order-0 folios unmapped")
     origins = _origins(digest)
-    freed = [number for number in digest.freed if number not in origins]
+    freed: Intervals[bool] = Intervals()
+    for first, nr, _ in digest.freed.runs():
+        freed.put(first, nr, True)
+    for number in origins:
+        freed.drop(number)
     if freed:
         clauses.append(f"{_which(freed)} freed")
     return clauses
@@ -85,13 +90,12 @@ def _few(counts: dict[int, int]) -> list[tuple[int, int]]:
 
 
 def _origins(digest: Digest) -> set[int]:
-    return {fact.origin[0] for fact in digest.new.values() if fact.origin}
+    return {new.origin for _, _, new in digest.new.runs() if new.origin}
 
 
-def _which(numbers: Iterable[int]) -> str:
-    ordered = sorted(numbers)
-    text = folios_text(ordered)
-    return text if text.count(",") < LISTED else plural(len(ordered), "folio")
+def _which(folios: Intervals[bool]) -> str:
+    runs = [(first, nr) for first, nr, _ in folios.runs()]
+    return runs_text(runs) if len(runs) <= LISTED else plural(len(folios), "folio")
 
 
 def _entries(counts: dict[int, int], done: str) -> list[str]:
@@ -103,35 +107,43 @@ def _entries(counts: dict[int, int], done: str) -> list[str]:
 
 def _made(digest: Digest) -> list[str]:
     """New folios, alike ones together: how large, and how they were mapped."""
-    groups: defaultdict[tuple[int, bool, str], list[int]] = defaultdict(list)
-    small = digest.small_mapped
-    for number, fact in digest.new.items():
-        if not fact.origin:
-            mapping = ", mapped" if number in small else _mapping(fact, digest)
-            groups[fact.order, fact.anon, mapping].append(number)
+    groups: dict[tuple[int, bool, str], Intervals[bool]] = {}
+    for first, nr, new, mapping in _introduced(digest):
+        groups.setdefault((new.order, new.anon, mapping), Intervals()).put(first, nr, True)
     clauses = []
-    for (order, anon, mapping), numbers in groups.items():
+    for (order, anon, mapping), folios in groups.items():
         size = f"order {order}, {format_pages(1 << order)}"
         kind = "new" if anon else "new in the page cache"
-        clauses.append(f"{_which(numbers)} ({size}{' each' if len(numbers) > 1 else ''}) {kind}{mapping}")
+        clauses.append(f"{_which(folios)} ({size}{' each' if len(folios) > 1 else ''}) {kind}{mapping}")
     return clauses
 
 
-def _mapping(fact: FolioNew, digest: Digest) -> str:
-    number = fact.folio
+def _introduced(digest: Digest) -> Iterator[tuple[int, int, NewFolios, str]]:
+    """(first, nr, what they have in common, how they were mapped) of new memory."""
+    for first, nr, new in digest.new.runs():
+        if new.origin:
+            continue
+        if new.order:
+            yield from ((number, 1, new, _mapping(number, new, digest)) for number in range(first, first + nr))
+        else:
+            for start, length, mapped in digest.small_mapped.pieces(first, nr):
+                yield start, length, new, ", mapped" if mapped else ""
+
+
+def _mapping(number: int, new: NewFolios, digest: Digest) -> str:
     if number in digest.pmd_mapped:
         return ", mapped whole by a PMD entry"
     entries = digest.mapped.get(number, 0)
     if not entries:
         return ""
-    return ", mapped whole" if entries == 1 << fact.order else f", {plural(entries, 'entry', 'entries')}"
+    return ", mapped whole" if entries == 1 << new.order else f", {plural(entries, 'entry', 'entries')}"
 
 
 def _split(digest: Digest) -> list[str]:
-    pieces: dict[int, list[int]] = {}
-    for number, fact in digest.new.items():
-        if fact.origin:
-            pieces.setdefault(fact.origin[0], []).append(number)
+    pieces: dict[int, Intervals[bool]] = {}
+    for first, nr, new in digest.new.runs():
+        if new.origin:
+            pieces.setdefault(new.origin, Intervals()).put(first, nr, True)
     if len(pieces) > LISTED:
         return [f"{plural(len(pieces), 'folio')} split into {sum(map(len, pieces.values())):,}"]
     return [f"f{number} split into {_which(parts)}" for number, parts in pieces.items()]

@@ -42,7 +42,7 @@ def snapshot(workspace: Workspace) -> dict[str, Any]:
                 "index": folio.index,
                 "mapcounts": {name: scheme.mapcount(folio.id) for name, scheme in schemes.items()},
             }
-            for folio in kernel.folios.values()
+            for folio in kernel.folios.looks()
         ],
     }
 
@@ -120,7 +120,7 @@ def _parts(kernel: Kernel, entry: int) -> tuple[str, int, str]:
     """(what an entry maps, page of the folio or -1, permission)."""
     if pte.maps_folio(entry):
         pfn = pte.pfn_of(entry)
-        folio = kernel.physmem.folio(pfn)
+        folio = kernel.physmem.look(pfn)
         return str(folio), pfn - folio.pfn, "rw" if entry & pte.WRITE else "r"
     if entry > 0:
         return "zero page", -1, "r"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from folioshell.engine.machine import Machine
 from folioshell.errors import SchemeError
 from folioshell.facts import FolioNew
+from folioshell.intervals import Intervals
 from folioshell.report import Section
 from folioshell.session.describe import Describer
 from folioshell.session.journal import StepRecord
@@ -52,7 +53,7 @@ class Workspace:
         self.process_names: dict[int, str] = {}
         self.threads: dict[str, list[str]] = {}
         self.remarks: tuple[Section, ...] = ()
-        self._orders: dict[int, int] = {}
+        self._orders: Intervals[int] = Intervals()
         self._indexed = 0
         self.machine: Machine
         self.boot(X86_64)
@@ -88,17 +89,19 @@ class Workspace:
 
     def order_of(self, number: int) -> int:
         """The order of a folio that is or was; the journal knows those that were freed."""
-        folio = self.kernel.folios.get(number)
+        folio = self.kernel.folios.look(number)
         if folio is not None:
             return folio.order
         if number not in self._orders:
             self._index_folios()
-        return self._orders.get(number, 0)
+        return self._orders.get(number) or 0
 
     def _index_folios(self) -> None:
         """Note the orders of the folios that steps since the last time made, the one that is being done included."""
         for record in self.journal[self._indexed :]:
-            self._orders.update((fact.folio, fact.order) for fact in record.facts() if isinstance(fact, FolioNew))
+            for fact in record.facts():
+                if isinstance(fact, FolioNew):
+                    self._orders.put(fact.folio, fact.nr, fact.order)
         self._indexed = len(self.journal)
 
     def run(self, statement: Statement, process: str) -> StepRecord:

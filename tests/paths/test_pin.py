@@ -144,7 +144,7 @@ def test_exit_lets_go() -> None:
     m.munmap(p, 1, "B")
     m.exit("B")
 
-    assert m.kernel.folios == {}
+    assert not m.kernel.folios
 
 
 def test_fork_copies_a_pinned_page() -> None:

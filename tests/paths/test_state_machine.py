@@ -13,7 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from folioshell.model import pte
 from folioshell.model import vma as vm
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
+from folioshell.model.mm import Mm
 from folioshell.model.truth import mappings
 from folioshell.paths.madvise import ADVICES
 from folioshell.schemes.base import Sharing
@@ -192,7 +195,7 @@ class Processes(RuleBasedStateMachine):
                 if vma.file is not None:
                     continue
                 for vpn in range(vma.start, vma.end):
-                    found = k.folio_at(mm, vpn)
+                    found = _looked_at(k, mm, vpn)
                     held = found is not None and bool(found[0].nonzero >> found[1] & 1)
                     expected = contents.get(vpn, False)
                     assert expected is None or held == expected, (who, hex(vpn), held, expected)
@@ -201,7 +204,7 @@ class Processes(RuleBasedStateMachine):
     def schemes_count_what_they_define(self) -> None:
         """Per-page counts entries, vmas VMAs and tuples tuples, as the page tables have them."""
         schemes = self.memory.machine.schemes
-        for folio in self.memory.kernel.folios.values():
+        for folio in self.memory.kernel.folios.looks():
             truth = self.memory.machine.truth(folio)
             numbers = tuple(schemes[name].mapcount(folio.id) for name in ("per-page", "vmas", "tuples"))
             assert numbers == (truth.entries, truth.vmas, truth.tuples)
@@ -211,7 +214,7 @@ class Processes(RuleBasedStateMachine):
         """MM-ID never calls a folio exclusive that two mms map, and its slots never count more than is mapped."""
         scheme = self.memory.machine.schemes["mm-id"]
         assert isinstance(scheme, MmId)
-        for folio in self.memory.kernel.folios.values():
+        for folio in self.memory.kernel.folios.looks():
             entries: dict[int, int] = {}
             for found in mappings(self.memory.kernel, folio):
                 entries[found.mm.mm_id] = entries.get(found.mm.mm_id, 0) + (1 if found.pmd else found.nr)
@@ -229,10 +232,19 @@ class Processes(RuleBasedStateMachine):
         for mm in k.mms.values():
             for vma in mm.vmas:
                 for vpn in range(vma.start, vma.end):
-                    found = k.folio_at(mm, vpn) if vma.is_cow and k.entry(mm, vpn) & pte.WRITE else None
+                    found = _looked_at(k, mm, vpn) if vma.is_cow and k.entry(mm, vpn) & pte.WRITE else None
                     if found is not None and found[0].anon:
                         mapped = [row for row in mappings(k, found[0]) if 0 <= found[1] - row.first < row.nr]
                         assert len(mapped) == 1
+
+
+def _looked_at(k: Kernel, mm: Mm, vpn: int) -> tuple[Folio, int] | None:
+    """What a present entry maps, without taking it out of the run that it is kept in."""
+    entry = k.entry(mm, vpn)
+    if not pte.maps_folio(entry):
+        return None
+    folio = k.physmem.look(pte.pfn_of(entry))
+    return folio, pte.pfn_of(entry) - folio.pfn
 
 
 TestProcesses = Processes.TestCase

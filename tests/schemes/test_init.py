@@ -71,9 +71,9 @@ def test_a_scheme_counts_small_folios() -> None:
 
 
 def test_schemes_know_facts_and_nothing_of_the_model() -> None:
-    """Every module imports facts, errors and modules of this package."""
+    """Every module imports facts, errors, intervals and modules of this package."""
     allowed = {f"folioshell.schemes.{path.stem}" for path in PACKAGE.glob("*.py")}
-    allowed |= {"folioshell.facts", "folioshell.errors"}
+    allowed |= {"folioshell.facts", "folioshell.errors", "folioshell.intervals"}
     for path in sorted(PACKAGE.glob("*.py")):
         assert imports_of(path) <= allowed, path.name
 

@@ -101,9 +101,10 @@ def test_an_order_0_entry_that_is_not_there_cannot_go() -> None:
 
 
 def test_numbers_of_many_folios() -> None:
-    """They are those of each."""
+    """They are those of each, equal ones of order-0 folios in a row together."""
     world, scheme, folio = world_of(4, 1, 2, 3)
     small = world.folio(0)
     world.vma(1, 64, 65)
     world.map(1, small, 64)
-    assert scheme.mapcounts([folio, small, 99]) == [MANY, 1, 0]
+    assert (folio, small) == (1, 2)
+    assert scheme.mapcount_pieces(1, 3) == [(1, 1, MANY), (2, 1, 1), (3, 1, 0)]

@@ -1,0 +1,163 @@
+"""Values of consecutive numbers, kept as runs: what a million folios have in common is one row."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Generic, TypeVar, overload
+
+V = TypeVar("V")
+D = TypeVar("D")
+
+
+class Intervals(Generic[V]):
+    """A mapping of integers to values; neighbours with equal values are one run.
+
+    A run is found by bisection, and changing one moves those behind it: cheap for few runs, and for as many as there
+    are numbers no dearer than a list.
+    """
+
+    __slots__ = ("_ends", "_starts", "_values")
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        self._values: list[V] = []
+
+    @overload
+    def get(self, number: int) -> V | None: ...
+    @overload
+    def get(self, number: int, default: D) -> V | D: ...
+    def get(self, number: int, default: D | None = None) -> V | D | None:
+        """The value of a number; ``default`` if it has none."""
+        at = bisect_right(self._starts, number) - 1
+        return self._values[at] if at >= 0 and number < self._ends[at] else default
+
+    def __getitem__(self, number: int) -> V:
+        at = bisect_right(self._starts, number) - 1
+        if at < 0 or number >= self._ends[at]:
+            raise KeyError(number)
+        return self._values[at]
+
+    def __contains__(self, number: int) -> bool:
+        at = bisect_right(self._starts, number) - 1
+        return at >= 0 and number < self._ends[at]
+
+    def __bool__(self) -> bool:
+        return bool(self._starts)
+
+    def __len__(self) -> int:
+        return sum(self._ends) - sum(self._starts)
+
+    def __iter__(self) -> Iterator[int]:
+        for start, end in zip(self._starts, self._ends, strict=True):
+            yield from range(start, end)
+
+    def runs(self) -> Iterator[tuple[int, int, V]]:
+        """(first, nr, value) of all runs, ascending."""
+        for start, end, value in zip(self._starts, self._ends, self._values, strict=True):
+            yield start, end - start, value
+
+    def pieces(self, first: int, nr: int) -> list[tuple[int, int, V | None]]:
+        """(first, nr, value) of the pieces of ``[first, first + nr)``, ascending; None for those without a value."""
+        starts, ends = self._starts, self._ends
+        found: list[tuple[int, int, V | None]] = []
+        end = first + nr
+        at = max(bisect_right(starts, first) - 1, 0)
+        while first < end and at < len(starts):
+            if ends[at] > first:
+                if starts[at] > first:
+                    gap = min(starts[at], end)
+                    found.append((first, gap - first, None))
+                    first = gap
+                if first < end:
+                    last = min(ends[at], end)
+                    found.append((first, last - first, self._values[at]))
+                    first = last
+            at += 1
+        if first < end:
+            found.append((first, end - first, None))
+        return found
+
+    def put(self, first: int, nr: int, value: V) -> None:
+        """Give the numbers ``[first, first + nr)`` a value."""
+        ends = self._ends
+        if ends and ends[-1] <= first:
+            # Most runs come behind all others: numbers are given out in ascending order.
+            if ends[-1] == first and self._values[-1] == value:
+                ends[-1] = first + nr
+            else:
+                self._starts.append(first)
+                ends.append(first + nr)
+                self._values.append(value)
+            return
+        self._replace(first, first + nr, [(first, first + nr, value)])
+
+    def put_pieces(self, pieces: Sequence[tuple[int, int, V | None]]) -> None:
+        """Give consecutive pieces, as ``pieces()`` has them, other values; None takes the value away."""
+        first, end = pieces[0][0], pieces[-1][0] + pieces[-1][1]
+        kept = [(start, start + nr, value) for start, nr, value in pieces if value is not None]
+        self._replace(first, end, kept)
+
+    def change(self, first: int, nr: int, to: Callable[[V | None], V | None]) -> None:
+        """Give the numbers ``[first, first + nr)`` what ``to`` makes of their values; None is no value."""
+        self.put_pieces([(start, n, to(value)) for start, n, value in self.pieces(first, nr)])
+
+    def drop(self, first: int, nr: int = 1) -> None:
+        """Take the values of ``[first, first + nr)`` away, as far as there are any."""
+        self._replace(first, first + nr, [])
+
+    def clear(self) -> None:
+        """Take all values away."""
+        del self._starts[:], self._ends[:], self._values[:]
+
+    def _replace(self, first: int, end: int, rows: Iterable[tuple[int, int, V]]) -> None:
+        """Put ``rows``, ascending within ``[first, end)``, in the place of what is there, and join equal neighbours."""
+        starts, ends, values = self._starts, self._ends, self._values
+        low = bisect_right(ends, first - 1)
+        high = bisect_right(starts, end)
+        # From ``low`` to ``high`` lie the runs that overlap the range or touch it.
+        joined: list[tuple[int, int, V]] = []
+        if low < high and starts[low] < first:
+            joined.append((starts[low], min(ends[low], first), values[low]))
+        tail = [(max(starts[high - 1], end), ends[high - 1], values[high - 1])] if low < high else []
+        for start, stop, value in (*rows, *(row for row in tail if row[0] < row[1])):
+            if joined and joined[-1][1] == start and joined[-1][2] == value:
+                joined[-1] = (joined[-1][0], stop, value)
+            else:
+                joined.append((start, stop, value))
+        starts[low:high] = [row[0] for row in joined]
+        ends[low:high] = [row[1] for row in joined]
+        values[low:high] = [row[2] for row in joined]
+
+
+def together(*rows: Sequence[tuple[int, int, Any]]) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
+    """(first, nr, values) of the pieces in which none of several rows of pieces changes; all cover the same numbers."""
+    cuts = sorted({start for pieces in rows for start, _, _ in pieces})
+    ends = [*cuts[1:], rows[0][-1][0] + rows[0][-1][1]]
+    positions = [0] * len(rows)
+    for start, end in zip(cuts, ends, strict=True):
+        values = []
+        for row, pieces in enumerate(rows):
+            while pieces[positions[row]][0] + pieces[positions[row]][1] <= start:
+                positions[row] += 1
+            values.append(pieces[positions[row]][2])
+        yield start, end - start, tuple(values)
+
+
+def ranges(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(first, nr) of the runs of consecutive numbers in a sequence, in its order."""
+    if isinstance(numbers, range) and numbers.step == 1:
+        if numbers:
+            yield numbers.start, len(numbers)
+        return
+    first, nr = 0, 0
+    for number in numbers:
+        if nr and number == first + nr:
+            nr += 1
+            continue
+        if nr:
+            yield first, nr
+        first, nr = number, 1
+    if nr:
+        yield first, nr

@@ -1,0 +1,114 @@
+"""Faults that are taken as one, and folios that are kept as a run, are what single ones would be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from folioshell.commands import Session
+from folioshell.errors import Refused
+from folioshell.model.folio import FolioRun
+from folioshell.paths import fault
+
+PLACE = st.builds(lambda first, nr: f"buf[{first}+{nr}]", st.integers(0, 19), st.integers(1, 12))
+COMMAND = st.one_of(
+    st.builds("fault {} {}".format, PLACE, st.sampled_from(("read", "write"))),
+    st.builds("B: fault {} {}".format, PLACE, st.sampled_from(("read", "write"))),
+    st.builds("munmap {}".format, PLACE),
+    st.builds("madvise {} {}".format, st.sampled_from(("dontneed", "cold", "free", "pageout", "collapse")), PLACE),
+    st.builds("mprotect {} {}".format, PLACE, st.sampled_from(("r", "rw", "none"))),
+    st.builds("mlock {}".format, PLACE),
+    st.builds("munlock {}".format, PLACE),
+    st.builds("{} {}".format, st.sampled_from(("pin", "unpin")), PLACE),
+    st.builds("mremap {} new=m{}".format, PLACE, st.integers(0, 9)),
+    st.builds("{} f{}".format, st.sampled_from(("reclaim", "migrate")), st.integers(1, 20)),
+    st.sampled_from(
+        ("fork B", "exit B", "fork C", "exit C", "as B", "as A", "set thp.16K always", "set thp.16K never")
+    ),
+)
+
+
+def played(commands: Sequence[str]) -> Session:
+    """A session in which the commands were typed; those that are refused are left out."""
+    session = Session()
+    session.execute("set geometry classroom ; set swap on ; mmap buf 32")
+    for command in commands:
+        try:
+            session.execute(command)
+        except Refused:
+            continue
+    return session
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(COMMAND, min_size=1, max_size=12))
+def test_same_state_as_by_single_faults(commands: list[str]) -> None:
+    """Whatever is done to runs and to parts of them, every object and number is as after faults one by one."""
+    together = played(commands)
+    with mock.patch.object(fault, "_alike", return_value=1):
+        apart = played(commands)
+
+    assert together.workspace.machine.check() == []
+    assert together.workspace.machine.fingerprint() == apart.workspace.machine.fingerprint()
+    assert [entry.result for entry in together.history.entries] == [entry.result for entry in apart.history.entries]
+    assert list(together.workspace.kernel.folios) == list(apart.workspace.kernel.folios)
+
+
+@pytest.mark.parametrize("command", ["fork B", "exit A", "munmap buf", "madvise dontneed buf", "mprotect buf r"])
+def test_steps_leave_runs_whole(command: str) -> None:
+    """What is done to many folios alike is done to their run: nobody is taken out of it."""
+    session = Session()
+    session.execute("mmap buf 1200 ; fault buf ; fork C ; as A")
+    session.execute(command)
+    groups = list(session.workspace.kernel.folios.groups())
+
+    # The fault that makes a table is one of its own.
+    assert len(groups) <= 6
+
+
+def test_report_is_that_of_single_faults() -> None:
+    """The same rows of folios and locks, however the faults were taken."""
+    lines = (
+        "mmap buf 40",
+        "fault buf[0]",
+        "fault buf",
+        "fork B",
+        "B: fault buf[3..9] write",
+        "fault buf[2..4]",
+        "exit B",
+    )
+
+    def reports() -> list[object]:
+        session = Session()
+        return [(report.folios, report.locks, report.sentence) for line in lines for report in session.execute(line)]
+
+    together = reports()
+    with mock.patch.object(fault, "_alike", return_value=1):
+        assert together == reports()
+
+
+def test_looking_a_folio_up_takes_it_out_of_its_run() -> None:
+    """Who may change one folio gets it alone; the others stay together, and who only reads changes nothing."""
+    session = Session()
+    session.execute("mmap buf 100 ; fault buf[0] ; fault buf")
+    kernel = session.workspace.kernel
+    assert [nr for _, nr in kernel.folios.groups()] == [1, 99]
+
+    looked_at = kernel.folios.look(50)
+    assert looked_at is not None and (looked_at.id, looked_at.pfn) == (50, kernel.folios.look(2).pfn + 48)  # type: ignore[union-attr]
+    assert [nr for _, nr in kernel.folios.groups()] == [1, 99]
+
+    folio = kernel.folios[50]
+    folio.dirty = True
+    assert kernel.folios[50] is folio is kernel.physmem.folio(folio.pfn)
+    assert [(first.id, nr) for first, nr in kernel.folios.groups()] == [(1, 1), (2, 48), (50, 1), (51, 50)]
+    assert kernel.folios.orders(1, 101) == [(1, 100, 0), (101, 1, None)]
+    assert isinstance(kernel.physmem.at(folio.pfn + 1), FolioRun)
+    assert len(kernel.folios) == 100
+    assert kernel.folios.get(101) is None and 101 not in kernel.folios
+    with pytest.raises(KeyError):
+        kernel.folios[101]
