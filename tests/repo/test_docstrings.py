@@ -35,9 +35,10 @@ def _methods(node: ast.ClassDef) -> Iterator[tuple[str, Documented]]:
     if any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases):
         return
     for member in node.body:
-        if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef) and not member.name.startswith("_"):
-            if "overload" not in {ast.unparse(decorator) for decorator in member.decorator_list}:
-                yield f"{node.name}.{member.name}", member
+        if not isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef) or member.name.startswith("_"):
+            continue
+        if "overload" not in {ast.unparse(decorator) for decorator in member.decorator_list}:
+            yield f"{node.name}.{member.name}", member
 
 
 def test_public_names_have_docstrings() -> None:
