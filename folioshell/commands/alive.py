@@ -50,10 +50,10 @@ def folio_pairs(session: Session, typed: str = "") -> Iterator[Pair]:
     if typed and (digits == typed or (digits and not (digits.isascii() and digits.isdigit()))):
         return
     kernel = session.workspace.kernel
-    numbers = (number for number in _beginning_with(digits, kernel.last_number("folio")) if number in kernel.folios)
-    for number in islice(numbers, MOST if typed else MOST_FOLIOS):
-        folio = kernel.folios[number]
-        yield f"f{number}", f"order {folio.order}, {'anon' if folio.anon else f'of {folio.mapping}'}"
+    looks = map(kernel.folios.look, _beginning_with(digits, kernel.last_number("folio")))
+    living = (folio for folio in looks if folio is not None)
+    for folio in islice(living, MOST if typed else MOST_FOLIOS):
+        yield str(folio), f"order {folio.order}, {'anon' if folio.anon else f'of {folio.mapping}'}"
 
 
 def thread_pairs(session: Session) -> Iterator[Pair]:
