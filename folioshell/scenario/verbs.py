@@ -29,8 +29,9 @@ DEFINITION = FileName(".py", "Python")
     kind=PROGRAM,
     topic=TOPIC,
     summary="write the steps as a script",
-    explained="Writes a script that leads to the present state; a file of that name is replaced. In a script given to "
-    "`run` it needs --allow-files.",
+    explained="Writes a script that leads to the present state: the steps of the current line up to here, their marks, "
+    "what is set, what is watched, and who is current. What was undone and other lines are not part of it. A file of "
+    "that name is replaced. In a script given to `run` it needs --allow-files.",
     examples=("save session.fs",),
 )
 def save(call: Call) -> Report:
@@ -46,7 +47,11 @@ def save(call: Call) -> Report:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise call.refused_at("FILE", f"cannot write {path}: {reason}") from None
-    return done(call, f"{plural(call.session.step, 'step')} written to {path}.")
+    text = f"{plural(call.session.step, 'step')} written to {path}"
+    others = [name for name in call.session.history.lines if name != call.session.history.current]
+    if others:
+        text += f"; {'line' if len(others) == 1 else 'lines'} {' and '.join(others)} left out"
+    return done(call, f"{text}.")
 
 
 @command(

@@ -118,6 +118,7 @@ def test_until() -> None:
     assert played[-1].report is not None and played[-1].report.command == "fault win[0]"
     assert runner.session.execute("fault win[8]")[0].step == 4
     assert play(GOOD, until=0)[0].steps == 0
+    assert play("mmap a 4\nset walks always\nmark m\nmmap b 4\n", until=1)[0].session.settings.walks
 
 
 def test_quit_ends_it() -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from folioshell import Session
 from folioshell.errors import Refused
 from folioshell.shell.notes import Notes
 from folioshell.shell.resume import FOLDER, begin, resume
+from tests.scenario.test_save import COMMANDS
 from tests.shell.terminal import Terminal
 from tests.shell.test_notes import crash, left_with
 from tests.shell.test_terminal import COMMAND, environ
@@ -56,6 +61,25 @@ def test_everything_comes_back(tmp_path: Path) -> None:
         adopted, _ = resume(again, copy)
 
         assert everything(again) == everything(session), line
+        adopted.remove()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(COMMANDS, max_size=14))
+def test_anything_comes_back(lines: list[str]) -> None:
+    """Whatever was typed, refused lines among it."""
+    with TemporaryDirectory() as folder:
+        session = Session()
+        notes, _ = begin(session, Path(folder))
+        for line in ["mmap buf 16", *lines]:
+            with suppress(Refused):
+                session.execute(line)
+        crash(notes)
+        again = Session()
+        adopted, told = resume(again, Path(folder))
+
+        assert len(told) == 1
+        assert everything(again) == everything(session)
         adopted.remove()
 
 
