@@ -9,6 +9,7 @@ from folioshell.scenario.golden import difference
 from folioshell.scenario.runner import FAILED, REFUSED, Played, Runner
 from folioshell.views.answer_view import Place, golden_blocks, stop_blocks
 from folioshell.views.blocks import Block, Line, Span, Tone, laid_out, line
+from folioshell.views.prose import paragraphs
 from folioshell.views.report_view import report_blocks
 from folioshell.views.runs import counted
 from folioshell.views.screen import Screen
@@ -46,6 +47,7 @@ class TextReplay:
         self.updating = updating
         self._echoed = ("", 0)
         self._last = ""
+        self._prose: list[str] = []
 
     def run(self, runner: Runner, name: str) -> int:
         """Run a script to its end, showing it; see Replay."""
@@ -56,7 +58,12 @@ class TextReplay:
             happened = next(played, None)
             if happened is None:
                 break
-            self._show(happened, prompt)
+            if happened.prose is None:
+                self._tell()
+                self._show(happened, prompt)
+            elif not self.quiet:
+                self._prose.append(visible(happened.prose))
+        self._tell()
         if self.summary:
             self._begin("summary")
             self.screen.write([_summary(runner, name)])
@@ -74,9 +81,6 @@ class TextReplay:
             if not played.golden.passed and not self.updating:
                 self._begin("failure")
                 self.screen.write(mismatch_blocks(played))
-        elif played.prose is not None and not self.quiet:
-            self._begin("prose")
-            self.screen.write([laid_out(visible(played.prose))])
         elif played.report is not None and played.report.expect is not None:
             if not (self.quiet and played.report.expect.passed):
                 self._begin("expect")
@@ -84,6 +88,13 @@ class TextReplay:
         elif played.report is not None and not self.quiet:
             self._echo(played, prompt)
             self.screen.write(report_blocks(played.report, place))
+
+    def _tell(self) -> None:
+        """Show the prose that was gathered since something else was shown."""
+        if self._prose:
+            self._begin("prose")
+            self.screen.write([laid_out(text) for text in paragraphs(self._prose)])
+            self._prose.clear()
 
     def _refuse(self, error: Refused) -> None:
         self.screen.flush()
