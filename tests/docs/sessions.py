@@ -5,6 +5,7 @@ What stands around a session is not touched: read it again, the program may have
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.docs.reader import Reader
 def rewrite(document: Path) -> None:
     """Replace every session of a document by what the same lines give today."""
     lines = document.read_text(encoding="utf-8").splitlines()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         reader = Reader(Path(folder))
         moved = 0
         for block in blocks(document):
