@@ -81,6 +81,8 @@ class Runner:
         status: 0 passed, 1 an expect or a command failed, 2 refused; final when the iteration has ended.
         steps, expects, goldens: numbers of steps done, of expects evaluated, of golden blocks compared.
         failed: number of expects and golden blocks that failed.
+        place: (line, column), from 1, of the script's own command that is being run, a ``source`` while what it names
+            is; column 0 is a golden block.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Runner:
         self.expects = 0
         self.goldens = 0
         self.failed = 0
+        self.place = (0, 0)
         self._text = text
         self._until = until
         self._until_line = until_line
@@ -144,11 +147,16 @@ class Runner:
                 if self._done(statement):
                     self._stopped = True
                     return
+                if name == self.name:
+                    number, _, first = line.written.row_of(statement.start)
+                    self.place = (number, statement.start - first + 1)
                 for played in self._play_statement(name, line, statement):
                     if played.report is not None:
                         shown.append(played.report)
                     yield played
             if line.golden is not None and self._render is not None and not self._stopped:
+                if name == self.name:
+                    self.place = (line.golden.number, 0)
                 yield self._compared(name, line, line.golden, self._render(shown))
 
     def _done(self, following: Statement | None) -> bool:

@@ -30,6 +30,7 @@ FORBIDDEN = {"schemes": {"model"}}
 THIRD_PARTY = {
     "prompt_toolkit": {"shell"},
     "rich": {"views"},
+    "pytest": {"testing"},
     "pydantic": {"export", "scenario", "recording", "cli"},
 }
 #: modules of the standard library that make a result depend on when and where it was made

@@ -1,4 +1,4 @@
-"""The scenarios that come with folioshell: they pass, with every invariant checked after every step."""
+"""The scenarios that come with folioshell: what they hold. That they pass, the plugin for pytest tests."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from folioshell.commands import Session
-from folioshell.scenario.runner import PASSED, run_file
+from folioshell.scenario.runner import run_file
+from folioshell.scenario.script import MAGIC
 from folioshell.schemes import all_schemes
 
 ROOT = Path(__file__).parents[2] / "scenarios"
@@ -28,15 +28,12 @@ def test_there_are_scenarios() -> None:
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=named)
-def test_scenario(path: Path) -> None:
-    """Every expect holds, and no invariant breaks on the way."""
-    session = Session()
-    session.settings.check = True
-    runner = run_file(path, session=session)
-    failed = [played for played in runner if played.failure or played.refused]
+def test_it_is_collected(path: Path) -> None:
+    """It asserts something, and begins with the line that pytest looks for."""
+    text = path.read_text(encoding="utf-8")
 
-    assert (runner.status, failed, runner.failed) == (PASSED, [], 0)
-    assert runner.expects > 0
+    assert text.startswith(MAGIC)
+    assert re.search("^expect ", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", NUMBERED, ids=named)

@@ -1,0 +1,1 @@
+"""The pytest plugin: scripts are collected as tests."""
