@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from folioshell.commands.alive import file_pairs, process_pairs, region_pairs
@@ -33,6 +33,7 @@ def command(
     host: bool = False,
     kernel: str = "",
     races: bool = False,
+    pages: Callable[[Call], Sequence[tuple[int, int]]] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Declare the decorated function as the handler of a command; as in ``Command``; ``explained`` is its help."""
 
@@ -51,6 +52,7 @@ def command(
                 host,
                 kernel,
                 races,
+                pages,
             )
         )
         return handler

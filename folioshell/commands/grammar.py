@@ -165,6 +165,7 @@ class Command(NamedTuple):
         host: a real kernel can be asked to do the same.
         kernel: the system call or kernel function that it stands for.
         races: its handler returns one kernel path that makes no names, so that it can run in a race.
+        pages: (first, number) of the ranges of virtual pages that it goes through in order; its PLACE unless said.
     """
 
     verb: str
@@ -179,6 +180,7 @@ class Command(NamedTuple):
     host: bool = False
     kernel: str = ""
     races: bool = False
+    pages: Callable[[Call], Sequence[tuple[int, int]]] | None = None
 
     def usages(self) -> list[str]:
         """Its usage lines, one a form."""

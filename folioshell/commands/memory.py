@@ -102,6 +102,12 @@ def _mmap_subject(call: Call) -> str:
     )
 
 
+def _populated(call: Call) -> list[tuple[int, int]]:
+    """The pages of a new mapping, if they are populated at once; its label is made last."""
+    nr = call.number("SIZE")
+    return [(start_of(call, nr), nr)] if "populate" in call.arguments else []
+
+
 @command(
     "mmap",
     Form(
@@ -131,6 +137,7 @@ def _mmap_subject(call: Call) -> str:
     "boundary, never adjacent to another region. The name labels the range from then on, in every process.",
     examples=("mmap buf 64K", "file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504"),
     subject=_mmap_subject,
+    pages=_populated,
     host=True,
     kernel="mm/mmap.c: do_mmap()",
 )

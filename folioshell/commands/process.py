@@ -5,6 +5,7 @@ from __future__ import annotations
 from folioshell.commands.build import NEW_NAME, arg, command, done, process_operand
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, SESSION, Form
+from folioshell.model.mm import Mm
 from folioshell.paths.exit import do_exit
 from folioshell.paths.fork import do_fork
 from folioshell.report import Report
@@ -12,6 +13,15 @@ from folioshell.session.language import Ending
 from folioshell.session.sentence import plural
 
 TOPIC = "processes"
+
+
+def _pages_of(mm: Mm) -> list[tuple[int, int]]:
+    """(first, number) of the pages of each VMA, ascending."""
+    return [(vma.start, vma.nr_pages) for vma in mm.vmas]
+
+
+def _who_ends(call: Call) -> Mm:
+    return call.process_named("NAME") if "NAME" in call.arguments else call.mm
 
 
 @command(
@@ -29,6 +39,7 @@ TOPIC = "processes"
     ),
     host=True,
     kernel="kernel/fork.c: dup_mm()",
+    pages=lambda call: _pages_of(call.mm),
 )
 def fork(call: Call) -> Ending:
     """Duplicate the process."""
@@ -49,10 +60,11 @@ def fork(call: Call) -> Ending:
     subject=lambda call: f"{call.word('NAME', call.process)} ended",
     host=True,
     kernel="mm/mmap.c: exit_mmap()",
+    pages=lambda call: _pages_of(_who_ends(call)),
 )
 def exit_process(call: Call) -> Ending:
     """End a process."""
-    mm = call.process_named("NAME") if "NAME" in call.arguments else call.mm
+    mm = _who_ends(call)
     name, parent = mm.name, mm.parent
     call.workspace.machine.run(do_exit(call.kernel, mm))
     if call.workspace.current == name:

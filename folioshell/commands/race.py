@@ -17,6 +17,7 @@ from folioshell.report import Report, Section, Table, Text
 from folioshell.session.describe import Describer
 from folioshell.session.hang import NoStep
 from folioshell.session.language import Ending
+from folioshell.session.progress import Exploring
 from folioshell.session.sentence import plural
 
 if TYPE_CHECKING:
@@ -83,10 +84,10 @@ def race_in(call: Call, threads: Sequence[Thread]) -> Race:
         raise
 
 
-def _limit(call: Call) -> Callable[[], bool] | None:
+def _limit(call: Call) -> Callable[[], bool]:
     """Asked now and then whether the time is over."""
     if "timeout" not in call.arguments:
-        return None
+        return lambda: False
     clock = call.session.clock
     if clock is None:
         raise call.refused_at("timeout", "there is no clock here", hint="max-states= limits a race without one")
@@ -138,8 +139,14 @@ def race(call: Call) -> Report | Ending:
         return _follow(call)
     from folioshell.session.race import explored
 
-    session, threads, stop = call.session, threads_in(call, call.arguments), _limit(call)
+    session, threads, is_over = call.session, threads_in(call, call.arguments), _limit(call)
     most = call.number("max-states", 0) or None
+    session.undertaking = exploring = Exploring(call.statement.text, most)
+
+    def stop(states: int) -> bool:
+        exploring.states = states
+        return is_over()
+
     try:
         verdict = explored(race_in(call, threads), most, stop)
     except Refused:

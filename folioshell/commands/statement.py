@@ -62,6 +62,16 @@ class ParsedStatement(NamedTuple):
         ending: Ending = self._handle(Call(self, workspace, process, None))
         return ending
 
+    def pages(self, workspace: Workspace, process: str) -> Sequence[tuple[int, int]]:
+        """The pages that a model command goes through; see ``Statement``."""
+        call = Call(self, workspace, process, None)
+        if self.command.pages is not None:
+            return self.command.pages(call)
+        if "PLACE" not in self.arguments:
+            return ()
+        found = call.own_range("PLACE")
+        return [(found.start, found.nr)]
+
     def answer(self, session: Session, process: str) -> Sequence[Report]:
         """Run a command that is no step; see ``Statement``."""
         answer = self._handle(Call(self, session.workspace, process, session))

@@ -336,12 +336,12 @@ def _perform(table: LockTable, task: int, op: Op) -> None:
         raise AssumptionError(lock=op.lock)
 
 
-def explore(race: Race, max_states: int | None = None, stop: Callable[[], bool] | None = None) -> RaceResult:
+def explore(race: Race, max_states: int | None = None, stop: Callable[[int], bool] | None = None) -> RaceResult:
     """See every interleaving of a race. The machine is left as it was when the race began.
 
     Args:
         max_states: give up when so many states were seen.
-        stop: asked now and then; True gives up.
+        stop: asked now and then, told how many states were seen; True gives up.
     Returns: what was found; ``search.exhausted`` says whether it is all. Ctrl-C gives up too.
     """
     collecting = gc.isenabled()

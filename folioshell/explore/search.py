@@ -173,13 +173,14 @@ class _Graph:
         return counts[0], None
 
 
-def search(system: System, *, max_states: int | None = None, stop: Callable[[], bool] | None = None) -> SearchResult:
+def search(system: System, *, max_states: int | None = None, stop: Callable[[int], bool] | None = None) -> SearchResult:
     """See every state that a system can reach, depth first.
 
     Args:
         system: what is searched; left in some state.
         max_states: give up when so many states were seen.
-        stop: asked now and then; True gives up (a timeout, with a clock that is not ours).
+        stop: asked now and then, and told how many states were seen; True gives up (a timeout, with a clock that is
+            not ours).
     Returns: what was found; ``exhausted`` says whether that is all there is. Ctrl-C gives up too.
     """
     graph = _Graph()
@@ -193,7 +194,7 @@ def search(system: System, *, max_states: int | None = None, stop: Callable[[], 
     return result
 
 
-def _explore(system: System, graph: _Graph, max_states: int | None, stop: Callable[[], bool] | None) -> str:
+def _explore(system: System, graph: _Graph, max_states: int | None, stop: Callable[[int], bool] | None) -> str:
     """Fill the graph. Returns why not all of it was filled, or nothing."""
     come_back = _Resuming(system) if isinstance(system, Resumable) else _Repeating(system)
     numbers, edges = graph.numbers, graph.edges
@@ -216,7 +217,7 @@ def _explore(system: System, graph: _Graph, max_states: int | None, stop: Callab
         come_back.note(action)
         system.do(action)
         graph.transitions += 1
-        if stop is not None and not graph.transitions % _PATIENCE and stop():
+        if stop is not None and not graph.transitions % _PATIENCE and stop(len(numbers)):
             return "timeout"
         number = numbers.setdefault(system.key(), len(numbers))
         edges[state].append((action, number))

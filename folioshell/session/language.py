@@ -59,6 +59,13 @@ class Statement(Protocol):
             Refused: it cannot be done; nothing was changed.
         """
 
+    def pages(self, workspace: Workspace, process: str) -> Sequence[tuple[int, int]]:
+        """(first, number) of the ranges of virtual pages that a model command goes through in order, if it does.
+
+        Raises:
+            Refused: as ``apply``.
+        """
+
     def answer(self, session: Session, process: str) -> Sequence[Report]:
         """Run a command that is no step.
 

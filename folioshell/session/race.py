@@ -146,7 +146,7 @@ def _nothing(reason: str) -> Path[str]:
     return reason
 
 
-def explored(race: Race, max_states: int | None, stop: Callable[[], bool] | None) -> Verdict:
+def explored(race: Race, max_states: int | None, stop: Callable[[int], bool] | None) -> Verdict:
     """Every interleaving of a race; the machine is as before."""
     result = explore(race, max_states, stop)
     findings = tuple(_found(race, result))

@@ -18,11 +18,13 @@ from folioshell.session.definition import Definition
 from folioshell.session.hang import NoStep, self_deadlock
 from folioshell.session.history import Entry, History
 from folioshell.session.language import MODEL, SESSION, Language, Statement
+from folioshell.session.progress import Replaying, Step
 from folioshell.session.settings import Settings
 from folioshell.session.watch import news
 from folioshell.session.workspace import Workspace
 
 if TYPE_CHECKING:
+    from folioshell.session.progress import Undertaking
     from folioshell.session.race import Verdict
     from folioshell.session.spawned import Spawned
 
@@ -42,6 +44,8 @@ class Session:
         spawned: threads that are stepped by hand; None if none are under way.
         note: is told each line that leads here from a fresh session, when it has been done; None if nobody asks.
         finished: True once ``quit`` was executed.
+        undertaking: what is being done, or was done last, and how far it has come; for another thread to look at.
+        is_cut_off: a command was interrupted, and the way back from it, too: the next command goes back first.
     """
 
     default_language: ClassVar[Language | None] = None
@@ -61,7 +65,8 @@ class Session:
         self.spawned: Spawned | None = None
         self.note: Callable[[str], None] | None = None
         self.finished = False
-        self._interrupted = False
+        self.undertaking: Undertaking | None = None
+        self.is_cut_off = False
 
     @property
     def prompt(self) -> str:
@@ -117,8 +122,9 @@ class Session:
         return reports
 
     def _run(self, statement: Statement) -> Sequence[Report]:
-        if self._interrupted:
+        if self.is_cut_off:
             self.go_to(self.step)
+        self.undertaking = None
         process = self._process_of(statement)
         if statement.kind != MODEL:
             reports = statement.answer(self, process)
@@ -168,6 +174,7 @@ class Session:
         from folioshell.session.compose import step_report
 
         before = self.process
+        self.undertaking = Step(self.workspace, statement, process)
         record = self.workspace.run(statement, process)
         if self.settings.check and (broken := self.workspace.machine.check()):
             raise KernelBug(f"after {statement.text}: {'; '.join(broken)}", list(record.facts())[-20:])
@@ -183,7 +190,7 @@ class Session:
 
     def _restore(self) -> None:
         """Go back to the state before a command that was cut off; if that is cut off too, the next command does it."""
-        self._interrupted = True
+        self.is_cut_off = True
         self.go_to(self.step)
 
     def _fresh_workspace(self) -> Workspace:
@@ -234,6 +241,7 @@ class Session:
             DeterminismError: a command did not end as it did when it was typed.
         """
         workspace = self._fresh_workspace()
+        self.undertaking = replaying = Replaying(f"going {'back ' * self.is_cut_off}to step {position}", position)
         yield workspace
         for number, entry in enumerate(self.history.lines[line or self.history.current][:position], 1):
             (statement,) = self.language.parse(entry.text)
@@ -244,6 +252,7 @@ class Session:
             if record.result != entry.result:
                 raise DeterminismError(f"replaying step {number}, {entry.text}: {record.result}, it was {entry.result}")
             workspace.current = entry.current
+            replaying.done = number
             yield workspace
 
     def go_to(self, position: int, line: str = "") -> None:
@@ -261,7 +270,7 @@ class Session:
         self.workspace = self.replay(position, line)
         self.spawned = None
         self.history.current, self.history.position = line, position
-        self._interrupted = False
+        self.is_cut_off = False
 
     def undo(self, steps: int = 1) -> None:
         """Go back ``steps`` steps.
@@ -289,7 +298,7 @@ class Session:
         self.workspace, self.history = self._fresh_workspace(), History()
         self.settings = Settings(full=self.settings.full)
         self.verdict = self.spawned = None
-        self._interrupted = False
+        self.is_cut_off = False
         if self.note is not None:
             self.note("reset")
 

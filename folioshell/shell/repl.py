@@ -5,6 +5,7 @@ from __future__ import annotations
 from folioshell.errors import Refused
 from folioshell.session.session import Session
 from folioshell.shell.reader import Reader
+from folioshell.shell.waiting import waited_for
 from folioshell.views.blocks import Tone, line
 from folioshell.views.screen import Screen
 
@@ -44,7 +45,7 @@ class Repl:
 
     def _execute_line(self, typed: str) -> bool:
         try:
-            for report in self.session.stream(typed):
+            for report in waited_for(self.session.stream(typed), self.session, self.screen):
                 self.screen.report(report)
                 self.screen.write([line("")])
                 self.screen.flush()
@@ -53,7 +54,12 @@ class Repl:
         except Exception as error:  # noqa: BLE001 - a bug of ours must not end the session
             self.screen.bug(error, self.session.step, typed)
         except KeyboardInterrupt:
-            self.screen.write([line(f"interrupted; the state is that of step {self.session.step}", Tone.BAD)])
+            step = self.session.step
+            if self.session.is_cut_off:
+                text = f"interrupted on the way back, too; the next command goes back to step {step} first"
+            else:
+                text = f"interrupted; the state is that of step {step}"
+            self.screen.write([line(text, Tone.BAD)])
         else:
             return True
         return False

@@ -7,6 +7,7 @@ from typing import Protocol, TextIO
 from folioshell.errors import Refused
 from folioshell.scenario.golden import difference
 from folioshell.scenario.runner import FAILED, REFUSED, Played, Runner
+from folioshell.shell.waiting import waited_for
 from folioshell.views.answer_view import Place, golden_blocks, stop_blocks
 from folioshell.views.blocks import Block, Line, Span, Tone, laid_out, line
 from folioshell.views.prose import paragraphs
@@ -52,7 +53,7 @@ class TextReplay:
     def run(self, runner: Runner, name: str) -> int:
         """Run a script to its end, showing it; see Replay."""
         self._echoed = ("", 0)
-        played = iter(runner)
+        played = waited_for(runner, runner.session, self.screen)
         while True:
             prompt = runner.session.prompt
             happened = next(played, None)

@@ -156,7 +156,7 @@ def test_max_states() -> None:
 
 def test_stop() -> None:
     """The callable that is given can end the search."""
-    result = search(Letters("a" * 40, "b" * 40, merged=True), stop=lambda: True)
+    result = search(Letters("a" * 40, "b" * 40, merged=True), stop=lambda states: states > 1)
 
     assert (result.exhausted, result.stopped) == (False, "timeout")
     assert 0 < result.states < 41 * 41

@@ -17,7 +17,7 @@ class StubSession(Session):
     def __init__(self, answers: dict[str, Report | BaseException]) -> None:
         self.answers = answers
         self.executed: list[str] = []
-        self.finished = False
+        self.finished = self.is_cut_off = False
 
     @property
     def prompt(self) -> str:

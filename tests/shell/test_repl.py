@@ -57,6 +57,16 @@ def test_interrupt_while_executing() -> None:
     assert "interrupted; the state is that of step 0" in text
 
 
+def test_interrupt_on_the_way_back() -> None:
+    """Where the way back was cut off, too, it is said when it will be gone."""
+    session = StubSession({"long": KeyboardInterrupt()})
+    session.is_cut_off = True
+    screen, out = plain_screen()
+    Repl(session, screen, Typist("long")).run()
+
+    assert out.getvalue() == "interrupted on the way back, too; the next command goes back to step 0 first\n"
+
+
 def test_kernel_bug_is_shown() -> None:
     """A broken invariant is printed with its last facts, and the session goes on."""
     session, text = talk(Typist("bug", "one"), bug=KernelBug("mapcount < 0", ["fact 1", "fact 2"]))

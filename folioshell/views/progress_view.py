@@ -1,0 +1,60 @@
+"""How far a command has come, as a line at the bottom of a terminal that goes away again."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TextColumn
+from rich.progress import Progress as Bars
+from rich.table import Column
+
+from folioshell.session.progress import Progress
+
+
+class ProgressLine:
+    """A spinner, what is done, a bar where the end is known, numbers, the time, and the key that stops it.
+
+    Args:
+        stream: the terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._bars = Bars(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[numbers]}", markup=False, table_column=Column(no_wrap=True)),
+            TextColumn("Ctrl-C stops", style="dim", table_column=Column(no_wrap=True)),
+            console=Console(file=stream, force_terminal=True),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._task = self._bars.add_task("", total=None, numbers="")
+        self._bars.start()
+
+    def show(self, progress: Progress, seconds: float) -> None:
+        """Write it anew; ``seconds`` is how long it has been under way."""
+        self._bars.update(
+            self._task,
+            description=progress.doing,
+            completed=progress.done,
+            total=progress.total,
+            numbers=numbers_text(progress, seconds),
+        )
+        self._bars.refresh()
+
+    def clear(self) -> None:
+        """Take it away."""
+        self._bars.stop()
+
+
+def numbers_text(progress: Progress, seconds: float) -> str:
+    """``4,096 of 8,192 pages, 3 s``."""
+    time = f"{seconds:.0f} s"
+    if not progress.unit:
+        return time
+    of = "" if progress.total is None else f" of {progress.total:,}"
+    return f"{progress.done:,}{of} {progress.unit}, {time}"

@@ -1,0 +1,81 @@
+"""The line that stands on a terminal while a command runs."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from folioshell.commands import Session
+from folioshell.session.progress import Progress
+from folioshell.shell import waiting
+from folioshell.views.progress_view import numbers_text
+from folioshell.views.screen import Screen
+
+
+class Undertaking:
+    """Something that has come half of the way, once it can be looked at."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def progress(self) -> Progress:
+        self.looks += 1
+        if self.looks == 1:
+            raise RuntimeError("dictionary changed size during iteration")
+        return Progress("fault buf", 4096, 8192, "pages")
+
+
+def shown(*, rich: bool, seconds: float) -> tuple[list[str], str]:
+    """What comes through, and all that was written, if the first of two things takes so long."""
+    session = Session()
+    session.undertaking = Undertaking()
+    out = io.StringIO()
+
+    def happenings() -> Iterator[str]:
+        time.sleep(seconds)
+        yield "one"
+        before = out.getvalue()
+        yield "two"
+        assert out.getvalue() == before
+
+    return list(waiting.waited_for(happenings(), session, Screen(out, rich=rich, width=100))), out.getvalue()
+
+
+def test_a_line_while_it_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while there is a line, which a look that failed does not prevent, and which is gone at the end."""
+    monkeypatch.setattr(waiting, "PATIENCE", 0.05)
+    things, text = shown(rich=True, seconds=0.6)
+
+    assert things == ["one", "two"]
+    assert "fault buf" in text
+    assert "4,096 of 8,192 pages" in text
+    assert "Ctrl-C stops" in text
+    assert text.endswith("\x1b[2K")
+
+
+def test_nothing_if_it_is_quick() -> None:
+    """Within half a second nothing is written."""
+    assert shown(rich=True, seconds=0.15) == (["one", "two"], "")
+
+
+def test_nothing_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain text is never disturbed."""
+    monkeypatch.setattr(waiting, "PATIENCE", 0.05)
+
+    assert shown(rich=False, seconds=0.3) == (["one", "two"], "")
+
+
+@pytest.mark.parametrize(
+    ("progress", "text"),
+    [
+        (Progress("fault buf", 4096, 8192, "pages"), "4,096 of 8,192 pages, 3 s"),
+        (Progress("race", 1234, None, "states"), "1,234 states, 3 s"),
+        (Progress("reclaim f1"), "3 s"),
+    ],
+)
+def test_numbers(progress: Progress, text: str) -> None:
+    """What is not known is not said."""
+    assert numbers_text(progress, 3.2) == text
