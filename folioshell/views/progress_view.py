@@ -33,7 +33,6 @@ class ProgressLine:
             redirect_stderr=False,
         )
         self._task = self._bars.add_task("", total=None, numbers="")
-        self._bars.start()
 
     def show(self, progress: Progress, seconds: float) -> None:
         """Write it anew; ``seconds`` is how long it has been under way."""
@@ -44,6 +43,8 @@ class ProgressLine:
             total=progress.total,
             numbers=numbers_text(progress, seconds),
         )
+        # Once it was begun this does nothing.
+        self._bars.start()
         self._bars.refresh()
 
     def clear(self) -> None:
