@@ -36,11 +36,11 @@ def looked_at(monkeypatch: pytest.MonkeyPatch, before: list[str], line: str) -> 
 @pytest.mark.parametrize(
     ("before", "line", "pages"),
     [
-        (["mmap buf 16"], "fault buf[4..11]", 8),
-        (["mmap buf 16", "fault buf"], "munmap buf[2..3]", 2),
+        (["mmap buf 4096"], "fault buf[1024..3071]", 2048),
+        (["mmap buf 4096", "fault buf"], "munmap buf[1024..3071]", 2048),
         (["mmap buf 1024", "mmap other 512", "fault other"], "fork B", 1536),
         (["mmap buf 1024", "fault buf", "fork B"], "exit B", 1024),
-        (["file lib 64 order=4"], "mmap win 64 file=lib populate", 64),
+        (["file lib 1024 order=4"], "mmap win 1024 file=lib populate", 1024),
     ],
 )
 def test_pages_are_counted(monkeypatch: pytest.MonkeyPatch, before: list[str], line: str, pages: int) -> None:
