@@ -8,7 +8,7 @@ from folioshell.commands.grammar import PROGRAM, SESSION, VIEW, Form
 from folioshell.commands.spots import SPOT, spot_of, spot_text
 from folioshell.errors import DeterminismError
 from folioshell.report import Report, Table
-from folioshell.session.history import Entry, History, Spot
+from folioshell.session.history import History, Spot
 from folioshell.session.sentence import plural
 
 TOPIC = "session"
@@ -164,22 +164,21 @@ def _first(pair: tuple[int, str]) -> int:
 def history(call: Call) -> Report:
     """List the steps."""
     found = call.session.history
-    rows = [
-        (number, entry.named or entry.process, entry.text, entry.failure, *_remarks(found, number, entry))
-        for number, entry in enumerate(found.entries, 1)
-    ]
+    shared = {name: found.shared(found.current, name) for name in found.lines if name != found.current}
+    rows = []
     if not found.position or found.marks_of(None):
-        rows.insert(0, (0, "", "the beginning", "", *_remarks(found, 0, None)))
+        rows.append((0, "", "the beginning", "", ", ".join(found.marks_of(None)), "", _state(found, 0)))
+    for number, entry in enumerate(found.entries, 1):
+        what = (number, entry.named or entry.process, entry.text, entry.failure)
+        others = [name for name, nr in shared.items() if number <= nr]
+        rows.append((*what, ", ".join(found.marks_of(entry)), ", ".join(others), _state(found, number)))
     title = f"history of {found.current}" if len(found.lines) > 1 else "history"
     columns = ("step", "process", "command", "failed with", "marks", "also in", "")
     return done(call, sections=(_without_empty(Table(title, columns, tuple(rows))),))
 
 
-def _remarks(history: History, number: int, entry: Entry | None) -> tuple[str, str, str]:
-    """(marks, other lines that share the step, where the user is)."""
-    others = [name for name in history.lines_with(entry) if name != history.current] if entry is not None else []
-    state = "here" if number == history.position else "undone" if number > history.position else ""
-    return ", ".join(history.marks_of(entry)), ", ".join(others), state
+def _state(history: History, number: int) -> str:
+    return "here" if number == history.position else "undone" if number > history.position else ""
 
 
 def _without_empty(table: Table) -> Table:

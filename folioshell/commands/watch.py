@@ -119,8 +119,8 @@ def _question(call: Call) -> Asked:
     text = ref.token.text
     if isinstance(ref, PlaceRef):
         region = call.workspace.regions.get(ref.region)
-        if name == "WHAT" and (region or ref.nr) and (ref.nr or (region.nr if region else 0)) != 1:
-            call.page(ref)
+        if name == "WHAT" and (ref.nr or (region.nr if region else 1)) != 1:
+            call.page(ref)  # refuses it
         text = text if ref.process or not call.process else f"{call.process}:{text}"
     (statement,) = call.session.language.parse(" ".join(("watch", *words, text)))
     assert isinstance(statement, ParsedStatement)

@@ -151,6 +151,19 @@ def test_a_history_that_would_go_another_way_is_refused(calls: Path) -> None:
     assert list(session.definitions) == ["calls"]
 
 
+def test_another_line_that_would_go_another_way_cannot_be_reached(calls: Path) -> None:
+    """Only the current line is replayed when a definition is replaced; goto says why it does not lead there."""
+    session = Session()
+    define(session, str(calls))
+    session.execute("branch other ; set decide calls ; goto main")
+    calls.write_text(CALLS.replace('"calls"', '"others"'))
+    define(session, str(calls))
+    with pytest.raises(Refused, match="that state cannot be reached again: replaying step 1, set decide calls"):
+        session.execute("goto other")
+
+    assert (session.history.current, session.step) == ("main", 0)
+
+
 def test_a_saved_script_loads_it(calls: Path, tmp_path: Path) -> None:
     """`save` writes the line that loads it before all steps, so that `load` leads to the same numbers."""
     session = Session()
