@@ -219,6 +219,18 @@ class Text(NamedTuple):
 Section = Table | Text
 
 
+class Target(NamedTuple):
+    """A file that a report goes to instead of the screen.
+
+    Args:
+        path: the file, named from the working directory.
+        mode: the form that it is written in; empty for that of the screen.
+    """
+
+    path: str
+    mode: str = ""
+
+
 @dataclass(slots=True)
 class Report:
     """What one command did or answered.
@@ -237,6 +249,7 @@ class Report:
         sections: what a view asked for.
         state: the whole state, when it was asked for (``--json=full``).
         extra: further keys for JSON that a command has to say.
+        target: the file that it goes to; None for the screen.
     """
 
     command: str
@@ -254,6 +267,7 @@ class Report:
     sections: tuple[Section, ...] = ()
     state: dict[str, Any] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    target: Target | None = None
 
     @property
     def failed(self) -> bool:

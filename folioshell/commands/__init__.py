@@ -27,6 +27,7 @@ DECLARING = (
     "locks",
     "assertion",
     "settings",
+    "output",
     "history",
     "reference",
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from folioshell.session.language import MODEL, PROGRAM, SESSION, VIEW, Ending
+from folioshell.session.language import MODEL, OUTPUT, PROGRAM, SESSION, VIEW, Ending
 
 if TYPE_CHECKING:
     from folioshell.commands.call import Call
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MODEL",
+    "OUTPUT",
     "PROGRAM",
     "SESSION",
     "VIEW",
@@ -154,8 +155,8 @@ class Command(NamedTuple):
     Args:
         verb: its first word.
         forms: how it can be written.
-        kind: ``model`` (recorded: a step), ``view`` (asks or shows: no step) or ``session`` (changes where
-            the session is, or what it shows), ``program`` (files of the host, the end).
+        kind: ``model`` (recorded: a step), ``view`` (asks or shows: no step), ``session`` (changes where the session
+            is, or what it shows), ``output`` (says where output goes) or ``program`` (files of the host, the end).
         topic: the group under which help lists it.
         summary: one line.
         help: some sentences more.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from folioshell.commands.build import arg, command, done
 from folioshell.commands.call import Call
-from folioshell.commands.grammar import MODEL, PROGRAM, SESSION, VIEW, Command, Form, registry
+from folioshell.commands.grammar import MODEL, OUTPUT, PROGRAM, SESSION, VIEW, Command, Form, registry
 from folioshell.commands.operands import Word, nearest
 from folioshell.report import Report, Table, Text
 
@@ -64,6 +64,7 @@ _KINDS = {
     MODEL: "changes state: a step, which undo takes back",
     VIEW: "asks or shows: no step",
     SESSION: "acts on the session: no step",
+    OUTPUT: "says where output goes, and how: no step",
     PROGRAM: "reads or writes files, or ends the program: no step",
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from folioshell.commands.build import choice, command, done
 from folioshell.commands.call import Call
-from folioshell.commands.grammar import MODEL, SESSION, VIEW, Arg, Form
+from folioshell.commands.grammar import MODEL, OUTPUT, SESSION, VIEW, Arg, Form
 from folioshell.commands.operands import Choices, Size
 from folioshell.commands.schemes import SchemeList, SchemeName, scheme_of, schemes_of
 from folioshell.paths.protocols import PROTOCOLS
@@ -141,6 +141,10 @@ def _check(call: Call) -> None:
     call.session.settings.check = call.word("MODE") == "on"
 
 
+def _pager(call: Call) -> None:
+    call.session.output.pager = call.word("MODE") == "on"
+
+
 def _sizes(session: Any) -> list[tuple[str, str]]:
     geometry = session.workspace.kernel.geometry
     pairs = [(f"thp.{format_pages(1 << order)}", f"order {order}") for order in geometry.thp_orders]
@@ -232,18 +236,27 @@ _GEOMETRY_WORDS = {
         SESSION,
     ),
     _form("check", "MODE", choice(ON_OFF, "word"), "verify every invariant after each step", _viewing(_check), SESSION),
+    _form(
+        "pager",
+        "MODE",
+        choice(ON_OFF, "word"),
+        "what does not fit on a terminal's screen is shown by a pager",
+        _viewing(_pager),
+        OUTPUT,
+    ),
     kind=VIEW,
     topic=TOPIC,
     summary="change or show settings",
     explained="Settings of the simulated kernel (geometry, profile, thp, decide, protocol, fault_around, swap, "
     "page_mapcount) change what later commands do: each is a step, and undo takes it back. Settings of what is shown "
-    "(after, walks, schemes, check) are no steps and stay as they are through undo. `set` alone shows all.",
+    "(after, walks, schemes, check, pager) are no steps and stay as they are through undo. `set` alone shows all.",
     examples=(
         "set",
         "set geometry classroom",
         "set thp.64K always ; mmap buf 16 ; fault buf[0]",
         "set decide vmas ; set protocol own-table-first",
-        "set schemes tuples,vmas ; set after mapcounts ; set walks made ; set check on ; set fault_around 4K",
+        "set schemes tuples,vmas ; set after mapcounts ; set walks made ; set check on ; set pager off",
+        "set fault_around 4K",
     ),
     subject=lambda call: " set to ".join(call.statement.text.split()[-2:]),
 )
@@ -266,5 +279,6 @@ def set_(call: Call) -> Report:
         ("walks", "always" if settings.walks else "made"),
         ("schemes", ",".join(call.session.shown_schemes)),
         ("check", "on" if settings.check else "off"),
+        ("pager", "on" if call.session.output.pager else "off"),
     ]
     return done(call, sections=(Table("settings", ("setting", "value"), tuple(rows)),))

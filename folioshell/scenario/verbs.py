@@ -6,10 +6,11 @@ import os
 
 from folioshell.commands.build import arg, command, done
 from folioshell.commands.call import Call
-from folioshell.commands.grammar import PROGRAM, Form
+from folioshell.commands.grammar import OUTPUT, PROGRAM, Form
+from folioshell.commands.output import MODE
 from folioshell.commands.statement import ParsedStatement
 from folioshell.errors import Refused
-from folioshell.report import Report
+from folioshell.report import Report, Target
 from folioshell.scenario import script
 from folioshell.scenario.file_name import FileName
 from folioshell.session.language import Statement
@@ -52,6 +53,54 @@ def save(call: Call) -> Report:
     if others:
         text += f"; {'line' if len(others) == 1 else 'lines'} {' and '.join(others)} left out"
     return done(call, f"{text}.")
+
+
+@command(
+    "once",
+    Form(
+        args=(
+            arg("FILE", FileName("", "a file"), "the file that is written"),
+            arg("MODE", MODE, "its form; that of the screen unless said", optional=True),
+        )
+    ),
+    kind=OUTPUT,
+    topic="settings",
+    summary="let the output of the next command go to a file",
+    explained="What the next command says is written to a file instead of the screen; a file of that name is replaced "
+    "then. Another `once` takes its place, and `mode`, or a command that is refused, leaves it as it is. "
+    "In a script given to `run` it needs --allow-files.",
+    examples=("mmap buf 16 ; fault buf ; once answer.txt mail ; query shared? buf[0]",),
+)
+def once(call: Call) -> Report:
+    """Let the output of the next command go to a file."""
+    path = call.word("FILE")
+    check_may_write(call, path)
+    target = Target(path, call.word("MODE"))
+    call.session.output.once = target
+    form = f" in mode {target.mode}" if target.mode else ""
+    return done(call, f"The output of the next command goes to {path}{form}.")
+
+
+def check_may_write(call: Call, path: str) -> None:
+    """Look whether a file may be written, without touching it.
+
+    Raises:
+        Refused: a script may not, or the host would not let it.
+    """
+    if not call.session.access.may_write:
+        raise call.refused_at("FILE", "a script may not write files", hint="`folioshell run --allow-files` permits it")
+    folder = os.path.dirname(path) or "."
+    if "\0" in path:
+        reason = "no file has such a name"
+    elif os.path.isdir(path):
+        reason = "it is a directory"
+    elif not os.path.isdir(folder):
+        reason = f"there is no directory {folder}"
+    elif not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        reason = "permission denied"
+    else:
+        return
+    raise call.refused_at("FILE", f"cannot write {path}: {reason}")
 
 
 @command(

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 Ending = str | list[list[Any]] | None
 
 #: Kinds of commands: those that change state (a step), that ask or show, that change where a session is or what it
-#: shows, and those that read or write files of the host or end the program.
+#: shows, that say where and in which form output goes, and those that read or write files of the host or end the
+#: program.
 MODEL = "model"
 VIEW = "view"
 SESSION = "session"
+OUTPUT = "output"
 PROGRAM = "program"
 
 
@@ -46,7 +48,7 @@ class Statement(Protocol):
 
     @property
     def kind(self) -> str:
-        """``model`` (changes state: a step), ``view``, ``session`` or ``program``."""
+        """``model`` (changes state: a step), ``view``, ``session``, ``output`` or ``program``."""
 
     @property
     def expected(self) -> str:

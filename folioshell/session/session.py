@@ -17,7 +17,8 @@ from folioshell.session.access import Access
 from folioshell.session.definition import Definition
 from folioshell.session.hang import NoStep, self_deadlock
 from folioshell.session.history import Entry, History
-from folioshell.session.language import MODEL, SESSION, Language, Statement
+from folioshell.session.language import MODEL, OUTPUT, SESSION, Language, Statement
+from folioshell.session.output import Output
 from folioshell.session.progress import Replaying, Step
 from folioshell.session.settings import Settings
 from folioshell.session.watch import news
@@ -35,6 +36,7 @@ class Session:
     Attributes:
         default_language: the grammar that a session reads with unless another is given.
         settings: what reports show.
+        output: where they go, and in which form.
         workspace: the state; replaced as a whole by undo and its kin.
         history: the steps typed.
         definitions: schemes loaded from files, by name.
@@ -56,6 +58,7 @@ class Session:
             raise RuntimeError("no command language: import folioshell.commands, or use folioshell.Session")
         self.language = language
         self.settings = Settings()
+        self.output = Output()
         self.workspace = Workspace()
         self.history = History()
         self.definitions: dict[str, Definition] = {}
@@ -103,11 +106,30 @@ class Session:
             SchemeError: a loaded definition raised; the state before the command was restored.
             KeyboardInterrupt: passed on; the state before the command was restored.
         """
+        for reports in self.batches(line):
+            yield from reports
+
+    def batches(self, line: str) -> Iterator[Sequence[Report]]:
+        """Run the commands of a line one by one, giving all reports of each together; see ``stream``."""
         for statement in self.language.parse(line):
-            yield from self.run(statement)
+            yield self.run(statement)
 
     def run(self, statement: Statement) -> Sequence[Report]:
         """Run one command; see ``stream``."""
+        if statement.kind == OUTPUT:
+            return statement.answer(self, self._process_of(statement))
+        target, self.output.once = self.output.once, None
+        try:
+            reports = self._run_noted(statement)
+        except BaseException:
+            self.output.once = target
+            raise
+        for report in reports:
+            report.target = target
+        return reports
+
+    def _run_noted(self, statement: Statement) -> Sequence[Report]:
+        """Run one command that is no matter of output, and note it if it is worth it."""
         if self.note is None or statement.kind not in (MODEL, SESSION):
             return self._run(statement)
         note, self.note = self.note, None  # what the command runs in its turn comes back with it

@@ -14,9 +14,13 @@ from folioshell.views.fit import GAP, MARGIN, fit, natural_widths
 from folioshell.views.measure import broken, padded
 
 
-def render(blocks: Sequence[Block], width: int) -> str:
-    """The blocks as text of at most ``width`` columns, each line ended by a newline."""
-    return "".join(f"{text.rstrip()}\n" for block in blocks for text in _lines(block, width))
+def render(blocks: Sequence[Block], width: int, *, spoken: bool = False) -> str:
+    """The blocks as text of at most ``width`` columns, each line ended by a newline.
+
+    Args:
+        spoken: it is read aloud: a grid that does not fit is said row by row instead of being folded.
+    """
+    return "".join(f"{text.rstrip()}\n" for block in blocks for text in _lines(block, width, spoken))
 
 
 def line_texts(line: Line, width: int) -> list[str]:
@@ -29,11 +33,15 @@ def line_texts(line: Line, width: int) -> list[str]:
     return [" " * line.indent + first, *(" " * (line.indent + line.hang) + piece for piece in rest)]
 
 
-def _lines(block: Block, width: int) -> Iterator[str]:
+def _lines(block: Block, width: int, spoken: bool) -> Iterator[str]:
     if isinstance(block, Line):
         yield from line_texts(block, width)
         return
-    for grid in fit(block, width):
+    grids = fit(block, width)
+    if spoken and grids[0] is not block:
+        yield from _spoken_lines(block, width)
+        return
+    for grid in grids:
         yield from _grid_lines(grid, width)
 
 
@@ -44,9 +52,37 @@ def _grid_lines(grid: Grid, width: int) -> Iterator[str]:
     header = tuple(Span(column.header) for column in grid.columns)
     for row in (header, *grid.rows):
         yield from _row_lines(row, grid.columns, widths)
+    yield from _note_lines(grid, width)
+
+
+def _note_lines(grid: Grid, width: int) -> Iterator[str]:
     if grid.note:
         for text in grid.note.split("\n"):
             yield from (" " * MARGIN + piece for piece in broken(text, max(width - MARGIN, 1)))
+
+
+def _spoken_lines(grid: Grid, width: int) -> Iterator[str]:
+    """A row as what it is about, then a ``label: value`` line for each cell that says something.
+
+    Of two columns the first is the label of the second.
+    """
+    if grid.title:
+        yield from broken(grid.title, width)
+    keys = min(grid.keys, len(grid.columns) - 1)
+    for row in grid.rows:
+        texts = [" ".join(span.text.split()) for span in row]
+        if len(texts) == 2:
+            yield from line_texts(Line((Span(": ".join(texts)),), MARGIN), width)
+            continue
+        cells = [
+            f"{column.header}: {text}" if column.header else text
+            for column, text in zip(grid.columns, texts, strict=True)
+            if text not in ("", "-")
+        ]
+        yield from line_texts(Line((Span(", ".join(cells[:keys])),), MARGIN), width)
+        for cell in cells[keys:]:
+            yield from line_texts(Line((Span(cell),), 2 * MARGIN), width)
+    yield from _note_lines(grid, width)
 
 
 def _row_lines(row: Sequence[Span], columns: Sequence[Column], widths: Sequence[int]) -> Iterator[str]:

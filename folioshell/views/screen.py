@@ -18,13 +18,15 @@ from folioshell.views.answer_view import Place
 from folioshell.views.blocks import Block
 from folioshell.views.refusal_view import bug_blocks, refusal_blocks
 from folioshell.views.report_view import report_blocks
-from folioshell.views.signs import has_signs, spelled
+from folioshell.views.signs import has_signs, spell, spell_signs, spelled
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 #: columns of what is not a terminal
 DEFAULT_WIDTH = 100
+#: columns of a mail, which quotes will set in
+MAIL_WIDTH = 72
 #: below this nothing can be laid out
 LEAST_WIDTH = 24
 
@@ -40,13 +42,25 @@ class Screen:
     Args:
         stream: where text goes.
         rich: whether the rich renderer may be used.
-        width: columns, at least LEAST_WIDTH; None follows the terminal, or is DEFAULT_WIDTH where there is none.
+        width: columns, at least LEAST_WIDTH; None follows the terminal.
+        fallback: columns where there is neither a width nor a terminal that knows its own.
+        spoken: plain text is read aloud: a table that does not fit becomes ``label: value`` lines.
     """
 
-    def __init__(self, stream: TextIO, *, rich: bool, width: int | None = None) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        rich: bool,
+        width: int | None = None,
+        fallback: int = DEFAULT_WIDTH,
+        spoken: bool = False,
+    ) -> None:
         self.stream = stream
         self.rich = rich
+        self.spoken = spoken
         self._width = width
+        self._fallback = fallback
         self._signs = has_signs(stream.encoding)
         self._console: Console | None = None
 
@@ -60,20 +74,44 @@ class Screen:
         except (OSError, ValueError):
             columns = 0
         # A terminal that does not know its size says 0.
-        return max(columns, LEAST_WIDTH) if columns else DEFAULT_WIDTH
+        return max(columns or self._fallback, LEAST_WIDTH)
 
-    def write(self, blocks: Sequence[Block]) -> None:
-        """Write the blocks, with the spelling that the stream's encoding needs."""
+    @property
+    def mode(self) -> str:
+        """The mode of whoever does not choose another."""
+        return "table" if self.rich else "plain"
+
+    def write(self, blocks: Sequence[Block], mode: str = "") -> None:
+        """Write the blocks; see ``rendered``."""
+        self.stream.write(self.rendered(blocks, mode))
+
+    def rendered(self, blocks: Sequence[Block], mode: str = "") -> str:
+        """The blocks in a mode, by default the screen's own, with the spelling that the stream's encoding needs.
+
+        What is no table and no sentence, json and csv, is somebody else's: blocks in these modes are plain text.
+        """
+        mode = mode or self.mode
+        if mode == "mail":
+            width = min(self._width or MAIL_WIDTH, MAIL_WIDTH)
+            return plain.render(spelled(blocks, spell_signs if self._signs else spell), width)
         if not self._signs:
             blocks = spelled(blocks)
-        if not self.rich:
-            self.stream.write(plain.render(blocks, self.width))
-            return
+        if mode == "table":
+            return self._rich(blocks)
+        if mode == "markdown":
+            from folioshell.views import markdown
+
+            return markdown.render(blocks)
+        return plain.render(blocks, self.width, spoken=self.spoken)
+
+    def _rich(self, blocks: Sequence[Block]) -> str:
         from folioshell.views import rich_view
 
         console = self._rich_console()
         console.width = self.width
-        rich_view.write(blocks, console)
+        with console.capture() as capture:
+            rich_view.write(blocks, console)
+        return capture.get()
 
     def report(self, report: Report, place: Place | None = None) -> None:
         """Write a report; ``place`` is where it stands in a script."""
@@ -95,8 +133,15 @@ class Screen:
         if self._console is None:
             from rich.console import Console
 
+            # Where there is no terminal that could do it, rules stay and escape codes do not.
             self._console = Console(
-                file=self.stream, force_terminal=True, highlight=False, markup=False, emoji=False, soft_wrap=False
+                file=self.stream,
+                force_terminal=self.rich,
+                color_system="auto" if self.rich else None,
+                highlight=False,
+                markup=False,
+                emoji=False,
+                soft_wrap=False,
             )
         return self._console
 
@@ -106,6 +151,21 @@ def warm_up() -> None:
     import folioshell.views.rich_view  # noqa: F401
 
 
+def listens(environ: Mapping[str, str]) -> bool:
+    """True if somebody listens to what is printed: FOLIOSHELL_PLAIN is set, and not to 0."""
+    return environ.get("FOLIOSHELL_PLAIN", "") not in ("", "0")
+
+
 def screen_for(stream: TextIO, *, plain_wanted: bool = False, width: int | None = None) -> Screen:
     """The screen for a stream, by what it is and by the environment."""
-    return Screen(stream, rich=not plain_wanted and not wants_plain(stream, os.environ), width=width)
+    spoken = listens(os.environ)
+    rich = not (plain_wanted or spoken or wants_plain(stream, os.environ))
+    return Screen(
+        stream, rich=rich, width=width, fallback=columns_wanted(os.environ), spoken=spoken or stream.isatty()
+    )
+
+
+def columns_wanted(environ: Mapping[str, str]) -> int:
+    """COLUMNS, for what is no terminal; DEFAULT_WIDTH if it is not set, or to no number of columns."""
+    wanted = environ.get("COLUMNS", "")
+    return int(wanted) if wanted.isdecimal() and wanted.isascii() and 0 < int(wanted[:9]) <= 10_000 else DEFAULT_WIDTH

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from folioshell.views.blocks import Block, Column, Grid, Line, Span
 from folioshell.views.measure import columns_of
@@ -37,28 +37,33 @@ def has_signs(encoding: str | None) -> bool:
     return True
 
 
-def spelled(blocks: Sequence[Block]) -> list[Block]:
-    """The blocks with every sign spelled in ASCII, anything else beyond ASCII as ``?``."""
-    return [_spelled_block(block) for block in blocks]
+def spelled(blocks: Sequence[Block], spelling: Callable[[str], str] | None = None) -> list[Block]:
+    """The blocks with every sign spelled: by ``spell`` unless another is given."""
+    return [_spelled_block(block, spelling or spell) for block in blocks]
+
+
+def spell_signs(text: str) -> str:
+    """``text`` with every sign spelled in ASCII; what has no spelling is left as it is."""
+    return text.translate(_SPELLING)
 
 
 def spell(text: str) -> str:
     """``text`` in ASCII; what has no spelling becomes ``?``, two for a character of two columns."""
-    text = text.translate(_SPELLING)
+    text = spell_signs(text)
     return text if text.isascii() else "".join(c if c.isascii() else "?" * columns_of(c) for c in text)
 
 
-def _spelled_block(block: Block) -> Block:
+def _spelled_block(block: Block, spelling: Callable[[str], str]) -> Block:
     if isinstance(block, Line):
-        return dataclasses.replace(block, spans=tuple(_spelled_span(span) for span in block.spans))
+        return dataclasses.replace(block, spans=tuple(_spelled_span(span, spelling) for span in block.spans))
     return Grid(
-        columns=tuple(Column(spell(column.header), column.flush_right) for column in block.columns),
-        rows=tuple(tuple(_spelled_span(span) for span in row) for row in block.rows),
-        title=spell(block.title),
-        note=spell(block.note),
+        columns=tuple(Column(spelling(column.header), column.flush_right) for column in block.columns),
+        rows=tuple(tuple(_spelled_span(span, spelling) for span in row) for row in block.rows),
+        title=spelling(block.title),
+        note=spelling(block.note),
         keys=block.keys,
     )
 
 
-def _spelled_span(span: Span) -> Span:
-    return Span(spell(span.text), span.tone)
+def _spelled_span(span: Span, spelling: Callable[[str], str]) -> Span:
+    return Span(spelling(span.text), span.tone)

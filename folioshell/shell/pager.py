@@ -1,0 +1,81 @@
+"""The pager: what does not fit on the screen of a terminal is shown by another program.
+
+Rules:
+- It is asked for by whoever shows something to a person at a terminal, never for a pipe.
+- A pager that is missing, fails or is left early costs nothing: the text is printed, or was seen.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from typing import TextIO
+
+#: what less does unless $LESS says otherwise: leave if all fits, pass colours on, leave the text on the screen
+_LESS = "FRX"
+#: lines that the prompt and the line under it take
+_PROMPT_LINES = 2
+
+
+def pager_command(environ: Mapping[str, str]) -> list[str]:
+    """The pager and its arguments: $FOLIOSHELL_PAGER, else $PAGER, else less; empty for none.
+
+    A variable that is set to nothing, to ``cat`` or to what no shell could read asks for none.
+    """
+    import shlex
+    import shutil
+
+    wanted = environ.get("FOLIOSHELL_PAGER", environ.get("PAGER", "less"))
+    try:
+        words = shlex.split(wanted)
+    except ValueError:
+        return []
+    if not words or words == ["cat"] or shutil.which(words[0], path=environ.get("PATH")) is None:
+        return []
+    return words
+
+
+class Pager:
+    """Shows long text on a terminal.
+
+    Args:
+        environ: names the pager.
+        stream: the terminal.
+    """
+
+    def __init__(self, environ: Mapping[str, str], stream: TextIO) -> None:
+        self._environ = environ
+        self._stream = stream
+
+    def show(self, text: str) -> bool:
+        """Let the pager show ``text``; False if it fits on the screen, or if there is no pager."""
+        if self._fits(text):
+            return False
+        command = pager_command(self._environ)
+        return bool(command) and self._run(command, text)
+
+    def _fits(self, text: str) -> bool:
+        try:
+            rows = os.get_terminal_size(self._stream.fileno()).lines
+        except (OSError, ValueError):
+            return True
+        # A terminal that does not know its size says 0.
+        return rows == 0 or text.count("\n") <= max(rows - _PROMPT_LINES, 1)
+
+    def _run(self, command: list[str], text: str) -> bool:
+        self._stream.flush()
+        environ = {"LESS": _LESS, **self._environ}
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environ)
+        except OSError:
+            return False
+        assert process.stdin is not None
+        # Ctrl-C is the pager's, which was started before it is ignored here.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            process.communicate(text.encode(self._stream.encoding or "utf-8", "backslashreplace"))
+        finally:
+            signal.signal(signal.SIGINT, before)
+        return True

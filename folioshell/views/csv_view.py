@@ -1,0 +1,101 @@
+"""The tables of a report as comma-separated values, and apart from them what else it says.
+
+Rules:
+- A table is data: every row, numbers old and new in columns of their own, nothing for what is not there.
+- Sentences, findings, drawings and notes are never in it: whoever reads CSV would take them for rows.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from io import StringIO
+
+from folioshell.report import Query, Report, Section, Table, Text
+from folioshell.views.blocks import Block
+from folioshell.views.report_view import report_blocks
+
+_Cell = str | int | None
+#: the rows of a table, its header first
+_Rows = list[Sequence[_Cell]]
+
+
+def csv_tables(report: Report) -> list[str]:
+    """Each table of a report as CSV, its header first, every row ended by a newline."""
+    return [_written(rows) for rows in _tables(report)]
+
+
+def remark_blocks(report: Report) -> list[Block]:
+    """What a report says besides its tables; an expect that failed is explained here, too."""
+    failed = report.expect if report.expect is not None and not report.expect.passed else None
+    said = tuple(text for section in report.sections for text in _text_of(section))
+    return report_blocks(replace(report, folios=(), walks=(), locks=(), query=None, expect=failed, sections=said))
+
+
+def _written(rows: Iterable[Sequence[_Cell]]) -> str:
+    out = StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()
+
+
+def _text_of(section: Section) -> Iterator[Section]:
+    if not isinstance(section, Table):
+        yield section
+    elif section.note:
+        yield Text((f"{section.title}: {section.note}" if section.title else section.note,))
+
+
+def _tables(report: Report) -> Iterator[_Rows]:
+    if report.folios:
+        yield _folios(report)
+    if report.walks:
+        yield _walks(report)
+    if report.locks:
+        header = ("step", "lock", "depth", "function", "times")
+        yield [header, *((report.step, row.name, row.depth, row.function, row.times) for row in report.locks)]
+    if report.query is not None:
+        yield from _answers(report.query)
+    if report.expect is not None:
+        expect = report.expect
+        values = (expect.text, "yes" if expect.passed else "no", expect.operator, expect.actual, expect.expected)
+        yield [("expect", "passed", "operator", "actual", "expected"), values]
+    for section in report.sections:
+        if isinstance(section, Table):
+            yield [section.columns, *section.rows]
+
+
+def _folios(report: Report) -> _Rows:
+    schemes = list(dict.fromkeys(name for folio in report.folios for name in folio.mapcounts))
+    rows: _Rows = [
+        ("step", "folio", "count", "order", *(f"{name} {when}" for name in schemes for when in ("old", "new")), "note")
+    ]
+    for folio in report.folios:
+        changes = [folio.mapcounts.get(name) for name in schemes]
+        numbers = [number for change in changes for number in (change or (None, None))]
+        rows.append((report.step, folio.id, folio.nr, folio.order, *numbers, folio.note))
+    return rows
+
+
+def _walks(report: Report) -> _Rows:
+    """A row a table that was entered; one without a table for a VMA in which none was."""
+    rows: _Rows = [("step", "folio", "reason", "through", "process", "vma", "table", "entries", "note")]
+    for walk in report.walks:
+        for visit in walk.visits:
+            rows += [
+                (report.step, walk.folio, walk.reason, walk.through, visit.process, visit.vma, table, nr, visit.note)
+                for table, nr in visit.tables or (("", 0),)
+            ]
+    return rows
+
+
+def _answers(query: Query) -> Iterator[_Rows]:
+    about = ("query", "target", "folio")
+    asked = (query.kind, query.target, query.folio)
+    if query.answer or not query.rows:
+        yield [(*about, "answer"), (*asked, query.answer)]
+    if query.rows:
+        columns = ("scheme", "number", "answer", "cost", "verdict", "page")
+        yield [(*about, *columns), *((*asked, *row) for row in query.rows)]
+    if query.truth is not None:
+        yield [(*about, "truth", "mms", "vmas", "tuples", "entries", "pages", "page"), (*asked, *query.truth)]

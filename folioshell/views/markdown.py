@@ -1,0 +1,84 @@
+"""The Markdown renderer: tables as GitHub shows them, sentences as paragraphs, what was set by hand in a fence.
+
+Rules:
+- What is printed is shown as it is: whatever Markdown would take for its own is escaped.
+- Nothing is broken or folded: whoever shows the page knows its width.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from folioshell.views.blocks import Block, Grid, Line
+from folioshell.views.measure import columns_of, padded
+from folioshell.views.plain import line_texts
+
+#: columns of what stands in a fence, which a page does not break
+_FENCED = 100
+_SPECIAL = re.compile(r"[\\`*_<|~]|&(?=[#\w])|\](?=[(\[])")
+_STARTS = re.compile(r"(?=[#>+=-])|(\d+)(?=[.)] )")
+
+
+def render(blocks: Sequence[Block]) -> str:
+    """The blocks as paragraphs, tables and fences with an empty line between them."""
+    parts = [part for _, group in groupby(blocks, _kind) for part in _parts(list(group))]
+    return "\n\n".join(parts) + "\n" if parts else ""
+
+
+def escaped(text: str) -> str:
+    """``text`` as Markdown that is shown as it is."""
+    text = _SPECIAL.sub(r"\\\g<0>", text)
+    return _STARTS.sub(r"\g<0>\\", text, count=1) if _STARTS.match(text) else text
+
+
+def _kind(block: Block) -> str:
+    if isinstance(block, Grid):
+        return "table"
+    return "fence" if block.laid_out or not block.wraps else "text"
+
+
+def _parts(blocks: Sequence[Block]) -> Iterator[str]:
+    if _kind(blocks[0]) == "fence":
+        yield _fence([block for block in blocks if isinstance(block, Line)])
+        return
+    texts: list[str] = []
+    for block in blocks:
+        if isinstance(block, Grid):
+            yield _table(block)
+            continue
+        text = escaped("".join(span.text for span in block.spans).strip())
+        if block.indent and texts:
+            texts[-1] += f"\n- {text}"
+        elif text:
+            texts.append(text)
+    yield from texts
+
+
+def _fence(lines: Sequence[Line]) -> str:
+    texts = [text.rstrip() for line in lines for text in line_texts(line, _FENCED)]
+    longest = max((len(run) for text in texts for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return "\n".join((fence, *texts, fence))
+
+
+def _table(grid: Grid) -> str:
+    rows = [[_cell(column.header) for column in grid.columns]]
+    rows += [[_cell(span.text) for span in row] for row in grid.rows]
+    right = [column.flush_right for column in grid.columns]
+    widths = [max(3, *(columns_of(row[at]) for row in rows)) for at in range(len(grid.columns))]
+    rules = ["-" * (width - 1) + (":" if flush else "-") for width, flush in zip(widths, right, strict=True)]
+    lines = [
+        "| " + " | ".join(padded(*cell) for cell in zip(row, widths, right, strict=True)) + " |"
+        for row in (rows[0], rules, *rows[1:])
+    ]
+    above = [f"**{escaped(grid.title)}**", ""] if grid.title else []
+    below = ["", escaped(" ".join(grid.note.split("\n")))] if grid.note else []
+    return "\n".join((*above, *lines, *below))
+
+
+def _cell(text: str) -> str:
+    """A cell; an indent, by which nested locks are told, is kept."""
+    words = text.lstrip(" ")
+    return "&nbsp;" * (len(text) - len(words)) + _SPECIAL.sub(r"\\\g<0>", words).replace("\n", "<br>")
