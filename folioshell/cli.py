@@ -38,15 +38,52 @@ CLOSED_PIPE = 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Run folioshell with these arguments (by default the process's own) and return its exit status."""
     arguments = sys.argv[1:] if argv is None else list(argv)
+    if not _open_closed_streams():
+        return REFUSED
     try:
-        status = _version() if arguments == ["--version"] else _main(arguments)
+        try:
+            status = _version() if arguments == ["--version"] else _main(arguments)
+        except SystemExit as ended:
+            # Of argparse, after help or a usage error.
+            status = int(ended.code or 0)
         sys.stdout.flush()
     except BrokenPipeError:
-        _abandon_stdout()
+        _abandon(sys.stdout)
         return CLOSED_PIPE
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:
+        _abandon(sys.stdout)
+        _complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        return REFUSED
     return status
+
+
+def _open_closed_streams() -> bool:
+    """Replace streams that the process was started without; False if that is standard output, which says so."""
+    if sys.stdin is None:
+        sys.stdin = _null("r")
+    if sys.stderr is None:
+        sys.stderr = _null("w")
+    if sys.stdout is None:
+        _complain("standard output is closed")
+        return False
+    return True
+
+
+def _null(mode: str) -> TextIO:
+    # pathlib is not worth its import for what hardly ever happens.
+    stream: TextIO = open(os.devnull, mode, encoding="utf-8")  # type: ignore[assignment]  # noqa: PTH123, SIM115
+    return stream
+
+
+def _complain(text: str) -> None:
+    """Say something on standard error, if that can still be written."""
+    try:
+        sys.stderr.write(f"folioshell: {text}\n")
+        sys.stderr.flush()
+    except OSError:
+        _abandon(sys.stderr)
 
 
 def _version() -> int:
@@ -88,7 +125,7 @@ def _act(options: Namespace) -> int:
     if options.resume:
         return _resume(options)
     if options.action == "schema":
-        return _schema()
+        return _schema(options)
     if options.action == "run":
         return _run(options)
     if options.action in ("verify", "convert"):
@@ -216,6 +253,8 @@ def _session(options: Namespace) -> Session:
 
     session = Session()
     session.clock = monotonic
+    session.output.mode = _mode(options) or _screen(sys.stdout, options).mode
+    session.output.fixed = bool(_mode(options))
     session.settings.full = options.json == "full"
     for path in (*options.scheme, *options.more_schemes):
         from folioshell.scenario.definitions import define
@@ -230,16 +269,23 @@ def _screen(stream: TextIO, options: Namespace) -> Screen:
     return screen_for(stream, plain_wanted=options.plain, width=options.width)
 
 
+def _mode(options: Namespace) -> str:
+    """The mode that the command line asks for; empty if it asks for none."""
+    mode: str = "json" if options.json else options.mode
+    return mode or ("plain" if options.plain else "")
+
+
 def _replay(options: Namespace, *, whole: bool) -> Replay:
     """What shows a run; ``whole`` for a script file, whose lines are shown and summed up."""
-    from folioshell.shell.replay import JsonReplay, TextReplay
+    from folioshell.shell.replay import Replay
 
-    errors = _screen(sys.stderr, options)
-    if options.json:
-        return JsonReplay(sys.stdout, errors)
-    echo = whole and not options.quiet
-    return TextReplay(
-        _screen(sys.stdout, options), errors, echo=echo, quiet=options.quiet, summary=whole or options.quiet
+    quiet = options.quiet and not options.json
+    return Replay(
+        _screen(sys.stdout, options),
+        _screen(sys.stderr, options),
+        echo=whole and not quiet,
+        quiet=quiet,
+        summary=whole or quiet,
     )
 
 
@@ -247,6 +293,7 @@ def _open_shell(options: Namespace, session: Session, begin: Begin | None = None
     """Talk to whoever sits at the terminal; ``begin`` as in ``shell.resume``, by default its own."""
     from folioshell.shell import resume
     from folioshell.shell.notes import NotedReader
+    from folioshell.shell.pager import Pager
     from folioshell.shell.reader import DumbReader, Reader
     from folioshell.shell.repl import Repl
     from folioshell.shell.state_folder import state_folder
@@ -258,10 +305,12 @@ def _open_shell(options: Namespace, session: Session, begin: Begin | None = None
         from folioshell.shell.prompt import PromptReader
 
         reader = PromptReader(session, when_idle=_warm_up)
+    session.output.pager, session.output.fixed = screen.rich, False
+    pager = Pager(os.environ, sys.stdout) if sys.stdout.isatty() else None
     state = state_folder(os.environ)
     notes, told = (begin or resume.begin)(session, state / resume.FOLDER if state else None)
     screen.write([line(text) for text in told])
-    status = Repl(session, screen, NotedReader(reader, notes)).run()
+    status = Repl(session, screen, NotedReader(reader, notes), errors=_screen(sys.stderr, options), pager=pager).run()
     notes.remove()
     return status
 
@@ -274,16 +323,16 @@ def _warm_up() -> None:
     Thread(target=warm_up).start()
 
 
-def _schema() -> int:
+def _schema(options: Namespace) -> int:
     from folioshell.export.schema import schema_text
 
-    sys.stdout.write(schema_text())
+    sys.stdout.write(schema_text(ascii_only=not _screen(sys.stdout, options).signs))
     return 0
 
 
-def _abandon_stdout() -> None:
-    """Whoever read our output went away: nothing that is still buffered may be written when the interpreter ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _abandon(stream: TextIO) -> None:
+    """Nobody can read this stream: nothing that is still buffered may be written when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _parser() -> ArgumentParser:
@@ -327,7 +376,7 @@ def _parser() -> ArgumentParser:
     for action in (run, verify, convert, check):
         _add_output_options(action, schemes="more_schemes")
     _add_output_options(parser, schemes="scheme")
-    parser.set_defaults(plain=False, width=None, json=None, quiet=False, allow_files=False, allow_code=False)
+    parser.set_defaults(plain=False, width=None, json=None, mode="", quiet=False, allow_files=False, allow_code=False)
     parser.set_defaults(scheme=[], more_schemes=[])
     return parser
 
@@ -344,6 +393,8 @@ def _add_output_options(parser: ArgumentParser, schemes: str) -> None:
     choose_json("--json", const="steps", help="print JSON Lines, a document a command")
     choose_json("--json=full", const="full", help="the same, with the whole state after each step")
     flag("--quiet", help="print only failures, and a last line for each file")
+    modes = ("table", "plain", "json", "csv", "markdown", "mail")
+    parser.add_argument("--mode", choices=modes, default=SUPPRESS, help="print in this form, whatever scripts say")
     meaning = "count by the definitions of a file, too; may be repeated"
     parser.add_argument("--scheme", action="append", dest=schemes, default=SUPPRESS, metavar="FILE.py", help=meaning)
     flag("--allow-files", help="let scripts write files")

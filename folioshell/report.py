@@ -270,6 +270,12 @@ class Report:
     target: Target | None = None
 
     @property
+    def says_nothing(self) -> bool:
+        """True if there is nothing to read in it, as of ``quit``."""
+        step = (self.sentence, self.result, self.folios, self.walks, self.locks, self.findings, self.watched)
+        return not any((*step, self.query, self.expect, self.sections))
+
+    @property
     def failed(self) -> bool:
         """True if the kernel failed the command with an errno or a signal."""
         return self.result is not None and "ok" not in self.result

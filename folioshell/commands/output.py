@@ -26,5 +26,9 @@ MODE = choice(MODES, "mode")
 def mode(call: Call) -> Report:
     """Choose the form of what is shown."""
     output = call.session.output
-    output.mode = call.word("MODE", output.mode)
-    return done(call, f"The mode is {output.mode}: {MODES[output.mode]}.")
+    if "MODE" not in call.arguments:
+        return done(call, f"The mode is {output.mode}: {MODES[output.mode]}.")
+    # Nothing is said: it would stand in what is to be taken elsewhere.
+    if not output.fixed:
+        output.mode = call.word("MODE")
+    return done(call)

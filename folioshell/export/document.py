@@ -40,10 +40,15 @@ def document(report: Report, *, file: str = "", line: int = 0, reopen: str = "")
     return {**{key: made[key] for key in shape.ORDER if key in made}, **report.extra}
 
 
-def document_line(report: Report, *, file: str = "", line: int = 0, reopen: str = "") -> str:
-    """The document of a report as one line of JSON Lines, its newline included."""
+def document_line(report: Report, *, file: str = "", line: int = 0, reopen: str = "", ascii_only: bool = False) -> str:
+    """The document of a report as one line of JSON Lines, its newline included.
+
+    Args:
+        file, line, reopen: as in ``document``.
+        ascii_only: write what is beyond ASCII as JSON's escapes.
+    """
     made = document(report, file=file, line=line, reopen=reopen)
-    return json.dumps(made, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return json.dumps(made, ensure_ascii=ascii_only, separators=(",", ":")) + "\n"
 
 
 def _changes(row: FolioChange) -> dict[str, shape.ChangeDocument]:

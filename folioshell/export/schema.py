@@ -35,6 +35,6 @@ def schema() -> dict[str, Any]:
     return made
 
 
-def schema_text() -> str:
-    """The schema as indented JSON, its newline included."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+def schema_text(*, ascii_only: bool = False) -> str:
+    """The schema as indented JSON, its newline included; ``ascii_only`` as in ``document_line``."""
+    return json.dumps(schema(), indent=2, ensure_ascii=ascii_only) + "\n"

@@ -17,7 +17,7 @@ from folioshell.scenario import script
 from folioshell.scenario.golden import Compared, Golden, compared
 from folioshell.scenario.verbs import included_script
 from folioshell.session.access import Access
-from folioshell.session.language import MODEL, VIEW, Statement
+from folioshell.session.language import MODEL, OUTPUT, VIEW, Statement
 from folioshell.session.session import Session
 from folioshell.session.workspace import is_failure
 
@@ -255,7 +255,7 @@ class Runner:
 
 def _stays(statement: Statement) -> bool:
     """True for what is no step and leaves the session at its step."""
-    return statement.kind == VIEW or (statement.kind != MODEL and statement.text.startswith(_STAYING))
+    return statement.kind in (VIEW, OUTPUT) or (statement.kind != MODEL and statement.text.startswith(_STAYING))
 
 
 def unexpected(report: Report, expected: str) -> str:

@@ -89,14 +89,16 @@ def check_may_write(call: Call, path: str) -> None:
     """
     if not call.session.access.may_write:
         raise call.refused_at("FILE", "a script may not write files", hint="`folioshell run --allow-files` permits it")
-    folder = os.path.dirname(path) or "."
+    from pathlib import Path
+
+    file = Path(path)
     if "\0" in path:
         reason = "no file has such a name"
-    elif os.path.isdir(path):
+    elif file.is_dir():
         reason = "it is a directory"
-    elif not os.path.isdir(folder):
-        reason = f"there is no directory {folder}"
-    elif not os.access(path if os.path.exists(path) else folder, os.W_OK):
+    elif not file.parent.is_dir():
+        reason = f"there is no directory {file.parent}"
+    elif not os.access(file if file.exists() else file.parent, os.W_OK):
         reason = "permission denied"
     else:
         return

@@ -23,10 +23,12 @@ class Output:
 
     Attributes:
         mode: one of MODES.
+        fixed: the mode was chosen by whoever runs a script, which does not change it.
         pager: what does not fit on a terminal's screen is shown by a pager.
         once: where the output of the next command goes instead; None if it is shown.
     """
 
     mode: str = "plain"
+    fixed: bool = False
     pager: bool = True
     once: Target | None = None

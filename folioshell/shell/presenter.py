@@ -1,42 +1,36 @@
 """Showing reports in the mode that is set: on the screen, in the pager, or in the file that `once` named.
 
 Rules:
-- json and csv are for programs: nothing but documents and tables is written there. What else there is to say goes to
-  the error stream, and what only a reader needs (empty lines, echoed commands, prose, summaries) is left out.
+- json and csv are for programs: nothing but documents and tables is written there. What else must be said goes to the
+  error stream; what only a reader needs (empty lines, echoed commands, prose, summaries) is left out.
 - A file that cannot be written loses nothing: what was meant for it is shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from folioshell.errors import Refused
 from folioshell.report import Report, Target
 from folioshell.session.session import Session
 from folioshell.shell.pager import Pager
-from folioshell.shell.reproducer import answers, reproducer
-from folioshell.views.blocks import Block, Tone, line
+from folioshell.shell.reproducer import answers, lines_to, reproducer
+from folioshell.views.answer_view import Place
+from folioshell.views.blocks import Block, Line, Span, Tone, laid_out, line
+from folioshell.views.prose import paragraphs
 from folioshell.views.report_view import report_blocks
 from folioshell.views.runs import counted
 from folioshell.views.screen import Screen
+from folioshell.views.signs import visible
 
 #: modes that programs read
 FOR_PROGRAMS = ("json", "csv")
-#: modes in which errors stay out of what is shown
+#: modes that have no room for errors
 _ERRORS_APART = (*FOR_PROGRAMS, "markdown")
-#: modes that a pager suits: what is copied elsewhere is better printed
+#: modes that a pager suits; what is copied elsewhere is better printed
 _PAGED = ("table", "plain")
-
-
-class Place(NamedTuple):
-    """Where a command stands in a script; empty for one that was typed."""
-
-    file: str = ""
-    line: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.file else ""
 
 
 class Presenter:
@@ -45,9 +39,8 @@ class Presenter:
     Args:
         session: its output says the mode.
         screen: where reports go.
-        errors: where refusals go in the modes that have no room for them.
-        mode: holds whatever the session says; empty if the session may choose.
-        pager: for a person at a terminal.
+        errors: what the modes for programs have no room for.
+        pager: None if nobody sits at a terminal.
         asked: somebody asks and is answered: in mode mail each answer has its reproducer.
     """
 
@@ -57,94 +50,135 @@ class Presenter:
         screen: Screen,
         errors: Screen,
         *,
-        mode: str = "",
         pager: Pager | None = None,
         asked: bool = False,
     ) -> None:
         self.session = session
         self.screen = screen
         self.errors = errors
-        self._mode = mode
         self._pager = pager
         self._asked = asked
-        self._csv = _Csv()
+        self._has_table = False
 
     @property
     def mode(self) -> str:
         """The mode of what is shown next."""
-        return self._mode or self.session.output.mode
+        return self.session.output.mode
 
     @property
     def for_programs(self) -> bool:
         """True if a program reads what is shown."""
         return self.mode in FOR_PROGRAMS
 
-    def show(self, reports: Sequence[Report], place: Place = Place()) -> None:  # noqa: B008 - immutable
-        """Show the reports of one command."""
+    def show(self, reports: Sequence[Report], place: Place | None = None) -> None:
+        """Show the reports of one command; ``place`` is where it stands in a script."""
         target = reports[0].target if reports else None
         if target is not None:
             self._write_file(target, reports, place)
             return
-        with_script = self._asked and self.mode == "mail" and any(map(answers, reports))
-        text = self._text(self.screen, self.mode, reports, place, self._csv, with_script)
-        if self._pager is None or not self.session.output.pager or self.mode not in _PAGED:
-            self.screen.stream.write(text)
-        elif not self._pager.show(text):
+        if self.mode == "csv":
+            self._say_remarks(reports, place)
+        text = _text(reports, self.mode, self.screen, place, self._has_table)
+        self._has_table |= self.mode == "csv" and bool(text)
+        if self.mode == "mail" and self._asked and any(map(answers, reports)):
+            text += "\n" + reproducer(lines_to(self.session, reports))
+        pager = self._pager if self.session.output.pager and self.mode in _PAGED else None
+        if pager is None or not pager.show(text):
             self.screen.stream.write(text)
 
     def write(self, blocks: Sequence[Block]) -> None:
-        """Show what is for a reader alone; nothing where a program reads."""
+        """Show what only a reader needs; nothing where a program reads."""
         if not self.for_programs:
             self.screen.write(blocks, self.mode)
 
-    def prose(self, text: str, blocks: Sequence[Block]) -> None:
-        """Show the prose of a script: ``text`` is its Markdown, ``blocks`` the same for any other mode."""
+    def gap(self) -> None:
+        """Set what follows apart for a reader."""
+        if not self.for_programs:
+            self.screen.stream.write("\n")
+
+    def echo(self, texts: Sequence[str]) -> None:
+        """Show lines as they would stand behind the prompt."""
+        self.write([Line((Span(text, Tone.STRONG),), wraps=False) for text in texts])
         if self.mode == "markdown":
-            self.screen.stream.write(f"{text}\n")
+            self.gap()
+
+    def prose(self, lines: Sequence[str]) -> None:
+        """Show the prose of a script, which is Markdown already."""
+        if self.mode == "markdown":
+            self.screen.stream.writelines(f"{text}\n" for text in lines)
         else:
-            self.write(blocks)
+            self.write([laid_out(text) for text in paragraphs(lines)])
 
     def remark(self, blocks: Sequence[Block]) -> None:
-        """Show what must be seen, and is no report."""
-        if self.for_programs:
-            self._apart(blocks)
-        else:
+        """Show what must be said and is no report."""
+        if not self.for_programs:
             self.screen.write(blocks, self.mode)
+        elif blocks:
+            self.screen.flush()
+            self.errors.write(blocks)
+            self.errors.flush()
 
     def refusal(self, error: Refused) -> None:
         """Show a refusal to whoever typed."""
-        if self.mode in _ERRORS_APART:
-            self.screen.flush()
-            self.errors.refusal(error, self.session.step)
-            self.errors.flush()
-        else:
-            self.screen.refusal(error, self.session.step)
+        self.screen.flush()
+        screen = self.errors if self.mode in _ERRORS_APART else self.screen
+        screen.refusal(error, self.session.step)
+        screen.flush()
+
+    def bug(self, error: Exception, typed: str) -> None:
+        """Show what should never happen, and what was typed for it."""
+        self.screen.flush()
+        screen = self.errors if self.mode in _ERRORS_APART else self.screen
+        screen.bug(error, self.session.step, typed)
+        screen.flush()
 
     def flush(self) -> None:
         """Hand everything written to the system."""
         self.screen.flush()
 
-    def _apart(self, blocks: Sequence[Block]) -> None:
-        if blocks:
-            self.screen.flush()
-            self.errors.write(blocks)
-            self.errors.flush()
+    def reproduce(self, lines: Iterable[str]) -> None:
+        """Show the lines of a run where a mode has them: in mail."""
+        if self.mode == "mail":
+            self.screen.stream.write("\n" + reproducer(lines))
 
-    def _text(
-        self, screen: Screen, mode: str, reports: Sequence[Report], place: Place, tables: _Csv, with_script: bool
-    ) -> str:
-        """The reports as text of a mode; what csv has no room for is said at once."""
-        if mode == "json":
-            from folioshell.export.document import document_line
+    def _say_remarks(self, reports: Sequence[Report], place: Place | None) -> None:
+        """Say what CSV has no room for."""
+        from folioshell.views.csv_view import remark_blocks
 
-            ascii_only = not screen.has_signs
-            return "".join(
-                document_line(report, file=place.file, line=place.line, ascii_only=ascii_only) for report in reports
-            )
+        self.remark([block for report in reports for block in remark_blocks(report, place)])
+
+    def _write_file(self, target: Target, reports: Sequence[Report], place: Place | None) -> None:
+        mode = target.mode or self.mode
+        text = _text(reports, mode, self.screen.paper(), place, False)
+        if mode == "mail":
+            text += "\n" + reproducer(lines_to(self.session, reports))
+        try:
+            Path(target.path).write_text(text, encoding="utf-8", errors="backslashreplace")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            what = f"cannot write {target.path}: {reason}; it is shown instead"
+            self.remark([Line((Span("error: ", Tone.BAD), Span(visible(what), Tone.STRONG)))])
+            self.show([replace(report, target=None) for report in reports], place)
+            return
         if mode == "csv":
-            self._say_remarks(reports)
-            return tables.text(reports)
-        texts = [screen.rendered(report_blocks(report, str(place)), mode) for report in reports]
-        if with_script:
-            texts.append(reproducer(self.session, reports))
-        return "\n".join(texts)
+            self._say_remarks(reports, place)
+        written = f"{counted(text.count(chr(10)), 'line')} written to {target.path}."
+        self.remark([line(visible(written), Tone.DIM)])
+
+
+def _text(reports: Sequence[Report], mode: str, screen: Screen, place: Place | None, has_table: bool) -> str:
+    """The reports of one command in a mode; ``has_table``: a CSV table stands before them already."""
+    if mode == "json":
+        from folioshell.export.document import document_line
+
+        file, number, _, reopen = place or Place("", 0, "")
+        return "".join(
+            document_line(report, file=file, line=number, reopen=reopen, ascii_only=not screen.signs)
+            for report in reports
+        )
+    if mode == "csv":
+        from folioshell.views.csv_view import csv_tables
+
+        tables = [table for report in reports for table in csv_tables(report)]
+        return "\n" * (has_table and bool(tables)) + "\n".join(tables)
+    return "\n".join(screen.rendered(report_blocks(report, place), mode) for report in reports)

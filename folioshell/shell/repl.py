@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from folioshell.errors import Refused
 from folioshell.session.session import Session
+from folioshell.shell.pager import Pager
+from folioshell.shell.presenter import Presenter
 from folioshell.shell.reader import Reader
 from folioshell.shell.waiting import waited_for
 from folioshell.views.blocks import Tone, line
@@ -17,11 +19,21 @@ class Repl:
         session: executes the lines.
         screen: shows what they did.
         reader: brings the lines.
+        errors: where refusals go in the modes that have no room for them; the screen, unless said.
+        pager: shows what does not fit on the screen; None if nothing does.
     """
 
-    def __init__(self, session: Session, screen: Screen, reader: Reader) -> None:
+    def __init__(
+        self,
+        session: Session,
+        screen: Screen,
+        reader: Reader,
+        *,
+        errors: Screen | None = None,
+        pager: Pager | None = None,
+    ) -> None:
         self.session = session
-        self.screen = screen
+        self.presenter = Presenter(session, screen, errors or screen, pager=pager, asked=True)
         self.reader = reader
 
     def run(self) -> int:
@@ -41,25 +53,25 @@ class Repl:
         for typed in text.splitlines():
             if self.session.finished or not self._execute_line(typed):
                 break
-        self.screen.flush()
+        self.presenter.flush()
 
     def _execute_line(self, typed: str) -> bool:
         try:
-            for report in waited_for(self.session.stream(typed), self.session, self.screen):
-                self.screen.report(report)
-                self.screen.write([line("")])
-                self.screen.flush()
+            for reports in waited_for(self.session.batches(typed), self.session, self.presenter.screen):
+                self.presenter.show(reports)
+                self.presenter.gap()
+                self.presenter.flush()
         except Refused as error:
-            self.screen.refusal(error, self.session.step)
+            self.presenter.refusal(error)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not end the session
-            self.screen.bug(error, self.session.step, typed)
+            self.presenter.bug(error, typed)
         except KeyboardInterrupt:
             step = self.session.step
             if self.session.is_cut_off:
                 text = f"interrupted on the way back, too; the next command goes back to step {step} first"
             else:
                 text = f"interrupted; the state is that of step {step}"
-            self.screen.write([line(text, Tone.BAD)])
+            self.presenter.remark([line(text, Tone.BAD)])
         else:
             return True
         return False

@@ -1,32 +1,21 @@
-"""Showing what a script does while it runs: as at the prompt, only what went wrong, or as JSON Lines."""
+"""Showing what a script does while it runs: as at the prompt, or only what went wrong."""
 
 from __future__ import annotations
-
-from typing import Protocol, TextIO
 
 from folioshell.errors import Refused
 from folioshell.scenario.golden import difference
 from folioshell.scenario.runner import FAILED, REFUSED, Played, Runner
+from folioshell.shell.presenter import Presenter
 from folioshell.shell.waiting import waited_for
 from folioshell.views.answer_view import Place, golden_blocks, stop_blocks
-from folioshell.views.blocks import Block, Line, Span, Tone, laid_out, line
-from folioshell.views.prose import paragraphs
-from folioshell.views.report_view import report_blocks
+from folioshell.views.blocks import Block, Line, Span, Tone
 from folioshell.views.runs import counted
 from folioshell.views.screen import Screen
 from folioshell.views.signs import visible
 
 
-class Replay(Protocol):
-    """Shows runs, one after another."""
-
-    def run(self, runner: Runner, name: str) -> int:
-        """Run a script to its end, showing it; returns its status. ``name`` is what it is called."""
-        ...
-
-
-class TextReplay:
-    """Shows runs to a person.
+class Replay:
+    """Shows runs, one after another.
 
     Args:
         screen: where reports go.
@@ -46,13 +35,17 @@ class TextReplay:
         self.quiet = quiet
         self.summary = summary
         self.updating = updating
+        self._presenter: Presenter
         self._echoed = ("", 0)
         self._last = ""
         self._prose: list[str] = []
+        self._lines: dict[tuple[str, int], str] = {}
 
     def run(self, runner: Runner, name: str) -> int:
-        """Run a script to its end, showing it; see Replay."""
+        """Run a script to its end, showing it; returns its status. ``name`` is what it is called."""
+        self._presenter = Presenter(runner.session, self.screen, self.errors)
         self._echoed = ("", 0)
+        self._lines = {}
         played = waited_for(runner, runner.session, self.screen)
         while True:
             prompt = runner.session.prompt
@@ -67,34 +60,45 @@ class TextReplay:
         self._tell()
         if self.summary:
             self._begin("summary")
-            self.screen.write([_summary(runner, name)])
-        self.screen.flush()
+            self._presenter.write([_summary(runner, name)])
+        if self._lines:
+            self._presenter.reproduce(self._lines.values())
+        self._presenter.flush()
         return runner.status
 
     def _show(self, played: Played, prompt: str) -> None:
         place = Place(played.file, played.line, played.text, played.reopen)
+        report = played.report
         if played.refused is not None:
             self._refuse(played.refused)
         elif played.failure is not None:
             self._begin("failure")
-            self.screen.write(list(stop_blocks(played.failure, place, max(played.column - 1, 0))))
+            self._presenter.remark(list(stop_blocks(played.failure, place, max(played.column - 1, 0))))
         elif played.golden is not None:
             if not played.golden.passed and not self.updating:
                 self._begin("failure")
-                self.screen.write(mismatch_blocks(played))
-        elif played.report is not None and played.report.expect is not None:
-            if not (self.quiet and played.report.expect.passed):
+                self._presenter.remark(mismatch_blocks(played))
+        elif report is not None:
+            self._note(played)
+            if report.says_nothing and not self.echo and self._presenter.mode != "json":
+                return
+            if report.expect is not None and not (self.quiet and report.expect.passed and report.target is None):
                 self._begin("expect")
-                self.screen.write(report_blocks(played.report, place))
-        elif played.report is not None and not self.quiet:
-            self._echo(played, prompt)
-            self.screen.write(report_blocks(played.report, place))
+                self._presenter.show([report], place)
+            elif report.expect is None and not (self.quiet and report.target is None):
+                self._echo(played, prompt)
+                self._presenter.show([report], place)
+
+    def _note(self, played: Played) -> None:
+        """Keep a line that others need in order to see the same; not one that says how to show it."""
+        if played.text.split(maxsplit=1)[:1] not in (["mode"], ["once"]):
+            self._lines[played.file, played.line] = played.text
 
     def _tell(self) -> None:
         """Show the prose that was gathered since something else was shown."""
         if self._prose:
             self._begin("prose")
-            self.screen.write([laid_out(text) for text in paragraphs(self._prose)])
+            self._presenter.prose(self._prose)
             self._prose.clear()
 
     def _refuse(self, error: Refused) -> None:
@@ -112,12 +116,13 @@ class TextReplay:
         if self.echo:
             first, *more = played.text.strip().split("\n")
             texts = [f"{prompt} {visible(first)}", *(" " * (len(prompt) + 1) + visible(text) for text in more)]
-            self.screen.write([Line((Span(text, Tone.STRONG),), wraps=False) for text in texts])
+            self._presenter.echo(texts)
 
     def _begin(self, kind: str) -> None:
-        """Set what follows apart from what stands above; lines of prose and expects stand together."""
-        if self._last and (kind != self._last or kind == "command") and not self.quiet:
-            self.screen.write([line("")])
+        """Set what follows apart from what stands above; lines of prose stand together, and so do expects."""
+        together = kind == "prose" or (kind == "expect" and self._presenter.mode != "markdown")
+        if self._last and not (together and kind == self._last) and not self.quiet:
+            self._presenter.gap()
         self._last = kind
 
 
@@ -142,38 +147,3 @@ def _summary(runner: Runner, name: str) -> Line:
     if runner.failed:
         counts += f", {runner.failed} of them failed"
     return Line((Span(f"{visible(name)}: "), Span(word, tone), Span(f": {counts}")))
-
-
-class JsonReplay:
-    """Shows runs to a program: a document a command on one stream, refusals on the other.
-
-    Args:
-        stream: where documents go, one a line.
-        errors: where refusals go.
-    """
-
-    def __init__(self, stream: TextIO, errors: Screen) -> None:
-        self.stream = stream
-        self.errors = errors
-
-    def run(self, runner: Runner, name: str) -> int:
-        """Run a script to its end, a line each for its reports; see Replay."""
-        from folioshell.export.document import document_line
-
-        for played in runner:
-            if played.refused is not None:
-                self.stream.flush()
-                self.errors.refusal(played.refused)
-            elif played.failure is not None:
-                self.stream.flush()
-                place = Place(played.file, played.line, played.text, played.reopen)
-                self.errors.write(list(stop_blocks(played.failure, place, max(played.column - 1, 0))))
-            elif played.golden is not None:
-                if not played.golden.passed:
-                    self.errors.write(mismatch_blocks(played))
-            elif played.report is not None:
-                self.stream.write(
-                    document_line(played.report, file=played.file, line=played.line, reopen=played.reopen)
-                )
-        self.stream.flush()
-        return runner.status

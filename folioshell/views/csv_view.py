@@ -13,6 +13,7 @@ from dataclasses import replace
 from io import StringIO
 
 from folioshell.report import Query, Report, Section, Table, Text
+from folioshell.views.answer_view import Place
 from folioshell.views.blocks import Block
 from folioshell.views.report_view import report_blocks
 
@@ -26,11 +27,12 @@ def csv_tables(report: Report) -> list[str]:
     return [_written(rows) for rows in _tables(report)]
 
 
-def remark_blocks(report: Report) -> list[Block]:
-    """What a report says besides its tables; an expect that failed is explained here, too."""
+def remark_blocks(report: Report, place: Place | None = None) -> list[Block]:
+    """What a report says besides its tables; an expect that failed is explained here, too, with its ``place``."""
     failed = report.expect if report.expect is not None and not report.expect.passed else None
     said = tuple(text for section in report.sections for text in _text_of(section))
-    return report_blocks(replace(report, folios=(), walks=(), locks=(), query=None, expect=failed, sections=said))
+    rest = replace(report, folios=(), walks=(), locks=(), query=None, expect=failed, sections=said)
+    return report_blocks(rest, place)
 
 
 def _written(rows: Iterable[Sequence[_Cell]]) -> str:
@@ -62,7 +64,9 @@ def _tables(report: Report) -> Iterator[_Rows]:
         yield [("expect", "passed", "operator", "actual", "expected"), values]
     for section in report.sections:
         if isinstance(section, Table):
-            yield [section.columns, *section.rows]
+            # What is set in for the eye has a column that says how deep.
+            cells = ([cell.strip() if isinstance(cell, str) else cell for cell in row] for row in section.rows)
+            yield [section.columns, *cells]
 
 
 def _folios(report: Report) -> _Rows:

@@ -17,7 +17,9 @@ from folioshell.views.plain import line_texts
 
 #: columns of what stands in a fence, which a page does not break
 _FENCED = 100
-_SPECIAL = re.compile(r"[\\`*_<|~]|&(?=[#\w])|\](?=[(\[])")
+_CODE = re.compile(r"(`[^`]+`)")
+# An underscore within a word stands for itself.
+_SPECIAL = re.compile(r"[\\`*<|~]|(?<!\w)_|_(?!\w)|(?<=_)_|&(?=[#\w])|\](?=[(\[])")
 _STARTS = re.compile(r"(?=[#>+=-])|(\d+)(?=[.)] )")
 
 
@@ -28,9 +30,15 @@ def render(blocks: Sequence[Block]) -> str:
 
 
 def escaped(text: str) -> str:
-    """``text`` as Markdown that is shown as it is."""
-    text = _SPECIAL.sub(r"\\\g<0>", text)
+    """``text`` as Markdown that is shown as it is; what stands in backticks already is code."""
+    text = _inline(text)
     return _STARTS.sub(r"\g<0>\\", text, count=1) if _STARTS.match(text) else text
+
+
+def _inline(text: str) -> str:
+    pieces = _CODE.split(text)
+    pieces[::2] = [_SPECIAL.sub(r"\\\g<0>", piece) for piece in pieces[::2]]
+    return "".join(pieces)
 
 
 def _kind(block: Block) -> str:
@@ -43,17 +51,16 @@ def _parts(blocks: Sequence[Block]) -> Iterator[str]:
     if _kind(blocks[0]) == "fence":
         yield _fence([block for block in blocks if isinstance(block, Line)])
         return
-    texts: list[str] = []
-    for block in blocks:
-        if isinstance(block, Grid):
-            yield _table(block)
-            continue
-        text = escaped("".join(span.text for span in block.spans).strip())
-        if block.indent and texts:
-            texts[-1] += f"\n- {text}"
-        elif text:
-            texts.append(text)
-    yield from texts
+    for indented, group in groupby(blocks, lambda block: isinstance(block, Line) and block.indent > 0):
+        texts = [_table(block) if isinstance(block, Grid) else _text(block) for block in group]
+        if indented and len(texts) > 1:
+            yield "\n".join(f"- {text}" for text in texts)
+        else:
+            yield from filter(None, texts)
+
+
+def _text(line: Line) -> str:
+    return escaped("".join(span.text for span in line.spans).strip())
 
 
 def _fence(lines: Sequence[Line]) -> str:
@@ -81,4 +88,4 @@ def _table(grid: Grid) -> str:
 def _cell(text: str) -> str:
     """A cell; an indent, by which nested locks are told, is kept."""
     words = text.lstrip(" ")
-    return "&nbsp;" * (len(text) - len(words)) + _SPECIAL.sub(r"\\\g<0>", words).replace("\n", "<br>")
+    return "&nbsp;" * (len(text) - len(words)) + _inline(words).replace("\n", "<br>")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from io import BytesIO, TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
 
 from folioshell.errors import Refused
@@ -59,9 +60,9 @@ class Screen:
         self.stream = stream
         self.rich = rich
         self.spoken = spoken
+        self.signs = has_signs(stream.encoding)
         self._width = width
         self._fallback = fallback
-        self._signs = has_signs(stream.encoding)
         self._console: Console | None = None
 
     @property
@@ -93,8 +94,8 @@ class Screen:
         mode = mode or self.mode
         if mode == "mail":
             width = min(self._width or MAIL_WIDTH, MAIL_WIDTH)
-            return plain.render(spelled(blocks, spell_signs if self._signs else spell), width)
-        if not self._signs:
+            return plain.render(spelled(blocks, spell_signs if self.signs else spell), width)
+        if not self.signs:
             blocks = spelled(blocks)
         if mode == "table":
             return self._rich(blocks)
@@ -111,7 +112,14 @@ class Screen:
         console.width = self.width
         with console.capture() as capture:
             rich_view.write(blocks, console)
-        return capture.get()
+        text = capture.get()
+        # A terminal may be wiped to its edge; what is kept has no spaces at the ends of its lines.
+        return text if self.rich else "".join(f"{piece.rstrip()}\n" for piece in text.splitlines())
+
+    def paper(self) -> Screen:
+        """A screen of the same width that stands for a file of UTF-8; what is rendered for it is written elsewhere."""
+        sheet = TextIOWrapper(BytesIO(), encoding="utf-8")
+        return Screen(sheet, rich=False, width=self._width, fallback=self._fallback)
 
     def report(self, report: Report, place: Place | None = None) -> None:
         """Write a report; ``place`` is where it stands in a script."""
@@ -160,9 +168,7 @@ def screen_for(stream: TextIO, *, plain_wanted: bool = False, width: int | None 
     """The screen for a stream, by what it is and by the environment."""
     spoken = listens(os.environ)
     rich = not (plain_wanted or spoken or wants_plain(stream, os.environ))
-    return Screen(
-        stream, rich=rich, width=width, fallback=columns_wanted(os.environ), spoken=spoken or stream.isatty()
-    )
+    return Screen(stream, rich=rich, width=width, fallback=columns_wanted(os.environ), spoken=spoken or stream.isatty())
 
 
 def columns_wanted(environ: Mapping[str, str]) -> int:

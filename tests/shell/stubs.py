@@ -7,6 +7,7 @@ from io import StringIO
 
 from folioshell.report import Report
 from folioshell.scenario.runner import Played
+from folioshell.session.output import Output
 from folioshell.session.session import Session
 from folioshell.views.screen import Screen
 
@@ -18,6 +19,7 @@ class StubSession(Session):
         self.answers = answers
         self.executed: list[str] = []
         self.finished = self.is_cut_off = False
+        self.output = Output()
 
     @property
     def prompt(self) -> str:
@@ -27,13 +29,13 @@ class StubSession(Session):
     def step(self) -> int:
         return len(self.executed)
 
-    def stream(self, line: str) -> Iterator[Report]:
+    def batches(self, line: str) -> Iterator[list[Report]]:
         answer = self.answers.get(line) or Report(line, "A", self.step, {"ok": True}, f"did {line}.")
         if isinstance(answer, BaseException):
             raise answer
         self.executed.append(line)
         self.finished = line == "quit"
-        yield answer
+        yield [answer]
 
 
 class StubRunner:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from folioshell.errors import Refused
 from folioshell.report import Expect, Report, Since
 from folioshell.scenario.runner import Played
-from folioshell.shell.replay import TextReplay
+from folioshell.shell.replay import Replay
 from tests.shell.stubs import StubRunner, plain_screen
 
 STEP = Report("fork B", "A", 1, {"ok": True}, "A forked B.")
@@ -37,7 +37,7 @@ def shown(*played: Played, quiet: bool = False, whole: bool = True, status: int 
     screen, out = plain_screen()
     errors, err = plain_screen()
     runner = StubRunner(*played, status=status, failed=int(status == 1))
-    replay = TextReplay(screen, errors, echo=whole and not quiet, quiet=quiet, summary=whole or quiet)
+    replay = Replay(screen, errors, echo=whole and not quiet, quiet=quiet, summary=whole or quiet)
     result = replay.run(runner, "a.fs")  # type: ignore[arg-type]
     return out.getvalue(), err.getvalue(), result
 
