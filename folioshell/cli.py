@@ -195,13 +195,13 @@ def _update(options: Namespace) -> int:
     if options.json or options.interactive or "-" in options.files:
         sys.stderr.write("folioshell run: --update takes files, and neither -i nor --json\n")
         return REFUSED
-    from folioshell.shell.replay import TextReplay
+    from folioshell.shell.replay import Replay
     from folioshell.shell.update import Update, check_permitted
 
     check_permitted(os.environ, forced=options.force)
     update, screen = Update(), _screen(sys.stdout, options)
     errors = _screen(sys.stderr, options)
-    replay = TextReplay(screen, errors, echo=False, quiet=True, summary=False, updating=True)
+    replay = Replay(screen, errors, echo=False, quiet=True, summary=False, updating=True)
     for name in options.files:
         replay.run(_runner(options, name, update.note), name)
     screen.write(update.write())
