@@ -11,6 +11,7 @@ import os
 import sys
 
 from folioshell import __version__
+from folioshell.streams import abandon, complain, open_closed
 
 # typing.TYPE_CHECKING without importing typing, which would be a quarter of what --version takes.
 TYPE_CHECKING = False
@@ -38,7 +39,7 @@ CLOSED_PIPE = 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Run folioshell with these arguments (by default the process's own) and return its exit status."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    if not _open_closed_streams():
+    if not open_closed():
         return REFUSED
     try:
         try:
@@ -48,42 +49,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             status = int(ended.code or 0)
         sys.stdout.flush()
     except BrokenPipeError:
-        _abandon(sys.stdout)
+        abandon(sys.stdout)
         return CLOSED_PIPE
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
-        _abandon(sys.stdout)
-        _complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        abandon(sys.stdout)
+        complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
         return REFUSED
     return status
-
-
-def _open_closed_streams() -> bool:
-    """Replace streams that the process was started without; False if that is standard output, which says so."""
-    if sys.stdin is None:
-        sys.stdin = _null("r")
-    if sys.stderr is None:
-        sys.stderr = _null("w")
-    if sys.stdout is None:
-        _complain("standard output is closed")
-        return False
-    return True
-
-
-def _null(mode: str) -> TextIO:
-    # pathlib is not worth its import for what hardly ever happens.
-    stream: TextIO = open(os.devnull, mode, encoding="utf-8")  # type: ignore[assignment]  # noqa: PTH123, SIM115
-    return stream
-
-
-def _complain(text: str) -> None:
-    """Say something on standard error, if that can still be written."""
-    try:
-        sys.stderr.write(f"folioshell: {text}\n")
-        sys.stderr.flush()
-    except OSError:
-        _abandon(sys.stderr)
 
 
 def _version() -> int:
@@ -328,11 +302,6 @@ def _schema(options: Namespace) -> int:
 
     sys.stdout.write(schema_text(ascii_only=not _screen(sys.stdout, options).signs))
     return 0
-
-
-def _abandon(stream: TextIO) -> None:
-    """Nobody can read this stream: nothing that is still buffered may be written when the interpreter ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _parser() -> ArgumentParser:

@@ -13,7 +13,7 @@ from tests.repo.tree import PACKAGE, import_name, modules, parsed
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"shell", "testing"},
+    {"shell", "streams", "testing"},
     {"views", "export", "scenario", "recording"},
     {"commands"},
     {"session"},
