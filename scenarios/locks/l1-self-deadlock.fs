@@ -27,12 +27,12 @@ race { A.t1: fault win[0] }
 expect deadlocks == 0
 expect drifts == 0
 
-| With PVMW_SYNC the walk locks at once, and hangs always,
+| With PVMW_SYNC the walk locks at once, and hangs always.
 set protocol as-mailed-sync
 race { A.t1: fault win[0] }
 expect deadlocks == 1
 
-| unless all pages of the folio are mapped by one call, which needs no look.
+| Only a call that maps all pages of the folio gets by: it needs no look.
 file whole 32 order=3
 mmap one 16 file=whole
 fault one[0]

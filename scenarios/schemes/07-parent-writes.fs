@@ -30,7 +30,7 @@ expect mapcount mm-id f1 == 32                ; expect shared? mm-id B:buf[0] ==
 expect mapcount average f1 == 32              ; expect shared? average B:buf[0] == yes
 expect mapcount total-pages f1 == 32          ; expect shared? total-pages B:buf[0] == yes
 
-| 7b: after the write of the parent.
+| 7b: the parent writes page 0.
 write buf[0]
 expect truth entries f1 == 31 ; expect truth pages f1 == 16 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2

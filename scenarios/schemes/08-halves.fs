@@ -11,7 +11,7 @@ fork B
 B: mmap high 8 file=lib offset=8
 fault low[0]
 
-| 8: A asks.
+| 8: B maps its half. A asks.
 B: fault high[0]
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2

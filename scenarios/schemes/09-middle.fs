@@ -10,7 +10,7 @@ mmap win 8 file=lib offset=1
 fork B
 fault win[0]
 
-| 9: A asks about page 1 of the folio, the first of its VMA.
+| 9: B maps them, too. A asks about page 1 of the folio, the first of its VMA.
 B: fault win[0]
 expect truth entries f1 == 16 ; expect truth pages f1 == 8 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2

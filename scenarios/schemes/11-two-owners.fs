@@ -10,7 +10,7 @@ mmap win 4 file=lib
 fork B
 fault win[0]
 
-| 11a: both.
+| 11a: B maps them, too.
 B: fault win[0]
 expect truth entries f1 == 8 ; expect truth pages f1 == 4 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
@@ -33,7 +33,7 @@ expect mapcount average f1 == 8               ; expect shared? average win[0] ==
 expect mapcount total-pages f1 == 8           ; expect shared? total-pages win[0] == yes
 why f1 mm-id
 
-| 11b: A is gone.
+| 11b: A leaves.
 munmap win
 as B
 expect truth entries f1 == 4 ; expect truth pages f1 == 4 ; expect truth mms f1 == 1

@@ -13,7 +13,7 @@ fork C
 fault win[0]
 B: fault win[0]
 
-| 12a: three processes.
+| 12a: the third process comes.
 C: fault win[0]
 expect truth entries f1 == 12 ; expect truth pages f1 == 4 ; expect truth mms f1 == 3
 expect truth vmas f1 == 3 ; expect truth tuples f1 == 3

@@ -10,7 +10,7 @@ write buf
 fork B
 fork C
 
-| 15a: four processes, 16 entries.
+| 15a: the third child: four processes, 16 entries.
 fork D
 expect truth entries f1 == 16 ; expect truth pages f1 == 4 ; expect truth mms f1 == 4
 expect truth vmas f1 == 4 ; expect truth tuples f1 == 4

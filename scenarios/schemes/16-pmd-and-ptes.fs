@@ -9,7 +9,7 @@ write buf[0]
 fork B
 B: mprotect buf[511] r
 
-| 16a: with the parent.
+| 16a: the VMA is whole again, the PMD mapping stays split. The parent is still there.
 B: mprotect buf[511] rw
 expect truth entries f1 == 513 ; expect truth pages f1 == 512 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2

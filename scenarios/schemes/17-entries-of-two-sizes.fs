@@ -12,7 +12,7 @@ B: fault win[0]
 fork C
 C: mmap one 1 file=lib offset=5
 
-| 17: page 5 is mapped three times, the others twice.
+| 17: C maps its page. Page 5 is mapped three times then, the others twice.
 C: fault one[0]
 expect truth entries f1 == 3 ; expect truth pages f1 == 512 ; expect truth mms f1 == 3
 expect truth vmas f1 == 3 ; expect truth tuples f1 == 3

@@ -8,7 +8,7 @@ set thp.64K always
 mmap buf 16
 write buf
 
-| 18: the upper half now lies 8 pages behind a page-table boundary.
+| 18: the upper half goes to a place 8 pages behind a page-table boundary.
 mremap buf[8..15] new=up align=512 skew=8
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 1
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2

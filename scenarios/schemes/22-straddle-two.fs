@@ -8,7 +8,7 @@ mmap win 16 file=lib align=512 skew=504
 fault win
 fork B
 
-| 22: both have it all.
+| 22: B maps all of it, too.
 B: fault win
 expect truth entries f1 == 32 ; expect truth pages f1 == 16 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 4

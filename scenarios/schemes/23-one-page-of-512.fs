@@ -16,7 +16,7 @@ madvise dontneed win[0]
 read win[0]
 B: mmap one 1 file=lib
 
-| 23: A asks about page 1, which only A has.
+| 23: B reads its page. A asks about page 1, which only A has.
 B: read one[0]
 expect truth entries f1 == 513 ; expect truth pages f1 == 512 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2

@@ -11,7 +11,7 @@ write buf
 fork B
 as B
 
-| 24: the child is alone.
+| 24: the parent ends, and the child is alone.
 exit A
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1

@@ -7,7 +7,7 @@ mmap buf 2M
 madvise hugepage buf
 write buf[0]
 
-| 25: 512 entries.
+| 25: the second half becomes read-only: 512 entries.
 mprotect buf[256..511] r
 expect vmas A == 2
 expect truth entries f1 == 512 ; expect truth pages f1 == 512 ; expect truth mms f1 == 1

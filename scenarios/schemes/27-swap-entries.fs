@@ -18,7 +18,7 @@ mlock buf[24..31]
 fork B
 munmap buf[0..15]
 
-| 27: the parent asks.
+| 27: reclaim takes the entries of the child. The parent asks.
 reclaim f1
 expect present? B:buf[16] == no
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 1
