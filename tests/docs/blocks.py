@@ -14,10 +14,10 @@ DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / 
 #: tag -> what the tests do with such a block
 TAGS = {
     "folioshell": "a session: what stands behind the prompts is typed, and must give the same screen",
-    "fs": "a script: it must pass",
+    "fs": "a script: it must pass; it is kept for the blocks below if it begins with `# NAME.fs`",
     "sh": "shell commands: they must end with status 0, unless they are declared not to be run",
     "console": "shell commands behind `$ `, each with the output that it must give",
-    "python": "a program: it must run; if its first line is `# NAME.py`, it is kept as that file for the blocks below",
+    "python": "a program: it must run; it is kept for the blocks below if it begins with `# NAME.py`",
     "text": "a picture, a form or an excerpt: nothing to run",
 }
 

@@ -33,7 +33,8 @@ LINE_BY_LINE = {"commands.md"}
 OWN_SCHEME = ROOT / "docs" / "schemes-own.md"
 
 _PROMPT = re.compile(r"^(\S+ (\d+)>) (.*)$", re.MULTILINE)
-_KEPT = re.compile(r"# (\w+\.py)\n")
+_COMMAND = re.compile(r"^\$ (.*)$", re.MULTILINE)
+_KEPT = re.compile(r"(?:#!.*\n)?# (\w+\.(?:py|fs))\n")
 
 
 class Reader:
@@ -72,6 +73,14 @@ class Reader:
         if block.tag in run:
             yield from run[block.tag](block)
 
+    def again(self, block: Block) -> str:
+        """The block as it would have to be, if it is one that shows what is printed."""
+        show = {"folioshell": self.screen, "console": self.terminal}.get(block.tag)
+        if show is not None:
+            return show(block).rstrip("\n") + "\n"
+        list(self.complaints(block))
+        return block.text
+
     def _type(self, block: Block) -> Iterator[str]:
         if _PROMPT.search(block.text):
             yield from _differences(block.text, self.screen(block))
@@ -96,6 +105,7 @@ class Reader:
 
     def _run_script(self, block: Block) -> Iterator[str]:
         scripts = block.text.splitlines() if block.document.name in LINE_BY_LINE else [block.text]
+        self._keep(block)
         for text in scripts:
             if text.startswith(tuple(NOT_RUN)):
                 continue
@@ -104,26 +114,34 @@ class Reader:
             if runner.status != PASSED:
                 yield f"{text}: {wrong}"
 
+    def _keep(self, block: Block, otherwise: str = "") -> str:
+        """Keep a block that names a file, or as the file that is named here; returns the name."""
+        match = _KEPT.match(block.text)
+        name = match[1] if match else otherwise
+        if name:
+            (self.folder / name).write_text(block.text, encoding="utf-8")
+        return name
+
     def _run_commands(self, block: Block) -> Iterator[str]:
         for command in block.text.splitlines():
             if not command.startswith(tuple(NOT_RUN)) and (done := self._shell(command)).returncode:
-                yield f"{command}: status {done.returncode}\n{done.stdout}{done.stderr}"
+                yield f"{command}: status {done.returncode}\n{done.stdout}"
 
     def _run_commands_with_output(self, block: Block) -> Iterator[str]:
-        shown = [text.partition("\n") for text in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]]
-        if not shown:
+        if _COMMAND.search(block.text):
+            yield from _differences(block.text, self.terminal(block))
+        else:
             yield "no command behind `$ `"
-        for command, _, output in shown:
-            done = self._shell(command)
-            yield from _differences(output, done.stdout + done.stderr)
+
+    def terminal(self, block: Block) -> str:
+        """What a terminal shows when the commands of a block are typed."""
+        return "".join(f"$ {command}\n{self._shell(command).stdout}" for command in _COMMAND.findall(block.text))
 
     def _run_program(self, block: Block) -> Iterator[str]:
-        kept = _KEPT.match(block.text)
-        program = self.folder / (kept[1] if kept else "program.py")
-        program.write_text(block.text, encoding="utf-8")
-        done = self._shell(f'"{sys.executable}" {program.name}')
+        name = self._keep(block, otherwise="program.py")
+        done = self._shell(f'"{sys.executable}" {name}')
         if done.returncode:
-            yield done.stderr
+            yield done.stdout
 
     def _shell(self, command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -131,7 +149,8 @@ class Reader:
             cwd=self.folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
