@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from folioshell.commands import ask
 from folioshell.commands.assertion import COUNTS
-from folioshell.commands.build import COUNT, FOLIO, arg, command, done, place
+from folioshell.commands.build import FOLIO, arg, command, done, place
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import SESSION, Arg, Form
-from folioshell.commands.operands import Choice
+from folioshell.commands.operands import Choice, Number, Pair
 from folioshell.commands.places import FolioRef, PlaceRef
 from folioshell.commands.schemes import TRUTH, SchemeName, scheme_of
 from folioshell.commands.statement import ParsedStatement
-from folioshell.errors import Refused
+from folioshell.errors import Refused, SchemeError
 from folioshell.report import Report
 from folioshell.session.sentence import plural
 from folioshell.session.session import Session
@@ -47,6 +47,8 @@ class Asked(NamedTuple):
         except Refused as error:
             near = f"; {error.hint}" if error.hint.startswith("did you mean") else ""
             return Reading({}, f"{error.message}{near}")
+        except SchemeError as error:
+            return Reading({}, str(error))
 
 
 def _target(call: Call) -> ask.Target:
@@ -127,6 +129,14 @@ def _question(call: Call) -> Asked:
     return Asked(statement)
 
 
+class _WatchNumber(Number):
+    """The number of a watch."""
+
+    def candidates(self, session: Session) -> Iterable[Pair]:
+        """Those that there are."""
+        return [(str(number), one.question.text) for number, one in enumerate(session.settings.watches, 1)]
+
+
 _WHAT = arg("WHAT", FOLIO, "the folio, or a page that it is mapped at")
 _JUDGE = arg(
     "SCHEME", SchemeName(truth=True), "who answers; all that are shown and the truth unless said", optional=True
@@ -184,7 +194,7 @@ def watch(call: Call) -> Report:
 
 @command(
     "unwatch",
-    Form(args=(arg("N", COUNT, "number of the watch; all unless said", optional=True),)),
+    Form(args=(arg("N", _WatchNumber(least=1), "number of the watch; all unless said", optional=True),)),
     kind=SESSION,
     topic=TOPIC,
     summary="watch no more",

@@ -22,7 +22,8 @@ def begin(session: Session, folder: Path | None) -> tuple[Notes, list[str]]:
         leftover.release()
     notes = open_notes(folder, session.script())
     session.note = notes.note
-    told = [f"{_shells(len(left))} end with `quit`: `folioshell --resume` goes on where it was."] if left else []
+    last = "it was" if len(left) == 1 else "the last of them was"
+    told = [f"{_shells(len(left))} end with `quit`: `folioshell --resume` goes on where {last}."] if left else []
     return notes, told
 
 

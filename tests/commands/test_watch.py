@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from folioshell import Session
+from folioshell.commands.complete import complete
 from folioshell.commands.watch import MOST
 from folioshell.errors import Refused
 from folioshell.report import Report
@@ -148,3 +151,27 @@ def test_a_saved_script_sets_them_again() -> None:
 
     assert [one.text for one in again.execute("watch")[0].watched] == ["B:buf[0]", "shared? mm-id f1"]
     assert again.execute("watch") == session.execute("watch")
+
+
+def test_the_numbers_are_offered() -> None:
+    """Unwatch knows what it may stop."""
+    session = session_after(*MAPPED, "watch f1", "watch truth mms f1")
+
+    assert [(one.text, one.description) for one in complete(session, "unwatch ", 8)] == [
+        ("1", "f1"),
+        ("2", "truth mms f1"),
+    ]
+
+
+def test_a_definition_that_raises(tmp_path: Path) -> None:
+    """What is watched is no reason to take a step back: it says what was raised."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from folioshell.schemes.vmas import Vmas\n\nclass Mine(Vmas):\n    name = 'mine'\n"
+        "    def shared(self, folio, mm):\n        raise ValueError('not so')\n"
+    )
+    session = session_after(f'load scheme "{path}"', *MAPPED)
+    (report,) = session.execute("watch shared? mine f1")
+
+    assert "mine.shared(): ValueError: not so" in report.watched[0].note
+    assert session.execute("fork B")[0].step == 3

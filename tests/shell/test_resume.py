@@ -151,7 +151,9 @@ def test_others_are_told_of(tmp_path: Path) -> None:
     left_with(tmp_path, "fork B\n", name="1.fs", newest=1)
     left_with(tmp_path, "fork C\n", name="2.fs", newest=2)
     notes, told = begin(Session(), tmp_path)
-    assert told == ["2 shells that ran before did not end with `quit`: `folioshell --resume` goes on where it was."]
+    assert told == [
+        "2 shells that ran before did not end with `quit`: `folioshell --resume` goes on where the last of them was."
+    ]
     notes.remove()
     session = Session()
     _, told = resume(session, tmp_path)
