@@ -31,4 +31,6 @@ def mode(call: Call) -> Report:
     # Nothing is said: it would stand in what is to be taken elsewhere.
     if not output.fixed:
         output.mode = call.word("MODE")
+        if call.session.note is not None:
+            call.session.note(call.statement.text)
     return done(call)

@@ -48,6 +48,7 @@ def test_old_and_new_after_a_step() -> None:
         ("watch truth mms f1", "truth mms f1", {"mms": ("1", "2")}),
         ("watch present? B:buf", "present? B:buf", {"present": ("", "1 of 16 pages")}),
         ("watch present? B:buf[0]", "present? B:buf[0]", {"present": ("", "yes")}),
+        ("watch present? B:buf[1..3]", "present? B:buf[1..3]", {"present": ("", "0 of 3 pages")}),
     ],
 )
 def test_questions(line: str, text: str, values: dict[str, tuple[str, str]]) -> None:
@@ -175,3 +176,16 @@ def test_a_definition_that_raises(tmp_path: Path) -> None:
 
     assert "mine.shared(): ValueError: not so" in report.watched[0].note
     assert session.execute("fork B")[0].step == 3
+
+
+def test_present_pages_under_a_pmd_entry() -> None:
+    """A PMD entry has all its pages present; a range may begin and end within one, or within a table."""
+    session = session_after("set geometry classroom", "set thp.pmd always", "mmap buf 24", "watch present? buf[6..20]")
+    assert told(session.execute("fault buf[0]")[0]) == {
+        "present? A:buf[6..20]": {"present": ("0 of 15 pages", "2 of 15 pages")}
+    }
+    session.execute("fault buf[17] ; munmap buf[18]")
+
+    assert told(session.execute("watch")[0]) == {
+        "present? A:buf[6..20]": {"present": ("6 of 15 pages", "6 of 15 pages")}
+    }

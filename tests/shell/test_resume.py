@@ -30,7 +30,8 @@ LINES = (
     "munmap buf[1] ; mprotect buf r ; write buf[0]",
     "undo 2 ; branch other ; A: munmap buf[2..5] ; watch buf[0]",
     "spawn t2: fault buf[1] ; spawn t3: fault buf[8] ; step t2 ; finish ; query shared? f1",
-    "goto main ; undo ; mark later ; exit A ; watch shared? f1 ; unwatch 1 ; spawn t1: fault buf[9] ; step t1",
+    "goto main ; mode csv ; undo ; mark later ; exit A",
+    "watch shared? f1 ; unwatch 1 ; spawn t1: fault buf[9] ; step t1",
 )
 
 
@@ -40,6 +41,7 @@ def everything(session: Session) -> dict[str, object]:
     names = {
         "marks": {name: history.spot(name) for name in history.marks},
         "lines": {name: [entry.line for entry in entries] for name, entries in history.lines.items()},
+        "mode": session.output.mode,
         "where": (history.current, history.position, session.prompt),
         "spawned": session.spawned,
     }
