@@ -43,6 +43,12 @@ class Intervals(Generic[V]):
         at = bisect_right(self._starts, number) - 1
         return at >= 0 and number < self._ends[at]
 
+    def covers(self, first: int, nr: int) -> bool:
+        """Have all numbers ``[first, first + nr)`` a value?"""
+        if nr == 1:
+            return first in self
+        return all(value is not None for _, _, value in self.pieces(first, nr))
+
     def __bool__(self) -> bool:
         return bool(self._starts)
 
@@ -81,17 +87,25 @@ class Intervals(Generic[V]):
 
     def put(self, first: int, nr: int, value: V) -> None:
         """Give the numbers ``[first, first + nr)`` a value."""
-        ends = self._ends
+        starts, ends, values = self._starts, self._ends, self._values
+        end = first + nr
         if ends and ends[-1] <= first:
             # Most runs come behind all others: numbers are given out in ascending order.
-            if ends[-1] == first and self._values[-1] == value:
-                ends[-1] = first + nr
+            if ends[-1] == first and values[-1] == value:
+                ends[-1] = end
             else:
-                self._starts.append(first)
-                ends.append(first + nr)
-                self._values.append(value)
+                starts.append(first)
+                ends.append(end)
+                values.append(value)
             return
-        self._replace(first, first + nr, [(first, first + nr, value)])
+        # Most changes go on where the last one stopped: the boundary between two runs moves.
+        at = bisect_right(ends, first) - 1
+        if at >= 0 and ends[at] == first and values[at] == value and starts[at + 1] < end < ends[at + 1]:
+            ends[at] = starts[at + 1] = end
+        elif at >= 0 and ends[at] == first and values[at] == value and end < starts[at + 1]:
+            ends[at] = end
+        else:
+            self._replace(first, end, [(first, end, value)])
 
     def put_pieces(self, pieces: Sequence[tuple[int, int, V | None]]) -> None:
         """Give consecutive pieces, as ``pieces()`` has them, other values; None takes the value away."""
@@ -101,11 +115,22 @@ class Intervals(Generic[V]):
 
     def change(self, first: int, nr: int, to: Callable[[V | None], V | None]) -> None:
         """Give the numbers ``[first, first + nr)`` what ``to`` makes of their values; None is no value."""
+        if nr == 1:
+            value = to(self.get(first))
+            if value is None:
+                self.drop(first)
+            else:
+                self.put(first, 1, value)
+            return
         self.put_pieces([(start, n, to(value)) for start, n, value in self.pieces(first, nr)])
 
     def drop(self, first: int, nr: int = 1) -> None:
         """Take the values of ``[first, first + nr)`` away, as far as there are any."""
-        self._replace(first, first + nr, [])
+        at = bisect_right(self._starts, first) - 1
+        if at >= 0 and self._starts[at] == first and first + nr < self._ends[at]:
+            self._starts[at] = first + nr
+        else:
+            self._replace(first, first + nr, [])
 
     def clear(self) -> None:
         """Take all values away."""

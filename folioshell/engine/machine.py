@@ -181,8 +181,7 @@ class Machine:
         self._before.put(fact.folio, fact.nr, self._numbers.zeros)
 
     def _note(self, fact: facts.Mapped) -> None:
-        if fact.folio not in self._before:
-            self._note_folios(fact.folio, 1)
+        self._note_folios(fact.folio, 1)
 
     def _note_mapped_small(self, fact: facts.MappedSmall) -> None:
         # New folios were noted when they were made.
@@ -200,6 +199,10 @@ class Machine:
 
     def _note_folios(self, first: int, nr: int) -> None:
         before = self._before
+        if nr == 1:
+            if first not in before:
+                before.put(first, 1, self._numbers.row(first))
+            return
         for start, length, known in before.pieces(first, nr):
             if known is None:
                 for at, run, row in self._numbers.pieces(start, length):

@@ -26,9 +26,17 @@ class Numbers:
         self._entries: Intervals[int] = Intervals() if record is None else record
         alike = [_counts_entries(scheme) and scheme.small is record for scheme in schemes]
         self._others = [scheme.mapcount_pieces for scheme, is_alike in zip(schemes, alike, strict=True) if not is_alike]
+        self._apart = [number for number, is_alike in zip(self._columns, alike, strict=True) if not is_alike]
         self._order0 = _Order0Rows(alike)
         #: the row of a folio that nothing maps
         self.zeros: Row = (0,) * len(schemes)
+
+    def row(self, folio: int) -> Row:
+        """The row of one folio."""
+        entries = self._entries.get(folio)
+        if not entries:
+            return tuple([number(folio) for number in self._columns])
+        return self._order0[entries, *[number(folio) for number in self._apart]]
 
     def pieces(self, first: int, nr: int) -> list[tuple[int, int, Row]]:
         """(first, nr, row) of the folios ``[first, first + nr)``; equal rows of order-0 folios are one object."""

@@ -193,6 +193,14 @@ class FolioRun:
         folio.mlock_count = first.mlock_count
         return folio
 
+    def drop_first(self) -> None:
+        """The first folio belongs to the run no more; there are others."""
+        first = self.first
+        first.id += 1
+        first.pfn += 1
+        first.index += 1
+        self.nr -= 1
+
     def __repr__(self) -> str:
         return f"<FolioRun f{self.first.id} nr {self.nr} pfn {self.first.pfn:#x}>"
 

@@ -124,6 +124,14 @@ class Folios:
         at = bisect_right(self._run_starts, run.first.id) - 1
         del self._run_starts[at], self._runs[at]
 
+    def take_first(self, run: FolioRun) -> None:
+        """The first folio of a run is kept otherwise."""
+        if run.nr == 1:
+            self.remove_run(run)
+            return
+        self._run_starts[bisect_right(self._run_starts, run.first.id) - 1] += 1
+        run.drop_first()
+
     def _run_of(self, number: int) -> FolioRun | None:
         at = bisect_right(self._run_starts, number) - 1
         if at < 0:

@@ -162,9 +162,10 @@ class PhysicalMemory:
 
     def _apart(self, run: FolioRun, pfn: int) -> Folio:
         """Keep the folio of one page apart from its run."""
-        run = self._part(run, pfn, 1)
+        if run.first.pfn < pfn:
+            run = self._cut(run, pfn - run.first.pfn)
         folio = run.folio(0)
-        self.folios.remove_run(run)
+        self.folios.take_first(run)
         self.folios.add(folio)
         self._pages(pfn)[pfn & (_SECTION - 1)] = folio
         return folio

@@ -50,10 +50,14 @@ def small_pte_batch(table: PageTable, index: int, limit: int, owner: Folio | Fol
     return nr
 
 
-def none_pte_batch(table: PageTable, index: int, limit: int) -> int:
-    """Number of entries from ``index`` on, below ``limit``, that are none."""
-    entries = table.entries[index:limit]
-    return next((at for at, entry in enumerate(entries) if entry), len(entries)) if any(entries) else len(entries)
+def same_pte_batch(table: PageTable, index: int, limit: int) -> int:
+    """Number of entries from ``index`` on, below ``limit``, that are the same: none, or the zero page."""
+    entries = table.entries
+    entry = entries[index]
+    nr = 1
+    while index + nr < limit and entries[index + nr] == entry:
+        nr += 1
+    return nr
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vma import Vma
 from folioshell.paths import anon_fault, file_fault, swap_fault, tables, wp_fault
-from folioshell.paths.batch import none_pte_batch, small_pte_batch
+from folioshell.paths.batch import same_pte_batch, small_pte_batch
 from folioshell.paths.page_cache import RETRY
 from folioshell.paths.step import Path
 
@@ -42,7 +42,8 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
             faults += 1
             if faults > _MAX_FAULTS:
                 raise KernelBug(f"an access of {mm} to page {vpn:#x} faults for ever")
-            signal = yield from page_fault(k, mm, vpn, write, _alike(k, mm, vpn, end, write))
+            times = _alike(k, mm, vpn, end, write) if entry == pte.NONE and k.batches else 1
+            signal = yield from page_fault(k, mm, vpn, write, times)
             if signal is not None:
                 signals.append((vpn - start, signal))
                 vpn += 1
@@ -57,7 +58,7 @@ def _alike(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
 
     More than one only where private anonymous memory gets its first pages, of order 0, in a table that is there.
     """
-    if not k.batches or (write and len(k.config.thp) > 1):
+    if write and len(k.config.thp) > 1:
         return 1
     vma, table = mm.vmas.find(vpn), mm.tables.leaf(vpn)
     if vma is None or vma.file is not None or table is None or not is_allowed(vma, write):
@@ -68,7 +69,7 @@ def _alike(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     limit = min(index + min(end, vma.end) - vpn, mm.tables.last + 1)
     if write:
         limit = min(limit, index + k.physmem.free_in_a_row)
-    return max(1, none_pte_batch(table, index, limit))
+    return same_pte_batch(table, index, limit)
 
 
 def _runs(signals: list[tuple[int, str]]) -> list[list[int | str]]:
@@ -106,6 +107,8 @@ def access(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
         nr, pfn = 1, pte.pfn_of(entry)
         if pfn != pte.ZERO_PFN:
             nr = small_pte_batch(table, index, limit, k.physmem.at(pfn))
+        elif entry & flags == flags:
+            nr = same_pte_batch(table, index, limit)
         if entry & flags != flags:
             table.entries[index : index + nr] = pte.packed([one | flags for one in table.entries[index : index + nr]])
     if write:

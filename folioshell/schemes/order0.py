@@ -41,11 +41,10 @@ class Order0Scheme(Scheme, register=False):
     def on_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
         """One entry fewer for each."""
         for first, nr in ranges(fact.folios):
-            pieces = self.small.pieces(first, nr)
-            for folio, _, entries in pieces:
-                if not entries:
-                    raise KernelBug(f"f{folio} was unmapped, but nothing maps it", [fact])
-            self.small.put_pieces([(folio, n, entries - 1 or None) for folio, n, entries in pieces if entries])
+            if not self.small.covers(first, nr):
+                unmapped = next(folio for folio in range(first, first + nr) if folio not in self.small)
+                raise KernelBug(f"f{unmapped} was unmapped, but nothing maps it", [fact])
+            self.small.change(first, nr, _one_less)
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Entries of an order-0 folio; 0 for a large one."""
@@ -80,6 +79,10 @@ class Order0Scheme(Scheme, register=False):
 
 def _one_more(entries: int | None) -> int:
     return (entries or 0) + 1
+
+
+def _one_less(entries: int | None) -> int | None:
+    return (entries or 0) - 1 or None
 
 
 def share_order0(schemes: Iterable[Scheme]) -> frozenset[Scheme]:

@@ -67,11 +67,10 @@ class ZeroOneTwoMany(HooklessScheme):
     def on_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
         """One VMA fewer for each, except from Many."""
         for first, nr in ranges(fact.folios):
-            pieces = self.small.pieces(first, nr)
-            for folio, _, value in pieces:
+            for folio, _, value in self.small.pieces(first, nr):
                 if (value or 0) < _ONE_ENTRY:
                     raise KernelBug(f"f{folio} was unmapped, but nothing maps it", [fact])
-            self.small.put_pieces([(folio, n, _one_less(value or 0)) for folio, n, value in pieces])
+            self.small.change(first, nr, _one_less)
 
     def on_walked(self, fact: facts.Walked) -> None:
         """A walk that finds fewer than Many says how many there are."""
@@ -120,6 +119,6 @@ def _one_more(value: int | None) -> int:
     return value + (_ONE_ENTRY if value & _MASK == MANY else _ONE_ENTRY + 1)
 
 
-def _one_less(value: int) -> int | None:
-    value -= _ONE_ENTRY
+def _one_less(value: int | None) -> int | None:
+    value = (value or 0) - _ONE_ENTRY
     return (value if value & _MASK == MANY else value - 1) or None
