@@ -44,6 +44,12 @@ def packed(entries: Iterable[int]) -> array[int]:
     return array("q", entries)
 
 
+def ramp(entry: int, nr: int) -> array[int]:
+    """``nr`` entries that map pages in a row with the same flags, ``entry`` the first of them."""
+    step = 1 << PFN_SHIFT
+    return array("q", range(entry, entry + nr * step, step))
+
+
 def make(pfn: int, flags: int) -> int:
     """A present entry."""
     return pfn << PFN_SHIFT | flags | PRESENT

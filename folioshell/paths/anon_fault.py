@@ -168,11 +168,7 @@ def do_anonymous_page(
     if order:
         yield k.lru_lock.acquire("folio_add_lru_vma")
         yield k.lru_lock.release()
-    if nr == 1:
-        table.entries[index] = entry
-    else:
-        step = 1 << pte.PFN_SHIFT
-        table.entries[index : index + nr] = pte.packed(range(entry, entry + nr * step, step))
+    table.entries[index : index + nr] = pte.ramp(entry, nr)
     yield table.ptl.release(times=times)
     return None
 

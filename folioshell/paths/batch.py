@@ -44,10 +44,12 @@ def small_pte_batch(table: PageTable, index: int, limit: int, owner: Folio | Fol
     entry = entries[index]
     most = min(limit - index, owner.first.pfn + owner.nr - pte.pfn_of(entry))
     step = 1 << pte.PFN_SHIFT
-    nr = 1
-    while nr < most and entries[index + nr] == entry + nr * step:
-        nr += 1
-    return nr
+    # Mostly all of them do, and comparing them at once is cheap.
+    if entries[index + most - 1] == entry + (most - 1) * step and entries[index : index + most] == pte.ramp(
+        entry, most
+    ):
+        return most
+    return next(nr for nr in range(1, most) if entries[index + nr] != entry + nr * step)
 
 
 def same_pte_batch(table: PageTable, index: int, limit: int) -> int:

@@ -178,12 +178,11 @@ def _set_pte_range(
         flags |= pte.DIRTY
     folio.ref += nr
     entry = pte.make(folio.pfn + first, flags)
-    step = 1 << pte.PFN_SHIFT
     index = vpn & k.geometry.pmd_pages - 1
 
     def install() -> None:
         rmap.rss_add(vma, folio, nr)
-        table.entries[index : index + nr] = pte.packed(range(entry, entry + nr * step, step))
+        table.entries[index : index + nr] = pte.ramp(entry, nr)
 
     if not (yield from rmap.add_ptes(k, folio, first, nr, vma, table, vpn, "folio_add_file_rmap_ptes", install)):
         folio.ref -= nr

@@ -138,8 +138,9 @@ def _copy_pte_range(
                 rmap.rss_add(dst, folio, nr)
                 end = index + nr
                 if cow and entry & pte.WRITE:
-                    entries[index:end] = pte.packed([one & ~pte.WRITE for one in entries[index:end]])
-                copies[index:end] = pte.packed([one & drop for one in entries[index:end]])
+                    entry &= ~pte.WRITE
+                    entries[index:end] = pte.ramp(entry, nr)
+                copies[index:end] = pte.ramp(entry & drop, nr)
             else:
                 yield from _flush(dst, target, small)
                 nr = yield from _copy_large(k, src, dst, source, target, folio, block, index, last)

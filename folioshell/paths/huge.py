@@ -89,8 +89,7 @@ def _split_anon(
 ) -> Path[PageTable]:
     exclusive = bool(folio.anon_exclusive & 1)
     table = tables.withdraw(pmd)
-    step = 1 << pte.PFN_SHIFT
-    entries = range(entry, entry + folio.nr_pages * step, step)
+    entries = pte.ramp(entry, folio.nr_pages)
     folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
     yield Event(f"PMD mapping of {folio} at {pmd} split into {table}")
     if freeze:
@@ -99,7 +98,7 @@ def _split_anon(
     else:
         folio.ref += folio.nr_pages - 1
         folio.anon_exclusive = (1 << folio.nr_pages) - 1 if exclusive else 0
-        table.entries[:] = pte.packed(entries)
+        table.entries[:] = entries
         call = "folio_add_anon_rmap_ptes"
         yield from rmap.add_ptes(k, folio, 0, folio.nr_pages, vma, table, block, call)
     yield from rmap.remove_pmd(k, folio, vma, pmd, block)
