@@ -9,6 +9,7 @@ pfn 0 is the shared zero page; at PMD level it is the huge zero folio. Neither h
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Iterable
 
@@ -21,6 +22,8 @@ DIRTY = 8
 PROTNONE = 16
 PFN_SHIFT = 8
 FLAGS = (1 << PFN_SHIFT) - 1
+#: where the flags lie in the eight bytes of an entry
+_FLAGS_OCTET = 0 if sys.byteorder == "little" else 7
 
 ZERO_PFN = 0
 
@@ -48,6 +51,13 @@ def ramp(entry: int, nr: int) -> array[int]:
     """``nr`` entries that map pages in a row with the same flags, ``entry`` the first of them."""
     step = 1 << PFN_SHIFT
     return array("q", range(entry, entry + nr * step, step))
+
+
+def with_flags(entries: array[int], flags: int) -> array[int]:
+    """The same present entries, all with these flags."""
+    octets = bytearray(entries)
+    octets[_FLAGS_OCTET::8] = bytes((flags,)) * len(entries)
+    return array("q", bytes(octets))
 
 
 def make(pfn: int, flags: int) -> int:

@@ -139,8 +139,8 @@ def _copy_pte_range(
                 end = index + nr
                 if cow and entry & pte.WRITE:
                     entry &= ~pte.WRITE
-                    entries[index:end] = pte.ramp(entry, nr)
-                copies[index:end] = pte.ramp(entry & drop, nr)
+                    entries[index:end] = pte.with_flags(entries[index:end], entry & pte.FLAGS)
+                copies[index:end] = pte.with_flags(entries[index:end], entry & drop & pte.FLAGS)
             else:
                 yield from _flush(dst, target, small)
                 nr = yield from _copy_large(k, src, dst, source, target, folio, block, index, last)
