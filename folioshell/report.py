@@ -216,7 +216,109 @@ class Text(NamedTuple):
     title: str = ""
 
 
-Section = Table | Text
+class Stretch(NamedTuple):
+    """A stretch of virtual addresses within which no process has more than one VMA, or one run of entries.
+
+    Args:
+        address: where it begins.
+        pages: how many.
+        label: the regions there: ``buf[0..2]``.
+        gap: pages before it where nobody has a VMA, back to the stretch before.
+    """
+
+    address: str
+    pages: int
+    label: str = ""
+    gap: int = 0
+
+
+class Bar(NamedTuple):
+    """A VMA in a picture.
+
+    Args:
+        id: ``v1``.
+        perm: as in /proc/PID/maps.
+        maps: ``anon``, or file and page offset: ``lib+0``.
+        address, pages: its range.
+    """
+
+    id: str
+    perm: str
+    maps: str
+    address: str
+    pages: int
+
+
+class Cell(NamedTuple):
+    """What a process has in a stretch.
+
+    Args:
+        vma: id of its VMA; empty where it has none.
+        table: page table that holds its entries, or several: ``pt1..pt9``; empty if there is none.
+        maps: what the entries map: ``f1..f3 [0] r``; empty if they are none.
+        sharing: of the folios mapped there: ``shared``, ``exclusive`` or ``mixed``; empty without any.
+    """
+
+    vma: str = ""
+    table: str = ""
+    maps: str = ""
+    sharing: str = ""
+
+
+class Lane(NamedTuple):
+    """A process in a picture: its VMAs, and a cell a stretch."""
+
+    process: str
+    current: bool
+    vmas: tuple[Bar, ...]
+    cells: tuple[Cell, ...]
+
+
+class FolioLane(NamedTuple):
+    """A folio in a picture, or several with consecutive ids that are alike.
+
+    Args:
+        id: ``f3``; the first.
+        nr: how many.
+        order: of each.
+        maps: what they are pages of: ``anon av1``, or file and index of the first page: ``lib+0``.
+        counts: (pages, entries that map each of them) of the runs of pages of a folio.
+        sharing: ``shared``, ``exclusive`` or ``unmapped``: what the page tables say.
+        wrong: shown schemes that say otherwise to somebody who maps it.
+        undecided: shown schemes that answer ``maybe``.
+        mappers: every VMA that maps a page, with its tables and the entries there.
+    """
+
+    id: str
+    nr: int
+    order: int
+    maps: str
+    counts: tuple[tuple[int, int], ...]
+    sharing: str
+    wrong: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
+    mappers: tuple[Visit, ...] = ()
+
+
+class Picture(NamedTuple):
+    """Address spaces over page tables over folios: who shares what.
+
+    Args:
+        title: what there is.
+        stretches: the addresses that are mapped by anybody, ascending; what lies between is left out.
+        lanes: a lane a process, in order of creation.
+        folios: by number.
+        notes: what was left out, and which command shows it.
+    """
+
+    title: str
+    stretches: tuple[Stretch, ...]
+    lanes: tuple[Lane, ...]
+    folios: tuple[FolioLane, ...]
+    notes: tuple[str, ...] = ()
+
+
+Section = Table | Text | Picture
 
 
 class Target(NamedTuple):

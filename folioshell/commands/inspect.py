@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from folioshell.commands.build import FOLIO, arg, command, done, place
 from folioshell.commands.by_hand import lock_table
-from folioshell.commands.call import Call
+from folioshell.commands.call import Call, Range
 from folioshell.commands.grammar import VIEW, Form
 from folioshell.commands.places import PlaceRef
 from folioshell.commands.scheme_view import show_schemes
 from folioshell.commands.stats import show_stats
 from folioshell.commands.tables import TABLES
-from folioshell.model.pagetable import PageTable
-from folioshell.report import Report, Section, Table
+from folioshell.model.kernel import Kernel
+from folioshell.model.mm import Mm
+from folioshell.report import Report, Table
+from folioshell.session.entries import EntryRun, entry_runs_in, goes_on_over_tables, joined_if_many, joined_where
+from folioshell.session.picture import picture
 from folioshell.session.sentence import plural
-from folioshell.session.snapshot import entry_runs
 from folioshell.session.walks import dry_walk, through
-from folioshell.units import format_address
+from folioshell.units import align_up, format_address
 
 TOPIC = "asking"
 
@@ -60,43 +62,41 @@ def walk(call: Call) -> Report:
     """The forward walk."""
     ref = call.arguments.get("PLACE", PlaceRef)
     found = call.range_of(ref)
-    rows: list[tuple[str | int | None, ...]] = []
-    tree = found.mm.tables
-    size = call.kernel.geometry.pmd_pages
-    runs = {
-        vpn + i: run for run in entry_runs(call.kernel, found.mm) for vpn, i in _pages_of(run, found.start, found.end)
-    }
-    vpn = found.start
-    while vpn < found.end:
-        end = min(found.end, (vpn // size + 1) * size)
-        run = runs.get(vpn)
-        nr = 1
-        while vpn + nr < end and runs.get(vpn + nr) == run:
-            nr += 1
-        pmd, leaf = tree.pmd_table(vpn), tree.leaf(vpn)
-        rows.append(
-            (
-                format_address(vpn),
-                nr,
-                " ".join(str(index) for index in _indexes(vpn, tree.bits)),
-                str(pmd) if pmd else "none",
-                str(leaf) if isinstance(leaf, PageTable) else "none",
-                _entry_text(run, vpn) if run else "none",
-            )
-        )
-        vpn += nr
+    rows = [_walk_row(found.mm, run) for run in joined_if_many(_all_runs(call.kernel, found), *_OVER_TABLES)]
     columns = ("address", "pages", "PGD PUD PMD PTE", "PMD table", "leaf table", "entry")
     return done(call, sections=(Table(f"walk of {found.mm.name} to {ref.token.text}", columns, tuple(rows)),))
 
 
-def _pages_of(run: tuple[str, int, int, str], start: int, end: int) -> list[tuple[int, int]]:
-    first, last = max(run[1], start), min(run[1] + run[2], end)
-    return [(first, index) for index in range(last - first)]
+#: entries that go on in the next table are one row, if there are many
+_OVER_TABLES = (goes_on_over_tables, EntryRun.joined)
 
 
-def _entry_text(run: tuple[str, int, int, str], vpn: int) -> str:
-    _, first, nr, what = run
-    return what if nr == 1 or vpn == first else f"{what}, from entry {vpn - first} of the run"
+def _all_runs(kernel: Kernel, found: Range) -> list[EntryRun]:
+    """The runs of entries of a range and, block by block, the pages between them that have none."""
+    present = joined_where(
+        entry_runs_in(kernel, found.mm, found.start, found.end),
+        lambda run, later: run.table == later.table and run.goes_on(later),
+        EntryRun.joined,
+    )
+    size, tree = kernel.geometry.pmd_pages, found.mm.tables
+    runs: list[EntryRun] = []
+    vpn = found.start
+    for run in (*present, EntryRun("", found.end, 0)):
+        while vpn < run.vpn:
+            end = min(run.vpn, align_up(vpn + 1, size))
+            runs.append(EntryRun(str(tree.leaf(vpn) or ""), vpn, end - vpn, other="none"))
+            vpn = end
+        if run.nr:
+            runs.append(run)
+            vpn = run.end
+    return runs
+
+
+def _walk_row(mm: Mm, run: EntryRun) -> tuple[str | int, ...]:
+    indexes = " ".join(map(str, _indexes(run.vpn, mm.tables.bits)))
+    pmd = mm.tables.pmd_table(run.vpn)
+    leaf = "none" if run.pmd else run.table or "none"
+    return (format_address(run.vpn), run.nr, indexes, str(pmd or "none"), leaf, run.text)
 
 
 def _indexes(vpn: int, bits: int) -> list[int]:
@@ -105,9 +105,9 @@ def _indexes(vpn: int, bits: int) -> list[int]:
     return [vpn >> 3 * bits, *(vpn >> level * bits & mask for level in (2, 1, 0))]
 
 
-def _view(make: Sequence[Callable[[Call], Section]]) -> Callable[[Call], Report]:
+def _view(make: Callable[[Call], Table]) -> Callable[[Call], Report]:
     def handler(call: Call) -> Report:
-        return done(call, sections=tuple(table(call) for table in make))
+        return done(call, sections=(make(call),))
 
     return handler
 
@@ -117,7 +117,8 @@ def _locks(call: Call) -> Report:
     return done(call, sections=(make(call),))
 
 
-_EVERYTHING = ("processes", "vmas", "tables", "folios")
+def _picture(call: Call) -> Report:
+    return done(call, sections=(picture(call.workspace, call.session.shown_schemes),))
 
 
 @command(
@@ -128,12 +129,8 @@ _EVERYTHING = ("processes", "vmas", "tables", "folios")
         handler=_locks,
     ),
     Form("stats", summary="statistics of mapped pages, and event counters", handler=show_stats),
-    Form(summary="the whole picture", handler=_view([TABLES[name][1] for name in _EVERYTHING])),
-    *(
-        Form(name, summary=summary, handler=_view([make]))
-        for name, (summary, make) in TABLES.items()
-        if name != "locks"
-    ),
+    Form(summary="the whole picture: address spaces, page tables, folios, and who shares what", handler=_picture),
+    *(Form(name, summary=summary, handler=_view(make)) for name, (summary, make) in TABLES.items() if name != "locks"),
     Form(
         "schemes",
         (arg("FOLIO", FOLIO, "tell the bytes for a folio of its order", optional=True),),
@@ -143,8 +140,12 @@ _EVERYTHING = ("processes", "vmas", "tables", "folios")
     kind=VIEW,
     topic=TOPIC,
     summary="show the state",
-    explained="Shows one part of the state; without a word processes, VMAs, page tables and folios.",
-    examples=("mmap buf 16 ; fault buf[0..3] ; show", "show schemes"),
+    explained="Shows one part of the state as tables; without a word the whole picture. There a column is a stretch of "
+    "addresses, the same for all processes, and gaps between VMAs are left out; for each process it shows the VMAs, "
+    "the page tables under them and the folios that their entries map. Below, a row a folio or run of folios shows how "
+    "many entries map its pages, who maps them, and which shown schemes are wrong about its being shared. Letters say "
+    "it all: S shared by several processes, x exclusive to one, ! wrong, ? maybe.",
+    examples=("mmap buf 16 ; fault buf ; fork B ; B: write buf[3] ; show", "show schemes"),
 )
 def show(call: Call) -> Any:
     """Show the state; every form has its own handler."""

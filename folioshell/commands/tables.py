@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import chain
 
 from folioshell.commands.call import Call
 from folioshell.commands.user_space import kpagecount_table, smaps_table
@@ -13,22 +12,12 @@ from folioshell.model.vma import Vma
 from folioshell.report import Table
 from folioshell.session.changes import changes_between, numbers_of
 from folioshell.session.digest import Digest
-from folioshell.session.region import Region
-from folioshell.session.snapshot import entry_runs
+from folioshell.session.entries import is_next, joined_where, table_run, table_runs
+from folioshell.session.picture import vma_maps
+from folioshell.session.region import Region, labels_of
 from folioshell.units import format_address, format_pages
 
 Row = tuple[str | int | None, ...]
-
-
-def labels_of(regions: Iterable[Region], start: int, end: int) -> str:
-    """The labels under which pages lie: ``win[0..15]``, a whole region by its name."""
-    found = []
-    for region in regions:
-        first, last = max(start, region.start) - region.start, min(end, region.end) - region.start - 1
-        if first <= last:
-            whole = first == 0 and last == region.nr - 1
-            found.append(region.name if whole else f"{region.name}[{first}..{last}]")
-    return " ".join(found)
 
 
 def _processes(call: Call) -> Table:
@@ -51,7 +40,6 @@ def _vmas(call: Call) -> Table:
 
 
 def _vma_row(vma: Vma, regions: list[Region]) -> Row:
-    maps = "anon" if vma.file is None else f"{vma.file.name}+{vma.pgoff}"
     return (
         str(vma),
         format_address(vma.start),
@@ -59,7 +47,7 @@ def _vma_row(vma: Vma, regions: list[Region]) -> Row:
         format_pages(vma.nr_pages),
         vma.perm,
         vma.flag_words,
-        maps,
+        vma_maps(vma),
         str(vma.anon_vma or ""),
         labels_of(regions, vma.start, vma.end),
     )
@@ -70,12 +58,12 @@ def _tables(call: Call) -> Table:
     regions = list(call.workspace.regions.values())
     for mm in call.kernel.mms.values():
         rows.extend(
-            (mm.name, table, format_address(vpn), nr, what, labels_of(regions, vpn, vpn + nr))
-            for table, vpn, nr, what in entry_runs(call.kernel, mm)
+            (mm.name, run.table, format_address(run.vpn), run.nr, run.text, labels_of(regions, run.vpn, run.end))
+            for run in table_runs(call.kernel, mm)
         )
-        deposited = chain.from_iterable(pmd.deposited for pmd in mm.tables.pmds.values())
-        rows += [(mm.name, str(table), "", None, "deposited", "") for table in deposited]
-    columns = ("process", "table", "address", "entries", "maps", "label")
+        deposited = [str(table) for pmd in mm.tables.pmds.values() for table in pmd.deposited]
+        rows += [(mm.name, tables, "", None, "deposited", "") for tables in joined_where(deposited, is_next, table_run)]
+    columns = ("process", "table", "address", "pages", "maps", "label")
     return Table("page tables", columns, tuple(rows), "runs of entries that are not none")
 
 

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
 from folioshell.export import shape
-from folioshell.report import Expect, FolioChange, Query, Report, Section, Table, Walk, Watched
+from folioshell.report import (
+    Expect,
+    FolioChange,
+    FolioLane,
+    Picture,
+    Query,
+    Report,
+    Section,
+    Table,
+    Visit,
+    Walk,
+    Watched,
+)
 
 
 def document(report: Report, *, file: str = "", line: int = 0, reopen: str = "") -> dict[str, Any]:
@@ -69,8 +82,11 @@ def _watched(watched: Watched) -> shape.WatchedDocument:
 
 
 def _walk(walk: Walk) -> shape.WalkDocument:
-    visits = [shape.VisitDocument(visit.process, visit.vma, list(visit.tables), visit.note) for visit in walk.visits]
-    return shape.WalkDocument(walk.folio, walk.reason, walk.through, walk.ptls, walk.entries, visits)
+    return shape.WalkDocument(walk.folio, walk.reason, walk.through, walk.ptls, walk.entries, _visits(walk.visits))
+
+
+def _visits(visits: Iterable[Visit]) -> list[shape.VisitDocument]:
+    return [shape.VisitDocument(visit.process, visit.vma, list(visit.tables), visit.note) for visit in visits]
 
 
 def _query(query: Query) -> shape.QueryDocument:
@@ -90,7 +106,40 @@ def _section(section: Section) -> shape.SectionDocument:
     if isinstance(section, Table):
         rows = [list(row) for row in section.rows]
         return shape.SectionDocument(section.title, list(section.columns), rows, note=section.note)
+    if isinstance(section, Picture):
+        return shape.SectionDocument(section.title, picture=_picture(section))
     return shape.SectionDocument(section.title, lines=list(section.lines))
+
+
+def _picture(picture: Picture) -> shape.PictureDocument:
+    return shape.PictureDocument(
+        [shape.StretchDocument(*stretch) for stretch in picture.stretches],
+        [
+            shape.LaneDocument(
+                lane.process,
+                lane.current,
+                [shape.BarDocument(*bar) for bar in lane.vmas],
+                [shape.CellDocument(*cell) for cell in lane.cells],
+            )
+            for lane in picture.lanes
+        ],
+        [_folio_lane(folio) for folio in picture.folios],
+        list(picture.notes),
+    )
+
+
+def _folio_lane(folio: FolioLane) -> shape.FolioLaneDocument:
+    return shape.FolioLaneDocument(
+        folio.id,
+        folio.order,
+        folio.maps,
+        list(folio.counts),
+        folio.sharing,
+        folio.nr,
+        list(folio.wrong),
+        list(folio.undecided),
+        _visits(folio.mappers),
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -144,14 +144,81 @@ class WatchedDocument(Closed):
 
 
 @dataclass(slots=True)
+class StretchDocument(Closed):
+    """A stretch of virtual addresses; ``gap`` pages before it are mapped by nobody."""
+
+    address: str
+    pages: int
+    label: str = ""
+    gap: int = 0
+
+
+@dataclass(slots=True)
+class BarDocument(Closed):
+    """A VMA."""
+
+    id: str
+    perm: str
+    maps: str
+    address: str
+    pages: int
+
+
+@dataclass(slots=True)
+class CellDocument(Closed):
+    """What a process has in a stretch: its VMA, page tables, what their entries map, whether the folios are shared."""
+
+    vma: str = ""
+    table: str = ""
+    maps: str = ""
+    sharing: str = ""
+
+
+@dataclass(slots=True)
+class LaneDocument(Closed):
+    """A process: its VMAs, and a cell a stretch."""
+
+    process: str
+    current: bool = False
+    vmas: list[BarDocument] = field(default_factory=list)
+    cells: list[CellDocument] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class FolioLaneDocument(Closed):
+    """``n`` folios with consecutive ids that are alike; ``counts`` has (pages, entries that map each) of a folio."""
+
+    id: str
+    order: int
+    maps: str
+    counts: list[tuple[int, int]]
+    sharing: str
+    n: int = 1
+    wrong: list[str] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
+    mappers: list[VisitDocument] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class PictureDocument(Closed):
+    """Address spaces over page tables over folios."""
+
+    stretches: list[StretchDocument]
+    lanes: list[LaneDocument]
+    folios: list[FolioLaneDocument]
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class SectionDocument(Closed):
-    """A table (columns and rows) or text (lines) that a view showed."""
+    """A table (columns and rows), text (lines) or a picture that a view showed."""
 
     title: str = ""
     columns: list[str] = field(default_factory=list)
     rows: list[list[str | int | None]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     note: str = ""
+    picture: PictureDocument | None = None
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from folioshell.session.entries import page_index
 from folioshell.units import align_up
 
 #: 0x7f0000000000, where the first region goes
@@ -35,6 +36,17 @@ class Region(NamedTuple):
     def end(self) -> int:
         """First virtual page behind it."""
         return self.start + self.nr
+
+
+def labels_of(regions: Iterable[Region], start: int, end: int) -> str:
+    """The labels under which pages ``[start, end)`` lie: ``win[0..15]``, a whole region by its name."""
+    found = []
+    for region in regions:
+        first, last = max(start, region.start) - region.start, min(end, region.end) - region.start - 1
+        if first <= last:
+            whole = first == 0 and last == region.nr - 1
+            found.append(region.name if whole else f"{region.name}{page_index(first, last - first + 1)}")
+    return " ".join(found)
 
 
 class Regions(dict[str, Region]):

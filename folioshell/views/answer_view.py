@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from folioshell.report import Expect, Query, QueryRow, Section, Table, Truth
+from folioshell.report import Expect, Picture, Query, QueryRow, Section, Table, Truth
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, laid_out, line
+from folioshell.views.picture_view import picture_blocks
 from folioshell.views.refusal_view import caret_blocks
 from folioshell.views.runs import counted
 from folioshell.views.signs import visible
@@ -147,9 +148,12 @@ def _reopening(place: Place | None) -> Iterator[Block]:
 
 
 def section_blocks(section: Section) -> Iterator[Block]:
-    """A table, or lines that are laid out already, as a command gave them."""
+    """A table, a picture, or lines that are laid out already, as a command gave them."""
     if isinstance(section, Table):
         yield _table(section)
+        return
+    if isinstance(section, Picture):
+        yield from picture_blocks(section)
         return
     if section.title:
         yield line(section.title, Tone.STRONG)

@@ -7,6 +7,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -78,7 +79,20 @@ class Grid:
     keys: int = 1
 
 
-Block = Line | Grid
+@dataclass(slots=True)
+class Drawing:
+    """What is drawn where it can be seen, and told in words where it is read aloud.
+
+    Args:
+        draw: the lines of the drawing in a width; called once the width is known.
+        words: lines that say the same.
+    """
+
+    draw: Callable[[int], Sequence[Line]]
+    words: tuple[Line, ...]
+
+
+Block = Line | Grid | Drawing
 
 
 def line(text: str, tone: Tone = Tone.PLAIN, indent: int = 0) -> Line:

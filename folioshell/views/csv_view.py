@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from io import StringIO
 
-from folioshell.report import Query, Report, Section, Table, Text
+from folioshell.report import Picture, Query, Report, Section, Table, Text
 from folioshell.views.answer_view import Place
 from folioshell.views.blocks import Block
 from folioshell.views.report_view import report_blocks
@@ -42,7 +42,9 @@ def _written(rows: Iterable[Sequence[_Cell]]) -> str:
 
 
 def _text_of(section: Section) -> Iterator[Section]:
-    if not isinstance(section, Table):
+    if isinstance(section, Picture):
+        yield Text((section.title, *section.notes))
+    elif isinstance(section, Text):
         yield section
     elif section.note:
         yield Text((f"{section.title}: {section.note}" if section.title else section.note,))
@@ -67,6 +69,8 @@ def _tables(report: Report) -> Iterator[_Rows]:
             # What is set in for the eye has a column that says how deep.
             cells = ([cell.strip() if isinstance(cell, str) else cell for cell in row] for row in section.rows)
             yield [section.columns, *cells]
+        elif isinstance(section, Picture):
+            yield from _picture(section)
 
 
 def _folios(report: Report) -> _Rows:
@@ -79,6 +83,30 @@ def _folios(report: Report) -> _Rows:
         numbers = [number for change in changes for number in (change or (None, None))]
         rows.append((report.step, folio.id, folio.nr, folio.order, *numbers, folio.note))
     return rows
+
+
+def _picture(picture: Picture) -> Iterator[_Rows]:
+    """A row a process and stretch of addresses in which it has a VMA, and a row a run of folios."""
+    yield [
+        ("process", "vma", "address", "pages", "label", "table", "maps", "sharing"),
+        *(
+            (lane.process, cell.vma, stretch.address, stretch.pages, stretch.label, cell.table, cell.maps, cell.sharing)
+            for lane in picture.lanes
+            for stretch, cell in zip(picture.stretches, lane.cells, strict=True)
+            if cell.vma
+        ),
+    ]
+    yield [
+        ("folio", "count", "order", "of", "entries", "sharing", "wrong", "undecided", "mapped by"),
+        *(
+            (
+                *(row.id, row.nr, row.order, row.maps, " ".join(f"{entries}*{pages}" for pages, entries in row.counts)),
+                *(row.sharing, " ".join(row.wrong), " ".join(row.undecided)),
+                " ".join(f"{visit.process}:{visit.vma}" for visit in row.mappers),
+            )
+            for row in picture.folios
+        ),
+    ]
 
 
 def _walks(report: Report) -> _Rows:

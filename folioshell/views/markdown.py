@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from folioshell.views.blocks import Block, Grid, Line
+from folioshell.views.blocks import Block, Drawing, Grid, Line
 from folioshell.views.measure import columns_of, padded
 from folioshell.views.plain import line_texts
 
@@ -25,7 +25,8 @@ _STARTS = re.compile(r"(?=[#>+=-])|(\d+)(?=[.)] )")
 
 def render(blocks: Sequence[Block]) -> str:
     """The blocks as paragraphs, tables and fences with an empty line between them."""
-    parts = [part for _, group in groupby(blocks, _kind) for part in _parts(list(group))]
+    simple = (one for block in blocks for one in _of_drawing(block))
+    parts = [part for _, group in groupby(simple, _kind) for part in _parts(list(group))]
     return "\n\n".join(parts) + "\n" if parts else ""
 
 
@@ -41,13 +42,17 @@ def _inline(text: str) -> str:
     return "".join(pieces)
 
 
-def _kind(block: Block) -> str:
+def _of_drawing(block: Block) -> Sequence[Line | Grid]:
+    return block.draw(_FENCED) if isinstance(block, Drawing) else (block,)
+
+
+def _kind(block: Line | Grid) -> str:
     if isinstance(block, Grid):
         return "table"
     return "fence" if block.laid_out or not block.wraps else "text"
 
 
-def _parts(blocks: Sequence[Block]) -> Iterator[str]:
+def _parts(blocks: Sequence[Line | Grid]) -> Iterator[str]:
     if _kind(blocks[0]) == "fence":
         yield _fence([block for block in blocks if isinstance(block, Line)])
         return

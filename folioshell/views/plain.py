@@ -9,18 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from folioshell.views.blocks import Block, Column, Grid, Line, Span
+from folioshell.views.blocks import Block, Column, Drawing, Grid, Line, Span
 from folioshell.views.fit import GAP, MARGIN, fit, natural_widths
 from folioshell.views.measure import broken, padded
 
 
-def render(blocks: Sequence[Block], width: int, *, spoken: bool = False) -> str:
+def render(blocks: Sequence[Block], width: int, *, spoken: bool = False, drawn: bool = False) -> str:
     """The blocks as text of at most ``width`` columns, each line ended by a newline.
 
     Args:
         spoken: it is read aloud: a grid that does not fit is said row by row instead of being folded.
+        drawn: drawings are drawn; else they are told in words.
     """
-    return "".join(f"{text.rstrip()}\n" for block in blocks for text in _lines(block, width, spoken))
+    simple = (one for block in blocks for one in _of_drawing(block, width, drawn))
+    return "".join(f"{text.rstrip()}\n" for block in simple for text in _lines(block, width, spoken))
+
+
+def _of_drawing(block: Block, width: int, drawn: bool) -> Sequence[Line | Grid]:
+    if isinstance(block, Drawing):
+        return block.draw(width) if drawn else block.words
+    return (block,)
 
 
 def line_texts(line: Line, width: int) -> list[str]:
@@ -33,7 +41,7 @@ def line_texts(line: Line, width: int) -> list[str]:
     return [" " * line.indent + first, *(" " * (line.indent + line.hang) + piece for piece in rest)]
 
 
-def _lines(block: Block, width: int, spoken: bool) -> Iterator[str]:
+def _lines(block: Line | Grid, width: int, spoken: bool) -> Iterator[str]:
     if isinstance(block, Line):
         yield from line_texts(block, width)
         return

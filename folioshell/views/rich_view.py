@@ -16,7 +16,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from folioshell.views.blocks import Block, Grid, Line, Span, Tone
+from folioshell.views.blocks import Block, Drawing, Grid, Line, Span, Tone
 from folioshell.views.fit import GAP, MARGIN, fit, natural_widths
 from folioshell.views.measure import broken
 from folioshell.views.plain import line_texts
@@ -38,11 +38,18 @@ def write(blocks: Sequence[Block], console: Console) -> None:
     """Print the blocks on a console, in its width."""
     for block in blocks:
         if isinstance(block, Line):
-            for text in _line_texts(block, console.width):
-                console.print(text, overflow="ignore", no_wrap=True, crop=False)
+            _write_line(block, console)
+        elif isinstance(block, Drawing):
+            for line in block.draw(console.width):
+                _write_line(line, console)
         else:
             for grid in fit(block, console.width):
                 _write_grid(grid, console)
+
+
+def _write_line(line: Line, console: Console) -> None:
+    for text in _line_texts(line, console.width):
+        console.print(text, overflow="ignore", no_wrap=True, crop=False)
 
 
 def _line_texts(line: Line, width: int) -> Iterable[Text]:

@@ -20,6 +20,17 @@ def id_run(first: str, nr: int) -> str:
     return f"{first}..{kind}{int(number) + nr - 1}"
 
 
+def id_runs(ids: Sequence[str]) -> list[str]:
+    """Ids with consecutive ones as runs: ['pt1', 'pt2', 'pt5'] -> ['pt1..pt2', 'pt5']."""
+    groups: list[tuple[str, int]] = []
+    for one in ids:
+        if groups and follows(groups[-1][0], one, groups[-1][1]):
+            groups[-1] = (groups[-1][0], groups[-1][1] + 1)
+        else:
+            groups.append((one, 1))
+    return [id_run(first, nr) for first, nr in groups]
+
+
 def follows(earlier: str, later: str, distance: int = 1) -> bool:
     """True if ``later`` is the id that lies ``distance`` behind ``earlier``, as pt3 lies 1 behind pt2."""
     a, b = _NUMBERED.match(earlier), _NUMBERED.match(later)
@@ -28,7 +39,7 @@ def follows(earlier: str, later: str, distance: int = 1) -> bool:
 
 def counted(number: int, noun: str, plural: str = "") -> str:
     """A number with its noun: (1, 'VMA') -> '1 VMA', (2, 'entry', 'entries') -> '2 entries'."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def old_new(change: Change) -> str:

@@ -94,7 +94,7 @@ class Screen:
         mode = mode or self.mode
         if mode == "mail":
             width = min(self._width or MAIL_WIDTH, MAIL_WIDTH)
-            return plain.render(spelled(blocks, spell_signs if self.signs else spell), width)
+            return plain.render(spelled(blocks, spell_signs if self.signs else spell), width, drawn=True)
         if not self.signs:
             blocks = spelled(blocks)
         if mode == "table":

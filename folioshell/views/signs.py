@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from folioshell.views.blocks import Block, Column, Grid, Line, Span
+from folioshell.views.blocks import Block, Column, Drawing, Grid, Line, Span
 from folioshell.views.measure import columns_of
 
 ARROW = "→"
@@ -14,7 +14,20 @@ ELLIPSIS = "…"
 
 _SPELLING = str.maketrans(
     {ARROW: "->", TIMES: "x", ELLIPSIS: "...", "·": "-", "–": "-", "—": "-", "≤": "<=", "≥": ">=", "≠": "!="}
-    | {"─": "-", "│": "|", "┌": "+", "┐": "+", "└": "+", "┘": "+", "├": "+", "┤": "+", "┬": "+", "┴": "+", "┼": "+"}
+    | {
+        "─": "-",
+        "│": "|",
+        "┊": ":",
+        "┌": "+",
+        "┐": "+",
+        "└": "+",
+        "┘": "+",
+        "├": "+",
+        "┤": "+",
+        "┬": "+",
+        "┴": "+",
+        "┼": "+",
+    }
     | {"█": "#", "▓": "#", "░": ".", "▏": "|", "▕": "|", "‘": "'", "’": "'", "“": '"', "”": '"'}
 )
 # Escape sequences and bidirectional overrides in somebody's script must not reach the terminal.
@@ -55,7 +68,13 @@ def spell(text: str) -> str:
 
 def _spelled_block(block: Block, spelling: Callable[[str], str]) -> Block:
     if isinstance(block, Line):
-        return dataclasses.replace(block, spans=tuple(_spelled_span(span, spelling) for span in block.spans))
+        return _spelled_line(block, spelling)
+    if isinstance(block, Drawing):
+        draw = block.draw
+        return Drawing(
+            lambda width: [_spelled_line(line, spelling) for line in draw(width)],
+            tuple(_spelled_line(line, spelling) for line in block.words),
+        )
     return Grid(
         columns=tuple(Column(spelling(column.header), column.flush_right) for column in block.columns),
         rows=tuple(tuple(_spelled_span(span, spelling) for span in row) for row in block.rows),
@@ -63,6 +82,10 @@ def _spelled_block(block: Block, spelling: Callable[[str], str]) -> Block:
         note=spelling(block.note),
         keys=block.keys,
     )
+
+
+def _spelled_line(line: Line, spelling: Callable[[str], str]) -> Line:
+    return dataclasses.replace(line, spans=tuple(_spelled_span(span, spelling) for span in line.spans))
 
 
 def _spelled_span(span: Span, spelling: Callable[[str], str]) -> Span:

@@ -70,11 +70,6 @@ def test_every_table_can_be_shown(session: Session, name: str) -> None:
     assert all(len(row) == len(table.columns) for row in table.rows)
 
 
-def test_show_without_a_word(session: Session) -> None:
-    """The whole picture: processes, VMAs, page tables, folios."""
-    assert [table.title for table in tables(session, "show")] == ["processes", "VMAs", "page tables", "folios"]
-
-
 def test_trace_is_nested_and_complete(session: Session) -> None:
     """Every operation and fact of the step, in order, set in by the locks held."""
     (both,) = tables(session, "trace 4")

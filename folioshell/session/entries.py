@@ -1,0 +1,254 @@
+"""Entries of page tables as runs: which pages of which folios they map, never a row a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+from folioshell.model import pte
+from folioshell.model.folio import FolioRun
+from folioshell.model.kernel import Kernel
+from folioshell.model.mm import Mm
+from folioshell.model.pagetable import PageTable, PmdEntry, PmdTable
+
+T = TypeVar("T")
+
+_BY_PMD = " (PMD)"
+_NEXT_PAGE = 1 << pte.PFN_SHIFT
+#: so many equal neighbours are still told one by one
+MOST_APART = 4
+
+
+class EntryRun(NamedTuple):
+    """Consecutive entries of one table that map consecutive pages with the same permission.
+
+    Args:
+        table: ``pt1``, or ``pmd1`` for PMD entries.
+        vpn, nr: virtual pages.
+        folio: number of the folio; 0 if none is mapped.
+        nr_folios: number of folios with consecutive numbers; if several, each is mapped whole.
+        order: of each folio.
+        page: first page of the folio.
+        access: ``r`` or ``rw``; empty for an entry that is not present.
+        other: what is there in place of a folio: ``zero page``, ``swap``, ``migration`` or ``marker``.
+        pmd: PMD entries.
+    """
+
+    table: str
+    vpn: int
+    nr: int
+    folio: int = 0
+    nr_folios: int = 0
+    order: int = 0
+    page: int = 0
+    access: str = ""
+    other: str = ""
+    pmd: bool = False
+
+    @property
+    def end(self) -> int:
+        """First virtual page behind it."""
+        return self.vpn + self.nr
+
+    @property
+    def last_table(self) -> str:
+        """The table of its last entry."""
+        return self.table.rpartition("..")[2]
+
+    @property
+    def text(self) -> str:
+        """What is mapped: ``f1[0..7] r``, ``f1..f16 [0] rw``, ``f1 whole rw``, ``swap``."""
+        if not self.folio:
+            return f"{self.other} {self.access}".rstrip()
+        if self.nr_folios > 1:
+            pages = "whole" if self.pmd else page_index(0, 1 << self.order)
+            return f"f{self.folio}..f{self.folio + self.nr_folios - 1} {pages} {self.access}"
+        if self.pmd and self.nr == 1 << self.order:
+            return f"f{self.folio} whole {self.access}"
+        return f"f{self.folio}{page_index(self.page, self.nr)} {self.access}{_BY_PMD if self.pmd else ''}"
+
+    @property
+    def brief(self) -> str:
+        """The same for where order and table stand beside it: ``f1..f16 rw``."""
+        if self.folio and self.order == 0:
+            last = f"..f{self.folio + self.nr_folios - 1}" if self.nr_folios > 1 else ""
+            return f"f{self.folio}{last} {self.access}"
+        return self.text.removesuffix(_BY_PMD)
+
+    @property
+    def is_whole(self) -> bool:
+        """It maps every page of its folios."""
+        return self.page == 0 and self.nr == self.nr_folios << self.order
+
+    def part(self, start: int, end: int) -> EntryRun:
+        """The entries of ``[start, end)``, of order-0 folios or of a single one."""
+        start, end = max(start, self.vpn), min(end, self.end)
+        skipped, nr = start - self.vpn, end - start
+        if not self.folio:
+            return self._replace(vpn=start, nr=nr)
+        if self.order == 0:
+            return self._replace(vpn=start, nr=nr, folio=self.folio + skipped, nr_folios=nr)
+        return self._replace(vpn=start, nr=nr, page=self.page + skipped)
+
+    def goes_on(self, later: EntryRun) -> bool:
+        """Does ``later`` map, behind it, what comes next: the same kind of entry, and the next pages or folios?"""
+        if (self.end, self.access, self.other, self.pmd) != (later.vpn, later.access, later.other, later.pmd):
+            return False
+        if self.folio == later.folio:
+            return not self.folio or later.page == self.page + self.nr
+        next_folio = self.folio + self.nr_folios
+        return (next_folio, self.order) == (later.folio, later.order) and self.is_whole and later.is_whole
+
+    def joined(self, later: EntryRun) -> EntryRun:
+        """Both as one, which ``later`` goes on."""
+        nr_folios = self.nr_folios if self.folio == later.folio else self.nr_folios + later.nr_folios
+        return self._replace(table=table_run(self.table, later.table), nr=self.nr + later.nr, nr_folios=nr_folios)
+
+
+def page_index(first: int, nr: int) -> str:
+    """Pages of a folio: ``[3]`` or ``[0..7]``."""
+    return f"[{first}]" if nr == 1 else f"[{first}..{first + nr - 1}]"
+
+
+def table_run(first: str, last: str) -> str:
+    """Tables with consecutive ids: ('pt1', 'pt1') -> 'pt1', ('pt1..pt2', 'pt3') -> 'pt1..pt3'."""
+    first, last = first.partition("..")[0], last.rpartition("..")[2]
+    return first if first == last else f"{first}..{last}"
+
+
+def is_next(table: str, later: str) -> bool:
+    """Has ``later`` the number behind that of the last of ``table``?"""
+    one, other = table.rpartition("..")[2], later.partition("..")[0]
+    kind = one.rstrip("0123456789")
+    return one != kind and other == f"{kind}{int(one[len(kind) :]) + 1}"
+
+
+def joined_where(items: Iterable[T], goes_on: Callable[[T, T], bool], joined: Callable[[T, T], T]) -> list[T]:
+    """``items`` with neighbours joined wherever one goes on with the next."""
+    made: list[T] = []
+    for item in items:
+        if made and goes_on(made[-1], item):
+            made[-1] = joined(made[-1], item)
+        else:
+            made.append(item)
+    return made
+
+
+def joined_if_many(items: Sequence[T], goes_on: Callable[[T, T], bool], joined: Callable[[T, T], T]) -> list[T]:
+    """As ``joined_where``, but few that go on with each other stay apart."""
+    made: list[T] = []
+    start = 0
+    for place in range(1, len(items) + 1):
+        if place < len(items) and goes_on(items[place - 1], items[place]):
+            continue
+        group = items[start:place]
+        if len(group) > MOST_APART:
+            whole = group[0]
+            for item in group[1:]:
+                whole = joined(whole, item)
+            made.append(whole)
+        else:
+            made += group
+        start = place
+    return made
+
+
+def entry_runs(kernel: Kernel, mm: Mm) -> list[EntryRun]:
+    """The entries of an address space that are not none, ascending; no run has two large folios or two tables."""
+    return [run for found in mm.tables.blocks() for run in _block_runs(kernel, *found)]
+
+
+def entry_runs_in(kernel: Kernel, mm: Mm, start: int, end: int) -> list[EntryRun]:
+    """The same for the virtual pages ``[start, end)`` alone."""
+    found = (run for block in mm.tables.blocks_in(start, end) for run in _block_runs(kernel, *block))
+    return [run.part(start, end) for run in found if run.vpn < end and run.end > start]
+
+
+def _block_runs(kernel: Kernel, block: int, pmd: PmdTable, entry: PmdEntry) -> list[EntryRun]:
+    """The runs of one leaf table or PMD entry."""
+    if isinstance(entry, PageTable):
+        return joined_where(_leaf_runs(kernel, entry, block), _goes_on_small, EntryRun.joined)
+    return [run._replace(pmd=True) for run in _mapped(kernel, entry, str(pmd), block, kernel.geometry.pmd_pages)]
+
+
+def runs_by_table(kernel: Kernel, mm: Mm) -> list[EntryRun]:
+    """The same with whole large folios of a table joined."""
+    return joined_where(entry_runs(kernel, mm), _goes_on_in_table, EntryRun.joined)
+
+
+def table_runs(kernel: Kernel, mm: Mm) -> list[EntryRun]:
+    """The same with many tables that go on with each other joined, for tables that people read."""
+    return joined_if_many(runs_by_table(kernel, mm), goes_on_over_tables, EntryRun.joined)
+
+
+def _goes_on_small(run: EntryRun, later: EntryRun) -> bool:
+    return run.goes_on(later) and (run.folio == later.folio or run.order == 0)
+
+
+def _goes_on_in_table(run: EntryRun, later: EntryRun) -> bool:
+    return run.table == later.table and run.goes_on(later)
+
+
+def goes_on_over_tables(run: EntryRun, later: EntryRun) -> bool:
+    """Does ``later`` go on in the same table or the next one, without a folio that lies across both?"""
+    if run.last_table != later.table:
+        across = run.folio == later.folio and bool(run.folio)
+        return not across and is_next(run.table, later.table) and run.goes_on(later)
+    return run.goes_on(later)
+
+
+def _leaf_runs(kernel: Kernel, table: PageTable, block: int) -> Iterator[EntryRun]:
+    """Runs of entries that are alike in all bits, then cut where one folio ends."""
+    entries, name = table.entries, str(table)
+    index, limit = 0, len(entries)
+    while index < limit:
+        entry = entries[index]
+        start = index
+        index += 1
+        if entry == pte.NONE:
+            continue
+        if pte.maps_folio(entry):
+            expected = entry + _NEXT_PAGE
+            while index < limit and entries[index] == expected:
+                index += 1
+                expected += _NEXT_PAGE
+        else:
+            while index < limit and entries[index] == entry:
+                index += 1
+        yield from _mapped(kernel, entry, name, block + start, index - start)
+
+
+def _mapped(kernel: Kernel, entry: int, table: str, vpn: int, nr: int) -> Iterator[EntryRun]:
+    """What ``nr`` pages map from ``vpn`` on, the first of which has ``entry``."""
+    if not pte.maps_folio(entry):
+        access = "r" if entry > 0 else ""
+        yield EntryRun(table, vpn, nr, access=access, other=_other(entry))
+        return
+    access = "rw" if entry & pte.WRITE else "r"
+    for folio, nr_folios, order, page, length in _folios(kernel, pte.pfn_of(entry), nr):
+        yield EntryRun(table, vpn, length, folio, nr_folios, order, page, access)
+        vpn += length
+
+
+def _other(entry: int) -> str:
+    if entry > 0:
+        return "zero page"
+    if pte.is_swap(entry):
+        return "swap"
+    return "migration" if pte.is_migration(entry) else "marker"
+
+
+def _folios(kernel: Kernel, pfn: int, nr: int) -> Iterator[tuple[int, int, int, int, int]]:
+    """(number, folios, order, first page, pages) of the folios that ``nr`` physical pages belong to."""
+    end = pfn + nr
+    while pfn < end:
+        found = kernel.physmem.at(pfn)
+        first = found.first if isinstance(found, FolioRun) else found
+        at = pfn - first.pfn
+        if isinstance(found, FolioRun):
+            length = min(found.nr - at, end - pfn)
+            yield first.id + at, length, 0, 0, length
+        else:
+            length = min(first.nr_pages - at, end - pfn)
+            yield first.id, 1, first.order, at, length
+        pfn += length
