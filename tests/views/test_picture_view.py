@@ -1,0 +1,101 @@
+"""The picture is drawn in any width with letters and digits, and told in words without a drawing."""
+
+from __future__ import annotations
+
+import io
+import re
+from itertools import pairwise
+
+import pytest
+
+from folioshell import Session
+from folioshell.views.measure import columns_of
+from folioshell.views.report_view import report_blocks
+from folioshell.views.screen import Screen
+from folioshell.views.signs import spelled
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+FORKED = "mmap buf 16 ; fault buf ; fork B ; B: write buf[3]"
+STRADDLE = "file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504 ; fault win[0] ; fault win[8] ; fork B"
+SPARSE = (
+    "mmap a 16 ; fault a[0..7] ; fork B ; B: munmap a[4..6] ; "
+    "mmap far 10 at=0x7e0000000000 ; fault far ; mmap z 4 ; read z"
+)
+CLASSROOM = (
+    "set geometry classroom ; mmap buf 12 ; fault buf ; file lib 8 order=2 ; mmap win 8 file=lib ; fault win[0] ; "
+    "fork B ; B: write buf[3] ; B: fault win[5]"
+)
+
+
+def shown(line: str, width: int = 80, *, rich: bool = True) -> list[str]:
+    """The lines of ``show``, without colour."""
+    session = Session()
+    session.execute(line)
+    stream = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    Screen(stream, rich=rich, width=width).report(session.execute("show")[0])
+    stream.seek(0)
+    return [text.rstrip() for text in _COLOUR.sub("", stream.read()).splitlines()]
+
+
+def test_who_shares_what_stands_in_one_column() -> None:
+    """The same page of parent and child stands in the same place, marked by letters."""
+    lines = shown(FORKED)
+    maps = [text for text in lines if "maps" in text]
+
+    assert len({text.index("f5..f16 r S") for text in maps}) == 1
+    assert "f4 r x" in maps[0]
+    assert "f17 rw x" in maps[1]
+    assert any(text.split()[:5] == ["f5..f16", "0", "anon", "av1", "222222222222"] for text in lines)
+    assert lines[-1] == "* current, S shared, x exclusive, ?NAME says maybe"
+
+
+def test_bars_over_tables() -> None:
+    """The VMA's bar covers both tables' bars."""
+    lines = shown(STRADDLE)
+    vmas, tables = next(pair for pair in pairwise(lines) if "VMAs" in pair[0] and "[v1" in pair[0])
+
+    assert (vmas.index("["), vmas.rindex("]")) == (tables.index("[pt1"), tables.rindex("]"))
+    assert "][pt2 " in tables
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+@pytest.mark.parametrize("line", [FORKED, STRADDLE, SPARSE, CLASSROOM])
+def test_every_width(line: str, width: int) -> None:
+    """No line is wider than the screen, and no folio is lost."""
+    lines = shown(line, width)
+
+    assert max(map(columns_of, lines)) <= width
+    assert all(sign in "".join(lines) for sign in ("f1", "v1", "pt1"))
+
+
+def test_classroom_fits_a_small_terminal() -> None:
+    """Two processes and a few folios, the prompt below."""
+    assert len(shown(CLASSROOM)) < 24
+
+
+def test_gaps_are_elided() -> None:
+    """A gap takes three columns, whatever its size."""
+    lines = shown(SPARSE, 120)
+
+    assert any(" ┊ " in text for text in lines)
+    assert lines[-1].endswith("┊ gap in the addresses")
+
+
+def test_words() -> None:
+    """Without a drawing each stretch is a line of label and value."""
+    lines = shown(FORKED, rich=False)
+
+    assert "    buf[3]: f17 rw, exclusive, in pt2" in lines
+    assert "  v1: rw-p, anon, 16 pages at 0x7f0000000000" in lines
+    assert not any("─" in text for text in lines)
+
+
+def test_ascii() -> None:
+    """A terminal without the signs gets their spelling, in the drawing too."""
+    session = Session()
+    session.execute(SPARSE)
+    blocks = spelled(report_blocks(session.execute("show")[0]))
+    drawing = next(block for block in blocks if hasattr(block, "draw"))
+    text = "".join(span.text for line in drawing.draw(80) for span in line.spans)
+
+    assert text.isascii()
