@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from folioshell import Session
+from folioshell.views.csv_view import csv_tables
 from folioshell.views.measure import columns_of
 from folioshell.views.report_view import report_blocks
 from folioshell.views.screen import Screen
@@ -99,3 +100,25 @@ def test_ascii() -> None:
     text = "".join(span.text for line in drawing.draw(80) for span in line.spans)
 
     assert text.isascii()
+
+
+@pytest.mark.parametrize(("mode", "bar"), [("mail", "[pt1 ----"), ("markdown", "[pt1 ────"), ("plain", "in pt1")])
+def test_other_modes(mode: str, bar: str) -> None:
+    """A mail and a Markdown page have the drawing too; plain text has words."""
+    session = Session()
+    session.execute(STRADDLE)
+    screen = Screen(io.TextIOWrapper(io.BytesIO(), "utf-8"), rich=False, width=80)
+    text = screen.rendered(report_blocks(session.execute("show")[0]), mode)
+
+    assert bar in text
+    assert ("```" in text) == (mode == "markdown")
+
+
+def test_csv() -> None:
+    """A row a process and stretch, and a row a run of folios; the drawing is in neither."""
+    session = Session()
+    session.execute(FORKED)
+    lanes, folios = csv_tables(session.execute("show")[0])
+
+    assert "B,v2,0x7f0000003000,1,buf[3],pt2,f17 rw,exclusive\n" in lanes
+    assert "f1,3,0,anon av1,2*1,shared,,tuples,A:v1 B:v2\n" in folios
