@@ -160,9 +160,9 @@ def _unclosed(line: str, token: Token) -> Refused:
 
 
 def spans(line: str) -> list[tuple[int, int, str]]:
-    """(start, end, kind) of the coloured parts of a line, ascending; never fails.
+    """(start, end, kind) of the coloured parts of a line, those within braces too, ascending; never fails.
 
-    Kinds: ``prose golden comment string block operator separator process modifier verb option number address id place
+    Kinds: ``prose golden comment string brace operator separator process modifier verb option number address id place
     word``.
     An option is only its ``key=``; its value follows as a span of its own.
     """
@@ -172,13 +172,24 @@ def spans(line: str) -> list[tuple[int, int, str]]:
         if token.kind == ";":
             found.append((token.start, token.end, "separator"))
             verb_wanted = True
+        elif token.kind == "block":
+            _spans_of_block(line, token, found)
         elif token.kind != "word":
             found.append((token.start, token.end, token.kind))
-        elif verb_wanted:
+        elif verb_wanted or token.text.endswith(":"):
             verb_wanted = _spans_before_verb(token, found)
         else:
             _spans_of_word(token, found)
     return found
+
+
+def _spans_of_block(line: str, token: Token, found: list[tuple[int, int, str]]) -> None:
+    found.append((token.start, token.start + 1, "brace"))
+    if line[token.start] == "{":
+        inner = token.start + 1
+        found += [(inner + start, inner + end, kind) for start, end, kind in spans(token.text)]
+        if token.closed:
+            found.append((token.end - 1, token.end, "brace"))
 
 
 def _spans_before_verb(token: Token, found: list[tuple[int, int, str]]) -> bool:

@@ -13,6 +13,9 @@ from typing import NamedTuple
 from folioshell.commands.lex import comment_at, scan
 from folioshell.errors import Refused
 
+#: lines before the cursor in which its brace is looked for
+_LOOKED_BACK = 200
+
 
 class LogicalLine(NamedTuple):
     """A line as it is parsed: one line that was typed, or several that braces hold together.
@@ -79,6 +82,16 @@ def logical_lines(text: str) -> Iterator[LogicalLine]:
 def is_open(text: str) -> bool:
     """Does a text end within braces, so that it is not all that is to be typed?"""
     return "{" in text and any(line.open for line in logical_lines(text))
+
+
+def line_before(text: str) -> str:
+    """The line that ends a text, as the parser reads it: what of the line at a cursor stands before it.
+
+    A comment in braces is left in it, so that it can be told from what may be completed.
+    """
+    *_, line = logical_lines("\n".join(text.split("\n")[-_LOOKED_BACK:]))
+    last = line.raw.rpartition("\n")[2]
+    return line.text[: len(line.text) - len(last)] + last
 
 
 def _open_block(line: str) -> int | None:

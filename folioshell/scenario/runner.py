@@ -119,6 +119,16 @@ class Runner:
         #: the session went back or forth in its history, so that its steps do not tell where it is
         self._moved = False
 
+    @property
+    def line(self) -> int:
+        """The line of the script itself that is being run, or that was run last; 0 before the first."""
+        return self._line
+
+    @property
+    def stopped(self) -> bool:
+        """Was there something that the script does not go on behind?"""
+        return self._stopped
+
     def __iter__(self) -> Iterator[Played]:
         session = self.session
         access, explain = session.access, session.settings.explain
@@ -138,7 +148,7 @@ class Runner:
             yield self._refuse(error, name, error.line, error.text)
             return
         for line in lines:
-            if name == self.name:
+            if name == self.name and not self._stopped:
                 self._line = line.number
             if line.prose is not None and not self._done(None):
                 yield Played(name, line.number, line.text, prose=line.prose)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.lexers import Lexer
 from prompt_toolkit.styles import Style
 
-from folioshell.commands.lex import spans
+from folioshell.commands.grammar import registry
+from folioshell.commands.lex import comment_at, spans
+from folioshell.commands.lines import LogicalLine, logical_lines
 
 #: from the eight colours that every terminal has, so that its own theme decides how they look
 STYLE = Style.from_dict(
     {
         "prompt": "bold",
         "fs.verb": "bold ansiblue",
+        "fs.unknown": "ansired",
         "fs.modifier": "bold ansimagenta",
         "fs.process": "ansimagenta",
         "fs.option": "ansicyan",
@@ -25,35 +28,72 @@ STYLE = Style.from_dict(
         "fs.place": "ansiyellow",
         "fs.operator": "bold",
         "fs.separator": "bold",
+        "fs.brace": "bold",
         "fs.string": "ansigreen",
         "fs.comment": "italic",
         "fs.prose": "italic",
         "fs.golden": "italic",
         "bottom-toolbar": "noreverse",
         "bottom-toolbar.text": "",
+        "bottom-toolbar.hint": "",
+        "bottom-toolbar.current": "bold underline",
+        "bottom-toolbar.meaning": "italic",
         "completion-menu.meta.completion": "",
     }
 )
 
 
 class CommandLexer(Lexer):
-    """Colours a line by ``commands.lex.spans``."""
+    """Colours lines by ``commands.lex.spans``."""
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
-        """A function from a line's number to its styled pieces."""
-        lines = document.lines
-        return lambda number: styled(lines[number]) if number < len(lines) else []
+        """A function from a line's number to its styled pieces; a line is looked at when it is asked for."""
+        rows = [(line, row) for line in logical_lines(document.text) for row in range(line.nr_lines)]
+        done: dict[int, list[StyleAndTextTuples]] = {}
+
+        def styled_row(number: int) -> StyleAndTextTuples:
+            if number >= len(rows):
+                return []
+            line, row = rows[number]
+            if line.number not in done:
+                done[line.number] = styled(line)
+            return done[line.number][row]
+
+        return styled_row
 
 
-def styled(text: str) -> StyleAndTextTuples:
-    """The pieces of a line, each with its style class; together they are the line."""
+def styled(line: LogicalLine) -> list[StyleAndTextTuples]:
+    """The pieces of each row of a line, each with its style class; together they are the row."""
+    rows: list[StyleAndTextTuples] = []
+    begin = 0
+    found = [(start, end, _kind_of(line.text, start, end, kind)) for start, end, kind in spans(line.text)]
+    for raw in line.raw.split("\n"):
+        end_of_row = begin + len(raw)
+        inside = [span for span in found if begin <= span[0] < end_of_row]
+        comment = comment_at(raw, 0) if line.nr_lines > 1 else None
+        if comment is not None:
+            inside = [span for span in inside if span[0] < begin + comment]
+            inside.append((begin + comment, end_of_row, "comment"))
+        rows.append(_pieces(raw, begin, inside))
+        begin = end_of_row + 1
+    return rows
+
+
+def _pieces(raw: str, begin: int, found: Sequence[tuple[int, int, str]]) -> StyleAndTextTuples:
     pieces: StyleAndTextTuples = []
     at = 0
-    for start, end, kind in spans(text):
-        if start > at:
-            pieces.append(("", text[at:start]))
-        pieces.append((f"class:fs.{kind}", text[start:end]))
-        at = end
-    if at < len(text):
-        pieces.append(("", text[at:]))
+    for start, end, kind in found:
+        if start - begin > at:
+            pieces.append(("", raw[at : start - begin]))
+        pieces.append((f"class:fs.{kind}", raw[start - begin : end - begin]))
+        at = end - begin
+    if at < len(raw):
+        pieces.append(("", raw[at:]))
     return pieces
+
+
+def _kind_of(text: str, start: int, end: int, kind: str) -> str:
+    """A verb that no command begins with is none."""
+    if kind != "verb" or any(command.verb.startswith(text[start:end]) for command in registry):
+        return kind
+    return "unknown"

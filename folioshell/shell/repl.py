@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
+from folioshell.commands.lines import LogicalLine, logical_lines
 from folioshell.errors import Refused
+from folioshell.report import Report
+from folioshell.scenario.runner import FAILED, Runner, unexpected
 from folioshell.session.session import Session
 from folioshell.shell.pager import Pager
 from folioshell.shell.presenter import Presenter
 from folioshell.shell.reader import Reader
 from folioshell.shell.waiting import waited_for
 from folioshell.views.blocks import Tone, line
+from folioshell.views.runs import counted
 from folioshell.views.screen import Screen
+
+#: what messages call several lines that were typed or pasted at once
+PASTED = "pasted"
 
 
 class Repl:
@@ -49,20 +58,65 @@ class Repl:
         return 0
 
     def execute(self, text: str) -> None:
-        """Run lines; the first one that is refused ends what was pasted with it."""
-        for typed in text.splitlines():
-            if self.session.finished or not self._execute_line(typed):
-                break
+        """Run what was typed: a line, or several as a script is run."""
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        lines = [typed for typed in logical_lines(text) if typed.text.strip()]
+        if len(lines) > 1:
+            self._execute_script(text)
+        elif lines:
+            typed = lines[0]
+            self._survives(typed.raw, lambda: self._execute_line(typed))
         self.presenter.flush()
 
-    def _execute_line(self, typed: str) -> bool:
+    def _execute_line(self, typed: LogicalLine) -> None:
         try:
-            for reports in waited_for(self.session.batches(typed), self.session, self.presenter.screen):
+            for reports in waited_for(self.session.batches(typed.text), self.session, self.presenter.screen):
                 self.presenter.show(reports)
+                self._judge(reports)
                 self.presenter.gap()
                 self.presenter.flush()
         except Refused as error:
-            self.presenter.refusal(error)
+            self.presenter.refusal(typed.located(error))
+
+    def _judge(self, reports: Sequence[Report]) -> None:
+        """Say it if a command did not fail as ``fails`` foretold."""
+        for report in reports:
+            if report.command.startswith("fails ") and (failure := unexpected(report, report.command.split()[1])):
+                self.presenter.remark([line(failure, Tone.BAD)])
+
+    def _execute_script(self, text: str) -> None:
+        """Run lines as a script is run: all are read first, and what is refused or fails unforeseen ends them."""
+        from folioshell.shell.replay import Replay
+
+        runner = Runner(PASTED, text, self.session, None, self.session.access)
+        replay = Replay(self.presenter.screen, self.presenter.errors, echo=True, quiet=False, summary=False)
+        if not self._survives(text, lambda: replay.run(runner, PASTED)) or runner.stopped:
+            self._keep_rest(text.rstrip("\n").split("\n"), runner)
+        self.presenter.gap()
+
+    def _keep_rest(self, rows: list[str], runner: Runner) -> None:
+        """Say where lines ended before their end, and keep those that were not run."""
+        if not runner.line:
+            text = f"nothing of these {len(rows)} lines was run"
+            left = rows
+        else:
+            # A line that failed in the kernel was run, one that was refused or interrupted was not.
+            failed = runner.stopped and runner.status == FAILED
+            left = rows[runner.line - (not failed) :]
+            text = f"stopped at line {runner.line} of {len(rows)}; {counted(len(left), 'line')} not run"
+        if self.session.finished or not any(row.strip() for row in left):
+            return
+        if self.reader.keep("\n".join(left)):
+            text += ": the up arrow brings them back"
+        self.presenter.remark([line(f"note: {text}", Tone.DIM)])
+
+    def _survives(self, typed: str, act: Callable[[], object]) -> bool:
+        """Do something; whatever becomes of it is shown, and the session goes on.
+
+        Returns: whether it came to its end.
+        """
+        try:
+            act()
         except Exception as error:  # noqa: BLE001 - a bug of ours must not end the session
             self.presenter.bug(error, typed)
         except KeyboardInterrupt:

@@ -1,31 +1,60 @@
-"""The line under the prompt: process, step, deciding scheme and the page-table locks of the last step."""
+"""The lines under the prompt: what the command at the cursor wants next, and where the session is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+
+from folioshell.commands.hint import Hint
 from folioshell.model.lock import LockOp
 from folioshell.session.journal import Happening
 from folioshell.session.session import Session
+from folioshell.views.measure import columns_of
 from folioshell.views.signs import ELLIPSIS
 
 #: how many locks are shown
 MOST_LOCKS = 6
+_BETWEEN = "  |  "
+#: a blank before a hint, two before its meaning
+_MARGINS = 3
+#: columns in which a meaning that is longer says something
+_LEAST_MEANING = 16
 
 
-def toolbar_text(session: Session) -> str:
-    """The toolbar of a session as it is now."""
+def state_text(session: Session, width: int) -> str:
+    """Where a session is: process, step, deciding scheme, protocol under test, last page-table locks.
+
+    Args:
+        width: columns; what does not fit is left out, the last words first.
+    """
+    parts = list(_state_parts(session, MOST_LOCKS))
+    for most in (3, 1):
+        if columns_of(_joined(parts)) > width:
+            parts = list(_state_parts(session, most))
+    while len(parts) > 1 and columns_of(_joined(parts)) > width:
+        parts.pop()
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return " " + _BETWEEN.join(parts)
+
+
+def _state_parts(session: Session, most_locks: int) -> Iterable[str]:
     workspace = session.workspace
+    kernel = workspace.kernel
     line = f" of {session.history.current}" if len(session.history.lines) > 1 else ""
-    parts = [
-        f"process {session.process or 'none'}",
-        f"step {session.step}{line}",
-        f"decide {workspace.kernel.decider.name}",
-    ]
+    yield f"process {session.process or 'none'}"
+    yield f"step {session.step}{line}"
+    yield f"decide {kernel.decider.name}"
+    if kernel.protocol is not None:
+        yield f"protocol {kernel.protocol.name}"
+    if session.spawned is not None:
+        yield f"under way {' '.join(session.spawned.names)}"
     if workspace.journal:
-        locks = last_locks(workspace.journal[-1].events)
-        parts.append(f"last PTLs {' '.join(locks)}" if locks else "no PTL taken")
-    return " " + "  |  ".join(parts)
+        locks = last_locks(workspace.journal[-1].events, most_locks)
+        yield f"last PTLs {' '.join(locks)}" if locks else "no PTL taken"
 
 
 def last_locks(events: Sequence[Happening], most: int = MOST_LOCKS) -> list[str]:
@@ -38,3 +67,45 @@ def last_locks(events: Sequence[Happening], most: int = MOST_LOCKS) -> list[str]
                 break
             names.append(event.lock.name)
     return names[::-1]
+
+
+def hint_pieces(hint: Hint, width: int) -> StyleAndTextTuples:
+    """A hint in one line: the verb, the signature around the part that is being typed, and what that part means.
+
+    Args:
+        width: columns; of the signature as much is shown as the meaning leaves room for.
+    """
+    half = width // 2
+    parts = [part if len(part) <= half else part[:half] + ELLIPSIS for part in hint.parts]
+    first = max(hint.current, 1)
+    last = max(hint.current + 1, first)
+    room = width - _width(parts, first, last) - _MARGINS
+    meaning = hint.meaning if len(hint.meaning) <= room else hint.meaning[: max(room - 1, 0)] + ELLIPSIS
+    if room < min(len(hint.meaning), _LEAST_MEANING):
+        meaning = ""
+    room = width - len(meaning) - _MARGINS
+    # Whoever types has seen the parts to the left; those to the right are to come.
+    while last < len(parts) and _width(parts, first, last + 1) <= room:
+        last += 1
+    while first > 1 and _width(parts, first - 1, last) <= room:
+        first -= 1
+    pieces: StyleAndTextTuples = []
+    for at in _shown(parts, first, last):
+        marked = at is not None and at == hint.current
+        pieces += [("", " "), (f"class:bottom-toolbar.{'current' if marked else 'hint'}", _text(parts, at))]
+    return [*pieces, ("class:bottom-toolbar.meaning", f"  {meaning}" if meaning else "")]
+
+
+def _shown(parts: Sequence[str], first: int, last: int) -> list[int | None]:
+    """Indexes of the verb and of parts ``[first, last)``; None where some are left out."""
+    left = [None] if first > 1 else []
+    right = [None] if last < len(parts) else []
+    return [0, *left, *range(first, last), *right]
+
+
+def _text(parts: Sequence[str], at: int | None) -> str:
+    return ELLIPSIS if at is None else parts[at]
+
+
+def _width(parts: Sequence[str], first: int, last: int) -> int:
+    return len(" ".join(_text(parts, at) for at in _shown(parts, first, last)))

@@ -60,6 +60,11 @@ class Typist:
     def __init__(self, *lines: str | BaseException) -> None:
         self.lines = list(lines)
         self.prompts: list[str] = []
+        self.kept: list[str] = []
+
+    def keep(self, text: str) -> bool:
+        self.kept.append(text)
+        return True
 
     def read(self, prompt: str) -> str:
         self.prompts.append(prompt)

@@ -20,6 +20,7 @@ from folioshell.shell.repl import Repl
 from tests.shell.stubs import plain_screen
 
 UP, RIGHT, TAB, ENTER, CTRL_C, CTRL_D, CTRL_U = "\x1b[A", "\x1b[C", "\t", "\r", "\x03", "\x04", "\x15"
+ESCAPE = "\x1b"
 
 Step = tuple[str, Callable[[PromptReader], bool]]
 
@@ -138,6 +139,69 @@ def test_pasted_lines() -> None:
     session, _ = talk("\x1b[200~mmap buf 4\nfault buf\nfork B\x1b[201~")
 
     assert session.step == 3
+
+
+def test_enter_goes_on_while_a_brace_is_open() -> None:
+    """A race may be typed over several lines; it is one command, and one entry of the history."""
+    history = InMemoryHistory()
+    lines = ["mmap buf 4", "race {  # two threads", "A.t1: fault buf[0]", "A.t2: fault buf[1]", "} schedule=1,2,1,2"]
+    _, text = talk(*lines, history=history)
+
+    assert "A.t1" in text
+    assert "closing }" not in text
+    assert history.get_strings() == [lines[0], "\n".join(lines[1:])]
+
+
+def test_ways_out_of_an_open_brace() -> None:
+    """Ctrl-C gives the lines up; Escape and Enter run them as they are."""
+    history = InMemoryHistory()
+    session, text = talk(
+        "race {", f"A.t1: fault buf{CTRL_C}mmap buf 4", "race {", f"A.t1: fault buf{ESCAPE}", history=history
+    )
+
+    assert session.step == 1
+    assert text.count("error: the closing } is missing") == 1
+
+
+def test_the_rest_of_a_paste_comes_back() -> None:
+    """The up arrow brings what a refusal left over; mended, it runs."""
+    history = InMemoryHistory()
+    session, _ = talk(
+        "\x1b[200~mmap buf 4\nfault bfu\nfork B\x1b[201~",
+        history=history,
+        then=[
+            ("", lambda _: len(history.get_strings()) == 2),
+            (UP, holds("fault bfu\nfork B")),
+            (CTRL_U, holds("fault bfu\n")),
+            ("fork C" + UP + CTRL_U + "fault buf", holds("fault buf\nfork C")),
+            (ENTER, holds("")),
+        ],
+    )
+
+    assert commands(session) == ["mmap buf 4", "fault buf", "fork C"]
+
+
+def test_a_full_word_and_an_empty_line_open_no_menu() -> None:
+    """What is typed is not offered, nor is everything where nothing is typed, unless it is asked for."""
+    completer = CommandCompleter(Session())
+    typed, asked = CompleteEvent(text_inserted=True), CompleteEvent(completion_requested=True)
+
+    assert list(completer.get_completions(Document("fork"), asked)) == []
+    assert list(completer.get_completions(Document("fork B\n"), typed)) == []
+    assert list(completer.get_completions(Document("fork B\n"), asked)) != []
+
+
+def test_completion_within_a_brace_over_lines() -> None:
+    """Threads and commands of a race are completed on each of its lines; its comments are left alone."""
+    completer = CommandCompleter(Session())
+
+    def texts(text: str) -> list[str]:
+        return [found.text for found in completer.get_completions(Document(text), CompleteEvent())]
+
+    assert texts("race {\n  A.t1: fau") == ["fault"]
+    assert texts("race { # threads\n  A.t1: fault buf\n") == ["A.t2:"]
+    assert texts("race {\n  # A.t1: fau") == []
+    assert texts("race {\n  A.t1: fault buf\n} max") == ["max-states="]
 
 
 def test_completions_have_descriptions() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from folioshell.errors import DeterminismError, KernelBug, Refused, SchemeError
 from folioshell.report import Report
+from folioshell.scenario import Session
 from folioshell.shell.repl import Repl
 from tests.shell.stubs import StubSession, Typist, plain_screen
 
@@ -105,8 +106,75 @@ def test_a_definition_that_raises() -> None:
     assert "bug of folioshell" not in text
 
 
-def test_pasted_lines() -> None:
-    """Lines pasted at once run in order, until one is refused."""
-    session, _ = talk(Typist("one\ntwo\nbad\nthree"), bad=Refused("no"))
+def talk_for_real(*texts: str | BaseException) -> tuple[Session, Typist, str]:
+    session, typist = Session(), Typist(*texts)
+    screen, out = plain_screen()
+    Repl(session, screen, typist).run()
+    return session, typist, out.getvalue()
 
-    assert session.executed == ["one", "two"]
+
+def test_pasted_lines_run_as_a_script() -> None:
+    """Prose is told, comments are passed over, expects are checked, each command stands above what it did."""
+    lines = [
+        "| About *sharing*.",
+        "",
+        "# comment",
+        "mmap buf 4",
+        "fault buf[0]",
+        "expect truth mms buf[0] == 1",
+        "fails ENOMEM mprotect 0x1000 r",
+        "race {",
+        "  A.t1: fault buf[1]",
+        "}",
+    ]
+    session, typist, text = talk_for_real("\n".join(lines))
+
+    assert session.step == 3
+    assert "About *sharing*." in text
+    assert "A 1> fault buf[0]\nA wrote buf[0]" in text
+    assert "pass  expect truth mms buf[0] == 1" in text
+    assert "A 3> race {\n       A.t1: fault buf[1]\n     }\nRace of A.t1" in text
+    assert typist.kept == []
+
+
+def test_what_was_not_run_of_pasted_lines_is_kept() -> None:
+    """A refusal says which line it was; that line and those behind it can be called back, the ones before stay done."""
+    session, typist, text = talk_for_real("mmap buf 4\nfault bfu\n\nfork B\nfork C\n")
+
+    assert session.step == 1
+    assert "pasted:2:7: error: no such region" in text
+    assert "note: stopped at line 2 of 5; 4 lines not run: the up arrow brings them back" in text
+    assert typist.kept == ["fault bfu\n\nfork B\nfork C"]
+
+
+def test_a_failure_in_pasted_lines_ends_them() -> None:
+    """As in a script; the line that failed in the kernel was run, and is not kept."""
+    session, typist, text = talk_for_real("mmap buf 4\nmprotect 0x1000 r\nfork B")
+
+    assert session.step == 2
+    assert "failed with ENOMEM" in text
+    assert typist.kept == ["fork B"]
+
+
+def test_pasted_lines_that_cannot_be_read() -> None:
+    """Nothing is run if one of them is no command."""
+    session, _, text = talk_for_real("mmap buf 4\nfualt buf\nfork B")
+
+    assert session.step == 0
+    assert "pasted:2:1: error: unknown command" in text
+    assert "nothing of these 3 lines was run" in text
+
+
+def test_a_race_over_several_lines() -> None:
+    """It is one command; what is wrong in it is shown on its own line."""
+    _, typist, text = talk_for_real("mmap buf 4", "race {\n  A.t1: fault buf[0]\n  A.t2: fault bfu\n}")
+
+    assert "\n    A.t2: fault bfu\n                ^^^\n" in text
+    assert typist.kept == []
+
+
+def test_a_failure_that_was_foretold() -> None:
+    """`fails` at the prompt says whether it did."""
+    _, _, text = talk_for_real("mmap buf 4", "fails ENOMEM mprotect buf r", "fails ENOMEM mprotect 0x1000 r")
+
+    assert text.count("ENOMEM expected, it ended with ok") == 1
