@@ -91,6 +91,10 @@ class NotedReader:
         self._notes.begin(text)
         return text
 
+    def keep(self, text: str) -> bool:
+        """Put text where it can be called back; see Reader."""
+        return self._reader.keep(text)
+
 
 def open_notes(folder: Path | None, lines: Sequence[str]) -> Notes:
     """Notes of a shell that begins, with the lines that led to its present state."""

@@ -20,7 +20,7 @@ from folioshell.shell.repl import Repl
 from tests.shell.stubs import plain_screen
 
 UP, RIGHT, TAB, ENTER, CTRL_C, CTRL_D, CTRL_U = "\x1b[A", "\x1b[C", "\t", "\r", "\x03", "\x04", "\x15"
-ESCAPE = "\x1b"
+ESCAPE, END = "\x1b", "\x05"
 
 Step = tuple[str, Callable[[PromptReader], bool]]
 
@@ -173,7 +173,7 @@ def test_the_rest_of_a_paste_comes_back() -> None:
             ("", lambda _: len(history.get_strings()) == 2),
             (UP, holds("fault bfu\nfork B")),
             (CTRL_U, holds("fault bfu\n")),
-            ("fork C" + UP + CTRL_U + "fault buf", holds("fault buf\nfork C")),
+            ("fork C" + UP + END + CTRL_U + "fault buf", holds("fault buf\nfork C")),
             (ENTER, holds("")),
         ],
     )
