@@ -130,6 +130,8 @@ def _run(options: Namespace) -> int:
         return REFUSED
     if options.update:
         return _update(options)
+    if options.junit is not None:
+        return _run_for_junit(options)
     replay = _replay(options, whole=True)
     status = 0
     for name in options.files:
@@ -138,6 +140,27 @@ def _run(options: Namespace) -> int:
         if options.interactive and runner.status != REFUSED:
             interact = _open_shell if sys.stdin.isatty() else _play_stdin
             return max(status, interact(options, runner.session))
+    return status
+
+
+def _run_for_junit(options: Namespace) -> int:
+    """Run scripts, and write what was asserted as XML whatever comes of them."""
+    if options.interactive:
+        sys.stderr.write("folioshell run: --junit does not go with -i\n")
+        return REFUSED
+    from folioshell.shell.junit import JUnit
+
+    junit, replay = JUnit(), _replay(options, whole=True)
+    status = 0
+    try:
+        for name in options.files:
+            junit.begin(name)
+            status = max(status, replay.run(_runner(options, name, junit.note), name))
+    except Exception as error:
+        junit.crashed(error)
+        raise
+    finally:
+        junit.write(options.junit)
     return status
 
 
@@ -157,11 +180,9 @@ def _runner(options: Namespace, name: str, note: Callable[[Played], None] | None
 
 
 def _golden_lines(reports: Sequence[Report]) -> list[str]:
-    """The text of reports as golden blocks hold it."""
-    from folioshell.scenario.golden import WIDTH
-    from folioshell.views.report_view import plain_lines
+    from folioshell.shell.failures import golden_lines
 
-    return plain_lines(reports, WIDTH)
+    return golden_lines(reports)
 
 
 def _update(options: Namespace) -> int:
@@ -329,6 +350,7 @@ def _parser() -> ArgumentParser:
     run.add_argument("files", nargs="+", metavar="FILE", help="a script; - is standard input")
     until = "stop when N steps were done and what follows them is one; line:N stops behind line N"
     run.add_argument("--until", type=_until, default=Until(), metavar="N", help=until)
+    run.add_argument("--junit", metavar="OUT.xml", help="write what was asserted as JUnit XML, too")
     run.add_argument("--update", action="store_true", help="rewrite the golden blocks with what is shown")
     run.add_argument("--force", action="store_true", help="with --update: where CI is set, too")
     run.add_argument("-i", dest="interactive", action="store_true", help="then open the shell in that state")

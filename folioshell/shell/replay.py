@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from folioshell.errors import Refused
-from folioshell.scenario.golden import difference
 from folioshell.scenario.runner import FAILED, REFUSED, Played, Runner
+from folioshell.shell.failures import failure_blocks
 from folioshell.shell.presenter import Presenter
 from folioshell.shell.waiting import waited_for
-from folioshell.views.answer_view import Place, golden_blocks, stop_blocks
-from folioshell.views.blocks import Block, Line, Span, Tone
+from folioshell.views.answer_view import Place
+from folioshell.views.blocks import Line, Span, Tone
 from folioshell.views.runs import counted
 from folioshell.views.screen import Screen
 from folioshell.views.signs import visible
@@ -71,13 +71,11 @@ class Replay:
         report = played.report
         if played.refused is not None:
             self._refuse(played.refused)
-        elif played.failure is not None:
-            self._begin("failure")
-            self._presenter.remark(list(stop_blocks(played.failure, place, max(played.column - 1, 0))))
-        elif played.golden is not None:
-            if not played.golden.passed and not self.updating:
+        elif played.failure is not None or played.golden is not None:
+            blocks = failure_blocks(played)
+            if blocks and not (played.golden is not None and self.updating):
                 self._begin("failure")
-                self._presenter.remark(mismatch_blocks(played))
+                self._presenter.remark(blocks)
         elif report is not None:
             self._note(played)
             if report.says_nothing and not self.echo and self._presenter.mode != "json":
@@ -124,17 +122,6 @@ class Replay:
         if self._last and not (together and kind == self._last) and not self.quiet:
             self._presenter.gap()
         self._last = kind
-
-
-def mismatch_blocks(played: Played) -> list[Block]:
-    """What is shown of a golden block that is not the output of the line above it."""
-    assert played.golden is not None
-    # Names are quoted in what failed only.
-    from shlex import join
-
-    place = Place(played.file, played.line, played.text, played.reopen)
-    diff = difference(played.golden.golden.lines, played.golden.actual)
-    return list(golden_blocks(diff, place, join(["folioshell", "run", "--update", played.file])))
 
 
 def _summary(runner: Runner, name: str) -> Line:

@@ -8,16 +8,13 @@ from time import monotonic
 from typing import NamedTuple
 
 from folioshell.errors import Refused
-from folioshell.report import Report
 from folioshell.scenario import Session
 from folioshell.scenario.definitions import define
-from folioshell.scenario.golden import WIDTH, difference
+from folioshell.scenario.golden import WIDTH
 from folioshell.scenario.runner import Played, Runner, run_file
-from folioshell.views.answer_view import Place, golden_blocks, stop_blocks
-from folioshell.views.blocks import Block
+from folioshell.shell.failures import failure_text, golden_lines
 from folioshell.views.plain import render
 from folioshell.views.refusal_view import bug_blocks, refusal_blocks
-from folioshell.views.report_view import plain_lines, report_blocks
 
 
 class Key(NamedTuple):
@@ -105,32 +102,6 @@ class ScriptReplay:
         elif not self._stopped:
             self._place = END
         self.drop()
-
-
-def golden_lines(reports: Sequence[Report]) -> list[str]:
-    """The text of reports as golden blocks hold it."""
-    return plain_lines(reports, WIDTH)
-
-
-def failure_text(played: Played) -> str:
-    """What `folioshell run` prints about something that failed; empty if it did not."""
-    return render(_failure_blocks(played), WIDTH).rstrip()
-
-
-def _failure_blocks(played: Played) -> list[Block]:
-    place = Place(played.file, played.line, played.text, played.reopen)
-    if played.refused is not None:
-        return refusal_blocks(played.refused, WIDTH)
-    if played.failure is not None:
-        return list(stop_blocks(played.failure, place, max(played.column - 1, 0)))
-    if played.golden is not None and not played.golden.passed:
-        from shlex import join
-
-        diff = difference(played.golden.golden.lines, played.golden.actual)
-        return list(golden_blocks(diff, place, join(["folioshell", "run", "--update", played.file])))
-    if played.report is not None and played.report.expect is not None and not played.report.expect.passed:
-        return report_blocks(played.report, place)
-    return []
 
 
 def refusal_text(error: Refused) -> str:

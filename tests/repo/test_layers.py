@@ -13,7 +13,8 @@ from tests.repo.tree import PACKAGE, import_name, modules, parsed
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"shell", "streams", "testing"},
+    {"testing"},
+    {"shell", "streams"},
     {"views", "export", "scenario", "recording"},
     {"commands"},
     {"session"},
