@@ -294,6 +294,7 @@ def _open_shell(options: Namespace, session: Session, begin: Begin | None = None
     from folioshell.shell.reader import DumbReader, Reader
     from folioshell.shell.repl import Repl
     from folioshell.shell.state_folder import state_folder
+    from folioshell.shell.waiting import waited_for
     from folioshell.views.blocks import line
 
     screen = _screen(sys.stdout, options)
@@ -305,7 +306,8 @@ def _open_shell(options: Namespace, session: Session, begin: Begin | None = None
     session.output.pager, session.output.fixed = screen.rich, False
     pager = Pager(os.environ, sys.stdout) if sys.stdout.isatty() else None
     state = state_folder(os.environ)
-    notes, told = (begin or resume.begin)(session, state / resume.FOLDER if state else None)
+    folder = state / resume.FOLDER if state else None
+    [(notes, told)] = waited_for((start(session, folder) for start in (begin or resume.begin,)), session, screen)
     screen.write([line(text) for text in told])
     status = Repl(session, screen, NotedReader(reader, notes), errors=_screen(sys.stderr, options), pager=pager).run()
     notes.remove()
