@@ -8,7 +8,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from folioshell.commands.lex import Token
@@ -82,12 +82,37 @@ def refused(token: Token, message: str, *, allowed: Iterable[str] = (), hint: st
     return Refused(message, start=token.start, end=token.end, allowed=tuple(allowed), hint=hint)
 
 
-def nearest(word: str, allowed: Iterable[str]) -> str:
-    """``did you mean ...?`` with the nearest allowed word, or empty."""
-    from difflib import get_close_matches
+#: how alike two words must be (0 to 1), to be taken for each other: those that begin alike, and others
+_ALIKE, _RATHER_ALIKE = 0.55, 0.66
+#: nearest words that are named, at most
+_NAMED = 3
 
-    close = get_close_matches(word, list(allowed), n=1, cutoff=0.5)
-    return f"did you mean `{close[0]}`?" if close else ""
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """``did you mean ...?`` with the nearest allowed words, mostly one, or empty."""
+    found = _nearest(word.lower(), list(dict.fromkeys(allowed)))
+    if not found:
+        return ""
+    *others, last = [f"`{text}`" for text in found]
+    return f"did you mean {', '.join(others)} or {last}?" if others else f"did you mean {last}?"
+
+
+def _nearest(word: str, allowed: Sequence[str]) -> list[str]:
+    """The words that go on from this one, if they are few; else the one that is most like it."""
+    begun = [text for text in allowed if word and text.lower().startswith(word)]
+    if 0 < len(begun) <= _NAMED:
+        return begun
+    from difflib import SequenceMatcher
+
+    matcher = SequenceMatcher(autojunk=False)
+    matcher.set_seq2(word)
+    best, most = "", 0.0
+    for text in allowed:
+        matcher.set_seq1(text.lower())
+        likeness = matcher.ratio() if matcher.real_quick_ratio() > most else 0.0
+        if likeness > most and likeness >= (_ALIKE if text[:1].lower() == word[:1] else _RATHER_ALIKE):
+            best, most = text, likeness
+    return [best] if best else []
 
 
 class Choice(Operand):
@@ -202,7 +227,7 @@ class Size(Operand):
         except ValueError as error:
             raise refused(token, str(error)) from None
         if not self.least <= pages <= self.most:
-            hint = f"allowed: {self.least} to {self.most} pages"
+            hint = f"allowed: {self.least:,} to {self.most:,} pages"
             raise refused(token, f"{token.text} is out of range", hint=hint)
         return pages
 

@@ -34,6 +34,12 @@ FAILURES = {
 }
 
 
+#: said where any command might stand
+HELP = "`help` lists the commands"
+#: what is often typed for an operator
+_MISTAKEN = {"=": "==", "=<": "<=", "=>": ">=", "is": "==", "!": "!="}
+
+
 class Grammar:
     """The command language as a session uses it."""
 
@@ -78,7 +84,7 @@ def read_statement(line: str, words: list[Token]) -> ParsedStatement:
     last = words[-1]
     if not rest:
         place = Token("", last.end, last.end + 1)
-        raise refused(place, "a command is missing", allowed=registry.commands)
+        raise refused(place, "a command is missing", hint=HELP)
     command = _verb(rest[0])
     form, arguments = parse_form(command, rest[1:], rest[0])
     kind = MODEL if form.step_option in arguments else form.kind or command.kind
@@ -132,8 +138,10 @@ def _expected_failure(rest: list[Token]) -> Token:
 def _verb(token: Token) -> Command:
     command = registry.commands.get(token.text)
     if command is None or token.kind != "word":
-        hint = nearest(token.text, registry.commands) or "`help` lists the commands"
-        raise refused(token, "unknown command", allowed=registry.commands, hint=hint)
+        if token.kind == "block":
+            raise refused(token, "a command is missing before the braces", hint="`race { A.t1: … ; A.t2: … }`")
+        near = nearest(token.text, registry.commands)
+        raise refused(token, "unknown command", hint=f"{near} {HELP}" if near else HELP)
     return command
 
 
@@ -164,6 +172,9 @@ def _read_form(command: Command, form: Form, words: Sequence[Token], before: Tok
     if form.compare is None:
         return _Reader(command, form, words, before).read()
     at = next((place for place, word in enumerate(words) if word.kind == "operator"), len(words))
+    mistaken = next((word for word in words if word.text in _MISTAKEN), None)
+    if at == len(words) and mistaken is not None:
+        raise refused(mistaken, "not an operator", hint=f"did you mean `{_MISTAKEN[mistaken.text]}`?")
     arguments = _Reader(command, form, words[:at], before).read()
     last = words[at - 1] if at else before
     comparison = form.compare(words[at:], last)
@@ -220,7 +231,9 @@ class _Reader:
     def _missing(self, last: Token, what: str, usage: str) -> Refused:
         place = Token("", last.end, last.end + 1)
         hint = f"usage: {self.form.usage(self.command.verb)}"
-        return refused(place, f"{what} is missing", allowed=[usage], hint=hint)
+        # A name for what is missing is in the usage; words that may stand there are worth to be shown apart.
+        allowed = usage.split("|") if usage.islower() and "=" not in usage else []
+        return refused(place, f"{what} is missing", allowed=allowed, hint=hint)
 
     def _take(self, word: Token) -> None:
         key, equals, _ = word.text.partition("=")
@@ -243,7 +256,8 @@ class _Reader:
         if option.group and option.group in self.groups:
             raise refused(word, f"{option.key}= does not go with {self.groups[option.group]}=")
         if not value.text:
-            raise refused(value, f"a value for {option.key}= is missing", allowed=[option.usage.strip("[]")])
+            hint = f"{option.usage.strip('[]')}, without a blank"
+            raise refused(value, f"a value for {option.key}= is missing", hint=hint)
         self.groups[option.group or option.key] = option.key
         self.arguments.put(option.key, option.operand.read(value), value)
 
@@ -279,4 +293,6 @@ class _Reader:
         if key:
             hint = nearest(f"{key}=", words)
             return refused(word, f"{self.command.verb} has no option {key}=", allowed=words, hint=hint)
-        return refused(word, "this word has no place here", allowed=words, hint=nearest(word.text, words))
+        option = self.options.get(word.text)
+        hint = f"{option.usage.strip('[]')}, without a blank" if option is not None else nearest(word.text, words)
+        return refused(word, "this word has no place here", allowed=words, hint=hint)

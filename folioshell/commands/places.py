@@ -13,6 +13,7 @@ from folioshell.commands.operands import Asking, Operand, Pair, read_address, re
 if TYPE_CHECKING:
     from folioshell.session.session import Session
 
+_PAGES = "pages are written [3], [3..7] (both included) or [3+5] (five from page 3)"
 _FOLIO = re.compile(r"f([1-9][0-9]{0,8})\Z")
 _INDEX = re.compile(r"\s*(0|[1-9][0-9]{0,11})(?:\s*(\.\.|\+)\s*(0|[1-9][0-9]{0,11}))?\s*\Z")
 
@@ -67,6 +68,8 @@ def read_place(token: Token) -> PlaceRef:
         nr = _count(Token(count, start + len(address) + 1, token.end)) if plus else 1
         return PlaceRef(process, "", vpn, 0, nr, token)
     region, bracket, rest = text.partition("[")
+    if "+" in region or ".." in region:
+        raise refused(Token(text, start, token.end), "pages of a region stand in brackets", hint=_PAGES)
     read_name(Token(region, start, start + max(len(region), 1)))
     if not bracket:
         return PlaceRef(process, region, 0, 0, 0, token)
@@ -82,20 +85,19 @@ def _count(token: Token) -> int:
 
 def _index(rest: str, token: Token) -> tuple[int, int]:
     """(first page, number of pages) of what follows a ``[``."""
-    form = "pages are written [3], [3..7] (both included) or [3+5] (five from page 3)"
     if not rest.endswith("]"):
-        raise refused(token, "the closing ] is missing", hint=form)
+        raise refused(token, "the closing ] is missing", hint=_PAGES)
     match = _INDEX.match(rest[:-1])
     if not match:
-        raise refused(token, "not pages of a region", hint=form)
+        raise refused(token, "not pages of a region", hint=_PAGES)
     first, kind, last = int(match[1]), match[2], int(match[3] or 0)
     if kind == "+":
         if not last:
-            raise refused(token, "no pages at all", hint=form)
+            raise refused(token, "no pages at all", hint=_PAGES)
         return first, last
     if kind == "..":
         if last < first:
-            raise refused(token, "the last page is before the first", hint=form)
+            raise refused(token, "the last page is before the first", hint=_PAGES)
         return first, last - first + 1
     return first, 1
 

@@ -8,6 +8,7 @@ from folioshell.commands.build import arg, command, done
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, OUTPUT, PROGRAM, SESSION, VIEW, Command, Form, registry
 from folioshell.commands.operands import Word, nearest
+from folioshell.commands.parse import HELP
 from folioshell.report import Report, Table, Text
 
 TOPIC = "session"
@@ -99,8 +100,8 @@ def help_(call: Call) -> Report:
         summary, lines = TOPICS[word]
         return done(call, sections=(Text(lines, title=f"{word}: {summary}"),))
     known = [*registry.commands, *TOPICS]
-    hint = nearest(word, known) or "`help` lists the commands"
-    raise call.refused_at("WORD", "no such command or topic", allowed=known, hint=hint)
+    near = nearest(word, known)
+    raise call.refused_at("WORD", "no such command or topic", hint=f"{near} {HELP}" if near else HELP)
 
 
 def _topic_pairs() -> list[tuple[str, str]]:

@@ -44,7 +44,10 @@ class SchemeName(Operand):
     def read(self, token: Token) -> str:
         """The word."""
         if not is_scheme_word(token.text) and not (self.truth and token.text == TRUTH):
-            raise refused(token, "not the name of a scheme", hint="`show schemes` lists them")
+            message = (
+                "a scheme stands here, before the folio" if ID_FORM.match(token.text) else "not the name of a scheme"
+            )
+            raise refused(token, message, hint="`show schemes` lists them")
         return token.text
 
     def candidates(self, session: Session) -> Iterable[Pair]:

@@ -42,7 +42,7 @@ def raceable() -> list[str]:
 class Threads(Operand):
     """Threads in braces, each with its commands."""
 
-    label = "{ THREAD: COMMAND ; … }"
+    label = "a block of threads"
     usage = "{ A.t1: COMMAND ; A.t2: { COMMAND ; … } }"
     block = True
 

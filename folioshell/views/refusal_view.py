@@ -10,6 +10,8 @@ from folioshell.views.measure import columns_of
 from folioshell.views.signs import visible
 
 _INDENT = 2
+# Of very many names those nearest to what was typed are in the hint.
+_MOST_ALLOWED = 24
 # ASCII on purpose: its spelling must not move the caret.
 _CUT = "..."
 _FACTS_OF_A_BUG = 12
@@ -34,7 +36,9 @@ def _parts(error: Refused, width: int, step: int | None) -> Iterator[Block]:
     elif error.text.strip():
         yield Line((Span(_window(visible(error.text), 0, max(width - _INDENT, 8))[0]),), _INDENT, wraps=False)
     if error.allowed:
-        yield Line((Span("allowed: ", Tone.STRONG), Span(visible(", ".join(error.allowed)))))
+        left = len(error.allowed) - _MOST_ALLOWED
+        more = f", … and {left:,} more" if left > 0 else ""
+        yield Line((Span("allowed: ", Tone.STRONG), Span(visible(", ".join(error.allowed[:_MOST_ALLOWED])) + more)))
     if error.hint:
         yield Line((Span("help: ", Tone.GOOD), Span(_help(visible(error.hint)))))
     if step is not None:

@@ -224,7 +224,7 @@ def test_help() -> None:
     for word in [*registry.commands, "places"]:
         (report,) = session.execute(f"help {word}")
         assert isinstance(report.sections[0], Text)
-    assert refused(session, "help mmpa").hint == "did you mean `mmap`?"
+    assert refused(session, "help mmpa").hint == "did you mean `mmap`? `help` lists the commands"
 
 
 def test_reference_covers_every_command() -> None:

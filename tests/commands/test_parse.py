@@ -79,7 +79,7 @@ def test_optional_argument_before_a_required_one() -> None:
         ("mmap buf 16 ; fautl win", (14, 19), "unknown command", "did you mean `fault`?"),
         ("madvise clod buf", (8, 12), "no such advice", "did you mean `cold`?"),
         ("mmap buf 3K", (9, 11), "3K is not a whole number of 4K pages", ""),
-        ("mmap buf 0", (9, 10), "0 is out of range", "allowed: 1 to 17179869184 pages"),
+        ("mmap buf 0", (9, 10), "0 is out of range", "allowed: 1 to 17,179,869,184 pages"),
         ("mmap buf", (8, 9), "a size is missing", "usage: mmap NAME SIZE"),
         ("mmap f1 4", (5, 7), "f1 is an id, not a name", "f1, v1, pt1"),
         ("mmap b@d 4", (5, 8), "not a name", "a name is a letter"),
@@ -131,7 +131,34 @@ def test_refusals_list_what_is_allowed() -> None:
     assert "cold" in refusal("madvise clod buf").allowed
     assert refusal("fault buf red").allowed == ("read", "write")
     assert refusal("fault buf red").hint == "did you mean `read`?"
-    assert "mmap" in refusal("mmpa").allowed
+    assert refusal("mprotect buf").allowed == ("r", "rw", "none")
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("mmpa", "did you mean `mmap`? `help` lists the commands"),
+        ("MMAP", "did you mean `mmap`? `help` lists the commands"),
+        ("qu", "did you mean `query` or `quit`? `help` lists the commands"),
+        ("xyzzy", "`help` lists the commands"),
+        ("B:", "`help` lists the commands"),
+        ("{ mmap buf 4 }", "`race { A.t1: … ; A.t2: … }`"),
+        ("mmap buf 4 po", "did you mean `populate`?"),
+        ("mmap buf 4 prot = r", "prot=r|rw|none, without a blank"),
+        ("mmap buf 4 prot= r", "prot=r|rw|none, without a blank"),
+        ("madvise win cold", ""),
+        ("expect mapcount vmas f1 = 1", "did you mean `==`?"),
+        ("expect mapcount f1 == 1", "`show schemes` lists them"),
+        ("munmap buf+3", "pages are written [3], [3..7] (both included) or [3+5] (five from page 3)"),
+        ("mmap buf", "usage: mmap NAME SIZE "),
+    ],
+)
+def test_hints(line: str, hint: str) -> None:
+    """What is said to somebody who is nearly right; nothing, rather than what is far away, and never a flood."""
+    error = refusal(line)
+
+    assert error.hint.startswith(hint) if hint else not error.hint
+    assert len(error.allowed) < 20
 
 
 _WORD = st.sampled_from(

@@ -39,7 +39,7 @@ def test_an_unknown_scheme_is_refused(line: str, place: tuple[int, int]) -> None
 
     assert (error.start, error.end) == place
     assert error.message == "no such scheme"
-    assert error.hint == "did you mean `vmas`?"
+    assert error.hint == "did you mean `vmas` or `vmas-hookless`?"
     assert list(error.allowed) == list(all_schemes())
 
 

@@ -84,7 +84,7 @@ def test_nothing_runs_if_a_line_cannot_be_parsed() -> None:
 
     assert (runner.status, runner.steps, len(played)) == (REFUSED, 0, 1)
     assert (error.file, error.line, error.start, error.text) == ("test.fs", 3, 2, "  falut a")
-    assert error.hint == "did you mean `fault`?"
+    assert error.hint == "did you mean `fault`? `help` lists the commands"
     assert (played[0].file, played[0].line) == ("test.fs", 3)
 
 
