@@ -296,6 +296,7 @@ def _open_shell(options: Namespace, session: Session, begin: Begin | None = None
     from folioshell.shell.state_folder import state_folder
     from folioshell.shell.waiting import waited_for
     from folioshell.views.blocks import line
+    from folioshell.views.signs import visible
 
     screen = _screen(sys.stdout, options)
     reader: Reader = DumbReader()
@@ -308,7 +309,7 @@ def _open_shell(options: Namespace, session: Session, begin: Begin | None = None
     state = state_folder(os.environ)
     folder = state / resume.FOLDER if state else None
     [(notes, told)] = waited_for((start(session, folder) for start in (begin or resume.begin,)), session, screen)
-    screen.write([line(text) for text in told])
+    screen.write([line(visible(text)) for text in told])
     status = Repl(session, screen, NotedReader(reader, notes), errors=_screen(sys.stderr, options), pager=pager).run()
     notes.remove()
     return status

@@ -31,7 +31,7 @@ Render = Callable[[Sequence[Report]], list[str]]
 EXPLAINED = 10
 
 #: commands that are no steps and neither move in the history nor end the session
-_STAYING = ("as ", "mark ", "set ", "watch", "unwatch", "save ", "source ", "load scheme ")
+_STAYING = ("as ", "mark ", "branch", "set ", "watch", "unwatch", "save ", "source ", "load scheme ")
 
 
 class Played(NamedTuple):

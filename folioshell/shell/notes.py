@@ -153,13 +153,13 @@ class Leftover(NamedTuple):
         return notes
 
     def set_aside(self) -> Path:
-        """Keep the file where nobody looks for notes; returns its new place."""
-        aside = self.path.with_suffix(".kept")
-        for number in count(1):
-            if not aside.exists():
-                break
-            aside = self.path.with_suffix(f".kept{number}")
-        self.path.rename(aside)
+        """Keep the file where nobody looks for notes; returns its place."""
+        names = (self.path.with_suffix(f".kept{number or ''}") for number in count())
+        aside = next(path for path in names if not path.exists())
+        try:
+            self.path.rename(aside)
+        except OSError:
+            aside = self.path
         os.close(self.descriptor)
         return aside
 

@@ -98,6 +98,16 @@ def test_the_newest_first(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == MOST_LEFT
 
 
+def test_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name of its own each time; where a file cannot be renamed it stays."""
+    for name in ("7.kept", "7.kept1"):
+        left_with(tmp_path, "fork B\n")
+        assert only(leftovers(tmp_path)).set_aside() == tmp_path / name
+    path = left_with(tmp_path, "fork B\n")
+    monkeypatch.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(OSError(30, "Read-only file system")))
+    assert only(leftovers(tmp_path)).set_aside() == path
+
+
 def test_without_a_place_to_write(tmp_path: Path) -> None:
     """No home, a file where the folder should be: the shell goes on without notes."""
     (tmp_path / "file").write_text("")
