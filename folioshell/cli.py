@@ -94,7 +94,7 @@ def _main(arguments: list[str]) -> int:
 def _check_scheme(options: Namespace) -> int:
     from folioshell.shell.definition_check import check_files
 
-    return check_files(options.files, _screen(sys.stdout, options), _screen(sys.stderr, options))
+    return check_files(options.files, _screen(sys.stdout, options), _screen(sys.stderr, options), quiet=options.quiet)
 
 
 def _act(options: Namespace) -> int:

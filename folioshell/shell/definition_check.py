@@ -16,8 +16,8 @@ from folioshell.views.signs import visible
 KEPT, BROKEN, BAD = 0, 1, 2
 
 
-def check_files(names: Sequence[str], screen: Screen, errors: Screen) -> int:
-    """Check the definitions of files.
+def check_files(names: Sequence[str], screen: Screen, errors: Screen, *, quiet: bool = False) -> int:
+    """Check the definitions of files; quietly, only broken promises and a last line for each are shown.
 
     Returns: 0 if all of them do what they declare, 1 if one breaks a law that it declares, or a duty that all have,
         2 if a file cannot be used.
@@ -33,21 +33,27 @@ def check_files(names: Sequence[str], screen: Screen, errors: Screen) -> int:
             continue
         for kind in kinds:
             verdicts = check_scheme(kind)
-            screen.write(list(check_blocks(kind, verdicts)))
+            screen.write(list(check_blocks(kind, verdicts, quiet)))
             screen.flush()
             status = max(status, KEPT if all(verdict.kept or not verdict.declared for verdict in verdicts) else BROKEN)
     return status
 
 
-def check_blocks(kind: type[Scheme], verdicts: Sequence[Verdict]) -> Iterator[Block]:
-    """The verdicts in a table, then a history for each law that is broken."""
-    rows = tuple((Span(verdict.law), Span(_declared(verdict)), _outcome(verdict)) for verdict in verdicts)
-    yield Grid((Column("law"), Column("declared"), Column("in the histories tried")), rows, title=visible(kind.name))
-    for verdict in verdicts:
-        if not verdict.kept:
-            yield from _breach(verdict)
-    yield line("")
+def check_blocks(kind: type[Scheme], verdicts: Sequence[Verdict], quiet: bool = False) -> Iterator[Block]:
+    """The verdicts in a table, then a history for each law that is broken; quietly, no more than broken promises."""
+    broken = [verdict for verdict in verdicts if not verdict.kept and (verdict.declared or not quiet)]
+    if not quiet:
+        yield _table(kind, verdicts)
+    for verdict in broken:
+        yield from _breach(verdict)
+    if broken or not quiet:
+        yield line("")
     yield _summary(kind, verdicts)
+
+
+def _table(kind: type[Scheme], verdicts: Sequence[Verdict]) -> Grid:
+    rows = tuple((Span(verdict.law), Span(_declared(verdict)), _outcome(verdict)) for verdict in verdicts)
+    return Grid((Column("law"), Column("declared"), Column("in the histories tried")), rows, title=visible(kind.name))
 
 
 def _is_law(verdict: Verdict) -> bool:

@@ -6,7 +6,11 @@ import re
 from io import StringIO
 from pathlib import Path
 
-from folioshell.shell.definition_check import check_files
+from folioshell.contract.check import Verdict
+from folioshell.schemes.base import Law
+from folioshell.schemes.vmas import Vmas
+from folioshell.shell.definition_check import check_blocks, check_files
+from folioshell.views.plain import render
 from folioshell.views.screen import Screen
 
 MINE = """
@@ -47,6 +51,22 @@ def test_a_false_declaration(tmp_path: Path) -> None:
     assert re.search(r"^  never-false-yes +yes +! BROKEN$", out, re.MULTILINE)
     assert "never-false-yes is broken by 2 steps:" in out
     assert "mine: breaks what it must keep: never-false-yes" in out
+
+
+def test_quietly() -> None:
+    """A last line, and above it what breaks a promise; not what is broken as declared."""
+    kept = [Verdict(Law.DECIDES, True), Verdict(Law.NEVER_FALSE_YES, False, "yes, but no", ("a folio", "a step"))]
+    broken = Verdict(Law.NEVER_FALSE_NO, True, "no, but yes", ("a folio", "a step"))
+
+    assert render(list(check_blocks(Vmas, kept, quiet=True)), 100) == "vmas: keeps what it must\n"
+    assert render(list(check_blocks(Vmas, [*kept, broken], quiet=True)), 100).splitlines()[1:] == [
+        "never-false-no is broken by 1 step:",
+        "  a folio",
+        "  1  a step",
+        "  then: no, but yes",
+        "",
+        "vmas: breaks what it must keep: never-false-no",
+    ]
 
 
 def test_a_law_that_could_be_declared(tmp_path: Path) -> None:
