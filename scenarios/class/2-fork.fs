@@ -12,7 +12,7 @@ write buf[0..3]
 
 | After the fork every page has two entries, and all of them are read-only.
 fork B
-show tables
+show
 expect mapcount per-page f1 == 2
 expect same buf[0] B:buf[0]
 
@@ -24,4 +24,4 @@ expect mapcount per-page f5 == 1
 | A writes: nobody else has f1, so it is made writable again. No new page.
 write buf[0]
 expect mapcount per-page f1 == 1
-show tables
+show

@@ -16,7 +16,7 @@ expect mapcount tuples f1 == 1
 fault win[2]
 expect mapcount tuples f1 == 2
 expect mapcount vmas f1 == 1
-show tables
+show
 
 | Two processes, or one with two tables? The number does not say. An rmap walk does, under two locks.
 query shared? f1

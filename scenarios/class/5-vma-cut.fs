@@ -13,7 +13,7 @@ fault win[0]
 fault win[2]
 mprotect win[3] none
 
-show vmas
+show
 query shared? f1
 expect vmas A == 2
 expect shared? truth f1 == no

@@ -28,13 +28,14 @@ from tests.docs.scenario_index import FOLDER
 NAME = "straddle.svg"
 WIDTH = 84
 #: the commands of the scenario that are shown, with what they print
-SHOWN = ("fault win[8]", "query shared? win[0]")
+SHOWN = ("fault win[2]", "show", "query shared? f1")
 
 TITLE = "folioshell: one process, and the number of tuples is 2"
 DESCRIPTION = (
-    "A terminal. A fault maps the second half of a folio that lies across two page tables. The number of (VMA, page "
-    "table) tuples goes from 1 to 2, that of VMAs stays 1. Asked whether anybody else has the folio mapped, per-page "
-    "says yes, which is wrong; tuples says maybe and needs a walk; vmas, likely, mm-id and average say no, rightly."
+    "A terminal. Process A maps the four pages of the folio f1 through one VMA; two of them are the last of page table "
+    "pt1, two the first of pt2. The second fault brought the number of (VMA, page table) tuples from 1 to 2, that of "
+    "VMAs stayed 1. Asked whether anybody else has f1 mapped, per-page says yes, which is wrong; tuples says maybe and "
+    "needs a walk under two locks; vmas and mm-id say no, which is right."
 )
 
 _CHARACTER, _LINE, _MARGIN = 8.0, 18, 20
@@ -91,7 +92,7 @@ def _screen() -> Iterator[Text]:
 
 def _session() -> Iterator[Block]:
     session = Session()
-    runner = run_file(FOLDER / "mail" / "straddle.fs", session=session)
+    runner = run_file(FOLDER / "class" / "4-straddle.fs", session=session)
     prompt = session.prompt
     for played in runner:
         if played.report is not None and played.text in SHOWN:

@@ -6,12 +6,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import folioshell
 from folioshell.errors import Refused
 from folioshell.scenario.runner import PASSED, run_text
+from folioshell.views.blocks import Block as Shown
+from folioshell.views.blocks import Drawing
 from folioshell.views.plain import render
 from folioshell.views.refusal_view import refusal_blocks
 from folioshell.views.report_view import report_blocks
@@ -97,9 +99,9 @@ class Reader:
         for _, _, line in prompts:
             screen.append(f"{session.prompt} {line}")
             try:
-                screen += [render(report_blocks(report), WIDTH).rstrip("\n") for report in session.execute(line)]
+                screen += [_shown(report_blocks(report)) for report in session.execute(line)]
             except Refused as error:
-                screen.append(render(refusal_blocks(error, WIDTH, session.step), WIDTH).rstrip("\n"))
+                screen.append(_shown(refusal_blocks(error, WIDTH, session.step)))
             screen.append("")
         return "\n".join(screen)
 
@@ -154,6 +156,12 @@ class Reader:
             text=True,
             check=False,
         )
+
+
+def _shown(blocks: Sequence[Shown]) -> str:
+    """Plain text, but pictures are drawn, as they are on a terminal."""
+    drawn = [line for block in blocks for line in (block.draw(WIDTH) if isinstance(block, Drawing) else [block])]
+    return render(drawn, WIDTH).rstrip("\n")
 
 
 def _differences(shown: str, printed: str) -> Iterator[str]:

@@ -48,5 +48,5 @@ def test_the_picture_stands_alone() -> None:
     assert "maybe" in said["desc"]
     assert "prefers-color-scheme: dark" in said["style"]
     assert not re.search(r"https?:|url\(|@import|@font-face", picture().replace("http://www.w3.org/2000/svg", ""))
-    assert [text for text in texts if text.startswith("A ")][:2] == ["A 3>", "A read win[8]: 8 entries of f1 mapped."]
+    assert [text for text in texts if text.startswith("A ")][:2] == ["A 4>", "A read win[2]: 2 entries of f1 mapped."]
     assert {"! false yes", "maybe", "exact"} <= set(texts)
