@@ -42,11 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not open_closed():
         return REFUSED
     try:
-        try:
-            status = _version() if arguments == ["--version"] else _main(arguments)
-        except SystemExit as ended:
-            # Of argparse, after help or a usage error.
-            status = int(ended.code or 0)
+        status = _version() if arguments == ["--version"] else _main(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         abandon(sys.stdout)

@@ -54,9 +54,19 @@ def parser() -> ArgumentParser:
     for action in (run, verify, convert, check):
         _add_output_options(action, schemes="more_schemes")
     _add_output_options(made, schemes="scheme")
+    _add_mode(run)
+    _add_mode(made)
     made.set_defaults(plain=False, width=None, json=None, mode="", quiet=False, allow_files=False, allow_code=False)
     made.set_defaults(scheme=[], more_schemes=[])
     return made
+
+
+def _add_mode(parser: ArgumentParser) -> None:
+    """The option of those actions whose output has modes."""
+    from argparse import SUPPRESS
+
+    modes = ("table", "plain", "json", "csv", "markdown", "mail")
+    parser.add_argument("--mode", choices=modes, default=SUPPRESS, help="print in this form, whatever scripts say")
 
 
 def _add_output_options(parser: ArgumentParser, schemes: str) -> None:
@@ -68,8 +78,6 @@ def _add_output_options(parser: ArgumentParser, schemes: str) -> None:
     choose_json("--json", const="steps", help="print JSON Lines, a document a command")
     choose_json("--json=full", const="full", help="the same, with the whole state after each step")
     flag("--quiet", help="print only failures, and a last line for each file")
-    modes = ("table", "plain", "json", "csv", "markdown", "mail")
-    parser.add_argument("--mode", choices=modes, default=SUPPRESS, help="print in this form, whatever scripts say")
     meaning = "count by the definitions of a file, too; may be repeated"
     parser.add_argument("--scheme", action="append", dest=schemes, default=SUPPRESS, metavar="FILE.py", help=meaning)
     flag("--allow-files", help="let scripts write files")

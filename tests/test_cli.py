@@ -345,3 +345,109 @@ def test_resume_wants_a_terminal(others: tuple[str, ...]) -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert "--resume opens the shell" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("schema",), ("-c", "mmap buf 4"), ("run", "-")])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_full_disk(arguments: tuple[str, ...]) -> None:
+    """Output that cannot be written gives a message and a status, not a traceback."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            (*COMMAND, *arguments),
+            input=GOOD.encode(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+    assert done.returncode == 2
+    assert done.stderr == b"folioshell: standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("closing", "status", "message"),
+    [(">&-", 2, "folioshell: standard output is closed\n"), ("2>&-", 0, ""), ("<&-", 0, "")],
+)
+def test_closed_streams(closing: str, status: int, message: str) -> None:
+    """A stream that the process was started without is no traceback either."""
+    done = subprocess.run(
+        ("sh", "-c", f'"$@" -c "mmap buf 4" {closing}', "sh", *COMMAND),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+    assert (done.returncode, done.stderr) == (status, message)
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "shown"),
+    [
+        ("mmap buf 4\nquit\nfok\n", 2, ""),
+        ("mmap buf 4\nquit\nmmap more 4\n", 0, "A mapped buf"),
+        ("mmap buf 4\nfault x[0]\nmmap more 4\n", 2, "A mapped buf"),
+        ("mmap buf 4\nexpect vmas A == 2\nmmap more 4\n", 1, "A mapped more"),
+        ("munmap 0x1000+1\nmprotect 0x1000+1 r\nmmap more 4\n", 1, "the script stops here"),
+    ],
+)
+def test_errors_in_the_middle_of_a_pipe(text: str, status: int, shown: str) -> None:
+    """What cannot be read keeps all of it from running, what is refused the rest; an expect that fails goes on."""
+    done = folioshell(stdin=text)
+
+    assert done.returncode == status
+    assert shown in done.stdout
+    assert ("mapped more" in done.stdout) == ("more" in shown)
+
+
+def test_modes() -> None:
+    """--mode holds before and behind the action, whatever the script says; --json is the same as --mode json."""
+    text = GOOD + "mode csv\nquery shared? win[0]\n"
+    by_option = {mode: folioshell("run", "--mode", mode, "-", stdin=text).stdout for mode in ("mail", "json")}
+    script = [*GOOD.splitlines()[2:], "query shared? win[0]"]
+
+    assert by_option["mail"].endswith("Reproducer (folioshell 1):\n" + "".join(f"  {line}\n" for line in script))
+    assert folioshell("--mode", "mail", "run", "-", stdin=text).stdout == by_option["mail"]
+    assert folioshell("--json", "run", "-", stdin=text).stdout == by_option["json"]
+    assert folioshell("run", "-", stdin=text).stdout.count("shared?,win[0],f1,") == 7
+    assert folioshell("--mode", "sideways", "-c", "").returncode == 2
+
+
+def test_table_in_a_pipe() -> None:
+    """Mode table has its rules in a pipe, too, but no escape codes and no spaces at the ends of lines."""
+    done = folioshell("-c", "mode table ; mmap buf 4 ; show vmas", environ={"FORCE_COLOR": "1"})
+
+    assert "─────" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert not any(line.endswith(" ") for line in done.stdout.splitlines())
+
+
+def test_documents_where_the_encoding_lacks_signs() -> None:
+    """Documents stay JSON whatever the encoding, the schema too."""
+    environ = {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
+    texts = folioshell("--json", "-c", "mmap buf 4 ; help set", environ=environ).stdout.splitlines()
+
+    assert "…" in " ".join(json.loads(texts[1])["sections"][0]["lines"])
+    assert json.loads(folioshell("schema", environ=environ).stdout)
+
+
+def test_a_script_may_not_write() -> None:
+    """`once` in a script needs --allow-files; on the command line it does not."""
+    text = "mmap buf 4\nonce /dev/null\nquery present? buf[0]\n"
+    done = folioshell(stdin=text)
+
+    assert done.returncode == 2
+    assert "-:2:6: error: a script may not write files" in done.stderr
+    assert folioshell("--allow-files", "run", "-", stdin=text).returncode == 0
+    assert folioshell("-c", text.replace("\n", ";")).returncode == 0
+
+
+def test_columns_and_plain(scripts: dict[str, str]) -> None:
+    """COLUMNS is the width of what is no terminal; FOLIOSHELL_PLAIN has long rows read out instead of folded."""
+    wide = folioshell("-c", "show schemes", environ={"COLUMNS": "150"}).stdout
+    spoken = folioshell("-c", "mmap buf 4 ; show vmas", environ={"COLUMNS": "60", "FOLIOSHELL_PLAIN": "1"}).stdout
+
+    assert 100 < max(map(len, wide.splitlines())) <= 150
+    assert "  process: A\n    vma: v1\n" in spoken
+    assert "    size: 16K\n" in spoken

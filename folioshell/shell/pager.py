@@ -15,6 +15,8 @@ from typing import TextIO
 
 #: what less does unless $LESS says otherwise: leave if all fits, pass colours on, leave the text on the screen
 _LESS = "FRX"
+#: with these a shell, or what stands in for one, says that there is no such program
+_NOT_FOUND = (126, 127)
 #: lines that the prompt and the line under it take
 _PROMPT_LINES = 2
 
@@ -34,7 +36,7 @@ def pager_command(environ: Mapping[str, str]) -> list[str]:
         return []
     if not words or words == ["cat"] or shutil.which(words[0], path=environ.get("PATH")) is None:
         return []
-    return words
+    return [*words, "-R"] if words == ["less"] else words
 
 
 class Pager:
@@ -78,4 +80,4 @@ class Pager:
             process.communicate(text.encode(self._stream.encoding or "utf-8", "backslashreplace"))
         finally:
             signal.signal(signal.SIGINT, before)
-        return True
+        return process.returncode not in _NOT_FOUND

@@ -88,8 +88,9 @@ class Replay:
                 self._presenter.show([report], place)
 
     def _note(self, played: Played) -> None:
-        """Keep a line that others need in order to see the same; not one that says how to show it."""
-        if played.text.split(maxsplit=1)[:1] not in (["mode"], ["once"]):
+        """Keep a line that others need in order to see the same; not one that only says how to show it."""
+        assert played.report is not None
+        if played.report.command.partition(" ")[0] not in ("mode", "once"):
             self._lines[played.file, played.line] = played.text
 
     def _tell(self) -> None:

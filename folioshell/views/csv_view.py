@@ -31,7 +31,8 @@ def remark_blocks(report: Report, place: Place | None = None) -> list[Block]:
     """What a report says besides its tables; an expect that failed is explained here, too, with its ``place``."""
     failed = report.expect if report.expect is not None and not report.expect.passed else None
     said = tuple(text for section in report.sections for text in _text_of(section))
-    rest = replace(report, folios=(), walks=(), locks=(), query=None, expect=failed, sections=said)
+    unread = tuple(one for one in report.watched if one.note)
+    rest = replace(report, folios=(), walks=(), locks=(), query=None, expect=failed, sections=said, watched=unread)
     return report_blocks(rest, place)
 
 
@@ -64,6 +65,13 @@ def _tables(report: Report) -> Iterator[_Rows]:
         expect = report.expect
         values = (expect.text, "yes" if expect.passed else "no", expect.operator, expect.actual, expect.expected)
         yield [("expect", "passed", "operator", "actual", "expected"), values]
+    if report.watched:
+        news = (
+            (report.step, one.number, one.text, name, *value)
+            for one in report.watched
+            for name, value in one.values.items()
+        )
+        yield [("step", "watch", "watched", "what", "old", "new"), *news]
     for section in report.sections:
         if isinstance(section, Table):
             # What is set in for the eye has a column that says how deep.

@@ -215,3 +215,52 @@ def test_ctrl_c_in_a_long_script(environ: dict[str, str], tmp_path: Path) -> Non
         terminal.send("\x03")
 
         assert terminal.wait() == 130
+
+
+PAGER = """\
+import signal, sys
+signal.signal(signal.SIGINT, lambda *_: print("kept"))
+print(sys.argv[1], "had", sys.stdin.readline())
+with open("/dev/tty") as keys:
+    keys.readline()
+"""
+
+
+def test_pager(environ: dict[str, str], tmp_path: Path) -> None:
+    """What does not fit goes to $PAGER with its arguments, what fits does not; Ctrl-C is the pager's."""
+    (tmp_path / "pager.py").write_text(PAGER)
+    pager = f"{sys.executable} {tmp_path}/pager.py 'my pager'"
+    with Terminal(COMMAND, {**environ, "PAGER": pager}) as terminal:
+        terminal.wait_for("A 0>")
+        terminal.send("mmap buf 4\r")
+        terminal.wait_for("A 1>")
+        terminal.send("help\r")
+        terminal.wait_for("my pager had memory")
+        terminal.forget()
+        terminal.send("\x03")
+        terminal.wait_for("kept")
+        terminal.send("\r")
+        terminal.wait_for("A 1>")
+        assert "mprotect" not in terminal.text
+        terminal.send("set pager off ; help\r")
+        terminal.wait_for("mprotect")
+
+
+def test_no_pager_there(environ: dict[str, str]) -> None:
+    """A pager that does not exist is not missed."""
+    with Terminal(COMMAND, {**environ, "PAGER": "sh -c 'exec nothing-like-it'"}) as terminal:
+        terminal.wait_for("A 0>")
+        terminal.send("help\r")
+        terminal.wait_for("store a byte into each page")
+
+
+def test_for_a_screen_reader(environ: dict[str, str]) -> None:
+    """With FOLIOSHELL_PLAIN=1 nothing is painted, and a row that is too long is read out, on any terminal."""
+    with Terminal(COMMAND, {**environ, "FOLIOSHELL_PLAIN": "1"}, columns=50) as terminal:
+        terminal.wait_for("A 0> ")
+        terminal.send("mmap buf 4 ; fault buf\n")
+        terminal.wait_for("    mm-id: 0 → 1")
+        terminal.send("\x04")
+
+        assert terminal.wait() == 0
+        assert b"\x1b" not in terminal.raw

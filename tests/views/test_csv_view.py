@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 
-from folioshell.report import Report, Table, Text
+from folioshell.report import Report, Table, Text, Watched, WatchedValue
 from folioshell.views.csv_view import csv_tables, remark_blocks
 from folioshell.views.plain import render
 from tests.views import samples
@@ -52,6 +52,16 @@ def test_answers() -> None:
     assert answers[1] == ["shared?", "win[0]", "f1", "per-page", "16", "yes", "", "false yes", ""]
     assert dict(zip(*truth, strict=True))["tuples"] == "2"
     assert rows(samples.PRESENT) == [[["query", "target", "folio", "answer"], ["present?", "win[3]", "", "no"]]]
+
+
+def test_watched() -> None:
+    """What is watched is a row a value; a watch that reads nothing is said apart."""
+    values = {"vmas": WatchedValue("1", "2"), "tuples": WatchedValue("", "3")}
+    report = Report("fork B", "A", 4, watched=(Watched(1, "f1", values), Watched(2, "f9", {}, "it was freed")))
+
+    assert csv_tables(report) == ["step,watch,watched,what,old,new\n4,1,f1,vmas,1,2\n4,1,f1,tuples,,3\n"]
+    assert "it was freed" in render(remark_blocks(report), 100)
+    assert "f1" not in render(remark_blocks(report), 100)
 
 
 def test_quoting() -> None:

@@ -7,6 +7,8 @@ from io import BytesIO, StringIO, TextIOWrapper
 import pytest
 
 from folioshell.errors import Refused
+from folioshell.views.blocks import line
+from folioshell.views.report_view import report_blocks
 from folioshell.views.screen import DEFAULT_WIDTH, LEAST_WIDTH, Screen, screen_for, wants_plain
 from tests.views import samples
 
@@ -87,3 +89,43 @@ def test_refusal() -> None:
     Screen(out, rich=False).refusal(Refused("no"), 3)
 
     assert out.getvalue() == "error: no\nnote: nothing was changed; still at step 3\n"
+
+
+def test_mail() -> None:
+    """A mail is 72 columns wide on any terminal; signs are spelled, what has no spelling is left as it is."""
+    screen = Screen(Terminal(), rich=True, width=200)
+    text = screen.rendered([*report_blocks(samples.FORK), line("é … ×")], "mail")
+
+    assert max(map(len, text.splitlines())) <= 72
+    assert "8 -> 16" in text
+    assert text.endswith("é ... x\n")
+    assert "\x1b" not in text
+
+
+def test_rules_without_a_terminal() -> None:
+    """Mode table without a terminal has rules, and neither escape codes nor spaces at the ends of lines."""
+    text = Screen(StringIO(), rich=False, width=100).paper().rendered(report_blocks(samples.QUERY), "table")
+
+    assert "─────" in text
+    assert "\x1b" not in text
+    assert all(piece == piece.rstrip() for piece in text.splitlines())
+
+
+@pytest.mark.parametrize(("value", "width"), [("72", 72), ("0", 100), ("wide", 100), ("", 100), ("9" * 30, 100)])
+def test_columns_of_what_is_no_terminal(value: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """COLUMNS counts where there is no terminal, if it is a number of columns; a width that is given counts more."""
+    monkeypatch.setenv("COLUMNS", value)
+
+    assert screen_for(StringIO()).width == width
+    assert screen_for(StringIO(), width=60).width == 60
+
+
+@pytest.mark.parametrize(("value", "rich"), [("1", False), ("0", True), ("", True)])
+def test_screen_reader(value: str, rich: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FOLIOSHELL_PLAIN=1 asks for plain text that can be listened to, on any terminal."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("FOLIOSHELL_PLAIN", value)
+    screen = screen_for(Terminal())
+
+    assert screen.rich == rich
+    assert screen.spoken
