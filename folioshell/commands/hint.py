@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from folioshell.commands.cursor import Following, Typing, form_at, typing_at, what_follows
+from folioshell.commands.cursor import COMMANDS, THREADS, Following, Typing, form_at, typing_at, what_follows
 from folioshell.commands.grammar import COMPARISON, Arg, Command, Form, Option, Part
 from folioshell.commands.lex import Token
 from folioshell.session.session import Session
@@ -33,13 +33,19 @@ def hint(session: Session, text: str, cursor: int) -> Hint | None:
     here = typing_at(text, cursor, session.process)
     if here is None:
         return None
-    if not here.words:
-        here = here._replace(words=(here.partial,), partial=Token("", cursor, cursor))
-        if here.command is None:
-            return None
-        # The verb is there, and still being typed.
-        return _of_command(session, here)._replace(current=0, meaning=here.command.summary)
-    return None if here.command is None else _of_command(session, here)
+    if here.unnamed:
+        return Hint(("fails", "ERRNO|SIGNAL", "COMMAND"), 1, "how the command must end")
+    if here.words:
+        return None if here.command is None else _of_command(session, here)
+    verb = here._replace(words=(here.partial,), partial=Token("", cursor, cursor))
+    if verb.command is not None:
+        return _of_command(session, verb)._replace(current=0, meaning=verb.command.summary)
+    if here.scope == THREADS:
+        meaning = "what this thread does, several in { … }" if here.labelled else "a thread, A.t1:, and its command"
+        return Hint(("THREAD:", "COMMAND", "; …", "}"), int(here.labelled), meaning)
+    if here.scope == COMMANDS:
+        return Hint(("COMMAND", "; …", "}"), 0, "what the thread does, in order")
+    return None
 
 
 def _of_command(session: Session, here: Typing) -> Hint:
