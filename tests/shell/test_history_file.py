@@ -48,3 +48,53 @@ def test_unwritable_place(tmp_path: Path) -> None:
 
     assert isinstance(open_history(tmp_path / "file" / "history"), InMemoryHistory)
     assert isinstance(open_history(None), InMemoryHistory)
+
+
+def test_lines_of_several_rows_come_back(tmp_path: Path) -> None:
+    """A race over several lines is one entry, its comments included."""
+    text = "race {  # two\n# threads\n  A.t1: fault buf\n}"
+    open_history(tmp_path / "history").append_string(text)
+
+    assert list(open_history(tmp_path / "history").load_history_strings()) == [text]
+
+
+def test_a_line_typed_twice_is_kept_once(tmp_path: Path) -> None:
+    """What is done again and again fills the history once."""
+    history = open_history(tmp_path / "history")
+    for line in ("undo", "undo", "show", "undo"):
+        history.append_string(line)
+
+    assert list(open_history(tmp_path / "history").load_history_strings()) == ["undo", "show", "undo"]
+
+
+def test_two_shells_at_once(tmp_path: Path) -> None:
+    """What both of them append is there for the next one."""
+    first, second = open_history(tmp_path / "history"), open_history(tmp_path / "history")
+    first.append_string("fork B")
+    second.append_string("fork C")
+    first.append_string("fork D")
+
+    assert list(open_history(tmp_path / "history").load_history_strings()) == ["fork D", "fork C", "fork B"]
+
+
+def test_only_the_end_of_a_huge_file_is_read(tmp_path: Path) -> None:
+    """Years of typing do not hold up the prompt; an entry that is cut is left out."""
+    path = tmp_path / "history"
+    path.write_text("".join(f"\n# 2026-01-01\n+mmap buf{number:06} 4\n" for number in range(100_000)))
+    lines = list(open_history(path).load_history_strings())
+
+    assert lines[0] == "mmap buf099999 4"
+    assert 5_000 < len(lines) < 50_000
+    assert all(line.startswith("mmap buf") for line in lines)
+
+
+def test_a_file_that_goes_away(tmp_path: Path) -> None:
+    """Whatever becomes of the file and its folder, lines are still kept for this session."""
+    path = tmp_path / "folder" / "history"
+    history = open_history(path)
+    path.unlink()
+    path.parent.rmdir()
+    history.append_string("fork B")
+
+    assert history.get_strings() == ["fork B"]
+    assert list(history.load_history_strings()) == []

@@ -82,6 +82,72 @@ def test_ctrl_c_clears_the_line(terminal: Terminal) -> None:
     assert "error" not in text
 
 
+def test_ctrl_c_in_a_long_race(terminal: Terminal) -> None:
+    """A race that would take minutes ends at Ctrl-C; the state is the one before it, and so is the step."""
+    terminal.send("mmap buf 64 ; fault buf[0]\r")
+    terminal.wait_for("A 2>")
+    terminal.forget()
+    terminal.send("race { A.t1: fault buf ; A.t2: fault buf ; A.t3: fault buf }\r")
+    terminal.wait_for("Ctrl-C")
+    terminal.send("\x03")
+    terminal.wait_for("NOT EXHAUSTED (interrupted)", 2)
+    terminal.wait_for("A 2>")
+    terminal.forget()
+    terminal.send("expect present? buf[0] == yes ; expect present? buf[1] == no\r")
+    terminal.wait_for("A 2>")
+
+    assert terminal.text.count("pass  expect") == 2
+
+
+def test_ctrl_d(terminal: Terminal) -> None:
+    """Ctrl-D ends the shell on an empty line only; within a race that is being typed it does nothing."""
+    terminal.send("race {\r")
+    terminal.wait_for("...")
+    terminal.send("A.t1: fault buf\x04")
+    terminal.send("\x03")
+    terminal.send("mmap buf 4\r")
+    terminal.wait_for("A 1>")
+    terminal.send("\x04")
+
+    assert terminal.wait() == 0
+
+
+def test_hint_follows_the_cursor(terminal: Terminal) -> None:
+    """Below the prompt stands what the command wants next, and what that means."""
+    terminal.send("munmap ")
+
+    assert "the pages that go" in terminal.wait_for("the pages that go")
+
+
+def test_resize_while_typing(terminal: Terminal) -> None:
+    """A window that is made narrow and wide again loses nothing typed, and the toolbar fits each time."""
+    terminal.send("mmap buf 4 ; fault buf[0")
+    terminal.wait_for("step 0")
+    terminal.forget()
+    terminal.resize(10, 30)
+    terminal.kill(signal.SIGWINCH)
+    terminal.wait_for("process A")
+    assert "decide" not in terminal.text
+    terminal.resize(30, 120)
+    terminal.kill(signal.SIGWINCH)
+    terminal.wait_for("decide mm-id")
+    terminal.send("]\r")
+
+    assert "A wrote buf[0]" in terminal.wait_for("A 2>")
+
+
+def test_a_script_pasted(terminal: Terminal) -> None:
+    """Pasted lines wait for Enter, and run as a script; a race in them may stand on several lines."""
+    text = "| Two threads.\nmmap buf 4\nrace {\n  A.t1: fault buf[0]\n}\nexpect deadlocks == 0\n"
+    terminal.send(f"\x1b[200~{text}\x1b[201~")
+    terminal.wait_for("deadlocks")
+    assert "A 1>" not in terminal.text
+    terminal.send("\r")
+
+    assert "Two threads." in terminal.wait_for("pass")
+    terminal.wait_for("A 1>")
+
+
 def test_toolbar(terminal: Terminal) -> None:
     """The toolbar names process, step, the deciding scheme and the last page-table locks."""
     assert "decide mm-id" in terminal.wait_for("decide")
