@@ -107,6 +107,7 @@ class Machine:
     def begin(self) -> None:
         """Begin a step: forget the trace of the last one."""
         self.events = []
+        self._held = {}
         self._before = Intervals()
 
     def run(self, path: Generator[LockOp | Fact, Any, T]) -> T:

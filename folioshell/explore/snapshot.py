@@ -52,6 +52,19 @@ def _dict_parts(copy: dict[object, object]) -> Iterable[object]:
     return (*copy, *copy.values())
 
 
+def _list_parts(copy: list[object]) -> Iterable[object]:
+    """What a list refers to, once each: a section of memory is a list of 512 pages of a few folios."""
+    try:
+        return set(copy)
+    except TypeError:
+        return copy
+
+
+def _nothing(_: object) -> Iterable[object]:
+    """What an array refers to."""
+    return ()
+
+
 def _write_attributes(target: object, copy: dict[str, object]) -> None:
     attributes = vars(target)
     for name in attributes.keys() - copy.keys():
@@ -81,6 +94,29 @@ def _slotted(names: tuple[str, ...]) -> Shape:
     return Shape(read, iter, write, names)
 
 
+def _lazily_slotted(cls: type, names: tuple[str, ...]) -> Shape:
+    """As ``_slotted``, for a class whose attributes are never None and may be missing until somebody asks for them."""
+    slots = [getattr(cls, name) for name in names]
+
+    def slot_of(target: object, slot: Any) -> object:
+        try:
+            return slot.__get__(target)
+        except AttributeError:
+            return None
+
+    def read(target: object) -> tuple[object, ...]:
+        return tuple([slot_of(target, slot) for slot in slots])
+
+    def write(target: object, copy: tuple[object, ...]) -> None:
+        for name, value in zip(names, copy, strict=True):
+            if value is not None:
+                setattr(target, name, value)
+            elif slot_of(target, getattr(cls, name)) is not None:
+                delattr(target, name)
+
+    return Shape(read, iter, write, names)
+
+
 def _is_frozen(cls: type) -> bool:
     parameters = getattr(cls, "__dataclass_params__", None)
     return parameters is not None and bool(parameters.frozen)
@@ -105,9 +141,9 @@ def shape_of(cls: type) -> Shape | None:
 
 def _new_shape(cls: type) -> Shape | None:
     if issubclass(cls, list):
-        return Shape(list)
+        return Shape(list, _list_parts)
     if issubclass(cls, array):
-        return Shape(itemgetter(slice(None)))
+        return Shape(itemgetter(slice(None)), _nothing)
     if issubclass(cls, dict):
         return Shape(dict, _dict_parts)
     if issubclass(cls, set):
@@ -118,6 +154,8 @@ def _new_shape(cls: type) -> Shape | None:
         raise TypeError(f"an object of {cls.__module__}.{cls.__qualname__} cannot be copied in place")
     if _is_frozen(cls):
         return None
+    if hasattr(cls, "__getattr__"):
+        return _lazily_slotted(cls, _slots_of(cls))
     if "__dict__" in dir(cls):
         return Shape(lambda target: dict(vars(target)), _dict_parts, _write_attributes)
     return _slotted(_slots_of(cls))

@@ -35,6 +35,11 @@ class Folios:
     def __len__(self) -> int:
         return len(self._single) + sum(run.nr for run in self._runs)
 
+    @property
+    def nr_groups(self) -> int:
+        """Number of folios, those that are kept as a run being one."""
+        return len(self._single) + len(self._runs)
+
     def __contains__(self, number: int) -> bool:
         return number in self._single or self._run_of(number) is not None
 

@@ -1,8 +1,9 @@
 """A session: typed lines, the state that they led to, and the way back.
 
 Rules:
-- Undo replays the typed commands on a fresh workspace, so that nothing needs to know how to take itself back.
-- A workspace is replaced as a whole: a replay that is interrupted leaves the old one in place.
+- Undo replays the typed commands on a fresh workspace, or from a checkpoint on, so that no command needs to know how to
+  take itself back.
+- A replay that is interrupted leaves the old workspace in place; from a checkpoint on, the next command goes back.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from folioshell.errors import DeterminismError, KernelBug, Refused, SelfDeadlock
 from folioshell.report import Report, Text
 from folioshell.session.access import Access
+from folioshell.session.checkpoints import Checkpoints
 from folioshell.session.definition import Definition
 from folioshell.session.hang import NoStep, self_deadlock
 from folioshell.session.history import Entry, History
@@ -70,6 +72,7 @@ class Session:
         self.finished = False
         self.undertaking: Undertaking | None = None
         self.is_cut_off = False
+        self._checkpoints = Checkpoints()
 
     @property
     def prompt(self) -> str:
@@ -204,6 +207,7 @@ class Session:
         entry = Entry(before, _named(statement), statement.text, record.result, self.process, self.process)
         report.watched = news(self)
         gone = self.history.append(entry)
+        self._checkpoints.step_done(self.workspace, entry)
         if gone:
             names = " and ".join(gone)
             text = f"The steps that were undone are forgotten, and with them the mark{'s' * (len(gone) > 1)} {names}."
@@ -229,6 +233,7 @@ class Session:
         files = {definition.path for definition in definitions}
         others = {name: definition for name, definition in before.items() if definition.path not in files}
         self.definitions = others | {definition.scheme.name: definition for definition in definitions}
+        self._checkpoints.clear()
         try:
             self.go_to(self.step)
         except DeterminismError as error:
@@ -262,10 +267,19 @@ class Session:
         Raises:
             DeterminismError: a command did not end as it did when it was typed.
         """
+        self._begin_replay(position)
         workspace = self._fresh_workspace()
-        self.undertaking = replaying = Replaying(f"going {'back ' * self.is_cut_off}to step {position}", position)
         yield workspace
-        for number, entry in enumerate(self.history.lines[line or self.history.current][:position], 1):
+        yield from self._replayed(workspace, position, line or self.history.current)
+
+    def _begin_replay(self, position: int) -> None:
+        self.undertaking = Replaying(f"going {'back ' * self.is_cut_off}to step {position}", position)
+
+    def _replayed(self, workspace: Workspace, position: int, line: str) -> Iterator[Workspace]:
+        """The workspace after each of the steps that lead from its state up to step ``position`` of a line."""
+        replaying = self.undertaking
+        assert isinstance(replaying, Replaying)
+        for number, entry in enumerate(self.history.lines[line][workspace.step : position], workspace.step + 1):
             (statement,) = self.language.parse(entry.text)
             try:
                 record = workspace.run(statement, entry.named.partition(".")[0] or entry.process)
@@ -289,7 +303,15 @@ class Session:
         last = len(self.history.lines[line])
         if not 0 <= position <= last:
             raise Refused(f"there is no step {position}", hint=f"steps go from 0 to {last}")
-        self.workspace = self.replay(position, line)
+        checkpoint = self._checkpoints.before(self.history.lines[line], position)
+        if checkpoint is None:
+            self.workspace = self.replay(position, line)
+        else:
+            self._begin_replay(position)
+            self.is_cut_off = True
+            self.workspace = checkpoint.restore()
+            for _ in self._replayed(self.workspace, position, line):
+                pass
         self.spawned = None
         self.history.current, self.history.position = line, position
         self.is_cut_off = False
@@ -321,6 +343,7 @@ class Session:
         self.settings = Settings(full=self.settings.full)
         self.verdict = self.spawned = None
         self.is_cut_off = False
+        self._checkpoints.clear()
         if self.note is not None:
             self.note("reset")
 

@@ -1,0 +1,96 @@
+"""States to come back to without replaying everything: what the objects of a workspace held after some of its steps.
+
+Rules:
+- A checkpoint changes no result. Without one, and from one on, the way to a state is the replay of what was typed.
+- Taking one costs as much as there are objects. So it is taken when the steps since the last have yielded several times
+  as much, and never of a state of very many objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from folioshell.explore.snapshot import Snapshot
+from folioshell.session.history import Entry
+from folioshell.session.workspace import Workspace
+
+#: a checkpoint is due when steps have yielded so many events for each object that it would hold
+EVENTS_AN_OBJECT = 4
+#: and not before so many
+FEWEST_EVENTS = 1_000
+#: a state of more folios (a run of which is one), leaf tables and processes than this is replayed
+MOST_OBJECTS = 150_000
+#: the oldest goes when there are more
+MOST_KEPT = 3
+
+
+class Checkpoint:
+    """What everything in a workspace held after its last step.
+
+    Args:
+        workspace: its objects are given their contents back in place, so that whoever refers to them still does.
+        entry: the last step.
+    Raises:
+        TypeError: a loaded definition keeps objects that nobody knows how to copy.
+    """
+
+    def __init__(self, workspace: Workspace, entry: Entry) -> None:
+        self.position = workspace.step
+        self.entry = entry
+        self._workspace = workspace
+        self._machine = workspace.machine
+        self._journal = tuple(workspace.journal)
+        roots = (workspace.regions, workspace.process_names, workspace.threads)
+        self._snapshot = Snapshot([self._machine.kernel, *self._machine.schemes.values(), *roots])
+
+    def restore(self) -> Workspace:
+        """The workspace as it was."""
+        workspace = self._workspace
+        self._snapshot.restore()
+        self._machine.begin()
+        workspace.machine = self._machine
+        workspace.journal[:] = self._journal
+        workspace.current = self.entry.current
+        workspace.remarks = ()
+        return workspace
+
+
+class Checkpoints:
+    """The checkpoints of a session."""
+
+    def __init__(self) -> None:
+        self._kept: list[Checkpoint] = []
+        self._events = 0
+        self._due = FEWEST_EVENTS
+
+    def step_done(self, workspace: Workspace, entry: Entry) -> None:
+        """A step was done: take a checkpoint if it is time."""
+        self._events += len(workspace.journal[-1].events)
+        if self._events < self._due:
+            return
+        kernel = workspace.kernel
+        objects = kernel.folios.nr_groups + len(kernel.mms) + sum(mm.nr_ptes for mm in kernel.mms.values())
+        self._due = max(FEWEST_EVENTS, EVENTS_AN_OBJECT * objects)
+        if self._events < self._due or objects > MOST_OBJECTS:
+            return
+        self._events = 0
+        try:
+            self._kept.append(Checkpoint(workspace, entry))
+        except TypeError:
+            # A definition that somebody wrote may keep anything: then the replay remains.
+            return
+        del self._kept[:-MOST_KEPT]
+
+    def before(self, entries: Sequence[Entry], position: int) -> Checkpoint | None:
+        """The last checkpoint on the way to the state after step ``position`` of a line of the history."""
+        on_the_way = [
+            checkpoint
+            for checkpoint in self._kept
+            if checkpoint.position <= position and entries[checkpoint.position - 1] is checkpoint.entry
+        ]
+        return max(on_the_way, key=lambda checkpoint: checkpoint.position, default=None)
+
+    def clear(self) -> None:
+        """What they hold is no state of this session any more."""
+        self._kept.clear()
+        self._events = 0

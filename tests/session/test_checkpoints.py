@@ -1,0 +1,120 @@
+"""Checkpoints: a shorter way to a state, and never to another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from folioshell.commands import Session
+from folioshell.session import checkpoints
+
+LINES = (
+    *("set swap on", "mmap buf 40", "fault buf", "fork B", "B: write buf[3..9]", "file lib 32 order=4", "thread t2"),
+    *("mmap win 16 file=lib align=512 skew=504", "fault win", "B: madvise pageout buf[0..2]", "munmap buf[5..6]"),
+    *("as B", "mmap huge 512", "madvise hugepage huge", "write huge", "fork C", "mprotect huge[7] r", "exit A"),
+    *("set decide tuples", "madvise cold huge", "migrate f1", "exit C", "write buf", "munmap huge[100..200]", "exit B"),
+)
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A checkpoint after every step, ten of them."""
+    monkeypatch.setattr(checkpoints, "FEWEST_EVENTS", 0)
+    monkeypatch.setattr(checkpoints, "EVENTS_AN_OBJECT", 0)
+    monkeypatch.setattr(checkpoints, "MOST_KEPT", 10)
+    return
+
+
+def state(session: Session) -> tuple[object, ...]:
+    """All that can be seen of the state."""
+    workspace = session.workspace
+    journal = [(record.number, record.command, [str(event) for event in record.events]) for record in workspace.journal]
+    return session.prompt, workspace.machine.fingerprint(), journal, list(workspace.regions), repr(workspace.threads)
+
+
+def test_ways_back_lead_to_the_same_states(often: None) -> None:
+    """Back, forth, and on again from a checkpoint: every state is what it was, and so is what the next step does."""
+    session = Session()
+    states = [state(session)]
+    for line in LINES:
+        session.execute(line)
+        if session.step == len(states):
+            states.append(state(session))
+        else:
+            states[session.step] = state(session)
+
+    for position in (23, 17, 20, 4, 22, 9, 10, 11, 23, 0, 23):
+        session.execute(f"goto {position}")
+        assert state(session) == states[position]
+    session.execute("undo 3")
+    for line in LINES[-4:]:
+        session.execute(line)
+    assert state(session)[1:] == states[-1][1:]
+    assert session.workspace.machine.check() == []
+
+
+def test_a_step_that_was_forgotten_is_no_checkpoint(often: None) -> None:
+    """After another step in its place, the way leads along that one."""
+    session = Session()
+    session.execute("mmap buf 16 ; fault buf[0..3] ; undo ; fault buf[8..15] ; fork B ; undo ; undo ; redo")
+
+    fresh = Session()
+    fresh.execute("mmap buf 16 ; fault buf[8..15]")
+    assert state(session) == state(fresh)
+
+
+def test_a_new_definition_starts_from_the_beginning(often: None) -> None:
+    """Checkpoints of machines without it are not come back to."""
+    session = Session()
+    session.execute("mmap buf 16 ; fault buf ; fork B")
+    session.define([])
+    assert session._checkpoints.before(session.history.entries, 3) is None
+    session.execute("reset ; mmap buf 16")
+    assert session.workspace.step == 1
+
+
+def test_a_replay_that_is_interrupted_is_made_up_for(often: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C on the way from a checkpoint leaves a state that nobody sees: the next command goes back first."""
+    session = Session()
+    session.execute("mmap buf 16 ; fault buf ; fork B")
+    before = state(session)
+    with monkeypatch.context() as context:
+        context.setattr(Session, "_replayed", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            session.execute("undo")
+    assert session.is_cut_off
+
+    session.execute("show")
+    assert state(session) == before
+
+
+def interrupted(*_: object) -> Iterator[None]:
+    """A replay that does not come far."""
+    raise KeyboardInterrupt
+    yield
+
+
+def test_when_they_are_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only after much was done for each object that they hold, and no more than a few are kept."""
+    session = Session()
+    session.execute("mmap buf 600")
+    kept = session._checkpoints._kept
+    for page in range(260):
+        session.execute(f"fault buf[{page}]")
+    assert 0 < len(kept) < 3
+    monkeypatch.setattr(checkpoints, "MOST_OBJECTS", 100)
+    held = list(kept)
+    for page in range(260, 600):
+        session.execute(f"fault buf[{page}]")
+    assert kept == held
+
+
+def test_what_a_definition_keeps_may_be_anything(often: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If nobody knows how to copy it, the way back is the replay."""
+    session = Session()
+    session.workspace.machine.schemes["vmas"].memo = memoryview(b"")  # type: ignore[attr-defined]
+    session.execute("mmap buf 16 ; fault buf ; undo")
+
+    assert session._checkpoints._kept == []
+    assert session.step == 1
