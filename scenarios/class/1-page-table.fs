@@ -4,9 +4,7 @@
 | A process sees addresses; a tree of tables says what is behind them. Tables have 8 entries here, so the octal digits of a
 | page's number are the way through the tree.
 
-set geometry classroom
-set schemes per-page
-set after mapcounts
+set geometry classroom ; set schemes per-page ; set after mapcounts
 
 | mmap promises 16 pages from page 16 (octal 0020) on. There is a VMA now, and no memory.
 mmap buf 16 at=0x10000

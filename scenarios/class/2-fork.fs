@@ -4,9 +4,7 @@
 | A fork copies tables, not pages. Whoever writes first gets a copy of the page, and the one who is left alone with it needs
 | none.
 
-set geometry classroom
-set schemes per-page
-set after mapcounts
+set geometry classroom ; set schemes per-page ; set after mapcounts
 mmap buf 8 at=0x10000
 write buf[0..3]
 

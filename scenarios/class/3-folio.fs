@@ -4,9 +4,7 @@
 | A folio of order 2 has 4 pages, and 4 entries map it. "Is its mapcount 1?" was the old way to ask whether anybody else has
 | it; with 4 entries it gives the wrong answer. Three other ways to count stand beside it.
 
-set geometry classroom
-set schemes per-page,tuples,vmas,mm-id
-set after mapcounts
+set geometry classroom ; set schemes per-page,tuples,vmas,mm-id ; set after mapcounts
 set thp.16K always
 mmap buf 8 at=0x10000
 write buf[0]

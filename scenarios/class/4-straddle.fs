@@ -4,9 +4,7 @@
 | A file may be mapped at any page. Here the first two pages of a folio are the last of one leaf table, and its last two the first
 | of the next. One process has it, and the number of pairs is 2 again.
 
-set geometry classroom
-set schemes per-page,tuples,vmas,mm-id
-set after mapcounts
+set geometry classroom ; set schemes per-page,tuples,vmas,mm-id ; set after mapcounts
 file lib 16 order=2
 mmap win 4 file=lib align=8 skew=6
 

@@ -4,9 +4,7 @@
 | Counting VMAs would have known. But a process may come to have more VMAs: one page gets another protection, and the VMA is
 | cut inside the folio. Nobody has come, and both counters say so.
 
-set geometry classroom
-set schemes per-page,tuples,vmas,mm-id
-set after mapcounts
+set geometry classroom ; set schemes per-page,tuples,vmas,mm-id ; set after mapcounts
 file lib 16 order=2
 mmap win 4 file=lib align=8 skew=6
 fault win[0]

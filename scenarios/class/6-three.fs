@@ -4,9 +4,7 @@
 | MM-ID counts the entries of two processes apart. A third one is counted, but not as itself. When it is the last one left, the
 | kernel does not know that it is alone.
 
-set geometry classroom
-set schemes per-page,tuples,vmas,mm-id
-set after mapcounts
+set geometry classroom ; set schemes per-page,tuples,vmas,mm-id ; set after mapcounts
 file lib 16 order=2
 mmap win 4 file=lib
 fork B

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import folioshell
 from folioshell.errors import Refused
-from folioshell.scenario.runner import PASSED, run_text
+from folioshell.scenario.runner import PASSED, Played, run_text
 from folioshell.views.blocks import Block as Shown
 from folioshell.views.blocks import Drawing
 from folioshell.views.plain import render
@@ -112,9 +112,9 @@ class Reader:
             if text.startswith(tuple(NOT_RUN)):
                 continue
             runner = run_text(text, name=block.place, allow_files=True, allow_code=True)
-            wrong = [played for played in runner if played.failure or played.refused]
+            wrong = [f"line {played.line}: {played.text}" for played in runner if _is_wrong(played)]
             if runner.status != PASSED:
-                yield f"{text}: {wrong}"
+                yield "\n".join([text, *wrong])
 
     def _keep(self, block: Block, otherwise: str = "") -> str:
         """Keep a block that names a file, or as the file that is named here; returns the name."""
@@ -156,6 +156,11 @@ class Reader:
             text=True,
             check=False,
         )
+
+
+def _is_wrong(played: Played) -> bool:
+    failed = (played.report and played.report.expect), played.golden
+    return bool(played.failure or played.refused) or any(found and not found.passed for found in failed)
 
 
 def _shown(blocks: Sequence[Shown]) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.docs.blocks import DOCUMENTS, TAGS, Block, blocks
 from tests.docs.reader import Reader
+from tests.docs.retype import rewrite
 from tests.repo.tree import ROOT
 
 _LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
@@ -64,6 +65,20 @@ def test_a_file_is_kept_for_the_blocks_below(tmp_path: Path) -> None:
     reader = Reader(tmp_path)
     assert not [*reader.complaints(Block(ROOT / "README.md", 1, "python", "# kept.py\nprint(1)\n"))]
     assert not [*reader.complaints(Block(ROOT / "README.md", 2, "console", "$ python kept.py\n1\n"))]
+
+
+def test_a_document_is_typed_again(tmp_path: Path) -> None:
+    """Typing a document again mends what it shows, of any length, and nothing else."""
+    right = "One.\n\n```folioshell\nA 0> mmap buf 4\nA mapped buf, 4 pages of anon memory, at 0x7f0000000000.\n```\n"
+    more = "\nTwo.\n\n```console\n$ echo three\nthree\n```\n\n```text\nfour\n```\n"
+    document = tmp_path / "document.md"
+    document.write_text(
+        (right + more).replace("\nA mapped", "\nWhat\n\nis this?\nA mapped").replace("three\nthree", "three")
+    )
+
+    rewrite(document)
+
+    assert document.read_text() == right + more
 
 
 def test_fences_without_a_tag_have_none(tmp_path: Path) -> None:
