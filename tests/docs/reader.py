@@ -29,6 +29,8 @@ NOT_RUN = {
     "python tests/benchmarks/": "it measures for minutes",
     "protocols": "docs/locking.md shows what it prints",
 }
+#: program -> the module that is run for it, as if this project were installed
+PROGRAMS = {"folioshell": "folioshell", "pytest": "pytest -p folioshell.testing.plugin"}
 #: a reference whose scripts are examples of one line each
 LINE_BY_LINE = {"commands.md"}
 #: a document with a definition of one's own
@@ -55,10 +57,17 @@ class Reader:
             (folder / name).symlink_to(ROOT / name)
         programs = folder / "bin"
         programs.mkdir()
-        program = programs / "folioshell"
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m folioshell "$@"\n')
-        program.chmod(0o755)
-        self._environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+        for name, module in PROGRAMS.items():
+            program = programs / name
+            program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n')
+            program.chmod(0o755)
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"},
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "80",
+            "PY_COLORS": "0",
+        }
         self._session = folioshell.Session()
         (folder / "setup.fs").write_text("mmap buf 16\n")
         (folder / "mine.py").write_text(next(block.text for block in blocks(OWN_SCHEME) if block.tag == "python"))
