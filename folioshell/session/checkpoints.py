@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from folioshell.explore.snapshot import Snapshot
 from folioshell.session.history import Entry
 from folioshell.session.workspace import Workspace
 
@@ -35,6 +34,9 @@ class Checkpoint:
     """
 
     def __init__(self, workspace: Workspace, entry: Entry) -> None:
+        # Most sessions are over before the first checkpoint is due.
+        from folioshell.explore.snapshot import Snapshot
+
         self.position = workspace.step
         self.entry = entry
         self._workspace = workspace
