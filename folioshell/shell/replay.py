@@ -6,6 +6,7 @@ from folioshell.errors import Refused
 from folioshell.scenario.runner import FAILED, REFUSED, Played, Runner
 from folioshell.shell.failures import failure_blocks
 from folioshell.shell.presenter import Presenter
+from folioshell.shell.reproducer import statements
 from folioshell.shell.waiting import waited_for
 from folioshell.views.answer_view import Place
 from folioshell.views.blocks import Line, Span, Tone
@@ -62,7 +63,7 @@ class Replay:
             self._begin("summary")
             self._presenter.write([_summary(runner, name)])
         if self._lines:
-            self._presenter.reproduce(self._lines.values())
+            self._presenter.reproduce(one for line in self._lines.values() for one in statements(line))
         self._presenter.flush()
         return runner.status
 
@@ -77,7 +78,7 @@ class Replay:
                 self._begin("failure")
                 self._presenter.remark(blocks)
         elif report is not None:
-            self._note(played)
+            self._lines[played.file, played.line] = played.text
             if report.says_nothing and not self.echo and self._presenter.mode != "json":
                 return
             if report.expect is not None and not (self.quiet and report.expect.passed and report.target is None):
@@ -86,12 +87,6 @@ class Replay:
             elif report.expect is None and not (self.quiet and report.target is None):
                 self._echo(played, prompt)
                 self._presenter.show([report], place)
-
-    def _note(self, played: Played) -> None:
-        """Keep a line that others need in order to see the same; not one that only says how to show it."""
-        assert played.report is not None
-        if played.report.command.partition(" ")[0] not in ("mode", "once"):
-            self._lines[played.file, played.line] = played.text
 
     def _tell(self) -> None:
         """Show the prose that was gathered since something else was shown."""

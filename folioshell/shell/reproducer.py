@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
-from folioshell.commands.grammar import VIEW, lookup
+from folioshell.commands.grammar import OUTPUT, VIEW, lookup
+from folioshell.commands.lex import scan
 from folioshell.report import Report
 from folioshell.session.session import Session
 from folioshell.views.signs import visible
@@ -28,6 +30,18 @@ def lines_to(session: Session, reports: Sequence[Report]) -> list[str]:
         if answers(report)
     ]
     return [*session.script(), *asked]
+
+
+def statements(line: str) -> list[str]:
+    """The commands of a line as they were typed, without those that only say where output goes."""
+    ends = [token.start for token in scan(line) if token.kind == ";"]
+    pieces = [line[start + 1 : end].strip() for start, end in pairwise((-1, *ends, len(line)))]
+    return [piece for piece in pieces if piece and not _is_about_output(piece)]
+
+
+def _is_about_output(text: str) -> bool:
+    command = lookup(text.split(maxsplit=1)[0])
+    return command is not None and command.kind == OUTPUT
 
 
 def reproducer(lines: Iterable[str]) -> str:

@@ -7,7 +7,10 @@ import json
 from io import StringIO
 from pathlib import Path
 
+import pytest
+
 import folioshell
+from folioshell.session.output import MODES
 from folioshell.shell.pager import Pager
 from folioshell.shell.presenter import Presenter
 from folioshell.shell.repl import Repl
@@ -23,6 +26,34 @@ def typed(*lines: str) -> tuple[str, str]:
     errors, err = plain_screen()
     assert Repl(folioshell.Session(), screen, Typist(*lines), errors=errors).run() == 0
     return out.getvalue(), err.getvalue()
+
+
+EVERYTHING = (
+    READ,
+    "mprotect 0x1000+1 r ; watch f1 ; B: munmap win[2] ; madvise cold win",
+    "query shared? win[0] ; query mapcount win[0..3] ; query present? win[2] ; rmap f1 ; walk win[0]",
+    "show ; show folios ; trace all ; why f1 vmas ; diff ; cost",
+    "expect vmas A == 1 ; expect mapcount vmas f1 == 7 ; set ; history ; watch ; help fault ; help places",
+)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_everything_in_every_mode(mode: str) -> None:
+    """Every kind of report keeps the promises of every mode."""
+    out, err = typed(f"mode {mode}", *EVERYTHING)
+
+    assert "error" not in out + err
+    assert "\x1b" not in out
+    if mode == "json":
+        assert all(json.loads(text)["v"] == 1 for text in out.splitlines())
+    elif mode == "csv":
+        tables = [list(csv.reader(StringIO(table))) for table in out.split("\n\n")]
+        assert len(tables) > 20
+        assert all(len(row) == len(table[0]) for table in tables for row in table)
+    elif mode != "markdown":
+        # The lines of a reproducer are not broken.
+        width = 72 if mode == "mail" else 100
+        assert all(len(text) <= width for text in out.splitlines() if text[2:] not in " ; ".join(EVERYTHING))
 
 
 def test_json() -> None:
