@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from folioshell.report import Report
     from folioshell.scenario.runner import Played, Runner
+    from folioshell.session.limits import Limits
     from folioshell.session.session import Session
     from folioshell.shell.notes import Notes
     from folioshell.shell.replay import Replay
@@ -170,6 +171,7 @@ def _runner(options: Namespace, name: str, note: Callable[[Played], None] | None
         session=_session(options),
         until=options.until.step,
         until_line=options.until.line,
+        limits=_limits(options, scripts=True),
         render=_golden_lines,
         note=note,
         options=_repeated(options),
@@ -219,14 +221,16 @@ def _play_commands(options: Namespace) -> int:
     # Whoever writes the command line could write the file just as well.
     session = _session(options)
     allowed = {"allow_files": True, "allow_code": True}
-    runner = run_text(options.commands, name="-c", session=session, render=_golden_lines, **allowed)
+    limits = _limits(options, scripts=False)
+    runner = run_text(options.commands, name="-c", session=session, limits=limits, render=_golden_lines, **allowed)
     return _replay(options, whole=False).run(runner, "-c")
 
 
 def _play_stdin(options: Namespace, session: Session) -> int:
     from folioshell.scenario.runner import run_file
 
-    runner = run_file("-", session=session, render=_golden_lines, **_allowed(options))
+    limits = _limits(options, scripts=True)
+    runner = run_file("-", session=session, limits=limits, render=_golden_lines, **_allowed(options))
     return _replay(options, whole=False).run(runner, "-")
 
 
@@ -236,7 +240,20 @@ def _allowed(options: Namespace) -> dict[str, Any]:
 
 def _repeated(options: Namespace) -> list[str]:
     """The words that whoever runs a script in the same way again has to type."""
-    return [word for path in (*options.scheme, *options.more_schemes) for word in ("--scheme", path)]
+    schemes = [word for path in (*options.scheme, *options.more_schemes) for word in ("--scheme", path)]
+    chosen = [f"{name}={'none' if most is None else most}" for name, most in _chosen_limits(options).items()]
+    return [*schemes, *(("--limit", ",".join(chosen)) if chosen else ())]
+
+
+def _chosen_limits(options: Namespace) -> dict[str, int | None]:
+    return {name: most for chosen in (*options.limit, *options.more_limits) for name, most in chosen.items()}
+
+
+def _limits(options: Namespace, *, scripts: bool) -> Limits:
+    """How much may be done, by scripts or by who types."""
+    from folioshell.session.limits import GENEROUS, STRICT
+
+    return (STRICT if scripts else GENEROUS)._replace(**_chosen_limits(options))
 
 
 def _session(options: Namespace) -> Session:
@@ -246,6 +263,7 @@ def _session(options: Namespace) -> Session:
 
     session = Session()
     session.clock = monotonic
+    session.limits = _limits(options, scripts=False)
     session.output.mode = _mode(options) or _screen(sys.stdout, options).mode
     session.output.fixed = bool(_mode(options))
     session.settings.full = options.json == "full"

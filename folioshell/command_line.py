@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser, HelpFormatter
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, HelpFormatter
 from functools import partial
+
+from folioshell.session.limits import read_limits
 
 
 class Until:
@@ -52,25 +54,23 @@ def parser() -> ArgumentParser:
     actions.add_parser("schema", help="print the JSON schema of --json", allow_abbrev=False)
     # Options of output may stand before or behind the action; only the former have defaults, lest they undo the latter.
     for action in (run, verify, convert, check):
-        _add_output_options(action, schemes="more_schemes")
-    _add_output_options(made, schemes="scheme")
+        _add_output_options(action, schemes="more_schemes", limits="more_limits")
+    _add_output_options(made, schemes="scheme", limits="limit")
     _add_mode(run)
     _add_mode(made)
     made.set_defaults(plain=False, width=None, json=None, mode="", quiet=False, allow_files=False, allow_code=False)
-    made.set_defaults(scheme=[], more_schemes=[])
+    made.set_defaults(scheme=[], more_schemes=[], limit=[], more_limits=[])
     return made
 
 
 def _add_mode(parser: ArgumentParser) -> None:
     """The option of those actions whose output has modes."""
-    from argparse import SUPPRESS
-
     modes = ("table", "plain", "json", "csv", "markdown", "mail")
     parser.add_argument("--mode", choices=modes, default=SUPPRESS, help="print in this form, whatever scripts say")
 
 
-def _add_output_options(parser: ArgumentParser, schemes: str) -> None:
-    """The options that all actions have; --scheme, of which there may be several, is collected under ``schemes``."""
+def _add_output_options(parser: ArgumentParser, schemes: str, limits: str) -> None:
+    """The options that all actions have; those that may stand several times are collected under the names given."""
     flag = partial(parser.add_argument, action="store_true", default=SUPPRESS)
     choose_json = partial(parser.add_argument, dest="json", action="store_const", default=SUPPRESS)
     flag("--plain", help="aligned text without boxes or colour, on a terminal too")
@@ -78,8 +78,10 @@ def _add_output_options(parser: ArgumentParser, schemes: str) -> None:
     choose_json("--json", const="steps", help="print JSON Lines, a document a command")
     choose_json("--json=full", const="full", help="the same, with the whole state after each step")
     flag("--quiet", help="print only failures, and a last line for each file")
-    meaning = "count by the definitions of a file, too; may be repeated"
-    parser.add_argument("--scheme", action="append", dest=schemes, default=SUPPRESS, metavar="FILE.py", help=meaning)
+    collect = partial(parser.add_argument, action="append", default=SUPPRESS)
+    collect("--scheme", dest=schemes, metavar="FILE.py", help="count by the definitions of a file, too")
+    limit = f"how much may be done: {', '.join(LIMITS)}; or none"
+    collect("--limit", type=_limits, dest=limits, metavar="NAME=N,…", help=limit)
     flag("--allow-files", help="let scripts write files")
     flag("--allow-code", help="let scripts load Python code")
 
@@ -89,6 +91,13 @@ def _columns(text: str) -> int:
     if not 1 <= number <= 10_000:
         raise ValueError
     return number
+
+
+def _limits(text: str) -> dict[str, int | None]:
+    try:
+        return read_limits(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def _until(text: str) -> Until:

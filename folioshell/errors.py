@@ -102,5 +102,9 @@ class SchemeError(FolioshellError):
         return f"{self.args[0]}; it was told: {self.told}" if self.told else str(self.args[0])
 
 
+class OutOfTime(BaseException):
+    """The time that a script may take is over. Like a KeyboardInterrupt, nobody catches it but whoever set the time."""
+
+
 class DeterminismError(FolioshellError):
     """A replay of typed commands did not lead to the state that it led to before."""

@@ -15,6 +15,8 @@ from folioshell.paths.step import Path
 from folioshell.session.language import Ending
 
 TOPIC = "memory"
+#: advice that maps pages
+_POPULATING = ("collapse", "populate_read", "populate_write", "willneed")
 
 
 def _fault_subject(call: Call) -> str:
@@ -82,6 +84,7 @@ def write(call: Call) -> Path[Ending]:
 
 def _touch(call: Call, access: str) -> Path[Ending]:
     found = call.own_range("PLACE")
+    call.admit_pages("PLACE", found.nr, found)
     pieces = accesses(call, found, access)
     if len(pieces) == 1:
         return touch(call.kernel, found.mm, *pieces[0])
@@ -143,4 +146,6 @@ def accesses(call: Call, found: Range, access: str) -> list[tuple[int, int, bool
 def madvise(call: Call) -> Path[Ending]:
     """Advise the kernel about pages."""
     found = call.own_range("PLACE")
+    if call.word("ADVICE") in _POPULATING:
+        call.admit_pages("PLACE", found.nr, found)
     return do_madvise(call.kernel, found.mm, found.start, found.nr, call.word("ADVICE"))

@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 from folioshell.errors import Refused
 
+#: characters of a line at most
+LINE = 1 << 16
+
 OPERATORS = ("==", "!=", "<=", ">=", "<", ">")
 
 _BLANK = " \t\r\n"
@@ -22,6 +25,7 @@ _OPERATOR = re.compile(r"==|!=|<=|>=|<|>")
 _WORD_END = re.compile(r"""[ \t\r\n;"'{}<>]|==|!=""")
 # Behind these a `#` begins a comment; within a word it is part of it.
 _COMMENT = re.compile(r"""(?:(?<=[ \t\r\n;"'{}<>])|(?<![\s\S]))#""")
+_BRACE_OR_COMMENT = re.compile(f"[{{}}]|{_COMMENT.pattern}")
 _KINDS = (
     ("address", re.compile(r"([A-Za-z_][\w-]*:)?0x[0-9a-fA-F]*(\+\d*)?\Z")),
     ("number", re.compile(r"-?\d+(\.\.\d*)?[KMGT]?\Z")),
@@ -107,11 +111,12 @@ def _next(line: str, at: int, after_word: bool) -> Token:
 
 def _block(line: str, at: int) -> Token:
     depth = 0
-    stop = comment_at(line, at)
-    for column in range(at, len(line) if stop is None else stop):
-        depth += (line[column] == "{") - (line[column] == "}")
+    for found in _BRACE_OR_COMMENT.finditer(line, at):
+        if found[0] == "#":
+            break
+        depth += 1 if found[0] == "{" else -1
         if not depth:
-            return Token(line[at + 1 : column], at, column + 1, "block")
+            return Token(line[at + 1 : found.start()], at, found.end(), "block")
     return Token(line[at + 1 :], at, len(line), "block", closed=False)
 
 
@@ -137,6 +142,8 @@ def statements(line: str) -> list[list[Token]]:
     Raises:
         Refused: a quote or brace is not closed, or the line holds control characters.
     """
+    if len(line) > LINE:
+        raise Refused(f"this line has more than {LINE:,} characters", text=line[:LINE], start=LINE - 1, end=LINE)
     for column, char in enumerate(line):
         if (ord(char) < 32 and char not in _BLANK) or ord(char) == 127 or char == "\ufffd":
             raise Refused("this is not text", start=column, end=column + 1, text=line, hint="a script is UTF-8 text")

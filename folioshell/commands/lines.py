@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from folioshell.commands.lex import comment_at, scan
+from folioshell.commands.lex import LINE, comment_at, scan
 from folioshell.errors import Refused
 
 #: lines before the cursor in which its brace is looked for
@@ -96,7 +96,7 @@ def line_before(text: str) -> str:
 
 def _open_block(line: str) -> int | None:
     """The column of the brace that stays open at the end of a line; None if none does."""
-    if "{" not in line:
+    if "{" not in line or len(line) > LINE:
         return None
     last = scan(line)[-1]
     return last.start if last.kind == "block" and not last.closed and line[last.start] == "{" else None

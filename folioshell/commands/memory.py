@@ -81,6 +81,7 @@ def _file_subject(call: Call) -> str:
 def file(call: Call) -> Ending:
     """Make a file."""
     name = call.new_name("NAME")
+    call.admit_file("SIZE", call.number("SIZE"))
     path = do_create_file(
         call.kernel,
         name,
@@ -153,6 +154,8 @@ def mmap(call: Call) -> Ending:
     kind = "anon" if kind == "private" and of_file is None else kind
     prot = call.word("prot", "r" if kind == "private" else "rw")
     region = Region(name, start_of(call, call.number("SIZE")), call.number("SIZE"))
+    if "populate" in call.arguments:
+        call.admit_pages("SIZE", region.nr)
     ending = call.workspace.machine.run(
         do_mmap(
             call.kernel,

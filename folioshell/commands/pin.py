@@ -28,6 +28,7 @@ TOPIC = "reclaim"
 def pin(call: Call) -> Ending:
     """Pin pages for a device that writes to them."""
     found = call.own_range("PLACE")
+    call.admit_pages("PLACE", found.nr, found)
     return call.workspace.machine.run(do_pin(call.kernel, found.mm, found.start, found.nr))
 
 

@@ -12,11 +12,12 @@ from folioshell.commands.grammar import VIEW, Form
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import Number, Operand, refused
 from folioshell.commands.threads_operand import Threads, ThreadText
-from folioshell.errors import Refused
+from folioshell.errors import OutOfTime, Refused
 from folioshell.report import Report, Section, Table, Text
 from folioshell.session.describe import Describer
 from folioshell.session.hang import NoStep
 from folioshell.session.language import Ending
+from folioshell.session.limits import raised_by
 from folioshell.session.progress import Exploring
 from folioshell.session.sentence import plural
 
@@ -140,7 +141,8 @@ def race(call: Call) -> Report | Ending:
     from folioshell.session.race import explored
 
     session, threads, is_over = call.session, threads_in(call, call.arguments), _limit(call)
-    most = call.number("max-states", 0) or None
+    limit, wanted = session.limits.states, call.number("max-states", 0) or None
+    most = min((bound for bound in (limit, wanted) if bound is not None), default=None)
     session.undertaking = exploring = Exploring(call.statement.text, most)
 
     def stop(states: int) -> bool:
@@ -151,11 +153,17 @@ def race(call: Call) -> Report | Ending:
         verdict = explored(race_in(call, threads), most, stop)
     except Refused:
         raise
+    except OutOfTime:
+        session.is_cut_off = True
+        raise
     except BaseException:
         session.go_to(session.step)
         raise
     if verdict.stopped == "interrupted":
         session.go_to(session.step)
+    if verdict.stopped == "max-states" and most != wanted:
+        hint = f"max-states= gives up sooner, {raised_by('states')}"
+        raise call.refused_at("THREADS", f"this race passes the limit of {limit:,} states", hint=hint)
     session.verdict = verdict
     labels = [thread.label for thread in threads]
     return done(

@@ -44,6 +44,7 @@ def _folio_text(call: Call) -> str:
 def mlock(call: Call) -> Path[Ending]:
     """Lock pages into memory and fault them in."""
     found = call.own_range("PLACE")
+    call.admit_pages("PLACE", found.nr, found)
     return do_mlock(call.kernel, found.mm, found.start, found.nr)
 
 
@@ -134,5 +135,7 @@ def migrate(call: Call) -> Path[Ending]:
 )
 def truncate(call: Call) -> Ending:
     """Give a file another size."""
-    call.workspace.machine.run(do_truncate(call.kernel, call.file("FILE"), call.number("SIZE")))
+    file, size = call.file("FILE"), call.number("SIZE")
+    call.admit_file("SIZE", size - file.size)
+    call.workspace.machine.run(do_truncate(call.kernel, file, size))
     return None

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from folioshell.errors import Refused, SchemeError
+from folioshell.errors import OutOfTime, Refused, SchemeError
 from folioshell.report import Report
 from folioshell.scenario import script
+from folioshell.scenario.deadline import Deadline
 from folioshell.scenario.golden import Compared, Golden, compared
 from folioshell.scenario.verbs import included_script
 from folioshell.session.access import Access
 from folioshell.session.language import MODEL, OUTPUT, VIEW, Statement
+from folioshell.session.limits import STRICT, Limits, raised_by
 from folioshell.session.session import Session
 from folioshell.session.workspace import is_failure
 
@@ -71,6 +73,7 @@ class Runner:
         session: where it runs.
         until: stop when the session has done this many steps, and what follows them without being a step.
         access: what its commands may do with files.
+        limits: how much it may grow, and how long it may take.
         until_line: stop behind this line of the script.
         render: the lines that reports are shown as in golden blocks; without it those are not compared.
         note: is told everything that happens before whoever iterates is.
@@ -93,6 +96,7 @@ class Runner:
         until: int | None,
         access: Access,
         *,
+        limits: Limits = STRICT,
         until_line: int | None = None,
         render: Render | None = None,
         note: Callable[[Played], None] | None = None,
@@ -110,6 +114,8 @@ class Runner:
         self._until = until
         self._until_line = until_line
         self._access = access
+        self._limits = limits
+        self._deadline = Deadline(limits.seconds)
         self._render = render
         self._note = note
         self._options = options
@@ -131,19 +137,19 @@ class Runner:
 
     def __iter__(self) -> Iterator[Played]:
         session = self.session
-        access, explain = session.access, session.settings.explain
-        session.access = self._access
+        before = session.access, session.limits, session.settings.explain
+        session.access, session.limits = self._access, self._limits
         try:
             for played in self._play_script(self.name, self._text):
                 if self._note is not None:
                     self._note(played)
                 yield played
         finally:
-            session.access, session.settings.explain = access, explain
+            session.access, session.limits, session.settings.explain = before
 
     def _play_script(self, name: str, text: str | None) -> Iterator[Played]:
         try:
-            lines = script.parse(script.read_text(name) if text is None else text, name, self.session.language)
+            lines = self._lines(name, text)
         except Refused as error:
             yield self._refuse(error, name, error.line, error.text)
             return
@@ -169,6 +175,19 @@ class Runner:
                     self.place = (line.golden.number, 0)
                 yield self._compared(name, line, line.golden, self._render(shown))
 
+    def _lines(self, name: str, text: str | None) -> list[script.Line]:
+        """The lines of a script, which is read unless it is at hand.
+
+        Raises:
+            Refused: it cannot be read.
+        """
+        text = script.read_text(name) if text is None else text
+        try:
+            with self._deadline.running():
+                return script.parse(text, name, self.session.language)
+        except OutOfTime:
+            raise self._out_of_time(file=name) from None
+
     def _done(self, following: Statement | None) -> bool:
         """Is the run over before this statement, or before a line of prose?"""
         if self._stopped or self.session.finished:
@@ -181,20 +200,26 @@ class Runner:
     def _play_statement(self, name: str, line: script.Line, statement: Statement) -> Iterator[Played]:
         self._moved |= statement.kind != MODEL and not _stays(statement)
         self.session.settings.explain = self.failed < EXPLAINED
+        reports: Sequence[Report] = ()
         try:
-            included = included_script(self.session, statement)
-            if included is not None:
-                yield from self._play_included(included)
-                return
-            reports = self.session.run(statement)
+            with self._deadline.running():
+                included = included_script(self.session, statement)
+                if included is None:
+                    reports = self.session.run(statement)
         except Refused as error:
             yield self._refuse(script.located(error, name, line.written), name, line.number, line.text)
+            return
+        except OutOfTime:
+            late = self._out_of_time(start=statement.start, end=statement.end, text=line.written.text)
+            yield self._refuse(script.located(late, name, line.written), name, line.number, line.text)
             return
         except SchemeError as error:
             self._stopped = True
             self.status = max(self.status, FAILED)
             yield Played(name, line.number, line.text, failure=f"a loaded definition failed: {error}")
             return
+        if included is not None:
+            yield from self._play_included(included)
         for report in reports:
             self._count(report)
             yield self._reported(name, line, statement, report)
@@ -248,6 +273,10 @@ class Runner:
         finally:
             self.session.access = access
 
+    def _out_of_time(self, **place: Any) -> Refused:
+        message = f"the script passes the limit of {self._deadline.seconds} seconds"
+        return Refused(message, hint=raised_by("seconds"), **place)
+
     def _refuse(self, error: Refused, name: str, line: int, text: str) -> Played:
         self._stopped = True
         self.status = REFUSED
@@ -291,6 +320,7 @@ def run_file(
     allow_files: bool = False,
     allow_code: bool = False,
     confined: bool = True,
+    limits: Limits = STRICT,
     render: Render | None = None,
     note: Callable[[Played], None] | None = None,
     options: Sequence[str] = (),
@@ -304,6 +334,7 @@ def run_file(
         until_line: stop behind this line.
         allow_files, allow_code: permit commands that write files, that load code.
         confined: ``source`` and ``load`` read only below the script's folder.
+        limits: how much it may grow, and how long it may take.
         render: the lines that reports are shown as in golden blocks; without it those are not compared.
         note: is told everything that happens before whoever iterates is.
         options: words that whoever runs the script again has to repeat.
@@ -319,6 +350,7 @@ def run_file(
         session or Session(),
         until,
         access,
+        limits=limits,
         until_line=until_line,
         render=render,
         note=note,
@@ -334,8 +366,9 @@ def run_text(
     until: int | None = None,
     allow_files: bool = False,
     allow_code: bool = False,
+    limits: Limits = STRICT,
     render: Render | None = None,
 ) -> Runner:
     """As ``run_file``, for a script already at hand (``-c``); ``source`` reads below the working directory."""
     access = Access("", True, "", allow_files, allow_code)
-    return Runner(name, text, session or Session(), until, access, render=render)
+    return Runner(name, text, session or Session(), until, access, limits=limits, render=render)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import sys
 from typing import NamedTuple
 
@@ -65,6 +67,15 @@ def read_text(path: str) -> str:
     if len(data) > SIZE:
         raise Refused(f"too large for a script: more than {SIZE >> 20}M bytes", file=path)
     return decoded(data, path)
+
+
+def would_wait(path: str) -> bool:
+    """True for what is no file and no folder: reading it might never end."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - pathlib would be a tenth of what a short script takes to start
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def folder_of(path: str) -> str:

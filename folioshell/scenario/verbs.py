@@ -19,6 +19,9 @@ from folioshell.session.session import Session
 
 TOPIC = "session"
 
+#: scripts that may be read by one another
+DEPTH = 32
+
 
 SCRIPT = FileName(".fs", "a script")
 DEFINITION = FileName(".py", "Python")
@@ -170,6 +173,10 @@ def readable(call: Call) -> str:
     root = os.path.realpath(access.root or ".")
     if access.confined and os.path.commonpath([root, real]) != root:
         raise call.refused_at("FILE", "a script reads only below its own folder", hint=f"that is {access.root or '.'}")
+    if access.confined and script.would_wait(real):
+        raise call.refused_at("FILE", "this is no file")
+    if len(access.sources) >= DEPTH:
+        raise call.refused_at("FILE", f"scripts read each other more than {DEPTH} deep")
     if real in access.sources:
         raise call.refused_at("FILE", "this script is being read already: it would never end")
     try:

@@ -47,6 +47,10 @@ class Statement(Protocol):
         """Its first column in the line as typed, from 0."""
 
     @property
+    def end(self) -> int:
+        """The column behind it."""
+
+    @property
     def kind(self) -> str:
         """``model`` (changes state: a step), ``view``, ``session``, ``output`` or ``program``."""
 

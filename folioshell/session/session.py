@@ -12,7 +12,7 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from folioshell.errors import DeterminismError, KernelBug, Refused, SelfDeadlock
+from folioshell.errors import DeterminismError, KernelBug, OutOfTime, Refused, SelfDeadlock
 from folioshell.report import Report, Text
 from folioshell.session.access import Access
 from folioshell.session.checkpoints import Checkpoints
@@ -20,6 +20,7 @@ from folioshell.session.definition import Definition
 from folioshell.session.hang import NoStep, self_deadlock
 from folioshell.session.history import Entry, History
 from folioshell.session.language import MODEL, OUTPUT, SESSION, Language, Statement
+from folioshell.session.limits import GENEROUS, raised_by
 from folioshell.session.output import Output
 from folioshell.session.progress import Replaying, Step
 from folioshell.session.settings import Settings
@@ -43,6 +44,7 @@ class Session:
         history: the steps typed.
         definitions: schemes loaded from files, by name.
         access: what commands may do with files of the host.
+        limits: how much the state may grow.
         clock: seconds, for limits of time; None where there are none.
         verdict: what the last race found.
         spawned: threads that are stepped by hand; None if none are under way.
@@ -65,6 +67,7 @@ class Session:
         self.history = History()
         self.definitions: dict[str, Definition] = {}
         self.access = Access()
+        self.limits = GENEROUS
         self.clock: Callable[[], float] | None = None
         self.verdict: Verdict | None = None
         self.spawned: Spawned | None = None
@@ -150,6 +153,7 @@ class Session:
         if self.is_cut_off:
             self.go_to(self.step)
         self.undertaking = None
+        self.workspace.limits = self.limits
         process = self._process_of(statement)
         if statement.kind != MODEL:
             reports = statement.answer(self, process)
@@ -173,6 +177,10 @@ class Session:
         except NoStep as ended:
             self._restore()
             return [ended.report]
+        except OutOfTime:
+            # The way back would take as long again, and whoever ran out of time may not want to go on.
+            self.is_cut_off = True
+            raise
         except BaseException:
             self._restore()
             raise
@@ -198,6 +206,8 @@ class Session:
     def _run_step(self, statement: Statement, process: str) -> Report:
         from folioshell.session.compose import step_report
 
+        if self.limits.steps is not None and self.step >= self.limits.steps:
+            raise Refused(f"the limit of {self.limits.steps:,} steps is reached", hint=raised_by("steps"))
         before = self.process
         self.undertaking = Step(self.workspace, statement, process)
         record = self.workspace.run(statement, process)

@@ -13,6 +13,7 @@ from folioshell.report import Section
 from folioshell.session.describe import Describer
 from folioshell.session.journal import StepRecord
 from folioshell.session.language import Ending, Statement
+from folioshell.session.limits import Limits
 from folioshell.session.region import Regions
 from folioshell.units import X86_64, Geometry
 
@@ -37,12 +38,13 @@ class Workspace:
         journal: a record a step.
         process_names: MM-ID -> name, of processes that ended too.
         threads: process -> its threads besides the main one.
+        limits: how much it may grow; a replay has none, since what is replayed was within them.
         remarks: what the last step has to say besides its facts.
     """
 
     __slots__ = (
         *("_definitions", "_indexed", "_orders", "current", "journal", "machine", "process_names", "regions"),
-        *("remarks", "threads"),
+        *("limits", "remarks", "threads"),
     )
 
     def __init__(self, definitions: Mapping[str, type[Scheme]] | None = None) -> None:
@@ -52,6 +54,7 @@ class Workspace:
         self.journal: list[StepRecord] = []
         self.process_names: dict[int, str] = {}
         self.threads: dict[str, list[str]] = {}
+        self.limits = Limits()
         self.remarks: tuple[Section, ...] = ()
         self._orders: Intervals[int] = Intervals()
         self._indexed = 0

@@ -23,7 +23,8 @@ class ScriptFile(pytest.File):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         schemes = [str(path) for path in self.config.getini("folioshell_scheme")]
-        self.replay = ScriptReplay(self._shown_path(), schemes, check=self.config.getini("folioshell_check"))
+        check = self.config.getini("folioshell_check")
+        self.replay = ScriptReplay(self._shown_path(), schemes, self.config.getini("folioshell_limit"), check=check)
 
     def _shown_path(self) -> str:
         """The path as somebody would type it who started pytest."""

@@ -22,6 +22,7 @@ _HEAD = 64
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the settings of scripts in the configuration file."""
     parser.addini("folioshell_scheme", "Python files with definitions that scripts count by, too", "paths", [])
+    parser.addini("folioshell_limit", "how much scripts may do, as `folioshell run --limit` takes it", "args", [])
     parser.addini("folioshell_check", "verify every invariant of the model after each step of a script", "bool", False)
 
 

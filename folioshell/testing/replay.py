@@ -12,6 +12,7 @@ from folioshell.scenario import Session
 from folioshell.scenario.definitions import define
 from folioshell.scenario.golden import WIDTH
 from folioshell.scenario.runner import Played, Runner, run_file
+from folioshell.session.limits import STRICT, read_limits
 from folioshell.shell.failures import failure_text, golden_lines
 from folioshell.views.plain import render
 from folioshell.views.refusal_view import bug_blocks, refusal_blocks
@@ -34,11 +35,15 @@ class ScriptReplay:
     Args:
         name: path of the script, as messages show it.
         schemes: files with definitions that count, too.
+        limits: how much it may do, as ``--limit`` takes it.
         check: verify every invariant of the model after each step.
     """
 
-    def __init__(self, name: str, schemes: Sequence[str] = (), *, check: bool = False) -> None:
+    def __init__(
+        self, name: str, schemes: Sequence[str] = (), limits: Sequence[str] = (), *, check: bool = False
+    ) -> None:
         self.name = name
+        self._limits = limits
         self._check = check
         self._schemes = schemes
         self._failures: dict[Key, list[str]] = {}
@@ -72,8 +77,12 @@ class ScriptReplay:
         for path in self._schemes:
             define(session, path)
         options = [word for path in self._schemes for word in ("--scheme", path)]
+        options += [word for text in self._limits for word in ("--limit", text)]
+        chosen = {name: most for text in self._limits for name, most in read_limits(text).items()}
         self._failures.clear()
-        self._runner = run_file(self.name, session=session, render=golden_lines, options=options)
+        self._runner = run_file(
+            self.name, session=session, limits=STRICT._replace(**chosen), render=golden_lines, options=options
+        )
         self._played = iter(self._runner)
 
     def _step(self) -> None:

@@ -1,0 +1,118 @@
+"""Limits: what would pass one is refused before anything of it is done, and names the option that raises it."""
+
+from __future__ import annotations
+
+import pytest
+
+from folioshell import Session
+from folioshell.errors import Refused
+from folioshell.session.limits import GENEROUS, LIMITS, STRICT, Limits, read_limits
+
+SETUP = "file lib 32 order=4 ; mmap win 16 file=lib ; mmap buf 64 ; fault buf[0..9]"
+
+
+def refusal(session: Session, line: str) -> Refused:
+    """The refusal of a line, which leaves everything as it was."""
+    before = session.prompt, session.workspace.machine.fingerprint()
+    with pytest.raises(Refused) as error:
+        session.execute(line)
+    assert (session.prompt, session.workspace.machine.fingerprint()) == before
+    return error.value
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "fault buf",
+        "write buf[5..40]",
+        "read buf[10..40]",
+        "fails SIGSEGV fault 0x1000+40",
+        "madvise populate_write buf",
+        "madvise collapse buf",
+        "mlock buf",
+        "pin buf",
+        "mmap more 32 populate",
+        "race { A.t1: fault buf ; A.t2: munmap win }",
+        "race { A.t1: fault buf } schedule=1",
+    ],
+)
+def test_pages(line: str) -> None:
+    """All that maps pages is told how many there may be."""
+    session = Session()
+    session.execute(SETUP)
+    session.limits = Limits(pages=30)
+
+    assert refusal(session, line).hint == "`--limit pages=N` permits more"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["fault buf[0..9]", "fault buf[0..29]", "munmap buf", "madvise dontneed buf", "mmap x 64G", "fork B"],
+)
+def test_pages_that_are_mapped_already(line: str) -> None:
+    """What maps no new pages passes no limit, however large its range is."""
+    session = Session()
+    session.execute(SETUP)
+    session.limits = Limits(pages=30)
+
+    assert session.execute(line)[0].step == 5
+
+
+def test_pages_of_all_processes() -> None:
+    """A fork maps what its parent maps."""
+    session = Session()
+    session.limits = Limits(pages=25)
+    session.execute(f"{SETUP} ; fork B")
+
+    assert refusal(session, "fork C").message == "10 more than the 20 mapped would pass the limit of 25 pages mapped"
+    assert refusal(session, "B: fork C").start == 8
+    session.execute("exit B ; fork C")
+
+
+def test_files_processes_steps_states() -> None:
+    """Each limit names what it bounds."""
+    session = Session()
+    session.limits = Limits(files=40, processes=2, steps=6, states=5)
+    session.execute(SETUP)
+
+    message = "9 more than the 32 that there are would pass the limit of 40 pages of files"
+    assert refusal(session, "file f 9").message == message
+    assert refusal(session, "truncate lib 41").hint == "`--limit files=N` permits more"
+    session.execute("fork B")
+    assert refusal(session, "fork C").message == "one process more would pass the limit of 2 processes"
+    race = "race { A.t1: fault buf[20] ; A.t2: fault buf[21] }"
+    assert refusal(session, race).message == "this race passes the limit of 5 states"
+    assert "NOT EXHAUSTED (max-states)" in session.execute(f"{race} max-states=5")[0].sentence
+    session.execute("munmap buf")
+    assert refusal(session, "exit B").message == "the limit of 6 steps is reached"
+    session.execute("undo 2 ; redo 2")
+
+
+def test_the_way_back_has_no_limits() -> None:
+    """What was done is replayed whatever the limits are now."""
+    session = Session()
+    session.execute(f"{SETUP} ; fork B")
+    session.limits = Limits(*[1] * len(LIMITS))
+    session.execute("undo 2 ; redo 2")
+
+    assert session.step == 5
+
+
+def test_scripts_may_do_less() -> None:
+    """Every limit of a script is bounded, and no larger than at the prompt."""
+    assert None not in STRICT
+    assert all(most is None or strict <= most for strict, most in zip(STRICT, GENEROUS, strict=True) if strict)
+    assert Limits._fields == tuple(LIMITS)
+
+
+def test_read_limits() -> None:
+    """Names with numbers; what is none is named."""
+    assert read_limits("pages=12,steps=none") == {"pages": 12, "steps": None}
+    assert read_limits("none") == dict.fromkeys(LIMITS)
+    for text, message in (
+        ("paegs=1", "no such limit: 'paegs'"),
+        ("pages=1M", "pages= wants"),
+        ("", "no such limit: ''"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read_limits(text)
