@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, HelpFormatter
 from functools import partial
 
-from folioshell.session.limits import read_limits
+from folioshell.session.limits import LIMITS, read_limits
 
 
 class Until:

@@ -35,7 +35,7 @@ def refusal(text: str, **limits: int) -> Refused:
         (f"undo {'9' * 5000}", (1, 5), "not a number"),
         (f"{'a' * 70_000}", (1, 65_535), "this line has more than 65,536 characters"),
         (f"race {{{'x' * 70_000}", (1, 65_535), "this line has more than 65,536 characters"),
-        ("{}" * 32_000, (1, 0), "unknown command"),
+        ("{}" * 32_000, (1, 0), "a command is missing before the braces"),
         (f"race {'{' * 30_000}", (1, 5), "the closing } is missing"),
         ("set geometry x86-64 ; fork B ; set geometry classroom", (1, 35), None),
         ("mmap \ud800 4", (1, 5), "not a name"),
