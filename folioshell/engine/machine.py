@@ -23,6 +23,7 @@ from folioshell.schemes import all_schemes
 from folioshell.schemes.base import HANDLERS, Scheme
 from folioshell.schemes.mm_id import MmId
 from folioshell.schemes.order0 import share_order0
+from folioshell.schemes.windows import share_windows
 from folioshell.units import X86_64, Geometry
 
 T = TypeVar("T")
@@ -72,6 +73,7 @@ class Machine:
         self._held: dict[Lock, str] = {}
         self._before: Intervals[Row] = Intervals()
         covered = share_order0(self.schemes.values())
+        share_windows(self.schemes.values())
         self._numbers = Numbers(tuple(self.schemes.values()), covered)
         self._listeners = {kind: self._listeners_of(kind, covered) for kind in HANDLERS}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from folioshell import facts
 from folioshell.schemes.base import Part
 from folioshell.schemes.cost import X86_64_LAYOUT, Cost, Layout, Reach
-from folioshell.schemes.windows import WindowScheme, page_mask
+from folioshell.schemes.windows import WindowScheme, page_mask, whole_mask
 
 
 class HooklessScheme(WindowScheme, register=False):
@@ -30,41 +30,32 @@ class HooklessScheme(WindowScheme, register=False):
 
     def on_mapped(self, fact: facts.Mapped) -> None:
         """PTEs: 1 up if they are the first of their unit."""
-        if not self._sees(fact):
+        if not self._seen(fact):
             self._up(fact.folio)
         super().on_mapped(fact)
 
     def on_unmapped(self, fact: facts.Unmapped) -> None:
         """PTEs: 1 down if they were the last of their unit."""
-        super().on_unmapped(fact)
-        if not self._sees(fact):
+        if not self._seen(fact, page_mask(fact.first, fact.nr)):
             self._down(fact.folio)
+        super().on_unmapped(fact)
 
     def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
         """A PMD entry: 1 up if it is the first of its unit."""
-        if not self._sees_pmd(fact):
+        if not self.record.pages(fact.folio, fact.mm, fact.vpn, -fact.table, self.reach):
             self._up(fact.folio)
         super().on_pmd_mapped(fact)
 
     def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
         """A PMD entry: 1 down if it was the last of its unit."""
-        super().on_pmd_unmapped(fact)
-        if not self._sees_pmd(fact):
+        if not self.record.pages(fact.folio, fact.mm, fact.vpn, -fact.table, self.reach, whole_mask(fact.order)):
             self._down(fact.folio)
+        super().on_pmd_unmapped(fact)
 
-    def _sees(self, fact: facts.Mapped | facts.Unmapped) -> bool:
-        """Is there an entry of the folio in the VMA of the call, or in its part of the table?"""
-        pages = self._looked_at(fact.folio, fact.mm, fact.vpn - fact.first, fact.table)
-        return bool(pages & page_mask(fact.low, fact.high - fact.low))
-
-    def _sees_pmd(self, fact: facts.PmdMapped | facts.PmdUnmapped) -> bool:
-        return bool(self._looked_at(fact.folio, fact.mm, fact.vpn, -fact.table))
-
-    def _looked_at(self, folio: int, mm: int, base: int, table: int) -> int:
-        window = self._windows.get(folio, {}).get((mm, base))
-        if window is None:
-            return 0
-        return window.pages if self.reach is Reach.VMA else window.tables.get(table, 0)
+    def _seen(self, fact: facts.Mapped | facts.Unmapped, gone: int = 0) -> int:
+        """Pages of the folio with an entry in the VMA of the call, or in its part of the table, but for those gone."""
+        pages = self.record.pages(fact.folio, fact.mm, fact.vpn - fact.first, fact.table, self.reach, gone)
+        return pages & page_mask(fact.low, fact.high - fact.low)
 
     def _up(self, folio: int) -> None:
         self._counters[folio] = self._counters.get(folio, 0) + 1
@@ -78,7 +69,7 @@ class HooklessScheme(WindowScheme, register=False):
 
     def drift(self, folio: int) -> int:
         """The counter of a large folio less what there is to count."""
-        return self._counters.get(folio, 0) - self._totals.get(folio, 0)
+        return self._counters.get(folio, 0) - self.record.number(folio, self.reach)
 
     def why(self, folio: int) -> list[Part]:
         """One row for what there is to count, and the drift from it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from folioshell.schemes.base import Law, Part, Sharing
 from folioshell.schemes.cost import Reach
-from folioshell.schemes.windows import Window, WindowScheme
+from folioshell.schemes.windows import WindowScheme
 
 
 class Tuples(WindowScheme):
@@ -31,10 +31,6 @@ class Tuples(WindowScheme):
             Law.FORGETS_HISTORY,
         }
     )
-
-    def count(self, window: Window) -> int:
-        """Tuples in one window."""
-        return window.tuples()
 
     def shared(self, folio: int, mm: int) -> Sharing:
         """1 is one process; 2 is undecided."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from folioshell.schemes.base import Law, Sharing
 from folioshell.schemes.cost import Reach
 from folioshell.schemes.hookless import HooklessScheme
-from folioshell.schemes.windows import Window
 
 
 class TuplesHookless(HooklessScheme):
@@ -29,10 +28,6 @@ class TuplesHookless(HooklessScheme):
             Law.IGNORES_MOVE,
         }
     )
-
-    def count(self, window: Window) -> int:
-        """Tuples that there are in one window."""
-        return window.tuples()
 
     def shared(self, folio: int, mm: int) -> Sharing:
         """As tuples answers, from a number that may have drifted."""

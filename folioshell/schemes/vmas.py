@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from folioshell.schemes.base import Law, Part, Sharing
 from folioshell.schemes.cost import Reach
-from folioshell.schemes.windows import Window, WindowScheme
+from folioshell.schemes.windows import WindowScheme
 
 
 class Vmas(WindowScheme):
@@ -32,10 +32,6 @@ class Vmas(WindowScheme):
             Law.FORGETS_HISTORY,
         }
     )
-
-    def count(self, window: Window) -> int:
-        """VMAs in one window."""
-        return window.vmas()
 
     def shared(self, folio: int, mm: int) -> Sharing:
         """More than one VMA."""

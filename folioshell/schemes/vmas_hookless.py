@@ -5,7 +5,6 @@ from __future__ import annotations
 from folioshell.schemes.base import Law, Sharing
 from folioshell.schemes.cost import Reach
 from folioshell.schemes.hookless import HooklessScheme
-from folioshell.schemes.windows import Window
 
 
 class VmasHookless(HooklessScheme):
@@ -30,10 +29,6 @@ class VmasHookless(HooklessScheme):
             Law.IGNORES_MOVE,
         }
     )
-
-    def count(self, window: Window) -> int:
-        """VMAs that there are in one window."""
-        return window.vmas()
 
     def shared(self, folio: int, mm: int) -> Sharing:
         """As vmas answers, from a number that may have drifted."""

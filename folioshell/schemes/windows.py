@@ -13,13 +13,14 @@ few operations on integers however many pages, entries and VMAs there are.
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from collections.abc import Iterable
+from functools import lru_cache
 from itertools import pairwise
 from typing import ClassVar
 
 from folioshell import facts
 from folioshell.errors import KernelBug
-from folioshell.schemes.base import Part
+from folioshell.schemes.base import Part, Scheme
 from folioshell.schemes.cost import (
     X86_64_LAYOUT,
     Cost,
@@ -38,6 +39,12 @@ from folioshell.schemes.order0 import Order0Scheme
 def page_mask(first: int, nr: int) -> int:
     """The set of the pages ``[first, first + nr)``."""
     return ((1 << nr) - 1) << first
+
+
+@lru_cache(maxsize=64)
+def whole_mask(order: int) -> int:
+    """The set of all pages of a folio: one object for all folios of an order."""
+    return page_mask(0, 1 << order)
 
 
 def count_stretches(pages: int, cuts: int, nr_pages: int) -> int:
@@ -65,16 +72,17 @@ class Window:
             the negative of theirs, as both are numbered from 1.
         cuts: boundaries of VMAs. Between two mapped pages that are neighbours in the set of mapped pages there is a cut
             iff they belong to different VMAs; other cuts say nothing, nor do those at both ends of the folio.
-        number: what the scheme counts in this window.
+        vmas, tuples: numbers of VMAs, and of (VMA, page table) tuples, that map a page here.
     """
 
-    __slots__ = ("cuts", "nr_pages", "number", "tables")
+    __slots__ = ("cuts", "nr_pages", "tables", "tuples", "vmas")
 
     def __init__(self, nr_pages: int) -> None:
         self.nr_pages = nr_pages
         self.tables: dict[int, int] = {}
         self.cuts = 0
-        self.number = 0
+        self.vmas = 0
+        self.tuples = 0
 
     @property
     def pages(self) -> int:
@@ -84,19 +92,22 @@ class Window:
             pages |= mapped
         return pages
 
-    def vmas(self) -> int:
-        """Number of VMAs that map a page here."""
-        return count_stretches(self.pages, self.cuts, self.nr_pages)
-
-    def tuples(self) -> int:
-        """Number of (VMA, page table) tuples that map a page here."""
-        if not self.cuts:
-            return len(self.tables)
-        return sum(count_stretches(pages, self.cuts, self.nr_pages) for pages in self.tables.values())
+    def recount(self) -> tuple[int, int]:
+        """Count VMAs and tuples anew; by how much each changed."""
+        vmas, tuples = self.vmas, self.tuples
+        tables, cuts = self.tables, self.cuts
+        if cuts:
+            self.vmas = count_stretches(self.pages, cuts, self.nr_pages)
+            self.tuples = sum([count_stretches(pages, cuts, self.nr_pages) for pages in tables.values()])
+        else:
+            self.vmas = 1 if tables else 0
+            self.tuples = len(tables)
+        return self.vmas - vmas, self.tuples - tuples
 
     def map(self, pages: int, table: int, low: int, high: int) -> None:
         """Entries of ``table`` map ``pages``, in a VMA that reaches from page ``low`` to ``high``."""
-        self.tables[table] = self.tables.get(table, 0) | pages
+        mapped = self.tables.get(table)
+        self.tables[table] = pages if mapped is None else mapped | pages
         if low == 0 and high == self.nr_pages:
             self.cuts = 0
         else:
@@ -130,115 +141,193 @@ def table_name(table: int) -> str:
     return f"pt{table}" if table > 0 else f"pmd{-table}"
 
 
-class WindowScheme(Order0Scheme, register=False):
-    """A scheme that counts pieces of windows; subclasses say which.
+class FolioWindows:
+    """The windows of one large folio.
 
     Attributes:
-        _windows: large folio -> (MM-ID, virtual page of its page 0) -> window, none empty.
-        _totals: large folio -> sum of the numbers of its windows.
+        at: (MM-ID, virtual page of its page 0) -> window, none empty.
+        vmas, tuples: sums of their numbers.
     """
 
-    #: how far to look for other entries of what is counted
-    reach: ClassVar[Reach]
+    __slots__ = ("at", "tuples", "vmas")
 
     def __init__(self) -> None:
-        super().__init__()
-        self._windows: dict[int, dict[tuple[int, int], Window]] = {}
-        self._totals: dict[int, int] = {}
+        self.at: dict[tuple[int, int], Window] = {}
+        self.vmas = 0
+        self.tuples = 0
 
-    @abstractmethod
-    def count(self, window: Window) -> int:
-        """What the scheme counts in one window."""
+    def recount(self, window: Window) -> None:
+        """A window changed."""
+        vmas, tuples = window.recount()
+        self.vmas += vmas
+        self.tuples += tuples
 
-    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
-        """Forget the folio."""
-        super().on_folio_freed(fact)
-        self._windows.pop(fact.folio, None)
-        self._totals.pop(fact.folio, None)
 
-    def on_mapped(self, fact: facts.Mapped) -> None:
-        """PTEs come into a window."""
-        pages = page_mask(fact.first, fact.nr)
-        self._map(fact.folio, fact.order, fact.mm, fact.vpn - fact.first, pages, fact.table, fact.low, fact.high)
+class Windows:
+    """The windows of all large folios that are mapped, as the facts tell of them."""
 
-    def on_unmapped(self, fact: facts.Unmapped) -> None:
-        """PTEs leave a window."""
-        self._unmap(fact.folio, fact.mm, fact.vpn - fact.first, page_mask(fact.first, fact.nr), fact.table)
+    __slots__ = ("_folios",)
 
-    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
-        """A PMD entry comes into a window: all pages through the PMD table."""
-        nr_pages = 1 << fact.order
-        self._map(fact.folio, fact.order, fact.mm, fact.vpn, page_mask(0, nr_pages), -fact.table, 0, nr_pages)
+    def __init__(self) -> None:
+        self._folios: dict[int, FolioWindows] = {}
 
-    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
-        """A PMD entry leaves a window."""
-        self._unmap(fact.folio, fact.mm, fact.vpn, page_mask(0, 1 << fact.order), -fact.table)
+    def __len__(self) -> int:
+        return len(self._folios)
 
-    def on_moved(self, fact: facts.Moved) -> None:
-        """Entries go from one window to another."""
-        if not fact.order:
-            return
-        pages = page_mask(fact.first, fact.nr)
-        sign = -1 if fact.pmd else 1
-        self._unmap(fact.folio, fact.mm, fact.vpn - fact.first, pages, sign * fact.table)
-        to_base = fact.to_vpn - fact.first
-        self._map(fact.folio, fact.order, fact.mm, to_base, pages, sign * fact.to_table, fact.to_low, fact.to_high)
+    def number(self, folio: int, reach: Reach) -> int:
+        """VMAs or tuples that map a large folio; 0 for any other."""
+        windows = self._folios.get(folio)
+        if windows is None:
+            return 0
+        return windows.vmas if reach is Reach.VMA else windows.tuples
 
-    def on_vma_split(self, fact: facts.VmaSplit) -> None:
-        """A cut in the window of every folio that has entries in both parts."""
+    def pages(self, folio: int, mm: int, base: int, table: int, reach: Reach, gone: int = 0) -> int:
+        """The set of pages that entries of a table map in a window, or those of all its tables.
+
+        Args:
+            gone: entries of the table that are about to go from the window.
+        """
+        windows = self._folios.get(folio)
+        window = windows.at.get((mm, base)) if windows is not None else None
+        if window is None:
+            return 0
+        pages = window.tables.get(table, 0) & ~gone
+        if reach is Reach.VMA:
+            for other, mapped in window.tables.items():
+                pages |= mapped if other != table else 0
+        return pages
+
+    def of(self, folio: int) -> list[tuple[int, int, Window]]:
+        """(MM-ID, virtual page of page 0, window) of every window of a large folio, in ascending order."""
+        windows = self._folios.get(folio)
+        found = sorted(windows.at.items(), key=lambda w: w[0]) if windows is not None else []
+        return [(mm, base, window) for (mm, base), window in found]
+
+    def forget(self, folio: int) -> None:
+        """A folio is gone."""
+        self._folios.pop(folio, None)
+
+    def map(self, folio: int, order: int, mm: int, base: int, pages: int, table: int, low: int, high: int) -> None:
+        """Entries of a table come into a window, in a VMA that reaches from page ``low`` to ``high``."""
+        windows = self._folios.get(folio)
+        if windows is None:
+            windows = self._folios[folio] = FolioWindows()
+        window = windows.at.get((mm, base))
+        if window is None:
+            window = windows.at[mm, base] = Window(1 << order)
+        window.map(pages, table, low, high)
+        windows.recount(window)
+
+    def unmap(self, folio: int, mm: int, base: int, pages: int, table: int) -> None:
+        """Entries of a table leave a window.
+
+        Raises:
+            KernelBug: they were not there.
+        """
+        windows, window = self._window(folio, mm, base)
+        window.unmap(pages, table)
+        windows.recount(window)
+        if not window.tables:
+            del windows.at[mm, base]
+
+    def cut(self, fact: facts.VmaSplit) -> None:
+        """A cut in the window of every folio that has entries in both parts of a VMA."""
         for folio, page in fact.straddling:
-            window = self._window(folio, fact.mm, fact.vpn - page)
+            windows, window = self._window(folio, fact.mm, fact.vpn - page)
             window.cut(page)
-            self._recount(folio, window)
+            windows.recount(window)
 
-    def on_vma_merged(self, fact: facts.VmaMerged) -> None:
+    def join(self, fact: facts.VmaMerged) -> None:
         """The cuts go that are inside what is one VMA now."""
         start, end = (fact.start, fact.end) if fact.end else (fact.vpn - 1, fact.vpn + 1)
         for folio, page in fact.straddling:
             base = fact.vpn - page
-            window = self._window(folio, fact.mm, base)
+            windows, window = self._window(folio, fact.mm, base)
             window.join(max(start - base, 0), min(end - base, window.nr_pages))
-            self._recount(folio, window)
+            windows.recount(window)
 
-    def _map(self, folio: int, order: int, mm: int, base: int, pages: int, table: int, low: int, high: int) -> None:
-        windows = self._windows.get(folio)
-        if windows is None:
-            windows = self._windows[folio] = {}
-        window = windows.get((mm, base))
-        if window is None:
-            window = windows[mm, base] = Window(1 << order)
-        window.map(pages, table, low, high)
-        self._recount(folio, window)
-
-    def _unmap(self, folio: int, mm: int, base: int, pages: int, table: int) -> None:
-        window = self._window(folio, mm, base)
-        window.unmap(pages, table)
-        self._recount(folio, window)
-        if not window.tables:
-            del self._windows[folio][mm, base]
-
-    def _window(self, folio: int, mm: int, base: int) -> Window:
-        window = self._windows.get(folio, {}).get((mm, base))
-        if window is None:
+    def _window(self, folio: int, mm: int, base: int) -> tuple[FolioWindows, Window]:
+        windows = self._folios.get(folio)
+        window = windows.at.get((mm, base)) if windows is not None else None
+        if windows is None or window is None:
             raise KernelBug(f"mm {mm} does not map f{folio} at page {base:#x}")
-        return window
+        return windows, window
 
-    def _recount(self, folio: int, window: Window) -> None:
-        number = self.count(window)
-        if number != window.number:
-            self._totals[folio] = self._totals.get(folio, 0) + number - window.number
-            window.number = number
+
+class WindowScheme(Order0Scheme, register=False):
+    """A scheme that counts VMAs or tuples by the windows of folios.
+
+    The schemes of a machine share one record of the windows. The last of them to be told of a fact writes it down, so
+    that each finds there what was before the fact.
+
+    Attributes:
+        record: the windows. is_reader: another scheme writes them down.
+    """
+
+    #: what is counted, and how far to look for other entries of it: VMAs or tuples
+    reach: ClassVar[Reach]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.record = Windows()
+        self.is_reader = False
+
+    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
+        """Forget the folio."""
+        super().on_folio_freed(fact)
+        if not self.is_reader:
+            self.record.forget(fact.folio)
+
+    def on_mapped(self, fact: facts.Mapped) -> None:
+        """PTEs come into a window."""
+        if not self.is_reader:
+            base, pages = fact.vpn - fact.first, page_mask(fact.first, fact.nr)
+            self.record.map(fact.folio, fact.order, fact.mm, base, pages, fact.table, fact.low, fact.high)
+
+    def on_unmapped(self, fact: facts.Unmapped) -> None:
+        """PTEs leave a window."""
+        if not self.is_reader:
+            pages = page_mask(fact.first, fact.nr)
+            self.record.unmap(fact.folio, fact.mm, fact.vpn - fact.first, pages, fact.table)
+
+    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
+        """A PMD entry comes into a window: all pages through the PMD table."""
+        if not self.is_reader:
+            pages = whole_mask(fact.order)
+            self.record.map(fact.folio, fact.order, fact.mm, fact.vpn, pages, -fact.table, 0, 1 << fact.order)
+
+    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
+        """A PMD entry leaves a window."""
+        if not self.is_reader:
+            self.record.unmap(fact.folio, fact.mm, fact.vpn, whole_mask(fact.order), -fact.table)
+
+    def on_moved(self, fact: facts.Moved) -> None:
+        """Entries go from one window to another."""
+        if not fact.order or self.is_reader:
+            return
+        pages = page_mask(fact.first, fact.nr)
+        sign = -1 if fact.pmd else 1
+        self.record.unmap(fact.folio, fact.mm, fact.vpn - fact.first, pages, sign * fact.table)
+        base, table = fact.to_vpn - fact.first, sign * fact.to_table
+        self.record.map(fact.folio, fact.order, fact.mm, base, pages, table, fact.to_low, fact.to_high)
+
+    def on_vma_split(self, fact: facts.VmaSplit) -> None:
+        """A cut in the window of every folio that has entries in both parts."""
+        if not self.is_reader:
+            self.record.cut(fact)
+
+    def on_vma_merged(self, fact: facts.VmaMerged) -> None:
+        """The cuts go that are inside what is one VMA now."""
+        if not self.is_reader:
+            self.record.join(fact)
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Sum over the windows of a large folio; entries of an order-0 folio."""
-        return self._totals.get(folio, 0) or super().mapcount(folio)
+        return self.record.number(folio, self.reach) or super().mapcount(folio)
 
     def windows(self, folio: int) -> list[tuple[int, int, Window]]:
         """(MM-ID, virtual page of page 0, window) of every window of a large folio, in ascending order."""
-        return [
-            (mm, base, window)
-            for (mm, base), window in sorted(self._windows.get(folio, {}).items(), key=lambda w: w[0])
-        ]
+        return self.record.of(folio)
 
     def tuple_parts(self, folio: int) -> list[Part]:
         """One row for each (VMA, page table) tuple that maps a large folio."""
@@ -288,3 +377,10 @@ class WindowScheme(Order0Scheme, register=False):
         if isinstance(fact, facts.Mapped | facts.Unmapped):
             cost += look(cls.reach, run_of(fact), layout)
         return cost
+
+
+def share_windows(schemes: Iterable[Scheme]) -> None:
+    """Let all schemes that count by windows read one record of them, which the last one writes."""
+    alike = [scheme for scheme in schemes if isinstance(scheme, WindowScheme)]
+    for scheme in alike[:-1]:
+        scheme.record, scheme.is_reader = alike[-1].record, True

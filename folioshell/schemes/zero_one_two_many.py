@@ -8,7 +8,6 @@ from folioshell.intervals import ranges
 from folioshell.schemes.base import Law, Part, Scheme, Sharing
 from folioshell.schemes.cost import Reach
 from folioshell.schemes.hookless import HooklessScheme
-from folioshell.schemes.windows import Window
 
 MANY = 3
 _MASK = 3
@@ -44,10 +43,6 @@ class ZeroOneTwoMany(HooklessScheme):
         }
     )
 
-    def count(self, window: Window) -> int:
-        """VMAs that there are in one window: what a walk finds."""
-        return window.vmas()
-
     def _up(self, folio: int) -> None:
         number = self._counters.get(folio, 0)
         if number < MANY:
@@ -76,7 +71,7 @@ class ZeroOneTwoMany(HooklessScheme):
         """A walk that finds fewer than Many says how many there are."""
         folio = fact.folio
         if self._counters.get(folio) == MANY:
-            self._counters[folio] = min(self._totals.get(folio, 0), MANY)
+            self._counters[folio] = min(self.record.number(folio, self.reach), MANY)
         elif (value := self.small.get(folio, 0)) & _MASK == MANY:
             entries = value // _ONE_ENTRY
             if entries:
@@ -103,7 +98,7 @@ class ZeroOneTwoMany(HooklessScheme):
         """The state of the counter in one row, and how far that is from the VMAs that there are."""
         number = self.mapcount(folio)
         entries = self.small.get(folio, 0) // _ONE_ENTRY
-        found = self._totals.get(folio, 0) or entries
+        found = self.record.number(folio, self.reach) or entries
         if not number and not found:
             return []
         states = ("Zero", "One", "Two", "Many")
