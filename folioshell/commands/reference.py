@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from folioshell.commands.build import arg, command, done
 from folioshell.commands.call import Call
-from folioshell.commands.grammar import MODEL, OUTPUT, PROGRAM, SESSION, VIEW, Command, Form, registry
+from folioshell.commands.grammar import MODEL, OUTPUT, PROGRAM, SESSION, VIEW, Arg, Command, Form, registry
 from folioshell.commands.operands import Word, nearest
 from folioshell.commands.parse import HELP
 from folioshell.report import Report, Table, Text
@@ -45,6 +45,21 @@ TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
             "expect …       an assertion, see `help expect`",
         ),
     ),
+    "keys": (
+        "what keys do at the prompt",
+        (
+            "Tab            goes through what may stand here; the line below says what is wanted",
+            "Right          takes what is suggested from the history; Alt-F takes a word of it",
+            "Up, Down       earlier lines; Ctrl-R finds one by what stands in it",
+            "Enter          runs the line; while a { is open it goes on in a new one",
+            "Esc Enter      runs it as it is",
+            "Ctrl-C         gives up what is typed, or the command that runs: the state is that before it",
+            "Ctrl-D         on an empty line ends the shell",
+            "",
+            "Lines that are pasted wait for Enter, then run as a script does: prose, `fails` and `expect` as well.",
+            "The first one that is refused ends them, and the up arrow brings back what was not run.",
+        ),
+    ),
     "scripts": (
         "what a script may hold besides commands, and how it is run",
         (
@@ -77,7 +92,7 @@ _KINDS = {
             arg(
                 "WORD",
                 Word("a command or topic", lambda _: [*((c.verb, c.summary) for c in registry), *_topic_pairs()]),
-                "a command, or one of places, sizes, lines, scripts",
+                f"a command, or one of {', '.join(TOPICS)}",
                 optional=True,
             ),
         )
@@ -128,7 +143,7 @@ def _explanation(found: Command) -> Iterator[str]:
     yield ""
     yield found.help
     yield ""
-    yield f"It {_KINDS[found.kind]}."
+    yield f"{_kind_text(found)}."
     words = list(_words(found))
     if words:
         yield ""
@@ -138,18 +153,36 @@ def _explanation(found: Command) -> Iterator[str]:
     yield from (f"example: {example}" for example in found.examples)
 
 
+def _kind_text(found: Command) -> str:
+    if any(form.kind not in ("", found.kind) for form in found.forms):
+        return "Some forms are steps, some are not"
+    return _KINDS[found.kind].capitalize()
+
+
 def _words(found: Command) -> Iterator[tuple[str, str]]:
-    """Every argument, flag and option with its meaning, each once."""
-    seen: dict[str, str] = {}
+    """Every argument, flag and option with its meaning, each once; words that may stand for one are set in below it."""
+    seen: set[str] = set()
     for form in found.forms:
+        pairs: list[tuple[str, str]] = []
         for item in form.args:
-            seen.setdefault(item.name, item.help)
-            words = getattr(item.operand, "table", None)
-            if words is not None and not getattr(item.operand, "show", True):
-                seen.update((f"  {word}", text) for word, text in words.items())
-        seen.update((flag.word, flag.help) for flag in form.flags)
-        seen.update((f"{item.key}=", item.help) for item in form.options)
-    yield from seen.items()
+            words = _words_of(form, item)
+            # What a form is for is said beside its usage.
+            name, text = (form.lead, "one of") if item.help == form.summary else (item.name, item.help)
+            if words or text != "one of":
+                pairs += [(name, text), *((f"  {word}", meaning) for word, meaning in words)]
+        pairs += [(flag.word, flag.help) for flag in form.flags]
+        pairs += [(f"{option.key}=", option.help) for option in form.options]
+        for name, text in pairs:
+            if name not in seen or name.startswith(" "):
+                yield name, text
+            seen.add(name)
+
+
+def _words_of(form: Form, item: Arg) -> list[tuple[str, str]]:
+    """The words that may stand for an argument with their meanings, unless the usage says it all."""
+    words: dict[str, str] = dict(getattr(item.operand, "table", {}))
+    told = getattr(item.operand, "show", False) and not form.lead
+    return [] if told or words.keys() == {"on", "off"} else list(words.items())
 
 
 def reference() -> str:
@@ -174,9 +207,7 @@ def _section(found: Command) -> list[str]:
     if words := list(_words(found)):
         lines += ["| word | meaning |", "| --- | --- |"]
         lines += [f"| `{word.strip()}` | {text.replace('|', chr(92) + '|')} |" for word, text in words] + [""]
-    facts = [_KINDS[found.kind].capitalize()]
-    if any(form.kind not in ("", found.kind) for form in found.forms):
-        facts = ["Some forms are steps, some are not"]
+    facts = [_kind_text(found)]
     if found.kernel:
         facts.append(f"stands for `{found.kernel}`")
     if found.host:

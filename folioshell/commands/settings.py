@@ -198,7 +198,7 @@ _GEOMETRY_WORDS = {
     _form(
         "protocol",
         "PROTOCOL",
-        choice(_protocols, "protocol"),
+        choice(_protocols, "protocol", show=False),
         "how the kernel counts VMAs under page-table locks; with `set decide vmas` only",
         _protocol,
         MODEL,

@@ -235,3 +235,17 @@ def test_reference_covers_every_command() -> None:
         assert f"\n### {command.verb}\n" in text
         assert all(usage in text for usage in command.usages())
         assert all(example in text for example in command.examples)
+
+
+def test_help_explains_every_setting() -> None:
+    """`help set` names every setting, and every word that may stand behind one unless that is on or off."""
+    (report,) = Session().execute("help set")
+    (text,) = report.sections
+    assert isinstance(text, Text)
+    words = {line.split()[0] for line in text.lines if line.strip()}
+    forms = registry.commands["set"].forms
+
+    assert all(any(f"set {form.lead} " in line for line in text.lines) for form in forms if form.lead)
+    for form in forms:
+        for item in form.args:
+            assert set(getattr(item.operand, "table", {})) - {"on", "off"} <= words
