@@ -1,4 +1,4 @@
-"""save, load and source: the commands that read and write files."""
+"""save, once, load and source: the commands that read and write files."""
 
 from __future__ import annotations
 
@@ -41,8 +41,7 @@ DEFINITION = FileName(".py", "Python")
 def save(call: Call) -> Report:
     """Write the steps as a script."""
     path = call.word("FILE")
-    if not call.session.access.may_write:
-        raise call.refused_at("FILE", "a script may not write files", hint="`folioshell run --allow-files` permits it")
+    _check_permitted(call)
     from pathlib import Path
 
     lines = [script.MAGIC, *call.session.script()]
@@ -77,35 +76,42 @@ def save(call: Call) -> Report:
 def once(call: Call) -> Report:
     """Let the output of the next command go to a file."""
     path = call.word("FILE")
-    check_may_write(call, path)
+    _check_permitted(call)
+    _check_writable(call, path)
     target = Target(path, call.word("MODE"))
     call.session.output.once = target
     form = f" in mode {target.mode}" if target.mode else ""
     return done(call, f"The output of the next command goes to {path}{form}.")
 
 
-def check_may_write(call: Call, path: str) -> None:
-    """Look whether a file may be written, without touching it.
-
-    Raises:
-        Refused: a script may not, or the host would not let it.
-    """
+def _check_permitted(call: Call) -> None:
     if not call.session.access.may_write:
         raise call.refused_at("FILE", "a script may not write files", hint="`folioshell run --allow-files` permits it")
+
+
+def _check_writable(call: Call, path: str) -> None:
+    """Look whether a file could be written, without touching it.
+
+    Raises:
+        Refused: it could not.
+    """
+    try:
+        reason = _obstacle(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
+        raise call.refused_at("FILE", f"cannot write {path}: {reason}")
+
+
+def _obstacle(path: str) -> str:
     from pathlib import Path
 
     file = Path(path)
-    if "\0" in path:
-        reason = "no file has such a name"
-    elif file.is_dir():
-        reason = "it is a directory"
-    elif not file.parent.is_dir():
-        reason = f"there is no directory {file.parent}"
-    elif not os.access(file if file.exists() else file.parent, os.W_OK):
-        reason = "permission denied"
-    else:
-        return
-    raise call.refused_at("FILE", f"cannot write {path}: {reason}")
+    if file.is_dir():
+        return "it is a directory"
+    if not file.parent.is_dir():
+        return f"there is no directory {file.parent}"
+    return "" if os.access(file if file.exists() else file.parent, os.W_OK) else "permission denied"
 
 
 @command(

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from folioshell.errors import Refused
 from folioshell.report import Report, Target
 from folioshell.session.session import Session
-from folioshell.shell.pager import Pager
 from folioshell.shell.reproducer import answers, lines_to, reproducer
 from folioshell.views.answer_view import Place
 from folioshell.views.blocks import Block, Line, Span, Tone, laid_out, line
@@ -24,6 +23,9 @@ from folioshell.views.report_view import report_blocks
 from folioshell.views.runs import counted
 from folioshell.views.screen import Screen
 from folioshell.views.signs import visible
+
+if TYPE_CHECKING:
+    from folioshell.shell.pager import Pager
 
 #: modes that programs read
 FOR_PROGRAMS = ("json", "csv")
@@ -121,16 +123,18 @@ class Presenter:
     def refusal(self, error: Refused) -> None:
         """Show a refusal to whoever typed."""
         self.screen.flush()
-        screen = self.errors if self.mode in _ERRORS_APART else self.screen
-        screen.refusal(error, self.session.step)
-        screen.flush()
+        self._for_errors.refusal(error, self.session.step)
+        self._for_errors.flush()
 
     def bug(self, error: Exception, typed: str) -> None:
         """Show what should never happen, and what was typed for it."""
         self.screen.flush()
-        screen = self.errors if self.mode in _ERRORS_APART else self.screen
-        screen.bug(error, self.session.step, typed)
-        screen.flush()
+        self._for_errors.bug(error, self.session.step, typed)
+        self._for_errors.flush()
+
+    @property
+    def _for_errors(self) -> Screen:
+        return self.errors if self.mode in _ERRORS_APART else self.screen
 
     def flush(self) -> None:
         """Hand everything written to the system."""
@@ -152,6 +156,8 @@ class Presenter:
         text = _text(reports, mode, self.screen.paper(), place, False)
         if mode == "mail":
             text += "\n" + reproducer(lines_to(self.session, reports))
+        from pathlib import Path
+
         try:
             Path(target.path).write_text(text, encoding="utf-8", errors="backslashreplace")
         except (OSError, ValueError) as error:
@@ -162,8 +168,14 @@ class Presenter:
             return
         if mode == "csv":
             self._say_remarks(reports, place)
-        written = f"{counted(text.count(chr(10)), 'line')} written to {target.path}."
-        self.remark([line(visible(written), Tone.DIM)])
+        else:
+            self.remark([block for report in reports if _has_failed(report) for block in report_blocks(report, place)])
+        nr = text.count("\n")
+        self.remark([line(f"{counted(nr, 'line')} written to {visible(target.path)}.", Tone.DIM)])
+
+
+def _has_failed(report: Report) -> bool:
+    return report.expect is not None and not report.expect.passed
 
 
 def _text(reports: Sequence[Report], mode: str, screen: Screen, place: Place | None, has_table: bool) -> str:

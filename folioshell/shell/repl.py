@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from folioshell.commands.lines import LogicalLine, logical_lines
 from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.scenario.runner import FAILED, Runner, unexpected
 from folioshell.session.session import Session
-from folioshell.shell.pager import Pager
 from folioshell.shell.presenter import Presenter
 from folioshell.shell.reader import Reader
 from folioshell.shell.waiting import waited_for
@@ -19,6 +19,9 @@ from folioshell.views.screen import Screen
 
 #: what messages call several lines that were typed or pasted at once
 PASTED = "pasted"
+
+if TYPE_CHECKING:
+    from folioshell.shell.pager import Pager
 
 
 class Repl:

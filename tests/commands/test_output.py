@@ -73,6 +73,7 @@ def test_once_takes_one_command() -> None:
     [
         ("missing/out.txt", "there is no directory missing"),
         (".", "it is a directory"),
+        ("x" * 300, "File name too long"),
         ("file.txt/out.txt", "there is no directory file.txt"),
     ],
 )

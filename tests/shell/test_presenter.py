@@ -165,6 +165,14 @@ def test_a_file_that_cannot_be_written_loses_nothing(tmp_path: Path) -> None:
     assert "A mapped buf" in out.getvalue()
 
 
+def test_a_failed_expect_is_shown_in_any_case(tmp_path: Path) -> None:
+    """What makes a run fail is seen although its output goes to a file."""
+    out, _ = typed(f"once {tmp_path}/x mail", "expect vmas A == 1")
+
+    assert "FAIL" in out
+    assert "FAIL" in (tmp_path / "x").read_text()
+
+
 class NotedPager(Pager):
     """A pager that keeps what it is given instead of showing it, and takes everything or nothing."""
 
