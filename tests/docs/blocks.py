@@ -59,3 +59,8 @@ def blocks(document: Path) -> Iterator[Block]:
             fence, start, tag, inside = match[1], number, match[2].strip(), []
     if fence:
         yield Block(document, start, "unclosed", "".join(f"{text}\n" for text in inside))
+
+
+def anchor(heading: str) -> str:
+    """What a link to a heading names, as it is made on GitHub."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

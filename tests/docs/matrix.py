@@ -7,11 +7,11 @@ import re
 from folioshell import Session
 from folioshell.scenario.runner import run_text
 from folioshell.schemes import all_schemes
-from tests.docs.blocks import blocks
+from tests.docs.blocks import anchor, blocks
 from tests.repo.tree import ROOT
 
 PAGE = ROOT / "docs" / "definitions.md"
-_NUMBERED = re.compile(r"^## (\d+)\. ", re.MULTILINE)
+_NUMBERED = re.compile(r"^## ((\d+)\. .*)$", re.MULTILINE)
 _TABLE = re.compile(r"(?<=<!-- matrix -->\n).*?(?=<!-- end of matrix -->)", re.DOTALL)
 
 
@@ -22,10 +22,11 @@ def definitions_page() -> str:
 
 def matrix() -> str:
     """A row a definition, a column a script; the truth above them."""
-    numbers = _NUMBERED.findall(PAGE.read_text(encoding="utf-8"))
-    scripts = [block.text for block in blocks(PAGE) if block.tag == "fs"][: len(numbers)]
+    headings = _NUMBERED.findall(PAGE.read_text(encoding="utf-8"))
+    scripts = [block.text for block in blocks(PAGE) if block.tag == "fs"][: len(headings)]
     columns = [_answers(text) for text in scripts]
-    rows = [("scheme", *numbers), ("---", *("---" for _ in numbers))]
+    links = [f"[{number}](#{anchor(heading)})" for heading, number in headings]
+    rows = [("scheme", *links), ("---", *("---" for _ in links))]
     rows += [(name, *(column[name] for column in columns)) for name in ("truth", *all_schemes())]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

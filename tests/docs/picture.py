@@ -81,8 +81,16 @@ width="{width:g}" height="{height:g}">
 def _screen() -> Iterator[Text]:
     """The lines of the terminal."""
     stream = StringIO()
+    # Nothing here follows the environment: NO_COLOR is for terminals.
     console = Console(
-        file=stream, width=WIDTH, force_terminal=True, color_system="standard", highlight=False, markup=False
+        file=stream,
+        width=WIDTH,
+        force_terminal=True,
+        color_system="standard",
+        no_color=False,
+        legacy_windows=False,
+        highlight=False,
+        markup=False,
     )
     rich_view.write(list(_session()), console)
     for line in Text.from_ansi(stream.getvalue().rstrip("\n")).split("\n"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -37,8 +39,13 @@ class Opening(NamedTuple):
 
 
 def scripts(folder: str) -> list[Path]:
-    """The scripts of a folder, in order of their names."""
-    return sorted((FOLDER / folder).glob("*.fs"))
+    """The scripts of a folder: numbered examples first, the others in order of their names."""
+    return sorted((FOLDER / folder).glob("*.fs"), key=_place)
+
+
+def _place(path: Path) -> tuple[float, str]:
+    number = re.match(r"Example (\d+):", opening(path).title)
+    return (int(number[1]) if number else math.inf, path.name)
 
 
 def opening(path: Path) -> Opening:

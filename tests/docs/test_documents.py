@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import DOCUMENTS, TAGS, Block, blocks
+from tests.docs.blocks import DOCUMENTS, TAGS, Block, anchor, blocks
 from tests.docs.reader import Reader
 from tests.docs.retype import rewrite
 from tests.repo.tree import ROOT
@@ -105,9 +105,7 @@ def test_readme_shows_a_session_and_a_picture() -> None:
 
 
 def _anchors(path: Path) -> set[str]:
-    """The anchors of a page's headings, as they are made on GitHub."""
-    headings = _HEADING.findall(path.read_text(encoding="utf-8"))
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {anchor(heading) for heading in _HEADING.findall(path.read_text(encoding="utf-8"))}
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
@@ -115,9 +113,9 @@ def test_links_lead_somewhere(path: Path) -> None:
     """Relative links name files that exist, and headings that they have."""
     missing = []
     for link in _LINK.findall(path.read_text(encoding="utf-8")):
-        name, _, anchor = link.partition("#")
+        name, _, heading = link.partition("#")
         target = path.parent / name if name else path
-        if not target.exists() or (anchor and anchor not in _anchors(target)):
+        if not target.exists() or (heading and heading not in _anchors(target)):
             missing.append(link)
 
     assert not missing
