@@ -60,7 +60,7 @@ def _typed(line: str, begin: int, scope: str, process: str) -> Typing | None:
     labels: list[str] = []
     statement: list[Token] = []
     for token in tokens:
-        if token.kind in ("comment", "prose", "golden"):
+        if token.kind in ("comment", "prose", "golden") or (token is not tokens[-1] and not token.closed):
             return None
         if token.kind != ";":
             statement.append(token)

@@ -135,7 +135,7 @@ class FolioOrPlace(Operand):
 
     label = "a folio or place"
     usage = "FOLIO|PLACE"
-    note = "f1, or a place where it is mapped: buf[3], B:buf[3]"
+    note = "f1, buf[3] or B:buf[3]"
 
     def read(self, token: Token) -> PlaceRef | FolioRef:
         """The folio or place, not yet looked up."""
