@@ -19,6 +19,8 @@ from folioshell.units import GEOMETRIES, format_pages, parse_pages
 TOPIC = "settings"
 THP_MODES = {"always": "for all anonymous memory", "madvise": "for memory advised hugepage", "never": "for none"}
 ON_OFF = {"on": "yes", "off": "no"}
+#: bounds of read_ahead, in pages
+_LEAST_READ_AHEAD, _MOST_READ_AHEAD = 4, 4096
 
 
 #: how commands begin that say which machine there is; they come before all others
@@ -115,6 +117,15 @@ def _fault_around(call: Call) -> Ending:
     return None
 
 
+def _read_ahead(call: Call) -> Ending:
+    pages = call.number("SIZE")
+    if pages & (pages - 1) or not _LEAST_READ_AHEAD <= pages <= _MOST_READ_AHEAD:
+        hint = f"allowed: {_LEAST_READ_AHEAD} to {_MOST_READ_AHEAD} pages"
+        raise call.refused_at("SIZE", "not a power of two, or too little or too much", hint=hint)
+    call.kernel.config.read_ahead = pages
+    return None
+
+
 def _viewing(change: Callable[[Call], None]) -> Callable[[Call], Report]:
     """The handler of a setting that is no step."""
 
@@ -206,6 +217,14 @@ _GEOMETRY_WORDS = {
     _form(
         "fault_around", "SIZE", Size(), "pages that a file fault maps around it; 4K turns it off", _fault_around, MODEL
     ),
+    _form(
+        "read_ahead",
+        "SIZE",
+        Size(),
+        "what a miss reads of a file that is not cached",
+        _read_ahead,
+        MODEL,
+    ),
     _form("swap", "MODE", choice(ON_OFF, "word"), "a swap device is there", _swap, MODEL),
     _form(
         "page_mapcount",
@@ -247,16 +266,17 @@ _GEOMETRY_WORDS = {
     kind=VIEW,
     topic=TOPIC,
     summary="change or show settings",
-    explained="Settings of the simulated kernel (geometry, profile, thp, decide, protocol, fault_around, swap, "
-    "page_mapcount) change what later commands do: each is a step, and undo takes it back. Settings of what is shown "
-    "(after, walks, schemes, check, pager) are no steps and stay as they are through undo. `set` alone shows all.",
+    explained="Settings of the simulated kernel (geometry, profile, thp, decide, protocol, fault_around, read_ahead, "
+    "swap, page_mapcount) change what later commands do: each is a step, and undo takes it back. Settings of what "
+    "is shown (after, walks, schemes, check, pager) are no steps and stay as they are through undo. "
+    "`set` alone shows all.",
     examples=(
         "set",
         "set geometry classroom",
         "set thp.64K always ; mmap buf 16 ; fault buf[0]",
         "set decide vmas ; set protocol own-table-first",
         "set schemes tuples,vmas ; set after mapcounts ; set walks made ; set check on ; set pager off",
-        "set fault_around 4K",
+        "set fault_around 4K ; set read_ahead 64K",
     ),
     subject=lambda call: " set to ".join(call.statement.text.split()[-2:]),
 )
@@ -273,6 +293,7 @@ def set_(call: Call) -> Report:
         ("decide", call.kernel.decider.name),
         ("protocol", call.kernel.protocol.name if call.kernel.protocol else "none"),
         ("fault_around", format_pages(config.fault_around)),
+        ("read_ahead", format_pages(config.read_ahead)),
         ("swap", "on" if config.swap else "off"),
         ("page_mapcount", "on" if config.page_mapcount else "off"),
         ("after", ",".join(settings.after) or "none"),

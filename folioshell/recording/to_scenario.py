@@ -20,7 +20,7 @@ from folioshell.commands.grammar import MODEL, PROGRAM, SESSION
 from folioshell.commands.memory import start_of
 from folioshell.commands.statement import ParsedStatement
 from folioshell.recording.form import ADVICES
-from folioshell.recording.scenario import ARENA, FILE_SYSTEMS, SLOT, SLOT_MARGIN, Op
+from folioshell.recording.scenario import ARENA, FILE_SYSTEMS, READ_AHEAD, SLOT, SLOT_MARGIN, Op
 from folioshell.session.language import Statement
 from folioshell.units import align_down, align_up, parse_pages
 
@@ -159,8 +159,9 @@ class ScenarioWriter:
     def _set(self, call: Call) -> list[Op]:
         lead = call.word("lead")
         if not lead.startswith("thp."):
-            value = call.statement.text.split()[-1]
-            if (lead, value) not in (("profile", "6.18"), ("decide", "mm-id"), ("geometry", "x86-64")):
+            value = call.number("SIZE") if lead == "read_ahead" else call.statement.text.split()[-1]
+            usual = (("profile", "6.18"), ("decide", "mm-id"), ("geometry", "x86-64"), ("read_ahead", READ_AHEAD))
+            if (lead, value) not in usual:
                 raise call.refused_at("lead", f"a scenario has no word for {lead}")
         elif self.ops:
             raise call.refused_at("lead", "a scenario sets this before its first operation")

@@ -15,7 +15,7 @@ from typing import Any
 from folioshell.commands.operands import ID_FORM, NAME
 from folioshell.model.mapping import write_orders
 from folioshell.recording.form import BadScenario
-from folioshell.recording.scenario import FILE_KINDS, FILE_SYSTEMS, Op, Replay, Result
+from folioshell.recording.scenario import FILE_KINDS, FILE_SYSTEMS, READ_AHEAD, Op, Replay, Result
 from folioshell.units import PAGE_SHIFT, format_pages
 
 MAGIC = "#!folioshell 1"
@@ -56,6 +56,8 @@ class _Writer:
         setup = self._scenario.get("setup", {})
         for size, mode in (setup.get("mthp") or {}).items():
             yield f"set thp.{format_pages(int(size) // 4)} {'madvise' if mode == 'inherit' else mode}"
+        if any(spec["fs"] == "ext4" for spec in (setup.get("files") or {}).values()):
+            yield f"set read_ahead {format_pages(READ_AHEAD)}"
         for op in self._scenario["ops"]:
             if op["op"] == "fork":
                 self._name("process", op["child"])

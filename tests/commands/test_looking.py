@@ -162,6 +162,8 @@ def test_classroom_geometry() -> None:
         ("set thp.x always", 4, "no such size of an anonymous folio"),
         ("set fault_around 12K", 17, "not a power of two within a page table"),
         ("set fault_around 4M", 17, "not a power of two within a page table"),
+        ("set read_ahead 24K", 15, "not a power of two, or too little or too much"),
+        ("set read_ahead 4K", 15, "not a power of two, or too little or too much"),
     ],
 )
 def test_settings_that_are_refused(session: Session, line: str, start: int, message: str) -> None:

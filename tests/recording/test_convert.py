@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from folioshell.errors import Refused
+from folioshell.model.kernel import Kernel
 from folioshell.recording.emit import emit
 from folioshell.recording.form import BadScenario, check_scenario
 from folioshell.recording.load import load
-from folioshell.recording.scenario import ARENA, SLOT, placement
+from folioshell.recording.scenario import ARENA, SLOT, Replay, placement
 from folioshell.recording.to_scenario import scenario_of
 from folioshell.recording.to_script import script_of
 from folioshell.scenario import Session
@@ -42,6 +43,20 @@ def operations(ops: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
+def replayed(scenario: dict[str, Any]) -> Kernel:
+    """The kernel after all operations of a scenario."""
+    replay = Replay(scenario)
+    for op in scenario["ops"]:
+        replay.run(op)
+    return replay.machine.kernel
+
+
+def cached(kernel: Kernel) -> list[list[tuple[int, int, bool]]]:
+    """The folios of all files and shared memory: page offset, order, and whether a fault for it reads ahead."""
+    files = (*kernel.files.values(), *kernel.shared_memory)
+    return [[(folio.index, folio.order, folio.readahead) for folio in file.folios] for file in files]
+
+
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name.removesuffix(".json.gz"))
 def test_round_trip(path: Path) -> None:
     """A recording's scenario runs as a script, and comes back with equal operations in equal places."""
@@ -53,6 +68,7 @@ def test_round_trip(path: Path) -> None:
     back = converted(script)
 
     assert (runner.status, stops) == (PASSED, [])
+    assert cached(runner.session.workspace.kernel) == cached(replayed(original))
     assert operations(back["ops"]) == operations(original["ops"])
     assert list(placement(back["ops"]).regions.values()) == list(placement(original["ops"]).regions.values())
 
@@ -78,6 +94,7 @@ def test_script() -> None:
         "#!folioshell 1",
         "| A child and a file.",
         "set thp.64K always",
+        "set read_ahead 8M",
         "file f 20 order=2",
         "mmap r 32 at=0x7f0000200000",
         "write r[0+16]",
