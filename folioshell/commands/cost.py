@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from folioshell.commands.build import arg, command, done
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import VIEW, Form
-from folioshell.commands.operands import Number
+from folioshell.commands.operands import StepNumber
 from folioshell.report import Report, Table
 from folioshell.schemes.base import Scheme
 from folioshell.session.costs import StepCosts, Tally, step_costs, total
@@ -23,7 +23,7 @@ _NOTE = "counts of a model, not time; PTLs of a scheme are extra ones; see `help
 
 @command(
     "cost",
-    Form(args=(arg("N", Number(least=1), "only this step", optional=True),)),
+    Form(args=(arg("N", StepNumber(least=1), "only this step", optional=True),)),
     kind=VIEW,
     topic=TOPIC,
     summary="what the steps so far cost each scheme, as counts",

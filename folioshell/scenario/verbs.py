@@ -137,7 +137,12 @@ def _load_scheme(call: Call) -> Report:
     # Loading needs more of the standard library than all of a script that does not.
     from folioshell.scenario.definitions import define
 
-    loaded = define(call.session, script.below(access.folder, call.word("FILE")))
+    try:
+        loaded = define(call.session, script.below(access.folder, call.word("FILE")))
+    except Refused as error:
+        if error.text or error.line:
+            raise
+        raise call.refused_at("FILE", error.message, hint=error.hint) from None
     names = " and ".join(definition.scheme.name for definition in loaded)
     return done(call, f"{names} {'counts' if len(loaded) == 1 else 'count'} now, from the first step on.")
 
