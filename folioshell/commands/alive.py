@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from folioshell.model import pte
 from folioshell.session.digest import Digest
 from folioshell.units import format_address, format_pages
 
@@ -115,11 +116,13 @@ def _page_pairs(session: Session, mm: Mm, region: Region, index: str, before: st
 
 
 def _mapped_at(session: Session, mm: Mm, vpn: int) -> str:
-    kernel = session.workspace.kernel
-    found = kernel.folio_at(mm, vpn)
-    if found is not None:
-        return f"page {found[1]} of {found[0]}"
-    return "the zero page" if kernel.entry(mm, vpn) > 0 else "not present"
+    """What is mapped at a page; a folio of a run stays in it."""
+    entry = mm.tables.entry(vpn)
+    if pte.maps_folio(entry):
+        pfn = pte.pfn_of(entry)
+        folio = session.workspace.kernel.physmem.look(pfn)
+        return f"page {pfn - folio.pfn} of {folio}"
+    return "the zero page" if entry > 0 else "not present"
 
 
 def _beginning_with(digits: str, most: int) -> Iterator[int]:
