@@ -1,0 +1,83 @@
+"""A few seconds of what tests/fuzz/run.py does for an hour."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from folioshell import Session
+from tests.fuzz import episodes
+from tests.fuzz.episodes import Finding, episode, fresh_session, play, script_episode, type_line
+from tests.fuzz.lines import LineMaker
+
+EPISODES = 12
+SCRIPTS = 12
+
+
+@pytest.mark.parametrize("number", range(EPISODES))
+def test_lines(number: int) -> None:
+    """Nothing but a refusal comes of any line, and the way back leads to the same state."""
+    assert episode(f"test:{number}") is None
+
+
+@pytest.mark.parametrize("number", range(SCRIPTS))
+def test_scripts(number: int) -> None:
+    """A script that had accidents passes, fails or is refused."""
+    assert script_episode(f"test:{number}") is None
+
+
+def test_most_verbs_are_run() -> None:
+    """The lines are not all nonsense: most commands do something in a few episodes."""
+    counts: dict[str, int] = {}
+    for number in range(6):
+        episode(f"verbs:{number}", counts)
+
+    assert len(counts) > 20
+    assert sum(counts.values()) > 80
+
+
+def test_the_same_seed_makes_the_same_lines() -> None:
+    """What was found can be found again."""
+
+    def lines() -> list[str]:
+        maker, session = LineMaker("a"), fresh_session()
+        made = []
+        for _ in range(10):
+            made.append(maker.line(session))
+            type_line(session, made[-1], Random(1))
+        return made
+
+    assert lines() == lines()
+    assert LineMaker("a").script() == LineMaker("a").script()
+
+
+def test_a_bug_is_found_and_told_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all that was typed before, what leads to it remains."""
+    run = Session._run
+
+    def broken(session: Session, statement: object) -> object:
+        if str(getattr(statement, "text", "")).startswith("fork"):
+            raise ZeroDivisionError("broken")
+        return run(session, statement)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Session, "_run", broken)
+    found = next(filter(None, map(episode, map(str, range(9)))))
+
+    assert isinstance(found, Finding)
+    assert found.what.startswith("ZeroDivisionError: broken (test_fuzz.py:")
+    assert len(found.typed) <= 2 and "fork" in found.typed[-1]
+    assert play(found.typed, found.seed)
+
+
+def test_a_hang_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that does not end is a finding, too."""
+
+    def endless(*_: object) -> None:
+        while True:
+            pass
+
+    monkeypatch.setattr(Session, "_run", endless)
+    monkeypatch.setattr(episodes, "PATIENCE", 0.05)
+
+    assert play(["mmap a 4"], "a").startswith("Hang: longer than 0.05 seconds")
