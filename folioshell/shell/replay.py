@@ -47,6 +47,7 @@ class Replay:
         self._presenter = Presenter(runner.session, self.screen, self.errors)
         self._echoed = ("", 0)
         self._lines = {}
+        before = runner.session.script()
         played = waited_for(runner, runner.session, self.screen)
         while True:
             prompt = runner.session.prompt
@@ -63,7 +64,7 @@ class Replay:
             self._begin("summary")
             self._presenter.write([_summary(runner, name)])
         if self._lines:
-            self._presenter.reproduce(one for line in self._lines.values() for one in statements(line))
+            self._presenter.reproduce([*before, *(one for line in self._lines.values() for one in statements(line))])
         self._presenter.flush()
         return runner.status
 

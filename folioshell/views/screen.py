@@ -89,7 +89,7 @@ class Screen:
     def rendered(self, blocks: Sequence[Block], mode: str = "") -> str:
         """The blocks in a mode, by default the screen's own, with the spelling that the stream's encoding needs.
 
-        What is no table and no sentence, json and csv, is somebody else's: blocks in these modes are plain text.
+        json and csv are made of reports, not of blocks: what else there is to say in these modes is plain text.
         """
         mode = mode or self.mode
         if mode == "mail":
@@ -174,4 +174,5 @@ def screen_for(stream: TextIO, *, plain_wanted: bool = False, width: int | None 
 def columns_wanted(environ: Mapping[str, str]) -> int:
     """COLUMNS, for what is no terminal; DEFAULT_WIDTH if it is not set, or to no number of columns."""
     wanted = environ.get("COLUMNS", "")
-    return int(wanted) if wanted.isdecimal() and wanted.isascii() and 0 < int(wanted[:9]) <= 10_000 else DEFAULT_WIDTH
+    columns = int(wanted) if wanted.isdecimal() and len(wanted) < 6 else 0
+    return columns if 0 < columns <= 10_000 else DEFAULT_WIDTH

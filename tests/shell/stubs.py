@@ -37,6 +37,9 @@ class StubSession(Session):
         self.finished = line == "quit"
         yield [answer]
 
+    def script(self) -> list[str]:
+        return list(self.executed)
+
 
 class StubRunner:
     """A run in which happens what the test says."""

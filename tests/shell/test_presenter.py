@@ -101,6 +101,15 @@ def test_mail() -> None:
     assert [text.strip() for text in script.splitlines() if text] == [*READ.split(" ; "), "B: query shared? win[0]"]
 
 
+def test_a_paste_has_one_reproducer() -> None:
+    """Lines that are pasted together are followed by one, and it begins before them."""
+    out, _ = typed("mode mail", "mmap buf 4", "fault buf[0]\nquery present? buf[0]\nshow vmas\n")
+
+    assert out.split("Reproducer (folioshell 1):\n")[1].split("\n") == [
+        *("  mmap buf 4", "  fault buf[0]", "  query present? buf[0]", "  show vmas", "", "")
+    ]
+
+
 def test_the_reproducer_reproduces() -> None:
     """The lines under a mail, typed as they stand, give the same answer."""
     first, _ = typed("mode mail", "set schemes tuples,vmas", READ, "undo", "fork C", "B: query shared? f1")
