@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from folioshell.commands.call import Call
+from folioshell.commands.call import Call, Range
 from folioshell.commands.lex import Token
 from folioshell.commands.places import FolioRef, PlaceRef
 from folioshell.model import truth as page_tables
 from folioshell.model.folio import Folio
 from folioshell.report import Query, QueryRow, Truth
 from folioshell.schemes.base import Scheme
+from folioshell.session.alike import FolioGroup, by_group, entries_of_all, folio_groups
+from folioshell.session.entries import entry_runs_in, joined_where
 from folioshell.session.sentence import plural
 from folioshell.session.walks import dry_walk
 from folioshell.session.workspace import Workspace
@@ -130,12 +132,14 @@ def page_verdict(answer: str, true: int) -> str:
     return "exact" if int(answer) == true else "too few" if int(answer) < true else "too many"
 
 
-def ask(call: Call, kind: str, about: Target) -> Query:
-    """A question with a row for each shown scheme."""
+def ask(call: Call, kind: str, about: Target, group: FolioGroup | None = None) -> Query:
+    """A question with a row for each shown scheme; ``group``: order-0 folios like this one, whose truth is known."""
     workspace = call.workspace
-    counts = counts_of(workspace, about.folio)
+    counts = counts_of(workspace, about.folio) if group is None else group.truth
     true = true_answer(kind, counts, about.order)
-    page = true_page(workspace, about) if kind == MAPCOUNT else None
+    page = None
+    if kind == MAPCOUNT:
+        page = true_page(workspace, about) if group is None else counts.entries
     schemes = workspace.machine.schemes
     if page is None:
         rows = _answers(workspace, [schemes[name] for name in call.session.shown_schemes], kind, about, true)
@@ -175,16 +179,30 @@ def walk_cost(workspace: Workspace, folio: Folio | None) -> str:
 
 
 class Run(NamedTuple):
-    """Consecutive pages of a range that map consecutive pages of one folio, or nothing.
+    """Consecutive pages of a range that map consecutive pages of one folio, order-0 folios that are alike, or nothing.
 
     Args:
         start, nr: virtual pages.
-        about: the folio and the first page of it; None where no folio is mapped.
+        about: the (first) folio and the first page of it; None where no folio is mapped.
+        group: those that an order-0 folio is like.
     """
 
     start: int
     nr: int
-    about: Target | None
+    about: Target | None = None
+    group: FolioGroup | None = None
+
+    def goes_on(self, later: Run) -> bool:
+        """May both be told as one?"""
+        if self.about is None or later.about is None:
+            return self.about is later.about
+        if self.group is not None:
+            return self.group is later.group and self.about.number + self.nr == later.about.number
+        return self.about.number == later.about.number and (self.about.page or 0) + self.nr == later.about.page
+
+    def joined(self, later: Run) -> Run:
+        """Both as one, which ``later`` goes on."""
+        return self._replace(nr=self.nr + later.nr)
 
 
 def runs(call: Call, ref: PlaceRef) -> list[Run]:
@@ -193,27 +211,25 @@ def runs(call: Call, ref: PlaceRef) -> list[Run]:
     Raises:
         Refused: there is no such place.
     """
-    found = call.range_of(ref)
-    made: list[Run] = []
-    for vpn in range(found.start, found.end):
-        there = call.kernel.folio_at(found.mm, vpn)
-        last = made[-1] if made else None
-        if last and _continues(last, there):
-            made[-1] = Run(last.start, last.nr + 1, last.about)
+    return joined_where(_runs(call, call.range_of(ref)), Run.goes_on, Run.joined)
+
+
+def _runs(call: Call, found: Range) -> Iterator[Run]:
+    shown, kernel = call.session.shown_schemes, call.kernel
+    groups = folio_groups(call.workspace, shown, entries_of_all(call.workspace))
+    vpn = found.start
+    for run in entry_runs_in(kernel, found.mm, found.start, found.end):
+        if not run.folio:
             continue
-        about = None
-        if there is not None:
-            folio, page = there
-            about = Target(f"f{folio.id}", folio.id, folio.order, folio, page, found.mm.mm_id)
-        made.append(Run(vpn, 1, about))
-    return made
-
-
-def _continues(run: Run, there: tuple[Folio, int] | None) -> bool:
-    if run.about is None or there is None:
-        return run.about is None and there is None
-    folio, page = there
-    return folio is run.about.folio and run.about.page is not None and page == run.about.page + run.nr
+        if run.vpn > vpn:
+            yield Run(vpn, run.vpn - vpn)
+        for piece, group in by_group(run, groups):
+            folio = kernel.folios.look(piece.folio)
+            about = Target(f"f{piece.folio}", piece.folio, piece.order, folio, piece.page, found.mm.mm_id)
+            yield Run(piece.vpn, piece.nr, about, None if piece.order else group)
+        vpn = run.end
+    if vpn < found.end:
+        yield Run(vpn, found.end - vpn)
 
 
 def token_of(ref: object) -> Token:

@@ -10,9 +10,11 @@ from folioshell.commands.call import Call
 from folioshell.commands.grammar import VIEW, Form
 from folioshell.commands.places import PlaceRef
 from folioshell.report import Query, Report, Table
+from folioshell.session.alike import knows_entries_only
 from folioshell.units import format_address
 
 TOPIC = "asking"
+Row = tuple[str | int | None, ...]
 
 
 def _about_folio(kind: str) -> Callable[[Call], Report]:
@@ -22,9 +24,9 @@ def _about_folio(kind: str) -> Callable[[Call], Report]:
         ref = call.arguments.get("WHAT", object)
         if isinstance(ref, PlaceRef):
             found = ask.runs(call, ref)
-            if len(found) > 1:
-                return done(call, sections=(_rows(call, kind, ref, found),))
             run = found[0]
+            if len(found) > 1 or (run.nr > 1 and run.group is not None):
+                return done(call, sections=(_rows(call, kind, ref, found),))
             if run.nr > 1 and run.about is not None:
                 about = run.about._replace(text=ref.token.text, page=None)
                 return done(call, query=ask.ask(call, kind, about))
@@ -37,20 +39,49 @@ def _rows(call: Call, kind: str, ref: PlaceRef, found: list[ask.Run]) -> Table:
     """One row a run of a range."""
     schemes = call.session.shown_schemes
     start = call.range_of(ref).start
-    rows: list[tuple[str | int | None, ...]] = []
+    rows: list[Row] = []
     for run in found:
         if run.about is None:
             rows.append((_pages(ref, run, start), "none", None, *("" for _ in schemes), "", None))
-            continue
-        query = ask.ask(call, kind, run.about if run.nr == 1 else run.about._replace(page=None))
-        judged = kind != ask.MAPCOUNT
-        answers = [
-            f"{row.answer} ({row.verdict})" if judged and row.verdict not in ("", "exact") else row.answer
-            for row in query.rows
-        ]
-        assert query.truth is not None
-        rows.append((_pages(ref, run, start), query.folio, query.order, *answers, query.truth.answer, query.truth.mms))
+        else:
+            rows += [(_pages(ref, part, start), *_cells(call, kind, part)) for part in _alike(call, kind, run)]
     return Table(f"{kind} {ref.token.text}", ("pages", "folio", "order", *schemes, "truth", "mms"), tuple(rows))
+
+
+def _cells(call: Call, kind: str, run: ask.Run) -> Row:
+    """What is asked about, what each scheme answers, with the verdict unless it is right, and the truth."""
+    assert run.about is not None
+    about = run.about
+    query = ask.ask(call, kind, about if run.nr == 1 or run.group else about._replace(page=None), run.group)
+    judged = kind != ask.MAPCOUNT
+    answers = [
+        f"{row.answer} ({row.verdict})" if judged and row.verdict not in ("", "exact") else row.answer
+        for row in query.rows
+    ]
+    folio = f"{query.folio}..f{about.number + run.nr - 1}" if run.group and run.nr > 1 else query.folio
+    assert query.truth is not None
+    return (folio, query.order, *answers, query.truth.answer, query.truth.mms)
+
+
+def _alike(call: Call, kind: str, run: ask.Run) -> list[ask.Run]:
+    """A run of order-0 folios, cut where a scheme that knows more of each than its entries answers otherwise."""
+    schemes = call.workspace.machine.schemes
+    others = [schemes[name] for name in call.session.shown_schemes if not knows_entries_only(schemes[name])]
+    if run.group is None or run.nr == 1 or not others:
+        return [run]
+    assert run.about is not None
+    parts: list[ask.Run] = []
+    last: list[str] = []
+    for at in range(run.nr):
+        number = run.about.number + at
+        about = run.about._replace(text=f"f{number}", number=number, folio=call.kernel.folios.look(number))
+        answers = [ask.scheme_answer(kind, scheme, about) for scheme in others]
+        if parts and answers == last:
+            parts[-1] = parts[-1]._replace(nr=parts[-1].nr + 1)
+        else:
+            parts.append(run._replace(start=run.start + at, nr=1, about=about))
+        last = answers
+    return parts
 
 
 def _pages(ref: PlaceRef, run: ask.Run, start: int) -> str:
@@ -74,7 +105,7 @@ def _present(call: Call) -> Report:
         query = Query("present?", ref.token.text, str(folio or ""), folio.order if folio else 0, answer=answer)
         return done(call, query=query)
     rows = tuple(
-        (_pages(ref, ask.Run(start, nr, None), found.start), "yes" if there else "no")
+        (_pages(ref, ask.Run(start, nr), found.start), "yes" if there else "no")
         for start, nr, there in _present_runs(found.start, found.end, set(present))
     )
     table = Table(f"present? {ref.token.text}", ("pages", "present"), rows)

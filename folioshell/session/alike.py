@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from folioshell.model.truth import TruthCounts
 from folioshell.report import Visit
+from folioshell.schemes.base import Scheme
+from folioshell.schemes.order0 import Order0Scheme
 from folioshell.session.changes import numbers_of
 from folioshell.session.entries import EntryRun, entry_runs
 from folioshell.session.workspace import Workspace
@@ -54,6 +58,12 @@ class FolioGroup(NamedTuple):
         return list(dict.fromkeys(mapper.mm_id for mapper in self.mappers))
 
     @property
+    def truth(self) -> TruthCounts:
+        """What the page tables say about each folio of a group of order-0 folios."""
+        nr = len(self.mappers)
+        return TruthCounts(mms=len(self.mms), vmas=nr, tuples=nr, entries=nr, pages=min(nr, 1), pmds=0)
+
+    @property
     def sharing(self) -> str:
         """``shared``, ``exclusive`` or ``unmapped``."""
         return ("unmapped", "exclusive", "shared")[min(len(self.mms), 2)]
@@ -98,6 +108,33 @@ def folio_groups(workspace: Workspace, shown: Sequence[str], entries: EntriesOf)
             else:
                 groups.append([group])
     return [_one(alike) for alike in groups]
+
+
+def by_group(run: EntryRun, groups: Sequence[FolioGroup]) -> Iterator[tuple[EntryRun, FolioGroup]]:
+    """A run that maps folios, cut where one group of them ends.
+
+    Args:
+        run: of a single large folio, or of order-0 folios.
+        groups: what ``folio_groups`` gave.
+    """
+    at = bisect_right(groups, run.folio, key=_first) - 1
+    start, end = run.folio, run.folio + run.nr_folios
+    while start < end:
+        group = groups[at]
+        stop = min(group.first + group.nr, end)
+        whole = (start, stop) == (run.folio, end)
+        yield (run if whole else run.part(run.vpn + start - run.folio, run.vpn + stop - run.folio)), group
+        start = stop
+        at += 1
+
+
+def _first(group: FolioGroup) -> int:
+    return group.first
+
+
+def knows_entries_only(scheme: Scheme) -> bool:
+    """Is the number of entries all that the scheme knows of an order-0 folio? Then it answers alike in a group."""
+    return type(scheme).on_mapped_small is Order0Scheme.on_mapped_small
 
 
 def _mappings(workspace: Workspace, entries: EntriesOf) -> tuple[list[_Piece], dict[int, list[_Piece]]]:

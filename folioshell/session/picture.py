@@ -8,8 +8,7 @@ from folioshell.model.mm import Mm
 from folioshell.model.vma import Vma
 from folioshell.report import Bar, Cell, FolioLane, Lane, Picture, Stretch
 from folioshell.schemes.base import Scheme, Sharing
-from folioshell.schemes.order0 import Order0Scheme
-from folioshell.session.alike import FolioGroup, entries_of_all, folio_groups
+from folioshell.session.alike import FolioGroup, entries_of_all, folio_groups, knows_entries_only
 from folioshell.session.sentence import plural
 from folioshell.session.stretches import Column, Slot, columns_of
 from folioshell.session.workspace import Workspace
@@ -104,12 +103,8 @@ def _folio_lane(workspace: Workspace, group: FolioGroup, schemes: Iterable[Schem
 
 
 def _answers(scheme: Scheme, group: FolioGroup) -> Iterator[Sharing]:
-    """What the scheme answers to everybody who maps a folio of the group.
-
-    A scheme that keeps the common record of order-0 folios knows nothing but the number of entries, which is the same
-    in a group.
-    """
-    alike = not group.order and type(scheme).on_mapped_small is Order0Scheme.on_mapped_small
+    """What the scheme answers to everybody who maps a folio of the group."""
+    alike = not group.order and knows_entries_only(scheme)
     for number in range(group.first, group.first + (1 if alike else group.nr)):
         for mm in group.mms:
             yield scheme.shared(number, mm)

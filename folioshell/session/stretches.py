@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from folioshell.model.mm import Mm
 from folioshell.model.vma import Vma
-from folioshell.session.alike import EntriesOf, FolioGroup
+from folioshell.session.alike import EntriesOf, FolioGroup, by_group
 from folioshell.session.entries import EntryRun, goes_on_over_tables, is_next, joined_if_many, joined_where, table_run
 from folioshell.session.region import Region, labels_of
 from folioshell.session.sentence import plural
@@ -107,22 +107,12 @@ def columns_of(
 
 def _marked(runs: Iterable[EntryRun], groups: Sequence[FolioGroup]) -> Iterator[Marked]:
     """The runs with whether their folios are shared, cut where that changes."""
-    firsts = [group.first for group in groups]
     for run in runs:
-        if not run.folio:
+        if run.folio:
+            pieces = ((piece, group.sharing) for piece, group in by_group(run, groups))
+            yield from joined_where(pieces, _run_goes_on, _run_joined)
+        else:
             yield run, ""
-            continue
-        at = bisect_right(firsts, run.folio) - 1
-        end = run.folio + run.nr_folios
-        start = run.folio
-        while start < end:
-            sharing = groups[at].sharing
-            while at < len(groups) and groups[at].first < end and groups[at].sharing == sharing:
-                at += 1
-            stop = min(groups[at].first, end) if at < len(groups) else end
-            whole = (start, stop) == (run.folio, end)
-            yield (run if whole else run.part(run.vpn + start - run.folio, run.vpn + stop - run.folio)), sharing
-            start = stop
 
 
 def _columns(cuts: Iterable[int], mms: Sequence[Mm], marked: Sequence[Sequence[Marked]]) -> Iterator[Column]:

@@ -90,6 +90,36 @@ def test_a_range_gives_a_row_a_run() -> None:
     ]
 
 
+def test_order0_folios_that_are_alike_are_one_row() -> None:
+    """A page that was copied is a row of its own; what each scheme says is what it says of every page."""
+    session = Session()
+    session.execute("mmap buf 16 ; fault buf ; fork B ; B: write buf[3]")
+    (table,) = session.execute("query shared? buf")[0].sections
+    assert isinstance(table, Table)
+
+    assert [cells[:3] for cells in table.rows] == [
+        ("buf[0..2]", "f1..f3", 0),
+        ("buf[3]", "f4", 0),
+        ("buf[4..15]", "f5..f16", 0),
+    ]
+    for page in range(16):
+        query = ask(session, f"query shared? buf[{page}]")
+        cells = table.rows[0 if page < 3 else 1 if page == 3 else 2]
+        assert query.truth is not None and cells[-2:] == (query.truth.answer, query.truth.mms)
+        assert [str(cell).split(" ")[0] for cell in cells[3:-2]] == [answer.answer for answer in query.rows]
+
+
+def test_a_scheme_that_tells_order0_folios_apart() -> None:
+    """zero-one-two-many keeps a record of its own: the row ends where it answers otherwise."""
+    session = Session()
+    session.execute("set schemes zero-one-two-many ; mmap buf 8 ; fault buf")
+    (table,) = session.execute("query mapcount buf")[0].sections
+    assert isinstance(table, Table)
+
+    answers = [ask(session, f"query mapcount buf[{page}]").rows[0].answer for page in range(8)]
+    assert [cells[3] for cells in table.rows] == list(dict.fromkeys(answers))
+
+
 def test_who_asks(session: Session) -> None:
     """A place of another process can be asked about; a folio id is asked for by whoever maps it."""
     session.execute("fork B ; B: fault win[0]")

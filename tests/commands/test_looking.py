@@ -60,6 +60,23 @@ def test_walk_shows_every_level(session: Session) -> None:
     assert [row[1:] for row in table.rows] == [(3, "0 0 0 1", "none", "none", "none")]
 
 
+def test_counts_of_pages_are_runs() -> None:
+    """Order-0 folios with the same count are one row, a large folio is one where its pages are mapped alike."""
+    session = Session()
+    session.execute("mmap buf 16 ; fault buf ; fork B ; B: write buf[3]")
+    session.execute("file lib 16 order=4 ; mmap win 8 file=lib ; read win")
+    (table,) = tables(session, "show kpagecount")
+
+    assert [row[1:] for row in table.rows] == [
+        (3, 2, "f1..f3", "0"),
+        (1, 1, "f4", "0"),
+        (12, 2, "f5..f16", "0"),
+        (1, 1, "f17", "0"),
+        (8, 1, "f18", "0..7"),
+        (8, 0, "f18", "8..15"),
+    ]
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_can_be_shown(session: Session, name: str) -> None:
     """Each word after show gives a table; rows have a cell a column."""
