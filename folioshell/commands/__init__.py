@@ -20,6 +20,8 @@ DECLARING = (
     "query",
     "inspect",
     "trace",
+    "why",
+    "diff",
     "watch",
     "cost",
     "race",

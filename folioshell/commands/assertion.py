@@ -13,7 +13,7 @@ from folioshell.commands.lex import Token
 from folioshell.commands.operands import Choice
 from folioshell.commands.places import FolioRef, PlaceRef
 from folioshell.commands.schemes import TRUTH, SchemeName, scheme_of
-from folioshell.commands.trace import steps_of_entries
+from folioshell.commands.why import steps_of_entries
 from folioshell.errors import Refused
 from folioshell.model import truth as page_tables
 from folioshell.report import Expect, Report, Since

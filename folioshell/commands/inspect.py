@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ from folioshell.session.entries import EntryRun, entry_runs_in, goes_on_over_tab
 from folioshell.session.picture import picture
 from folioshell.session.sentence import plural
 from folioshell.session.walks import dry_walk, through
-from folioshell.units import align_up, format_address
+from folioshell.units import format_address
 
 TOPIC = "asking"
 
@@ -72,24 +73,34 @@ _OVER_TABLES = (goes_on_over_tables, EntryRun.joined)
 
 
 def _all_runs(kernel: Kernel, found: Range) -> list[EntryRun]:
-    """The runs of entries of a range and, block by block, the pages between them that have none."""
+    """The runs of entries of a range and, in pieces that lie in the same tables, the pages between that have none."""
     present = joined_where(
         entry_runs_in(kernel, found.mm, found.start, found.end),
         lambda run, later: run.table == later.table and run.goes_on(later),
         EntryRun.joined,
     )
-    size, tree = kernel.geometry.pmd_pages, found.mm.tables
+    tree = found.mm.tables
+    ends = _table_ends(found)
     runs: list[EntryRun] = []
     vpn = found.start
     for run in (*present, EntryRun("", found.end, 0)):
         while vpn < run.vpn:
-            end = min(run.vpn, align_up(vpn + 1, size))
+            end = min(run.vpn, ends[bisect_right(ends, vpn)])
             runs.append(EntryRun(str(tree.leaf(vpn) or ""), vpn, end - vpn, other="none"))
             vpn = end
         if run.nr:
             runs.append(run)
             vpn = run.end
     return runs
+
+
+def _table_ends(found: Range) -> list[int]:
+    """Virtual pages at which a leaf table or PMD table begins or ends, and the end of the range, ascending."""
+    tree = found.mm.tables
+    size, span = 1 << tree.bits, 1 << tree.pmd_shift
+    ends = {vpn for block, _, _ in tree.blocks_in(found.start, found.end) for vpn in (block, block + size)}
+    ends.update(vpn for number in tree.pmds for vpn in (number * span, (number + 1) * span))
+    return sorted({*ends, found.end})
 
 
 def _walk_row(mm: Mm, run: EntryRun) -> tuple[str | int, ...]:

@@ -10,6 +10,7 @@ from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, OUTPUT, SESSION, VIEW, Arg, Form
 from folioshell.commands.operands import Choices, Size
 from folioshell.commands.schemes import SchemeList, SchemeName, scheme_of, schemes_of
+from folioshell.model.kernel import Kernel
 from folioshell.paths.protocols import PROTOCOLS
 from folioshell.report import Report, Table
 from folioshell.session.language import Ending
@@ -282,20 +283,9 @@ _GEOMETRY_WORDS = {
 )
 def set_(call: Call) -> Report:
     """Show all settings."""
-    config, settings = call.kernel.config, call.session.settings
+    settings = call.session.settings
     rows = [
-        ("geometry", call.kernel.geometry.name),
-        ("profile", config.profile),
-        *(
-            (f"thp.{format_pages(1 << order)}", config.thp.get(order, "never"))
-            for order in call.kernel.geometry.thp_orders
-        ),
-        ("decide", call.kernel.decider.name),
-        ("protocol", call.kernel.protocol.name if call.kernel.protocol else "none"),
-        ("fault_around", format_pages(config.fault_around)),
-        ("read_ahead", format_pages(config.read_ahead)),
-        ("swap", "on" if config.swap else "off"),
-        ("page_mapcount", "on" if config.page_mapcount else "off"),
+        *kernel_settings(call.kernel),
         ("after", ",".join(settings.after) or "none"),
         ("walks", "always" if settings.walks else "made"),
         ("schemes", ",".join(call.session.shown_schemes)),
@@ -303,3 +293,19 @@ def set_(call: Call) -> Report:
         ("pager", "on" if call.session.output.pager else "off"),
     ]
     return done(call, sections=(Table("settings", ("setting", "value"), tuple(rows)),))
+
+
+def kernel_settings(kernel: Kernel) -> list[tuple[str, str]]:
+    """The settings of the simulated kernel and their values, as ``set`` shows them."""
+    config = kernel.config
+    return [
+        ("geometry", kernel.geometry.name),
+        ("profile", config.profile),
+        *((f"thp.{format_pages(1 << order)}", config.thp.get(order, "never")) for order in kernel.geometry.thp_orders),
+        ("decide", kernel.decider.name),
+        ("protocol", kernel.protocol.name if kernel.protocol else "none"),
+        ("fault_around", format_pages(config.fault_around)),
+        ("read_ahead", format_pages(config.read_ahead)),
+        ("swap", "on" if config.swap else "off"),
+        ("page_mapcount", "on" if config.page_mapcount else "off"),
+    ]

@@ -5,6 +5,7 @@ Run: python tests/benchmarks/speed.py [ROUNDS]
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import statistics
@@ -106,6 +107,24 @@ def faults_and_fork() -> None:
         verdict(f"100,000 order-0 pages: {name}", seconds, goal, "s", "in one command, CPU time")
 
 
+def show_of_many_pages() -> Measurement:
+    """Time of ``show`` with 100,000 order-0 pages, two processes and a copied page, drawn for a terminal."""
+    from folioshell.commands import Session
+    from folioshell.views.screen import Screen
+
+    session = Session()
+    session.execute("mmap buf 100000 ; fault buf ; fork B ; B: write buf[50000]")
+    screen = Screen(io.TextIOWrapper(io.BytesIO(), "utf-8"), rich=True, width=100)
+
+    def measure() -> float:
+        start = time.perf_counter()
+        (report,) = session.execute("show")
+        screen.report(report)
+        return time.perf_counter() - start
+
+    return measure
+
+
 def main(rounds: int) -> None:
     """Measure everything."""
     python = sys.executable
@@ -121,6 +140,8 @@ def main(rounds: int) -> None:
         compare("run of 20 lines : import argparse, rich", command(*folioshell, "run", str(script)), imports, 2, rounds)
         nothing = command(python, "-c", "pass")
         compare("--version : python -c pass", command(*folioshell, "--version"), nothing, 3, rounds)
+        # 0.3 s where `python -c pass` takes 20 ms.
+        compare("show of 100,000 pages : python -c pass", show_of_many_pages(), nothing, 15, rounds)
         litecli = shutil.which("litecli", path=f"{Path(python).parent}{os.pathsep}{os.environ.get('PATH', '')}")
         if litecli is None:
             print("first prompt : litecli's: litecli is not installed")

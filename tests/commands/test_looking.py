@@ -58,6 +58,13 @@ def test_walk_shows_every_level(session: Session) -> None:
     assert [row[1] for row in table.rows] == [2]
     (table,) = tables(session, "walk 0x1000+3")
     assert [row[1:] for row in table.rows] == [(3, "0 0 0 1", "none", "none", "none")]
+    session.execute("mmap wide 900G ; fault wide[100000000]")
+    (table,) = tables(session, "walk wide")
+    pages = [row[1] for row in table.rows]
+    assert (sum(map(int, pages)), max(pages) > 99_000_000, len(pages) < 10) == (900 << 18, True, True)
+    assert [row[3:] for row in table.rows if row[1] == 1] == [("pmd2", "pt3", "f2[0] rw")]
+        (1, row[2], "pmd2", "pt3", "f2[0] rw") for row in table.rows if row[1] == 1
+    ]
 
 
 def test_counts_of_pages_are_runs() -> None:
@@ -112,11 +119,22 @@ def test_why_names_the_steps(session: Session) -> None:
     numbers, entries = tables(session, "why f1 tuples")
 
     assert numbers.rows == (
-        ("tuples", "number", 2, "", "", "", ""),
-        ("", "pt1", 1, "A", "v1", "pages 0-7", "3"),
+        ("tuples = 2", "pt1", 1, "A", "v1", "pages 0-7", "3"),
         ("", "pt2", 1, "A", "v1", "pages 8-15", "4"),
     )
     assert [(row[2], row[4], row[6]) for row in entries.rows] == [("pt1", "pages 0-7", 3), ("pt2", "pages 8-15", 4)]
+
+
+def test_why_says_what_counts_the_same_once() -> None:
+    """Schemes with the same parts share their rows; the command that made an entry is named."""
+    session = Session()
+    session.execute("mmap buf 4 ; fault buf")
+    (report,) = session.execute("why f1")
+    numbers, entries = (section for section in report.sections if isinstance(section, Table))
+
+    assert [row[0] for row in numbers.rows] == ["per-page, tuples, vmas, likely, mm-id, average = 1"]
+    assert entries.rows[0][-2:] == (2, "A: fault buf")
+    assert report.sentence.startswith("f1 (order 0) is mapped by 1 address space, 1 VMA")
 
 
 def test_why_follows_moved_and_small_entries() -> None:
@@ -142,8 +160,12 @@ def test_diff_of_steps(session: Session) -> None:
     ]
     (report,) = session.execute("diff 0 3")
     assert [(row.id, row.note) for row in report.folios] == [("f1", "new"), ("f2", "new")]
-    assert isinstance(report.sections[0], Table)
-    assert report.sections[0].rows == (("A", "v1", "-", "0x7f00001f8000+16 r--p"),)
+    assert {table.title: table.rows for table in report.sections if isinstance(table, Table)} == {
+        "processes": (("A", "VMAs", 0, 1), ("A", "file pages", 0, 8), ("A", "leaf tables", 0, 1)),
+        "VMAs": (("A", "v1", "-", "0x7f00001f8000+16, r--p, lib+0, no anon_vma"),),
+        "entries": (("A", "win[0..7]", "pt1", "-", "f1[0..7] r"),),
+    }
+    assert session.execute("diff 3 3")[0].sentence.endswith("no difference in what is compared.")
     assert refused(session, "diff 2 9").start == 7
 
 
