@@ -53,7 +53,6 @@ def test_what_is_refused(text: str, place: tuple[int, int], message: str | None)
 @pytest.mark.parametrize(
     "text",
     [
-        "mmap x 9T ; walk x",
         "mmap x 1T ; query present? x",
         "mmap x 64 ; race { A.t1: fault x ; A.t2: fault x ; A.t3: fault x ; A.t4: munmap x }",
     ],
