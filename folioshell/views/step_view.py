@@ -91,8 +91,7 @@ def lock_blocks(locks: Sequence[LockRow]) -> Iterator[Block]:
         return
     groups = list(_repeated(list(_lock_groups(locks))))
     rows = tuple(
-        (Span("  " * depth + _names(names, times)), Span(str(depth)), Span(function))
-        for names, times, depth, function in groups[:MOST_ROWS]
+        (Span("  " * depth + names), Span(str(depth)), Span(function)) for names, depth, function in groups[:MOST_ROWS]
     )
     total = sum(row.times for row in locks)
     title = f"{counted(total, 'PTL')} taken{', in order' if total > 1 else ''}"
@@ -114,18 +113,27 @@ def _lock_groups(locks: Sequence[LockRow]) -> Iterator[tuple[LockRow, int]]:
     yield start, nr
 
 
-#: (names of locks taken one after the other, how often over, depth, function)
-_Group = tuple[tuple[str, ...], int, int, str]
+#: (names of locks, depth, function)
+_Group = tuple[str, int, str]
 
 
 def _repeated(groups: Sequence[tuple[LockRow, int]]) -> Iterator[_Group]:
-    """Groups of locks; some that are taken over and over, at one depth by one function, as one."""
+    """Groups of locks; some that are taken over and over, at one depth by one function, as one.
+
+    Of others that are taken over and over, the last row says so.
+    """
     labels = [(_label(row, nr), row.depth, row.function) for row, nr in groups]
     at = 0
     while at < len(labels):
         nr, times = _period(labels, at)
-        _, depth, function = labels[at]
-        yield tuple(name for name, _, _ in labels[at : at + nr]), times, depth, function
+        block = labels[at : at + nr]
+        _, depth, function = block[0]
+        if all(label[1:] == (depth, function) for label in block):
+            yield _names([name for name, _, _ in block], times), depth, function
+        else:
+            yield from block[:-1]
+            name, depth, function = block[-1]
+            yield name, depth, f"{function}; these {nr} {TIMES}{times}"
         at += nr * times
 
 
@@ -137,8 +145,6 @@ def _period(labels: Sequence[tuple[str, int, str]], at: int) -> tuple[int, int]:
     """(number of groups, how often they stand there one after the other) of what begins at ``at``."""
     for nr in range(1, MOST_REPEATED + 1):
         block = labels[at : at + nr]
-        if len(block) < nr or any(label[1:] != block[0][1:] for label in block):
-            break
         times = 1
         while labels[at + nr * times : at + nr * (times + 1)] == block:
             times += 1
