@@ -32,7 +32,7 @@ class Limits(NamedTuple):
 
 
 #: at the prompt: what a machine can bear
-GENEROUS = Limits(pages=1 << 21, files=1 << 21, processes=1 << 14)
+GENEROUS = Limits(pages=1 << 24, files=1 << 21, processes=1 << 14)
 
 #: for scripts, which a stranger may have written
 STRICT = Limits(pages=1 << 19, files=1 << 19, processes=1 << 10, steps=100_000, states=200_000, seconds=60)

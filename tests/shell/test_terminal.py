@@ -253,29 +253,31 @@ def test_a_definition_loaded_at_the_prompt(terminal: Terminal, tmp_path: Path) -
     terminal.wait_for("Counts the VMAs")
 
 
-def test_ctrl_c_in_a_long_command(terminal: Terminal) -> None:
+def test_ctrl_c_in_a_long_command(environ: dict[str, str]) -> None:
     """A long command says how far it is; Ctrl-C stops it, and the state is that before it."""
-    terminal.send("mmap buf 200000000\r")
-    terminal.wait_for("A 1>")
-    terminal.forget()
-    terminal.send("fault buf\r")
-    terminal.wait_for("of 200,000,000 pages")
-    terminal.send("\x03")
-    terminal.wait_for("interrupted; the state is that of step 1")
-    terminal.wait_for("A 1>")
-    terminal.forget()
-    terminal.send("expect present? buf[0] == no\r")
-    terminal.wait_for("pass  expect")
-    terminal.send("quit\r")
+    with Terminal((*COMMAND, "--limit", "none"), environ) as terminal:
+        terminal.wait_for("A 0>")
+        terminal.send("mmap buf 200000000\r")
+        terminal.wait_for("A 1>")
+        terminal.forget()
+        terminal.send("fault buf\r")
+        terminal.wait_for("of 200,000,000 pages")
+        terminal.send("\x03")
+        terminal.wait_for("interrupted; the state is that of step 1")
+        terminal.wait_for("A 1>")
+        terminal.forget()
+        terminal.send("expect present? buf[0] == no\r")
+        terminal.wait_for("pass  expect")
+        terminal.send("quit\r")
 
-    assert terminal.wait() == 0
+        assert terminal.wait() == 0
 
 
 def test_ctrl_c_in_a_long_script(environ: dict[str, str], tmp_path: Path) -> None:
     """So does a script on a terminal, which ends with the status of an interrupt."""
     script = tmp_path / "long.fs"
     script.write_text("mmap buf 200000000\nfault buf\n")
-    with Terminal((*COMMAND, "run", str(script)), environ) as terminal:
+    with Terminal((*COMMAND, "run", "--limit", "none", str(script)), environ) as terminal:
         terminal.wait_for("of 200,000,000 pages")
         terminal.send("\x03")
 
