@@ -191,6 +191,9 @@ class Snapshot:
             if shape is not None:
                 seen.add(id(target))
                 pending.extend(shape.parts(self._keep(target, shape)))
+                if shape.write is None and hasattr(target, "__dict__"):
+                    # A container of a class of ours has attributes, too.
+                    pending.append(vars(target))
             elif isinstance(target, (tuple, frozenset)):
                 seen.add(id(target))
                 tuples.append(target)

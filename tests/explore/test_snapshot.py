@@ -13,6 +13,7 @@ from folioshell.explore.snapshot import Snapshot, shape_of
 from folioshell.model.mm import Mm
 from folioshell.paths import exit as exit_path
 from folioshell.paths import fault, fork, madvise, mprotect, mremap, munmap
+from folioshell.session.region import BASE_VPN, Region, Regions
 from tests.explore.programs import WIN, straddling
 
 
@@ -145,3 +146,13 @@ def test_unknown_objects_are_refused() -> None:
     with pytest.raises(TypeError, match="cannot be copied in place"):
         Snapshot([[iter([])]])
     assert shape_of(int) is None
+
+
+def test_containers_with_attributes() -> None:
+    """What a class of ours that is a dict keeps besides its items comes back, too."""
+    regions = Regions([Region("a", BASE_VPN, 4)])
+    snapshot = Snapshot([regions])
+    regions.add(Region("b", BASE_VPN + 512, 4))
+    snapshot.restore()
+
+    assert (list(regions), regions.behind) == (["a"], BASE_VPN + 5)
