@@ -61,7 +61,7 @@ class LockOp:
 
     __slots__ = ("function", "lock", "mode", "nested", "table_locks", "times", "verb")
 
-    def __init__(self, lock: Lock, verb: str, mode: str, function: str, nested: bool, times: int) -> None:
+    def __init__(self, lock: Lock, verb: str, mode: str, function: str, nested: bool, times: int = 1) -> None:
         self.lock = lock
         self.verb = verb
         self.mode = mode
@@ -94,15 +94,13 @@ class Lock:
         owner: the object that it protects, as printed: ``pt1``, ``pmd1``, ``A``, ``v3``.
     """
 
-    __slots__ = ("_acquisitions", "_ops", "_releases", "lock_class", "owner")
+    __slots__ = ("_ops", "lock_class", "owner")
 
     def __init__(self, lock_class: LockClass, owner: str) -> None:
         self.lock_class = lock_class
         self.owner = owner
-        self._ops: dict[tuple[str, str, str, bool, int], LockOp] = {}
-        #: the plain ones among them, by function, and the releases, by mode
-        self._acquisitions: dict[str, LockOp] = {}
-        self._releases: dict[str, LockOp] = {}
+        #: plain acquisitions by function, releases by mode (which no function is called like), others by all they have
+        self._ops: dict[str | tuple[str, str, str, bool, int], LockOp] = {}
 
     @property
     def name(self) -> str:
@@ -130,9 +128,9 @@ class Lock:
         """Operation: wait until the lock can be had, and take it."""
         if mode or nested or times > 1:
             return self._op("+", mode, function, nested, times)
-        op = self._acquisitions.get(function)
+        op = self._ops.get(function)
         if op is None:
-            op = self._acquisitions[function] = self._op("+", "", function, False)
+            op = self._ops[function] = LockOp(self, "+", "", function, False)
         return op
 
     def trylock(self, function: str, mode: str = "", times: int = 1) -> LockOp:
@@ -143,9 +141,9 @@ class Lock:
         """Operation: let go of the lock."""
         if times > 1:
             return self._op("-", mode, "", False, times)
-        op = self._releases.get(mode)
+        op = self._ops.get(mode)
         if op is None:
-            op = self._releases[mode] = self._op("-", mode, "", False)
+            op = self._ops[mode] = LockOp(self, "-", mode, "", False)
         return op
 
     def peek(self, function: str) -> LockOp:
