@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from folioshell import Session
@@ -116,3 +119,15 @@ def test_read_limits() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             read_limits(text)
+
+
+def test_documented() -> None:
+    """The table of limits in docs/scripts.md is the one that holds."""
+    text = (Path(__file__).parents[2] / "docs" / "scripts.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| .*? \| ([\d,]+)(?: \(.*?\))? \| (?:[\d,]+|none) \|$", text, re.MULTILINE))
+    prompt = dict(re.findall(r"^\| `(\w+)` \| .*? \| .*? \| ([\d,]+|none) \|$", text, re.MULTILINE))
+
+    assert {name: int(most.replace(",", "")) for name, most in rows.items()} == STRICT._asdict()
+    assert {name: prompt[name] for name in LIMITS} == {
+        name: "none" if most is None else f"{most:,}" for name, most in GENEROUS._asdict().items()
+    }
