@@ -69,11 +69,11 @@ def styled(line: LogicalLine) -> list[StyleAndTextTuples]:
     found = [(start, end, _kind_of(line.text, start, end, kind)) for start, end, kind in spans(line.text)]
     for raw in line.raw.split("\n"):
         end_of_row = begin + len(raw)
-        inside = [span for span in found if begin <= span[0] < end_of_row]
         comment = comment_at(raw, 0) if line.nr_lines > 1 else None
+        end_of_words = end_of_row if comment is None else begin + comment
+        inside = [(start, min(end, end_of_words), kind) for start, end, kind in found if begin <= start < end_of_words]
         if comment is not None:
-            inside = [span for span in inside if span[0] < begin + comment]
-            inside.append((begin + comment, end_of_row, "comment"))
+            inside.append((end_of_words, end_of_row, "comment"))
         rows.append(_pieces(raw, begin, inside))
         begin = end_of_row + 1
     return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prompt_toolkit.document import Document
 
@@ -48,6 +48,7 @@ def test_within_braces() -> None:
     assert pieces["{"] == pieces["}"] == "brace"
 
 
+@example("{>#\n")
 @given(st.text(max_size=80) | st.text(alphabet="{}#;'|> \nab:", max_size=30))
 def test_nothing_is_lost(text: str) -> None:
     """The pieces together are the lines, whatever was typed."""
