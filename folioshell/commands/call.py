@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from folioshell.commands.admission import missing_entries
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import nearest
 from folioshell.commands.places import FolioRef, PlaceRef
@@ -108,13 +109,17 @@ class Call:
         Raises:
             Refused: there would be more than the limit.
         """
-        mapped = sum(sum(mm.rss.as_tuple()) for mm in self.kernel.mms.values())
-        limit = self.workspace.limits.pages
-        if limit is None or mapped + nr <= limit:
+        workspace, limit = self.workspace, self.workspace.limits.pages
+        # What was ever admitted bounds what is mapped; only if that is too much, it is counted.
+        workspace.admitted += nr
+        if limit is None or workspace.admitted <= limit:
             return
-        if place is not None and nr <= limit:
-            nr -= sum(place.mm.tables.entry(vpn) != 0 for vpn in range(place.start, place.end))
+        mapped = workspace.admitted = sum(mm.nr_entries for mm in self.kernel.mms.values())
+        if place is not None:
+            nr = missing_entries(self.kernel, place.mm, place.start, place.end)
+        workspace.admitted += nr
         if mapped + nr > limit:
+            workspace.admitted = mapped
             what = f"{nr:,} more than the {mapped:,} mapped" if mapped else f"{nr:,} pages"
             raise self._limited(name, "pages", what, f"{limit:,} pages mapped")
 

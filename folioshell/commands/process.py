@@ -45,7 +45,7 @@ def fork(call: Call) -> Ending:
     """Duplicate the process."""
     name = call.new_name("NAME")
     call.admit_process("NAME")
-    call.admit_pages("NAME", sum(call.mm.rss.as_tuple()))
+    call.admit_pages("NAME", call.mm.nr_entries)
     call.workspace.note_process(call.workspace.machine.run(do_fork(call.kernel, call.mm, name)))
     return None
 

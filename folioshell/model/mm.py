@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from folioshell.model.folio import Folio
 from folioshell.model.lock import Lock, LockClass, LockOp
-from folioshell.model.pagetable import TableTree
+from folioshell.model.pagetable import PageTable, TableTree
 from folioshell.model.vma import Vma
 
 
@@ -133,6 +133,12 @@ class Mm:
         self.write_marked: set[int] = set()
         self.mmap_lock = Lock(LockClass.MMAP, name)
         self.page_table_lock = Lock(LockClass.MMPTL, name)
+
+    @property
+    def nr_entries(self) -> int:
+        """Entries that map pages or stand for swapped ones; a PMD entry is one."""
+        huge = sum(not isinstance(entry, PageTable) for _, _, entry in self.tables.blocks())
+        return sum(self.rss.as_tuple()) - huge * self.tables.last
 
     def is_readable(self, vma: Vma, vpn: int) -> bool:
         """May who just got the lock of a VMA for reading use it for ``vpn``: is it still there, and not being written?

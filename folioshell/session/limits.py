@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 #: limit -> what it bounds
 LIMITS = {
-    "pages": "pages that page tables map, and swap entries, of all processes together",
+    "pages": "entries of page tables of all processes together, one for a huge page",
     "files": "pages of all files together",
     "processes": "processes that live",
     "steps": "steps of a session",

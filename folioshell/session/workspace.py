@@ -38,13 +38,14 @@ class Workspace:
         journal: a record a step.
         process_names: MM-ID -> name, of processes that ended too.
         threads: process -> its threads besides the main one.
+        admitted: a bound for the entries of all page tables: what commands were admitted to map.
         limits: how much it may grow; a replay has none, since what is replayed was within them.
         remarks: what the last step has to say besides its facts.
     """
 
     __slots__ = (
         *("_definitions", "_indexed", "_orders", "current", "journal", "machine", "process_names", "regions"),
-        *("limits", "remarks", "threads"),
+        *("admitted", "limits", "remarks", "threads"),
     )
 
     def __init__(self, definitions: Mapping[str, type[Scheme]] | None = None) -> None:
@@ -55,6 +56,7 @@ class Workspace:
         self.process_names: dict[int, str] = {}
         self.threads: dict[str, list[str]] = {}
         self.limits = Limits()
+        self.admitted = 0
         self.remarks: tuple[Section, ...] = ()
         self._orders: Intervals[int] = Intervals()
         self._indexed = 0
