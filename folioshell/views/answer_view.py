@@ -109,7 +109,7 @@ def expect_blocks(expect: Expect, place: Place | None = None) -> Iterator[Block]
     for text in expect.why:
         yield line(text, Tone.DIM, indent=_INDENT)
     if expect.since is not None:
-        yield line(f"{since_text(expect)}", indent=_INDENT)
+        yield line(since_text(expect), indent=_INDENT)
     yield from _reopening(place)
 
 
