@@ -103,7 +103,7 @@ def _mappings(call: Call, folio: Folio, made: Steps) -> Table:
             maker = call.workspace.journal[step - 1] if step else None
             made_by = f"{maker.process}: {maker.command}" if maker else ""
             rows.append((*where, pages, 1 if mapping.pmd else nr, step, made_by))
-    columns = ("process", "vma", "table", "address", "pages of the folio", "entries", "step", "made by")
+    columns = ("process", "vma", "table", "address", "pages", "entries", "step", "made by")
     return Table(f"entries that map {folio}", columns, tuple(rows))
 
 

@@ -69,8 +69,8 @@ class EntryRun(NamedTuple):
 
     @property
     def brief(self) -> str:
-        """The same for where order and table stand beside it: ``f1..f16 rw``."""
-        if self.folio and self.order == 0:
+        """The same for where order and table stand beside it: pages are told only of a part of a folio."""
+        if self.folio and self.is_whole:
             last = f"..f{self.folio + self.nr_folios - 1}" if self.nr_folios > 1 else ""
             return f"f{self.folio}{last} {self.access}"
         return self.text.removesuffix(_BY_PMD)

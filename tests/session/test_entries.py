@@ -45,6 +45,16 @@ def test_runs(line: str, expected: list[tuple[str, int, str]]) -> None:
     assert runs(line) == expected
 
 
+def test_brief_texts() -> None:
+    """Where the order stands beside it, a whole folio needs no pages."""
+    session = Session()
+    session.execute(f"{SMALL} ; file lib 8 order=2 ; mmap win 6 file=lib ; read win ; {HUGE}")
+    kernel = session.workspace.kernel
+
+    brief = [run.brief for run in entry_runs(kernel, kernel.mms["A"])]
+    assert brief == ["f1..f16 rw", "f17 r", "f18[0..1] r", "f19 rw", "f20 rw", "f21 rw"]
+
+
 def test_many_tables_are_one_row_and_few_are_not() -> None:
     """Up to four tables are told apart."""
     assert runs("mmap buf 4M ; fault buf") == [("pt1", 512, "f1..f512 [0] rw"), ("pt2", 512, "f513..f1024 [0] rw")]
