@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from folioshell.shell.pager import Pager
 
 #: modes that programs read
-FOR_PROGRAMS = ("json", "csv")
+_FOR_PROGRAMS = ("json", "csv")
 #: modes that have no room for errors
-_ERRORS_APART = (*FOR_PROGRAMS, "markdown")
+_ERRORS_APART = (*_FOR_PROGRAMS, "markdown")
 #: modes that a pager suits; what is copied elsewhere is better printed
 _PAGED = ("table", "plain")
 
@@ -67,11 +67,6 @@ class Presenter:
         """The mode of what is shown next."""
         return self.session.output.mode
 
-    @property
-    def for_programs(self) -> bool:
-        """True if a program reads what is shown."""
-        return self.mode in FOR_PROGRAMS
-
     def show(self, reports: Sequence[Report], place: Place | None = None) -> None:
         """Show the reports of one command; ``place`` is where it stands in a script."""
         target = reports[0].target if reports else None
@@ -90,12 +85,12 @@ class Presenter:
 
     def write(self, blocks: Sequence[Block]) -> None:
         """Show what only a reader needs; nothing where a program reads."""
-        if not self.for_programs:
+        if not self._for_programs:
             self.screen.write(blocks, self.mode)
 
     def gap(self) -> None:
         """Set what follows apart for a reader."""
-        if not self.for_programs:
+        if not self._for_programs:
             self.screen.stream.write("\n")
 
     def echo(self, texts: Sequence[str]) -> None:
@@ -113,7 +108,7 @@ class Presenter:
 
     def remark(self, blocks: Sequence[Block]) -> None:
         """Show what must be said and is no report."""
-        if not self.for_programs:
+        if not self._for_programs:
             self.screen.write(blocks, self.mode)
         elif blocks:
             self.screen.flush()
@@ -131,6 +126,10 @@ class Presenter:
         self.screen.flush()
         self._for_errors.bug(error, self.session.step, typed)
         self._for_errors.flush()
+
+    @property
+    def _for_programs(self) -> bool:
+        return self.mode in _FOR_PROGRAMS
 
     @property
     def _for_errors(self) -> Screen:

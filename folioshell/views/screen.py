@@ -13,12 +13,9 @@ from io import BytesIO, TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
 
 from folioshell.errors import Refused
-from folioshell.report import Report
 from folioshell.views import plain
-from folioshell.views.answer_view import Place
 from folioshell.views.blocks import Block
 from folioshell.views.refusal_view import bug_blocks, refusal_blocks
-from folioshell.views.report_view import report_blocks
 from folioshell.views.signs import has_signs, spell, spell_signs, spelled
 
 if TYPE_CHECKING:
@@ -120,10 +117,6 @@ class Screen:
         """A screen of the same width that stands for a file of UTF-8; what is rendered for it is written elsewhere."""
         sheet = TextIOWrapper(BytesIO(), encoding="utf-8")
         return Screen(sheet, rich=False, width=self._width, fallback=self._fallback)
-
-    def report(self, report: Report, place: Place | None = None) -> None:
-        """Write a report; ``place`` is where it stands in a script."""
-        self.write(report_blocks(report, place))
 
     def refusal(self, error: Refused, step: int | None = None) -> None:
         """Write a refusal; ``step`` is the step that the session is still at."""

@@ -33,7 +33,7 @@ def shown(line: str, width: int = 80, *, rich: bool = True) -> list[str]:
     session = Session()
     session.execute(line)
     stream = io.TextIOWrapper(io.BytesIO(), "utf-8")
-    Screen(stream, rich=rich, width=width).report(session.execute("show")[0])
+    Screen(stream, rich=rich, width=width).write(report_blocks(session.execute("show")[0]))
     stream.seek(0)
     return [text.rstrip() for text in _COLOUR.sub("", stream.read()).splitlines()]
 

@@ -46,7 +46,7 @@ def test_no_escape_codes_in_plain_text() -> None:
     """Plain text holds no escape character."""
     out = Terminal()
     for report in samples.ALL:
-        Screen(out, rich=False).report(report)
+        Screen(out, rich=False).write(report_blocks(report))
 
     assert "\x1b" not in out.getvalue()
 
@@ -58,7 +58,7 @@ def test_ascii_stream() -> None:
         stream = TextIOWrapper(raw, encoding="ascii")
         screen = Screen(stream, rich=rich, width=90)
         for report in samples.ALL:
-            screen.report(report)
+            screen.write(report_blocks(report))
         screen.flush()
         text = raw.getvalue().decode("ascii")
 
@@ -75,7 +75,7 @@ def test_colour_obeys_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
         if no_color:
             monkeypatch.setenv("NO_COLOR", "1")
         out = Terminal()
-        Screen(out, rich=True, width=100).report(samples.QUERY)
+        Screen(out, rich=True, width=100).write(report_blocks(samples.QUERY))
         colours[no_color] = "31m" in out.getvalue()
 
         assert "! false yes" in out.getvalue()
