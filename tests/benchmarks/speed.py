@@ -110,6 +110,7 @@ def faults_and_fork() -> None:
 def show_of_many_pages() -> Measurement:
     """Time of ``show`` with 100,000 order-0 pages, two processes and a copied page, drawn for a terminal."""
     from folioshell.commands import Session
+    from folioshell.views.report_view import report_blocks
     from folioshell.views.screen import Screen
 
     session = Session()
@@ -119,7 +120,7 @@ def show_of_many_pages() -> Measurement:
     def measure() -> float:
         start = time.perf_counter()
         (report,) = session.execute("show")
-        screen.report(report)
+        screen.write(report_blocks(report))
         return time.perf_counter() - start
 
     return measure
