@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache, partial
 
 from folioshell.commands.call import Call
 from folioshell.commands.user_space import kpagecount_table, smaps_table
@@ -14,10 +15,15 @@ from folioshell.session.changes import changes_between, numbers_of
 from folioshell.session.digest import Digest
 from folioshell.session.entries import is_next, joined_where, table_run, table_runs
 from folioshell.session.picture import vma_maps
-from folioshell.session.region import Region, labels_of
+from folioshell.session.region import labels_of
 from folioshell.units import format_address, format_pages
 
 Row = tuple[str | int | None, ...]
+
+
+def _labels(call: Call) -> Callable[[int, int], str]:
+    """The labels of a range of pages; processes that were forked have the same ranges."""
+    return cache(partial(labels_of, list(call.workspace.regions.values())))
 
 
 def _processes(call: Call) -> Table:
@@ -32,14 +38,14 @@ def _processes(call: Call) -> Table:
 
 def _vmas(call: Call) -> Table:
     rows: list[Row] = []
-    regions = list(call.workspace.regions.values())
+    label = _labels(call)
     for mm in call.kernel.mms.values():
-        rows += [(mm.name, *_vma_row(vma, regions)) for vma in mm.vmas]
+        rows += [(mm.name, *_vma_row(vma, label)) for vma in mm.vmas]
     columns = ("process", "vma", "start", "end", "size", "perm", "flags", "maps", "anon_vma", "label")
     return Table("VMAs", columns, tuple(rows))
 
 
-def _vma_row(vma: Vma, regions: list[Region]) -> Row:
+def _vma_row(vma: Vma, label: Callable[[int, int], str]) -> Row:
     return (
         str(vma),
         format_address(vma.start),
@@ -49,16 +55,16 @@ def _vma_row(vma: Vma, regions: list[Region]) -> Row:
         vma.flag_words,
         vma_maps(vma),
         str(vma.anon_vma or ""),
-        labels_of(regions, vma.start, vma.end),
+        label(vma.start, vma.end),
     )
 
 
 def _tables(call: Call) -> Table:
     rows: list[Row] = []
-    regions = list(call.workspace.regions.values())
+    label = _labels(call)
     for mm in call.kernel.mms.values():
         rows.extend(
-            (mm.name, run.table, format_address(run.vpn), run.nr, run.text, labels_of(regions, run.vpn, run.end))
+            (mm.name, run.table, format_address(run.vpn), run.nr, run.text, label(run.vpn, run.end))
             for run in table_runs(call.kernel, mm)
         )
         deposited = [str(table) for pmd in mm.tables.pmds.values() for table in pmd.deposited]

@@ -9,6 +9,7 @@ from folioshell.model.vma import Vma
 from folioshell.report import Bar, Cell, FolioLane, Lane, Picture, Stretch
 from folioshell.schemes.base import Scheme, Sharing
 from folioshell.session.alike import FolioGroup, entries_of_all, folio_groups, knows_entries_only
+from folioshell.session.region import Region, labels_of
 from folioshell.session.sentence import plural
 from folioshell.session.stretches import Column, Slot, columns_of
 from folioshell.session.workspace import Workspace
@@ -30,11 +31,12 @@ def picture(workspace: Workspace, shown: Sequence[str]) -> Picture:
     entries = entries_of_all(workspace)
     groups = folio_groups(workspace, shown, entries)
     lanes = mms[:MOST_LANES]
-    columns = columns_of(lanes, entries, groups, list(workspace.regions.values()), MOST_STRETCHES)
+    regions = list(workspace.regions.values())
+    columns = columns_of(lanes, entries, groups, regions, MOST_STRETCHES)
     schemes = [workspace.machine.schemes[name] for name in shown]
     return Picture(
         _title(mms, groups),
-        tuple(_stretches(columns[:MOST_STRETCHES])),
+        tuple(_stretches(columns[:MOST_STRETCHES], regions)),
         tuple(_lane(workspace, mm, at, columns[:MOST_STRETCHES]) for at, mm in enumerate(lanes)),
         tuple(_folio_lane(workspace, group, schemes) for group in groups[:MOST_FOLIO_LANES]),
         tuple(_notes(len(mms), len(columns), len(groups))),
@@ -71,10 +73,12 @@ def vma_maps(vma: Vma) -> str:
     return "anon" if vma.file is None else f"{vma.file.name}+{vma.pgoff}"
 
 
-def _stretches(columns: Sequence[Column]) -> Iterator[Stretch]:
+def _stretches(columns: Sequence[Column], regions: Sequence[Region]) -> Iterator[Stretch]:
     end = columns[0].start if columns else 0
     for column in columns:
-        yield Stretch(format_address(column.start), column.nr, column.label, column.start - end)
+        yield Stretch(
+            format_address(column.start), column.nr, labels_of(regions, column.start, column.end), column.start - end
+        )
         end = column.end
 
 

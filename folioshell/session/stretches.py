@@ -14,7 +14,7 @@ from folioshell.model.mm import Mm
 from folioshell.model.vma import Vma
 from folioshell.session.alike import EntriesOf, FolioGroup, by_group
 from folioshell.session.entries import EntryRun, goes_on_over_tables, is_next, joined_if_many, joined_where, table_run
-from folioshell.session.region import Region, labels_of
+from folioshell.session.region import Region
 from folioshell.session.sentence import plural
 
 #: more stretches than these are not looked at one by one
@@ -68,12 +68,11 @@ class Slot(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A stretch: virtual pages ``[start, end)``, a slot a process, and the labels of the regions there."""
+    """A stretch: virtual pages ``[start, end)``, and a slot a process."""
 
     start: int
     end: int
     slots: tuple[Slot, ...]
-    label: str = ""
 
     @property
     def nr(self) -> int:
@@ -101,8 +100,8 @@ def columns_of(
     if len(fine) <= _MOST_CUTS:
         columns = joined_if_many(list(_columns(fine, mms, marked)), _goes_on, _joined)
         if len(columns) <= most:
-            return [_labelled(column, regions) for column in columns]
-    return [_labelled(column, regions) for column in _columns(coarse, mms, marked)]
+            return columns
+    return list(_columns(coarse, mms, marked))
 
 
 def _marked(runs: Iterable[EntryRun], groups: Sequence[FolioGroup]) -> Iterator[Marked]:
@@ -148,10 +147,6 @@ def _goes_on(column: Column, later: Column) -> bool:
 
 def _joined(column: Column, later: Column) -> Column:
     return Column(column.start, later.end, tuple(map(Slot.joined, column.slots, later.slots)))
-
-
-def _labelled(column: Column, regions: Sequence[Region]) -> Column:
-    return column._replace(label=labels_of(regions, column.start, column.end))
 
 
 def _run_goes_on(one: Marked, other: Marked) -> bool:
