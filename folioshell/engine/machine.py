@@ -73,7 +73,8 @@ class Machine:
         self._held: dict[Lock, str] = {}
         self._before: Intervals[Row] = Intervals()
         covered = share_order0(self.schemes.values())
-        share_windows(self.schemes.values())
+        # Definitions from files keep records of their own: what they do to them must not reach ours.
+        share_windows(scheme for name, scheme in self.schemes.items() if name not in (definitions or ()))
         self._numbers = Numbers(tuple(self.schemes.values()), covered)
         self._listeners = {kind: self._listeners_of(kind, covered) for kind in HANDLERS}
 

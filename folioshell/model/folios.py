@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from heapq import merge
 from typing import TYPE_CHECKING
 
+from folioshell.intervals import Intervals
 from folioshell.model.folio import Folio, FolioRun
 
 if TYPE_CHECKING:
@@ -88,19 +89,21 @@ class Folios:
 
     def orders(self, first: int, nr: int) -> list[tuple[int, int, int | None]]:
         """(first, nr, order) of the numbers ``[first, first + nr)``, ascending; None for those that do not live."""
-        pieces: list[tuple[int, int, int | None]] = []
-        number, end = first, first + nr
-        while number < end:
-            folio, length = self._single.get(number), 1
-            order = folio.order if folio is not None else None
-            if folio is None and (run := self._run_of(number)) is not None:
-                order, length = 0, min(run.first.id + run.nr, end) - number
-            if pieces and pieces[-1][2] == order:
-                pieces[-1] = (pieces[-1][0], pieces[-1][1] + length, order)
-            else:
-                pieces.append((number, length, order))
-            number += length
-        return pieces
+        orders: Intervals[int] = Intervals()
+        end = first + nr
+        at = max(bisect_right(self._run_starts, first) - 1, 0)
+        while at < len(self._runs) and self._run_starts[at] < end:
+            run = self._runs[at]
+            low, high = max(run.first.id, first), min(run.first.id + run.nr, end)
+            if low < high:
+                orders.put(low, high - low, 0)
+            at += 1
+        # Whatever is fewer: the folios that are kept alone, or the numbers that are asked for.
+        single, numbers = self._single, range(first, end)
+        few = len(single) < nr
+        for number in sorted(filter(numbers.__contains__, single)) if few else filter(single.__contains__, numbers):
+            orders.put(number, 1, single[number].order)
+        return orders.pieces(first, nr)
 
     def keep_apart(self) -> None:
         """Keep every folio alone from now on, for whoever tells states by the objects in them."""

@@ -305,14 +305,34 @@ from folioshell.schemes.vmas import Vmas
 class Mine(Vmas):
     name = "mine"
 
-    def count(self, window):
-        raise RuntimeError("no")
+    def on_mapped(self, fact):
+        self.seen = fact.missing
 """
     session = Session()
     define(session, str(written(tmp_path, text)))
     session.execute("file lib 32 order=4 ; mmap win 16 file=lib")
-    with pytest.raises(SchemeError, match=r"mine.on_mapped\(\): RuntimeError: no, at .*calls.py:9"):
+    with pytest.raises(SchemeError, match=r"mine.on_mapped\(\): AttributeError: .*, at .*calls.py:9"):
         session.execute("fault win[0] ; query mapcount f1")
+
+
+def test_a_subclass_of_ours_keeps_its_own_record(tmp_path: Path) -> None:
+    """A definition that counts by windows and forgets to write them down is wrong itself, and nobody else is."""
+    text = """
+from folioshell.schemes.vmas import Vmas
+
+class Mine(Vmas):
+    name = "mine"
+    place = 9999
+
+    def on_mapped(self, fact):
+        pass
+"""
+    session = Session()
+    define(session, str(written(tmp_path, text)))
+    session.execute("file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0]")
+
+    assert session.execute("expect mapcount vmas f1 == 1")[0].expect.passed  # type: ignore[union-attr]
+    assert session.execute("expect mapcount mine f1 == 0")[0].expect.passed  # type: ignore[union-attr]
 
 
 def test_the_worked_example_of_the_docs(tmp_path: Path) -> None:
@@ -331,7 +351,7 @@ def test_the_worked_example_of_the_docs(tmp_path: Path) -> None:
         expect = session.execute(f"expect {line}")[0].expect
         assert expect is not None and expect.passed, line
     parts = session.execute("why f1 mms")[0].sections[0].rows  # type: ignore[union-attr]
-    assert [row[1:4] for row in parts[1:]] == [("16 entries", 1, "A"), ("8 entries", 1, "B")]
+    assert [row[1:4] for row in parts] == [("16 entries", 1, "A"), ("8 entries", 1, "B")]
 
 
 def test_names_of_ours_are_those_registered() -> None:
