@@ -67,9 +67,12 @@ class Intervals(Generic[V]):
     def pieces(self, first: int, nr: int) -> list[tuple[int, int, V | None]]:
         """(first, nr, value) of the pieces of ``[first, first + nr)``, ascending; None for those without a value."""
         starts, ends = self._starts, self._ends
-        found: list[tuple[int, int, V | None]] = []
         end = first + nr
-        at = max(bisect_right(starts, first) - 1, 0)
+        at = bisect_right(starts, first) - 1
+        if at >= 0 and end <= ends[at]:
+            return [(first, nr, self._values[at])]
+        found: list[tuple[int, int, V | None]] = []
+        at = max(at, 0)
         while first < end and at < len(starts):
             if ends[at] > first:
                 if starts[at] > first:
@@ -99,13 +102,15 @@ class Intervals(Generic[V]):
                 values.append(value)
             return
         # Most changes go on where the last one stopped: the boundary between two runs moves.
-        at = bisect_right(ends, first) - 1
-        if at >= 0 and ends[at] == first and values[at] == value and starts[at + 1] < end < ends[at + 1]:
-            ends[at] = starts[at + 1] = end
-        elif at >= 0 and ends[at] == first and values[at] == value and end < starts[at + 1]:
-            ends[at] = end
-        else:
-            self._replace(first, end, [(first, end, value)])
+        at = bisect_right(ends, first)
+        if at and ends[at - 1] == first and values[at - 1] == value:
+            if starts[at] < end < ends[at]:
+                ends[at - 1] = starts[at] = end
+                return
+            if end < starts[at]:
+                ends[at - 1] = end
+                return
+        self._replace(first, end, [(first, end, value)])
 
     def put_pieces(self, pieces: Sequence[tuple[int, int, V | None]]) -> None:
         """Give consecutive pieces, as ``pieces()`` has them, other values; None takes the value away."""
@@ -115,22 +120,24 @@ class Intervals(Generic[V]):
 
     def change(self, first: int, nr: int, to: Callable[[V | None], V | None]) -> None:
         """Give the numbers ``[first, first + nr)`` what ``to`` makes of their values; None is no value."""
-        if nr == 1:
-            value = to(self.get(first))
-            if value is None:
-                self.drop(first)
-            else:
-                self.put(first, 1, value)
-            return
-        self.put_pieces([(start, n, to(value)) for start, n, value in self.pieces(first, nr)])
+        pieces = [(start, n, to(value)) for start, n, value in self.pieces(first, nr)]
+        if len(pieces) > 1:
+            self.put_pieces(pieces)
+        elif pieces[0][2] is None:
+            self.drop(first, nr)
+        else:
+            self.put(first, nr, pieces[0][2])
 
     def drop(self, first: int, nr: int = 1) -> None:
         """Take the values of ``[first, first + nr)`` away, as far as there are any."""
-        at = bisect_right(self._starts, first) - 1
-        if at >= 0 and self._starts[at] == first and first + nr < self._ends[at]:
-            self._starts[at] = first + nr
+        at, end = bisect_right(self._starts, first) - 1, first + nr
+        if at >= 0 and self._starts[at] == first and end <= self._ends[at]:
+            if end < self._ends[at]:
+                self._starts[at] = end
+            else:
+                del self._starts[at], self._ends[at], self._values[at]
         else:
-            self._replace(first, first + nr, [])
+            self._replace(first, end, [])
 
     def clear(self) -> None:
         """Take all values away."""
@@ -158,6 +165,10 @@ class Intervals(Generic[V]):
 
 def together(*rows: Sequence[tuple[int, int, Any]]) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
     """(first, nr, values) of the pieces in which none of several rows of pieces changes; all cover the same numbers."""
+    if all(len(pieces) == 1 for pieces in rows):
+        first, nr, _ = rows[0][0]
+        yield first, nr, tuple([pieces[0][2] for pieces in rows])
+        return
     cuts = sorted({start for pieces in rows for start, _, _ in pieces})
     ends = [*cuts[1:], rows[0][-1][0] + rows[0][-1][1]]
     positions = [0] * len(rows)

@@ -13,7 +13,7 @@ from folioshell.model.folio import Folio
 from folioshell.report import Query, QueryRow, Truth
 from folioshell.schemes.base import Scheme
 from folioshell.session.alike import FolioGroup, by_group, entries_of_all, folio_groups
-from folioshell.session.entries import entry_runs_in, joined_where
+from folioshell.session.entries import EntryRun, entry_runs_in, joined_where
 from folioshell.session.sentence import plural
 from folioshell.session.walks import dry_walk
 from folioshell.session.workspace import Workspace
@@ -216,14 +216,19 @@ def runs(call: Call, ref: PlaceRef) -> list[Run]:
 
 def _runs(call: Call, found: Range) -> Iterator[Run]:
     shown, kernel = call.session.shown_schemes, call.kernel
-    groups = folio_groups(call.workspace, shown, entries_of_all(call.workspace))
+    groups: list[FolioGroup] = []
     vpn = found.start
     for run in entry_runs_in(kernel, found.mm, found.start, found.end):
         if not run.folio:
             continue
         if run.vpn > vpn:
             yield Run(vpn, run.vpn - vpn)
-        for piece, group in by_group(run, groups):
+        # One folio answers for itself; many of order 0 are looked at together.
+        pieces: Iterable[tuple[EntryRun, FolioGroup | None]] = [(run, None)]
+        if run.nr_folios > 1:
+            groups = groups or folio_groups(call.workspace, shown, entries_of_all(call.workspace))
+            pieces = by_group(run, groups)
+        for piece, group in pieces:
             folio = kernel.folios.look(piece.folio)
             about = Target(f"f{piece.folio}", piece.folio, piece.order, folio, piece.page, found.mm.mm_id)
             yield Run(piece.vpn, piece.nr, about, None if piece.order else group)

@@ -89,6 +89,8 @@ class Folios:
 
     def orders(self, first: int, nr: int) -> list[tuple[int, int, int | None]]:
         """(first, nr, order) of the numbers ``[first, first + nr)``, ascending; None for those that do not live."""
+        if nr == 1 and (folio := self._single.get(first)) is not None:
+            return [(first, 1, folio.order)]
         orders: Intervals[int] = Intervals()
         end = first + nr
         at = max(bisect_right(self._run_starts, first) - 1, 0)

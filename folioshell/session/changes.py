@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
+from typing import Any
 
+from folioshell.engine.numbers import Row
 from folioshell.intervals import Intervals, together
 from folioshell.report import Change, FolioChange
 from folioshell.session.digest import Digest, NewFolios
@@ -31,12 +33,8 @@ def folio_changes(workspace: Workspace, digest: Digest, shown: Sequence[str]) ->
 def _touched(workspace: Workspace, digest: Digest) -> Iterator[tuple[int, int, Key]]:
     """(first, nr, numbers under every scheme) of all folios that a step spoke of, ascending."""
     before = workspace.machine.touched()
-    spoken_of: Intervals[bool] = Intervals()
-    for numbers in (before, digest.new, digest.freed):
-        for first, nr, _ in numbers.runs():
-            spoken_of.put(first, nr, True)
     zeros = (0,) * len(workspace.machine.schemes)
-    for first, nr, _ in spoken_of.runs():
+    for first, nr, _ in _spoken_of(before, digest.freed).runs():
         maps = (before, digest.new, digest.freed)
         pieces = [workspace.kernel.folios.orders(first, nr), *(numbers.pieces(first, nr) for numbers in maps)]
         for start, length, (order, old, new, freed) in together(*pieces):
@@ -46,6 +44,17 @@ def _touched(workspace: Workspace, digest: Digest) -> Iterator[tuple[int, int, K
                 continue
             for at, run, after in workspace.machine.numbers(start, length):
                 yield at, run, (old or zeros, after, order, note)
+
+
+def _spoken_of(before: Intervals[Row], freed: Intervals[int]) -> Intervals[Any]:
+    """The folios that a step spoke of: those with a note of their numbers, as new ones have it, and those that went."""
+    if all(before.covers(first, nr) for first, nr, _ in freed.runs()):
+        return before
+    folios: Intervals[bool] = Intervals()
+    for numbers in (before, freed):
+        for first, nr, _ in numbers.runs():
+            folios.put(first, nr, True)
+    return folios
 
 
 def _changed(rows: Iterable[tuple[int, int, Key]], pick: Picker) -> Iterator[tuple[int, int, Key]]:

@@ -14,12 +14,13 @@ from folioshell.session.history import Entry
 from folioshell.session.workspace import Workspace
 
 #: a checkpoint is due when steps have yielded so many events for each object that it would hold
-EVENTS_AN_OBJECT = 4
+EVENTS_AN_OBJECT = 6
 #: and not before so many
-FEWEST_EVENTS = 1_000
-#: a state of more folios (a run of which is one), leaf tables and processes than this is replayed
-MOST_OBJECTS = 150_000
-#: the oldest goes when there are more
+FEWEST_EVENTS = 4_000
+#: all checkpoints together hold no more folios (a run of which is one), leaf tables and processes: the oldest goes first,
+#: and a state of more is replayed
+MOST_OBJECTS = 120_000
+#: and there are no more than this
 MOST_KEPT = 3
 
 
@@ -29,16 +30,18 @@ class Checkpoint:
     Args:
         workspace: its objects are given their contents back in place, so that whoever refers to them still does.
         entry: the last step.
+        objects: how many objects it holds, roughly.
     Raises:
         TypeError: a loaded definition keeps objects that nobody knows how to copy.
     """
 
-    def __init__(self, workspace: Workspace, entry: Entry) -> None:
+    def __init__(self, workspace: Workspace, entry: Entry, objects: int) -> None:
         # Most sessions are over before the first checkpoint is due.
         from folioshell.explore.snapshot import Snapshot
 
         self.position = workspace.step
         self.entry = entry
+        self.objects = objects
         self._workspace = workspace
         self._machine = workspace.machine
         self._journal = tuple(workspace.journal)
@@ -77,11 +80,12 @@ class Checkpoints:
             return
         self._events = 0
         try:
-            self._kept.append(Checkpoint(workspace, entry))
+            self._kept.append(Checkpoint(workspace, entry, objects))
         except TypeError:
             # A definition that somebody wrote may keep anything: then the replay remains.
             return
-        del self._kept[:-MOST_KEPT]
+        while len(self._kept) > MOST_KEPT or sum(kept.objects for kept in self._kept) > MOST_OBJECTS:
+            del self._kept[0]
 
     def before(self, entries: Sequence[Entry], position: int) -> Checkpoint | None:
         """The last checkpoint on the way to the state after step ``position`` of a line of the history."""
