@@ -3,6 +3,8 @@
 Rules:
 - Whatever runs is stopped by a signal, so that nothing has to ask for the time. Where there are no such signals, or in
   a thread that gets none, the time is looked at between commands only.
+- It is stopped in code of ours or of a loaded definition: a library, or somebody's callback of the garbage collector,
+  would take the exception for its own.
 """
 
 from __future__ import annotations
@@ -12,8 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import current_thread, main_thread
 from time import monotonic
+from types import FrameType
 
 from folioshell.errors import OutOfTime
+
+#: seconds between two looks at whose code runs, and until it is stopped whosever it is
+_TICK, _PATIENCE = 0.01, 1.0
 
 
 class Deadline:
@@ -58,7 +64,16 @@ def _alarm(seconds: float) -> Iterator[None]:
     if others and others <= seconds:
         yield
         return
-    handler = signal.signal(signal.SIGALRM, _ring)
+
+    def ring(_: int, frame: FrameType | None) -> None:
+        late = monotonic() - begin - seconds
+        if _may_be_stopped(frame, late):
+            # Whoever destroys an object throws away what is raised meanwhile: then it comes again.
+            signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
+            raise OutOfTime
+        signal.setitimer(signal.ITIMER_REAL, _TICK)
+
+    handler = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
@@ -69,5 +84,7 @@ def _alarm(seconds: float) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, max(others - (monotonic() - begin), 1e-3))
 
 
-def _ring(*_: object) -> None:
-    raise OutOfTime
+def _may_be_stopped(frame: FrameType | None, late: float) -> bool:
+    """Is this a good place for an exception, or has one been waited for long enough? Never while an alarm is set up."""
+    name = "" if frame is None else str(frame.f_globals.get("__name__"))
+    return name != __name__ and (name.startswith("folioshell") or late > _PATIENCE)

@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 from threading import Thread
+from time import monotonic
 
 import pytest
 
@@ -89,6 +90,19 @@ def test_an_alarm_of_somebody_else() -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def test_code_of_others_is_not_stopped() -> None:
+    """A library or a callback comes to its end first: it would take the exception for its own."""
+    code = compile("while monotonic() < end:\n    pass\ndone.append(True)", "theirs.py", "exec")
+    done: list[bool] = []
+    deadline = Deadline(1)
+    deadline._left = 0.02
+    with pytest.raises(OutOfTime), deadline.running():
+        exec(code, {"__name__": "theirs", "done": done, "monotonic": monotonic, "end": monotonic() + 0.2})
+        exec(code, {"__name__": "folioshell.ours", "done": done, "monotonic": monotonic, "end": monotonic() + 30})
+
+    assert done == [True]
 
 
 def test_in_a_thread() -> None:

@@ -35,12 +35,13 @@ class Terminal:
         self.resize(rows, columns)
         # A session's first process gets the terminal that it opens as its controlling one: Ctrl-C reaches it then.
         opening = ("sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(child_end))
-        # As a terminal emulator does: that SIGHUP is ignored here (nohup) is not passed on.
-        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        # As a terminal emulator does: signals that are ignored here (nohup, a job in the background) are not passed on.
+        before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGINT)}
         try:
             self._process = subprocess.Popen((*opening, *command), env=dict(environ), start_new_session=True)
         finally:
-            signal.signal(signal.SIGHUP, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
         self._child_end = child_end
         self.raw = b""
 
