@@ -22,13 +22,17 @@ class Folios:
 
     Args:
         memory: knows the same folios by page.
+
+    Attributes:
+        nr_large: number of folios that are not of order 0.
     """
 
-    __slots__ = ("_memory", "_run_starts", "_runs", "_single")
+    __slots__ = ("_memory", "_run_starts", "_runs", "_single", "nr_large")
 
     def __init__(self, memory: PhysicalMemory) -> None:
         self._memory = memory
         self._single: dict[int, Folio] = {}
+        self.nr_large = 0
         #: the runs, ascending, and their first numbers
         self._runs: list[FolioRun] = []
         self._run_starts: list[int] = []
@@ -118,10 +122,12 @@ class Folios:
     def add(self, folio: Folio) -> None:
         """A folio that is kept alone lives now."""
         self._single[folio.id] = folio
+        self.nr_large += folio.order > 0
 
     def remove(self, folio: Folio) -> None:
         """A folio that is kept alone lives no more."""
         del self._single[folio.id]
+        self.nr_large -= folio.order > 0
 
     def add_run(self, run: FolioRun) -> None:
         """The folios of a run live now, or were cut off from another run."""

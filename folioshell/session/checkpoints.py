@@ -17,11 +17,12 @@ from folioshell.session.workspace import Workspace
 EVENTS_AN_OBJECT = 6
 #: and not before so many
 FEWEST_EVENTS = 4_000
-#: all checkpoints together hold no more folios (a run of which is one), leaf tables and processes: the oldest goes first,
-#: and a state of more is replayed
-MOST_OBJECTS = 120_000
+#: all together hold no more objects than this: the oldest goes first, and a state of more is replayed
+MOST_OBJECTS = 300_000
 #: and there are no more than this
 MOST_KEPT = 3
+#: objects in which all definitions together keep what they know of a large folio
+_OBJECTS_A_LARGE_FOLIO = 35
 
 
 class Checkpoint:
@@ -74,7 +75,9 @@ class Checkpoints:
         if self._events < self._due:
             return
         kernel = workspace.kernel
-        objects = kernel.folios.nr_groups + len(kernel.mms) + sum(mm.nr_ptes for mm in kernel.mms.values())
+        folios = kernel.folios
+        tables = sum(mm.nr_ptes for mm in kernel.mms.values())
+        objects = folios.nr_groups + _OBJECTS_A_LARGE_FOLIO * folios.nr_large + 2 * tables + 10 * len(kernel.mms)
         self._due = max(FEWEST_EVENTS, EVENTS_AN_OBJECT * objects)
         if self._events < self._due or objects > MOST_OBJECTS:
             return

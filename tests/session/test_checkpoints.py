@@ -98,6 +98,7 @@ def interrupted(*_: object) -> Iterator[None]:
 def test_when_they_are_due(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only after much was done for each object that they hold, and no more than a few are kept."""
     monkeypatch.setattr(checkpoints, "FEWEST_EVENTS", 500)
+    monkeypatch.setattr(checkpoints, "EVENTS_AN_OBJECT", 3)
     session = Session()
     session.execute("mmap buf 600")
     kept = session._checkpoints._kept
