@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from folioshell.model import pte
 from folioshell.session.digest import Digest
 from folioshell.units import format_address, format_pages
+from folioshell.wording import counted
 
 if TYPE_CHECKING:
     from folioshell.commands.operands import Pair
@@ -36,7 +37,7 @@ def region_pairs(session: Session, typed: str = "", before: str = "") -> Iterato
 def process_pairs(session: Session) -> Iterator[Pair]:
     """The living processes."""
     for name, mm in session.workspace.kernel.mms.items():
-        yield name, f"{len(mm.vmas)} VMA{'' if len(mm.vmas) == 1 else 's'}"
+        yield name, counted(len(mm.vmas), "VMA")
 
 
 def file_pairs(session: Session) -> Iterator[Pair]:

@@ -14,9 +14,9 @@ from folioshell.report import Query, QueryRow, Truth
 from folioshell.schemes.base import Scheme
 from folioshell.session.alike import FolioGroup, by_group, entries_of_all, folio_groups
 from folioshell.session.entries import EntryRun, entry_runs_in, joined_where
-from folioshell.session.sentence import plural
 from folioshell.session.walks import dry_walk
 from folioshell.session.workspace import Workspace
+from folioshell.wording import counted
 
 SHARED, MAPPED, MAPCOUNT, PARTIAL = "shared?", "mapped?", "mapcount", "partial?"
 CANNOT = "cannot"
@@ -174,8 +174,8 @@ def walk_cost(workspace: Workspace, folio: Folio | None) -> str:
     if folio is None:
         return ""
     walk = dry_walk(workspace, folio, "query")
-    entries = plural(walk.entries, "entry", "entries")
-    return f"a walk of {plural(len(walk.visits), 'VMA')}, {plural(walk.ptls, 'PTL')}, {entries}"
+    entries = counted(walk.entries, "entry", "entries")
+    return f"a walk of {counted(len(walk.visits), 'VMA')}, {counted(walk.ptls, 'PTL')}, {entries}"
 
 
 class Run(NamedTuple):

@@ -17,10 +17,10 @@ from folioshell.commands.why import steps_of_entries
 from folioshell.errors import Refused
 from folioshell.model import truth as page_tables
 from folioshell.report import Expect, Report, Since
-from folioshell.session.describe import pages_text
 from folioshell.session.digest import Digest
 from folioshell.session.workspace import Workspace
 from folioshell.units import format_address
+from folioshell.wording import pages_text
 
 TOPIC = "asserting"
 COUNTS = {

@@ -11,7 +11,7 @@ from folioshell.commands.operands import StepNumber
 from folioshell.report import Report, Table
 from folioshell.schemes.base import Scheme
 from folioshell.session.costs import StepCosts, Tally, step_costs, total
-from folioshell.session.sentence import plural
+from folioshell.wording import counted
 
 TOPIC = "asking"
 Row = tuple[str | int | None, ...]
@@ -51,7 +51,7 @@ def cost(call: Call) -> Report:
             raise call.refused_at("N", f"there is no step {number}", hint=hint)
         one = steps[number - 1]
         return done(call, sections=(_all_steps(call, names, [one], f"cost of {_title(one)}"),))
-    sections = [_all_steps(call, names, steps, f"cost of {plural(len(steps), 'step')}")]
+    sections = [_all_steps(call, names, steps, f"cost of {counted(len(steps), 'step')}")]
     rows = [row for step in steps for row in _step_rows(step)]
     if rows:
         sections.append(Table("each step", ("step", "schemes", *_COLUMNS), tuple(rows), _NOTE))

@@ -14,9 +14,9 @@ from folioshell.session.changes import changes_between, numbers_of
 from folioshell.session.differences import EntryChange, count_changes, entry_changes, vma_changes
 from folioshell.session.history import Spot
 from folioshell.session.region import Region, labels_of
-from folioshell.session.sentence import plural
 from folioshell.session.workspace import Workspace
 from folioshell.units import format_address
+from folioshell.wording import counted
 
 TOPIC = "asking"
 #: table -> what a row of it is
@@ -62,8 +62,8 @@ def diff(call: Call) -> Report:
     folios = changes_between(numbers_of(before, shown), numbers_of(after, shown), shown)
     tables = [table for table in _tables(before, after) if table.rows]
     here, there = (spot_text(session.history, spot) for spot in (first, second))
-    counts = [plural(sum(row.nr for row in folios), "folio")] if folios else []
-    counts += [plural(len(table.rows), *_NOUNS[table.title]) for table in tables]
+    counts = [counted(sum(row.nr for row in folios), "folio")] if folios else []
+    counts += [counted(len(table.rows), *_NOUNS[table.title]) for table in tables]
     listed = " and ".join(filter(None, (", ".join(counts[:-1]), *counts[-1:])))
     what = f"differences in {listed}" if counts else "no difference in what is compared"
     return done(call, f"From {here} to {there}: {what}.", folios=folios, sections=tuple(tables))

@@ -9,7 +9,7 @@ from folioshell.commands.spots import SPOT, spot_of, spot_text
 from folioshell.errors import DeterminismError
 from folioshell.report import Report, Table
 from folioshell.session.history import History, Spot
-from folioshell.session.sentence import plural
+from folioshell.wording import counted
 
 TOPIC = "session"
 
@@ -32,11 +32,11 @@ def undo(call: Call) -> Report:
     nr, session = call.number("N", 1), call.session
     if nr > session.step:
         message = (
-            "there is nothing to undo" if not session.step else f"only {plural(session.step, 'step')} can be undone"
+            "there is nothing to undo" if not session.step else f"only {counted(session.step, 'step')} can be undone"
         )
         raise call.refused_at("N", message)
     session.undo(nr)
-    return _moved(call, f"{plural(nr, 'step')} undone")
+    return _moved(call, f"{counted(nr, 'step')} undone")
 
 
 @command(
@@ -53,10 +53,10 @@ def redo(call: Call) -> Report:
     nr, session = call.number("N", 1), call.session
     undone = len(session.history.entries) - session.step
     if nr > undone:
-        message = "there is nothing to redo" if not undone else f"only {plural(undone, 'step')} can be redone"
+        message = "there is nothing to redo" if not undone else f"only {counted(undone, 'step')} can be redone"
         raise call.refused_at("N", message)
     session.redo(nr)
-    return _moved(call, f"{plural(nr, 'step')} done again")
+    return _moved(call, f"{counted(nr, 'step')} done again")
 
 
 @command(
@@ -130,7 +130,7 @@ def branch(call: Call) -> Report:
         raise call.refused_at("NAME", f"there is a {what} {name} already", hint=hint)
     left, nr = history.current, len(history.entries)
     history.begin_line(name)
-    return done(call, f"Line {name} begins at step {history.position}; {left} keeps its {plural(nr, 'step')}.")
+    return done(call, f"Line {name} begins at step {history.position}; {left} keeps its {counted(nr, 'step')}.")
 
 
 def _lines(history: History) -> Table:

@@ -19,9 +19,9 @@ from folioshell.model.mm import Mm
 from folioshell.report import Report, Table
 from folioshell.session.entries import EntryRun, entry_runs_in, goes_on_over_tables, joined_if_many, joined_where
 from folioshell.session.picture import picture
-from folioshell.session.sentence import plural
 from folioshell.session.walks import dry_walk, through
 from folioshell.units import format_address
+from folioshell.wording import counted
 
 TOPIC = "asking"
 
@@ -42,8 +42,8 @@ def rmap(call: Call) -> Report:
     folio = call.living_folio("FOLIO")
     walk = dry_walk(call.workspace, folio, "rmap")
     text = (
-        f"{folio} is reached through {through(folio)}: {plural(len(walk.visits), 'VMA')} visited, "
-        f"{plural(walk.ptls, 'PTL')} taken, {plural(walk.entries, 'entry', 'entries')} found."
+        f"{folio} is reached through {through(folio)}: {counted(len(walk.visits), 'VMA')} visited, "
+        f"{counted(walk.ptls, 'PTL')} taken, {counted(walk.entries, 'entry', 'entries')} found."
     )
     return done(call, text, walks=(walk,))
 

@@ -28,8 +28,8 @@ from folioshell.paths.munmap import do_munmap
 from folioshell.paths.step import Path
 from folioshell.session.language import Ending
 from folioshell.session.region import END_VPN, Region, next_free
-from folioshell.session.sentence import plural
 from folioshell.units import format_address, format_pages
+from folioshell.wording import counted
 
 #: pages of a file at most: its page cache is made folio by folio
 FILE_PAGES = 1 << 21
@@ -56,7 +56,7 @@ _ALIGN = (
 
 def _file_subject(call: Call) -> str:
     size = call.number("SIZE")
-    return f"file {call.word('NAME')} made on {call.word('fs', 'ext4')}, {plural(size, 'page')} ({format_pages(size)})"
+    return f"file {call.word('NAME')} made on {call.word('fs', 'ext4')}, {counted(size, 'page')} ({format_pages(size)})"
 
 
 @command(
@@ -98,9 +98,8 @@ def _mmap_subject(call: Call) -> str:
     region = call.workspace.regions[call.word("NAME")]
     kind = call.word("kind", "")
     what = f"{call.word('file')}, {kind or 'private'}" if "file" in call.arguments else f"{kind or 'anon'} memory"
-    return (
-        f"{call.process} mapped {region.name}, {plural(region.nr, 'page')} of {what}, at {format_address(region.start)}"
-    )
+    size = counted(region.nr, "page")
+    return f"{call.process} mapped {region.name}, {size} of {what}, at {format_address(region.start)}"
 
 
 def _populated(call: Call) -> list[tuple[int, int]]:
@@ -241,7 +240,7 @@ def mprotect(call: Call) -> Path[Ending]:
 
 def _mremap_subject(call: Call) -> str:
     region = call.workspace.regions[call.word("new")]
-    size = f", {plural(region.nr, 'page')}," if "SIZE" in call.arguments else ""
+    size = f", {counted(region.nr, 'page')}," if "SIZE" in call.arguments else ""
     return f"{call.process} moved {call.place_text('PLACE')} to {region.name}{size} at {format_address(region.start)}"
 
 

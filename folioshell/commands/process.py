@@ -10,7 +10,7 @@ from folioshell.paths.exit import do_exit
 from folioshell.paths.fork import do_fork
 from folioshell.report import Report
 from folioshell.session.language import Ending
-from folioshell.session.sentence import plural
+from folioshell.wording import counted
 
 TOPIC = "processes"
 
@@ -35,7 +35,7 @@ def _who_ends(call: Call) -> Mm:
     examples=("mmap buf 16 ; fault buf ; fork B",),
     subject=lambda call: (
         f"{call.process} forked {call.word('NAME')}, "
-        f"{plural(len(call.kernel.mms[call.word('NAME')].vmas), 'VMA')} copied"
+        f"{counted(len(call.kernel.mms[call.word('NAME')].vmas), 'VMA')} copied"
     ),
     host=True,
     kernel="kernel/fork.c: dup_mm()",

@@ -12,6 +12,7 @@ from folioshell.commands.places import PlaceRef
 from folioshell.report import Query, Report, Table
 from folioshell.session.alike import knows_entries_only
 from folioshell.units import format_address
+from folioshell.wording import folio_run, page_index
 
 TOPIC = "asking"
 Row = tuple[str | int | None, ...]
@@ -58,7 +59,7 @@ def _cells(call: Call, kind: str, run: ask.Run) -> Row:
         f"{row.answer} ({row.verdict})" if judged and row.verdict not in ("", "exact") else row.answer
         for row in query.rows
     ]
-    folio = f"{query.folio}..f{about.number + run.nr - 1}" if run.group and run.nr > 1 else query.folio
+    folio = folio_run(about.number, run.nr if run.group else 1)
     assert query.truth is not None
     return (folio, query.order, *answers, query.truth.answer, query.truth.mms)
 
@@ -88,7 +89,7 @@ def _pages(ref: PlaceRef, run: ask.Run, start: int) -> str:
     if not ref.region:
         return format_address(run.start) if run.nr == 1 else f"{format_address(run.start)}+{run.nr}"
     first = ref.first + run.start - start
-    return f"{ref.region}[{first}]" if run.nr == 1 else f"{ref.region}[{first}..{first + run.nr - 1}]"
+    return f"{ref.region}{page_index(first, run.nr)}"
 
 
 def _present(call: Call) -> Report:

@@ -19,7 +19,7 @@ from folioshell.session.hang import NoStep
 from folioshell.session.language import Ending
 from folioshell.session.limits import raised_by
 from folioshell.session.progress import Exploring
-from folioshell.session.sentence import plural
+from folioshell.wording import counted
 
 if TYPE_CHECKING:
     from folioshell.explore.race import Race
@@ -177,17 +177,16 @@ def race(call: Call) -> Report | Ending:
 def _sentence(call: Call, labels: Sequence[str], verdict: Verdict) -> str:
     protocol = call.kernel.protocol
     under = f" under {protocol.name}" if protocol is not None else ""
-    schedules = "schedules without end" if verdict.schedules is None else plural(verdict.schedules, "schedule")
+    schedules = "schedules without end" if verdict.schedules is None else counted(verdict.schedules, "schedule")
     counts = [
-        plural(verdict.count("deadlocks"), "deadlock"),
-        plural(verdict.count("drifts"), "drift"),
-        plural(verdict.count("invariants"), "broken invariant"),
-        plural(verdict.count("exclusions"), "lost exclusion"),
+        counted(verdict.count("deadlocks"), "deadlock"),
+        counted(verdict.count("drifts"), "drift"),
+        counted(verdict.count("invariants"), "broken invariant"),
+        counted(verdict.count("exclusions"), "lost exclusion"),
     ]
     seen = f"NOT EXHAUSTED ({verdict.stopped}), so far" if verdict.stopped else "exhausted"
-    text = (
-        f"Race of {_names(labels)}{under}, {seen}: {schedules}, {plural(verdict.states, 'state')}; {', '.join(counts)}."
-    )
+    states = counted(verdict.states, "state")
+    text = f"Race of {_names(labels)}{under}, {seen}: {schedules}, {states}; {', '.join(counts)}."
     if verdict.loop:
         text += f" It need not end: {verdict.loop} leads to a state that can be come back to for ever (livelock)."
     return text
@@ -200,7 +199,7 @@ def _sections(verdict: Verdict) -> list[Section]:
     left = len(verdict.findings) - LISTED
     note = "race … schedule=… replays one step by step"
     if left > 0:
-        note = f"{plural(left, 'finding')} more; {note}"
+        note = f"{counted(left, 'finding')} more; {note}"
     sections: list[Section] = [Table("findings", ("kind", "states", "what", "shortest schedule"), rows, note)]
     drawn = [found for found in verdict.findings if found.picture][:PICTURES]
     return [*sections, *map(_picture, drawn)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import Operand, Pair, StepNumber, nearest, read_name
 from folioshell.session.history import History, Spot
-from folioshell.session.sentence import plural
+from folioshell.wording import counted
 
 if TYPE_CHECKING:
     from folioshell.commands.call import Call
@@ -31,7 +31,7 @@ class SpotName(Operand):
         """The marks, then the lines, then the steps of the current one."""
         history = session.history
         marks = [(name, f"mark at {spot_text(history, history.spot(name))}") for name in history.marks]
-        lines = [(name, f"line of {plural(len(steps), 'step')}") for name, steps in history.lines.items()]
+        lines = [(name, f"line of {counted(len(steps), 'step')}") for name, steps in history.lines.items()]
         return [*marks, *lines, *_NUMBER.candidates(session)]
 
 

@@ -17,6 +17,7 @@ from folioshell.session.entries import is_next, joined_where, table_run, table_r
 from folioshell.session.picture import vma_maps
 from folioshell.session.region import labels_of
 from folioshell.units import format_address, format_pages
+from folioshell.wording import folio_run
 
 Row = tuple[str | int | None, ...]
 
@@ -80,10 +81,10 @@ def _folios(call: Call) -> Table:
     for change in changes_between(Intervals(), numbers_of(call.workspace, shown), shown):
         first = folios.look(int(change.id[1:]))
         assert first is not None
-        ids = change.id if change.nr == 1 else f"{change.id}..f{first.id + change.nr - 1}"
         kind = "anon" if first.anon else "file"
         numbers = (change.mapcounts[name].new for name in shown)
-        rows.append((ids, change.nr, first.order, kind, f"{first.mapping}+{first.index}", *numbers))
+        mapping = f"{first.mapping}+{first.index}"
+        rows.append((folio_run(first.id, change.nr), change.nr, first.order, kind, mapping, *numbers))
     columns = ("folio", "number", "order", "kind", "mapping+index", *shown)
     return Table("folios", columns, tuple(rows), "mapping and index are those of the first of a run")
 

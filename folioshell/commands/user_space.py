@@ -10,6 +10,7 @@ from folioshell.model.smaps import SMAPS_ROWS, kpagecounts, smaps
 from folioshell.report import Table
 from folioshell.session.entries import joined_where
 from folioshell.units import format_address
+from folioshell.wording import folio_run
 
 _ALWAYS = ("Rss", "Pss")
 
@@ -60,7 +61,7 @@ class _CountRun(NamedTuple):
     @property
     def folio(self) -> str:
         """``f3``, or ``f1..f16``."""
-        return f"f{self.number}" if self.nr == 1 else f"f{self.number}..f{self.number + self.nr - 1}"
+        return folio_run(self.number, self.nr)
 
     @property
     def of_folio(self) -> str:

@@ -17,9 +17,9 @@ from folioshell.commands.statement import ParsedStatement
 from folioshell.errors import Refused, SchemeError
 from folioshell.model.pagetable import PageTable
 from folioshell.report import Report
-from folioshell.session.sentence import plural
 from folioshell.session.session import Session
 from folioshell.session.watch import Reading, Watch, present
+from folioshell.wording import counted
 
 TOPIC = "asking"
 #: watches at most: each costs something after every step
@@ -96,7 +96,7 @@ def _present(call: Call) -> dict[str, str]:
         elif entry > 0:
             pages += high - low
     if found.nr > 1:
-        return {"present": f"{pages} of {plural(found.nr, 'page')}"}
+        return {"present": f"{pages} of {counted(found.nr, 'page')}"}
     return {"present": "yes" if pages else "no"}
 
 
@@ -214,7 +214,7 @@ def unwatch(call: Call) -> Report:
     if "N" not in call.arguments:
         nr = len(watches)
         watches.clear()
-        return done(call, f"{plural(nr, 'watch', 'watches')} stopped." if nr else "Nothing was watched.")
+        return done(call, f"{counted(nr, 'watch', 'watches')} stopped." if nr else "Nothing was watched.")
     number = call.number("N")
     if number > len(watches):
         raise call.refused_at("N", f"there is no watch {number}", hint="`watch` lists them with their numbers")

@@ -12,10 +12,9 @@ from folioshell.facts import Mapped, MappedSmall, Moved, PmdMapped
 from folioshell.model import truth as page_tables
 from folioshell.model.folio import Folio
 from folioshell.report import Report, Table
-from folioshell.session.describe import pages_text
-from folioshell.session.sentence import plural
 from folioshell.session.workspace import Workspace
 from folioshell.units import format_address
+from folioshell.wording import counted, pages_text
 
 TOPIC = "asking"
 Row = tuple[str | int | None, ...]
@@ -63,10 +62,10 @@ def _mapped_text(call: Call, folio: Folio) -> str:
     """What the page tables say."""
     counts = page_tables.truth(call.kernel, folio)
     by = (
-        plural(counts.mms, "address space"),
-        plural(counts.vmas, "VMA"),
-        plural(counts.tuples, "(VMA, table) tuple"),
-        plural(counts.entries, "entry", "entries"),
+        counted(counts.mms, "address space"),
+        counted(counts.vmas, "VMA"),
+        counted(counts.tuples, "(VMA, table) tuple"),
+        counted(counts.entries, "entry", "entries"),
     )
     pages = f", {counts.pages} of its {folio.nr_pages} pages" if folio.order else ""
     return f"{folio} (order {folio.order}) is mapped by {', '.join(by)}{pages}."

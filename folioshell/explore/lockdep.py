@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from folioshell.explore.locks import Op
 from folioshell.model.lock import LockClass
+from folioshell.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +231,7 @@ def lockdep_report(complaint: Complaint) -> list[str]:
     lines += ["", " *** DEADLOCK ***", ""]
     if complaint.kind == "missing annotation":
         lines.append("May be due to missing lock nesting notation")
-    lines.append(f"{len(complaint.held)} lock{'s' if len(complaint.held) != 1 else ''} held by {wanted.thread}:")
+    lines.append(f"{counted(len(complaint.held), 'lock')} held by {wanted.thread}:")
     lines += [f"  #{number}: {_line(held)}" for number, held in enumerate(complaint.held)]
     return lines
 

@@ -14,8 +14,8 @@ from folioshell.report import Report, Target
 from folioshell.scenario import script
 from folioshell.scenario.file_name import FileName
 from folioshell.session.language import Statement
-from folioshell.session.sentence import plural
 from folioshell.session.session import Session
+from folioshell.wording import counted
 
 TOPIC = "session"
 
@@ -50,7 +50,7 @@ def save(call: Call) -> Report:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise call.refused_at("FILE", f"cannot write {path}: {reason}") from None
-    text = f"{plural(call.session.step, 'step')} written to {path}"
+    text = f"{counted(call.session.step, 'step')} written to {path}"
     others = [name for name in call.session.history.lines if name != call.session.history.current]
     if others:
         text += f"; {'line' if len(others) == 1 else 'lines'} {' and '.join(others)} left out"

@@ -9,9 +9,10 @@ from folioshell.session.changes import folio_changes
 from folioshell.session.digest import Digest
 from folioshell.session.journal import StepRecord
 from folioshell.session.language import Statement
-from folioshell.session.sentence import plural, sentence
+from folioshell.session.sentence import sentence
 from folioshell.session.snapshot import snapshot
 from folioshell.session.walks import dry_walk, walk_row
+from folioshell.wording import counted
 
 if TYPE_CHECKING:
     from folioshell.session.session import Session
@@ -63,8 +64,8 @@ def _drifts(session: Session) -> list[str]:
         return []
     touched = machine.touched()
     return [
-        f"f{number}: {protocol.name} counts {plural(counted, 'VMA')}, by definition it is {wanted}"
-        for number, (counted, wanted) in machine.drifts().items()
+        f"f{number}: {protocol.name} counts {counted(nr, 'VMA')}, by definition it is {wanted}"
+        for number, (nr, wanted) in machine.drifts().items()
         if number in touched
     ]
 

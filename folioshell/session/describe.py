@@ -8,11 +8,7 @@ from typing import Protocol
 from folioshell import facts
 from folioshell.intervals import ranges
 from folioshell.units import format_address
-
-
-def pages_text(first: int, nr: int) -> str:
-    """``page 3`` or ``pages 0-7``, as in messages about a folio."""
-    return f"page {first}" if nr == 1 else f"pages {first}-{first + nr - 1}"
+from folioshell.wording import folio_run, pages_text
 
 
 def folios_text(numbers: Sequence[int]) -> str:
@@ -22,7 +18,7 @@ def folios_text(numbers: Sequence[int]) -> str:
 
 def runs_text(runs: Sequence[tuple[int, int]]) -> str:
     """The same for runs (first, nr)."""
-    return ", ".join(f"f{first}" if nr == 1 else f"f{first}..f{first + nr - 1}" for first, nr in runs)
+    return ", ".join(folio_run(first, nr) for first, nr in runs)
 
 
 class ProcessNames(Protocol):
@@ -39,7 +35,7 @@ class Describer:
         self._name = names.process_name
         self._texts: dict[type, Callable[..., str]] = {
             facts.FolioNew: self._folio_new,
-            facts.FolioFreed: lambda fact: f"{runs_text([(fact.folio, fact.nr)])} freed",
+            facts.FolioFreed: lambda fact: f"{folio_run(fact.folio, fact.nr)} freed",
             facts.Mapped: lambda fact: self._run("mapped", fact),
             facts.Unmapped: lambda fact: self._run("unmapped", fact),
             facts.MappedSmall: lambda fact: self._small("mapped", fact),
@@ -70,7 +66,7 @@ class Describer:
         kind = "anon" if fact.anon else "file"
         if fact.origin:
             return f"f{fact.folio} new, order {fact.order}, from page {fact.origin[1]} of f{fact.origin[0]}"
-        return f"{runs_text([(fact.folio, fact.nr)])} new, order {fact.order}, {kind}"
+        return f"{folio_run(fact.folio, fact.nr)} new, order {fact.order}, {kind}"
 
     def _where(self, mm: int, vma: int, table: str, vpn: int) -> str:
         return f"{self._name(mm)} at {format_address(vpn)}, v{vma}, {table}"

@@ -10,6 +10,7 @@ from folioshell.model.folio import FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable, PmdEntry, PmdTable
+from folioshell.wording import folio_run, follows, page_index
 
 T = TypeVar("T")
 
@@ -62,7 +63,7 @@ class EntryRun(NamedTuple):
             return f"{self.other} {self.access}".rstrip()
         if self.nr_folios > 1:
             pages = "whole" if self.pmd else page_index(0, 1 << self.order)
-            return f"f{self.folio}..f{self.folio + self.nr_folios - 1} {pages} {self.access}"
+            return f"{folio_run(self.folio, self.nr_folios)} {pages} {self.access}"
         if self.pmd and self.nr == 1 << self.order:
             return f"f{self.folio} whole {self.access}"
         return f"f{self.folio}{page_index(self.page, self.nr)} {self.access}{_BY_PMD if self.pmd else ''}"
@@ -71,8 +72,7 @@ class EntryRun(NamedTuple):
     def brief(self) -> str:
         """The same for where order and table stand beside it: pages are told only of a part of a folio."""
         if self.folio and self.is_whole:
-            last = f"..f{self.folio + self.nr_folios - 1}" if self.nr_folios > 1 else ""
-            return f"f{self.folio}{last} {self.access}"
+            return f"{folio_run(self.folio, self.nr_folios)} {self.access}"
         return self.text.removesuffix(_BY_PMD)
 
     @property
@@ -105,11 +105,6 @@ class EntryRun(NamedTuple):
         return self._replace(table=table_run(self.table, later.table), nr=self.nr + later.nr, nr_folios=nr_folios)
 
 
-def page_index(first: int, nr: int) -> str:
-    """Pages of a folio: ``[3]`` or ``[0..7]``."""
-    return f"[{first}]" if nr == 1 else f"[{first}..{first + nr - 1}]"
-
-
 def table_run(first: str, last: str) -> str:
     """Tables with consecutive ids: ('pt1', 'pt1') -> 'pt1', ('pt1..pt2', 'pt3') -> 'pt1..pt3'."""
     first, last = first.partition("..")[0], last.rpartition("..")[2]
@@ -118,9 +113,7 @@ def table_run(first: str, last: str) -> str:
 
 def is_next(table: str, later: str) -> bool:
     """Has ``later`` the number behind that of the last of ``table``?"""
-    one, other = table.rpartition("..")[2], later.partition("..")[0]
-    kind = one.rstrip("0123456789")
-    return one != kind and other == f"{kind}{int(one[len(kind) :]) + 1}"
+    return follows(table.rpartition("..")[2], later.partition("..")[0])
 
 
 def joined_where(items: Iterable[T], goes_on: Callable[[T, T], bool], joined: Callable[[T, T], T]) -> list[T]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from folioshell.errors import FolioshellError, SelfDeadlock
 from folioshell.model.lock import LockOp
 from folioshell.report import Report, Text
+from folioshell.wording import counted
 
 
 class NoStep(FolioshellError):
@@ -48,7 +49,7 @@ def self_deadlock(command: str, process: str, hang: SelfDeadlock, events: Sequen
         "",
         " *** DEADLOCK ***",
         "",
-        f"{len(held)} lock{'s' if len(held) != 1 else ''} held by {process}:",
+        f"{counted(len(held), 'lock')} held by {process}:",
         *(
             f"  #{number}: {op.lock.name}{f' ({op.mode})' if op.mode else ''}, at: {op.function}()"
             for number, op in enumerate(held)

@@ -10,10 +10,10 @@ from folioshell.report import Bar, Cell, FolioLane, Lane, Picture, Stretch
 from folioshell.schemes.base import Scheme, Sharing
 from folioshell.session.alike import FolioGroup, entries_of_all, folio_groups, knows_entries_only
 from folioshell.session.region import Region, labels_of
-from folioshell.session.sentence import plural
 from folioshell.session.stretches import Column, Slot, columns_of
 from folioshell.session.workspace import Workspace
 from folioshell.units import format_address
+from folioshell.wording import counted
 
 #: what is told at most; the notes say what was left out
 MOST_STRETCHES = 32
@@ -56,10 +56,10 @@ def _notes(nr_mms: int, nr_stretches: int, nr_groups: int) -> Iterator[str]:
 
 def _title(mms: Sequence[Mm], groups: Iterable[FolioGroup]) -> str:
     counts = (
-        plural(len(mms), "process", "processes"),
-        plural(sum(len(mm.vmas) for mm in mms), "VMA"),
-        plural(sum(mm.nr_ptes for mm in mms), "leaf table"),
-        plural(sum(group.nr for group in groups), "folio"),
+        counted(len(mms), "process", "processes"),
+        counted(sum(len(mm.vmas) for mm in mms), "VMA"),
+        counted(sum(mm.nr_ptes for mm in mms), "leaf table"),
+        counted(sum(group.nr for group in groups), "folio"),
     )
     return ", ".join(counts)
 

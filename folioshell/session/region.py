@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from folioshell.session.entries import page_index
 from folioshell.units import align_up
+from folioshell.wording import page_index
 
 #: 0x7f0000000000, where the first region goes
 BASE_VPN = 0x7F0000000

@@ -9,6 +9,7 @@ from folioshell.intervals import Intervals
 from folioshell.session.describe import folios_text, runs_text
 from folioshell.session.digest import Digest, NewFolios
 from folioshell.units import format_pages
+from folioshell.wording import counted
 
 #: more clauses of one kind than this are counted instead of written out
 LISTED = 3
@@ -26,18 +27,13 @@ def sentence(subject: str, digest: Digest, result: dict[str, Any]) -> str:
     return f"{subject}: {'; '.join(clauses)}." if clauses else f"{subject}."
 
 
-def plural(number: int, noun: str, many: str = "") -> str:
-    """``1 VMA``, ``2 VMAs``, ``2 entries``."""
-    return f"{number:,} {noun if number == 1 else many or noun + 's'}"
-
-
 def _ending(result: dict[str, Any]) -> list[str]:
     if "errno" in result:
         return [f"failed with {result['errno']}"]
     counts: dict[str, int] = {}
     for _, nr, signal in result.get("signals", ()):
         counts[signal] = counts.get(signal, 0) + nr
-    return [f"{plural(nr, 'access', 'accesses')} answered with {signal}" for signal, nr in counts.items()]
+    return [f"{counted(nr, 'access', 'accesses')} answered with {signal}" for signal, nr in counts.items()]
 
 
 def _answers(digest: Digest) -> list[str]:
@@ -47,10 +43,10 @@ def _answers(digest: Digest) -> list[str]:
         counts.setdefault((fact.scheme, fact.answer), {})[fact.folio] = None
     clauses = []
     for (scheme, answer), folios in counts.items():
-        which = folios_text(sorted(folios)) if len(folios) <= LISTED else plural(len(folios), "folio")
+        which = folios_text(sorted(folios)) if len(folios) <= LISTED else counted(len(folios), "folio")
         clauses.append(f"{scheme} asked whether {which} {'is' if len(folios) == 1 else 'are'} shared: {answer}")
     if digest.walks:
-        clauses.append(plural(len(digest.walks), "rmap walk"))
+        clauses.append(counted(len(digest.walks), "rmap walk"))
     return clauses
 
 
@@ -64,16 +60,16 @@ def _folios(digest: Digest) -> list[str]:
         if not new.origin and new.order == 0:
             small -= sum(n for _, n, mapped in digest.small_mapped.pieces(first, nr) if mapped)
     if small > 0:
-        clauses.append(f"{plural(small, 'entry', 'entries')} of order-0 folios mapped")
+        clauses.append(f"{counted(small, 'entry', 'entries')} of order-0 folios mapped")
     clauses += [
-        f"f{number} mapped whole by {plural(n, 'PMD entry', 'PMD entries')}"
+        f"f{number} mapped whole by {counted(n, 'PMD entry', 'PMD entries')}"
         for number, n in _few({number: n for number, n in digest.pmd_mapped.items() if number not in digest.new})
     ]
     clauses += _entries(digest.moved, "moved")
     clauses += [f"PMD mapping of f{number} gone" for number in list(digest.pmd_unmapped)[:LISTED]]
     clauses += _entries(digest.unmapped, "unmapped")
     if digest.nr_small_unmapped:
-        clauses.append(f"{plural(digest.nr_small_unmapped, 'entry', 'entries')} of order-0 folios unmapped")
+        clauses.append(f"{counted(digest.nr_small_unmapped, 'entry', 'entries')} of order-0 folios unmapped")
     origins = _origins(digest)
     freed: Intervals[bool] = Intervals()
     for first, nr, _ in digest.freed.runs():
@@ -95,14 +91,14 @@ def _origins(digest: Digest) -> set[int]:
 
 def _which(folios: Intervals[bool]) -> str:
     runs = [(first, nr) for first, nr, _ in folios.runs()]
-    return runs_text(runs) if len(runs) <= LISTED else plural(len(folios), "folio")
+    return runs_text(runs) if len(runs) <= LISTED else counted(len(folios), "folio")
 
 
 def _entries(counts: dict[int, int], done: str) -> list[str]:
     if len(counts) > LISTED:
         total = sum(counts.values())
-        return [f"{plural(total, 'entry', 'entries')} of {plural(len(counts), 'folio')} {done}"]
-    return [f"{plural(n, 'entry', 'entries')} of f{number} {done}" for number, n in counts.items()]
+        return [f"{counted(total, 'entry', 'entries')} of {counted(len(counts), 'folio')} {done}"]
+    return [f"{counted(n, 'entry', 'entries')} of f{number} {done}" for number, n in counts.items()]
 
 
 def _made(digest: Digest) -> list[str]:
@@ -136,7 +132,7 @@ def _mapping(number: int, new: NewFolios, digest: Digest) -> str:
     entries = digest.mapped.get(number, 0)
     if not entries:
         return ""
-    return ", mapped whole" if entries == 1 << new.order else f", {plural(entries, 'entry', 'entries')}"
+    return ", mapped whole" if entries == 1 << new.order else f", {counted(entries, 'entry', 'entries')}"
 
 
 def _split(digest: Digest) -> list[str]:
@@ -145,16 +141,16 @@ def _split(digest: Digest) -> list[str]:
         if new.origin:
             pieces.setdefault(new.origin, Intervals()).put(first, nr, True)
     if len(pieces) > LISTED:
-        return [f"{plural(len(pieces), 'folio')} split into {sum(map(len, pieces.values())):,}"]
+        return [f"{counted(len(pieces), 'folio')} split into {sum(map(len, pieces.values())):,}"]
     return [f"f{number} split into {_which(parts)}" for number, parts in pieces.items()]
 
 
 def _vmas(digest: Digest) -> list[str]:
     clauses = []
     if digest.vma_splits:
-        clauses.append(plural(digest.vma_splits, "VMA split"))
+        clauses.append(counted(digest.vma_splits, "VMA split"))
     if digest.vma_merges:
-        clauses.append(plural(digest.vma_merges, "VMA merge"))
+        clauses.append(counted(digest.vma_merges, "VMA merge"))
     return clauses
 
 
@@ -167,5 +163,5 @@ def _events(digest: Digest) -> list[str]:
             continue
         counts[fact.text] = counts.get(fact.text, 0) + 1
     if len(counts) > LISTED:
-        return [f"{plural(sum(counts.values()), 'other event')}, see `trace`"]
+        return [f"{counted(sum(counts.values()), 'other event')}, see `trace`"]
     return [text if nr == 1 else f"{nr} x {text}" for text, nr in counts.items()]

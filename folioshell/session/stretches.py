@@ -15,7 +15,7 @@ from folioshell.model.vma import Vma
 from folioshell.session.alike import EntriesOf, FolioGroup, by_group
 from folioshell.session.entries import EntryRun, goes_on_over_tables, is_next, joined_if_many, joined_where, table_run
 from folioshell.session.region import Region
-from folioshell.session.sentence import plural
+from folioshell.wording import counted
 
 #: more stretches than these are not looked at one by one
 _MOST_CUTS = 8192
@@ -41,7 +41,7 @@ class Slot(NamedTuple):
     def text(self) -> str:
         """What the entries map."""
         if len(self.runs) > 1:
-            return f"{plural(sum(run.nr for run, _ in self.runs), 'page')} in {len(self.runs)} runs"
+            return f"{counted(sum(run.nr for run, _ in self.runs), 'page')} in {len(self.runs)} runs"
         return self.runs[0][0].brief if self.runs else ""
 
     @property

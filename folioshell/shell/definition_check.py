@@ -9,9 +9,9 @@ from folioshell.errors import Refused
 from folioshell.scenario.definitions import load_schemes
 from folioshell.schemes.base import Law, Scheme
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line
-from folioshell.views.runs import counted
 from folioshell.views.screen import Screen
 from folioshell.views.signs import visible
+from folioshell.wording import counted
 
 KEPT, BROKEN, BAD = 0, 1, 2
 

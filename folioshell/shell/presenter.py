@@ -20,9 +20,9 @@ from folioshell.views.answer_view import Place
 from folioshell.views.blocks import Block, Line, Span, Tone, laid_out, line
 from folioshell.views.prose import paragraphs
 from folioshell.views.report_view import report_blocks
-from folioshell.views.runs import counted
 from folioshell.views.screen import Screen
 from folioshell.views.signs import visible
+from folioshell.wording import counted
 
 if TYPE_CHECKING:
     from folioshell.shell.pager import Pager

@@ -15,9 +15,9 @@ from folioshell.recording.verify import Difference, Verdict, verify
 from folioshell.scenario import script
 from folioshell.session.language import Language
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line
-from folioshell.views.runs import counted
 from folioshell.views.screen import Screen
 from folioshell.views.signs import visible
+from folioshell.wording import counted
 
 MATCHES, DIFFERS, BAD = 0, 1, 2
 #: rows of a table of differences

@@ -14,8 +14,8 @@ from folioshell.shell.presenter import Presenter
 from folioshell.shell.reader import Reader
 from folioshell.shell.waiting import waited_for
 from folioshell.views.blocks import Tone, line
-from folioshell.views.runs import counted
 from folioshell.views.screen import Screen
+from folioshell.wording import counted
 
 #: what messages call several lines that were typed or pasted at once
 PASTED = "pasted"

@@ -10,9 +10,9 @@ from folioshell.shell.reproducer import statements
 from folioshell.shell.waiting import waited_for
 from folioshell.views.answer_view import Place
 from folioshell.views.blocks import Line, Span, Tone
-from folioshell.views.runs import counted
 from folioshell.views.screen import Screen
 from folioshell.views.signs import visible
+from folioshell.wording import counted
 
 
 class Replay:

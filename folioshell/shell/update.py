@@ -15,8 +15,8 @@ from folioshell.errors import Refused
 from folioshell.scenario.golden import Compared, updated
 from folioshell.scenario.runner import Played
 from folioshell.views.blocks import Block, Line, Span, Tone, line
-from folioshell.views.runs import counted
 from folioshell.views.signs import visible
+from folioshell.wording import counted
 
 
 def check_permitted(environ: Mapping[str, str], *, forced: bool) -> None:

@@ -9,8 +9,8 @@ from folioshell.report import Expect, Picture, Query, QueryRow, Section, Table, 
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, laid_out, line
 from folioshell.views.picture_view import picture_blocks
 from folioshell.views.refusal_view import caret_blocks
-from folioshell.views.runs import counted
 from folioshell.views.signs import visible
+from folioshell.wording import counted
 
 #: columns that what explains a failure is set in, and those left for a line with a caret
 _INDENT = 6

@@ -7,8 +7,9 @@ from itertools import pairwise
 
 from folioshell.report import FolioChange, LockRow, Visit, Walk
 from folioshell.views.blocks import Block, Column, Grid, Span, Tone
-from folioshell.views.runs import counted, follows, id_run, joined_runs, old_new
+from folioshell.views.runs import joined_runs, old_new
 from folioshell.views.signs import ELLIPSIS, TIMES
+from folioshell.wording import counted, follows, id_run
 
 #: rows of one table after a step; the views (trace, show) have no limit
 MOST_ROWS = 32

@@ -23,7 +23,7 @@ LAYERS = (
     {"schemes", "paths", "trace"},
     {"model", "report"},
     {"facts"},
-    {"units", "errors", "intervals"},
+    {"units", "errors", "intervals", "wording"},
 )
 #: what a layer may not import although it lies below
 FORBIDDEN = {"schemes": {"model"}}
@@ -38,8 +38,8 @@ THIRD_PARTY = {
 IMPURE_MODULES = {"os", "random", "time", "datetime", "uuid", "secrets", "threading", "asyncio", "subprocess", "socket"}
 IMPURE_BUILTINS = {"print", "input", "open", "id", "exec", "eval", "breakpoint"}
 PURE = {
-    *("units", "errors", "intervals", "facts", "model", "report", "schemes", "paths", "trace", "engine", "contract"),
-    *("explore", "session", "commands"),
+    *("units", "errors", "intervals", "wording", "facts", "model", "report", "schemes", "paths", "trace"),
+    *("engine", "contract", "explore", "session", "commands"),
 }
 #: part -> impure builtins that it may use: an identity finds an object again, and never reaches a key or a reader
 EXEMPT = {"explore": {"id"}}
