@@ -108,3 +108,8 @@ class OutOfTime(BaseException):
 
 class DeterminismError(FolioshellError):
     """A replay of typed commands did not lead to the state that it led to before."""
+
+
+def reason_of(error: Exception) -> str:
+    """Why a file of the host could not be read or written, in the words of the system."""
+    return str(getattr(error, "strerror", None) or error)

@@ -378,6 +378,11 @@ class Report:
         return not any((*step, self.query, self.expect, self.sections))
 
     @property
+    def failed_expect(self) -> Expect | None:
+        """The assertion, if it did not hold."""
+        return None if self.expect is None or self.expect.passed else self.expect
+
+    @property
     def failed(self) -> bool:
         """True if the kernel failed the command with an errno or a signal."""
         return self.result is not None and "ok" not in self.result

@@ -31,7 +31,6 @@ __all__ = [
     "Flag",
     "Form",
     "Option",
-    "lookup",
     "register",
     "registry",
 ]
@@ -227,8 +226,3 @@ def register(command: Command) -> None:
     if command.verb in registry.commands:
         raise ValueError(f"the verb {command.verb} is taken")
     registry.commands[command.verb] = command
-
-
-def lookup(verb: str) -> Command | None:
-    """The command with this verb."""
-    return registry.commands.get(verb)

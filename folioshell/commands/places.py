@@ -26,7 +26,6 @@ class PlaceRef(NamedTuple):
         region: name of the region, or empty for an address.
         vpn: the address, as a virtual page number.
         first, nr: pages within the region; ``nr`` 0 stands for the whole region.
-        whole: it names a region without an index.
         token: the word.
     """
 

@@ -11,6 +11,7 @@ from folioshell.commands.grammar import VIEW, Form
 from folioshell.commands.places import PlaceRef
 from folioshell.report import Query, Report, Table
 from folioshell.session.alike import knows_entries_only
+from folioshell.session.entries import present_runs
 from folioshell.units import format_address
 from folioshell.wording import folio_run, page_index
 
@@ -96,32 +97,19 @@ def _present(call: Call) -> Report:
     """Does the process have a present entry there?"""
     ref = call.arguments.get("PLACE", PlaceRef)
     found = call.range_of(ref)
-    present = [vpn for vpn in range(found.start, found.end) if call.kernel.entry(found.mm, vpn) > 0]
     if found.nr == 1:
         mapped = call.kernel.folio_at(found.mm, found.start)
-        answer = "yes" if present else "no"
-        if present and mapped is None:
+        answer = "yes" if call.kernel.entry(found.mm, found.start) > 0 else "no"
+        if answer == "yes" and mapped is None:
             answer = "yes, the zero page"
         folio = mapped[0] if mapped else None
         query = Query("present?", ref.token.text, str(folio or ""), folio.order if folio else 0, answer=answer)
         return done(call, query=query)
-    rows = tuple(
-        (_pages(ref, ask.Run(start, nr), found.start), "yes" if there else "no")
-        for start, nr, there in _present_runs(found.start, found.end, set(present))
-    )
+    runs = present_runs(call.kernel, found.mm, found.start, found.end)
+    rows = tuple((_pages(ref, ask.Run(start, nr), found.start), "yes" if there else "no") for start, nr, there in runs)
+    present = sum(nr for _, nr, there in runs if there)
     table = Table(f"present? {ref.token.text}", ("pages", "present"), rows)
-    return done(call, f"{found.mm.name} has {len(present)} of {found.nr} pages present.", sections=(table,))
-
-
-def _present_runs(start: int, end: int, present: set[int]) -> list[tuple[int, int, bool]]:
-    runs: list[tuple[int, int, bool]] = []
-    for vpn in range(start, end):
-        there = vpn in present
-        if runs and runs[-1][2] == there:
-            runs[-1] = (runs[-1][0], runs[-1][1] + 1, there)
-        else:
-            runs.append((vpn, 1, there))
-    return runs
+    return done(call, f"{found.mm.name} has {present} of {found.nr} pages present.", sections=(table,))
 
 
 _WHAT = (arg("WHAT", FOLIO, "the folio, or a place that it is mapped at"),)

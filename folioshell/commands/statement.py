@@ -25,7 +25,7 @@ class ParsedStatement(NamedTuple):
         process: the process named before it, or empty.
         process_token: that word.
         expected: the errno or signal after ``fails``, or empty.
-        kind: ``model``, ``view``, ``session`` or ``program``.
+        kind: ``model``, ``view``, ``session``, ``output`` or ``program``.
         command, form, arguments: what it says.
         line: the line as typed, which all columns refer to.
         start, end: its columns in the line, half-open.

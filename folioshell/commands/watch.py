@@ -15,8 +15,8 @@ from folioshell.commands.places import FolioRef, PlaceRef
 from folioshell.commands.schemes import TRUTH, SchemeName, scheme_of
 from folioshell.commands.statement import ParsedStatement
 from folioshell.errors import Refused, SchemeError
-from folioshell.model.pagetable import PageTable
 from folioshell.report import Report
+from folioshell.session.entries import present_runs
 from folioshell.session.session import Session
 from folioshell.session.watch import Reading, Watch, present
 from folioshell.wording import counted
@@ -88,13 +88,8 @@ def _answers(kind: str) -> Callable[[Call], dict[str, str]]:
 
 def _present(call: Call) -> dict[str, str]:
     found = call.range_of(call.arguments.get("PLACE", PlaceRef))
-    size, pages = call.kernel.geometry.pmd_pages, 0
-    for block, _, entry in found.mm.tables.blocks_in(found.start, found.end):
-        low, high = max(block, found.start), min(block + size, found.end)
-        if isinstance(entry, PageTable):
-            pages += sum(value > 0 for value in entry.entries[low - block : high - block])
-        elif entry > 0:
-            pages += high - low
+    runs = present_runs(call.kernel, found.mm, found.start, found.end)
+    pages = sum(nr for _, nr, there in runs if there)
     if found.nr > 1:
         return {"present": f"{pages} of {counted(found.nr, 'page')}"}
     return {"present": "yes" if pages else "no"}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from folioshell.errors import reason_of
 from folioshell.recording.form import BadScenario, check_scenario
 from folioshell.recording.ptl import FORMAT as PTL_FORMAT
 from folioshell.recording.ptl import PtlRecording
@@ -70,10 +71,8 @@ def read(path: str) -> bytes:
             data = gzip.decompress(data)
     except (EOFError, zlib.error) as error:
         raise BadScenario(f"damaged gzip file: {error}") from None
-    except OSError as error:
-        raise BadScenario(f"cannot be read: {error.strerror or error}") from None
-    except ValueError as error:
-        raise BadScenario(f"cannot be read: {error}") from None
+    except (OSError, ValueError) as error:
+        raise BadScenario(f"cannot be read: {reason_of(error)}") from None
     return data
 
 

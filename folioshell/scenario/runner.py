@@ -20,8 +20,8 @@ from folioshell.scenario.verbs import included_script
 from folioshell.session.access import Access
 from folioshell.session.language import MODEL, OUTPUT, VIEW, Statement
 from folioshell.session.limits import STRICT, Limits, raised_by
+from folioshell.session.result import failure_of, is_failure
 from folioshell.session.session import Session
-from folioshell.session.workspace import is_failure
 
 PASSED, FAILED, REFUSED = 0, 1, 2
 
@@ -84,6 +84,9 @@ class Runner:
         status: 0 passed, 1 an expect or a command failed, 2 refused; final when the iteration has ended.
         steps, expects, goldens: numbers of steps done, of expects evaluated, of golden blocks compared.
         failed: number of expects and golden blocks that failed.
+        line: line of the script's own that is being run, or that was run last, a ``source`` while what it names is; 0
+            before the first.
+        stopped: there was something that the script does not go on behind.
         place: (line, column), from 1, of the script's own command that is being run, a ``source`` while what it names
             is; column 0 is a golden block.
     """
@@ -109,7 +112,9 @@ class Runner:
         self.expects = 0
         self.goldens = 0
         self.failed = 0
+        self.line = 0
         self.place = (0, 0)
+        self.stopped = False
         self._text = text
         self._until = until
         self._until_line = until_line
@@ -119,21 +124,8 @@ class Runner:
         self._render = render
         self._note = note
         self._options = options
-        self._stopped = False
-        #: the line of the script itself that is being run, a `source` while what it names is
-        self._line = 0
         #: the session went back or forth in its history, so that its steps do not tell where it is
         self._moved = False
-
-    @property
-    def line(self) -> int:
-        """The line of the script itself that is being run, or that was run last; 0 before the first."""
-        return self._line
-
-    @property
-    def stopped(self) -> bool:
-        """Was there something that the script does not go on behind?"""
-        return self._stopped
 
     def __iter__(self) -> Iterator[Played]:
         session = self.session
@@ -154,14 +146,14 @@ class Runner:
             yield self._refuse(error, name, error.line, error.text)
             return
         for line in lines:
-            if name == self.name and not self._stopped:
-                self._line = line.number
+            if name == self.name and not self.stopped:
+                self.line = line.number
             if line.prose is not None and not self._done(None):
                 yield Played(name, line.number, line.text, prose=line.prose)
             shown: list[Report] = []
             for statement in line.statements:
                 if self._done(statement):
-                    self._stopped = True
+                    self.stopped = True
                     return
                 if name == self.name:
                     number, _, first = line.written.row_of(statement.start)
@@ -170,7 +162,7 @@ class Runner:
                     if played.report is not None:
                         shown.append(played.report)
                     yield played
-            if line.golden is not None and self._render is not None and not self._stopped:
+            if line.golden is not None and self._render is not None and not self.stopped:
                 if name == self.name:
                     self.place = (line.golden.number, 0)
                 yield self._compared(name, line, line.golden, self._render(shown))
@@ -190,9 +182,9 @@ class Runner:
 
     def _done(self, following: Statement | None) -> bool:
         """Is the run over before this statement, or before a line of prose?"""
-        if self._stopped or self.session.finished:
+        if self.stopped or self.session.finished:
             return True
-        if self._until_line is not None and self._line > self._until_line:
+        if self._until_line is not None and self.line > self._until_line:
             return True
         reached = self._until is not None and self.session.step >= self._until
         return reached and (following is None or not _stays(following))
@@ -214,7 +206,7 @@ class Runner:
             yield self._refuse(script.located(late, name, line.written), name, line.number, line.text)
             return
         except SchemeError as error:
-            self._stopped = True
+            self.stopped = True
             self.status = max(self.status, FAILED)
             yield Played(name, line.number, line.text, failure=f"a loaded definition failed: {error}")
             return
@@ -225,21 +217,21 @@ class Runner:
             yield self._reported(name, line, statement, report)
             failure = unexpected(report, statement.expected)
             if failure:
-                self._stopped = True
+                self.stopped = True
                 self.status = max(self.status, FAILED)
-                reopen = self._reopen(self.session.step - (report.step is not None), self._line - 1)
+                reopen = self._reopen(self.session.step - (report.step is not None), self.line - 1)
                 column = statement.start + 1
                 yield Played(name, line.number, line.text, failure=failure, column=column, reopen=reopen)
                 return
 
     def _reported(self, name: str, line: script.Line, statement: Statement, report: Report) -> Played:
         """What a command did; a failed expect with the one line of several that it stands in."""
-        expect = report.expect
-        if expect is None or expect.passed:
+        expect = report.failed_expect
+        if expect is None:
             return Played(name, line.number, line.text, report=report, column=statement.start + 1)
         number, text, first = line.written.row_of(expect.start)
         report.expect = expect._replace(start=expect.start - first, end=expect.end - first)
-        reopen = self._reopen(self.session.step, self._line)
+        reopen = self._reopen(self.session.step, self.line)
         return Played(name, number, text, report=report, column=statement.start - first + 1, reopen=reopen)
 
     def _compared(self, name: str, line: script.Line, golden: Golden, actual: Sequence[str]) -> Played:
@@ -248,7 +240,7 @@ class Runner:
         if not found.passed:
             self.failed += 1
             self.status = max(self.status, FAILED)
-        reopen = "" if found.passed else self._reopen(self.session.step, self._line)
+        reopen = "" if found.passed else self._reopen(self.session.step, self.line)
         return Played(name, golden.number, line.text, golden=found, reopen=reopen)
 
     def _reopen(self, step: int, line: int) -> str:
@@ -278,7 +270,7 @@ class Runner:
         return Refused(message, hint=raised_by("seconds"), **place)
 
     def _refuse(self, error: Refused, name: str, line: int, text: str) -> Played:
-        self._stopped = True
+        self.stopped = True
         self.status = REFUSED
         return Played(error.file or name, error.line or line, text, refused=error)
 
@@ -287,7 +279,7 @@ class Runner:
             self.steps += 1
         if report.expect is not None:
             self.expects += 1
-            if not report.expect.passed:
+            if report.failed_expect:
                 self.failed += 1
                 self.status = max(self.status, FAILED)
 
@@ -305,7 +297,7 @@ def unexpected(report: Report, expected: str) -> str:
     """
     if report.result is None:
         return f"{expected} expected, it did not come to an end" if expected else ""
-    ending = report.result.get("errno") or next((row[2] for row in report.result.get("signals", ())), "")
+    ending = failure_of(report.result)
     if expected:
         return "" if is_failure(report.result, expected) else f"{expected} expected, it ended with {ending or 'ok'}"
     return f"failed with {ending}, which `fails {ending} …` would expect" if ending else ""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from folioshell.commands.lex import is_golden, is_prose, scan
 from folioshell.commands.lines import LogicalLine, logical_lines
-from folioshell.errors import Refused
+from folioshell.errors import Refused, reason_of
 from folioshell.scenario.golden import Golden
 from folioshell.session.language import Language, Statement
 
@@ -60,10 +60,8 @@ def read_text(path: str) -> str:
             # pathlib would be a tenth of what a short script takes to start.
             with open(path, "rb") as stream:  # noqa: PTH123
                 data = stream.read(SIZE + 1)
-    except OSError as error:
-        raise Refused(f"cannot read {path}: {error.strerror or error}", file=path) from None
-    except ValueError as error:
-        raise Refused(f"cannot read {path!r}: {error}", file=path) from None
+    except (OSError, ValueError) as error:
+        raise Refused(f"cannot read {path}: {reason_of(error)}", file=path) from None
     if len(data) > SIZE:
         raise Refused(f"too large for a script: more than {SIZE >> 20}M bytes", file=path)
     return decoded(data, path)

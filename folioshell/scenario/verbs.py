@@ -9,7 +9,7 @@ from folioshell.commands.call import Call
 from folioshell.commands.grammar import OUTPUT, PROGRAM, Form
 from folioshell.commands.output import MODE
 from folioshell.commands.statement import ParsedStatement
-from folioshell.errors import Refused
+from folioshell.errors import Refused, reason_of
 from folioshell.report import Report, Target
 from folioshell.scenario import script
 from folioshell.scenario.file_name import FileName
@@ -48,8 +48,7 @@ def save(call: Call) -> Report:
     try:
         Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise call.refused_at("FILE", f"cannot write {path}: {reason}") from None
+        raise call.refused_at("FILE", f"cannot write {path}: {reason_of(error)}") from None
     text = f"{counted(call.session.step, 'step')} written to {path}"
     others = [name for name in call.session.history.lines if name != call.session.history.current]
     if others:
@@ -98,7 +97,7 @@ def _check_writable(call: Call, path: str) -> None:
     try:
         reason = _obstacle(path)
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = reason_of(error)
     if reason:
         raise call.refused_at("FILE", f"cannot write {path}: {reason}")
 

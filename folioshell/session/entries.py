@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
+from folioshell.intervals import Intervals
 from folioshell.model import pte
 from folioshell.model.folio import FolioRun
 from folioshell.model.kernel import Kernel
@@ -155,6 +156,15 @@ def entry_runs_in(kernel: Kernel, mm: Mm, start: int, end: int) -> list[EntryRun
     """The same for the virtual pages ``[start, end)`` alone."""
     found = (run for block in mm.tables.blocks_in(start, end) for run in _block_runs(kernel, *block))
     return [run.part(start, end) for run in found if run.vpn < end and run.end > start]
+
+
+def present_runs(kernel: Kernel, mm: Mm, start: int, end: int) -> list[tuple[int, int, bool]]:
+    """(first, nr, whether their entries are present) of the virtual pages ``[start, end)``, ascending."""
+    present: Intervals[bool] = Intervals()
+    for run in entry_runs_in(kernel, mm, start, end):
+        if run.access:
+            present.put(run.vpn, run.nr, True)
+    return [(first, nr, bool(there)) for first, nr, there in present.pieces(start, end - start)]
 
 
 def _block_runs(kernel: Kernel, block: int, pmd: PmdTable, entry: PmdEntry) -> list[EntryRun]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from folioshell.session.result import failure_of
+
 #: the line that a session begins with
 MAIN = "main"
 
@@ -32,7 +34,7 @@ class Entry:
     @property
     def failure(self) -> str:
         """The errno or the first signal that the kernel ended it with, or empty."""
-        return self.result.get("errno") or next((row[2] for row in self.result.get("signals", ())), "")
+        return failure_of(self.result)
 
     @property
     def line(self) -> str:

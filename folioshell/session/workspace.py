@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from folioshell.engine.machine import Machine
 from folioshell.errors import SchemeError
@@ -12,9 +12,10 @@ from folioshell.intervals import Intervals
 from folioshell.report import Section
 from folioshell.session.describe import Describer
 from folioshell.session.journal import StepRecord
-from folioshell.session.language import Ending, Statement
+from folioshell.session.language import Statement
 from folioshell.session.limits import Limits
 from folioshell.session.region import Regions
+from folioshell.session.result import result_of
 from folioshell.units import X86_64, Geometry
 
 if TYPE_CHECKING:
@@ -135,17 +136,3 @@ class Workspace:
         if name in self.kernel.files:
             return "file"
         return "process" if name in self.kernel.mms else ""
-
-
-def result_of(ending: Ending) -> dict[str, Any]:
-    """The result of a step as reports and recordings write it."""
-    if not ending:
-        return {"ok": True}
-    return {"errno": ending} if isinstance(ending, str) else {"signals": ending}
-
-
-def is_failure(result: dict[str, Any], expected: str) -> bool:
-    """Is this result the failure that was expected (an errno or a signal)?"""
-    if result.get("errno") == expected:
-        return True
-    return any(signal == expected for _, _, signal in result.get("signals", ()))

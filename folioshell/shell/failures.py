@@ -27,7 +27,7 @@ def failure_blocks(played: Played) -> list[Block]:
 
         diff = difference(played.golden.golden.lines, played.golden.actual)
         return list(golden_blocks(diff, place, join(["folioshell", "run", "--update", played.file])))
-    if played.report is not None and played.report.expect is not None and not played.report.expect.passed:
+    if played.report is not None and played.report.failed_expect is not None:
         return report_blocks(played.report, place)
     return []
 

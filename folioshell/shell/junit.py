@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
-from folioshell.errors import Refused
+from folioshell.errors import Refused, reason_of
 from folioshell.scenario.runner import Played
 from folioshell.shell.failures import failure_text
 
@@ -66,8 +66,7 @@ class JUnit:
             with Path(path).open("wb") as stream:
                 ElementTree(self._root).write(stream, encoding="utf-8", xml_declaration=True)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise Refused(f"cannot write {path}: {reason}", file=path) from None
+            raise Refused(f"cannot write {path}: {reason_of(error)}", file=path) from None
 
     def _case(self, played: Played, name: str, kind: str, failure: str) -> None:
         title = f"{played.line}: {name}" if played.line else name

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from folioshell.errors import Refused
+from folioshell.errors import Refused, reason_of
 from folioshell.report import Report, Target
 from folioshell.session.session import Session
 from folioshell.shell.reproducer import answers, lines_to, reproducer
@@ -160,21 +160,16 @@ class Presenter:
         try:
             Path(target.path).write_text(text, encoding="utf-8", errors="backslashreplace")
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            what = f"cannot write {target.path}: {reason}; it is shown instead"
+            what = f"cannot write {target.path}: {reason_of(error)}; it is shown instead"
             self.remark([Line((Span("error: ", Tone.BAD), Span(visible(what), Tone.STRONG)))])
             self.show([replace(report, target=None) for report in reports], place)
             return
         if mode == "csv":
             self._say_remarks(reports, place)
         else:
-            self.remark([block for report in reports if _has_failed(report) for block in report_blocks(report, place)])
+            self.remark([block for report in reports if report.failed_expect for block in report_blocks(report, place)])
         nr = text.count("\n")
         self.remark([line(f"{counted(nr, 'line')} written to {visible(target.path)}.", Tone.DIM)])
-
-
-def _has_failed(report: Report) -> bool:
-    return report.expect is not None and not report.expect.passed
 
 
 def _text(reports: Sequence[Report], mode: str, screen: Screen, place: Place | None, has_table: bool) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from folioshell.errors import Refused
+from folioshell.errors import Refused, reason_of
 from folioshell.recording import ptl
 from folioshell.recording.form import BadScenario, check_scenario
 from folioshell.recording.load import Recording, load_any, parse
@@ -167,7 +167,7 @@ def convert_file(name: str, stream: TextIO, errors: Screen, language: Language) 
         is_json = name.endswith((".json", ".json.gz")) or data.lstrip()[:1] == b"{" or data[:2] == b"\x1f\x8b"
         text = _script(load_any(name) if name != "-" else parse(data)) if is_json else _scenario(name, data, language)
     except OSError as error:
-        _name_bad(errors, name, BadScenario(f"cannot be read: {error.strerror or error}"))
+        _name_bad(errors, name, BadScenario(f"cannot be read: {reason_of(error)}"))
         return BAD
     except (BadScenario, ValueError) as error:
         _name_bad(errors, name, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from folioshell.commands.grammar import OUTPUT, VIEW, lookup
+from folioshell.commands.grammar import OUTPUT, VIEW, registry
 from folioshell.commands.lex import scan
 from folioshell.report import Report
 from folioshell.session.session import Session
@@ -18,7 +18,7 @@ _ABOUT_US = ("settings", "session")
 
 def answers(report: Report) -> bool:
     """True if a report answers a question about the simulated kernel."""
-    command = lookup(report.command.partition(" ")[0])
+    command = registry.commands.get(report.command.partition(" ")[0])
     return report.step is None and command is not None and command.kind == VIEW and command.topic not in _ABOUT_US
 
 
@@ -40,7 +40,7 @@ def statements(line: str) -> list[str]:
 
 
 def _is_about_output(text: str) -> bool:
-    command = lookup(text.split(maxsplit=1)[0])
+    command = registry.commands.get(text.split(maxsplit=1)[0])
     return command is not None and command.kind == OUTPUT
 
 

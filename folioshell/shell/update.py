@@ -11,11 +11,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from folioshell.errors import Refused
+from folioshell.errors import Refused, reason_of
 from folioshell.scenario.golden import Compared, updated
 from folioshell.scenario.runner import Played
-from folioshell.views.blocks import Block, Line, Span, Tone, line
-from folioshell.views.signs import visible
+from folioshell.views.answer_view import diff_blocks
+from folioshell.views.blocks import Block, Tone, line
 from folioshell.wording import counted
 
 
@@ -48,8 +48,7 @@ class Update:
         Raises:
             Refused: a block that is met twice was shown two ways.
         """
-        report = played.report
-        if played.failure or played.refused or (report and report.expect and not report.expect.passed):
+        if played.failure or played.refused or (played.report and played.report.failed_expect):
             self.failures += 1
         if played.golden is None:
             return
@@ -97,7 +96,7 @@ def _rewrite(path: str, name: str, changed: list[Compared]) -> list[Block]:
         after = "\n".join(lines)
         _replace(path, after)
     except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"cannot write {name}: {getattr(error, 'strerror', None) or error}", file=name) from None
+        raise Refused(f"cannot write {name}: {reason_of(error)}", file=name) from None
     return _difference(before, after, name)
 
 
@@ -119,6 +118,4 @@ def _replace(path: str, text: str) -> None:
 def _difference(before: str, after: str, name: str) -> list[Block]:
     from difflib import unified_diff
 
-    tones = {"-": Tone.BAD, "+": Tone.GOOD, "@": Tone.DIM}
-    made = unified_diff(before.splitlines(), after.splitlines(), name, name, n=2, lineterm="")
-    return [Line((Span(visible(text), tones.get(text[:1], Tone.PLAIN)),), wraps=False) for text in made]
+    return list(diff_blocks(unified_diff(before.splitlines(), after.splitlines(), name, name, n=2, lineterm="")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from folioshell.report import Expect, Picture, Query, QueryRow, Section, Table, Truth
@@ -16,6 +16,7 @@ from folioshell.wording import counted
 _INDENT = 6
 _CARET_ROOM = 90
 _WRONG = ("false no", "false yes", "too few", "too many")
+_DIFF_TONES = {"-": Tone.BAD, "+": Tone.GOOD, "@": Tone.DIM}
 _VERDICT_TONES = {"exact": Tone.GOOD, "undecided": Tone.DIM}
 
 
@@ -131,11 +132,15 @@ def stop_blocks(failure: str, place: Place, column: int) -> Iterator[Block]:
 def golden_blocks(diff: Sequence[str], place: Place, rewrite: str) -> Iterator[Block]:
     """That the output of a line is not the block below it; ``rewrite`` is the command that would make it so."""
     yield _failed(f"{visible(place.file)}:{place.line}: the output is not this block: - expected, + shown")
-    tones = {"-": Tone.BAD, "+": Tone.GOOD, "@": Tone.DIM}
-    for text in diff:
-        yield Line((Span(visible(text), tones.get(text[:1], Tone.PLAIN)),), _INDENT, wraps=False)
+    yield from diff_blocks(diff, _INDENT)
     yield Line((Span("to accept it: "), Span(visible(rewrite))), _INDENT, wraps=False)
     yield from _reopening(place)
+
+
+def diff_blocks(diff: Iterable[str], indent: int = 0) -> Iterator[Line]:
+    """The lines of a unified diff."""
+    for text in diff:
+        yield Line((Span(visible(text), _DIFF_TONES.get(text[:1], Tone.PLAIN)),), indent, wraps=False)
 
 
 def _failed(text: str) -> Line:

@@ -29,10 +29,18 @@ def csv_tables(report: Report) -> list[str]:
 
 def remark_blocks(report: Report, place: Place | None = None) -> list[Block]:
     """What a report says besides its tables; an expect that failed is explained here, too, with its ``place``."""
-    failed = report.expect if report.expect is not None and not report.expect.passed else None
     said = tuple(text for section in report.sections for text in _text_of(section))
     unread = tuple(one for one in report.watched if one.note)
-    rest = replace(report, folios=(), walks=(), locks=(), query=None, expect=failed, sections=said, watched=unread)
+    rest = replace(
+        report,
+        folios=(),
+        walks=(),
+        locks=(),
+        query=None,
+        expect=report.failed_expect,
+        sections=said,
+        watched=unread,
+    )
     return report_blocks(rest, place)
 
 

@@ -9,7 +9,7 @@ import pytest
 from folioshell import Session
 from folioshell.model.kernel import Kernel
 from folioshell.model.mm import Mm
-from folioshell.session.entries import EntryRun, entry_runs, entry_runs_in, runs_by_table, table_runs
+from folioshell.session.entries import EntryRun, entry_runs, entry_runs_in, present_runs, runs_by_table, table_runs
 
 SMALL = "mmap buf 16 ; fault buf"
 STRADDLE = "file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504 ; fault win[0] ; fault win[8]"
@@ -93,3 +93,17 @@ def test_every_entry_is_in_one_run() -> None:
             for vpn in range(vma.start, vma.end):
                 there = kernel.folio_at(mm, vpn)
                 assert found.get(vpn) == (there and (there[0].id, there[1]))
+
+
+def test_present_runs() -> None:
+    """Swapped pages are not present, whole tables without entries are one piece, and huge pages are pages."""
+    session = Session()
+    session.execute(f"{HUGE} ; set swap on ; mmap buf 1T ; fault buf[0..3] ; madvise pageout buf[1] ; read buf[9]")
+    kernel, regions = session.workspace.kernel, session.workspace.regions
+
+    def present(name: str) -> list[tuple[int, bool]]:
+        region = regions[name]
+        return [(nr, there) for _, nr, there in present_runs(kernel, kernel.mms["A"], region.start, region.end)]
+
+    assert present("huge") == [(1536, True)]
+    assert present("buf") == [(1, True), (1, False), (2, True), (5, False), (1, True), ((1 << 28) - 10, False)]
