@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from folioshell import facts
@@ -58,6 +58,7 @@ class Machine:
         kernel: the model's state.
         schemes: every scheme by name, in reading order; all of them keep counting.
         events: lock operations and facts of the step that is being made, in order.
+        noted: the schemes whose numbers before the step are noted.
     """
 
     def __init__(self, geometry: Geometry = X86_64, definitions: Mapping[str, type[Scheme]] | None = None) -> None:
@@ -75,7 +76,9 @@ class Machine:
         covered = share_order0(self.schemes.values())
         # Definitions from files keep records of their own: what they do to them must not reach ours.
         share_windows(scheme for name, scheme in self.schemes.items() if name not in (definitions or ()))
-        self._numbers = Numbers(tuple(self.schemes.values()), covered)
+        self._covered = covered
+        self._readers: dict[tuple[str, ...], Numbers] = {}
+        self.note(tuple(self.schemes))
         self._listeners = {kind: self._listeners_of(kind, covered) for kind in HANDLERS}
 
     def _listeners_of(self, kind: type, covered: frozenset[Scheme]) -> tuple[Callable[[Any], None], ...]:
@@ -181,6 +184,15 @@ class Machine:
 
     # Numbers before the step.
 
+    def note(self, names: Sequence[str]) -> None:
+        """Choose the schemes whose numbers are noted before a step changes them, from the next step on; perhaps none.
+
+        Raises:
+            KeyError: there is no such scheme.
+        """
+        self.noted = tuple(names)
+        self._numbers = self.numbers(self.noted)
+
     def _note_new(self, fact: facts.FolioNew) -> None:
         self._before.put(fact.folio, fact.nr, self._numbers.zeros)
 
@@ -203,24 +215,32 @@ class Machine:
 
     def _note_folios(self, first: int, nr: int) -> None:
         before = self._before
-        if nr == 1:
+        if not self.noted:
+            before.put(first, nr, ())
+        elif nr == 1:
             if first not in before:
                 before.put(first, 1, self._numbers.row(first))
-            return
-        for start, length, known in before.pieces(first, nr):
-            if known is None:
-                for at, run, row in self._numbers.pieces(start, length):
-                    before.put(at, run, row)
+        else:
+            for start, length, known in before.pieces(first, nr):
+                if known is None:
+                    for at, run, row in self._numbers.pieces(start, length):
+                        before.put(at, run, row)
 
     def touched(self) -> Intervals[Row]:
-        """Folio -> its numbers before the step under every scheme, in the order of ``schemes``, for the folios that the
-        step spoke of.
-        """
+        """Folio -> its numbers before the step, in the order of ``noted``, for the folios that the step spoke of."""
         return self._before
 
-    def numbers(self, first: int, nr: int) -> list[tuple[int, int, Row]]:
-        """(first, nr, row) of the folios ``[first, first + nr)``: their present numbers in the order of ``schemes``."""
-        return self._numbers.pieces(first, nr)
+    def numbers(self, names: Sequence[str]) -> Numbers:
+        """Reads the present numbers of folios under these schemes, a column each.
+
+        Raises:
+            KeyError: there is no such scheme.
+        """
+        key = tuple(names)
+        reader = self._readers.get(key)
+        if reader is None:
+            reader = self._readers[key] = Numbers([self.schemes[name] for name in key], self._covered)
+        return reader
 
     # Questions.
 

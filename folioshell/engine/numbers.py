@@ -17,7 +17,7 @@ class Numbers:
 
     Args:
         schemes: the columns, from left to right.
-        covered: those that share the order-0 record of another one, as ``share_order0`` returned them.
+        covered: all that share the order-0 record of another one, as ``share_order0`` returned them.
     """
 
     def __init__(self, schemes: Sequence[Scheme], covered: Collection[Scheme]) -> None:

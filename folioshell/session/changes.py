@@ -27,13 +27,15 @@ def folio_changes(workspace: Workspace, digest: Digest, shown: Sequence[str]) ->
     Args:
         shown: names of the schemes whose numbers are wanted.
     """
-    return tuple(_grouped(_changed(_touched(workspace, digest), _picker(workspace, shown)), shown))
+    pick = _picker(workspace.machine.noted, shown)
+    return tuple(_grouped(_changed(_touched(workspace, digest), pick), shown))
 
 
 def _touched(workspace: Workspace, digest: Digest) -> Iterator[tuple[int, int, Key]]:
-    """(first, nr, numbers under every scheme) of all folios that a step spoke of, ascending."""
+    """(first, nr, numbers under the noted schemes) of all folios that a step spoke of, ascending."""
     before = workspace.machine.touched()
-    zeros = (0,) * len(workspace.machine.schemes)
+    present = workspace.machine.numbers(workspace.machine.noted)
+    zeros = present.zeros
     for first, nr, _ in _spoken_of(before, digest.freed).runs():
         maps = (before, digest.new, digest.freed)
         pieces = [workspace.kernel.folios.orders(first, nr), *(numbers.pieces(first, nr) for numbers in maps)]
@@ -42,7 +44,7 @@ def _touched(workspace: Workspace, digest: Digest) -> Iterator[tuple[int, int, K
             if order is None:
                 yield start, length, (old or zeros, zeros, freed, note)
                 continue
-            for at, run, after in workspace.machine.numbers(start, length):
+            for at, run, after in present.pieces(start, length):
                 yield at, run, (old or zeros, after, order, note)
 
 
@@ -65,10 +67,9 @@ def _changed(rows: Iterable[tuple[int, int, Key]], pick: Picker) -> Iterator[tup
             yield first, nr, key
 
 
-def _picker(workspace: Workspace, shown: Sequence[str]) -> Picker:
-    """Takes the columns of these schemes out of a row of all, as a tuple."""
-    names = list(workspace.machine.schemes)
-    columns = [names.index(name) for name in shown]
+def _picker(noted: Sequence[str], shown: Sequence[str]) -> Picker:
+    """Takes the columns of the schemes shown out of a row of those noted, as a tuple."""
+    columns = [noted.index(name) for name in shown]
     if len(columns) > 1:
         return itemgetter(*columns)
     return lambda row: tuple([row[column] for column in columns])
@@ -104,11 +105,11 @@ def _row(first: int, nr: int, key: Key, shown: Sequence[str]) -> FolioChange:
 
 def numbers_of(workspace: Workspace, shown: Sequence[str]) -> Numbers:
     """The orders and numbers of all living folios, under the shown schemes."""
-    pick = _picker(workspace, shown)
+    present = workspace.machine.numbers(shown)
     found: Numbers = Intervals()
     for folio, nr in workspace.kernel.folios.groups():
-        for first, length, row in workspace.machine.numbers(folio.id, nr):
-            found.put(first, length, (folio.order, pick(row)))
+        for first, length, row in present.pieces(folio.id, nr):
+            found.put(first, length, (folio.order, row))
     return found
 
 

@@ -210,6 +210,7 @@ class Session:
             raise Refused(f"the limit of {self.limits.steps:,} steps is reached", hint=raised_by("steps"))
         before = self.process
         self.undertaking = Step(self.workspace, statement, process)
+        self.workspace.machine.note(self.shown_schemes)
         record = self.workspace.run(statement, process)
         if self.settings.check and (broken := self.workspace.machine.check()):
             raise KernelBug(f"after {statement.text}: {'; '.join(broken)}", list(record.facts())[-20:])
@@ -290,6 +291,7 @@ class Session:
         replaying = self.undertaking
         assert isinstance(replaying, Replaying)
         for number, entry in enumerate(self.history.lines[line][workspace.step : position], workspace.step + 1):
+            workspace.machine.note(())  # nobody is told what such a step changed
             (statement,) = self.language.parse(entry.text)
             try:
                 record = workspace.run(statement, entry.named.partition(".")[0] or entry.process)
