@@ -19,27 +19,31 @@ class PageTable:
 
     Attributes:
         id: number that it prints with.
-        entries: one integer an entry, see model/pte.py. They take up memory once somebody looks at them: most of the
-            tables that are deposited for huge pages are never used.
-        nr_entries: number of them.
+        nr_entries: number of its entries.
+        entries: one integer an entry, see model/pte.py.
         ptl: its split page-table lock.
+
+    Entries and lock come into being when somebody asks for them: most tables deposited for huge pages are never put to
+    use.
     """
 
     __slots__ = ("entries", "id", "nr_entries", "ptl")
 
     entries: array[int]
+    ptl: Lock
 
     def __init__(self, number: int, nr_entries: int) -> None:
         self.id = number
         self.nr_entries = nr_entries
-        self.ptl = Lock(LockClass.PTL, f"pt{number}")
 
-    def __getattr__(self, name: str) -> array[int]:
-        """The entries of a table that nobody looked at before."""
-        if name != "entries":
+    def __getattr__(self, name: str) -> object:
+        if name == "entries":
+            self.entries = _none(self.nr_entries)[:]
+        elif name == "ptl":
+            self.ptl = Lock(LockClass.PTL, str(self))
+        else:
             raise AttributeError(name)
-        self.entries = _none(self.nr_entries)[:]
-        return self.entries
+        return getattr(self, name)
 
     @property
     def is_empty(self) -> bool:
