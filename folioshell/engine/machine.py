@@ -21,6 +21,7 @@ from folioshell.model.truth import TruthCounts, truth
 from folioshell.paths.protocols import PROTOCOLS
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import HANDLERS, Scheme
+from folioshell.schemes.entries import share_entries
 from folioshell.schemes.mm_id import MmId
 from folioshell.schemes.order0 import share_order0
 from folioshell.schemes.windows import share_windows
@@ -74,8 +75,10 @@ class Machine:
         self._held: dict[Lock, str] = {}
         self._before: Intervals[Row] = Intervals()
         covered = share_order0(self.schemes.values())
-        # Definitions from files keep records of their own: what they do to them must not reach ours.
-        share_windows(scheme for name, scheme in self.schemes.items() if name not in (definitions or ()))
+        # Definitions from files keep records of large folios of their own: what they do to them must not reach ours.
+        ours = [scheme for name, scheme in self.schemes.items() if name not in (definitions or ())]
+        share_windows(ours)
+        self._entry_readers = share_entries(ours)
         self._covered = covered
         self._readers: dict[tuple[str, ...], Numbers] = {}
         self.note(tuple(self.schemes))
@@ -84,6 +87,9 @@ class Machine:
     def _listeners_of(self, kind: type, covered: frozenset[Scheme]) -> tuple[Callable[[Any], None], ...]:
         """What is called with a fact: the note of the numbers before it, then the schemes that override the handler."""
         handlers = self._handlers(kind)
+        if kind in (facts.Mapped, facts.Unmapped, facts.PmdMapped, facts.PmdUnmapped):
+            readers = self._entry_readers
+            handlers = {scheme: handler for scheme, handler in handlers.items() if scheme not in readers}
         if kind in (facts.MappedSmall, facts.UnmappedSmall):
             handlers = {scheme: handler for scheme, handler in handlers.items() if scheme not in covered}
         if kind is facts.FolioFreed:

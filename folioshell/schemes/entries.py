@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from folioshell import facts
 from folioshell.errors import KernelBug
-from folioshell.schemes.base import Answer, Part
+from folioshell.schemes.base import Answer, Part, Scheme
 from folioshell.schemes.cost import Cost, EntryFact, Layout, is_new, page_lines
 from folioshell.schemes.order0 import Order0Scheme
 from folioshell.schemes.page_counts import PageCounts
@@ -50,6 +51,10 @@ class EntryScheme(Order0Scheme, register=False):
     def __init__(self) -> None:
         super().__init__()
         self._large: dict[int, EntryCounts] = {}
+
+    def share_record(self, writer: EntryScheme) -> None:
+        """Read what another scheme counts."""
+        self._large = writer._large
 
     def on_folio_freed(self, fact: facts.FolioFreed) -> None:
         """Forget the folio."""
@@ -128,3 +133,26 @@ class EntryScheme(Order0Scheme, register=False):
         """``_mapcount`` of every page or ``_entire_mapcount``, and the counters of the folio."""
         own = fact.nr if isinstance(fact, facts.Mapped | facts.Unmapped) else 1
         return Cost(atomics=0 if is_new(fact) else own + cls.folio_atomics, lines=page_lines(fact))
+
+
+#: what an EntryScheme counts by; one that overrides none of these keeps nothing but the common record
+_HANDLERS = ("on_mapped", "on_unmapped", "on_pmd_mapped", "on_pmd_unmapped")
+
+
+def share_entries(schemes: Iterable[Scheme]) -> frozenset[Scheme]:
+    """Let all schemes that count the entries of large folios read one record of them.
+
+    Returns: those that need not be told of such entries any more, because another one is.
+    """
+    alike = [scheme for scheme in schemes if isinstance(scheme, EntryScheme)]
+    plain = [
+        scheme
+        for scheme in alike
+        if all(getattr(type(scheme), handler) is getattr(EntryScheme, handler) for handler in _HANDLERS)
+    ]
+    writer = next((scheme for scheme in alike if scheme not in plain), None)
+    if writer is None:
+        return frozenset()
+    for scheme in plain:
+        scheme.share_record(writer)
+    return frozenset(plain)

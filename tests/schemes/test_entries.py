@@ -1,0 +1,47 @@
+"""Schemes that count entries alike read one record, and say what they would say with records of their own."""
+
+from __future__ import annotations
+
+from folioshell.engine.machine import Machine
+from folioshell.facts import Fact, FolioFreed, FolioNew, Mapped, PmdMapped, PmdUnmapped, Unmapped
+from folioshell.schemes.base import HANDLERS
+from folioshell.schemes.entries import EntryScheme, share_entries
+from folioshell.schemes.likely import Likely
+from folioshell.schemes.mm_id import MmId
+from folioshell.schemes.per_page import PerPage
+
+FACTS: tuple[Fact, ...] = (
+    FolioNew(1, 9, True),
+    PmdMapped(1, 9, True, 1, 1, 1, 512, "folio_add_new_anon_rmap", True),
+    PmdMapped(1, 9, True, 2, 2, 2, 512, "folio_try_dup_anon_rmap_pmd"),
+    Mapped(1, 9, True, 0, 512, 1, 1, 1, 512, 0, 512, "folio_add_anon_rmap_ptes"),
+    PmdUnmapped(1, 9, True, 1, 1, 1, 512, "folio_remove_rmap_pmd"),
+    Unmapped(1, 9, True, 100, 50, 1, 1, 1, 612, 0, 512, "folio_remove_rmap_ptes"),
+)
+
+
+def test_readers_say_what_they_would_count() -> None:
+    """After each fact, number, pages and parts are those of a scheme that counts on its own."""
+    machine = Machine()
+    alone: list[EntryScheme] = [PerPage(), Likely(), MmId()]
+    for fact in FACTS:
+        machine.announce(fact)
+        for scheme in alone:
+            getattr(scheme, HANDLERS[type(fact)])(fact)
+            together = machine.schemes[scheme.name]
+            assert isinstance(together, EntryScheme)
+            assert together.mapcount(1) == scheme.mapcount(1)
+            assert together.why(1) == scheme.why(1)
+            assert together.shared(1, 1) == scheme.shared(1, 1)
+            assert together.page_mapcounts(1) == scheme.page_mapcounts(1)
+            assert together.partially_mapped(1) == scheme.partially_mapped(1)
+    machine.announce(FolioFreed(1, 9))
+    assert [machine.schemes[scheme.name].mapcount(1) for scheme in alone] == [0, 0, 0]
+
+
+def test_who_reads() -> None:
+    """Those that override nothing read what one that does writes; without one, each counts for itself."""
+    per_page, likely, mm_id = PerPage(), Likely(), MmId()
+
+    assert share_entries([per_page, likely]) == frozenset()
+    assert share_entries([per_page, likely, mm_id]) == {per_page, likely}
