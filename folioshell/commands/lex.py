@@ -21,6 +21,8 @@ LINE = 1 << 16
 OPERATORS = ("==", "!=", "<=", ">=", "<", ">")
 
 _BLANK = " \t\r\n"
+#: control characters, and what stands for bytes that were no UTF-8
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
 _OPERATOR = re.compile(r"==|!=|<=|>=|<|>")
 _WORD_END = re.compile(r"""[ \t\r\n;"'{}<>]|==|!=""")
 # Behind these a `#` begins a comment; within a word it is part of it.
@@ -144,9 +146,9 @@ def statements(line: str) -> list[list[Token]]:
     """
     if len(line) > LINE:
         raise Refused(f"this line has more than {LINE:,} characters", text=line[:LINE], start=LINE - 1, end=LINE)
-    for column, char in enumerate(line):
-        if (ord(char) < 32 and char not in _BLANK) or ord(char) == 127 or char == "\ufffd":
-            raise Refused("this is not text", start=column, end=column + 1, text=line, hint="a script is UTF-8 text")
+    if foreign := _NO_TEXT.search(line):
+        start, end = foreign.span()
+        raise Refused("this is not text", start=start, end=end, text=line, hint="a script is UTF-8 text")
     found: list[list[Token]] = [[]]
     for token in scan(line):
         if not token.closed:

@@ -61,6 +61,8 @@ def mappings_in(k: Kernel, mm: Mm, folio: Folio) -> Iterator[Mapping]:
     high = (folio.pfn + folio.nr_pages) << pte.PFN_SHIFT
     for block, pmd, entry in mm.tables.blocks():
         if isinstance(entry, PageTable):
+            if max(entry.entries) < low:
+                continue
             indexes = [index for index, value in enumerate(entry.entries) if low <= value < high]
             if indexes:
                 yield from _runs(mm, entry, block, indexes, folio)
