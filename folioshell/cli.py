@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
     from folioshell.report import Report
-    from folioshell.scenario.runner import Played, Runner
+    from folioshell.scenario.played import Played
+    from folioshell.scenario.runner import Runner
     from folioshell.session.limits import Limits
     from folioshell.session.session import Session
     from folioshell.shell.notes import Notes

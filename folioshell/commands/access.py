@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from folioshell.commands.admission import admit_pages
 from folioshell.commands.build import choice, command, flags, own_place
 from folioshell.commands.call import Call, Range
 from folioshell.commands.grammar import MODEL, Arg, Form
@@ -84,7 +85,7 @@ def write(call: Call) -> Path[Ending]:
 
 def _touch(call: Call, access: str) -> Path[Ending]:
     found = call.own_range("PLACE")
-    call.admit_pages("PLACE", found.nr, found)
+    admit_pages(call, "PLACE", found.nr, found)
     pieces = accesses(call, found, access)
     if len(pieces) == 1:
         return touch(call.kernel, found.mm, *pieces[0])
@@ -147,5 +148,5 @@ def madvise(call: Call) -> Path[Ending]:
     """Advise the kernel about pages."""
     found = call.own_range("PLACE")
     if call.word("ADVICE") in _POPULATING:
-        call.admit_pages("PLACE", found.nr, found)
+        admit_pages(call, "PLACE", found.nr, found)
     return do_madvise(call.kernel, found.mm, found.start, found.nr, call.word("ADVICE"))

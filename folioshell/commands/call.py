@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from folioshell.commands.admission import missing_entries
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import nearest
 from folioshell.commands.places import FolioRef, PlaceRef
 from folioshell.errors import Refused
-from folioshell.session.limits import raised_by
 from folioshell.session.region import END_VPN, Region
 from folioshell.units import format_address
 
@@ -96,56 +94,6 @@ class Call:
         """An error about an argument."""
         tokens = self.arguments.tokens(name)
         return self.refused(tokens[0] if tokens else None, message, allowed=allowed, hint=hint)
-
-    # Limits.
-
-    def admit_pages(self, name: str, nr: int, place: Range | None = None) -> None:
-        """Check that ``nr`` pages may be mapped besides those that are.
-
-        Args:
-            name: the argument that asks for them.
-            place: where; pages of it that are mapped already are no new ones.
-
-        Raises:
-            Refused: there would be more than the limit.
-        """
-        workspace, limit = self.workspace, self.workspace.limits.pages
-        # What was ever admitted bounds what is mapped; only if that is too much, it is counted.
-        workspace.admitted += nr
-        if limit is None or workspace.admitted <= limit:
-            return
-        mapped = workspace.admitted = sum(mm.nr_entries for mm in self.kernel.mms.values())
-        if place is not None:
-            nr = missing_entries(self.kernel, place.mm, place.start, place.end)
-        workspace.admitted += nr
-        if mapped + nr > limit:
-            workspace.admitted = mapped
-            what = f"{nr:,} more than the {mapped:,} mapped" if mapped else f"{nr:,} pages"
-            raise self._limited(name, "pages", what, f"{limit:,} pages mapped")
-
-    def admit_file(self, name: str, nr: int) -> None:
-        """Check that files may have ``nr`` pages more.
-
-        Raises:
-            Refused: there would be more than the limit.
-        """
-        limit, present = self.workspace.limits.files, sum(file.size for file in self.kernel.files.values())
-        if limit is not None and present + nr > limit:
-            what = f"{nr:,} more than the {present:,} that there are" if present else f"{nr:,} pages"
-            raise self._limited(name, "files", what, f"{limit:,} pages of files")
-
-    def admit_process(self, name: str) -> None:
-        """Check that there may be one more process.
-
-        Raises:
-            Refused: there would be more than the limit.
-        """
-        limit = self.workspace.limits.processes
-        if limit is not None and len(self.kernel.mms) >= limit:
-            raise self._limited(name, "processes", "one process more", f"{limit:,} processes")
-
-    def _limited(self, name: str, limit: str, what: str, most: str) -> Refused:
-        return self.refused_at(name, f"{what} would pass the limit of {most}", hint=raised_by(limit))
 
     # Names.
 

@@ -6,6 +6,7 @@ regions that there are, so that VMAs are neighbours only where ``after=`` or ``a
 
 from __future__ import annotations
 
+from folioshell.commands.admission import admit_file, admit_pages
 from folioshell.commands.build import (
     NEW_NAME,
     arg,
@@ -81,7 +82,7 @@ def _file_subject(call: Call) -> str:
 def file(call: Call) -> Ending:
     """Make a file."""
     name = call.new_name("NAME")
-    call.admit_file("SIZE", call.number("SIZE"))
+    admit_file(call, "SIZE", call.number("SIZE"))
     path = do_create_file(
         call.kernel,
         name,
@@ -154,7 +155,7 @@ def mmap(call: Call) -> Ending:
     prot = call.word("prot", "r" if kind == "private" else "rw")
     region = Region(name, start_of(call, call.number("SIZE")), call.number("SIZE"))
     if "populate" in call.arguments:
-        call.admit_pages("SIZE", region.nr)
+        admit_pages(call, "SIZE", region.nr)
     ending = call.workspace.machine.run(
         do_mmap(
             call.kernel,

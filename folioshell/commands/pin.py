@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from folioshell.commands.admission import admit_pages
 from folioshell.commands.build import command, own_place
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, Form
@@ -28,7 +29,7 @@ TOPIC = "reclaim"
 def pin(call: Call) -> Ending:
     """Pin pages for a device that writes to them."""
     found = call.own_range("PLACE")
-    call.admit_pages("PLACE", found.nr, found)
+    admit_pages(call, "PLACE", found.nr, found)
     return call.workspace.machine.run(do_pin(call.kernel, found.mm, found.start, found.nr))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from folioshell.commands.admission import admit_pages, admit_process
 from folioshell.commands.build import NEW_NAME, arg, command, done, process_operand
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, SESSION, Form
@@ -44,8 +45,8 @@ def _who_ends(call: Call) -> Mm:
 def fork(call: Call) -> Ending:
     """Duplicate the process."""
     name = call.new_name("NAME")
-    call.admit_process("NAME")
-    call.admit_pages("NAME", call.mm.nr_entries)
+    admit_process(call, "NAME")
+    admit_pages(call, "NAME", call.mm.nr_entries)
     call.workspace.note_process(call.workspace.machine.run(do_fork(call.kernel, call.mm, name)))
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from folioshell.commands.admission import admit_file, admit_pages
 from folioshell.commands.build import FOLIO, arg, command, file_operand, own_place
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, Form
@@ -44,7 +45,7 @@ def _folio_text(call: Call) -> str:
 def mlock(call: Call) -> Path[Ending]:
     """Lock pages into memory and fault them in."""
     found = call.own_range("PLACE")
-    call.admit_pages("PLACE", found.nr, found)
+    admit_pages(call, "PLACE", found.nr, found)
     return do_mlock(call.kernel, found.mm, found.start, found.nr)
 
 
@@ -136,6 +137,6 @@ def migrate(call: Call) -> Path[Ending]:
 def truncate(call: Call) -> Ending:
     """Give a file another size."""
     file, size = call.file("FILE"), call.number("SIZE")
-    call.admit_file("SIZE", size - file.size)
+    admit_file(call, "SIZE", size - file.size)
     call.workspace.machine.run(do_truncate(call.kernel, file, size))
     return None

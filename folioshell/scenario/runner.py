@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from folioshell.errors import OutOfTime, Refused, SchemeError
 from folioshell.report import Report
 from folioshell.scenario import script
 from folioshell.scenario.deadline import Deadline
-from folioshell.scenario.golden import Compared, Golden, compared
+from folioshell.scenario.golden import Golden, compared
+from folioshell.scenario.played import Played, unexpected
 from folioshell.scenario.verbs import included_script
 from folioshell.session.access import Access
 from folioshell.session.language import MODEL, OUTPUT, VIEW, Statement
 from folioshell.session.limits import STRICT, Limits, raised_by
-from folioshell.session.result import failure_of, is_failure
 from folioshell.session.session import Session
 
 PASSED, FAILED, REFUSED = 0, 1, 2
@@ -34,34 +34,6 @@ EXPLAINED = 10
 
 #: commands that are no steps and neither move in the history nor end the session
 _STAYING = ("as ", "mark ", "branch", "set ", "watch", "unwatch", "save ", "source ", "load scheme ")
-
-
-class Played(NamedTuple):
-    """One thing that happened while a script ran: exactly one of prose to golden is set.
-
-    Args:
-        file, line: where, lines from 1.
-        text: the line as written.
-        prose: Markdown for the reader.
-        report: what a command did or answered; a failed ``expect`` is a report too.
-        failure: why the script stops here with status 1: a command failed without ``fails``, or did not under it.
-        refused: why the script stops here with status 2.
-        golden: the output of the line above, compared with the block below it.
-        column: where the command begins, from 1; 0 if it is none.
-        reopen: the command that opens the shell where something failed; empty if nothing did, or if no file can be
-            run again.
-    """
-
-    file: str
-    line: int
-    text: str
-    prose: str | None = None
-    report: Report | None = None
-    failure: str | None = None
-    refused: Refused | None = None
-    golden: Compared | None = None
-    column: int = 0
-    reopen: str = ""
 
 
 class Runner:
@@ -287,20 +259,6 @@ class Runner:
 def _stays(statement: Statement) -> bool:
     """True for what is no step and leaves the session at its step."""
     return statement.kind in (VIEW, OUTPUT) or (statement.kind != MODEL and statement.text.startswith(_STAYING))
-
-
-def unexpected(report: Report, expected: str) -> str:
-    """Why a step did not end as its script says; empty if it did.
-
-    Args:
-        expected: the errno or signal after ``fails``, or empty.
-    """
-    if report.result is None:
-        return f"{expected} expected, it did not come to an end" if expected else ""
-    ending = failure_of(report.result)
-    if expected:
-        return "" if is_failure(report.result, expected) else f"{expected} expected, it ended with {ending or 'ok'}"
-    return f"failed with {ending}, which `fails {ending} …` would expect" if ending else ""
 
 
 def run_file(

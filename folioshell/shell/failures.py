@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from folioshell.report import Report
 from folioshell.scenario.golden import WIDTH, difference
-from folioshell.scenario.runner import Played
+from folioshell.scenario.played import Played
 from folioshell.views.answer_view import Place, golden_blocks, stop_blocks
 from folioshell.views.blocks import Block
 from folioshell.views.plain import render

@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from folioshell.errors import Refused, reason_of
-from folioshell.scenario.runner import Played
+from folioshell.scenario.played import Played
 from folioshell.shell.failures import failure_text
 
 # What XML cannot hold, however it is written.

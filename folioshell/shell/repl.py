@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from folioshell.commands.lines import LogicalLine, logical_lines
 from folioshell.errors import Refused
 from folioshell.report import Report
-from folioshell.scenario.runner import FAILED, Runner, unexpected
+from folioshell.scenario.played import unexpected
+from folioshell.scenario.runner import FAILED, Runner
 from folioshell.session.session import Session
 from folioshell.shell.presenter import Presenter
 from folioshell.shell.reader import Reader

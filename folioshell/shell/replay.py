@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from folioshell.errors import Refused
-from folioshell.scenario.runner import FAILED, REFUSED, Played, Runner
+from folioshell.scenario.played import Played
+from folioshell.scenario.runner import FAILED, REFUSED, Runner
 from folioshell.shell.failures import failure_blocks
 from folioshell.shell.presenter import Presenter
 from folioshell.shell.reproducer import statements

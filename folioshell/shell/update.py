@@ -13,7 +13,7 @@ from pathlib import Path
 
 from folioshell.errors import Refused, reason_of
 from folioshell.scenario.golden import Compared, updated
-from folioshell.scenario.runner import Played
+from folioshell.scenario.played import Played
 from folioshell.views.answer_view import diff_blocks
 from folioshell.views.blocks import Block, Tone, line
 from folioshell.wording import counted

@@ -11,7 +11,8 @@ from folioshell.errors import Refused
 from folioshell.scenario import Session
 from folioshell.scenario.definitions import define
 from folioshell.scenario.golden import WIDTH
-from folioshell.scenario.runner import Played, Runner, run_file
+from folioshell.scenario.played import Played
+from folioshell.scenario.runner import Runner, run_file
 from folioshell.session.limits import STRICT, read_limits
 from folioshell.shell.failures import failure_text, golden_lines
 from folioshell.views.plain import render

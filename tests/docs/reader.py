@@ -11,7 +11,8 @@ from pathlib import Path
 
 import folioshell
 from folioshell.errors import Refused
-from folioshell.scenario.runner import PASSED, Played, run_text
+from folioshell.scenario.played import Played
+from folioshell.scenario.runner import PASSED, run_text
 from folioshell.views.blocks import Block as Shown
 from folioshell.views.blocks import Drawing
 from folioshell.views.plain import render

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from folioshell.report import Expect, Since
-from folioshell.scenario.runner import EXPLAINED, FAILED, Played, Runner, run_file, run_text
+from folioshell.scenario.played import Played
+from folioshell.scenario.runner import EXPLAINED, FAILED, Runner, run_file, run_text
 
 SETUP = "file lib 32 order=4\nmmap win 16 file=lib align=512 skew=504\n"
 

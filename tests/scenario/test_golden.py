@@ -7,7 +7,8 @@ import pytest
 from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.scenario.golden import Golden, agree, difference, updated
-from folioshell.scenario.runner import FAILED, PASSED, REFUSED, Played, Runner, run_text
+from folioshell.scenario.played import Played
+from folioshell.scenario.runner import FAILED, PASSED, REFUSED, Runner, run_text
 from folioshell.views.report_view import plain_lines
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from folioshell import Session
 from folioshell.errors import KernelBug, Refused
-from folioshell.scenario.runner import FAILED, PASSED, REFUSED, Played, Runner, run_file, run_text
+from folioshell.scenario.played import Played
+from folioshell.scenario.runner import FAILED, PASSED, REFUSED, Runner, run_file, run_text
 
 GOOD = """#!folioshell 1
 # a comment

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from io import StringIO
 
 from folioshell.report import Report
-from folioshell.scenario.runner import Played
+from folioshell.scenario.played import Played
 from folioshell.session.output import Output
 from folioshell.session.session import Session
 from folioshell.views.screen import Screen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from folioshell.errors import Refused
 from folioshell.report import Expect, Report, Since
-from folioshell.scenario.runner import Played
+from folioshell.scenario.played import Played
 from folioshell.shell.replay import Replay
 from tests.shell.stubs import StubRunner, plain_screen
 
