@@ -20,6 +20,14 @@ from folioshell.wording import counted
 
 SHARED, MAPPED, MAPCOUNT, PARTIAL = "shared?", "mapped?", "mapcount", "partial?"
 CANNOT = "cannot"
+#: what the page tables count of a folio
+COUNTS = {
+    "mms": "address spaces that map a page of it",
+    "vmas": "VMAs that do",
+    "tuples": "pairs of VMA and page table",
+    "entries": "entries",
+    "pages": "pages of it that are mapped",
+}
 
 NOTHING = page_tables.TruthCounts(0, 0, 0, 0, 0, 0)
 

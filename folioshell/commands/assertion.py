@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from folioshell.commands import ask
-from folioshell.commands.build import FOLIO, arg, command, done, place, process_operand
+from folioshell.commands.build import FOLIO, arg, command, place, process_operand
 from folioshell.commands.call import Call
 from folioshell.commands.compare import EQUALITY, Comparison, read_answer, read_list, read_number
 from folioshell.commands.grammar import VIEW, Arg, Flag, Form
@@ -13,23 +13,12 @@ from folioshell.commands.lex import Token
 from folioshell.commands.operands import Choice
 from folioshell.commands.places import FolioRef, PlaceRef
 from folioshell.commands.schemes import TRUTH, SchemeName, scheme_of
-from folioshell.commands.why import steps_of_entries
-from folioshell.errors import Refused
-from folioshell.model import truth as page_tables
-from folioshell.report import Expect, Report, Since
+from folioshell.commands.verdict import comparison_of, explained, judged, judged_answer, judged_number
+from folioshell.report import Report
 from folioshell.session.digest import Digest
-from folioshell.session.workspace import Workspace
 from folioshell.units import format_address
-from folioshell.wording import pages_text
 
 TOPIC = "asserting"
-COUNTS = {
-    "mms": "address spaces that map a page of it",
-    "vmas": "VMAs that do",
-    "tuples": "pairs of VMA and page table",
-    "entries": "entries",
-    "pages": "pages of it that are mapped",
-}
 RACED = {
     "deadlocks": "states with a deadlock",
     "drifts": "end states in which a protocol's number is not its definition's",
@@ -40,7 +29,6 @@ RACED = {
 YES_NO = ("no", "yes")
 SHARED_ANSWERS = ("no", "yes", "maybe")
 ANSWERS = ("no", "yes", ask.CANNOT)
-WHY_LINES = 12
 
 
 _SCHEME = SchemeName()
@@ -48,90 +36,13 @@ _JUDGE = SchemeName(truth=True)
 _WHAT = arg("WHAT", FOLIO, "the folio, or a page that it is mapped at")
 
 
-def _verdict(
-    call: Call, passed: bool, actual: str, why: Callable[[], Sequence[str]] = tuple, *, lasting: bool = True
-) -> Report:
-    """The report of an assertion; its explanation is only made when it failed.
-
-    Args:
-        lasting: the value is one of the state, not of the last step or race.
-    """
-    statement = call.statement
-    text = statement.text.removeprefix("expect ")
-    sign, expected = "==", "yes"
-    start, end = statement.start, statement.end
-    if "comparison" in call.arguments:
-        comparison = call.arguments.get("comparison", Comparison)
-        sign, expected = comparison.operator, comparison.expected
-        (place,) = call.arguments.tokens("comparison")
-        start, end = place.start, place.end
-    if passed or not call.has_session:
-        return done(call, expect=Expect(text, passed, sign, actual, expected, (), start, end))
-    since = _since(call) if lasting and call.session.settings.explain else None
-    return done(call, expect=Expect(text, passed, sign, actual, expected, _cut(why()), start, end, since))
-
-
-def _cut(lines: Sequence[str]) -> tuple[str, ...]:
-    left = len(lines) - WHY_LINES
-    return tuple(lines) if left <= 0 else (*lines[:WHY_LINES], f"… and {left} more")
-
-
-def _since(call: Call) -> Since | None:
-    """The last step that changed the value that is asserted, found by asking every state that led here."""
-    values = [_value(call, workspace) for workspace in call.session.states(call.session.step)]
-    for step in range(len(values) - 1, 0, -1):
-        if values[step] != values[step - 1]:
-            return Since(step, call.session.history.entries[step - 1].line, values[step - 1])
-    return None
-
-
-def _value(call: Call, workspace: Workspace) -> str:
-    """What an assertion is about, in another state; empty if it did not exist there."""
-    handler = call.statement.form.handler
-    assert handler is not None
-    try:
-        report: Report = handler(Call(call.statement, workspace, call.process, None))
-    except Refused:
-        return ""
-    return report.expect.actual if report.expect is not None else ""
-
-
-def _number(call: Call, actual: int, why: Callable[[], Sequence[str]], *, lasting: bool = True) -> Report:
-    passed = call.arguments.get("comparison", Comparison).holds_for_number(actual)
-    return _verdict(call, passed, str(actual), why, lasting=lasting)
-
-
-def _answer(call: Call, actual: str, why: Callable[[], Sequence[str]]) -> Report:
-    return _verdict(call, call.arguments.get("comparison", Comparison).holds_for_words([actual]), actual, why)
-
-
-def _explain(call: Call, about: ask.Target, scheme: str = "") -> list[str]:
-    """What counts under a scheme, and who maps the folio."""
-    lines = []
-    if scheme and scheme != TRUTH:
-        parts = call.workspace.machine.schemes[scheme].why(about.number)
-        lines += [f"{scheme}: {part.label} adds {part.amount}" for part in parts]
-    if about.folio is None:
-        return [*lines, f"f{about.number} was freed"]
-    found = page_tables.mappings(call.kernel, about.folio)
-    made = steps_of_entries(call.workspace, about.folio)
-    for mapping in found:
-        steps = {made.get((mapping.mm.mm_id, mapping.vpn + page)) for page in range(mapping.nr)} - {None}
-        since = f", step {', '.join(map(str, sorted(filter(None, steps))))}" if steps else ""
-        lines.append(
-            f"{mapping.mm} maps {pages_text(mapping.first, mapping.nr)} of f{about.number} "
-            f"at {format_address(mapping.vpn)}, {mapping.vma}, {mapping.table}{since}"
-        )
-    return lines if found else [*lines, f"nobody maps f{about.number}"]
-
-
 def _mapcount(call: Call) -> Report:
     scheme, about = scheme_of(call, "SCHEME"), ask.target(call, "WHAT")
     number = scheme.mapcount(about.number, about.page)
-    return _number(call, number, lambda: _explain(call, about, scheme.name))
+    return judged_number(call, number, lambda: explained(call, about, scheme.name))
 
 
-def _judged(kind: str) -> Callable[[Call], Report]:
+def _asked(kind: str) -> Callable[[Call], Report]:
     """The handler of a question with a word for an answer."""
 
     def handler(call: Call) -> Report:
@@ -140,7 +51,7 @@ def _judged(kind: str) -> Callable[[Call], Report]:
             actual = ask.true_answer(kind, ask.counts_of(call.workspace, about.folio), about.order)
         else:
             actual = ask.scheme_answer(kind, scheme_of(call, "SCHEME"), about)
-        return _answer(call, actual, lambda: _explain(call, about, judge))
+        return judged_answer(call, actual, lambda: explained(call, about, judge))
 
     return handler
 
@@ -154,30 +65,30 @@ def _page_mapcount(call: Call) -> Report:
         actual = str(ask.true_page(call.workspace, about))
     else:
         actual = ask.page_answer(scheme_of(call, "SCHEME"), about)
-    comparison = call.arguments.get("comparison", Comparison)
+    comparison = comparison_of(call)
     if ask.CANNOT in (actual, comparison.expected):
         passed = comparison.operator in EQUALITY and comparison.holds_for_words([actual])
     else:
         passed = comparison.holds_for_number(int(actual))
-    return _verdict(call, passed, actual, lambda: _explain(call, about, judge))
+    return judged(call, passed, actual, lambda: explained(call, about, judge))
 
 
 def _truth(call: Call) -> Report:
     about = ask.target(call, "WHAT")
     counts = ask.counts_of(call.workspace, about.folio)
-    return _number(call, int(getattr(counts, call.word("COUNT"))), lambda: _explain(call, about))
+    return judged_number(call, int(getattr(counts, call.word("COUNT"))), lambda: explained(call, about))
 
 
 def _order(call: Call) -> Report:
     about = ask.target(call, "WHAT")
-    return _number(call, about.order, lambda: [f"f{about.number} has {1 << about.order} pages"])
+    return judged_number(call, about.order, lambda: [f"f{about.number} has {1 << about.order} pages"])
 
 
 def _present(call: Call) -> Report:
     mm, vpn = call.page(call.arguments.get("PLACE", PlaceRef))
     entry = call.kernel.entry(mm, vpn)
     where = f"{mm} at {format_address(vpn)}"
-    return _answer(
+    return judged_answer(
         call, "yes" if entry > 0 else "no", lambda: [f"{where}: {'no' if entry <= 0 else 'a'} present entry"]
     )
 
@@ -188,15 +99,15 @@ def _locks(call: Call) -> Report:
     every = call.word("which") == "all"
     taken = [row for row in rows if every or row.name.startswith("pt")]
     names = [name for row in taken for name in [row.name] * row.times]
-    passed = call.arguments.get("comparison", Comparison).holds_for_words(names)
+    passed = comparison_of(call).holds_for_words(names)
     why = [f"{row.name} taken by {row.function}" for row in taken]
-    return _verdict(call, passed, " ".join(names) or "none", lambda: why, lasting=False)
+    return judged(call, passed, " ".join(names) or "none", lambda: why, lasting=False)
 
 
 def _findings(call: Call) -> Report:
     journal = call.workspace.journal
     found = Digest(journal[-1].events).findings if journal else []
-    return _number(call, len(found), lambda: [finding.text for finding in found], lasting=False)
+    return judged_number(call, len(found), lambda: [finding.text for finding in found], lasting=False)
 
 
 def _raced(kind: str) -> Callable[[Call], Report]:
@@ -207,10 +118,11 @@ def _raced(kind: str) -> Callable[[Call], Report]:
         if verdict is None:
             raise call.refused_at("lead", "there was no race yet", hint="`race { A.t1: … ; A.t2: … }`")
         if kind == "states":
-            why = [f"{verdict.states} distinct states were seen"]
-            return _number(call, verdict.states, lambda: why, lasting=False)
+            seen = [f"{verdict.states} distinct states were seen"]
+            return judged_number(call, verdict.states, lambda: seen, lasting=False)
         lines = [f"{found.text}: schedule {found.schedule}" for found in verdict.findings]
-        return _number(call, verdict.count(kind), lambda: lines or ["the race found nothing wrong"], lasting=False)
+        why = lines or ["the race found nothing wrong"]
+        return judged_number(call, verdict.count(kind), lambda: why, lasting=False)
 
     return handler
 
@@ -219,7 +131,7 @@ def _counted(call: Call) -> Report:
     about, protocol = ask.target(call, "FOLIO"), call.kernel.protocol
     if protocol is None:
         raise call.refused_at("lead", "no protocol counts", hint="`set decide vmas ; set protocol NAME`")
-    return _number(call, protocol.counts.get(about.number, 0), lambda: _explain(call, about, "vmas"))
+    return judged_number(call, protocol.counts.get(about.number, 0), lambda: explained(call, about, "vmas"))
 
 
 def _same(call: Call) -> Report:
@@ -229,12 +141,12 @@ def _same(call: Call) -> Report:
         pages.append(call.folio_at(*call.page(ref), ref.token))
     texts = [f"page {page} of {folio}" for folio, page in pages]
     same = pages[0][0] is pages[1][0] and pages[0][1] == pages[1][1]
-    return _verdict(call, same, "yes" if same else "no", lambda: [f"{texts[0]}; {texts[1]}"])
+    return judged(call, same, "yes" if same else "no", lambda: [f"{texts[0]}; {texts[1]}"])
 
 
 def _vmas(call: Call) -> Report:
     mm = call.process_named("PROCESS")
-    return _number(
+    return judged_number(
         call,
         len(mm.vmas),
         lambda: [f"{vma} {format_address(vma.start)}+{vma.nr_pages} {vma.perm}" for vma in mm.vmas],
@@ -247,7 +159,7 @@ def _free(call: Call) -> Report:
         raise call.refused_at("FOLIO", "a folio id is wanted: what is mapped at a place is not free")
     folio = call.kernel.folios.get(call.folio_number(ref))
     living = folio is not None
-    return _verdict(
+    return judged(
         call, not living, "no" if living else "yes", lambda: [f"{folio} has {folio.ref if folio else 0} references"]
     )
 
@@ -288,7 +200,7 @@ _optional_judge = arg("SCHEME", _JUDGE, "who answers; the truth unless said", op
         "shared?",
         (Arg("SCHEME", _JUDGE, "who answers"), _WHAT),
         summary="does anybody else map it",
-        handler=_judged(ask.SHARED),
+        handler=_asked(ask.SHARED),
         compare=_shared_answers,
         compare_usage="==|!= no|yes|maybe",
     ),
@@ -296,7 +208,7 @@ _optional_judge = arg("SCHEME", _JUDGE, "who answers; the truth unless said", op
         "mapped?",
         (_optional_judge, _WHAT),
         summary="is any page of it mapped",
-        handler=_judged(ask.MAPPED),
+        handler=_asked(ask.MAPPED),
         compare=_answers,
         compare_usage="==|!= no|yes|cannot",
     ),
@@ -304,7 +216,7 @@ _optional_judge = arg("SCHEME", _JUDGE, "who answers; the truth unless said", op
         "partial?",
         (_optional_judge, _WHAT),
         summary="is it only partly mapped",
-        handler=_judged(ask.PARTIAL),
+        handler=_asked(ask.PARTIAL),
         compare=_answers,
         compare_usage="==|!= no|yes|cannot",
     ),
@@ -318,7 +230,7 @@ _optional_judge = arg("SCHEME", _JUDGE, "who answers; the truth unless said", op
     ),
     Form(
         "truth",
-        (Arg("COUNT", Choice(COUNTS, "count"), "what is counted"), _WHAT),
+        (Arg("COUNT", Choice(ask.COUNTS, "count"), "what is counted"), _WHAT),
         summary="what the page tables say",
         handler=_truth,
         compare=read_number,

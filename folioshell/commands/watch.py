@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from folioshell.commands import ask
-from folioshell.commands.assertion import COUNTS
 from folioshell.commands.build import FOLIO, arg, command, done, place
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import SESSION, Arg, Form
@@ -158,7 +157,7 @@ def _form(kind: str, summary: str) -> Form:
     Form("present?", (place("the pages looked at"),), summary="is a present entry there; of several pages, how many"),
     Form(
         "truth",
-        (Arg("COUNT", Choice(COUNTS, "count"), "what is counted"), _WHAT),
+        (Arg("COUNT", Choice(ask.COUNTS, "count"), "what is counted"), _WHAT),
         summary="what the page tables say",
     ),
     Form(
