@@ -134,14 +134,14 @@ def _picture(call: Call) -> Report:
 
 @command(
     "show",
+    Form(summary="the whole picture: address spaces, page tables, folios, and who shares what", handler=_picture),
+    *(Form(name, summary=summary, handler=_view(make)) for name, (summary, make) in TABLES.items() if name != "locks"),
     Form(
         "locks",
         summary="who holds which lock and who waits, while threads are stepped; else page-table locks of the last step",
         handler=_locks,
     ),
     Form("stats", summary="statistics of mapped pages, and event counters", handler=show_stats),
-    Form(summary="the whole picture: address spaces, page tables, folios, and who shares what", handler=_picture),
-    *(Form(name, summary=summary, handler=_view(make)) for name, (summary, make) in TABLES.items() if name != "locks"),
     Form(
         "schemes",
         (arg("FOLIO", FOLIO, "tell the bytes for a folio of its order", optional=True),),

@@ -18,13 +18,13 @@ TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "places": (
         "how pages and folios are written",
         (
-            "buf            the whole region",
-            "buf[3]         its page 3",
-            "buf[3..7]      pages 3 to 7, both included",
-            "buf[3+5]       five pages from page 3",
-            "B:buf[3]       B's copy",
-            "0x7f0000003000     one page by its address; +5 behind it: five",
-            "f1             a folio by its id; a place stands for the folio that is mapped there",
+            "buf             the whole region",
+            "buf[3]          its page 3",
+            "buf[3..7]       pages 3 to 7, both included",
+            "buf[3+5]        five pages from page 3",
+            "B:buf[3]        B's copy",
+            "0x7f0000003000  one page by its address; +5 behind it: five",
+            "f1              a folio by its id; a place stands for the folio that is mapped there",
         ),
     ),
     "sizes": (
@@ -34,15 +34,15 @@ TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "lines": (
         "what a line may hold",
         (
-            "# text         a comment",
-            "| text         prose for the reader of a script",
-            "> text         what the line above shows: a golden block, see `help scripts`",
-            "a ; b          two commands",
-            "race { …       goes on in the next lines until the } stands; there a line break is a `;`",
-            "B: verb …      run by process B, without switching to it",
-            "B.t2: verb …   run by thread t2 of process B",
-            "fails EINVAL verb …    the command must end with that errno or signal",
-            "expect …       an assertion, see `help expect`",
+            "# text               a comment",
+            "| text               prose for the reader of a script",
+            "> text               what the line above shows: a golden block, see `help scripts`",
+            "a ; b                two commands",
+            "race { …             goes on in the next lines until the } stands; there a line break is a `;`",
+            "B: verb …            run by process B, without switching to it",
+            "B.t2: verb …         run by thread t2 of process B",
+            "fails EINVAL verb …  the command must end with that errno or signal",
+            "expect …             an assertion, see `help expect`",
         ),
     ),
     "keys": (
@@ -75,6 +75,9 @@ TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
 }
+
+#: columns of the forms of a command, beside which stands what they do
+_USAGE_WIDTH = 22
 
 _KINDS = {
     MODEL: "changes state: a step, which undo takes back",
@@ -114,8 +117,10 @@ def help_(call: Call) -> Report:
     if word in TOPICS:
         summary, lines = TOPICS[word]
         return done(call, sections=(Text(lines, title=f"{word}: {summary}"),))
-    known = [*registry.commands, *TOPICS]
-    near = nearest(word, known)
+    if word in call.workspace.machine.schemes:
+        hint = f"`show schemes` tells what {word} counts; {HELP}"
+        raise call.refused_at("WORD", "that is a scheme, no command or topic", hint=hint)
+    near = nearest(word, [*registry.commands, *TOPICS])
     raise call.refused_at("WORD", "no such command or topic", hint=f"{near} {HELP}" if near else HELP)
 
 
@@ -137,9 +142,8 @@ def _overview() -> Iterator[Table]:
 
 
 def _explanation(found: Command) -> Iterator[str]:
-    for form in found.forms:
-        usage = form.usage(found.verb)
-        yield f"{usage:<48}  {form.summary}" if form.summary else usage
+    for form in sorted(found.forms, key=lambda form: bool(form.lead)):
+        yield from _usage_lines(form.usage(found.verb), form.summary)
     yield ""
     yield found.help
     yield ""
@@ -150,7 +154,18 @@ def _explanation(found: Command) -> Iterator[str]:
         width = max(len(word) for word, _ in words)
         yield from (f"{word:<{width}}  {text}" for word, text in words)
     yield ""
-    yield from (f"example: {example}" for example in found.examples)
+    yield from (f"example:  {example}" for example in found.examples)
+
+
+def _usage_lines(usage: str, summary: str) -> Iterator[str]:
+    """A form and what it does; that stands in the next line if the form is too long for a terminal to have both."""
+    if not summary:
+        yield usage
+    elif len(usage) <= _USAGE_WIDTH:
+        yield f"{usage:<{_USAGE_WIDTH}}  {summary}"
+    else:
+        yield usage
+        yield f"{'':<{_USAGE_WIDTH}}  {summary}"
 
 
 def _kind_text(found: Command) -> str:

@@ -66,7 +66,9 @@ class _CountRun(NamedTuple):
     @property
     def of_folio(self) -> str:
         """The pages of the folio; of order-0 folios the only one that each has."""
-        return "0" if self.small else f"{self.first}..{self.first + self.pages - 1}"
+        if self.small or self.pages == 1:
+            return str(self.first)
+        return f"{self.first}..{self.first + self.pages - 1}"
 
     def goes_on(self, later: _CountRun) -> bool:
         """Are both of order-0 folios that follow each other, with the same count?"""

@@ -80,6 +80,9 @@ def test_counts_of_pages_are_runs() -> None:
         (8, 1, "f18", "0..7"),
         (8, 0, "f18", "8..15"),
     ]
+    session.execute("munmap win[2]")
+    (table,) = tables(session, "show kpagecount")
+    assert table.rows[-3][1:] == (1, 0, "f18", "2")
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -264,6 +267,27 @@ def test_help() -> None:
         (report,) = session.execute(f"help {word}")
         assert isinstance(report.sections[0], Text)
     assert refused(session, "help mmpa").hint == "did you mean `mmap`? `help` lists the commands"
+
+
+def test_help_knows_schemes() -> None:
+    """A scheme is no topic; where it is explained is said."""
+    assert str(refused(Session(), "help tuples").hint).startswith("`show schemes` tells what tuples counts")
+
+
+def test_help_in_two_columns() -> None:
+    """What a form does stands beside it, or below where it would begin, near enough for 80 columns."""
+    (report,) = Session().execute("help show")
+    (text,) = report.sections
+    assert isinstance(text, Text)
+    beside = [line.partition("  ")[2].strip() for line in text.lines]
+    columns = {line.rindex(what) for line, what in zip(text.lines, beside, strict=True) if what in _SHOWN}
+
+    assert text.lines[0].startswith("show   ")
+    assert columns == {24}
+    assert text.lines[text.lines.index("show schemes [FOLIO|PLACE]") + 1].strip() in _SHOWN
+
+
+_SHOWN = {form.summary for form in registry.commands["show"].forms}
 
 
 def test_reference_covers_every_command() -> None:
