@@ -44,12 +44,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not open_closed():
         return REFUSED
     try:
-        status = _version() if arguments == ["--version"] else _main(arguments)
+        try:
+            status = _version() if arguments == ["--version"] else _main(arguments)
+        except SystemExit as done:
+            # --help, and words that are no options: what was written may not have arrived yet.
+            status = int(done.code or 0)
         sys.stdout.flush()
     except BrokenPipeError:
         abandon(sys.stdout)
         return CLOSED_PIPE
     except KeyboardInterrupt:
+        complain("interrupted")
         return INTERRUPTED
     except OSError as error:
         abandon(sys.stdout)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, HelpFormatter
 from functools import partial
+from typing import TYPE_CHECKING, NoReturn
 
 from folioshell.session.limits import LIMITS, read_limits
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 
 class Until:
@@ -16,11 +21,31 @@ class Until:
         self.line = line
 
 
+class _Parser(ArgumentParser):
+    """A parser that says what may have been meant by a word that is none of those allowed."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end with status 2."""
+        word, _, choices = message.partition("invalid choice: '")[2].partition("' (choose from ")
+        if word.endswith(".fs"):
+            message = f"{word!r} is no action; did you mean `folioshell run {word}`?"
+        elif word:
+            from difflib import get_close_matches
+
+            near = get_close_matches(word, [choice.strip("'") for choice in choices.rstrip(")").split(", ")], 1)
+            message += "".join(f"; did you mean `{one}`?" for one in near)
+        super().error(message)
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """Print the help; an error of writing is one, which argparse would keep to itself."""
+        (file or sys.stdout).write(self.format_help())
+
+
 def parser() -> ArgumentParser:
     """The parser of the command line."""
     # A formatter that is told its width does not import what it would ask the terminal with: a tenth of a run's start.
     formatter = partial(HelpFormatter, width=90)
-    made = ArgumentParser(
+    made = _Parser(
         prog="folioshell",
         description="A shell in which definitions of the folio mapcount are tried on a model of Linux mm.",
         epilog="Without an action it opens the shell, or reads commands from a pipe. "
@@ -87,9 +112,9 @@ def _add_output_options(parser: ArgumentParser, schemes: str, limits: str) -> No
 
 
 def _columns(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isascii() and text.isdigit() else 0
     if not 1 <= number <= 10_000:
-        raise ValueError
+        raise ArgumentTypeError(f"{text!r} is no number of columns: 1 to 10,000 may be used")
     return number
 
 
@@ -102,7 +127,7 @@ def _limits(text: str) -> dict[str, int | None]:
 
 def _until(text: str) -> Until:
     place, colon, line = text.partition(":")
-    number = int(line if colon else text)
-    if number < 0 or (colon and place != "line"):
-        raise ValueError
-    return Until(line=number) if colon else Until(step=number)
+    digits = line if colon else text
+    if not (digits.isascii() and digits.isdigit()) or (colon and place != "line"):
+        raise ArgumentTypeError(f"{text!r} is no place to stop: N is a number of steps, line:N a line")
+    return Until(line=int(digits)) if colon else Until(step=int(digits))

@@ -182,6 +182,24 @@ def test_run_dash() -> None:
     assert folioshell("run", "-", stdin=GOOD).stdout.splitlines()[-1] == "-: passed: 3 steps, 1 expect"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("rnu", "a.fs"), "did you mean `run`?"),
+        (("a.fs",), "'a.fs' is no action; did you mean `folioshell run a.fs`?"),
+        (("run", "--mode", "tabel", "a.fs"), "did you mean `table`?"),
+        (("run", "--until", "line:x", "a.fs"), "'line:x' is no place to stop: N is a number of steps, line:N a line"),
+        (("--width", "0"), "'0' is no number of columns: 1 to 10,000 may be used"),
+    ],
+)
+def test_wrong_words(arguments: tuple[str, ...], message: str) -> None:
+    """What the command line does not know is named, and so is what may have been meant."""
+    done = folioshell(*arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(f"{message}\n")
+
+
 def test_empty_input() -> None:
     """Nothing to do is no failure."""
     assert folioshell(stdin="").returncode == 0
@@ -347,7 +365,9 @@ def test_resume_wants_a_terminal(others: tuple[str, ...]) -> None:
     assert "--resume opens the shell" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [("--version",), ("schema",), ("-c", "mmap buf 4"), ("run", "-")])
+@pytest.mark.parametrize(
+    "arguments", [("--version",), ("--help",), ("run", "-h"), ("schema",), ("-c", "mmap buf 4"), ("run", "-")]
+)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_full_disk(arguments: tuple[str, ...]) -> None:
     """Output that cannot be written gives a message and a status, not a traceback."""

@@ -280,6 +280,7 @@ def test_ctrl_c_in_a_long_script(environ: dict[str, str], tmp_path: Path) -> Non
     with Terminal((*COMMAND, "run", "--limit", "none", str(script)), environ) as terminal:
         terminal.wait_for("of 200,000,000 pages")
         terminal.send("\x03")
+        terminal.wait_for("folioshell: interrupted")
 
         assert terminal.wait() == 130
 
