@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TextIO
 
 from rich.console import Console
@@ -10,6 +11,14 @@ from rich.progress import Progress as Bars
 from rich.table import Column
 
 from folioshell.session.progress import Progress
+
+#: columns that stay free: the terminal's own ^C must not begin another line, which nobody would take away
+_FREE = 3
+#: columns of the bar, and of all but the description and the numbers
+_BAR = 20
+_BESIDES = len("x  ") + _BAR + len("  Ctrl-C stops")
+#: columns that the description has in any case
+_LEAST = 8
 
 
 class ProgressLine:
@@ -20,10 +29,12 @@ class ProgressLine:
     """
 
     def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._description = Column(no_wrap=True, overflow="ellipsis")
         self._bars = Bars(
             SpinnerColumn(),
-            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
-            BarColumn(bar_width=20),
+            TextColumn("{task.description}", markup=False, table_column=self._description),
+            BarColumn(bar_width=_BAR),
             TextColumn("{task.fields[numbers]}", markup=False, table_column=Column(no_wrap=True)),
             TextColumn("Ctrl-C stops", style="dim", table_column=Column(no_wrap=True)),
             console=Console(file=stream, force_terminal=True),
@@ -36,12 +47,10 @@ class ProgressLine:
 
     def show(self, progress: Progress, seconds: float) -> None:
         """Write it anew; ``seconds`` is how long it has been under way."""
+        numbers = numbers_text(progress, seconds)
+        self._make_room(len(numbers))
         self._bars.update(
-            self._task,
-            description=progress.doing,
-            completed=progress.done,
-            total=progress.total,
-            numbers=numbers_text(progress, seconds),
+            self._task, description=progress.doing, completed=progress.done, total=progress.total, numbers=numbers
         )
         # Once it was begun this does nothing.
         self._bars.start()
@@ -50,6 +59,16 @@ class ProgressLine:
     def clear(self) -> None:
         """Take it away."""
         self._bars.stop()
+
+    def _make_room(self, numbers: int) -> None:
+        """The description has what the numbers leave it, in the width that the terminal has now."""
+        try:
+            columns = os.get_terminal_size(self._stream.fileno()).columns
+        except (OSError, ValueError):
+            columns = 80
+        width = max(columns - _FREE, 1)
+        self._bars.console.width = width
+        self._description.max_width = max(width - _BESIDES - numbers - 1, _LEAST)
 
 
 def numbers_text(progress: Progress, seconds: float) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from folioshell.commands import Session
 from folioshell.session.progress import Progress
 from folioshell.shell import waiting
-from folioshell.views.progress_view import numbers_text
+from folioshell.views.progress_view import ProgressLine, numbers_text
 from folioshell.views.screen import Screen
 
 
@@ -54,6 +57,23 @@ def test_a_line_while_it_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "4,096 of 8,192 pages" in text
     assert "Ctrl-C stops" in text
     assert text.endswith("\x1b[2K")
+
+
+def test_room_for_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs is cut, not how far it is nor how it is stopped; and the terminal's own ^C fits behind it."""
+    monkeypatch.setattr("os.get_terminal_size", lambda _: os.terminal_size((70, 24)))
+    with Path(os.devnull).open() as terminal:
+        out = io.StringIO()
+        monkeypatch.setattr(out, "fileno", terminal.fileno)
+        line = ProgressLine(out)
+        line.show(Progress("race { A.t1: fault buf ; A.t2: fault buf }", 1234, None, "states"), 3)
+        text = out.getvalue().replace("\r", "\n")
+        line.clear()
+    row = next(row for row in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).split("\n") if "race" in row)
+
+    assert "1,234 states, 3 s" in row
+    assert row.endswith("Ctrl-C stops")
+    assert len(row) <= 67
 
 
 def test_nothing_if_it_is_quick() -> None:
