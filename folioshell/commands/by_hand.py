@@ -121,7 +121,7 @@ def _race(call: Call, spawned: Spawned) -> Race:
 def _spawned(call: Call) -> Spawned:
     spawned = call.session.spawned
     if spawned is None:
-        raise call.refused(None, "no thread is under way", hint="spawn t1: COMMAND")
+        raise call.refused(None, "no thread is under way", hint="`spawn t1: COMMAND` lets one begin")
     return spawned
 
 

@@ -9,6 +9,7 @@ from folioshell.commands.lex import Token
 from folioshell.commands.operands import nearest
 from folioshell.commands.places import FolioRef, PlaceRef
 from folioshell.errors import Refused
+from folioshell.session.language import NO_PROCESS_LEFT
 from folioshell.session.region import END_VPN, Region
 from folioshell.units import format_address
 
@@ -79,7 +80,7 @@ class Call:
         """
         mm = self.kernel.mms.get(self.process)
         if mm is None:
-            raise self.statement.refused_process("no process is left; `undo` goes back", [])
+            raise self.statement.refused_process("no process is left", [], NO_PROCESS_LEFT)
         return mm
 
     # Errors.
@@ -206,7 +207,7 @@ class Call:
         """
         found = self.range_of(place)
         if found.nr != 1:
-            hint = f"write {place.region}[0]" if place.region else "write the address of one page"
+            hint = f"such as `{place.region}[0]`" if place.region else "such as the first one's address"
             raise self.refused(place.token, f"one page is wanted, this is {found.nr}", hint=hint)
         return found.mm, found.start
 

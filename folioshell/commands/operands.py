@@ -225,11 +225,20 @@ class Size(Operand):
         try:
             pages = parse_pages(token.text)
         except ValueError as error:
-            raise refused(token, str(error)) from None
+            raise refused(token, str(error), hint=_in_capitals(token.text)) from None
         if not self.least <= pages <= self.most:
             hint = f"allowed: {self.least:,} to {self.most:,} pages"
             raise refused(token, f"{token.text} is out of range", hint=hint)
         return pages
+
+
+def _in_capitals(text: str) -> str:
+    """``did you mean `64K`?`` where that would be a size."""
+    try:
+        parse_pages(text.upper())
+    except ValueError:
+        return ""
+    return f"did you mean `{text.upper()}`?"
 
 
 class Address(Operand):

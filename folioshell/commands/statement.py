@@ -88,6 +88,13 @@ class ParsedStatement(NamedTuple):
         start, end = (token.start, token.end) if token else (self.start, self.start + 1)
         return Refused(message, start=start, end=end, text=self.line, allowed=allowed, hint=hint)
 
+    def refused_thread(self, message: str, allowed: Sequence[str], hint: str = "") -> Refused:
+        """The error about the thread of that process."""
+        assert self.process_token is not None, "a thread stands behind its process"
+        start = self.process_token.end + 1
+        end = start + len(self.thread)
+        return Refused(message, start=start, end=end, text=self.line, allowed=allowed, hint=hint)
+
     def _handle(self, call: Call) -> Any:
         try:
             return (self.form.handler or self.command.handler)(call)

@@ -85,7 +85,7 @@ def once(call: Call) -> Report:
 
 def _check_permitted(call: Call) -> None:
     if not call.session.access.may_write:
-        raise call.refused_at("FILE", "a script may not write files", hint="`folioshell run --allow-files` permits it")
+        raise call.refused_at("FILE", "a script may not write files", hint="`--allow-files` permits it")
 
 
 def _check_writable(call: Call, path: str) -> None:
@@ -132,7 +132,7 @@ def _load_scheme(call: Call) -> Report:
     """Let the definitions of a file count."""
     access = call.session.access
     if not access.may_load:
-        raise call.refused_at("FILE", "a script may not load code", hint="`folioshell run --allow-code` permits it")
+        raise call.refused_at("FILE", "a script may not load code", hint="`--allow-code` permits it")
     # Loading needs more of the standard library than all of a script that does not.
     from folioshell.scenario.definitions import define
 

@@ -26,6 +26,9 @@ SESSION = "session"
 OUTPUT = "output"
 PROGRAM = "program"
 
+#: the way out for whoever ended the last process: `exit` does not end the shell, as in others it would
+NO_PROCESS_LEFT = "`undo` goes back, `quit` ends the session"
+
 
 class Statement(Protocol):
     """One command of a line, read but not yet run."""
@@ -84,6 +87,9 @@ class Statement(Protocol):
 
     def refused_process(self, message: str, allowed: Sequence[str], hint: str = "") -> Refused:
         """The error about the process that is to run it."""
+
+    def refused_thread(self, message: str, allowed: Sequence[str], hint: str = "") -> Refused:
+        """The error about the thread that is named before it."""
 
 
 class Language(Protocol):

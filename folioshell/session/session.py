@@ -19,7 +19,7 @@ from folioshell.session.checkpoints import Checkpoints
 from folioshell.session.definition import Definition
 from folioshell.session.hang import NoStep, self_deadlock
 from folioshell.session.history import Entry, History
-from folioshell.session.language import MODEL, OUTPUT, SESSION, Language, Statement
+from folioshell.session.language import MODEL, NO_PROCESS_LEFT, OUTPUT, SESSION, Language, Statement
 from folioshell.session.limits import GENEROUS, raised_by
 from folioshell.session.output import Output
 from folioshell.session.progress import Replaying, Step
@@ -195,12 +195,12 @@ class Session:
             if statement.thread and statement.thread not in self.workspace.threads.get(name, ()):
                 hint = f"`{name}: thread {statement.thread}` makes it"
                 known = [f"{name}.{thread}" for thread in self.workspace.threads.get(name, ())]
-                raise statement.refused_process(f"{name} has no thread {statement.thread}", known, hint)
+                raise statement.refused_thread(f"{name} has no thread {statement.thread}", known, hint)
             return name
         if statement.process:
             raise statement.refused_process("no such process", list(living))
         if statement.kind == MODEL:
-            raise statement.refused_process("no process is left to run this; `undo` goes back", [])
+            raise statement.refused_process("no process is left to run this", [], NO_PROCESS_LEFT)
         return name
 
     def _run_step(self, statement: Statement, process: str) -> Report:

@@ -149,7 +149,7 @@ def test_present(session: Session) -> None:
         ("query shared? buf[4]", (17, 20), "outside buf", "buf has pages 0..3"),
         ("query shared? C:buf", (14, 15), "no such process", ""),
         ("query shared? lib", (14, 17), "lib is a file, not a region", ""),
-        ("expect order win == 4", (13, 16), "one page is wanted, this is 16", "write win[0]"),
+        ("expect order win == 4", (13, 16), "one page is wanted, this is 16", "such as `win[0]`"),
         ("expect free win[0]", (12, 18), "a folio id is wanted", ""),
         ("rmap f7", (5, 7), "no such folio", ""),
     ],

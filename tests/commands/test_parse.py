@@ -28,6 +28,12 @@ def refusal(line: str) -> Refused:
     return error.value
 
 
+def test_units_are_capitals() -> None:
+    """A size that would be one in capitals is not taken for it, but named."""
+    assert refusal("mmap buf 64k").hint == "did you mean `64K`?"
+    assert refusal("mmap buf sixteen").hint == ""
+
+
 def test_arguments_flags_and_options() -> None:
     """Positional arguments come in order, flags and options anywhere behind the required ones."""
     arguments = one("mmap win 64K populate file=lib shared offset=2 at=0x7f0000003000").arguments

@@ -195,8 +195,9 @@ def test_a_thread_runs_a_command() -> None:
     """`A.t1: verb …` wants a thread that exists; the history keeps its name."""
     session = Session()
     session.execute("mmap buf 16")
-    with pytest.raises(Refused, match="A has no thread t1"):
+    with pytest.raises(Refused, match="A has no thread t1") as refused:
         session.execute("A.t1: fault buf[0]")
+    assert (refused.value.start, refused.value.end) == (2, 4)
 
     session.execute("thread t1 ; A.t1: fault buf[0]")
 

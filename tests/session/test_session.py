@@ -122,8 +122,9 @@ def test_exit_of_the_current_process() -> None:
     assert (session.execute("exit"), session.process)[1] == "B"
     session.execute("exit A")
     assert (session.execute("exit"), session.prompt)[1] == "- 5>"
-    with pytest.raises(Refused, match="no process is left"):
-        session.execute("mmap buf 4")
+    with pytest.raises(Refused, match="no process is left") as refused:
+        session.execute("exit")
+    assert refused.value.hint == "`undo` goes back, `quit` ends the session"
     session.execute("undo")
     assert session.prompt == "B 4>"
 
