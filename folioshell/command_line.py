@@ -5,12 +5,9 @@ from __future__ import annotations
 import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, HelpFormatter
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import Any, NoReturn
 
 from folioshell.session.limits import LIMITS, read_limits
-
-if TYPE_CHECKING:
-    from _typeshed import SupportsWrite
 
 
 class Until:
@@ -36,7 +33,7 @@ class _Parser(ArgumentParser):
             message += "".join(f"; did you mean `{one}`?" for one in near)
         super().error(message)
 
-    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+    def print_help(self, file: Any = None) -> None:
         """Print the help; an error of writing is one, which argparse would keep to itself."""
         (file or sys.stdout).write(self.format_help())
 
