@@ -12,7 +12,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import current_thread, main_thread
 from time import monotonic
 from types import FrameType
 
@@ -56,7 +55,7 @@ class Deadline:
 @contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
     """Raise OutOfTime in so many seconds; an alarm that somebody else waits for comes when it would have come."""
-    if not hasattr(signal, "setitimer") or current_thread() is not main_thread():
+    if not hasattr(signal, "setitimer"):
         yield
         return
     begin = monotonic()
@@ -73,7 +72,12 @@ def _alarm(seconds: float) -> Iterator[None]:
             raise OutOfTime
         signal.setitimer(signal.ITIMER_REAL, _TICK)
 
-    handler = signal.signal(signal.SIGALRM, ring)
+    try:
+        handler = signal.signal(signal.SIGALRM, ring)
+    except ValueError:
+        # Signals come to the main thread, and this is another.
+        yield
+        return
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from folioshell.report import Expect, Picture, Query, QueryRow, Section, Table, Truth
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, laid_out, line
-from folioshell.views.picture_view import picture_blocks
 from folioshell.views.refusal_view import caret_blocks
 from folioshell.views.signs import visible
 from folioshell.wording import counted
@@ -158,6 +157,9 @@ def section_blocks(section: Section) -> Iterator[Block]:
         yield _table(section)
         return
     if isinstance(section, Picture):
+        # Scripts hardly ever draw.
+        from folioshell.views.picture_view import picture_blocks
+
         yield from picture_blocks(section)
         return
     if section.title:

@@ -155,9 +155,9 @@ def test_few_of_very_many() -> None:
     session = Session()
     session.execute(" ; ".join(f"fork P{number}" for number in range(1000)) + " ; mmap buf 100000 ; fault buf")
     lines = ("", "query shared? ", "query shared? f9", "fault buf[9", "P9", "as P99", "walk P7", "race { ")
-    began = time.perf_counter()
+    began = time.process_time()
     offered = [texts(session, line) for line in lines]
-    took = time.perf_counter() - began
+    took = time.process_time() - began
 
     assert took / len(lines) < 0.02
     assert all(0 < len(found) <= 200 for found in offered)

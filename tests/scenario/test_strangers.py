@@ -87,7 +87,7 @@ def test_an_alarm_of_somebody_else() -> None:
         signal.setitimer(signal.ITIMER_REAL, 40)
         with Deadline(30).running():
             pass
-        assert 39 < signal.getitimer(signal.ITIMER_REAL)[0] <= 40
+        assert 30 < signal.getitimer(signal.ITIMER_REAL)[0] <= 40
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -162,7 +162,5 @@ def test_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--limit", "pages=10", "-c", "mmap x 64 ; fault x"]) == 2
     assert main(["--limit", "none", "-c", "mmap x 64 ; fault x"]) == 0
     capsys.readouterr()
-    with pytest.raises(SystemExit) as exit_:
-        main(["run", "--limit", "paegs=10", str(path)])
-    assert exit_.value.code == 2
+    assert main(["run", "--limit", "paegs=10", str(path)]) == 2
     assert "no such limit: 'paegs'" in capsys.readouterr().err

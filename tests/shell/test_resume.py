@@ -243,7 +243,7 @@ def test_killed_in_a_long_command(environ: dict[str, str]) -> None:
     """What was under way is told, and not done again."""
     with Terminal(COMMAND, environ) as terminal:
         terminal.wait_for("A 0>")
-        terminal.send("mmap buf 4000000\r")
+        terminal.send("mmap buf 16000000\r")
         terminal.wait_for("A 1>")
         terminal.forget()
         terminal.send("fault buf\r")
