@@ -44,7 +44,8 @@ def _record(call: Call, name: str) -> StepRecord:
     summary="what a step did, in order",
     explained="Every lock operation (+ acquire, - release, ~ trylock, v downgrade) with the function that made it, "
     "set in by how many locks were held, and every fact that the kernel path announced. ×512 says that as many "
-    "faults in a row took the same way, each for a page of its own: they stand there as one.",
+    "faults in a row took the same way, each for a page of its own: they stand there as one, and what the first did "
+    "besides stands among its rows.",
     examples=("mmap buf 16 ; fault buf[0] ; trace locks",),
 )
 def trace(call: Call) -> Report:

@@ -56,20 +56,23 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
 def _alike(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     """How many faults in a row, for the pages from ``vpn`` on and below ``end``, differ in nothing but the page.
 
-    More than one only where private anonymous memory gets its first pages, of order 0, in a table that is there.
+    More than one only where private anonymous memory gets its first pages, of order 0, in one table. That a table or an
+    anon_vma is made first is part of the first fault.
     """
+    vma = mm.vmas.find(vpn)
+    if vma is None or vma.file is not None or not is_allowed(vma, write) or not mm.is_readable(vma, vpn):
+        return 1
     if write and len(k.config.thp) > 1:
-        return 1
-    vma, table = mm.vmas.find(vpn), mm.tables.leaf(vpn)
-    if vma is None or vma.file is not None or table is None or not is_allowed(vma, write):
-        return 1
-    if not mm.is_readable(vma, vpn) or (write and vma.anon_vma is None):
         return 1
     index = vpn & mm.tables.last
     limit = min(index + min(end, vma.end) - vpn, mm.tables.last + 1)
     if write:
         limit = min(limit, index + k.physmem.free_in_a_row)
-    return same_pte_batch(table, index, limit)
+    table = mm.tables.pmd_entry(vpn)
+    if isinstance(table, PageTable):
+        return same_pte_batch(table, index, limit)
+    huge = anon_fault.huge_fault_allowed(k, vma) and anon_fault.suitable_block(vma, vpn, mm.tables.last + 1)
+    return 1 if table != pte.NONE or huge else limit - index
 
 
 def _runs(signals: list[tuple[int, str]]) -> list[list[int | str]]:
@@ -174,10 +177,12 @@ def handle_mm_fault(
     table = vma.mm.tables.pmd_entry(vpn)
     if isinstance(table, PageTable):
         return _handle_pte_fault(k, vma, table, vpn, write, vma_locked, tried, times)
-    return _handle_pmd_fault(k, vma, vpn, write, vma_locked, tried)
+    return _handle_pmd_fault(k, vma, vpn, write, vma_locked, tried, times)
 
 
-def _handle_pmd_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool, tried: bool) -> Path[str | None]:
+def _handle_pmd_fault(
+    k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool, tried: bool, times: int
+) -> Path[str | None]:
     """A fault where there is no leaf table."""
     mm = vma.mm
     pmd = mm.tables.pmd_table(vpn)
@@ -202,7 +207,7 @@ def _handle_pmd_fault(k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bo
         done = yield from wp_fault.wp_huge_pmd(k, vma, pmd, vpn)
         if done:
             return None
-    return (yield from _handle_pte_fault(k, vma, mm.tables.leaf(vpn), vpn, write, vma_locked, tried))
+    return (yield from _handle_pte_fault(k, vma, mm.tables.leaf(vpn), vpn, write, vma_locked, tried, times))
 
 
 def _handle_pte_fault(

@@ -66,8 +66,7 @@ def test_steps_leave_runs_whole(command: str) -> None:
     session.execute(command)
     groups = list(session.workspace.kernel.folios.groups())
 
-    # The fault that makes a table is one of its own.
-    assert len(groups) <= 6
+    assert len(groups) <= 4
 
 
 def test_report_is_that_of_single_faults() -> None:
