@@ -93,6 +93,11 @@ class Presenter:
         if not self._for_programs:
             self.screen.stream.write("\n")
 
+    def part(self) -> None:
+        """Set the answers to the commands of one line apart, where they would flow together."""
+        if self.mode == "markdown":
+            self.gap()
+
     def echo(self, texts: Sequence[str]) -> None:
         """Show lines as they would stand behind the prompt."""
         self.write([Line((Span(text, Tone.STRONG),), wraps=False) for text in texts])

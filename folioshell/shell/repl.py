@@ -74,11 +74,14 @@ class Repl:
 
     def _execute_line(self, typed: LogicalLine) -> None:
         try:
-            for reports in waited_for(self.session.batches(typed.text), self.session, self.presenter.screen):
+            happenings = self.session.batches(typed.text)
+            for nr, reports in enumerate(waited_for(happenings, self.session, self.presenter.screen)):
+                if nr:
+                    self.presenter.part()
                 self.presenter.show(reports)
                 self._judge(reports)
-                self.presenter.gap()
                 self.presenter.flush()
+            self.presenter.gap()
         except Refused as error:
             self.presenter.refusal(typed.located(error))
 

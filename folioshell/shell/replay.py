@@ -104,8 +104,8 @@ class Replay:
 
     def _echo(self, played: Played, prompt: str) -> None:
         """Begin the output of a line with the line itself, once for all its commands."""
-        if self._echoed == (played.file, played.line):
-            self._begin("command")
+        if self._echoed == (played.file, played.line) and self.echo:
+            self._presenter.part()
             return
         self._echoed = (played.file, played.line)
         self._begin("command")

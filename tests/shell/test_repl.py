@@ -178,3 +178,14 @@ def test_a_failure_that_was_foretold() -> None:
     _, _, text = talk_for_real("mmap buf 4", "fails ENOMEM mprotect buf r", "fails ENOMEM mprotect 0x1000 r")
 
     assert text.count("ENOMEM expected, it ended with ok") == 1
+
+
+def test_commands_of_one_line() -> None:
+    """What they say stands together, as documents show it; in Markdown a sentence would flow into the next."""
+    screen, out = plain_screen()
+    session = Session()
+    Repl(session, screen, Typist("mmap buf 4 ; fork B", "mode markdown", "exit B ; exit")).run()
+    text = out.getvalue()
+
+    assert "at 0x7f0000000000.\nA forked B, 1 VMA copied.\n\n" in text
+    assert "B ended.\n\nA ended" in text

@@ -46,7 +46,7 @@ def test_whole() -> None:
     """Prose, each line once behind its prompt, what its commands said, expects together, and a last line."""
     assert shown(*PLAYED)[0] == (
         "# Fork\nand exit\n"
-        "\nA 0> fork B ; show processes\nA forked B.\n\nA, B\n"
+        "\nA 0> fork B ; show processes\nA forked B.\nA, B\n"
         f"\npass  expect vmas A == 3\n{FAILURE}"
         "\na.fs: FAILED: 1 step, 2 expects, 1 of them failed\n"
     )
