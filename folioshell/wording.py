@@ -24,8 +24,8 @@ def page_index(first: int, nr: int) -> str:
 
 
 def pages_text(first: int, nr: int) -> str:
-    """Pages of a folio, as in sentences: ``page 3`` or ``pages 0-7``."""
-    return f"page {first}" if nr == 1 else f"pages {first}-{first + nr - 1}"
+    """Pages of a folio, as in sentences: ``page 3`` or ``pages 0..7``."""
+    return f"page {first}" if nr == 1 else f"pages {first}..{first + nr - 1}"
 
 
 def id_run(first: str, nr: int) -> str:

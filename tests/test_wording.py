@@ -32,4 +32,4 @@ def test_folios_and_pages() -> None:
     """One alone, several by the first and the last."""
     assert [folio_run(3, 1), folio_run(1, 8)] == ["f3", "f1..f8"]
     assert [page_index(3, 1), page_index(0, 8)] == ["[3]", "[0..7]"]
-    assert [pages_text(3, 1), pages_text(0, 8)] == ["page 3", "pages 0-7"]
+    assert [pages_text(3, 1), pages_text(0, 8)] == ["page 3", "pages 0..7"]

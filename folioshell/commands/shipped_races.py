@@ -1,6 +1,6 @@
 """The races that are shipped: what ``protocols`` runs under every protocol, and ``scenarios/locks`` tells one by one.
 
-All are about an order-4 folio of a file across two page tables: pages 0-7 lie in the first, 8-15 in the second.
+All are about an order-4 folio of a file across two page tables: pages 0..7 lie in the first, 8-15 in the second.
 """
 
 from __future__ import annotations

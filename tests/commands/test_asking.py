@@ -202,8 +202,8 @@ def test_expectations_that_hold(session: Session, line: str) -> None:
     ("line", "actual", "expected", "why"),
     [
         ("mapcount tuples f1 == 3", "2", "3", "tuples: pt1 adds 1"),
-        ("shared? vmas f1 == maybe", "no", "maybe", "A maps pages 0-7 of f1 at 0x7f00001f8000, v1, pt1"),
-        ("truth mms f1 > 1", "1", "1", "A maps pages 8-15 of f1"),
+        ("shared? vmas f1 == maybe", "no", "maybe", "A maps pages 0..7 of f1 at 0x7f00001f8000, v1, pt1"),
+        ("truth mms f1 > 1", "1", "1", "A maps pages 8..15 of f1"),
         ("order f1 != 4", "4", "4", "f1 has 16 pages"),
         ("mapped? f2 == yes", "no", "yes", "nobody maps f2"),
         ("present? win[3] == no", "yes", "no", "A at 0x7f00001fb000"),

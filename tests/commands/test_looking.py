@@ -105,7 +105,7 @@ def test_trace_is_nested_and_complete(session: Session) -> None:
     names = [(row[1], str(row[2]).strip()) for row in locks.rows]
     depth = next(depth for depth, name in names if name == "+pt2")
     assert (depth, "-pt2") in names
-    assert any("f1 pages 8-15 mapped by A at 0x7f0000200000, v1, pt2" in str(row[2]) for row in facts.rows)
+    assert any("f1 pages 8..15 mapped by A at 0x7f0000200000, v1, pt2" in str(row[2]) for row in facts.rows)
 
 
 def test_trace_of_what_is_not_there(session: Session) -> None:
@@ -120,10 +120,10 @@ def test_why_names_the_steps(session: Session) -> None:
     numbers, entries = tables(session, "why f1 tuples")
 
     assert numbers.rows == (
-        ("tuples = 2", "pt1", 1, "A", "v1", "pages 0-7", "3"),
-        ("", "pt2", 1, "A", "v1", "pages 8-15", "4"),
+        ("tuples = 2", "pt1", 1, "A", "v1", "pages 0..7", "3"),
+        ("", "pt2", 1, "A", "v1", "pages 8..15", "4"),
     )
-    assert [(row[2], row[4], row[6]) for row in entries.rows] == [("pt1", "pages 0-7", 3), ("pt2", "pages 8-15", 4)]
+    assert [(row[2], row[4], row[6]) for row in entries.rows] == [("pt1", "pages 0..7", 3), ("pt2", "pages 8..15", 4)]
 
 
 def test_why_says_what_counts_the_same_once() -> None:
@@ -149,7 +149,7 @@ def test_why_follows_moved_and_small_entries() -> None:
     assert [(row[4], row[6]) for row in tables(session, "why f1")[1].rows] == [
         ("page 0", 3),
         ("page 3", 3),
-        ("pages 1-2", 4),
+        ("pages 1..2", 4),
     ]
 
 

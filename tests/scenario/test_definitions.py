@@ -248,7 +248,7 @@ def test_raising_is_a_finding_and_is_taken_back(tmp_path: Path) -> None:
 
     assert (error.value.scheme, error.value.asked) == ("calls", "on_mapped")
     assert error.value.error == f"ZeroDivisionError: integer division or modulo by zero, at {path}:16"
-    assert error.value.told.startswith("f1 pages 0-15 mapped by A at 0x7f")
+    assert error.value.told.startswith("f1 pages 0..15 mapped by A at 0x7f")
     assert session.step == 2
     assert session.workspace.machine.fingerprint() == before
 
@@ -272,7 +272,7 @@ def test_a_script_stops_where_a_definition_raises(tmp_path: Path) -> None:
     last = list(runner)[-1]
 
     assert last.failure is not None and "calls.on_mapped(): TypeError" in last.failure
-    assert "it was told: f1 pages 0-15 mapped" in last.failure
+    assert "it was told: f1 pages 0..15 mapped" in last.failure
     assert runner.status == 1
 
 

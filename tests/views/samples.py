@@ -24,7 +24,7 @@ STRADDLE = Report(
     process="A",
     step=3,
     result={"ok": True},
-    sentence="A read win[8]: filemap_map_pages() mapped pages 8-15 of f1 in pt2.",
+    sentence="A read win[8]: filemap_map_pages() mapped pages 8..15 of f1 in pt2.",
     folios=(
         FolioChange(
             "f1",

@@ -22,7 +22,7 @@ def text_of(report: Report, width: int = 100) -> str:
 def test_step() -> None:
     """A step prints its sentence, every touched folio with old and new numbers, and the PTLs in order."""
     assert text_of(samples.STRADDLE) == (
-        "A read win[8]: filemap_map_pages() mapped pages 8-15 of f1 in pt2.\n"
+        "A read win[8]: filemap_map_pages() mapped pages 8..15 of f1 in pt2.\n"
         "  folio  order  per-page  tuples  vmas   mm-id\n"
         "  f1         4    8 → 16   1 → 2     1  8 → 16\n"
         "2 PTLs taken, in order\n"
