@@ -95,7 +95,7 @@ class Repl:
         """Run lines as a script is run: all are read first, and what is refused or fails unforeseen ends them."""
         from folioshell.shell.replay import Replay
 
-        runner = Runner(PASTED, text, self.session, None, self.session.access)
+        runner = Runner(PASTED, text, self.session, None, self.session.access, limits=self.session.limits)
         replay = Replay(self.presenter.screen, self.presenter.errors, echo=True, quiet=False, summary=False)
         if not self._survives(text, lambda: replay.run(runner, PASTED)) or runner.stopped:
             self._keep_rest(text.rstrip("\n").split("\n"), runner)

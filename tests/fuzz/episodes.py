@@ -7,28 +7,25 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from folioshell.commands.complete import complete
-from folioshell.commands.lex import spans
-from folioshell.errors import Refused
 from folioshell.scenario import Session
 from folioshell.scenario.runner import run_file
-from folioshell.session.access import Access
 from folioshell.session.limits import Limits
+from folioshell.session.output import MODES
 from folioshell.shell.failures import failure_text, golden_lines
-from folioshell.views.plain import render
-from folioshell.views.refusal_view import refusal_blocks
-from folioshell.views.report_view import report_blocks
+from folioshell.shell.replay import Replay
 from tests.fuzz.lines import LineMaker
+from tests.fuzz.strict import StrictShell, check_printed, drawn_screen, fresh_session, printed
 
-#: lines that are typed into one session
-LINES = 40
+#: lines that are typed into one session, at least and at most; a small state is checked soon, and many are
+FEWEST, MOST = 5, 40
 #: seconds that a line may take, and a script; machines are slow now and then
 PATIENCE = 20.0
-_LIMITS = Limits(pages=3000, files=5000, processes=8, steps=200, states=200)
+_SCRIPT_LIMITS = Limits(pages=20_000, files=20_000, processes=20, steps=500, states=400)
 
 
 class Hang(BaseException):
@@ -49,6 +46,20 @@ class Finding(NamedTuple):
     typed: tuple[str, ...]
 
 
+class Outcome(NamedTuple):
+    """What came of an episode.
+
+    Args:
+        typed: lines that were typed, or one script.
+        done: commands that were run, not refused.
+        found: None if nothing was.
+    """
+
+    typed: int
+    done: int
+    found: Finding | None = None
+
+
 @contextmanager
 def patience(seconds: float) -> Iterator[None]:
     """Raise Hang if it takes longer."""
@@ -65,52 +76,15 @@ def patience(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def fresh_session() -> Session:
-    """A session that may touch nothing outside it."""
-    session = Session()
-    session.limits = _LIMITS
-    session.access = Access("/nowhere", True, "/nowhere", False, False)
-    return session
-
-
-def type_line(session: Session, line: str, random: Random) -> int:
-    """Do with a line what a shell does: colour it, complete it, run it, show what came of it.
-
-    Returns how many of its commands were run.
-    """
-    spans(line)
-    complete(session, line, random.randrange(len(line) + 1))
-    done = 0
-    before = session.prompt
-    try:
-        for report in session.stream(line):
-            before = session.prompt
-            done += 1
-            render(report_blocks(report), random.choice((24, 80, 100)))
-    except Refused as error:
-        assert session.prompt == before, f"the prompt was {before} and is {session.prompt} after a refusal"
-        render(refusal_blocks(error, 80, session.step), 80)
-    return done
-
-
-def check_session(session: Session) -> None:
-    """What must be so after any lines: no invariant is broken, and going back and forth changes nothing."""
-    assert session.spawned is not None or session.workspace.machine.check() == []
-    if session.spawned is None:
-        before = session.workspace.machine.fingerprint()
-        session.go_to(session.step)
-        assert session.workspace.machine.fingerprint() == before, "a replay leads elsewhere"
-
-
-def play(lines: Sequence[str], seed: str) -> str:
+def play(texts: Sequence[str], seed: str) -> str:
     """What goes wrong when these lines are typed; empty if nothing does."""
-    session, random = fresh_session(), Random(seed)
+    shell = StrictShell(seed)
     try:
-        for line in lines:
+        for text in texts:
             with patience(PATIENCE):
-                type_line(session, line, random)
+                shell.type(text)
         with patience(PATIENCE):
-            check_session(session)
+            shell.check()
     except (Exception, Hang) as error:  # noqa: BLE001 - that is what is looked for
         return told(error)
     return ""
@@ -122,53 +96,74 @@ def told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
 
 
-def episode(seed: str, counts: dict[str, int] | None = None) -> Finding | None:
-    """Type LINES lines into a session; ``counts`` gets how often each verb was run."""
-    maker, random, session = LineMaker(seed), Random(seed), fresh_session()
-    typed: list[str] = []
+def episode(seed: str, counts: dict[str, int] | None = None) -> Outcome:
+    """Type lines into a session; ``counts`` gets how often each verb was run."""
+    maker, shell = LineMaker(seed), StrictShell(seed)
+    session = shell.session
+    texts: list[str] = []
+    nr = done = 0
     try:
-        for number in range(LINES):
+        for number in range(Random(f"length {seed}").randint(FEWEST, MOST)):
             if session.finished:
                 break
+            texts.append(text := maker.text(session) if number else maker.setup())
+            nr += text.count("\n") + 1
             with patience(PATIENCE):
-                typed.append(line := maker.line(session) if number else maker.setup())
-                done = type_line(session, line, random)
+                ran = shell.type(text)
+            done += ran
             if counts is not None:
-                for statement in session.language.parse(line)[:done] if done else ():
-                    verb = statement.text.split()[0]
-                    counts[verb] = counts.get(verb, 0) + 1
+                _count(session, text, ran, counts)
         with patience(PATIENCE):
-            check_session(session)
-    except (Exception, Hang) as error:  # noqa: BLE001 - that is what is looked for
-        return Finding(seed, told(error), tuple(shrunk(typed, seed)))
-    return None
+            shell.check()
+    except Hang as error:
+        return Outcome(nr, done, Finding(seed, told(error), tuple(texts)))
+    except Exception as error:  # noqa: BLE001 - that is what is looked for
+        return Outcome(nr, done, Finding(seed, told(error), tuple(shrunk(texts, seed))))
+    return Outcome(nr, done)
 
 
-def shrunk(lines: list[str], seed: str) -> list[str]:
+def _count(session: Session, text: str, ran: int, counts: dict[str, int]) -> None:
+    if not ran or "\n" in text:
+        return
+    for statement in session.language.parse(text)[:ran]:
+        verb = statement.text.split()[0]
+        counts[verb] = counts.get(verb, 0) + 1
+
+
+def shrunk(texts: list[str], seed: str) -> list[str]:
     """The lines without those that are not needed for something to go wrong."""
-    if not play(lines, seed):
-        return lines
-    at = len(lines) - 1
+    if not play(texts, seed):
+        return texts
+    at = len(texts) - 1
     while at >= 0:
-        fewer = lines[:at] + lines[at + 1 :]
+        fewer = texts[:at] + texts[at + 1 :]
         if fewer and play(fewer, seed):
-            lines = fewer
+            texts = fewer
         at -= 1
-    return lines
+    return texts
 
 
-def script_episode(seed: str) -> Finding | None:
-    """Run a script that had accidents."""
-    data = LineMaker(seed).script()
+def script_episode(seed: str) -> Outcome:
+    """Run a script that had accidents, showing it as `run` does, or comparing its golden blocks."""
+    data, random, paper = LineMaker(seed).script(), Random(f"run {seed}"), BytesIO()
+    found, steps = None, 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.fs"
         path.write_bytes(data)
         try:
             with patience(PATIENCE):
-                runner = run_file(path, limits=_LIMITS, render=golden_lines)
-                for played in runner:
-                    failure_text(played)
+                session = fresh_session()
+                runner = run_file(path, session=session, limits=_SCRIPT_LIMITS, render=golden_lines)
+                if random.random() < 0.5:
+                    session.output.mode, session.output.fixed = random.choice(list(MODES)), True
+                    screen = drawn_screen(paper, random)
+                    Replay(screen, screen, echo=True, quiet=random.random() < 0.2, summary=True).run(runner, "a.fs")
+                    check_printed(printed(paper), session.output.mode)
+                else:
+                    for played in runner:
+                        check_printed(failure_text(played), "")
                 assert runner.status in (0, 1, 2)
+                steps = runner.steps
         except (Exception, Hang) as error:  # noqa: BLE001 - that is what is looked for
-            return Finding(seed, told(error), tuple(data.decode("utf-8", "backslashreplace").split("\n")))
-    return None
+            found = Finding(seed, told(error), tuple(data.decode("utf-8", "backslashreplace").split("\n")))
+    return Outcome(1, steps, found)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from random import Random
 
 from folioshell.commands.grammar import Command, Form, registry
+from folioshell.commands.lines import logical_lines
 from folioshell.commands.operands import Choice, Choices, Number, Size
 from folioshell.commands.places import FolioOrPlace, Place
+from folioshell.errors import Refused
 from folioshell.scenario import Session
+from folioshell.scenario.script import parse
 from folioshell.session.language import PROGRAM
 
 SCRIPTS = sorted((Path(__file__).parents[2] / "scenarios").rglob("*.fs"))
@@ -48,6 +52,14 @@ _ADDRESSES = ("0x7f0000000000", "0x7f0000000001", "0x0", "0x7fffffffffff", "0x80
 _NOISE = "\t\x00\x07\x1b[]{}();:#|>=<!'\"\\.,+-*/?…→äß中🙂\u202e\u200b\u0301\ud800\ufeff\ufffd\x7f\x85\u2028"
 
 
+@cache
+def _corpus() -> list[str]:
+    """The lines of the shipped scripts; those that braces hold together are one."""
+    texts = (path.read_text(encoding="utf-8") for path in SCRIPTS)
+    lines = (line.raw for text in texts for line in logical_lines(text) if line.raw)
+    return [line for line in lines if not line.startswith(_LEFT_OUT)]
+
+
 class LineMaker:
     """Makes lines for a session, the same ones for the same seed.
 
@@ -57,12 +69,22 @@ class LineMaker:
 
     def __init__(self, seed: str) -> None:
         self.random = Random(seed)
-        self._corpus = [line for path in SCRIPTS for line in path.read_text(encoding="utf-8").splitlines() if line]
+        self._corpus = _corpus()
         self._commands = [command for command in registry if command.verb not in _LEFT_OUT]
 
     def setup(self) -> str:
         """A line that makes something to work with, so that not everything that follows is refused."""
-        return self.random.choice(_SETUPS)
+        setup = self.random.choice(_SETUPS)
+        if "geometry" in setup or self.random.random() < 0.4:
+            return setup
+        for size, small in (("1024", "16"), ("512", "8"), ("504", "4")):
+            setup = setup.replace(size, small)
+        return f"set geometry classroom ; {setup}"
+
+    def text(self, session: Session) -> str:
+        """What is typed at once: a line, or now and then a few that are pasted."""
+        nr = self.random.randint(2, 4) if self.random.random() < 0.05 else 1
+        return "\n".join(self.line(session) for _ in range(nr))
 
     def line(self, session: Session) -> str:
         """A line that may make sense in the present state, or not."""
@@ -186,7 +208,10 @@ class LineMaker:
         )
 
     def script(self) -> bytes:
-        """A shipped script with a few accidents in its lines, or in its bytes."""
+        """A shipped script with a few accidents in its lines, or in its bytes.
+
+        In most of them the lines that cannot be read are gone, because nothing of a script with such a line is run.
+        """
         session = Session()
         lines = self.random.choice(SCRIPTS).read_text(encoding="utf-8").split("\n")
         for _ in range(self.random.randrange(1, 12)):
@@ -205,7 +230,21 @@ class LineMaker:
             else:
                 lines[at] = self.mutated(lines[at])
             lines = lines or [""]
+        if self.random.random() < 0.75:
+            lines = _readable(lines, session)
         data = bytearray("\n".join(lines).encode("utf-8", "surrogatepass"))
         if data and self.random.random() < 0.1:
             data[self.random.randrange(len(data))] = self.random.randrange(256)
         return bytes(data)
+
+
+def _readable(lines: list[str], session: Session) -> list[str]:
+    """The lines without those that nobody can read."""
+    lines = "\n".join(lines).encode("utf-8", "replace").decode().split("\n")
+    while True:
+        try:
+            parse("\n".join(lines), "", session.language)
+        except Refused as error:
+            del lines[max(error.line - 1, 0)]
+        else:
+            return lines

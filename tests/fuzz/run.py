@@ -11,65 +11,84 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import count
 from pathlib import Path
 from time import monotonic
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.fuzz.episodes import LINES, Finding, episode, script_episode
+from tests.fuzz.episodes import Finding, Outcome, episode, script_episode
 
 #: episodes that a process is given at a time, and seconds between two lines about how far it is
 _CHUNK = 10
 _TALK = 10
 
 
-def chunk(kind: str, seed: int, first: int, last: int) -> list[Finding]:
-    """What is found in some episodes."""
-    play: Callable[[str], Finding | None] = episode if kind == "lines" else script_episode
-    return [found for number in range(first, last) if (found := play(f"{kind}:{seed}:{number}"))]
+class Chunk(NamedTuple):
+    """Some episodes: of which kind and seed, the first, and how many are tried.
+
+    Args:
+        kind: ``lines`` or ``scripts``.
+        seed: of all of them.
+        first, last: numbers, half-open.
+    """
+
+    kind: str
+    seed: int
+    first: int
+    last: int
 
 
-def chunks(kind: str, seed: int, start: int, end: int) -> Iterator[tuple[str, int, int, int]]:
-    """The arguments of ``chunk`` for episodes ``[start, end)``."""
-    return ((kind, seed, first, min(first + _CHUNK, end)) for first in range(start, end, _CHUNK))
+def play(chunk: Chunk) -> list[Outcome]:
+    """What comes of some episodes."""
+    play_one: Callable[[str], Outcome] = episode if chunk.kind == "lines" else script_episode
+    return [play_one(f"{chunk.kind}:{chunk.seed}:{number}") for number in range(chunk.first, chunk.last)]
 
 
-def run(kind: str, seed: int, start: int, end: int, jobs: int) -> int:
-    """Play episodes ``[start, end)``; returns the number of findings."""
+def run(kind: str, seed: int, start: int, wanted: int, jobs: int) -> int:
+    """Play episodes from ``start`` on until so many lines were typed, or scripts run; returns how much was found."""
     begin = said = monotonic()
-    done = nr_found = 0
-    each = LINES if kind == "lines" else 1
-    waiting = chunks(kind, seed, start, end)
+    typed = done = nr_found = 0
+    waiting = (Chunk(kind, seed, first, first + _CHUNK) for first in count(start, _CHUNK))
     with ProcessPoolExecutor(jobs) as pool:
-        running: dict[Future[list[Finding]], tuple[str, int, int, int]] = {}
-        while True:
-            for work in waiting:
-                running[pool.submit(chunk, *work)] = work
-                if len(running) >= 2 * jobs:
-                    break
-            if not running:
-                break
+        running: dict[Future[list[Outcome]], Chunk] = {}
+        next_one = start
+        while typed < wanted or running:
+            while typed < wanted and len(running) < 2 * jobs:
+                chunk = next(waiting)
+                running[pool.submit(play, chunk)] = chunk
+                next_one = chunk.last
             for future in wait(running, timeout=_TALK, return_when=FIRST_COMPLETED).done:
-                _, _, first, last = running.pop(future)
-                done += last - first
-                for found in future.result():
-                    nr_found += 1
-                    tell(found)
+                del running[future]
+                for outcome in future.result():
+                    typed += outcome.typed
+                    done += outcome.done
+                    if outcome.found is not None:
+                        nr_found += 1
+                        tell(outcome.found)
             if monotonic() - said >= _TALK:
                 said = monotonic()
-                next_one = min((work[2] for work in running.values()), default=start + done)
+                go_on = min((chunk.first for chunk in running.values()), default=next_one)
                 print(
-                    f"{summary(kind, done * each, said - begin, nr_found)}; go on with --start {next_one}", flush=True
+                    f"{summary(kind, typed, done, said - begin, nr_found)}; go on with --start {go_on}",
+                    flush=True,
                 )
-    print(summary(kind, done * each, monotonic() - begin, nr_found), flush=True)
+    print(
+        f"{summary(kind, typed, done, monotonic() - begin, nr_found)}; the next one is --start {next_one}", flush=True
+    )
     return nr_found
 
 
-def summary(kind: str, nr: int, seconds: float, nr_found: int) -> str:
+def summary(kind: str, typed: int, done: int, seconds: float, nr_found: int) -> str:
     """How far it is, how fast, and what was found."""
-    return f"{nr:,} {kind} in {seconds:.0f} s, {nr / max(seconds, 0.001):,.0f} a second, {nr_found} findings"
+    ran = "commands of them were done" if kind == "lines" else "steps of them were done"
+    return (
+        f"{typed:,} {kind} in {seconds:.0f} s, {typed / max(seconds, 0.001):,.0f} a second, {done:,} {ran}, "
+        f"{nr_found} findings"
+    )
 
 
 def tell(found: Finding) -> None:
@@ -90,12 +109,12 @@ def main() -> int:
     parser.add_argument("--episode", metavar="SEED", help="play this one again")
     options = parser.parse_args()
     if options.episode:
-        found = (episode if options.episode.startswith("lines") else script_episode)(options.episode)
+        found = (episode if options.episode.startswith("lines") else script_episode)(options.episode).found
         tell(found) if found else print("nothing was found")
         return int(found is not None)
     nr_found = 0
     if options.lines:
-        nr_found += run("lines", options.seed, options.start, -(-options.lines // LINES), options.jobs)
+        nr_found += run("lines", options.seed, options.start, options.lines, options.jobs)
     if options.scripts:
         nr_found += run("scripts", options.seed, 0 if options.lines else options.start, options.scripts, options.jobs)
     return int(nr_found > 0)

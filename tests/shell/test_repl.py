@@ -5,6 +5,7 @@ from __future__ import annotations
 from folioshell.errors import DeterminismError, KernelBug, Refused, SchemeError
 from folioshell.report import Report
 from folioshell.scenario import Session
+from folioshell.session.limits import GENEROUS
 from folioshell.shell.repl import Repl
 from tests.shell.stubs import StubSession, Typist, plain_screen
 
@@ -189,3 +190,14 @@ def test_commands_of_one_line() -> None:
 
     assert "at 0x7f0000000000.\nA forked B, 1 VMA copied.\n\n" in text
     assert "B ended.\n\nA ended" in text
+
+
+def test_what_is_pasted_has_the_limits_of_what_is_typed() -> None:
+    """Several lines at once are bounded as one after the other are, not as somebody's script is."""
+    session = Session()
+    session.limits = GENEROUS._replace(files=10)
+    screen, out = plain_screen()
+    Repl(session, screen, Typist("file a 8\nfile b 600")).run()
+
+    assert list(session.workspace.kernel.files) == ["a"]
+    assert "would pass the limit of 10 pages of files" in out.getvalue()

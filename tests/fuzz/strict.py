@@ -1,0 +1,202 @@
+"""A shell that does not forgive itself: what it would tell as a bug is raised, and what it prints is looked at."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from io import BytesIO, TextIOWrapper
+from random import Random
+
+from prompt_toolkit.document import Document
+
+from folioshell.commands.complete import complete
+from folioshell.commands.hint import hint
+from folioshell.commands.lines import line_before
+from folioshell.errors import Refused
+from folioshell.report import Report
+from folioshell.scenario import Session
+from folioshell.session.access import Access
+from folioshell.session.limits import Limits
+from folioshell.shell.highlight import CommandLexer
+from folioshell.shell.presenter import Presenter
+from folioshell.shell.repl import Repl
+from folioshell.shell.toolbar import hint_pieces, state_text
+from folioshell.views.answer_view import Place
+from folioshell.views.screen import Screen
+from folioshell.views.signs import visible
+
+LIMITS = Limits(pages=3000, files=5000, processes=8, steps=200, states=200)
+#: modes of sessions; most of what people see is plain
+_MODES = ("plain", "plain", "plain", "plain", "table", "json", "json", "csv", "markdown", "mail")
+_WIDTHS = (24, 72, 80, 100, 238)
+#: what colours text on a terminal; nothing else may be sent to one
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
+
+
+class StrictPresenter(Presenter):
+    """Raises where a shell says that it has a bug; a refusal must leave everything as it was.
+
+    Args:
+        session: what is shown.
+        screen: where everything goes.
+    """
+
+    def __init__(self, session: Session, screen: Screen) -> None:
+        super().__init__(session, screen, screen, asked=True)
+        self.shown = 0
+        self._thorough = False
+        self._before = ("", "")
+
+    def begin(self, thorough: bool) -> None:
+        """Something is going to be typed; ``thorough``: the whole state is compared if it is refused."""
+        self._thorough = thorough
+        self._before = self._state()
+
+    def _state(self) -> tuple[str, str]:
+        session = self.session
+        compares = self._thorough and session.spawned is None
+        return session.prompt, session.workspace.machine.fingerprint() if compares else ""
+
+    def show(self, reports: Sequence[Report], place: Place | None = None) -> None:
+        """Show a report, and remember the state that it left."""
+        super().show(reports, place)
+        self.shown += 1
+        self.begin(self._thorough)
+
+    def refusal(self, error: Refused) -> None:
+        """Show a refusal; nothing has changed since the last report."""
+        super().refusal(error)
+        assert self._state() == self._before, "a refusal changed something"
+
+    def bug(self, error: Exception, typed: str) -> None:
+        """There is none to be shown here."""
+        raise error
+
+
+class _Silent:
+    """Nobody types: lines are handed to the shell."""
+
+    def read(self, prompt: str) -> str:
+        raise EOFError
+
+    def keep(self, text: str) -> bool:
+        return True
+
+
+class StrictShell:
+    """A shell in which lines are typed, on a screen that is drawn by lot.
+
+    Args:
+        seed: of the lot.
+
+    Attributes:
+        session: what is typed at; it may touch nothing outside it.
+        notes: the lines that lead where it is, as a shell that crashes leaves them.
+    """
+
+    def __init__(self, seed: str) -> None:
+        random = Random(f"screen {seed}")
+        self._seed = seed
+        self.notes: list[str] = []
+        self.session = fresh_session()
+        self.session.note = self.notes.append
+        self.session.output.mode = random.choice(_MODES)
+        self._paper = BytesIO()
+        self._screen = drawn_screen(self._paper, random)
+        self._repl = Repl(self.session, self._screen, _Silent())
+        self._presenter = StrictPresenter(self.session, self._screen)
+        self._repl.presenter = self._presenter
+
+    def type(self, text: str) -> int:
+        """Do with a text what a shell does: colour it, help with it, run it, show what came of it.
+
+        Returns how many of its commands were run.
+        """
+        # What happens does not depend on the lines before this one that are left out to find the shortest way to it.
+        random = Random(f"{self._seed} {text!r}")
+        session = self.session
+        styled = CommandLexer().lex_document(Document(text))
+        assert "".join(piece[1] for row in range(text.count("\n") + 1) for piece in styled(row)) == text.replace(
+            "\n", ""
+        )
+        before = line_before(text[: random.randrange(len(text) + 1)])
+        complete(session, before, len(before))
+        if told := hint(session, before, len(before)):
+            hint_pieces(told, random.choice(_WIDTHS))
+        state_text(session, random.choice(_WIDTHS))
+        shown, mode = self._presenter.shown, session.output.mode
+        self._presenter.begin(thorough=random.random() < 0.05)
+        self._repl.execute(text)
+        check_printed(printed(self._paper), mode if mode == session.output.mode else "")
+        return self._presenter.shown - shown
+
+    def check(self) -> None:
+        """What must be so after any lines: no invariant is broken, and every way back leads to the same state."""
+        session, random = self.session, Random(f"check {self._seed}")
+        if session.spawned is not None:
+            return
+        if session.is_cut_off:
+            session.go_to(session.step)
+        assert session.workspace.machine.check() == []
+        here = _state(session)
+        assert session.replay(session.step).machine.fingerprint() == here[1], "a replay leads elsewhere"
+        if random.random() < 0.3:
+            session.go_to(random.randrange(len(session.history.entries) + 1))
+            session.go_to(int(here[0].split()[1].rstrip(">")))
+            assert _state(session) == here, "the way back and forth leads elsewhere"
+        if random.random() < 0.2:
+            assert _state(_typed_again(session.script())) == here, "what `save` writes leads elsewhere"
+        if random.random() < 0.2:
+            again = _typed_again(self.notes)
+            assert _state(again) == here, "the notes of a shell lead elsewhere"
+            assert again.script() == session.script(), "the notes of a shell show something else"
+
+
+def fresh_session() -> Session:
+    """A session that may touch nothing outside it."""
+    session = Session()
+    session.limits = LIMITS
+    session.access = Access("/nowhere", True, "/nowhere", False, False)
+    return session
+
+
+def _state(session: Session) -> tuple[str, str]:
+    return session.prompt, session.workspace.machine.fingerprint()
+
+
+def _typed_again(lines: Sequence[str]) -> Session:
+    session = fresh_session()
+    for line in lines:
+        session.execute(line)
+    return session
+
+
+def drawn_screen(paper: BytesIO, random: Random) -> Screen:
+    """A screen of some width and encoding that writes on paper."""
+    encoding = random.choice(("utf-8", "utf-8", "utf-8", "ascii", "latin-1"))
+    stream = TextIOWrapper(paper, encoding=encoding, errors="backslashreplace", newline="\n")
+    return Screen(stream, rich=False, width=random.choice(_WIDTHS), spoken=random.random() < 0.2)
+
+
+def printed(paper: BytesIO) -> str:
+    """What was written on paper, which is empty again then."""
+    text = paper.getvalue().decode("utf-8", "replace")
+    paper.seek(0)
+    paper.truncate()
+    return text
+
+
+def check_printed(text: str, mode: str) -> None:
+    """No character reaches a terminal that could do something there, and documents can be read.
+
+    Args:
+        text: what was printed.
+        mode: the mode that it was printed in, if one and no other.
+    """
+    rest = text if mode == "json" else _COLOUR.sub("", text)
+    assert visible(rest.replace("\n", "")) == rest.replace("\n", ""), "what is printed would do something to a terminal"
+    if mode == "json":
+        for row in rest.split("\n"):
+            if row.startswith("{"):
+                json.loads(row)
