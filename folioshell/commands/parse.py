@@ -29,6 +29,7 @@ FAILURES = {
     "EBUSY": "somebody uses it",
     "ENOENT": "there is no such thing",
     "EPERM": "not permitted",
+    "EBADF": "there is no file, and no swap either",
     "SIGSEGV": "an access was answered with SIGSEGV",
     "SIGBUS": "an access was answered with SIGBUS",
 }

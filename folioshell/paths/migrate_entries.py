@@ -41,7 +41,7 @@ def try_to_migrate(k: Kernel, folio: Folio, split_pmd: bool) -> Path[None]:
             address = vma.address_of(folio.index, folio.nr_pages)
             yield from split_huge_pmd_address(k, vma, address, frozen=folio)
         yield from VmaWalk(k, folio, vma, visit, sync=True).run()
-        if stuck:
+        if stuck or not k.counts.mapcount(folio.id):
             return
 
 

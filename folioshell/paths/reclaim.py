@@ -37,8 +37,11 @@ def _folio_referenced(k: Kernel, folio: Folio) -> Path[None]:
 
     Kernel: mm/rmap.c: folio_referenced() (v6.18)
     """
+    left = k.counts.mapcount(folio.id)
 
     def visit(vma: Vma, hit: Hit) -> Path[bool]:
+        nonlocal left
+        left -= 1
         table = hit.table
         if isinstance(table, PageTable):
             table.entries[hit.index] &= ~pte.YOUNG
@@ -49,7 +52,7 @@ def _folio_referenced(k: Kernel, folio: Folio) -> Path[None]:
         yield from ()
         return bool(vma.flags & vm.LOCKED)
 
-    yield from rmap_walk(k, folio, "folio_referenced", visit)
+    yield from rmap_walk(k, folio, "folio_referenced", visit, done=lambda: not left)
     folio.referenced = False
 
 

@@ -42,8 +42,11 @@ def try_to_unmap(
             return (yield from _unmap_lazyfree(k, folio, vma, hit))
         return (yield from _unmap_pte(k, folio, vma, hit))
 
-    yield from rmap_walk(k, folio, "try_to_unmap", visit, sync=sync, locked=locked)
-    return not k.counts.mapcount(folio.id)
+    def unmapped() -> bool:
+        return not k.counts.mapcount(folio.id)
+
+    yield from rmap_walk(k, folio, "try_to_unmap", visit, done=unmapped, sync=sync, locked=locked)
+    return unmapped()
 
 
 def _unmap_lazyfree(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:

@@ -38,7 +38,7 @@ class Hit:
     pmd: bool
 
 
-#: What is done with an entry that was found. Returns True to end the walk in this VMA.
+#: What is done with an entry that was found. Returns True to end the walk, in this VMA and in those that follow.
 Visitor = Callable[[Vma, Hit], Generator[Step, Any, bool]]
 
 
@@ -68,6 +68,7 @@ class VmaWalk:
 
     Attributes:
         found: (name of the table entered, entries found there) so far.
+        stopped: the visitor ended the walk.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class VmaWalk:
         self.migration = migration
         self.sync = sync
         self.found: list[tuple[str, int]] = []
+        self.stopped = False
         self._low = folio.pfn
         self._high = folio.pfn + folio.nr_pages
 
@@ -140,7 +142,8 @@ class VmaWalk:
         if matches:
             self.found.append((str(pmd), 1))
             if self.visit is not None:
-                stop = (yield from self.visit(self.vma, Hit(block, pmd, index, True))) or stop
+                self.stopped = yield from self.visit(self.vma, Hit(block, pmd, index, True))
+                stop = stop or self.stopped
         yield pmd.lock.release()
         if matches and isinstance(pmd.entries.get(index, pte.NONE), PageTable):
             return False
@@ -150,7 +153,6 @@ class VmaWalk:
         """Look at the entries of ``[start, end)`` in one leaf table. True: the visitor has enough."""
         locked = False
         hits = 0
-        stop = False
         entries = table.entries
         if self.sync:
             yield table.ptl.acquire("map_pte")
@@ -165,23 +167,32 @@ class VmaWalk:
                 entry = entries[vpn - block]
             if self._matches(entry):
                 hits += 1
-                if self.visit is not None and (yield from self.visit(self.vma, Hit(vpn, table, vpn - block, False))):
-                    stop = True
-                    break
+                if self.visit is not None:
+                    self.stopped = yield from self.visit(self.vma, Hit(vpn, table, vpn - block, False))
+                    if self.stopped:
+                        break
         if locked:
             yield table.ptl.release()
             self.found.append((str(table), hits))
-        return stop
+        return self.stopped
 
 
 def rmap_walk(
-    k: Kernel, folio: Folio, reason: str, visit: Visitor | None = None, *, sync: bool = False, locked: bool = False
+    k: Kernel,
+    folio: Folio,
+    reason: str,
+    visit: Visitor | None = None,
+    *,
+    done: Callable[[], bool] | None = None,
+    sync: bool = False,
+    locked: bool = False,
 ) -> Path[Walked]:
-    """Visit every VMA that may map the folio, and every entry that does.
+    """Visit every VMA that may map the folio, and every entry that does, until the visitor has enough.
 
     Args:
         reason: the kernel function that wants it.
         visit: as for VmaWalk.
+        done: asked after each VMA; True ends the walk.
         sync: PVMW_SYNC.
         locked: the caller holds the rmap lock.
     Returns: the walk as a fact, which is yielded too.
@@ -195,6 +206,8 @@ def rmap_walk(
         walk = VmaWalk(k, folio, vma, visit, sync=sync)
         yield from walk.run()
         visits.append((vma.mm.mm_id, vma.id, tuple(walk.found)))
+        if walk.stopped or (done is not None and done()):
+            break
     if not locked:
         yield lock.release("R")
     fact = Walked(folio.id, reason, tuple(visits))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from folioshell.session.history import Entry
+from folioshell.session.limits import Limits
 from folioshell.session.workspace import Workspace
 
 #: a checkpoint is due when steps have yielded so many events for each object that it would hold
@@ -46,6 +47,7 @@ class Checkpoint:
         self._workspace = workspace
         self._machine = workspace.machine
         self._journal = tuple(workspace.journal)
+        self._admitted = workspace.admitted
         roots = (workspace.regions, workspace.process_names, workspace.threads)
         self._snapshot = Snapshot([self._machine.kernel, *self._machine.schemes.values(), *roots])
 
@@ -58,6 +60,8 @@ class Checkpoint:
         workspace.journal[:] = self._journal
         workspace.current = self.entry.current
         workspace.remarks = ()
+        # As in a fresh workspace that the steps up to here were replayed in.
+        workspace.limits, workspace.admitted = Limits(), self._admitted
         return workspace
 
 

@@ -5,18 +5,18 @@
 | parent's stay. To the question who maps the folio the answer is: one. To the question who has it: two.
 |
 | Reclaim visits the child first, because its VMA begins at a lower offset; in the parent it stops, for that VMA is
-| locked, which a fork does not inherit. It was locked in two steps, so that no single call covers the folio and the
-| folio itself is not marked.
+| locked. It was locked after the fork, and made read-only before, so that mlock did not copy its pages; and in two
+| steps, so that no single call covers the folio and the folio itself is not marked.
 
 set swap on
 set thp.64K always
 mmap buf 32 align=32
 write buf[16..31]
 expect order buf[16] == 4
+fork B
+mprotect buf[16..31] r
 mlock buf[16..23]
 mlock buf[24..31]
-fork B
-munmap buf[0..15]
 
 | 27: reclaim takes the entries of the child. The parent asks.
 reclaim f1
@@ -45,6 +45,7 @@ why f1 mm-id
 | The COW question is another one. The parent writes: 16 mappings, but 32 references, for the swap cache holds one a
 | page and cannot be left while the child's swap entries refer to it. So the page is copied, though most schemes would
 | let the parent have it.
+munlock buf[16..31] ; mprotect buf[16..31] rw
 write buf[16]
 expect order buf[16] == 0
 expect mapcount mm-id f1 == 15

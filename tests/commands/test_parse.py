@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import folioshell.scenario  # noqa: F401  (declares save, load and source)
+import folioshell
+import folioshell.scenario  # (declares save, load and source)
 from folioshell.commands.grammar import registry
-from folioshell.commands.parse import Grammar
+from folioshell.commands.parse import FAILURES, Grammar
 from folioshell.commands.places import PlaceRef
 from folioshell.commands.statement import ParsedStatement
 from folioshell.errors import Refused
@@ -196,3 +200,12 @@ def test_every_line_parses_or_is_refused_within_it(line: str) -> None:
         assert error.message
         assert error.start is not None and error.end is not None
         assert 0 <= error.start < error.end <= len(line) + 1
+
+
+def test_every_errno_of_the_kernel_can_be_foretold() -> None:
+    """What a path may end with stands behind `fails`; a script that `save` wrote says it, too."""
+    folder = Path(folioshell.__file__).parent / "paths"
+    errors = {name for path in folder.glob("*.py") for name in re.findall(r'"(E[A-Z]{3,})"', path.read_text("utf-8"))}
+
+    assert len(errors) > 5
+    assert errors <= set(FAILURES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from folioshell.facts import Walked
 from folioshell.paths.reclaim import do_reclaim
 from tests.paths.memory import Memory
 
@@ -33,3 +34,52 @@ def test_unmapping_stops_at_a_locked_vma() -> None:
     m.do(do_reclaim(m.kernel, folio))
 
     assert (m.look(p, 16), folio.swap_slot is not None) == ("-×8 T×8(1)", True)
+
+
+def visited(m: Memory) -> list[tuple[str, int]]:
+    """The walks of the last step: why, and how many VMAs they visited."""
+    return [(fact.reason, len(fact.visits)) for fact in m.machine.events if isinstance(fact, Walked)]
+
+
+def test_a_walk_ends_at_a_locked_vma() -> None:
+    """No other process is visited after the one that locked the page."""
+    m = Memory()
+    m.kernel.config.swap = True
+    p = m.mmap(1)
+    m.write(p)
+    m.mprotect(p, 1, "r")
+    m.fork("B")
+    m.mlock(p, 1)
+    m.folio(p).mlocked = False
+    m.do(do_reclaim(m.kernel, m.folio(p)))
+
+    assert visited(m) == [("folio_referenced", 1), ("try_to_unmap", 1)]
+    assert m.look(p, 1, "B") == "A×1(2)"
+
+
+def test_a_walk_ends_when_all_entries_were_seen() -> None:
+    """A VMA behind the last entry is not visited."""
+    m = Memory()
+    file = m.file("lib", 4)
+    p = m.mmap(4, file=file)
+    q = m.mmap(4, file=file)
+    m.read(p, 4)
+    folio = m.folio(p)
+    m.do(do_reclaim(m.kernel, folio))
+
+    assert visited(m) == [("folio_referenced", 1), ("try_to_unmap", 1)]
+    assert (m.look(p, 1), m.look(q, 1)) == ("-×1", "-×1")
+
+
+def test_a_lazyfree_page_that_another_process_wrote_stays() -> None:
+    """One process gave the page up, the other wrote it before: it is an ordinary page again, in both of them."""
+    m = Memory()
+    p = m.mmap(1)
+    m.write(p)
+    m.fork("B")
+    m.madvise("free", p, 1, "B")
+    assert not m.folio(p).swapbacked
+    m.do(do_reclaim(m.kernel, m.folio(p)))
+
+    assert m.folio(p).swapbacked
+    assert (m.look(p, 1), m.look(p, 1, "B")) == ("A×1(2)", "A×1(2)")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from folioshell.commands import Session
+from folioshell.errors import Refused
 from folioshell.session import checkpoints
 
 LINES = (
@@ -120,3 +121,19 @@ def test_what_a_definition_keeps_may_be_anything(often: None, monkeypatch: pytes
 
     assert session._checkpoints._kept == []
     assert session.step == 1
+
+
+def test_the_way_back_from_a_checkpoint_has_no_limits(often: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was admitted is not asked for again: a split may have mapped more entries than anybody asked for."""
+    session = Session()
+    session.limits = session.limits._replace(pages=24)
+    session.execute("set geometry classroom ; mmap buf 8 ; madvise hugepage buf ; fault buf ; mmap a 8 ; fault a[0]")
+    session.execute("fork B ; reclaim f1")
+    monkeypatch.setattr(checkpoints, "FEWEST_EVENTS", 1 << 30)
+    session.execute("fork C")
+    before = state(session)
+    session.execute("undo ; redo")
+
+    assert state(session) == before
+    with pytest.raises(Refused, match="would pass the limit of 24 pages mapped"):
+        session.execute("fork D")
