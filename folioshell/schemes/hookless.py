@@ -5,7 +5,8 @@ from __future__ import annotations
 from folioshell import facts
 from folioshell.schemes.base import Part
 from folioshell.schemes.cost import X86_64_LAYOUT, Cost, Layout, Reach
-from folioshell.schemes.windows import WindowScheme, page_mask, whole_mask
+from folioshell.schemes.window import page_mask, whole_mask
+from folioshell.schemes.windows import WindowScheme
 
 
 class HooklessScheme(WindowScheme, register=False):

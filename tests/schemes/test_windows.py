@@ -18,7 +18,7 @@ from folioshell.errors import KernelBug
 from folioshell.schemes.base import Part
 from folioshell.schemes.tuples import Tuples
 from folioshell.schemes.vmas import Vmas
-from folioshell.schemes.windows import count_stretches, stretches
+from folioshell.schemes.window import count_stretches, stretches
 from tests.contract.strategies import histories
 
 NR_PAGES = 16
