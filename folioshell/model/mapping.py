@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from folioshell.model.anon_vma import IntervalIndex
 from folioshell.model.folio import Folio
+from folioshell.model.interval_index import IntervalIndex
 from folioshell.model.lock import Lock, LockClass
 
 #: kinds of file systems that a file may live on, as typed

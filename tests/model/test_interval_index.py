@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 
 from folioshell.engine.machine import Machine
-from folioshell.model.anon_vma import AnonVma, IntervalIndex
+from folioshell.model.anon_vma import AnonVma
+from folioshell.model.interval_index import IntervalIndex
 from folioshell.model.vma import Vma
 
 
