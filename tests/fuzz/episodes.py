@@ -23,8 +23,9 @@ from tests.fuzz.strict import StrictShell, check_printed, drawn_screen, fresh_se
 
 #: lines that are typed into one session, at least and at most; a small state is checked soon, and many are
 FEWEST, MOST = 5, 40
-#: seconds that a line may take, and a script; machines are slow now and then
+#: seconds of a processor that a line may take, and a script; and how many times as many by the clock, if it waits
 PATIENCE = 20.0
+_BUSY = 15
 _SCRIPT_LIMITS = Limits(pages=20_000, files=20_000, processes=20, steps=500, states=400)
 
 
@@ -62,18 +63,21 @@ class Outcome(NamedTuple):
 
 @contextmanager
 def patience(seconds: float) -> Iterator[None]:
-    """Raise Hang if it takes longer."""
+    """Raise Hang if it computes longer, or waits for something much longer: other processes may be in the way."""
 
     def ring(*_: object) -> None:
         raise Hang(f"longer than {seconds} seconds")
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    timers = ((signal.ITIMER_PROF, signal.SIGPROF, seconds), (signal.ITIMER_REAL, signal.SIGALRM, _BUSY * seconds))
+    before = [signal.signal(number, ring) for _, number, _ in timers]
+    for timer, _, limit in timers:
+        signal.setitimer(timer, limit)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for (timer, number, _), handler in zip(timers, before, strict=True):
+            signal.setitimer(timer, 0)
+            signal.signal(number, handler)
 
 
 def play(texts: Sequence[str], seed: str) -> str:
