@@ -9,14 +9,15 @@ from random import Random
 
 from folioshell.commands.grammar import Command, Form, registry
 from folioshell.commands.lines import logical_lines
-from folioshell.commands.operands import Choice, Choices, Number, Size
+from folioshell.commands.operands import Asking, Choice, Choices, Number, Size
 from folioshell.commands.places import FolioOrPlace, Place
 from folioshell.errors import Refused
 from folioshell.scenario import Session
 from folioshell.scenario.script import parse
 from folioshell.session.language import PROGRAM
 
-SCRIPTS = sorted((Path(__file__).parents[2] / "scenarios").rglob("*.fs"))
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+SCRIPTS = sorted(SCENARIOS.rglob("*.fs"))
 #: not typed: what would end a session, and what explores all shipped races, which takes as long as all other lines
 _LEFT_OUT = ("quit", "protocols")
 _SETUPS = (
@@ -158,7 +159,8 @@ class LineMaker:
         }
         if type(operand) in made:
             return made[type(operand)]()
-        offered = [word for word, _ in operand.candidates(session)]  # type: ignore[attr-defined]
+        asking = Asking("", session.process)
+        offered = [word for word, _ in operand.offered(session, asking)]  # type: ignore[attr-defined]
         if offered and (roll < 0.85 or isinstance(operand, Choice | Choices)):
             return str(choose(offered))
         return choose((*_NAMES, *_SIZES, *_ADDRESSES))

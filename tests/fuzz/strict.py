@@ -25,6 +25,7 @@ from folioshell.shell.toolbar import hint_pieces, state_text
 from folioshell.views.answer_view import Place
 from folioshell.views.screen import Screen
 from folioshell.views.signs import visible
+from tests.fuzz.lines import SCENARIOS
 
 LIMITS = Limits(pages=3000, files=5000, processes=8, steps=200, states=200)
 #: modes of sessions; most of what people see is plain
@@ -91,7 +92,7 @@ class StrictShell:
         seed: of the lot.
 
     Attributes:
-        session: what is typed at; it may touch nothing outside it.
+        session: what is typed at; see ``fresh_session``.
         notes: the lines that lead where it is, as a shell that crashes leaves them.
     """
 
@@ -99,7 +100,8 @@ class StrictShell:
         random = Random(f"screen {seed}")
         self._seed = seed
         self.notes: list[str] = []
-        self.session = fresh_session()
+        self._folder = random.choice(("class", "mail", "schemes"))
+        self.session = fresh_session(self._folder)
         self.session.note = self.notes.append
         self.session.output.mode = random.choice(_MODES)
         self._paper = BytesIO()
@@ -146,18 +148,19 @@ class StrictShell:
             session.go_to(int(here[0].split()[1].rstrip(">")))
             assert _state(session) == here, "the way back and forth leads elsewhere"
         if random.random() < 0.2:
-            assert _state(_typed_again(session.script())) == here, "what `save` writes leads elsewhere"
+            assert _state(_typed_again(session.script(), self._folder)) == here, "what `save` writes leads elsewhere"
         if random.random() < 0.2:
-            again = _typed_again(self.notes)
+            again = _typed_again(self.notes, self._folder)
             assert _state(again) == here, "the notes of a shell lead elsewhere"
             assert again.script() == session.script(), "the notes of a shell show something else"
 
 
-def fresh_session() -> Session:
-    """A session that may touch nothing outside it."""
+def fresh_session(folder: str = "class") -> Session:
+    """A session that may read the shipped scripts of a folder, and touch nothing else outside it."""
     session = Session()
     session.limits = LIMITS
-    session.access = Access("/nowhere", True, "/nowhere", False, False)
+    place = str(SCENARIOS / folder)
+    session.access = Access(place, True, place, may_write=False, may_load=False)
     return session
 
 
@@ -165,8 +168,8 @@ def _state(session: Session) -> tuple[str, str]:
     return session.prompt, session.workspace.machine.fingerprint()
 
 
-def _typed_again(lines: Sequence[str]) -> Session:
-    session = fresh_session()
+def _typed_again(lines: Sequence[str], folder: str) -> Session:
+    session = fresh_session(folder)
     for line in lines:
         session.execute(line)
     return session
