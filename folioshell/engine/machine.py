@@ -23,7 +23,7 @@ from folioshell.schemes import all_schemes
 from folioshell.schemes.base import HANDLERS, Scheme
 from folioshell.schemes.entries import share_entries
 from folioshell.schemes.mm_id import MmId
-from folioshell.schemes.order0 import share_order0
+from folioshell.schemes.order0 import one_by_one, share_order0
 from folioshell.schemes.windows import share_windows
 from folioshell.units import X86_64, Geometry
 
@@ -101,7 +101,10 @@ class Machine:
         name = HANDLERS[kind]
         unused = getattr(Scheme, name)
         counting = [scheme for scheme in self.schemes.values() if getattr(type(scheme), name) is not unused]
-        return {scheme: getattr(scheme, name) for scheme in counting}
+        handlers = {scheme: getattr(scheme, name) for scheme in counting}
+        if kind in (facts.FolioNew, facts.FolioFreed):
+            return {scheme: one_by_one(scheme, handler) for scheme, handler in handlers.items()}
+        return handlers
 
     def _notes(self, kind: type) -> tuple[Callable[[Any], None], ...]:
         if kind is facts.FolioNew:

@@ -6,13 +6,18 @@ rmap call: no definition tells them apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TypeVar
 
 from folioshell import facts
 from folioshell.errors import KernelBug
 from folioshell.intervals import Intervals, ranges
 from folioshell.schemes.base import Part, Scheme
 from folioshell.schemes.cost import X86_64_LAYOUT, Cost, EntryFact, Layout, is_new, small_cost
+
+#: a fact that speaks of one folio, or of order-0 folios in a row
+RunFact = TypeVar("RunFact", facts.FolioNew, facts.FolioFreed)
 
 
 class Order0Scheme(Scheme, register=False):
@@ -83,6 +88,21 @@ def _one_more(entries: int | None) -> int:
 
 def _one_less(entries: int | None) -> int | None:
     return (entries or 0) - 1 or None
+
+
+def one_by_one(scheme: Scheme, handler: Callable[[RunFact], None]) -> Callable[[RunFact], None]:
+    """The handler of FolioNew or FolioFreed, as it is told of runs: a scheme that keeps none learns of each folio."""
+    if isinstance(scheme, Order0Scheme):
+        return handler
+
+    def tell(fact: RunFact) -> None:
+        if fact.nr == 1:
+            handler(fact)
+            return
+        for folio in range(fact.folio, fact.folio + fact.nr):
+            handler(replace(fact, folio=folio, nr=1))
+
+    return tell
 
 
 def share_order0(schemes: Iterable[Scheme]) -> frozenset[Scheme]:

@@ -15,6 +15,7 @@ from folioshell.facts import Asked, Fact, FolioFreed, FolioNew
 from folioshell.model.lock import LockOp
 from folioshell.schemes.base import HANDLERS, Scheme, Sharing
 from folioshell.schemes.cost import Cost, Layout
+from folioshell.schemes.order0 import one_by_one
 from folioshell.session.journal import StepRecord
 from folioshell.session.workspace import Workspace
 
@@ -102,8 +103,9 @@ class _Meter:
         counts[1] += cost.slots
         counts[2] += cost.ptls
         counts[3] += cost.lines
-        if self._copy is not None and (handler := HANDLERS.get(type(fact))):
-            getattr(self._copy, handler)(fact)
+        if self._copy is not None and (name := HANDLERS.get(type(fact))):
+            handler = getattr(self._copy, name)
+            (one_by_one(self._copy, handler) if isinstance(fact, FolioNew | FolioFreed) else handler)(fact)
 
     def _answer(self, fact: Asked) -> str:
         if fact.scheme == self.scheme.name:

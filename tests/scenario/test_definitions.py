@@ -358,3 +358,49 @@ def test_names_of_ours_are_those_registered() -> None:
     """What tests above rely on: vmas is one of ours, calls and mms are not."""
     assert "vmas" in all_schemes()
     assert not {"calls", "mms"} & all_schemes().keys()
+
+
+def test_a_definition_learns_of_each_folio(tmp_path: Path) -> None:
+    """Whoever keeps no runs is told of new and freed folios one by one."""
+    text = """
+from folioshell.schemes.base import Scheme, Sharing
+
+class Mine(Scheme):
+    name = "mine"
+    version = state = "test"
+    about = ("Counts.", "No.")
+
+    def __init__(self):
+        self.living = {}
+
+    def on_folio_new(self, fact):
+        self.living[fact.folio] = 0
+
+    def on_folio_freed(self, fact):
+        del self.living[fact.folio]
+
+    def on_mapped_small(self, fact):
+        for folio in fact.folios:
+            self.living[folio] += 1
+
+    def on_unmapped_small(self, fact):
+        for folio in fact.folios:
+            self.living[folio] -= 1
+
+    def mapcount(self, folio, page=None):
+        return self.living.get(folio, 0)
+
+    def shared(self, folio, mm):
+        return Sharing.MAYBE
+
+    def bytes_of_state(self, order):
+        return 4
+"""
+    session = Session()
+    define(session, str(written(tmp_path, text)))
+    session.execute("mmap buf 1000 ; fault buf ; fork B ; munmap buf[0..99] ; B: munmap buf[0..199]")
+
+    scheme = session.workspace.machine.schemes["mine"]
+    assert [scheme.mapcount(folio) for folio in (1, 100, 101, 200, 201, 1000)] == [0, 0, 1, 1, 2, 2]
+    session.execute("munmap buf ; exit B ; cost")
+    assert scheme.living == {}  # type: ignore[attr-defined]
