@@ -11,26 +11,24 @@ import os
 import sys
 
 from folioshell import __version__
+from folioshell.options import (
+    allowed_of,
+    golden_lines,
+    limits_of,
+    replay_of,
+    runner_of,
+    screen_of,
+    session_of,
+)
 from folioshell.streams import abandon, complain, open_closed
 
 # typing.TYPE_CHECKING without importing typing, which would be a quarter of what --version takes.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-    from typing import Any, TextIO
+    from collections.abc import Sequence
 
-    from folioshell.report import Report
-    from folioshell.scenario.played import Played
-    from folioshell.scenario.runner import Runner
-    from folioshell.session.limits import Limits
     from folioshell.session.session import Session
-    from folioshell.shell.notes import Notes
-    from folioshell.shell.replay import Replay
-    from folioshell.views.screen import Screen
-
-    Begin = Callable[[Session, Path | None], tuple[Notes, list[str]]]
 
 REFUSED = 2
 BUG = 3
@@ -84,20 +82,22 @@ def _main(arguments: list[str]) -> int:
         return _act(options)
     except Refused as error:
         sys.stdout.flush()
-        _screen(sys.stderr, options).refusal(error)
+        screen_of(sys.stderr, options).refusal(error)
         return REFUSED
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001 - a bug is shown, not thrown at whoever typed
         sys.stdout.flush()
-        _screen(sys.stderr, options).bug(error)
+        screen_of(sys.stderr, options).bug(error)
         return BUG
 
 
 def _check_scheme(options: Namespace) -> int:
     from folioshell.shell.definition_check import check_files
 
-    return check_files(options.files, _screen(sys.stdout, options), _screen(sys.stderr, options), quiet=options.quiet)
+    return check_files(
+        options.files, screen_of(sys.stdout, options), screen_of(sys.stderr, options), quiet=options.quiet
+    )
 
 
 def _act(options: Namespace) -> int:
@@ -114,8 +114,8 @@ def _act(options: Namespace) -> int:
     if options.commands is not None:
         return _play_commands(options)
     if not sys.stdin.isatty():
-        return _play_stdin(options, _session(options))
-    return _open_shell(options, _session(options))
+        return _play_stdin(options, session_of(options))
+    return _open_shell(options, session_of(options))
 
 
 def _resume(options: Namespace) -> int:
@@ -124,9 +124,10 @@ def _resume(options: Namespace) -> int:
             "folioshell: --resume opens the shell: it goes with a terminal, and with neither -c nor action\n"
         )
         return REFUSED
+    from folioshell.shell.interact import interact
     from folioshell.shell.resume import resume
 
-    return _open_shell(options, _session(options), resume)
+    return interact(session_of(options), screen_of(sys.stdout, options), screen_of(sys.stderr, options), resume)
 
 
 def _run(options: Namespace) -> int:
@@ -137,10 +138,10 @@ def _run(options: Namespace) -> int:
         return _update(options)
     if options.junit is not None:
         return _run_for_junit(options)
-    replay = _replay(options, whole=True)
+    replay = replay_of(options, whole=True)
     status = 0
     for name in options.files:
-        runner = _runner(options, name)
+        runner = runner_of(options, name)
         status = max(status, replay.run(runner, name))
         if options.interactive and runner.status != REFUSED:
             interact = _open_shell if sys.stdin.isatty() else _play_stdin
@@ -155,40 +156,18 @@ def _run_for_junit(options: Namespace) -> int:
         return REFUSED
     from folioshell.shell.junit import JUnit
 
-    junit, replay = JUnit(), _replay(options, whole=True)
+    junit, replay = JUnit(), replay_of(options, whole=True)
     status = 0
     try:
         for name in options.files:
             junit.begin(name)
-            status = max(status, replay.run(_runner(options, name, junit.note), name))
+            status = max(status, replay.run(runner_of(options, name, junit.note), name))
     except Exception as error:
         junit.crashed(error)
         raise
     finally:
         junit.write(options.junit)
     return status
-
-
-def _runner(options: Namespace, name: str, note: Callable[[Played], None] | None = None) -> Runner:
-    from folioshell.scenario.runner import run_file
-
-    return run_file(
-        name,
-        session=_session(options),
-        until=options.until.step,
-        until_line=options.until.line,
-        limits=_limits(options, scripts=True),
-        render=_golden_lines,
-        note=note,
-        options=_repeated(options),
-        **_allowed(options),
-    )
-
-
-def _golden_lines(reports: Sequence[Report]) -> list[str]:
-    from folioshell.shell.failures import golden_lines
-
-    return golden_lines(reports)
 
 
 def _update(options: Namespace) -> int:
@@ -200,11 +179,11 @@ def _update(options: Namespace) -> int:
     from folioshell.shell.update import Update, check_permitted
 
     check_permitted(os.environ, forced=options.force)
-    update, screen = Update(), _screen(sys.stdout, options)
-    errors = _screen(sys.stderr, options)
+    update, screen = Update(), screen_of(sys.stdout, options)
+    errors = screen_of(sys.stderr, options)
     replay = Replay(screen, errors, echo=False, quiet=True, summary=False, updating=True)
     for name in options.files:
-        replay.run(_runner(options, name, update.note), name)
+        replay.run(runner_of(options, name, update.note), name)
     screen.write(update.write())
     return 0
 
@@ -212,12 +191,12 @@ def _update(options: Namespace) -> int:
 def _recordings(options: Namespace) -> int:
     from folioshell.shell.recordings import Verification, convert_file, emit_files
 
-    errors = _screen(sys.stderr, options)
+    errors = screen_of(sys.stderr, options)
     if options.action == "convert":
-        return convert_file(options.file, sys.stdout, errors, _session(options).language)
+        return convert_file(options.file, sys.stdout, errors, session_of(options).language)
     if options.emit:
         return emit_files(options.files, sys.stdout, errors)
-    screen = _screen(sys.stdout, options)
+    screen = screen_of(sys.stdout, options)
     return Verification(screen, errors, verbose=options.verbose, quiet=options.quiet).run(options.files)
 
 
@@ -225,126 +204,29 @@ def _play_commands(options: Namespace) -> int:
     from folioshell.scenario.runner import run_text
 
     # Whoever writes the command line could write the file just as well.
-    session = _session(options)
+    session = session_of(options)
     allowed = {"allow_files": True, "allow_code": True}
-    limits = _limits(options, scripts=False)
-    runner = run_text(options.commands, name="-c", session=session, limits=limits, render=_golden_lines, **allowed)
-    return _replay(options, whole=False).run(runner, "-c")
+    limits = limits_of(options, scripts=False)
+    runner = run_text(options.commands, name="-c", session=session, limits=limits, render=golden_lines, **allowed)
+    return replay_of(options, whole=False).run(runner, "-c")
 
 
 def _play_stdin(options: Namespace, session: Session) -> int:
     from folioshell.scenario.runner import run_file
 
-    limits = _limits(options, scripts=True)
-    runner = run_file("-", session=session, limits=limits, render=_golden_lines, **_allowed(options))
-    return _replay(options, whole=False).run(runner, "-")
+    limits = limits_of(options, scripts=True)
+    runner = run_file("-", session=session, limits=limits, render=golden_lines, **allowed_of(options))
+    return replay_of(options, whole=False).run(runner, "-")
 
 
-def _allowed(options: Namespace) -> dict[str, Any]:
-    return {"allow_files": options.allow_files, "allow_code": options.allow_code}
+def _open_shell(options: Namespace, session: Session) -> int:
+    from folioshell.shell.interact import interact
 
-
-def _repeated(options: Namespace) -> list[str]:
-    """The words that whoever runs a script in the same way again has to type."""
-    schemes = [word for path in (*options.scheme, *options.more_schemes) for word in ("--scheme", path)]
-    chosen = [f"{name}={'none' if most is None else most}" for name, most in _chosen_limits(options).items()]
-    return [*schemes, *(("--limit", ",".join(chosen)) if chosen else ())]
-
-
-def _chosen_limits(options: Namespace) -> dict[str, int | None]:
-    return {name: most for chosen in (*options.limit, *options.more_limits) for name, most in chosen.items()}
-
-
-def _limits(options: Namespace, *, scripts: bool) -> Limits:
-    """How much may be done, by scripts or by who types."""
-    from folioshell.session.limits import GENEROUS, STRICT
-
-    return (STRICT if scripts else GENEROUS)._replace(**_chosen_limits(options))
-
-
-def _session(options: Namespace) -> Session:
-    from time import monotonic
-
-    from folioshell.scenario import Session
-
-    session = Session()
-    session.clock = monotonic
-    session.limits = _limits(options, scripts=False)
-    session.output.mode = _mode(options) or _screen(sys.stdout, options).mode
-    session.output.fixed = bool(_mode(options))
-    session.settings.full = options.json == "full"
-    for path in (*options.scheme, *options.more_schemes):
-        from folioshell.scenario.definitions import define
-
-        define(session, path)
-    return session
-
-
-def _screen(stream: TextIO, options: Namespace) -> Screen:
-    from folioshell.views.screen import screen_for
-
-    return screen_for(stream, plain_wanted=options.plain, width=options.width)
-
-
-def _mode(options: Namespace) -> str:
-    """The mode that the command line asks for; empty if it asks for none."""
-    mode: str = "json" if options.json else options.mode
-    return mode or ("plain" if options.plain else "")
-
-
-def _replay(options: Namespace, *, whole: bool) -> Replay:
-    """What shows a run; ``whole`` for a script file, whose lines are shown and summed up."""
-    from folioshell.shell.replay import Replay
-
-    quiet = options.quiet and not options.json
-    return Replay(
-        _screen(sys.stdout, options),
-        _screen(sys.stderr, options),
-        echo=whole and not quiet,
-        quiet=quiet,
-        summary=whole or quiet,
-    )
-
-
-def _open_shell(options: Namespace, session: Session, begin: Begin | None = None) -> int:
-    """Talk to whoever sits at the terminal; ``begin`` as in ``shell.resume``, by default its own."""
-    from folioshell.shell import resume
-    from folioshell.shell.notes import NotedReader
-    from folioshell.shell.pager import Pager
-    from folioshell.shell.reader import DumbReader, Reader
-    from folioshell.shell.repl import Repl
-    from folioshell.shell.state_folder import state_folder
-    from folioshell.shell.waiting import waited_for
-    from folioshell.views.blocks import line
-    from folioshell.views.signs import visible
-
-    screen = _screen(sys.stdout, options)
-    reader: Reader = DumbReader()
-    if screen.rich:
-        from folioshell.shell.prompt import PromptReader
-
-        reader = PromptReader(session, when_idle=_warm_up)
-    session.output.pager, session.output.fixed = screen.rich, False
-    pager = Pager(os.environ, sys.stdout) if sys.stdout.isatty() else None
-    state = state_folder(os.environ)
-    folder = state / resume.FOLDER if state else None
-    [(notes, told)] = waited_for((start(session, folder) for start in (begin or resume.begin,)), session, screen)
-    screen.write([line(visible(text)) for text in told])
-    status = Repl(session, screen, NotedReader(reader, notes), errors=_screen(sys.stderr, options), pager=pager).run()
-    notes.remove()
-    return status
-
-
-def _warm_up() -> None:
-    from threading import Thread
-
-    from folioshell.views.screen import warm_up
-
-    Thread(target=warm_up).start()
+    return interact(session, screen_of(sys.stdout, options), screen_of(sys.stderr, options))
 
 
 def _schema(options: Namespace) -> int:
     from folioshell.export.schema import schema_text
 
-    sys.stdout.write(schema_text(ascii_only=not _screen(sys.stdout, options).signs))
+    sys.stdout.write(schema_text(ascii_only=not screen_of(sys.stdout, options).signs))
     return 0

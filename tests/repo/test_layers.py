@@ -13,7 +13,7 @@ from tests.repo.tree import PACKAGE, import_name, modules, parsed
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"command_line", "testing"},
+    {"command_line", "options", "testing"},
     {"shell", "streams"},
     {"views", "export", "scenario", "recording"},
     {"commands"},
