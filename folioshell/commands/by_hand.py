@@ -22,6 +22,7 @@ from folioshell.commands.threads_operand import raceable
 from folioshell.report import Report, Table
 from folioshell.session.language import Ending
 from folioshell.session.spawned import Spawned
+from folioshell.wording import counted
 
 if TYPE_CHECKING:
     from folioshell.explore.race import Race
@@ -179,7 +180,8 @@ def lock_table(call: Call) -> Table:
         (lock, ", ".join(held.get(lock, ())), ", ".join(wanted.get(lock, ())))
         for lock in dict.fromkeys([*held, *wanted])
     ]
-    return Table("locks", ("lock", "held by", "wanted by"), tuple(rows), f"after {len(spawned.schedule)} steps by hand")
+    note = f"after {counted(len(spawned.schedule), 'step')} by hand"
+    return Table("locks", ("lock", "held by", "wanted by"), tuple(rows), note)
 
 
 def _holder(spawned: Spawned, task: int, mode: str) -> str:

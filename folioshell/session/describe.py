@@ -8,7 +8,7 @@ from typing import Protocol
 from folioshell import facts
 from folioshell.intervals import ranges
 from folioshell.units import format_address
-from folioshell.wording import folio_run, pages_text
+from folioshell.wording import counted, folio_run, pages_text
 
 
 def folios_text(numbers: Sequence[int]) -> str:
@@ -104,4 +104,5 @@ class Describer:
     def _walked(self, fact: facts.Walked) -> str:
         tables = sum(len(tables) for _, _, tables in fact.visits)
         found = sum(count for _, _, tables in fact.visits for _, count in tables)
-        return f"rmap walk over f{fact.folio}: {len(fact.visits)} VMAs, {tables} tables, {found} entries"
+        what = counted(len(fact.visits), "VMA"), counted(tables, "table"), counted(found, "entry", "entries")
+        return f"rmap walk over f{fact.folio}: {', '.join(what)}"

@@ -26,6 +26,7 @@ from folioshell.session.progress import Replaying, Step
 from folioshell.session.settings import Settings
 from folioshell.session.watch import news
 from folioshell.session.workspace import Workspace
+from folioshell.wording import counted
 
 if TYPE_CHECKING:
     from folioshell.session.progress import Undertaking
@@ -335,7 +336,8 @@ class Session:
             Refused: there are not so many.
         """
         if steps > self.step:
-            raise Refused("there is nothing to undo" if not self.step else f"only {self.step} steps can be undone")
+            most = f"only {counted(self.step, 'step')} can be undone"
+            raise Refused(most if self.step else "there is nothing to undo")
         self.go_to(self.step - steps)
 
     def redo(self, steps: int = 1) -> None:
@@ -346,7 +348,8 @@ class Session:
         """
         undone = len(self.history.entries) - self.step
         if steps > undone:
-            raise Refused("there is nothing to redo" if not undone else f"only {undone} steps were undone")
+            most = f"only {counted(undone, 'step')} can be redone"
+            raise Refused(most if undone else "there is nothing to redo")
         self.go_to(self.step + steps)
 
     def reset(self) -> None:

@@ -244,6 +244,18 @@ def test_moves_that_are_refused(session: Session, line: str, message: str) -> No
     assert refused(session, line).message == message
 
 
+def test_one_is_no_plural() -> None:
+    """One step, one VMA, one entry."""
+    session = Session()
+    session.execute("mmap buf 4")
+    assert refused(session, "undo 2").message == "only 1 step can be undone"
+    session.execute("undo")
+    assert refused(session, "redo 2").message == "only 1 step can be redone"
+    session.execute("redo ; fault buf[0] ; reclaim f1")
+    (trace,) = tables(session, "trace facts")
+    assert "rmap walk over f1: 1 VMA, 1 table, 1 entry" in [str(row[2]).strip() for row in trace.rows]
+
+
 def test_goto_back_and_forth(session: Session) -> None:
     """Goto reaches undone steps."""
     session.execute("goto 1")
