@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from folioshell import __version__
 from folioshell.session.session import Session
 from folioshell.shell.notes import NotedReader, Notes
 from folioshell.shell.pager import Pager
@@ -14,12 +15,15 @@ from folioshell.shell.repl import Repl
 from folioshell.shell.resume import FOLDER, begin
 from folioshell.shell.state_folder import state_folder
 from folioshell.shell.waiting import waited_for
-from folioshell.views.blocks import line
+from folioshell.views.blocks import Tone, line
 from folioshell.views.screen import Screen, warm_up
 from folioshell.views.signs import visible
 
 #: begins notes of a session in a folder; returns them, and what to tell whoever sits there: see ``resume``
 Start = Callable[[Session, Path | None], tuple[Notes, list[str]]]
+
+#: what stands above the first prompt on a terminal
+GREETING = f"folioshell {__version__}: `help` lists the commands, Tab completes them, `quit` ends."
 
 
 def interact(session: Session, screen: Screen, errors: Screen, start: Start = begin) -> int:
@@ -40,6 +44,8 @@ def interact(session: Session, screen: Screen, errors: Screen, start: Start = be
     state = state_folder(os.environ)
     folder = state / FOLDER if state else None
     [(notes, told)] = waited_for((first(session, folder) for first in (start,)), session, screen)
+    if screen.stream.isatty() and start is begin and not session.step:
+        screen.write([line(GREETING, Tone.DIM)])
     screen.write([line(visible(text)) for text in told])
     status = Repl(session, screen, NotedReader(reader, notes), errors=errors, pager=pager).run()
     notes.remove()

@@ -40,7 +40,8 @@ def terminal(environ: dict[str, str]) -> Iterator[Terminal]:
 
 
 def test_first_prompt_command_and_ctrl_d(terminal: Terminal) -> None:
-    """The prompt comes, a command is executed with a table under it, the step counts, Ctrl-D ends with status 0."""
+    """A stranger is told what to type, a command is executed with a table under it, the step counts, Ctrl-D ends it."""
+    assert "`help` lists the commands" in terminal.text
     terminal.send("mmap buf 4\r")
     terminal.wait_for("A 1>")
     terminal.send("fault buf\r")
