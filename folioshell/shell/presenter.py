@@ -60,7 +60,6 @@ class Presenter:
         self.errors = errors
         self._pager = pager
         self._asked = asked
-        self._has_table = False
 
     @property
     def mode(self) -> str:
@@ -75,8 +74,8 @@ class Presenter:
             return
         if self.mode == "csv":
             self._say_remarks(reports, place)
-        text = _text(reports, self.mode, self.screen, place, self._has_table)
-        self._has_table |= self.mode == "csv" and bool(text)
+        text = _text(reports, self.mode, self.screen, place, self.screen.has_table)
+        self.screen.has_table |= self.mode == "csv" and bool(text)
         if self.mode == "mail" and self._asked and any(map(answers, reports)):
             text += "\n" + reproducer(lines_to(self.session, reports))
         pager = self._pager if self.session.output.pager and self.mode in _PAGED else None

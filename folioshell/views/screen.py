@@ -43,6 +43,9 @@ class Screen:
         width: columns, at least LEAST_WIDTH; None follows the terminal.
         fallback: columns where there is neither a width nor a terminal that knows its own.
         spoken: plain text is read aloud: a table that does not fit becomes ``label: value`` lines.
+
+    Attributes:
+        has_table: a CSV table was written, which an empty line parts from the next, whoever writes that.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Screen:
         self.stream = stream
         self.rich = rich
         self.spoken = spoken
+        self.has_table = False
         self.signs = has_signs(stream.encoding)
         self._width = width
         self._fallback = fallback

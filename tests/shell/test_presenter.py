@@ -66,6 +66,13 @@ def test_json() -> None:
     assert "fork" in err
 
 
+def test_csv_of_a_paste() -> None:
+    """Tables of what was pasted are set apart from those before and behind it."""
+    out, _ = typed("mode csv", "show processes", "mmap other 4\nshow vmas\nshow processes", "show vmas")
+
+    assert [block.split(",")[1] for block in out.split("\n\n")] == ["current", "vma", "current", "vma"]
+
+
 def test_csv() -> None:
     """In mode csv there are tables alone, an empty line between two, and sentences apart."""
     out, err = typed("mode csv", READ, "show vmas", "help places", "query present? win[0]")
