@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from folioshell.commands.call import Call, Range
-from folioshell.commands.lex import Token
 from folioshell.commands.places import FolioRef, PlaceRef
 from folioshell.model import truth as page_tables
 from folioshell.model.folio import Folio
@@ -243,9 +242,3 @@ def _runs(call: Call, found: Range) -> Iterator[Run]:
         vpn = run.end
     if vpn < found.end:
         yield Run(vpn, found.end - vpn)
-
-
-def token_of(ref: object) -> Token:
-    """The word of a folio or place."""
-    assert isinstance(ref, PlaceRef | FolioRef)
-    return ref.token

@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from folioshell.session.language import MODEL, OUTPUT, PROGRAM, SESSION, VIEW, Ending
+from folioshell.session.language import MODEL, OUTPUT, PROGRAM, SESSION, VIEW
 
 if TYPE_CHECKING:
     from folioshell.commands.call import Call
     from folioshell.commands.lex import Token
     from folioshell.commands.operands import Operand
-    from folioshell.paths.step import Path
-    from folioshell.report import Report
     from folioshell.session.session import Session
 
 __all__ = [
@@ -35,8 +33,6 @@ __all__ = [
     "registry",
 ]
 
-Apply = Callable[["Call"], "Ending | Path[Ending]"]
-Answer = Callable[["Call"], "Report | Sequence[Report]"]
 Subject = Callable[["Call"], str]
 
 #: the argument that ``Form.compare`` reads

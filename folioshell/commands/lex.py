@@ -18,7 +18,6 @@ from folioshell.errors import Refused
 #: characters of a line at most
 LINE = 1 << 16
 
-OPERATORS = ("==", "!=", "<=", ">=", "<", ">")
 
 _BLANK = " \t\r\n"
 #: control characters, and what stands for bytes that were no UTF-8

@@ -201,11 +201,6 @@ class World:
             facts.PmdUnmapped(folio, order, self._anon(folio), mm, vma.id, self._pmd_table(mm), base, "unmap_pmd")
         )
 
-    def _pmd_entry(self, mm: int, base: int, folio: int) -> tuple[int, int, bool, int, int, int, int]:
-        """Folio, order, anon, mm, VMA, table and virtual page of a PMD entry, as facts want them."""
-        vma = self.vma_at(mm, base)
-        return folio, self.orders[folio], self._anon(folio), mm, vma.id, self._pmd_table(mm), base
-
     def split_pmd(self, mm: int, base: int) -> None:
         """Split a PMD entry: of anonymous memory all PTEs come first, then it goes; of file memory it just goes."""
         folio = self.pmds[mm, base]

@@ -170,10 +170,6 @@ class LockTable:
         """(lock, mode) of what a task holds, the marks of VMAs included."""
         return [(lock, tasks[task]) for lock, tasks in self._holders.items() if task in tasks]
 
-    def holds_any(self, task: int) -> bool:
-        """Does the task hold a lock?"""
-        return any(task in tasks for tasks in self._holders.values())
-
     def holders(self) -> list[tuple[str, tuple[tuple[int, str], ...]]]:
         """(lock, (task, mode) of its holders) of every lock that is held."""
         return [(lock, tuple(sorted(tasks.items()))) for lock, tasks in self._holders.items()]

@@ -16,7 +16,6 @@ from folioshell.model.physmem import PhysicalMemory
 from folioshell.model.vma import Vma
 from folioshell.units import X86_64, Geometry
 
-PROFILES = ("6.18", "6.12")
 THP_MODES = ("always", "madvise", "never")
 
 
@@ -275,13 +274,3 @@ class Kernel:
         pfn = pte.pfn_of(entry)
         folio = self.physmem.folio(pfn)
         return folio, pfn - folio.pfn
-
-    def has_thp(self, order: int, vma_flags_hugepage: bool, vma_flags_nohugepage: bool) -> bool:
-        """May anonymous faults of a VMA with these flags use folios of ``order``?
-
-        Kernel: include/linux/huge_mm.h: thp_vma_allowable_orders() (v6.18)
-        """
-        mode = self.config.thp.get(order, "never")
-        if vma_flags_nohugepage or mode == "never":
-            return False
-        return mode == "always" or vma_flags_hugepage

@@ -93,11 +93,6 @@ class AddressSpace:
         """Folios in the page cache, ascending by index."""
         return (self._heads[index] for index in sorted(self._heads))
 
-    @property
-    def nr_cached(self) -> int:
-        """Pages in the page cache."""
-        return sum(count << order for order, count in self._orders.items())
-
     def find(self, index: int) -> Folio | None:
         """The folio that holds page ``index`` of the file."""
         for order in self._orders:

@@ -160,15 +160,3 @@ def can_anon_vmas_merge(left: AnonVma | None, right: AnonVma | None, chain_of: V
     if left is not None and right is not None:
         return False
     return chain_of is None or len(chain_of.chain) <= 1
-
-
-def can_merge(left: Vma, right: Vma) -> bool:
-    """May two VMAs that lie side by side become one?"""
-    holder = left if left.anon_vma is not None else right
-    return (
-        left.end == right.start
-        and left.flags == right.flags
-        and left.file is right.file
-        and left.pgoff + left.nr_pages == right.pgoff
-        and can_anon_vmas_merge(left.anon_vma, right.anon_vma, holder)
-    )

@@ -32,7 +32,7 @@ class EntryRun(NamedTuple):
         order: of each folio.
         page: first page of the folio.
         access: ``r`` or ``rw``; empty for an entry that is not present.
-        other: what is there in place of a folio: ``zero page``, ``swap``, ``migration`` or ``marker``.
+        other: what is there in place of a folio: ``zero page``, ``swap`` or ``migration``.
         pmd: PMD entries.
     """
 
@@ -236,9 +236,7 @@ def _mapped(kernel: Kernel, entry: int, table: str, vpn: int, nr: int) -> Iterat
 def _other(entry: int) -> str:
     if entry > 0:
         return "zero page"
-    if pte.is_swap(entry):
-        return "swap"
-    return "migration" if pte.is_migration(entry) else "marker"
+    return "swap" if pte.is_swap(entry) else "migration"
 
 
 def _folios(kernel: Kernel, pfn: int, nr: int) -> Iterator[tuple[int, int, int, int, int]]:
