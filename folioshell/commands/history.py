@@ -6,7 +6,7 @@ from folioshell.commands.build import COUNT, NEW_NAME, arg, command, done
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import PROGRAM, SESSION, VIEW, Form
 from folioshell.commands.spots import SPOT, spot_of, spot_text
-from folioshell.errors import DeterminismError
+from folioshell.errors import DeterminismError, Refused
 from folioshell.report import Report, Table
 from folioshell.session.history import History, Spot
 from folioshell.wording import counted
@@ -30,12 +30,10 @@ def _moved(call: Call, text: str) -> Report:
 def undo(call: Call) -> Report:
     """Undo steps."""
     nr, session = call.number("N", 1), call.session
-    if nr > session.step:
-        message = (
-            "there is nothing to undo" if not session.step else f"only {counted(session.step, 'step')} can be undone"
-        )
-        raise call.refused_at("N", message)
-    session.undo(nr)
+    try:
+        session.undo(nr)
+    except Refused as error:
+        raise call.refused_at("N", error.message) from None
     return _moved(call, f"{counted(nr, 'step')} undone")
 
 
@@ -51,11 +49,10 @@ def undo(call: Call) -> Report:
 def redo(call: Call) -> Report:
     """Do again what was undone."""
     nr, session = call.number("N", 1), call.session
-    undone = len(session.history.entries) - session.step
-    if nr > undone:
-        message = "there is nothing to redo" if not undone else f"only {counted(undone, 'step')} can be redone"
-        raise call.refused_at("N", message)
-    session.redo(nr)
+    try:
+        session.redo(nr)
+    except Refused as error:
+        raise call.refused_at("N", error.message) from None
     return _moved(call, f"{counted(nr, 'step')} done again")
 
 

@@ -9,6 +9,7 @@ from folioshell.session.changes import folio_changes
 from folioshell.session.digest import Digest
 from folioshell.session.journal import StepRecord
 from folioshell.session.language import Statement
+from folioshell.session.result import foretold
 from folioshell.session.sentence import sentence
 from folioshell.session.snapshot import snapshot
 from folioshell.session.walks import dry_walk, walk_row
@@ -73,7 +74,7 @@ def _drifts(session: Session) -> list[str]:
 def _subject(session: Session, statement: Statement, record: StepRecord) -> str:
     """Who did what, or tried to."""
     if "errno" in record.result:
-        text = statement.text.split(" ", 2)[2] if statement.expected else statement.text
+        _, text = foretold(statement.text)
         return f"{record.process} tried {text}"
     return statement.subject(session.workspace, record.process)
 

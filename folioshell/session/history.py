@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from folioshell.session.result import failure_of
+from folioshell.session.result import failure_of, foretold
 
 #: the line that a session begins with
 MAIN = "main"
@@ -39,7 +39,7 @@ class Entry:
     @property
     def line(self) -> str:
         """The line that does the same in a script: a failure is announced there."""
-        text = self.text.split(" ", 2)[2] if self.text.startswith("fails ") else self.text
+        _, text = foretold(self.text)
         if self.failure:
             text = f"fails {self.failure} {text}"
         return f"{self.named}: {text}" if self.named else text

@@ -7,11 +7,12 @@ Rules:
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from collections.abc import Mapping
 from typing import TextIO
+
+from folioshell.views.screen import window_of
 
 #: what less does unless $LESS says otherwise: leave if all fits, pass colours on, leave the text on the screen
 _LESS = "FRX"
@@ -59,11 +60,7 @@ class Pager:
         return bool(command) and self._run(command, text)
 
     def _fits(self, text: str) -> bool:
-        try:
-            rows = os.get_terminal_size(self._stream.fileno()).lines
-        except (OSError, ValueError):
-            return True
-        # A terminal that does not know its size says 0.
+        rows = window_of(self._stream).lines
         return rows == 0 or text.count("\n") <= max(rows - _PROMPT_LINES, 1)
 
     def _run(self, command: list[str], text: str) -> bool:

@@ -10,6 +10,7 @@ from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.scenario.played import unexpected
 from folioshell.scenario.runner import FAILED, Runner
+from folioshell.session.result import foretold
 from folioshell.session.session import Session
 from folioshell.shell.presenter import Presenter
 from folioshell.shell.reader import Reader
@@ -88,7 +89,8 @@ class Repl:
     def _judge(self, reports: Sequence[Report]) -> None:
         """Say it if a command did not fail as ``fails`` foretold."""
         for report in reports:
-            if report.command.startswith("fails ") and (failure := unexpected(report, report.command.split()[1])):
+            expected, _ = foretold(report.command)
+            if expected and (failure := unexpected(report, expected)):
                 self.presenter.remark([line(failure, Tone.BAD)])
 
     def _execute_script(self, text: str) -> None:

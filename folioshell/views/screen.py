@@ -34,6 +34,14 @@ def wants_plain(stream: TextIO, environ: Mapping[str, str]) -> bool:
     return not stream.isatty() or environ.get("TERM", "dumb") in ("dumb", "unknown", "")
 
 
+def window_of(stream: TextIO) -> os.terminal_size:
+    """The window of a terminal; 0 columns and lines for a stream that is none, and a terminal that does not know."""
+    try:
+        return os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return os.terminal_size((0, 0))
+
+
 class Screen:
     """A stream and how to write on it.
 
@@ -71,12 +79,7 @@ class Screen:
         """Columns that may be used now; a terminal may have been resized since the last time."""
         if self._width is not None:
             return max(self._width, LEAST_WIDTH)
-        try:
-            columns = os.get_terminal_size(self.stream.fileno()).columns
-        except (OSError, ValueError):
-            columns = 0
-        # A terminal that does not know its size says 0.
-        return max(columns or self._fallback, LEAST_WIDTH)
+        return max(window_of(self.stream).columns or self._fallback, LEAST_WIDTH)
 
     @property
     def mode(self) -> str:
