@@ -17,6 +17,8 @@ from folioshell.errors import Refused
 
 #: characters of a line at most
 LINE = 1 << 16
+#: braces within braces at most; the language knows two, and reading them is recursive
+DEEPEST = 20
 
 
 _BLANK = " \t\r\n"
@@ -118,6 +120,8 @@ def _block(line: str, at: int) -> Token:
         depth += 1 if found[0] == "{" else -1
         if not depth:
             return Token(line[at + 1 : found.start()], at, found.end(), "block")
+        if depth > DEEPEST:
+            return Token("", at, len(line), "block", closed=False)
     return Token(line[at + 1 :], at, len(line), "block", closed=False)
 
 
@@ -162,6 +166,9 @@ def statements(line: str) -> list[list[Token]]:
 def _unclosed(line: str, token: Token) -> Refused:
     if token.kind == "block" and line[token.start] == "}":
         return Refused("no { for this }", start=token.start, end=token.end, text=line)
+    if token.kind == "block" and not token.text and token.end > token.start + 1:
+        hint = "`race { A.t1: { … } }` is as deep as it gets"
+        return Refused("too many braces within braces", start=token.start, end=token.start + 1, text=line, hint=hint)
     if token.kind == "block":
         return Refused("the closing } is missing", start=token.start, end=token.start + 1, text=line)
     return Refused("the line ends within the quotes", start=token.start, end=token.end, text=line)

@@ -42,7 +42,9 @@ def _parts(error: Refused, width: int, step: int | None) -> Iterator[Block]:
     if error.hint:
         yield Line((Span("help: ", Tone.GOOD), Span(_help(visible(error.hint)))))
     if step is not None:
-        yield line(f"note: nothing was changed; still at step {step}", Tone.DIM)
+        # What stands in a file before the place stays done.
+        changed = "this command changed nothing; at" if error.file else "nothing was changed; still at"
+        yield line(f"note: {changed} step {step}", Tone.DIM)
 
 
 def bug_blocks(error: Exception, step: int | None = None, typed: str = "") -> list[Block]:

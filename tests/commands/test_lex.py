@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from folioshell.commands.lex import is_prose, scan, spans, statements
+from folioshell.commands.lex import DEEPEST, LINE, is_prose, scan, spans, statements
 from folioshell.errors import Refused
 
 
@@ -112,3 +112,22 @@ def test_spans_ascend(line: str) -> None:
     for start, end, _ in spans(line):
         assert position <= start < end <= len(line)
         position = end
+
+
+@pytest.mark.parametrize("inner", ["{", "{ ", "race { A.t1: "])
+@pytest.mark.parametrize("closing", ["", "}"])
+def test_braces_within_braces_have_a_limit(inner: str, closing: str) -> None:
+    """However many there are, a line is coloured and refused at once, with words about them."""
+    line = inner * 10_000 if not closing else inner * 4_000 + closing * 4_000
+
+    assert spans(line[:LINE])
+    with pytest.raises(Refused, match=r"too many braces within braces|more than 65,536 characters"):
+        statements(line)
+
+
+def test_braces_that_are_deep_enough() -> None:
+    """At the limit they are read, and coloured, to the innermost."""
+    line = "{ " * DEEPEST + "fork" + " }" * DEEPEST
+
+    assert statements(line)
+    assert (2 * DEEPEST, 2 * DEEPEST + 4, "verb") in spans(line)

@@ -86,3 +86,10 @@ def test_caret_in_ascii() -> None:
     _, shown, caret, *_ = render(spelled(refusal_blocks(error, 80)), 80).splitlines()
 
     assert shown[caret.index("^") :] == "bad"
+
+
+def test_a_script_that_was_read_up_to_there() -> None:
+    """What it did before the place stays done, so that it is not said that nothing was changed."""
+    error = Refused("no such verb", file="a.fs", line=3)
+
+    assert render(refusal_blocks(error, 80, 4), 80).endswith("note: this command changed nothing; at step 4\n")
