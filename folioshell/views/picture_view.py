@@ -96,7 +96,7 @@ def _legend(picture: Picture, sharing: Sequence[str]) -> str:
     """What the signs mean that occur."""
     shown = "".join(sign for text in sharing for sign in _LEGEND if sign in text.split(" ")[0] or f" {sign}" in text)
     shown += "".join(digits(row) for row in picture.folios)
-    shown += "*" if any(lane.current for lane in picture.lanes) else ""
+    shown += "*" if picture.stretches and any(lane.current for lane in picture.lanes) else ""
     shown += "┊" if any(stretch.gap for stretch in picture.stretches) else ""
     shown += _UNMAPPED if any(_is_hole(cell) for lane in picture.lanes for cell in lane.cells) else ""
     return ", ".join(text for sign, text in _LEGEND.items() if sign in shown)
