@@ -19,7 +19,8 @@ def padded(text: str, width: int, flush_right: bool = False) -> str:
 
 
 def broken(text: str, width: int, rest: int | None = None) -> list[str]:
-    """``text`` broken at spaces into lines of at most ``width`` columns; a word that is longer is cut in pieces.
+    """``text`` broken at spaces into lines of at most ``width`` columns; a word that is longer is cut in pieces,
+    behind a comma where one is near.
 
     Args:
         text: one line.
@@ -43,6 +44,9 @@ def broken(text: str, width: int, rest: int | None = None) -> list[str]:
         current = word
         while columns_of(current) > room:
             piece = _head(current, room)
+            behind_comma = piece.rfind(",") + 1
+            if 2 * behind_comma > len(piece):
+                piece = piece[:behind_comma]
             lines.append(piece)
             current = current[len(piece) :]
             room = rest

@@ -22,6 +22,9 @@ def test_broken_at_spaces() -> None:
     """Words stay whole while they fit, and later lines may be shorter."""
     assert broken("one two three", 8, 5) == ["one two", "three"]
     assert broken("abcdefgh", 3) == ["abc", "def", "gh"]
+    assert broken("1,1,2,2,1", 6) == ["1,1,2,", "2,1"]
+    assert broken("1,1,2,2,1", 5) == ["1,1,", "2,2,1"]
+    assert broken("a,bcdefgh", 6) == ["a,bcde", "fgh"]
 
 
 @given(st.text(st.sampled_from("ab 漢"), max_size=60), st.integers(2, 20))
