@@ -316,7 +316,16 @@ def test_version_imports_nothing_heavy() -> None:
     assert not imported("--version") & {"rich", "pydantic", "prompt_toolkit", "argparse"}
 
 
-@pytest.mark.parametrize("arguments", [("run", "-"), ("run", "--json", "-"), ("run", "--quiet", "-")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "-"),
+        ("run", "--json", "-"),
+        ("run", "--quiet", "-"),
+        ("-c", "mmap buf 4 ; fault buf"),
+        ("verify", str(ROOT / "tests" / "recordings" / "c16_mremap_part.json.gz")),
+    ],
+)
 def test_run_imports_no_prompt_and_no_pydantic(arguments: tuple[str, ...]) -> None:
     """A script waits neither for the prompt's library nor for validation, and in a pipe not for rich either."""
     assert not imported(*arguments, stdin=GOOD) & {"rich", "pydantic", "prompt_toolkit", "asyncio"}

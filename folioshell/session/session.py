@@ -100,10 +100,10 @@ class Session:
 
     def execute(self, line: str) -> list[Report]:
         """Run every command of a line; see ``stream``."""
-        return list(self.stream(line))
+        return [report for reports in self.stream(line) for report in reports]
 
-    def stream(self, line: str) -> Iterator[Report]:
-        """Run the commands of a line one by one, giving a report of each as soon as it is done.
+    def stream(self, line: str) -> Iterator[Sequence[Report]]:
+        """Run the commands of a line one by one, giving the reports of each as soon as it is done.
 
         The whole line is read before its first command runs. Commands before one that is refused stay done.
 
@@ -113,11 +113,6 @@ class Session:
             SchemeError: a loaded definition raised; the state before the command was restored.
             KeyboardInterrupt: passed on; the state before the command was restored.
         """
-        for reports in self.batches(line):
-            yield from reports
-
-    def batches(self, line: str) -> Iterator[Sequence[Report]]:
-        """Run the commands of a line one by one, giving all reports of each together; see ``stream``."""
         for statement in self.language.parse(line):
             yield self.run(statement)
 

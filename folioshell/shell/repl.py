@@ -75,7 +75,7 @@ class Repl:
 
     def _execute_line(self, typed: LogicalLine) -> None:
         try:
-            happenings = self.session.batches(typed.text)
+            happenings = self.session.stream(typed.text)
             for nr, reports in enumerate(waited_for(happenings, self.session, self.presenter.screen)):
                 if nr:
                     self.presenter.part()

@@ -29,7 +29,7 @@ class StubSession(Session):
     def step(self) -> int:
         return len(self.executed)
 
-    def batches(self, line: str) -> Iterator[list[Report]]:
+    def stream(self, line: str) -> Iterator[list[Report]]:
         answer = self.answers.get(line) or Report(line, "A", self.step, {"ok": True}, f"did {line}.")
         if isinstance(answer, BaseException):
             raise answer
