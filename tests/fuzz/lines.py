@@ -90,15 +90,25 @@ class LineMaker:
     def line(self, session: Session) -> str:
         """A line that may make sense in the present state, or not."""
         roll = self.random.random()
-        if roll < 0.55:
+        if roll < 0.45:
             return self._line(session)
-        if roll < 0.70:
+        if roll < 0.58:
             return self.random.choice(self._corpus)
-        if roll < 0.80:
+        if roll < 0.66:
             return self.random.choice(self.random.choice(self._commands).examples)
-        if roll < 0.95:
+        if roll < 0.94:
             return self.mutated(self.random.choice((self._line(session), self.random.choice(self._corpus))))
+        if roll < 0.9405:
+            return self.long()
         return self.noise(self.random.randrange(60))
+
+    def long(self) -> str:
+        """A piece of a line over and over, as long as a line may be, or longer."""
+        text = self.random.choice((self.random.choice(self._corpus), *"{[('\";=#:<", "race { A.t1: ", "a ; ", "fails "))
+        at = self.random.randrange(len(text))
+        piece = text[at : at + self.random.randint(1, 20)]
+        begin = self.random.choice(("", "race { ", self.random.choice(self._corpus)))
+        return begin + piece * (self.random.choice((100, 3_000, 30_000, 70_000)) // len(piece))
 
     def _line(self, session: Session) -> str:
         nr = self.random.choice((1, 1, 1, 1, 2, 3))

@@ -128,7 +128,7 @@ class StrictShell:
             hint_pieces(told, random.choice(_WIDTHS))
         state_text(session, random.choice(_WIDTHS))
         shown, mode = self._presenter.shown, session.output.mode
-        self._presenter.begin(thorough=random.random() < 0.05)
+        self._presenter.begin(thorough=random.random() < 0.03)
         self._repl.execute(text)
         check_printed(printed(self._paper), mode if mode == session.output.mode else "")
         return self._presenter.shown - shown
