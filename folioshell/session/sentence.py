@@ -66,7 +66,10 @@ def _folios(digest: Digest) -> list[str]:
         for number, n in _few({number: n for number, n in digest.pmd_mapped.items() if number not in digest.new})
     ]
     clauses += _entries(digest.moved, "moved")
-    clauses += [f"PMD mapping of f{number} gone" for number in list(digest.pmd_unmapped)[:LISTED]]
+    # Where it was split or dropped, an event says what became of it.
+    told = {fact.text.partition(" at ")[0] for fact in digest.events if fact.text.startswith("PMD mapping of ")}
+    gone = [f"PMD mapping of f{number}" for number in digest.pmd_unmapped]
+    clauses += [f"{mapping} gone" for mapping in gone if mapping not in told][:LISTED]
     clauses += _entries(digest.unmapped, "unmapped")
     if digest.nr_small_unmapped:
         clauses.append(f"{counted(digest.nr_small_unmapped, 'entry', 'entries')} of order-0 folios unmapped")
@@ -157,9 +160,12 @@ def _vmas(digest: Digest) -> list[str]:
 def _events(digest: Digest) -> list[str]:
     """Other events, equal ones counted."""
     counts: dict[str, int] = {}
-    said = tuple(f"f{number} split" for number in _origins(digest))
+    said = (
+        *(f"f{number} split" for number in _origins(digest)),
+        *(f"f{number} mapped by a PMD entry" for number in digest.pmd_mapped),
+    )
     for fact in digest.events:
-        if fact.text.startswith(said) and said:
+        if fact.text.startswith(said):
             continue
         counts[fact.text] = counts.get(fact.text, 0) + 1
     if len(counts) > LISTED:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from folioshell.report import FolioChange, LockRow, Visit, Walk
-from folioshell.views.blocks import Block, Column, Grid, Span, Tone
+from folioshell.views.blocks import Block, Column, Grid, Span, Tone, line
 from folioshell.views.runs import joined_runs, old_new
 from folioshell.views.signs import ELLIPSIS, TIMES
 from folioshell.wording import counted, follows, id_run
@@ -52,7 +52,11 @@ def walk_blocks(walks: Sequence[Walk], titled: bool = True) -> Iterator[Block]:
         titled: False if somebody else says whose walk it was and what it found.
     """
     for walk in walks:
-        yield _walk_grid(walk, _walk_title(walk) if titled else "")
+        title = _walk_title(walk) if titled else ""
+        if walk.visits:
+            yield _walk_grid(walk, title)
+        elif title:
+            yield line(title, Tone.STRONG)
 
 
 def _walk_title(walk: Walk) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from folioshell.report import LockRow
+from folioshell.report import LockRow, Walk
 from folioshell.views.plain import render
-from folioshell.views.step_view import lock_blocks
+from folioshell.views.step_view import lock_blocks, walk_blocks
 
 
 def rows(*names: str, function: str = "map_pte", depth: int = 0) -> list[LockRow]:
@@ -53,3 +53,10 @@ def test_a_cycle_of_several_functions_says_how_often() -> None:
 def test_all_acquisitions_are_counted() -> None:
     """The title counts every acquisition, whatever rows they share."""
     assert render(list(lock_blocks(rows(*["pt1", "pt2"] * 17))), 100).startswith("34 PTLs taken, in order\n")
+
+
+def test_a_walk_that_visits_nobody() -> None:
+    """There is nothing to put under a header."""
+    assert render(list(walk_blocks([Walk("f3", "try_to_unmap", "", ())])), 100) == (
+        "rmap walk of f3 for try_to_unmap: 0 VMAs visited, 0 PTLs, 0 entries\n"
+    )
