@@ -39,9 +39,20 @@ class Asked(NamedTuple):
         """As it stands behind ``watch``."""
         return self.statement.text.partition(" ")[2]
 
+    def can_be_set(self, session: Session) -> bool:
+        """Would ``watch`` take it in the present state? A name may have become that of something larger."""
+        try:
+            _question(self._call(session))
+        except Refused:
+            return False
+        return True
+
+    def _call(self, session: Session) -> Call:
+        return Call(self.statement, session.workspace, session.process, session)
+
     def read(self, session: Session) -> Reading:
         """What it gives in the present state; a note where what it is about is not there."""
-        call = Call(self.statement, session.workspace, session.process, session)
+        call = self._call(session)
         try:
             return Reading(_READERS[call.word("lead")](call))
         except Refused as error:

@@ -362,7 +362,8 @@ class Session:
         files = dict.fromkeys(definition.path for definition in self.definitions.values())
         loaded = [f'load scheme "{path}"' for path in files]
         shown = self.settings.script(list(self.workspace.machine.schemes))
-        watches = [f"watch {watch.question.text}" for watch in self.settings.watches]
+        questions = [watch.question for watch in self.settings.watches]
+        watches = [f"watch {question.text}" for question in questions if question.can_be_set(self)]
         return loaded + shown + self.history.script() + watches
 
 

@@ -30,6 +30,9 @@ class Question(Protocol):
     def text(self) -> str:
         """As it stands behind ``watch``; means the same whoever is the current process."""
 
+    def can_be_set(self, session: Session) -> bool:
+        """Would it be taken if it were typed now?"""
+
     def read(self, session: Session) -> Reading:
         """What it gives in the present state."""
 

@@ -189,3 +189,16 @@ def test_present_pages_under_a_pmd_entry() -> None:
     assert told(session.execute("watch")[0]) == {
         "present? A:buf[6..20]": {"present": ("6 of 15 pages", "6 of 15 pages")}
     }
+
+
+def test_what_could_not_be_set_now_is_not_saved() -> None:
+    """A watch that was set on a name which is now that of many pages reads nothing, and no script begins with it."""
+    session = Session()
+    session.execute("watch mapped? buf ; watch buf[0] ; mmap buf 16")
+    script = session.script()
+    again = Session()
+    for line in script:
+        again.execute(line)
+
+    assert script[-1] == "watch A:buf[0]"
+    assert again.script() == script
