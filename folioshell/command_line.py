@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from folioshell.session.limits import LIMITS, read_limits
+from folioshell.units import parse_number
 
 
 class Until:
@@ -109,8 +110,8 @@ def _add_output_options(parser: ArgumentParser, schemes: str, limits: str) -> No
 
 
 def _columns(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() else 0
-    if not 1 <= number <= 10_000:
+    number = parse_number(text)
+    if number is None or not 1 <= number <= 10_000:
         raise ArgumentTypeError(f"{text!r} is no number of columns: 1 to 10,000 may be used")
     return number
 
@@ -124,7 +125,7 @@ def _limits(text: str) -> dict[str, int | None]:
 
 def _until(text: str) -> Until:
     place, colon, line = text.partition(":")
-    digits = line if colon else text
-    if not (digits.isascii() and digits.isdigit()) or (colon and place != "line"):
+    number = parse_number(line if colon else text)
+    if number is None or (colon and place != "line"):
         raise ArgumentTypeError(f"{text!r} is no place to stop: N is a number of steps, line:N a line")
-    return Until(line=int(digits)) if colon else Until(step=int(digits))
+    return Until(line=number) if colon else Until(step=number)

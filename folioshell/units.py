@@ -58,6 +58,15 @@ CLASSROOM = Geometry("classroom", 3)
 GEOMETRIES = {geometry.name: geometry for geometry in (X86_64, CLASSROOM)}
 
 
+#: digits of a number that somebody means, at most
+_DIGITS = 18
+
+
+def parse_number(text: str) -> int | None:
+    """The number that ASCII digits write; None for anything else, and for more digits than anybody means."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
+
+
 def parse_pages(text: str) -> int:
     """Number of pages that a quantity names: a bare number counts pages, ``64K``, ``2M``, ``1G`` are bytes.
 
@@ -68,7 +77,7 @@ def parse_pages(text: str) -> int:
     if match is None:
         raise ValueError("not a size: a number of pages, or bytes such as 64K, 2M, 1G")
     digits, unit = match.groups()
-    if len(digits) > 18:
+    if len(digits) > _DIGITS:
         raise ValueError("that number is too large")
     number = int(digits)
     if not unit:

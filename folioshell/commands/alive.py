@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from folioshell.model import pte
 from folioshell.session.digest import Digest
-from folioshell.units import format_address, format_pages
+from folioshell.units import format_address, format_pages, parse_number
 from folioshell.wording import counted
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def file_pairs(session: Session) -> Iterator[Pair]:
 def folio_pairs(session: Session, typed: str = "") -> Iterator[Pair]:
     """Living folios by their ids."""
     digits = typed.removeprefix("f")
-    if typed and (digits == typed or (digits and not (digits.isascii() and digits.isdigit()))):
+    if typed and (digits == typed or (digits and parse_number(digits) is None)):
         return
     kernel = session.workspace.kernel
     looks = map(kernel.folios.look, _beginning_with(digits, kernel.last_number("folio")))
@@ -101,14 +101,14 @@ def _page_pairs(session: Session, mm: Mm, region: Region, index: str, before: st
     """Pages of a region with what is mapped there, and the ranges to its end."""
     first, dots, _ = index.partition("..")
     first, plus, _ = first.partition("+")
-    if first and not (first.isascii() and first.isdigit()):
+    start = parse_number(first or "0")
+    if start is None:
         return
     last = region.nr - 1
     label = f"{before}{region.name}"
     if not (dots or plus):
         pages = islice(_beginning_with(first, last), MOST)
         yield from ((f"{label}[{page}]", _mapped_at(session, mm, region.start + page)) for page in pages)
-    start = int(first or 0)
     if start < last:
         what = f"pages {start} to {last}" if start else f"all {region.nr} pages"
         yield f"{label}[{start}..{last}]", what

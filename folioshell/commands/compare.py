@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import nearest, refused
+from folioshell.units import parse_number
 
 ORDERED: dict[str, Callable[[int, int], bool]] = {
     "==": operator.eq,
@@ -68,8 +69,7 @@ def read_number(words: Sequence[Token], last: Token) -> Comparison:
     """
     sign = _operator(words, last, tuple(ORDERED))
     value = _one_value(words, "a number")
-    digits = value.text.removeprefix("-")
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
+    if parse_number(value.text.removeprefix("-")) is None:
         raise refused(value, "not a number")
     return Comparison(sign, (str(int(value.text)),))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from folioshell.commands.alive import folio_pairs, place_pairs
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import Asking, Operand, Pair, read_address, read_name, refused
+from folioshell.units import parse_number
 
 if TYPE_CHECKING:
     from folioshell.session.session import Session
@@ -77,9 +78,10 @@ def read_place(token: Token) -> PlaceRef:
 
 
 def _count(token: Token) -> int:
-    if not token.text.isascii() or not token.text.isdigit() or not 0 < int(token.text) <= 1 << 34:
+    number = parse_number(token.text)
+    if number is None or not 0 < number <= 1 << 34:
         raise refused(Token(token.text, token.start, max(token.end, token.start + 1)), "not a number of pages")
-    return int(token.text)
+    return number
 
 
 def _index(rest: str, token: Token) -> tuple[int, int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from folioshell.units import parse_number
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -29,10 +31,13 @@ class Schedule:
             ValueError: a part of it is not a number from 1; the message quotes that part.
         """
         parts = [part.strip() for part in text.split(",")] if text.strip() else []
+        steps = []
         for part in parts:
-            if not (part.isascii() and part.isdigit()) or not int(part):
+            number = parse_number(part)
+            if not number:
                 raise ValueError(f"{part!r} is no number of a thread")
-        return cls(tuple(int(part) for part in parts))
+            steps.append(number)
+        return cls(tuple(steps))
 
     @property
     def choices(self) -> Iterator[int]:

@@ -10,6 +10,7 @@ from typing import Any
 from folioshell.errors import FolioshellError
 from folioshell.model.vma import PROT_FLAGS
 from folioshell.recording.scenario import FILE_KINDS, FILE_SYSTEMS, SLOT, SLOT_MARGIN, Op, placement
+from folioshell.units import parse_number
 
 #: pages of a file at most, and regions of a scenario
 FILE_PAGES = 1 << 21
@@ -134,7 +135,7 @@ def _check_keys(place: str, found: Any, must: Mapping[str, Check], may: Mapping[
 
 
 def _check_mthp(size: str, mode: Any) -> None:
-    kb = int(size) if size.isascii() and size.isdigit() else 0
+    kb = parse_number(size) or 0
     if kb & (kb - 1) or not 16 <= kb <= 2048:
         raise BadScenario(f"setup: no anonymous folios of {size} kB; allowed: 16, 32, … 2048")
     if wrong := _one_of(("always", "madvise", "never", "inherit"))(mode):

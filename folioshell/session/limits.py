@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from folioshell.units import parse_number
+
 #: limit -> what it bounds
 LIMITS = {
     "pages": "entries of page tables of all processes together, one for a huge page",
@@ -51,9 +53,9 @@ def read_limits(text: str) -> dict[str, int | None]:
         name, _, number = part.partition("=")
         if name not in LIMITS:
             raise ValueError(f"no such limit: {name!r}; there are {', '.join(LIMITS)}")
-        if number != "none" and not (number.isascii() and number.isdigit() and len(number) < 16):
+        chosen[name] = parse_number(number)
+        if chosen[name] is None and number != "none":
             raise ValueError(f"{name}= wants a number, or none")
-        chosen[name] = None if number == "none" else int(number)
     return chosen
 
 

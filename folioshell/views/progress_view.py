@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TextIO
 
 from rich.console import Console
@@ -11,7 +10,10 @@ from rich.progress import Progress as Bars
 from rich.table import Column
 
 from folioshell.session.progress import Progress
+from folioshell.views.screen import window_of
 
+#: columns of a terminal that does not know its own
+_USUAL = 80
 #: columns that stay free: the terminal's own ^C must not begin another line, which nobody would take away
 _FREE = 3
 #: columns of the bar, and of all but the description and the numbers
@@ -62,11 +64,7 @@ class ProgressLine:
 
     def _make_room(self, numbers: int) -> None:
         """The description has what the numbers leave it, in the width that the terminal has now."""
-        try:
-            columns = os.get_terminal_size(self._stream.fileno()).columns
-        except (OSError, ValueError):
-            columns = 80
-        width = max(columns - _FREE, 1)
+        width = max((window_of(self._stream).columns or _USUAL) - _FREE, 1)
         self._bars.console.width = width
         self._description.max_width = max(width - _BESIDES - numbers - 1, _LEAST)
 

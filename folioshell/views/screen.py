@@ -13,6 +13,7 @@ from io import BytesIO, TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
 
 from folioshell.errors import Refused
+from folioshell.units import parse_number
 from folioshell.views import plain
 from folioshell.views.blocks import Block
 from folioshell.views.refusal_view import bug_blocks, refusal_blocks
@@ -173,6 +174,5 @@ def screen_for(stream: TextIO, *, plain_wanted: bool = False, width: int | None 
 
 def columns_wanted(environ: Mapping[str, str]) -> int:
     """COLUMNS, for what is no terminal; DEFAULT_WIDTH if it is not set, or to no number of columns."""
-    wanted = environ.get("COLUMNS", "")
-    columns = int(wanted) if wanted.isdecimal() and len(wanted) < 6 else 0
+    columns = parse_number(environ.get("COLUMNS", "")) or 0
     return columns if 0 < columns <= 10_000 else DEFAULT_WIDTH

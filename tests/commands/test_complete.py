@@ -150,6 +150,12 @@ def test_files_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert texts(session, "source none/") == []
 
 
+@pytest.mark.parametrize("line", ["fault buf[{}", "fault buf[1+{}", "why f{}", "undo {}", "unwatch {}"])
+def test_numbers_that_nobody_means(session: Session, line: str) -> None:
+    """More digits than Python converts offer nothing, and do no harm."""
+    assert texts(session, line.format("9" * 5000)) == []
+
+
 def test_few_of_very_many() -> None:
     """With a hundred thousand pages and a thousand processes candidates come at once, and can be seen."""
     session = Session()
