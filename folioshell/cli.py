@@ -103,6 +103,9 @@ def _check_scheme(options: Namespace) -> int:
 def _act(options: Namespace) -> int:
     if options.resume:
         return _resume(options)
+    if options.action and options.commands is not None:
+        complain(f"-c runs commands instead of an action: it does not go with {options.action}")
+        return REFUSED
     if options.action == "schema":
         return _schema(options)
     if options.action == "run":

@@ -189,6 +189,7 @@ def test_run_dash() -> None:
         (("a.fs",), "'a.fs' is no action; did you mean `folioshell run a.fs`?"),
         (("run", "--mode", "tabel", "a.fs"), "did you mean `table`?"),
         (("run", "--until", "line:x", "a.fs"), "'line:x' is no place to stop: N is a number of steps, line:N a line"),
+        (("-c", "fork B", "run", "a.fs"), "-c runs commands instead of an action: it does not go with run"),
         (("--width", "0"), "'0' is no number of columns: 1 to 10,000 may be used"),
     ],
 )
