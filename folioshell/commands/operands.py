@@ -60,6 +60,16 @@ class Operand:
     block = False
     thread = False
 
+    @property
+    def wanted(self) -> str:
+        """What it is called where it is missing."""
+        return self.label
+
+    @property
+    def allowed(self) -> Sequence[str]:
+        """The words that may stand there, if they are fixed."""
+        return ()
+
     def read(self, token: Token) -> Any:
         """The value of a word.
 
@@ -141,6 +151,16 @@ class Choice(Operand):
         """The words, or the label."""
         return "|".join(self.table) if self.show else self.label.upper()
 
+    @property
+    def wanted(self) -> str:
+        """What it is called where it is missing."""
+        return self.label if self.label == "advice" else f"a {self.label}"
+
+    @property
+    def allowed(self) -> Sequence[str]:
+        """The words."""
+        return list(self.table)
+
     def read(self, token: Token) -> str:
         """The word itself."""
         table = self.table
@@ -163,6 +183,11 @@ class Choices(Choice):
         """The words, or the label."""
         return f"{super().usage},…|all|none"
 
+    @property
+    def allowed(self) -> Sequence[str]:
+        """The words, and those for all and none."""
+        return [*self.table, "all", "none"]
+
     def read(self, token: Token) -> tuple[str, ...]:  # type: ignore[override]
         """The words, each once, in the order in which they were typed."""
         table = self.table
@@ -175,13 +200,10 @@ class Choices(Choice):
         for word in token.text.split(","):
             if word not in table:
                 part = Token(word, column, column + max(len(word), 1))
-                raise refused(part, f"no such {self.label}", allowed=self._all(), hint=nearest(word, self._all()))
+                raise refused(part, f"no such {self.label}", allowed=self.allowed, hint=nearest(word, self.allowed))
             chosen[word] = None
             column += len(word) + 1
         return tuple(chosen)
-
-    def _all(self) -> list[str]:
-        return [*self.table, "all", "none"]
 
     def candidates(self, session: Session) -> Iterable[Pair]:
         """All the words, and those for all and none."""

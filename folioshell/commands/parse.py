@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from folioshell.commands.arguments import Arguments
 from folioshell.commands.grammar import COMPARISON, MODEL, Arg, Command, Flag, Form, Option, registry
@@ -218,9 +218,11 @@ class _Reader:
         ]
         required = [option for option in self.form.options if option.required and option.key not in self.arguments]
         if missing:
-            raise self._missing(last, missing[0].operand.label, missing[0].usage)
+            operand = missing[0].operand
+            # A name for what is missing is in the usage; words that may stand there are worth to be shown apart.
+            raise self._missing(last, operand.wanted, operand.allowed)
         if required:
-            raise self._missing(last, f"{required[0].key}=", required[0].usage)
+            raise self._missing(last, f"{required[0].key}=")
         return self.arguments
 
     def _skip_optional(self, nr_left: int) -> None:
@@ -229,11 +231,9 @@ class _Reader:
         while required and self.waiting[0].optional and nr_left <= required:
             self.waiting.pop(0)
 
-    def _missing(self, last: Token, what: str, usage: str) -> Refused:
+    def _missing(self, last: Token, what: str, allowed: Iterable[str] = ()) -> Refused:
         place = Token("", last.end, last.end + 1)
         hint = f"usage: {self.form.usage(self.command.verb)}"
-        # A name for what is missing is in the usage; words that may stand there are worth to be shown apart.
-        allowed = usage.split("|") if usage.islower() and "=" not in usage else []
         return refused(place, f"{what} is missing", allowed=allowed, hint=hint)
 
     def _take(self, word: Token) -> None:

@@ -59,7 +59,7 @@ class SchemeName(Operand):
 class SchemeList(Operand):
     """Schemes with commas between them, ``all``, or ``usual`` for those shown unless others are chosen."""
 
-    label = "schemes"
+    label = "a list of schemes"
     usage = "SCHEME,…|all|usual"
     separator = ","
 

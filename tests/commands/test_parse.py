@@ -32,6 +32,22 @@ def refusal(line: str) -> Refused:
     return error.value
 
 
+@pytest.mark.parametrize(
+    ("line", "message", "allowed"),
+    [
+        ("set after", "a part is missing", ("mapcounts", "walks", "locks", "all", "none")),
+        ("set swap", "a word is missing", ("on", "off")),
+        ("set schemes", "a list of schemes is missing", ()),
+        ("set decide", "a scheme is missing", ()),
+    ],
+)
+def test_what_is_missing_has_an_article(line: str, message: str, allowed: tuple[str, ...]) -> None:
+    """What is missing is called the same way everywhere; words that may stand there are listed one by one."""
+    error = refusal(line)
+
+    assert (error.message, error.allowed) == (message, allowed)
+
+
 def test_units_are_capitals() -> None:
     """A size that would be one in capitals is not taken for it, but named."""
     assert refusal("mmap buf 64k").hint == "did you mean `64K`?"
