@@ -275,7 +275,9 @@ class _Reader:
         try:
             value = arg.operand.read(word)
         except Refused as error:
-            if arg.optional and not error.allowed and (self.flags or self.options):
+            # A number is meant for the argument, whatever is wrong with it; a word may be meant for an option.
+            is_number = word.text[:1].isdigit()
+            if arg.optional and not (error.allowed or is_number) and (self.flags or self.options):
                 raise self._unexpected(word, "") from None
             raise
         if arg.repeated:

@@ -107,6 +107,7 @@ def test_optional_argument_before_a_required_one() -> None:
         ("mmap buf 3K", (9, 11), "3K is not a whole number of 4K pages", ""),
         ("mmap buf 0", (9, 10), "0 is out of range", "allowed: 1 to 17,179,869,184 pages"),
         ("mmap buf", (8, 9), "a size is missing", "usage: mmap NAME SIZE"),
+        ("mremap buf new=b 0", (17, 18), "0 is out of range", "allowed: 1 to"),
         ("mmap f1 4", (5, 7), "f1 is an id, not a name", "f1, v1, pt1"),
         ("mmap b@d 4", (5, 8), "not a name", "a name is a letter"),
         ("mmap buf 4 flie=x", (11, 17), "mmap has no option flie=", "did you mean `file=`?"),
