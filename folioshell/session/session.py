@@ -203,7 +203,8 @@ class Session:
         from folioshell.session.compose import step_report
 
         if self.limits.steps is not None and self.step >= self.limits.steps:
-            raise Refused(f"the limit of {self.limits.steps:,} steps is reached", hint=raised_by("steps"))
+            message = f"the limit of {self.limits.steps:,} steps is reached"
+            raise statement.refused_process(message, [], raised_by("steps"))
         before = self.process
         self.undertaking = Step(self.workspace, statement, process)
         self.workspace.machine.note(self.shown_schemes)

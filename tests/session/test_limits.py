@@ -87,7 +87,8 @@ def test_files_processes_steps_states() -> None:
     assert refusal(session, race).message == "this race passes the limit of 5 states"
     assert "NOT EXHAUSTED (max-states)" in session.execute(f"{race} max-states=5")[0].sentence
     session.execute("munmap buf")
-    assert refusal(session, "exit B").message == "the limit of 6 steps is reached"
+    refused = refusal(session, "expect vmas B == 0 ; exit B")
+    assert (refused.message, refused.start) == ("the limit of 6 steps is reached", 21)
     session.execute("undo 2 ; redo 2")
 
 
