@@ -32,7 +32,7 @@ THIRD_PARTY = {
     "prompt_toolkit": {"shell"},
     "rich": {"views"},
     "pytest": {"testing"},
-    "pydantic": {"export", "scenario", "recording", "cli"},
+    "pydantic": {"export"},
 }
 #: modules of the standard library that make a result depend on when and where it was made
 IMPURE_MODULES = {"os", "random", "time", "datetime", "uuid", "secrets", "threading", "asyncio", "subprocess", "socket"}
