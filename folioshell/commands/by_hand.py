@@ -139,7 +139,8 @@ def _replayed(race: Race, spawned: Spawned) -> list[RaceStep]:
     kind=SESSION,
     topic=TOPIC,
     summary="let a spawned thread go on to its next lock operation",
-    explained="Shows the lock operations and facts of the step. The state stays as it is until `finish`.",
+    explained="Shows the lock operations (+ - ~ as in `help trace`) and facts of the step. The state stays as it is "
+    "until `finish`.",
     examples=("mmap buf 16 ; spawn t1: fault buf[0] ; step t1 ; step t1",),
 )
 def step(call: Call) -> Report:
