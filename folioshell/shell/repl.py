@@ -74,15 +74,17 @@ class Repl:
         self.presenter.flush()
 
     def _execute_line(self, typed: LogicalLine) -> None:
+        answered = False
         try:
-            happenings = self.session.stream(typed.text)
-            for nr, reports in enumerate(waited_for(happenings, self.session, self.presenter.screen)):
-                if nr:
+            for reports in waited_for(self.session.stream(typed.text), self.session, self.presenter.screen):
+                if answered:
                     self.presenter.part()
+                answered = True
                 self.presenter.show(reports)
                 self._judge(reports)
                 self.presenter.flush()
-            self.presenter.gap()
+            if answered:
+                self.presenter.gap()
         except Refused as error:
             self.presenter.refusal(typed.located(error))
 

@@ -185,9 +185,10 @@ def test_commands_of_one_line() -> None:
     """What they say stands together, as documents show it; in Markdown a sentence would flow into the next."""
     screen, out = plain_screen()
     session = Session()
-    Repl(session, screen, Typist("mmap buf 4 ; fork B", "mode markdown", "exit B ; exit")).run()
+    Repl(session, screen, Typist("# a comment", ";", "mmap buf 4 ; fork B", "mode markdown", "exit B ; exit")).run()
     text = out.getvalue()
 
+    assert text.startswith("A mapped buf")
     assert "at 0x7f0000000000.\nA forked B, 1 VMA copied.\n\n" in text
     assert "B ended.\n\nA ended" in text
 
