@@ -105,7 +105,10 @@ class Replay:
     def _echo(self, played: Played, prompt: str) -> None:
         """Begin the output of a line with the line itself, once for all its commands."""
         if self._echoed == (played.file, played.line) and self.echo:
-            self._presenter.part()
+            if self._last == "command":
+                self._presenter.part()
+            else:
+                self._begin("command")
             return
         self._echoed = (played.file, played.line)
         self._begin("command")

@@ -88,3 +88,13 @@ def test_control_characters_of_a_script() -> None:
     text = shown(Played("\x1b.fs", 1, "x\x1b[2J", prose="\x1b[2J"), Played("a.fs", 2, "\x1b[1m", report=STEP))[0]
 
     assert "\x1b" not in text
+
+
+def test_expects_within_a_line() -> None:
+    """They stand apart from what the commands around them say."""
+    text = "fork B ; expect vmas A == 3 ; show processes ; expect vmas A == 3"
+    played = [Played("a.fs", 4, text, report=report) for report in (STEP, PASS, VIEW, PASS)]
+
+    assert shown(*played, status=0)[0].startswith(
+        f"A 0> {text}\nA forked B.\n\npass  expect vmas A == 3\n\nA, B\n\npass  expect vmas A == 3\n"
+    )
