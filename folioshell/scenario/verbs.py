@@ -96,7 +96,7 @@ def _check_writable(call: Call, path: str) -> None:
     """
     try:
         reason = _obstacle(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         reason = reason_of(error)
     if reason:
         raise call.refused_at("FILE", f"cannot write {path}: {reason}")
@@ -179,7 +179,10 @@ def readable(call: Call) -> str:
     """
     access = call.session.access
     path = script.below(access.folder, call.word("FILE"))
-    real = os.path.realpath(path)
+    try:
+        real = os.path.realpath(path)
+    except ValueError as error:
+        raise call.refused_at("FILE", f"cannot read {path}: {reason_of(error)}") from None
     root = os.path.realpath(access.root or ".")
     if access.confined and os.path.commonpath([root, real]) != root:
         raise call.refused_at("FILE", "a script reads only below its own folder", hint=f"that is {access.root or '.'}")

@@ -162,7 +162,7 @@ def script_episode(seed: str) -> Outcome:
                     session.output.mode, session.output.fixed = random.choice(list(MODES)), True
                     screen = drawn_screen(paper, random)
                     Replay(screen, screen, echo=True, quiet=random.random() < 0.2, summary=True).run(runner, "a.fs")
-                    check_printed(printed(paper), session.output.mode)
+                    check_printed(printed(paper, screen), session.output.mode)
                 else:
                     for played in runner:
                         check_printed(failure_text(played), "")

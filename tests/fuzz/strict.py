@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from io import BytesIO, TextIOWrapper
 from random import Random
@@ -31,8 +30,6 @@ LIMITS = Limits(pages=3000, files=5000, processes=8, steps=200, states=200)
 #: modes of sessions; most of what people see is plain
 _MODES = ("plain", "plain", "plain", "plain", "table", "json", "json", "csv", "markdown", "mail")
 _WIDTHS = (24, 72, 80, 100, 238)
-#: what colours text on a terminal; nothing else may be sent to one
-_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
 class StrictPresenter(Presenter):
@@ -119,9 +116,8 @@ class StrictShell:
         random = Random(f"{self._seed} {text!r}")
         session = self.session
         styled = CommandLexer().lex_document(Document(text))
-        assert "".join(piece[1] for row in range(text.count("\n") + 1) for piece in styled(row)) == text.replace(
-            "\n", ""
-        )
+        pieces = [piece[1] for row in range(text.count("\n") + 1) for piece in styled(row)]
+        assert "".join(pieces) == text.replace("\n", ""), "colour changes what is typed"
         before = line_before(text[: random.randrange(len(text) + 1)])
         complete(session, before, len(before))
         if told := hint(session, before, len(before)):
@@ -130,7 +126,7 @@ class StrictShell:
         shown, mode = self._presenter.shown, session.output.mode
         self._presenter.begin(thorough=random.random() < 0.03)
         self._repl.execute(text)
-        check_printed(printed(self._paper), mode if mode == session.output.mode else "")
+        check_printed(printed(self._paper, self._screen), mode if mode == session.output.mode else "")
         return self._presenter.shown - shown
 
     def check(self) -> None:
@@ -182,9 +178,9 @@ def drawn_screen(paper: BytesIO, random: Random) -> Screen:
     return Screen(stream, rich=False, width=random.choice(_WIDTHS), spoken=random.random() < 0.2)
 
 
-def printed(paper: BytesIO) -> str:
-    """What was written on paper, which is empty again then."""
-    text = paper.getvalue().decode("utf-8", "replace")
+def printed(paper: BytesIO, screen: Screen) -> str:
+    """What a screen wrote on paper, which is empty again then."""
+    text = paper.getvalue().decode(screen.stream.encoding)
     paper.seek(0)
     paper.truncate()
     return text
@@ -197,9 +193,9 @@ def check_printed(text: str, mode: str) -> None:
         text: what was printed.
         mode: the mode that it was printed in, if one and no other.
     """
-    rest = text if mode == "json" else _COLOUR.sub("", text)
-    assert visible(rest.replace("\n", "")) == rest.replace("\n", ""), "what is printed would do something to a terminal"
+    shown = text.replace("\n", "")
+    assert visible(shown) == shown, "what is printed would do something to a terminal"
     if mode == "json":
-        for row in rest.split("\n"):
+        for row in text.split("\n"):
             if row.startswith("{"):
                 json.loads(row)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from folioshell import Session
+from folioshell.errors import Refused
 from tests.fuzz import episodes
 from tests.fuzz.episodes import Finding, episode, play, script_episode
 from tests.fuzz.lines import LineMaker
-from tests.fuzz.strict import StrictShell
+from tests.fuzz.strict import StrictShell, check_printed
 
 EPISODES = 12
 SCRIPTS = 12
@@ -80,3 +81,25 @@ def test_a_hang_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(episodes, "PATIENCE", 0.05)
 
     assert play(["mmap a 4"], "a").startswith("Hang: longer than 0.05 seconds")
+
+
+def test_a_refusal_that_changes_something_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused, and yet a step."""
+    run = Session._run
+
+    def broken(session: Session, statement: object) -> object:
+        run(session, statement)  # type: ignore[arg-type]
+        raise Refused("no")
+
+    monkeypatch.setattr(Session, "_run", broken)
+
+    assert play(["mmap a 4"], "a").startswith("AssertionError: a refusal changed something")
+
+
+def test_what_reaches_a_terminal_is_looked_at() -> None:
+    """Text with escape sequences is found, and so is JSON that nobody can read."""
+    check_printed('{"a": 1}\n', "json")
+    with pytest.raises(AssertionError, match="would do something to a terminal"):
+        check_printed("a\x1b[2Jb\n", "plain")
+    with pytest.raises(ValueError, match="Expecting"):
+        check_printed("{a}\n", "json")

@@ -10,6 +10,7 @@ from time import monotonic
 
 import pytest
 
+from folioshell import Session
 from folioshell.cli import main
 from folioshell.errors import OutOfTime, Refused
 from folioshell.scenario.deadline import Deadline
@@ -166,3 +167,10 @@ def test_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["run", "--limit", "paegs=10", str(path)]) == 2
     assert "no such limit: 'paegs'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["load", "source", "load scheme", "save"])
+def test_a_name_that_no_file_can_have(verb: str) -> None:
+    """What the host cannot spell is refused like any file that is not there."""
+    with pytest.raises(Refused, match=r"cannot (read|write) .*surrogates not allowed"):
+        Session().execute(f"{verb} a\ud800.py")
