@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable
+from functools import lru_cache
 
 NONE = 0
 
@@ -50,6 +51,21 @@ def ramp(entry: int, nr: int) -> array[int]:
     """``nr`` entries that map pages in a row with the same flags, ``entry`` the first of them."""
     step = 1 << PFN_SHIFT
     return array("q", range(entry, entry + nr * step, step))
+
+
+def is_ramp(entries: array[int]) -> bool:
+    """Do entries, the first of them present, map pages in a row with the same flags? One comparison for all of them."""
+    if sys.byteorder != "little":
+        return entries == ramp(entries[0], len(entries))
+    ones, steps = _ramp_parts(len(entries))
+    return int.from_bytes(entries, "little") == entries[0] * ones + steps
+
+
+@lru_cache(maxsize=512)
+def _ramp_parts(nr: int) -> tuple[int, int]:
+    """(1 in each of ``nr`` entries, what each is above the first), as one number each."""
+    ones = int.from_bytes(packed([1] * nr), "little")
+    return ones, int.from_bytes(ramp(0, nr), "little")
 
 
 def with_flags(entries: array[int], flags: int) -> array[int]:

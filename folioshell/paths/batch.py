@@ -45,7 +45,7 @@ def small_pte_batch(table: PageTable, index: int, limit: int, owner: Folio | Fol
     most = min(limit - index, owner.first.pfn + owner.nr - pte.pfn_of(entry))
     end, step = index + most, 1 << pte.PFN_SHIFT
     # Mostly all of them do, and comparing them at once is cheap.
-    if entries[end - 1] == entry + (most - 1) * step and entries[index:end] == pte.ramp(entry, most):
+    if entries[end - 1] == entry + (most - 1) * step and pte.is_ramp(entries[index:end]):
         return most
     return next(nr for nr in range(1, most) if entries[index + nr] != entry + nr * step)
 

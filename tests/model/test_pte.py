@@ -52,3 +52,15 @@ def test_fork_makes_migration_entries_readable() -> None:
 
     assert not pte.migration_is_exclusive(entry)
     assert pte.migration_flags(entry) == pte.PRESENT | pte.DIRTY
+
+
+def test_ramps() -> None:
+    """Entries that map pages in a row with the same flags, and every way not to."""
+    ramp = pte.ramp(pte.make(700, pte.WRITE), 512)
+    assert [pte.pfn_of(entry) for entry in ramp] == list(range(700, 1212))
+    assert pte.is_ramp(ramp) and pte.is_ramp(ramp[5:6]) and pte.is_ramp(ramp[9:200])
+    for at, entry in ((1, 0), (3, ramp[3] ^ pte.DIRTY), (511, ramp[510]), (100, -ramp[100]), (0, ramp[1])):
+        other = ramp[:]
+        other[at] = entry
+        assert not pte.is_ramp(other)
+    assert pte.with_flags(ramp, pte.PRESENT) == pte.ramp(pte.make(700, 0), 512)
