@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from folioshell import facts
-from folioshell.engine.fingerprint import fingerprint
 from folioshell.engine.numbers import Numbers, Row
 from folioshell.engine.protocol import ProtocolDecider
 from folioshell.errors import FolioshellError, KernelBug, SelfDeadlock
@@ -311,4 +310,7 @@ class Machine:
 
     def fingerprint(self) -> str:
         """A digest of everything that can be seen of kernel and schemes."""
+        # Few ask, and hashing is slow to import.
+        from folioshell.engine.fingerprint import fingerprint
+
         return fingerprint(self.kernel, self.schemes)

@@ -80,8 +80,8 @@ class Checkpoints:
             return
         kernel = workspace.kernel
         folios = kernel.folios
-        tables = sum(mm.nr_ptes for mm in kernel.mms.values())
-        objects = folios.nr_groups + _OBJECTS_A_LARGE_FOLIO * folios.nr_large + 2 * tables + 10 * len(kernel.mms)
+        spaces = sum(10 + 2 * mm.nr_ptes + 2 * len(mm.vmas) for mm in kernel.mms.values())
+        objects = spaces + folios.nr_groups + _OBJECTS_A_LARGE_FOLIO * folios.nr_large
         self._due = max(FEWEST_EVENTS, EVENTS_AN_OBJECT * objects)
         if self._events < self._due or objects > MOST_OBJECTS:
             return
