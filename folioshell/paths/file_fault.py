@@ -5,6 +5,8 @@ Kernel: mm/memory.c: do_fault() (v6.18); mm/filemap.c: filemap_map_pages() (v6.1
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from folioshell.facts import Event
 from folioshell.model import pte
 from folioshell.model import vma as vm
@@ -234,8 +236,9 @@ def _filemap_map_pages(k: Kernel, vma: Vma, vpn: int, first: int, last: int) -> 
     assert vma.file is not None
     file, mm = vma.file, vma.mm
     last_index = min(vma.pgoff_of(last), file.size - 1)
-    folios = file.next_from(vma.pgoff_of(first), vma.pgoff_of(last))
-    folio = yield from _next_uptodate(folios)
+    start_index = vma.pgoff_of(first)
+    folios = file.next_from(start_index, vma.pgoff_of(last))
+    folio = yield from _next_uptodate(folios, start_index, file.size)
     if folio is None:
         return False
     may_be_large = file.is_shmem or k.config.is_6_12 or file.size - 1 >= folio.index + folio.nr_pages
@@ -255,20 +258,25 @@ def _filemap_map_pages(k: Kernel, vma: Vma, vpn: int, first: int, last: int) -> 
         end = min(vma.pgoff_of(last), last_index, folio.index + folio.nr_pages - 1)
         yield from _map_folio_range(k, vma, table, folio, start, end + 1 - vma.pgoff_of(start))
         yield folio.lock.release()
-        folio = yield from _next_uptodate(folios)
+        folio = yield from _next_uptodate(folios, start_index, file.size)
     mapped = table.entries[vpn & k.geometry.pmd_pages - 1] != pte.NONE
     yield table.ptl.release()
     return mapped
 
 
-def _next_uptodate(folios: object) -> Path[Folio | None]:
+def _next_uptodate(folios: Iterable[Folio], start_index: int, size: int) -> Path[Folio | None]:
     """The next cached folio that needs no read-ahead and can be locked without waiting, locked.
 
+    Args:
+        start_index: page offset from which folios are looked for.
+        size: pages of the file; what lies behind its end is not mapped, even if the folio begins before it.
     Kernel: mm/filemap.c: next_uptodate_folio() (v6.18)
     """
-    for folio in folios:  # type: ignore[attr-defined]
+    for folio in folios:
         if folio.uptodate and not folio.readahead and not (yield folio.lock.trylock("next_uptodate_folio")):
-            return folio  # type: ignore[no-any-return]
+            if max(folio.index, start_index) < size:
+                return folio
+            yield folio.lock.release()
     return None
 
 
