@@ -139,10 +139,6 @@ class Intervals(Generic[V]):
         else:
             self._replace(first, end, [])
 
-    def clear(self) -> None:
-        """Take all values away."""
-        del self._starts[:], self._ends[:], self._values[:]
-
     def _replace(self, first: int, end: int, rows: Iterable[tuple[int, int, V]]) -> None:
         """Put ``rows``, ascending within ``[first, end)``, in the place of what is there, and join equal neighbours."""
         starts, ends, values = self._starts, self._ends, self._values
@@ -161,6 +157,15 @@ class Intervals(Generic[V]):
         starts[low:high] = [row[0] for row in joined]
         ends[low:high] = [row[1] for row in joined]
         values[low:high] = [row[2] for row in joined]
+
+
+def union(*mappings: Intervals[Any]) -> Intervals[bool]:
+    """The numbers that any of several mappings has."""
+    numbers: Intervals[bool] = Intervals()
+    for mapping in mappings:
+        for first, nr, _ in mapping.runs():
+            numbers.put(first, nr, True)
+    return numbers
 
 
 def together(*rows: Sequence[tuple[int, int, Any]]) -> Iterator[tuple[int, int, tuple[Any, ...]]]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from folioshell.intervals import Intervals, ranges
+from folioshell.intervals import Intervals, ranges, union
 
 RANGE = st.tuples(st.integers(0, 20), st.integers(1, 8), st.one_of(st.none(), st.integers(1, 3)))
 
@@ -59,3 +59,15 @@ def test_ranges() -> None:
     assert list(ranges(range(3, 7))) == [(3, 4)]
     assert list(ranges([3, 4, 7, 9, 8])) == [(3, 2), (7, 1), (9, 1), (8, 1)]
     assert list(ranges([])) == list(ranges(range(0))) == []
+
+
+def test_union() -> None:
+    """The numbers of all, whatever their values."""
+    one: Intervals[int] = Intervals()
+    other: Intervals[str] = Intervals()
+    one.put(1, 3, 7)
+    other.put(3, 4, "x")
+    other.put(20, 1, "y")
+
+    assert list(union(one, other).runs()) == [(1, 6, True), (20, 1, True)]
+    assert not union()

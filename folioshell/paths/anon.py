@@ -70,7 +70,7 @@ def prepare(k: Kernel, vma: Vma) -> Path[None]:
     yield anon_vma.rwsem.release("W")
 
 
-def clone(k: Kernel, dst: Vma, src: Vma) -> Path[AnonVma | None]:
+def clone(dst: Vma, src: Vma) -> Path[AnonVma | None]:
     """Link ``dst`` to every anon_vma of ``src``. For a fork (``dst`` has no anon_vma yet) one may be adopted.
 
     Returns: the anon_vma of ``dst``.
@@ -103,7 +103,7 @@ def fork(k: Kernel, child: Vma, parent: Vma) -> Path[None]:
     if parent.anon_vma is None:
         return
     child.anon_vma = None
-    adopted = yield from clone(k, child, parent)
+    adopted = yield from clone(child, parent)
     if adopted is not None:
         return
     anon_vma = k.new_anon_vma(parent.anon_vma)
@@ -115,7 +115,7 @@ def fork(k: Kernel, child: Vma, parent: Vma) -> Path[None]:
     yield anon_vma.rwsem.release("W")
 
 
-def unlink(k: Kernel, vma: Vma) -> Path[None]:
+def unlink(vma: Vma) -> Path[None]:
     """Take a VMA out of all its anon_vma trees, newest first.
 
     Kernel: mm/rmap.c: unlink_anon_vmas() (v6.18)

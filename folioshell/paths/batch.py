@@ -8,6 +8,7 @@ from itertools import chain
 
 from folioshell.model import pte
 from folioshell.model.folio import Folio, FolioRun
+from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable
 
 
@@ -48,6 +49,12 @@ def small_pte_batch(table: PageTable, index: int, limit: int, owner: Folio | Fol
     if entries[end - 1] == entry + (most - 1) * step and pte.is_ramp(entries[index:end]):
         return most
     return next(nr for nr in range(1, most) if entries[index + nr] != entry + nr * step)
+
+
+def small_folios(k: Kernel, table: PageTable, index: int, limit: int) -> Folio | FolioRun:
+    """The order-0 folios that ``small_pte_batch`` entries from ``index`` on map: one, or a run of their own."""
+    pfn = pte.pfn_of(table.entries[index])
+    return k.physmem.part(pfn, small_pte_batch(table, index, limit, k.physmem.at(pfn)))
 
 
 def same_pte_batch(table: PageTable, index: int, limit: int) -> int:

@@ -61,13 +61,13 @@ def _collapse_block(k: Kernel, vma: Vma, block: int) -> Path[Scan]:
     entry = vma.mm.tables.pmd_entry(block)
     if not isinstance(entry, PageTable):
         return Scan.PMD_MAPPED if entry > 0 else Scan.PMD_NONE
-    result = yield from _scan_pmd(k, vma, entry)
+    result = yield from _scan_pmd(k, entry)
     if result is Scan.SUCCEED:
         yield from _collapse_huge_page(k, vma, entry, block)
     return result
 
 
-def _scan_pmd(k: Kernel, vma: Vma, table: PageTable) -> Path[Scan]:
+def _scan_pmd(k: Kernel, table: PageTable) -> Path[Scan]:
     """Look whether nothing speaks against a collapse: folios that somebody else holds, in 6.12 no writable page.
 
     Kernel: mm/khugepaged.c: hpage_collapse_scan_pmd() (v6.18)

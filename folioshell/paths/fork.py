@@ -15,7 +15,7 @@ from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vma import Vma
 from folioshell.paths import anon, anon_fault, rmap, tables
 from folioshell.paths import vma as vma_paths
-from folioshell.paths.batch import SmallFolios, folio_pte_batch, small_pte_batch
+from folioshell.paths.batch import SmallFolios, folio_pte_batch, small_folios
 from folioshell.paths.huge import split_huge_pmd
 from folioshell.paths.step import Path
 
@@ -119,16 +119,13 @@ def _copy_pte_range(
         entry = entries[index]
         nr = 1
         if entry > pte.FLAGS:
-            pfn = entry >> pte.PFN_SHIFT
-            folios = k.physmem.at(pfn)
-            folio = folios.first
+            folio = k.physmem.at(entry >> pte.PFN_SHIFT).first
             if has_pinned and folio.pins and folio.anon_exclusive:
                 yield from _flush(dst, target, small)
                 nr, spare = yield from _copy_pinned(k, src, dst, source, target, folio, block, index, last, spare)
             elif folio.order == 0:
-                nr = small_pte_batch(source, index, last, folios)
-                folios = k.physmem.part(pfn, nr)
-                folio = folios.first
+                folios = small_folios(k, source, index, last)
+                folio, nr = folios.first, folios.nr
                 if not small.continues(folios, block + index):
                     yield from _flush(dst, target, small)
                 small.add(folios, block + index)

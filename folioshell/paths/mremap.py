@@ -99,7 +99,7 @@ def _mremap_to(
         return None
     vma.flags &= ~vm.LOCKED
     if vma is not new and vma.start == start and vma.end == start + nr:
-        yield from anon.unlink(k, vma)
+        yield from anon.unlink(vma)
     return None
 
 
@@ -117,7 +117,7 @@ def _copy_vma(k: Kernel, vma: Vma, start: int, new_start: int, new_nr: int) -> P
         return new, new.pgoff <= old_pgoff
     new = k.new_vma(vma.mm, new_start, new_start + new_nr, vma.flags, pgoff, vma.file)
     new.anon_vma = vma.anon_vma
-    yield from anon.clone(k, new, vma)
+    yield from anon.clone(new, vma)
     yield from vma_paths.insert(k, new)
     return new, False
 

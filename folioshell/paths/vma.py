@@ -109,7 +109,7 @@ def split(k: Kernel, vma: Vma, vpn: int, new_below: bool) -> Path[Vma]:
     low, high = (vma.start, vpn) if new_below else (vpn, vma.end)
     new = k.new_vma(mm, low, high, vma.flags, vma.pgoff_of(low), vma.file)
     new.anon_vma = vma.anon_vma
-    yield from anon.clone(k, new, vma)
+    yield from anon.clone(new, vma)
     yield from start_write(vma)
     yield from start_write(new)
     adjustment = _Adjustment(vma.file, vma.anon_vma, [vma])
@@ -213,7 +213,7 @@ def _dup(k: Kernel, target: Vma, *sources: Vma | None) -> Path[None]:
     for source in sources:
         if source is not None and source.anon_vma is not None and target.anon_vma is None:
             target.anon_vma = source.anon_vma
-            yield from anon.clone(k, target, source)
+            yield from anon.clone(target, source)
 
 
 def _commit(
@@ -260,7 +260,7 @@ def _commit(
     yield from on_boundaries(k, mm, start, end, boundaries, -1)
     yield from adjustment.complete()
     for vma in remove:
-        yield from anon.unlink(k, vma)
+        yield from anon.unlink(vma)
 
 
 def _set_range(vma: Vma, start: int, end: int) -> None:
@@ -350,7 +350,7 @@ def unlink_rmap(k: Kernel, vma: Vma) -> Path[None]:
 
     Kernel: mm/memory.c: free_pgtables() (v6.18)
     """
-    yield from anon.unlink(k, vma)
+    yield from anon.unlink(vma)
     if vma.file is not None:
         yield vma.file.i_mmap_rwsem.acquire("unlink_file_vma", "W")
         vma.file.i_mmap.remove(vma)

@@ -11,7 +11,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vma import Vma
 from folioshell.paths import rmap, swap, tables
-from folioshell.paths.batch import SmallFolios, folio_pte_batch, small_pte_batch
+from folioshell.paths.batch import SmallFolios, folio_pte_batch, small_folios
 from folioshell.paths.huge import split_huge_pmd
 from folioshell.paths.step import Path
 
@@ -96,15 +96,12 @@ def zap_pte_range(
         entry = entries[index]
         nr = 1
         if entry > pte.FLAGS:
-            pfn = entry >> pte.PFN_SHIFT
-            folios = k.physmem.at(pfn)
-            folio = folios.first
+            folio = k.physmem.at(entry >> pte.PFN_SHIFT).first
             if folio.anon and not details.even_cows:
                 pass
             elif folio.order == 0:
-                nr = small_pte_batch(table, index, limit, folios)
-                folios = k.physmem.part(pfn, nr)
-                folio = folios.first
+                folios = small_folios(k, table, index, limit)
+                folio, nr = folios.first, folios.nr
                 if not small.continues(folios, block + index):
                     yield from _flush(vma, table, small)
                 small.add(folios, block + index)

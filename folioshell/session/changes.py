@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any
 
 from folioshell.engine.numbers import Row
-from folioshell.intervals import Intervals, together
+from folioshell.intervals import Intervals, together, union
 from folioshell.report import Change, FolioChange
 from folioshell.session.digest import Digest, NewFolios
 from folioshell.session.workspace import Workspace
@@ -52,11 +52,7 @@ def _spoken_of(before: Intervals[Row], freed: Intervals[int]) -> Intervals[Any]:
     """The folios that a step spoke of: those with a note of their numbers, as new ones have it, and those that went."""
     if all(before.covers(first, nr) for first, nr, _ in freed.runs()):
         return before
-    folios: Intervals[bool] = Intervals()
-    for numbers in (before, freed):
-        for first, nr, _ in numbers.runs():
-            folios.put(first, nr, True)
-    return folios
+    return union(before, freed)
 
 
 def _changed(rows: Iterable[tuple[int, int, Key]], pick: Picker) -> Iterator[tuple[int, int, Key]]:
@@ -116,12 +112,8 @@ def numbers_of(workspace: Workspace, shown: Sequence[str]) -> Numbers:
 def changes_between(before: Numbers, after: Numbers, shown: Sequence[str]) -> tuple[FolioChange, ...]:
     """The rows that lead from one state's ``numbers_of`` to another's."""
     zeros = (0,) * len(shown)
-    living: Intervals[bool] = Intervals()
-    for numbers in (before, after):
-        for first, nr, _ in numbers.runs():
-            living.put(first, nr, True)
     rows: list[tuple[int, int, Key]] = []
-    for first, nr, _ in living.runs():
+    for first, nr, _ in union(before, after).runs():
         for start, length, (old, new) in together(before.pieces(first, nr), after.pieces(first, nr)):
             if old == new:
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from folioshell.intervals import Intervals
+from folioshell.intervals import Intervals, union
 from folioshell.session.describe import folios_text, runs_text
 from folioshell.session.digest import Digest, NewFolios
 from folioshell.units import format_pages
@@ -74,9 +74,7 @@ def _folios(digest: Digest) -> list[str]:
     if digest.nr_small_unmapped:
         clauses.append(f"{counted(digest.nr_small_unmapped, 'entry', 'entries')} of order-0 folios unmapped")
     origins = _origins(digest)
-    freed: Intervals[bool] = Intervals()
-    for first, nr, _ in digest.freed.runs():
-        freed.put(first, nr, True)
+    freed = union(digest.freed)
     for number in origins:
         freed.drop(number)
     if freed:

@@ -41,7 +41,7 @@ class Session:
         default_language: the grammar that a session reads with unless another is given.
         settings: what reports show.
         output: where they go, and in which form.
-        workspace: the state; replaced as a whole by undo and its kin.
+        workspace: the state; undo and its kin replace it, or give its objects their earlier contents.
         history: the steps typed.
         definitions: schemes loaded from files, by name.
         access: what commands may do with files of the host.
