@@ -10,4 +10,4 @@ def __getattr__(name: str) -> object:
     # A name, not an import statement: this file lies below all layers.
     from importlib import import_module
 
-    return import_module("folioshell.scenario").Session
+    return import_module("folioshell.script").Session

@@ -204,7 +204,7 @@ def _recordings(options: Namespace) -> int:
 
 
 def _play_commands(options: Namespace) -> int:
-    from folioshell.scenario.runner import run_text
+    from folioshell.script.runner import run_text
 
     # Whoever writes the command line could write the file just as well.
     session = session_of(options)
@@ -215,7 +215,7 @@ def _play_commands(options: Namespace) -> int:
 
 
 def _play_stdin(options: Namespace, session: Session) -> int:
-    from folioshell.scenario.runner import run_file
+    from folioshell.script.runner import run_file
 
     limits = limits_of(options, scripts=True)
     runner = run_file("-", session=session, limits=limits, render=golden_lines, **allowed_of(options))

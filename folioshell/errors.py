@@ -52,13 +52,13 @@ class KernelBug(FolioshellError):
 
     Args:
         message: the invariant, with the values that break it.
-        facts: the last facts before it, oldest first.
+        events: the last events before it, oldest first.
     """
 
-    def __init__(self, message: str, facts: Sequence[object] = ()) -> None:
+    def __init__(self, message: str, events: Sequence[object] = ()) -> None:
         super().__init__(message)
         self.message = message
-        self.facts = tuple(facts)
+        self.events = tuple(events)
 
 
 class SelfDeadlock(FolioshellError):
@@ -84,18 +84,18 @@ class SchemeError(FolioshellError):
         scheme: its name.
         asked: what it was told or asked: ``on_mapped`` or ``shared``.
         error: what it raised, with the place in its file.
-        fact: the fact that it was told; None where it was asked.
+        event: the event that it was told; None where it was asked.
 
     Attributes:
-        told: the fact in words, once somebody who knows the names in it has put it so.
+        told: the event in words, once somebody who knows the names in it has put it so.
     """
 
-    def __init__(self, scheme: str, asked: str, error: str, fact: object = None) -> None:
+    def __init__(self, scheme: str, asked: str, error: str, event: object = None) -> None:
         super().__init__(f"{scheme}.{asked}(): {error}")
         self.scheme = scheme
         self.asked = asked
         self.error = error
-        self.fact = fact
+        self.event = event
         self.told = ""
 
     def __str__(self) -> str:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
     from folioshell.report import Report
-    from folioshell.scenario.played import Played
-    from folioshell.scenario.runner import Runner
+    from folioshell.script.runner import Runner
+    from folioshell.script.script_event import ScriptEvent
     from folioshell.session.limits import Limits
     from folioshell.session.session import Session
     from folioshell.shell.replay import Replay
@@ -28,7 +28,7 @@ def session_of(options: Namespace) -> Session:
     """A session, with the definitions that count in it."""
     from time import monotonic
 
-    from folioshell.scenario import Session
+    from folioshell.script import Session
 
     session = Session()
     session.clock = monotonic
@@ -37,7 +37,7 @@ def session_of(options: Namespace) -> Session:
     session.output.fixed = bool(_mode(options))
     session.settings.full = options.json == "full"
     for path in (*options.scheme, *options.more_schemes):
-        from folioshell.scenario.definitions import define
+        from folioshell.script.definitions import define
 
         define(session, path)
     return session
@@ -81,9 +81,9 @@ def replay_of(options: Namespace, *, whole: bool) -> Replay:
     )
 
 
-def runner_of(options: Namespace, name: str, note: Callable[[Played], None] | None = None) -> Runner:
+def runner_of(options: Namespace, name: str, note: Callable[[ScriptEvent], None] | None = None) -> Runner:
     """The run of a script file; ``note`` as in ``run_file``."""
-    from folioshell.scenario.runner import run_file
+    from folioshell.script.runner import run_file
 
     return run_file(
         name,

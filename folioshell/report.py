@@ -93,8 +93,8 @@ class QueryRow(NamedTuple):
         number: its count of what was asked about.
         answer: ``no``, ``yes``, ``maybe``, ``cannot`` or a number as text.
         cost: what resolving a ``maybe`` costs, in words; empty where there is nothing to resolve.
-        verdict: ``exact``, ``false no``, ``false yes`` or ``undecided``; of a page's number ``exact``, ``too few`` or
-            ``too many``; empty where there is nothing to judge.
+        verdict: ``exact``, ``false negative``, ``false positive`` or ``undecided``; of a page's number ``exact``,
+            ``too few`` or ``too many``; empty where there is nothing to judge.
         page: how often it says that the page asked about is mapped, as text, or ``cannot``; empty if no page was
             asked about.
     """

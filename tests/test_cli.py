@@ -476,8 +476,10 @@ def test_a_script_may_not_write() -> None:
 def test_columns_and_plain(scripts: dict[str, str]) -> None:
     """COLUMNS is the width of what is no terminal; FOLIOSHELL_PLAIN has long rows read out instead of folded."""
     wide = folioshell("-c", "show schemes", environ={"COLUMNS": "150"}).stdout
-    spoken = folioshell("-c", "mmap buf 4 ; show vmas", environ={"COLUMNS": "60", "FOLIOSHELL_PLAIN": "1"}).stdout
+    screen_reader = folioshell(
+        "-c", "mmap buf 4 ; show vmas", environ={"COLUMNS": "60", "FOLIOSHELL_PLAIN": "1"}
+    ).stdout
 
     assert 100 < max(map(len, wide.splitlines())) <= 150
-    assert "  process: A\n    vma: v1\n" in spoken
-    assert "    size: 16K\n" in spoken
+    assert "  process: A\n    vma: v1\n" in screen_reader
+    assert "    size: 16K\n" in screen_reader

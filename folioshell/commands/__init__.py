@@ -25,7 +25,7 @@ DECLARING = (
     "watch",
     "cost",
     "race",
-    "by_hand",
+    "manual_stepping",
     "locks",
     "assertion",
     "settings",

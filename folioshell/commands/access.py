@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from folioshell.commands.admission import admit_pages
 from folioshell.commands.build import choice, command, flags, own_place
 from folioshell.commands.call import Call, Range
 from folioshell.commands.grammar import MODEL, Arg, Form
+from folioshell.commands.limits_check import admit_pages
 from folioshell.model.kernel import Kernel
 from folioshell.model.mm import Mm
 from folioshell.paths.fault import touch

@@ -11,8 +11,8 @@ from folioshell.model import truth as page_tables
 from folioshell.model.folio import Folio
 from folioshell.report import Query, QueryRow, Truth
 from folioshell.schemes.base import Scheme
-from folioshell.session.alike import FolioGroup, by_group, entries_of_all, folio_groups
 from folioshell.session.entries import EntryRun, entry_runs_in, joined_where
+from folioshell.session.folio_groups import FolioGroup, by_group, entries_of_all, folio_groups
 from folioshell.session.walks import dry_walk
 from folioshell.session.workspace import Workspace
 from folioshell.wording import counted
@@ -129,7 +129,9 @@ def verdict(answer: str, true: str) -> str:
         return "undecided"
     if answer not in ("no", "yes"):
         return ""
-    return "exact" if answer == true else f"false {answer}"
+    if answer == true:
+        return "exact"
+    return "false positive" if answer == "yes" else "false negative"
 
 
 def page_verdict(answer: str, true: int) -> str:

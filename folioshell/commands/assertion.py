@@ -15,15 +15,15 @@ from folioshell.commands.places import FolioRef, PlaceRef
 from folioshell.commands.schemes import TRUTH, SchemeName, scheme_of
 from folioshell.commands.verdict import comparison_of, explained, judged, judged_answer, judged_number
 from folioshell.report import Report
-from folioshell.session.digest import Digest
+from folioshell.session.step_events import StepEvents
 from folioshell.units import format_address
 
 TOPIC = "asserting"
 RACED = {
     "deadlocks": "states with a deadlock",
-    "drifts": "end states in which a protocol's number is not its definition's",
+    "miscounts": "end states in which a protocol's number is not its definition's",
     "invariants": "states with a broken invariant",
-    "exclusions": "states in which an exclusion was lost",
+    "unlocked": "states in which an entry changed without its lock",
     "states": "distinct states",
 }
 YES_NO = ("no", "yes")
@@ -95,7 +95,7 @@ def _present(call: Call) -> Report:
 
 def _locks(call: Call) -> Report:
     journal = call.workspace.journal
-    rows = Digest(journal[-1].events).locks if journal else []
+    rows = StepEvents(journal[-1].trace).locks if journal else []
     every = call.word("which") == "all"
     taken = [row for row in rows if every or row.name.startswith("pt")]
     names = [name for row in taken for name in [row.name] * row.times]
@@ -106,7 +106,7 @@ def _locks(call: Call) -> Report:
 
 def _findings(call: Call) -> Report:
     journal = call.workspace.journal
-    found = Digest(journal[-1].events).findings if journal else []
+    found = StepEvents(journal[-1].trace).findings if journal else []
     return judged_number(call, len(found), lambda: [finding.text for finding in found], lasting=False)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from folioshell.commands.alive import file_pairs, process_pairs, region_pairs
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import Arg, Command, Flag, Form, Option, register
+from folioshell.commands.name_candidates import file_pairs, process_pairs, region_pairs
 from folioshell.commands.operands import Choice, ExistingName, NewName, Number, Operand
 from folioshell.commands.places import FolioOrPlace, Place
 from folioshell.report import Report

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from folioshell.commands.alive import lock_pairs, thread_pairs
 from folioshell.commands.compare import EQUALITY, MEANINGS, ORDERED
 from folioshell.commands.cursor import LINE, THREADS, Typing, form_at, typing_at, what_follows
 from folioshell.commands.grammar import COMPARISON, MODEL, Arg, Command, Form, registry
 from folioshell.commands.lex import Token
+from folioshell.commands.name_candidates import lock_pairs, thread_pairs
 from folioshell.commands.operands import Asking, Operand, Pair
 from folioshell.commands.parse import FAILURES
 from folioshell.session.session import Session

@@ -28,7 +28,7 @@ _NOTE = "counts of a model, not time; PTLs of a scheme are extra ones; see `help
     topic=TOPIC,
     summary="what the steps so far cost each scheme, as counts",
     explained="Counts of a model, not time: what each shown scheme has to do besides what Linux does anyway, made of "
-    "the facts that each step announced. *Atomics* are read-modify-write operations on counters and locks of the "
+    "the events that each step announced. *Atomics* are read-modify-write operations on counters and locks of the "
     "folio, and on page->_mapcount. *Walks* are the rmap walks that an answer `maybe` makes necessary, with the "
     "kernel's own questions put to every scheme; `query shared?` says what one costs. *PTLs* and *slots* are "
     "page-table locks taken and slots looked at to find out whether the number changes, besides the locks that the "

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from folioshell.commands.build import arg, command, done
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import VIEW, Form
+from folioshell.commands.history_points import SPOT, spot_of, spot_text
 from folioshell.commands.settings import kernel_settings
-from folioshell.commands.spots import SPOT, spot_of, spot_text
 from folioshell.report import Report, Table
 from folioshell.session.changes import changes_between, numbers_of
 from folioshell.session.differences import EntryChange, count_changes, entry_changes, vma_changes
-from folioshell.session.history import Spot
+from folioshell.session.history import HistoryPoint
 from folioshell.session.region import Region, labels_of
 from folioshell.session.workspace import Workspace
 from folioshell.units import format_address
@@ -55,8 +55,8 @@ def diff(call: Call) -> Report:
     line, last = session.history.current, session.step
     if not last and "N" not in call.arguments:
         raise call.refused_at("N", "no step was done yet", hint="a step is a command that changes state")
-    first = spot_of(call, "N") if "N" in call.arguments else Spot(line, last - 1)
-    second = spot_of(call, "M") if "M" in call.arguments else Spot(line, last)
+    first = spot_of(call, "N") if "N" in call.arguments else HistoryPoint(line, last - 1)
+    second = spot_of(call, "M") if "M" in call.arguments else HistoryPoint(line, last)
     before, after = (_state(call, spot) for spot in (first, second))
     shown = session.shown_schemes
     folios = changes_between(numbers_of(before, shown), numbers_of(after, shown), shown)
@@ -69,10 +69,10 @@ def diff(call: Call) -> Report:
     return done(call, f"From {here} to {there}: {what}.", folios=folios, sections=tuple(tables))
 
 
-def _state(call: Call, spot: Spot) -> Workspace:
+def _state(call: Call, spot: HistoryPoint) -> Workspace:
     """The state at a spot; the present one need not be made again."""
     session = call.session
-    if spot == Spot(session.history.current, session.step):
+    if spot == HistoryPoint(session.history.current, session.step):
         return call.workspace
     return session.replay(spot.position, spot.line)
 

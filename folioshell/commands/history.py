@@ -5,10 +5,10 @@ from __future__ import annotations
 from folioshell.commands.build import COUNT, NEW_NAME, arg, command, done
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import PROGRAM, SESSION, VIEW, Form
-from folioshell.commands.spots import SPOT, spot_of, spot_text
+from folioshell.commands.history_points import SPOT, spot_of, spot_text
 from folioshell.errors import DeterminismError, Refused
 from folioshell.report import Report, Table
-from folioshell.session.history import History, Spot
+from folioshell.session.history import History, HistoryPoint
 from folioshell.wording import counted
 
 TOPIC = "session"
@@ -94,7 +94,7 @@ def goto(call: Call) -> Report:
 def mark(call: Call) -> Report:
     """Name the present step."""
     name, history = call.word("NAME"), call.session.history
-    here = Spot(history.current, history.position)
+    here = HistoryPoint(history.current, history.position)
     if name in history.lines:
         raise call.refused_at("NAME", f"{name} is a line of the history", hint="`goto` knows marks and lines by name")
     before = history.spot(name) if name in history.marks else None

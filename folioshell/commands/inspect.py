@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from folioshell.commands.build import FOLIO, arg, command, done, place
-from folioshell.commands.by_hand import lock_table
 from folioshell.commands.call import Call, Range
 from folioshell.commands.grammar import VIEW, Form
+from folioshell.commands.manual_stepping import lock_table
 from folioshell.commands.places import PlaceRef
 from folioshell.commands.scheme_view import show_schemes
 from folioshell.commands.stats import show_stats

@@ -37,7 +37,7 @@ def _order(call: Call) -> Report:
     if journal:
         watcher = Lockdep()
         record = journal[-1]
-        watcher.see_all((record.process, value_of(op)) for op in record.events if isinstance(op, LockOp))
+        watcher.see_all((record.process, value_of(op)) for op in record.trace if isinstance(op, LockOp))
         rows = tuple(
             (str(outer), str(inner), f"{held.op.function}()", f"{wanted.op.function}()")
             for outer, inner, held, wanted in watcher.orders()
@@ -69,7 +69,7 @@ def locks(call: Call) -> Report:
     "protocols",
     kind=VIEW,
     topic=TOPIC,
-    summary="every protocol in every shipped race: deadlocks, drifts, costs",
+    summary="every protocol in every shipped race: deadlocks, miscounts, costs",
     explained="Runs each race of scenarios/locks under each protocol, through every interleaving, on machines of its "
     "own. *Extra PTLs* are page-table locks taken beyond those that Linux takes, and *bit locks* those of folios, when "
     "the threads run one after the other; *retries* is how often a protocol let go of its own lock and looked again "
@@ -81,7 +81,7 @@ def protocols(call: Call) -> Report:
     outcomes = [_outcomes(race) for race in RACES]
     matrix = tuple((name, *(_word(outcome[name].verdict) for outcome in outcomes)) for name in PROTOCOLS)
     totals = tuple((name, *_totals([outcome[name] for outcome in outcomes])) for name in PROTOCOLS)
-    columns = ("protocol", "deadlocks", "drifts", "extra PTLs", "bit locks", "retries", "right")
+    columns = ("protocol", "deadlocks", "miscounts", "extra PTLs", "bit locks", "retries", "right")
     return done(
         call,
         sections=(
@@ -147,22 +147,22 @@ def _race(workspace: Workspace, shipped: ShippedRace) -> Race:
 
 def _word(verdict: Verdict) -> str:
     """What is wrong, in a word or two."""
-    words = [word for word, kind in (("deadlock", "deadlocks"), ("drift", "drifts")) if verdict.count(kind)]
-    words += ["broken"] if verdict.count("invariants") or verdict.count("exclusions") else []
+    words = [word for word, kind in (("deadlock", "deadlocks"), ("miscount", "miscounts")) if verdict.count(kind)]
+    words += ["broken"] if verdict.count("invariants") or verdict.count("unlocked") else []
     words += ["livelock"] if verdict.loop else []
     return ", ".join(words) or "ok"
 
 
 def _totals(outcomes: Sequence[_Outcome]) -> tuple[str | int, ...]:
     verdicts = [outcome.verdict for outcome in outcomes]
-    deadlocks, drifts = (sum(verdict.count(kind) for verdict in verdicts) for kind in ("deadlocks", "drifts"))
+    deadlocks, miscounts = (sum(verdict.count(kind) for verdict in verdicts) for kind in ("deadlocks", "miscounts"))
     loops = any(verdict.loop for verdict in verdicts)
-    right = "no" if deadlocks or drifts else "yes, but for livelock" if loops else "yes"
+    right = "no" if deadlocks or miscounts else "yes, but for livelock" if loops else "yes"
     if not all(outcome.alone.ended for outcome in outcomes):
-        return deadlocks, drifts, "-", "-", "-", right
+        return deadlocks, miscounts, "-", "-", "-", right
     extra = sum(outcome.alone.table_locks - outcome.base.table_locks for outcome in outcomes)
     bits = sum(outcome.alone.bit_locks for outcome in outcomes)
     retries = sum(outcome.turns.retries for outcome in outcomes)
     if all(outcome.turns.ended for outcome in outcomes):
-        return deadlocks, drifts, extra, bits, retries, right
-    return deadlocks, drifts, extra, bits, "no end" if loops else "hangs", right
+        return deadlocks, miscounts, extra, bits, retries, right
+    return deadlocks, miscounts, extra, bits, "no end" if loops else "hangs", right

@@ -6,7 +6,6 @@ regions that there are, so that VMAs are neighbours only where ``after=`` or ``a
 
 from __future__ import annotations
 
-from folioshell.commands.admission import admit_file, admit_pages
 from folioshell.commands.build import (
     NEW_NAME,
     arg,
@@ -20,6 +19,7 @@ from folioshell.commands.build import (
 )
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, Arg, Form
+from folioshell.commands.limits_check import admit_file, admit_pages
 from folioshell.commands.operands import Address, Number, Size
 from folioshell.paths.file import do_create_file
 from folioshell.paths.mmap import do_mmap

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from folioshell.commands.admission import admit_pages
 from folioshell.commands.build import command, own_place
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, Form
+from folioshell.commands.limits_check import admit_pages
 from folioshell.paths.pin import do_pin, do_unpin
 from folioshell.session.language import Ending
 

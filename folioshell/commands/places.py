@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from folioshell.commands.alive import folio_pairs, place_pairs
 from folioshell.commands.lex import Token
+from folioshell.commands.name_candidates import folio_pairs, place_pairs
 from folioshell.commands.operands import Asking, Operand, Pair, read_address, read_name, refused
 from folioshell.units import parse_number
 

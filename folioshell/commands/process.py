@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from folioshell.commands.admission import admit_pages, admit_process
 from folioshell.commands.build import NEW_NAME, arg, command, done, process_operand
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, SESSION, Form
+from folioshell.commands.limits_check import admit_pages, admit_process
 from folioshell.model.mm import Mm
 from folioshell.paths.exit import do_exit
 from folioshell.paths.fork import do_fork

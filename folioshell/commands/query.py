@@ -10,8 +10,8 @@ from folioshell.commands.call import Call
 from folioshell.commands.grammar import VIEW, Form
 from folioshell.commands.places import PlaceRef
 from folioshell.report import Query, Report, Table
-from folioshell.session.alike import knows_entries_only
 from folioshell.session.entries import present_runs
+from folioshell.session.folio_groups import knows_entries_only
 from folioshell.units import format_address
 from folioshell.wording import folio_run, page_index
 
@@ -141,7 +141,8 @@ _WHAT = (arg("WHAT", FOLIO, "the folio, or a place that it is mapped at"),)
     topic=TOPIC,
     summary="ask the schemes about a folio",
     explained="One row a shown scheme: its number, its answer (`cannot` where the scheme has none), what resolving a "
-    "`maybe` costs, and the verdict against the truth: `exact`, `false no`, `false yes` or `undecided`. The truth of "
+    "`maybe` costs, and the verdict against the truth: `exact`, `false negative`, `false positive` or "
+    "`undecided`. The truth of "
     "`shared?` is whether more than one address space has a present entry for any page of the folio, whoever asks. A "
     "range gives a row a run. For a place `mapcount` is that of the page where a scheme counts pages, else the "
     "folio's; beside it stands how often each scheme says that this page is mapped, judged `exact`, `too few` or "

@@ -122,7 +122,7 @@ def _names(labels: Sequence[str]) -> str:
     topic=TOPIC,
     summary="run threads through every interleaving of their lock operations",
     explained="Explores every order in which the threads can take their locks, and reads without a lock besides: every "
-    "deadlock, every end state in which the protocol under test counts another number than its definition (drift), "
+    "deadlock, every end state in which the protocol under test counts another number than its definition (miscount), "
     "every broken invariant, every page table that was changed without its lock, and the shortest schedule that leads "
     "to each. The state stays as it is. Threads are made if they are missing; those of one process share its memory. "
     "Commands of one kernel path that make no names can race: fault read write madvise munmap mprotect mlock munlock "
@@ -180,9 +180,9 @@ def _sentence(call: Call, labels: Sequence[str], verdict: Verdict) -> str:
     schedules = "schedules without end" if verdict.schedules is None else counted(verdict.schedules, "schedule")
     counts = [
         counted(verdict.count("deadlocks"), "deadlock"),
-        counted(verdict.count("drifts"), "drift"),
+        counted(verdict.count("miscounts"), "miscount"),
         counted(verdict.count("invariants"), "broken invariant"),
-        counted(verdict.count("exclusions"), "lost exclusion"),
+        counted(verdict.count("unlocked"), "unlocked update"),
     ]
     seen = f"NOT EXHAUSTED ({verdict.stopped}), so far" if verdict.stopped else "exhausted"
     states = counted(verdict.states, "state")
@@ -256,7 +256,7 @@ def _unfinished(call: Call, racing: Race, labels: Sequence[str], followed: Follo
 
 
 def step_table(call: Call, labels: Sequence[str], steps: Sequence[RaceStep], first: int = 1) -> Table:
-    """What each step of a schedule did: the thread, its lock operations and facts."""
+    """What each step of a schedule did: the thread, its lock operations and events."""
     from folioshell.model.lock import LockOp
 
     describer = Describer(call.workspace)
@@ -264,7 +264,7 @@ def step_table(call: Call, labels: Sequence[str], steps: Sequence[RaceStep], fir
     for number, step in enumerate(steps, first):
         lines = [
             (str(event), event.function) if isinstance(event, LockOp) else (describer.text(event), describer.who(event))
-            for event in step.events
+            for event in step.trace
         ]
         if step.waits is not None:
             lines.append((f"{step.waits} waits", step.waits.function))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from folioshell.commands.admission import admit_file, admit_pages
 from folioshell.commands.build import FOLIO, arg, command, file_operand, own_place
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, Form
+from folioshell.commands.limits_check import admit_file, admit_pages
 from folioshell.commands.operands import Size
 from folioshell.commands.places import FolioRef
 from folioshell.paths.migrate import do_migrate

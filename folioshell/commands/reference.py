@@ -222,10 +222,10 @@ def _section(found: Command) -> list[str]:
     if words := list(_words(found)):
         lines += ["| word | meaning |", "| --- | --- |"]
         lines += [f"| `{word.strip()}` | {text.replace('|', chr(92) + '|')} |" for word, text in words] + [""]
-    facts = [_kind_text(found)]
+    events = [_kind_text(found)]
     if found.kernel:
-        facts.append(f"stands for `{found.kernel}`")
+        events.append(f"stands for `{found.kernel}`")
     if found.host:
-        facts.append("a real kernel can be asked to do the same")
-    lines += ["; ".join(facts) + ".", ""]
+        events.append("a real kernel can be asked to do the same")
+    lines += ["; ".join(events) + ".", ""]
     return [*lines, "```fs", *found.examples, "```"]

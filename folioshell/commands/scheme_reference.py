@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from folioshell.facts import Mapped
+from folioshell.events import Mapped
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Law, Scheme
 from folioshell.schemes.cost import Cost
@@ -37,14 +37,14 @@ _INTRODUCTION = """\
 Generated from what the schemes declare; `show schemes` says the same at the prompt. Bytes are kept for a folio of
 order 0, 4 and 9, on 64-bit. *Atomics* are read-modify-write operations of an rmap call that maps *n* pages of a large
 folio; a *look* is how many page-table slots are looked at for a call that maps 8 pages of an order-4 folio that lies in
-one VMA and one page table. *False no* and *false yes* are wrong answers to `query shared?`; whether they can happen,
-whether a page's number is right, and every other *exact* here is a law of the scheme: a contract test looks for
-counterexamples to those that it declares, and demands one for each that it does not.
+one VMA and one page table. *False negative* and *false positive* are wrong answers to `query shared?`; whether they
+can happen, whether a page's number is right, and every other *exact* here is a law of the scheme: a contract test looks
+for counterexamples to those that it declares, and demands one for each that it does not.
 """
 
 _COLUMNS = (
     *("scheme", *(f"order {order}" for order in ORDERS), "atomics", "look"),
-    *("mapped?", "false no", "false yes", "maybe", "partial?", "this page"),
+    *("mapped?", "false negative", "false positive", "maybe", "partial?", "this page"),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from folioshell.commands.build import done
 from folioshell.commands.call import Call
-from folioshell.facts import Event
+from folioshell.events import Tracepoint
 from folioshell.model.statistics import COUNTERS, SYMBOLS, WAYS, native_way, statistics
 from folioshell.report import Report, Table
 
@@ -24,9 +24,9 @@ def _mapped_pages(call: Call) -> Table:
 
 
 def _event_counters(call: Call) -> Table:
-    counts = dict(call.kernel.events)
+    counts = dict(call.kernel.vm_events)
     for record in call.workspace.journal:
-        for fact in record.facts():
-            if isinstance(fact, Event) and fact.count:
-                counts[fact.count] = counts.get(fact.count, 0) + 1
+        for event in record.events():
+            if isinstance(event, Tracepoint) and event.count:
+                counts[event.count] = counts.get(event.count, 0) + 1
     return Table("event counters", ("counter", "value"), tuple(sorted(counts.items())), "as /proc/vmstat names them")

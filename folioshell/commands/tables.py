@@ -12,10 +12,10 @@ from folioshell.model.anon_vma import AnonVma
 from folioshell.model.vma import Vma
 from folioshell.report import Table
 from folioshell.session.changes import changes_between, numbers_of
-from folioshell.session.digest import Digest
 from folioshell.session.entries import is_next, joined_where, table_run, table_runs
 from folioshell.session.picture import vma_maps
 from folioshell.session.region import labels_of
+from folioshell.session.step_events import StepEvents
 from folioshell.units import format_address, format_pages
 from folioshell.wording import folio_run
 
@@ -118,7 +118,7 @@ def anon_vmas(call: Call) -> list[AnonVma]:
 def _locks(call: Call) -> Table:
     journal = call.workspace.journal
     last: dict[str, int] = {}
-    for row in Digest(journal[-1].events).locks if journal else ():
+    for row in StepEvents(journal[-1].trace).locks if journal else ():
         last[row.name] = last.get(row.name, 0) + row.times
     rows = tuple((name, times) for name, times in last.items())
     note = "between two steps no lock is held; these are the page-table locks that the last step took"

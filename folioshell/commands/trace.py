@@ -35,7 +35,7 @@ def _record(call: Call, name: str) -> StepRecord:
         args=(arg("N", STEP, "number of the step; the last unless said", optional=True),),
         flags=(
             Flag("locks", "part", "lock operations only"),
-            Flag("facts", "part", "facts only"),
+            Flag("events", "part", "events only"),
             Flag("all", "part", "both (the default)"),
         ),
     ),
@@ -43,7 +43,7 @@ def _record(call: Call, name: str) -> StepRecord:
     topic=TOPIC,
     summary="what a step did, in order",
     explained="Every lock operation (+ acquire, - release, ~ trylock, v downgrade) with the function that made it, "
-    "set in by how many locks were held, and every fact that the kernel path announced. ×512 says that as many "
+    "set in by how many locks were held, and every event that the kernel path announced. ×512 says that as many "
     "faults in a row took the same way, each for a page of its own: they stand there as one, and what the first did "
     "besides stands among its rows.",
     examples=("mmap buf 16 ; fault buf[0] ; trace locks",),
@@ -56,7 +56,7 @@ def trace(call: Call) -> Report:
     rows: list[tuple[str | int | None, ...]] = []
     held: dict[Lock, int] = {}
     total = 0
-    for event in record.events:
+    for event in record.trace:
         depth = len(held)
         if isinstance(event, LockOp):
             if event.verb == "-":

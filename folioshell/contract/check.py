@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from folioshell.contract.duties import DUTIES
 from folioshell.contract.histories import History, seeded_histories
 from folioshell.contract.laws import CHECKS, Check
 from folioshell.contract.player import TABLE_PAGES, Player
+from folioshell.contract.requirements import DUTIES
 from folioshell.contract.shrink import shrunk
 from folioshell.schemes.base import Scheme
 

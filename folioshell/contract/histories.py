@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from folioshell.contract.draw import Draw
+from folioshell.contract.lcg import Lcg
 
 MMS = 4
 ORDERS = (2, 3, 4, 5)
@@ -46,7 +46,7 @@ class History:
 
 def seeded_histories(count: int, mms: int = MMS) -> Iterator[History]:
     """The same ``count`` histories in ``mms`` address spaces at every call; they grow to LONGEST steps."""
-    draw = Draw(20230206)
+    draw = Lcg(20230206)
     for number in range(count):
         longest = min(LONGEST, 3 + number // 3)
         steps = tuple(

@@ -22,7 +22,7 @@ class Player:
 
     Args:
         history: order and skew are taken from it.
-        schemes: those that learn the facts.
+        schemes: those that learn the events.
         chunks: how runs of pages are cut into calls.
         eager: splits and merges tell more folios than they must.
 

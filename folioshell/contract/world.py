@@ -1,4 +1,4 @@
-"""A world of entries and VMAs that announces facts, and knows the truth: what definitions are held against.
+"""A world of entries and VMAs that announces events, and knows the truth: what definitions are held against.
 
 It shares nothing with the model or with the schemes: entries are a dict of virtual pages, and every number of the truth
 is counted from it afresh.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from folioshell import facts
+from folioshell import events
 from folioshell.schemes.base import HANDLERS, Scheme
 
 #: how an announced run of pages is cut into calls: (first, nr) -> pieces of it, in order
@@ -49,7 +49,7 @@ class Truth:
 
 @dataclass
 class World:
-    """Address spaces, folios and entries; every change is announced to ``schemes`` as facts."""
+    """Address spaces, folios and entries; every change is announced to ``schemes`` as events."""
 
     schemes: list[Scheme]
     table_pages: int = 512
@@ -68,10 +68,10 @@ class World:
     pmd_tables: dict[int, int] = field(default_factory=dict)
     vma_ids: int = 0
 
-    def announce(self, fact: facts.Fact) -> None:
+    def announce(self, event: events.Event) -> None:
         """Tell every scheme."""
         for scheme in self.schemes:
-            getattr(scheme, HANDLERS[type(fact)])(fact)
+            getattr(scheme, HANDLERS[type(event)])(event)
 
     # Folios and VMAs
 
@@ -81,7 +81,7 @@ class World:
         self.orders[number] = order
         if not anon:
             self.files.add(number)
-        self.announce(facts.FolioNew(number, order, anon))
+        self.announce(events.FolioNew(number, order, anon))
         return number
 
     def walk(self, folio: int) -> None:
@@ -92,11 +92,11 @@ class World:
             name = f"pt{table}" if table > 0 else f"pmd{-table}"
             tables[name] = tables.get(name, 0) + 1
         visits = tuple((mm, vma, tuple(tables.items())) for (mm, vma), tables in hits.items())
-        self.announce(facts.Walked(folio, "test", visits))
+        self.announce(events.Walked(folio, "test", visits))
 
     def free(self, folio: int) -> None:
         """The folio is gone."""
-        self.announce(facts.FolioFreed(folio, self.orders[folio]))
+        self.announce(events.FolioFreed(folio, self.orders[folio]))
 
     def vma(self, mm: int, start: int, end: int) -> Vma:
         """A new VMA over ``[start, end)``, which must be free."""
@@ -121,7 +121,7 @@ class World:
         assert vma.start < vpn
         end, vma.end = vma.end, vpn
         new = self.vma(mm, vpn, end)
-        self.announce(facts.VmaSplit(mm, vma.id, new.id, vpn, self._straddling(mm, vma, new)))
+        self.announce(events.VmaSplit(mm, vma.id, new.id, vpn, self._straddling(mm, vma, new)))
 
     def merge(self, mm: int, vpn: int) -> None:
         """Make one VMA of the two that meet at ``vpn``."""
@@ -129,7 +129,7 @@ class World:
         straddling = self._straddling(mm, lower, upper)
         self.vmas[mm].remove(upper)
         lower.end = upper.end
-        self.announce(facts.VmaMerged(mm, lower.id, upper.id, vpn, straddling, lower.start, lower.end))
+        self.announce(events.VmaMerged(mm, lower.id, upper.id, vpn, straddling, lower.start, lower.end))
 
     def punch(self, mm: int, start: int, end: int) -> None:
         """Unmap ``[start, end)`` as munmap does: split at both ends, take the PTEs and the VMAs away."""
@@ -190,7 +190,7 @@ class World:
         self.pmds[mm, base] = folio
         order, vma = self.orders[folio], self.vma_at(mm, base)
         self.announce(
-            facts.PmdMapped(folio, order, self._anon(folio), mm, vma.id, self._pmd_table(mm), base, "map_pmd")
+            events.PmdMapped(folio, order, self._anon(folio), mm, vma.id, self._pmd_table(mm), base, "map_pmd")
         )
 
     def unmap_pmd(self, mm: int, base: int) -> None:
@@ -198,7 +198,7 @@ class World:
         folio = self.pmds.pop((mm, base))
         order, vma = self.orders[folio], self.vma_at(mm, base)
         self.announce(
-            facts.PmdUnmapped(folio, order, self._anon(folio), mm, vma.id, self._pmd_table(mm), base, "unmap_pmd")
+            events.PmdUnmapped(folio, order, self._anon(folio), mm, vma.id, self._pmd_table(mm), base, "unmap_pmd")
         )
 
     def split_pmd(self, mm: int, base: int) -> None:
@@ -215,7 +215,7 @@ class World:
             for index in range(page, page + length):
                 self.ptes[mm, to + index] = self.ptes.pop((mm, base + index))
             self.announce(
-                facts.Moved(
+                events.Moved(
                     *(folio, self.orders[folio], self._anon(folio), page, length, mm),
                     *(vma.id, self._table(mm, base + page), base + page, *self._clip(vma, folio, base)),
                     *(to_vma.id, self._table(mm, to + page), to + page, *self._clip(to_vma, folio, to)),
@@ -228,7 +228,7 @@ class World:
         order, vma, to_vma = self.orders[folio], self.vma_at(mm, base), self.vma_at(mm, to)
         table, nr = self._pmd_table(mm), 1 << order
         self.announce(
-            facts.Moved(
+            events.Moved(
                 *(folio, order, self._anon(folio), 0, nr, mm),
                 *(vma.id, table, base, 0, nr),
                 *(to_vma.id, table, to, 0, nr),
@@ -294,10 +294,10 @@ class World:
         anon = self._anon(folio)
         where = (mm, vma.id, self._table(mm, vpn), vpn)
         if order:
-            kind = facts.Mapped if mapped else facts.Unmapped
+            kind = events.Mapped if mapped else events.Unmapped
             self.announce(kind(folio, order, anon, first, nr, *where, *self._clip(vma, folio, base), "test"))
         else:
-            small = facts.MappedSmall if mapped else facts.UnmappedSmall
+            small = events.MappedSmall if mapped else events.UnmappedSmall
             self.announce(small([folio], anon, *where, "test"))
 
     def _anon(self, folio: int) -> bool:

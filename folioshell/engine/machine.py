@@ -6,11 +6,11 @@ import gc
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from folioshell import facts
+from folioshell import events
 from folioshell.engine.numbers import Numbers, Row
 from folioshell.engine.protocol import ProtocolDecider
 from folioshell.errors import FolioshellError, KernelBug, SelfDeadlock
-from folioshell.facts import Fact
+from folioshell.events import Event
 from folioshell.intervals import Intervals, ranges
 from folioshell.model.check import broken_invariants
 from folioshell.model.folio import Folio
@@ -28,8 +28,8 @@ from folioshell.units import X86_64, Geometry
 
 T = TypeVar("T")
 
-#: how many of the last facts a KernelBug carries
-_LAST_FACTS = 20
+#: how many of the last events a KernelBug carries
+_LAST_EVENTS = 20
 
 #: profile -> the scheme that this release decides by
 _NATIVE = {"6.18": "mm-id", "6.12": "likely"}
@@ -42,9 +42,9 @@ class _Forgetting:
         self._all = tuple(handlers.values())
         self._order0 = tuple(handler for scheme, handler in handlers.items() if scheme not in covered)
 
-    def __call__(self, fact: facts.FolioFreed) -> None:
-        for handler in self._all if fact.order else self._order0:
-            handler(fact)
+    def __call__(self, event: events.FolioFreed) -> None:
+        for handler in self._all if event.order else self._order0:
+            handler(event)
 
 
 class Machine:
@@ -57,7 +57,7 @@ class Machine:
     Attributes:
         kernel: the model's state.
         schemes: every scheme by name, in reading order; all of them keep counting.
-        events: lock operations and facts of the step that is being made, in order.
+        trace: lock operations and events of the step that is being made, in order.
         noted: the schemes whose numbers before the step are noted.
     """
 
@@ -70,7 +70,7 @@ class Machine:
         assert isinstance(counts, MmId)
         self.kernel = Kernel(counts, counts, geometry)
         self.kernel.new_mm("A")
-        self.events: list[LockOp | Fact] = []
+        self.trace: list[LockOp | Event] = []
         self._held: dict[Lock, str] = {}
         self._before: Intervals[Row] = Intervals()
         covered = share_order0(self.schemes.values())
@@ -84,47 +84,47 @@ class Machine:
         self._listeners = {kind: self._listeners_of(kind, covered) for kind in HANDLERS}
 
     def _listeners_of(self, kind: type, covered: frozenset[Scheme]) -> tuple[Callable[[Any], None], ...]:
-        """What is called with a fact: the note of the numbers before it, then the schemes that override the handler."""
+        """What is called with an event: the note of earlier numbers, then the schemes that override it."""
         handlers = self._handlers(kind)
-        if kind in (facts.Mapped, facts.Unmapped, facts.PmdMapped, facts.PmdUnmapped):
+        if kind in (events.Mapped, events.Unmapped, events.PmdMapped, events.PmdUnmapped):
             readers = self._entry_readers
             handlers = {scheme: handler for scheme, handler in handlers.items() if scheme not in readers}
-        if kind in (facts.MappedSmall, facts.UnmappedSmall):
+        if kind in (events.MappedSmall, events.UnmappedSmall):
             handlers = {scheme: handler for scheme, handler in handlers.items() if scheme not in covered}
-        if kind is facts.FolioFreed:
+        if kind is events.FolioFreed:
             return (_Forgetting(handlers, covered),)
         return (*self._notes(kind), *handlers.values())
 
     def _handlers(self, kind: type) -> dict[Scheme, Callable[[Any], None]]:
-        """The handlers of a fact that schemes override."""
+        """The handlers of an event that schemes override."""
         name = HANDLERS[kind]
         unused = getattr(Scheme, name)
         counting = [scheme for scheme in self.schemes.values() if getattr(type(scheme), name) is not unused]
         handlers = {scheme: getattr(scheme, name) for scheme in counting}
-        if kind in (facts.FolioNew, facts.FolioFreed):
+        if kind in (events.FolioNew, events.FolioFreed):
             return {scheme: one_by_one(scheme, handler) for scheme, handler in handlers.items()}
         return handlers
 
     def _notes(self, kind: type) -> tuple[Callable[[Any], None], ...]:
-        if kind is facts.FolioNew:
+        if kind is events.FolioNew:
             return (self._note_new,)
-        if kind is facts.MappedSmall:
+        if kind is events.MappedSmall:
             return (self._note_mapped_small,)
-        if kind is facts.UnmappedSmall:
+        if kind is events.UnmappedSmall:
             return (self._note_unmapped_small,)
-        if kind in (facts.Mapped, facts.Unmapped, facts.PmdMapped, facts.PmdUnmapped, facts.Moved):
+        if kind in (events.Mapped, events.Unmapped, events.PmdMapped, events.PmdUnmapped, events.Moved):
             return (self._note,)
-        if kind in (facts.VmaSplit, facts.VmaMerged):
+        if kind in (events.VmaSplit, events.VmaMerged):
             return (self._note_straddling,)
         return ()
 
     def begin(self) -> None:
         """Begin a step: forget the trace of the last one."""
-        self.events = []
+        self.trace = []
         self._held = {}
         self._before = Intervals()
 
-    def run(self, path: Generator[LockOp | Fact, Any, T]) -> T:
+    def run(self, path: Generator[LockOp | Event, Any, T]) -> T:
         """Drive a kernel path to its end; every lock is free, every trylock succeeds.
 
         Raises:
@@ -136,15 +136,15 @@ class Machine:
         try:
             return self._drive(path)
         except KernelBug as bug:
-            if not bug.facts:
-                bug.facts = self.last_facts()
+            if not bug.events:
+                bug.events = self.last_events()
             raise
         finally:
             if collecting:
                 gc.enable()
 
-    def _drive(self, path: Generator[LockOp | Fact, Any, T]) -> T:
-        log = self.events.append
+    def _drive(self, path: Generator[LockOp | Event, Any, T]) -> T:
+        log = self.trace.append
         held, listeners_of = self._held, self._listeners.get
         # Half the price of __next__() or of next().
         resume = path.send
@@ -169,15 +169,15 @@ class Machine:
                 for listener in listeners_of(step.__class__, ()):
                     listener(step)
 
-    def announce(self, fact: Fact) -> None:
-        """Write a fact into the trace and tell it to every scheme that counts it."""
-        self.events.append(fact)
-        for listener in self._listeners.get(fact.__class__, ()):
-            listener(fact)
+    def announce(self, event: Event) -> None:
+        """Write an event into the trace and tell it to every scheme that counts it."""
+        self.trace.append(event)
+        for listener in self._listeners.get(event.__class__, ()):
+            listener(event)
 
-    def is_counted(self, fact: Fact) -> bool:
-        """Does any scheme, or the note of the numbers before the step, learn from such a fact?"""
-        return bool(self._listeners.get(fact.__class__))
+    def is_counted(self, event: Event) -> bool:
+        """Does any scheme, or the note of the numbers before the step, learn from such an event?"""
+        return bool(self._listeners.get(event.__class__))
 
     def _recursion(self, op: LockOp) -> FolioshellError:
         """A lock is taken that is held: the hang of a protocol under test, else a bug of a path."""
@@ -185,10 +185,10 @@ class Machine:
             return SelfDeadlock(op.lock.name, op.function, self.kernel.protocol.name)
         return KernelBug(f"{op.function} takes {op.lock}, which it holds already")
 
-    def last_facts(self) -> tuple[object, ...]:
-        """The last facts of the step, oldest first."""
-        recent = [event for event in self.events[-10 * _LAST_FACTS :] if event.__class__ is not LockOp]
-        return tuple(recent[-_LAST_FACTS:])
+    def last_events(self) -> tuple[object, ...]:
+        """The last events of the step, oldest first."""
+        recent = [event for event in self.trace[-10 * _LAST_EVENTS :] if event.__class__ is not LockOp]
+        return tuple(recent[-_LAST_EVENTS:])
 
     # Numbers before the step.
 
@@ -201,24 +201,24 @@ class Machine:
         self.noted = tuple(names)
         self._numbers = self.numbers(self.noted)
 
-    def _note_new(self, fact: facts.FolioNew) -> None:
-        self._before.put(fact.folio, fact.nr, self._numbers.zeros)
+    def _note_new(self, event: events.FolioNew) -> None:
+        self._before.put(event.folio, event.nr, self._numbers.zeros)
 
-    def _note(self, fact: facts.Mapped) -> None:
-        self._note_folios(fact.folio, 1)
+    def _note(self, event: events.Mapped) -> None:
+        self._note_folios(event.folio, 1)
 
-    def _note_mapped_small(self, fact: facts.MappedSmall) -> None:
+    def _note_mapped_small(self, event: events.MappedSmall) -> None:
         # New folios were noted when they were made.
-        if not fact.new:
-            for first, nr in ranges(fact.folios):
+        if not event.new:
+            for first, nr in ranges(event.folios):
                 self._note_folios(first, nr)
 
-    def _note_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
-        for first, nr in ranges(fact.folios):
+    def _note_unmapped_small(self, event: events.UnmappedSmall) -> None:
+        for first, nr in ranges(event.folios):
             self._note_folios(first, nr)
 
-    def _note_straddling(self, fact: facts.VmaSplit) -> None:
-        for folio, _ in fact.straddling:
+    def _note_straddling(self, event: events.VmaSplit) -> None:
+        for folio, _ in event.straddling:
             self._note_folios(folio, 1)
 
     def _note_folios(self, first: int, nr: int) -> None:
@@ -291,7 +291,7 @@ class Machine:
         self.kernel.protocol = protocol
         self.kernel.decider = ProtocolDecider(self.kernel, protocol)
 
-    def drifts(self) -> dict[int, tuple[int, int]]:
+    def miscounts(self) -> dict[int, tuple[int, int]]:
         """Folio -> (number of the protocol, number of the definition) where the two differ."""
         if self.kernel.protocol is None:
             return {}

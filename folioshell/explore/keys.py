@@ -27,13 +27,13 @@ from types import (
 )
 from typing import Any
 
+from folioshell.events import Event
 from folioshell.explore.snapshot import ATOMS, Shape, parts_of, shape_of
-from folioshell.facts import Fact
 from folioshell.model.lock import Lock, LockOp
 
 #: containers whose order means nothing: nobody iterates over them where it would matter
 _ORDERLESS = {
-    *(("Kernel", "events"), ("Folios", "_single"), ("Kernel", "_last")),
+    *(("Kernel", "vm_events"), ("Folios", "_single"), ("Kernel", "_last")),
     *(("PmdTable", "entries"), ("IntervalIndex", "_chunk_of")),
 }
 
@@ -308,7 +308,7 @@ class _PathWriter:
 class CountKeys:
     """Keys of the states of schemes.
 
-    A scheme learns facts and nothing else, so what a fact does to a state is known once it was seen.
+    A scheme learns events and nothing else, so what an event does to a state is known once it was seen.
 
     Args:
         keys: of the schemes.
@@ -326,19 +326,19 @@ class CountKeys:
         """The schemes are as they were at first."""
         self.state = self._first
 
-    def announced(self, fact: Fact) -> None:
-        """The schemes have learnt a fact."""
-        told = (self.state, fact.__class__, _written_out(fact))
+    def announced(self, event: Event) -> None:
+        """The schemes have learnt an event."""
+        told = (self.state, event.__class__, _written_out(event))
         state = self._known.get(told)
         if state is None:
             state = self._known[told] = self._keys.state()
         self.state = state
 
 
-def _written_out(fact: Fact) -> Hashable:
-    shape = shape_of(fact.__class__)
+def _written_out(event: Event) -> Hashable:
+    shape = shape_of(event.__class__)
     assert shape is not None
-    return tuple([tuple(part) if isinstance(part, list) else part for part in shape.read(fact)])
+    return tuple([tuple(part) if isinstance(part, list) else part for part in shape.read(event)])
 
 
 _FRAME_PARTS = frozenset((CodeType, FrameType))

@@ -29,7 +29,7 @@ def operations(steps: Iterable[RaceStep]) -> list[Row]:
     """All lock operations of a replay in order, releases included, and the acquisitions that had to wait."""
     rows = []
     for step in steps:
-        rows += [Row(step.task, value_of(event), False) for event in step.events if isinstance(event, LockOp)]
+        rows += [Row(step.task, value_of(event), False) for event in step.trace if isinstance(event, LockOp)]
         if step.waits is not None:
             rows.append(Row(step.task, step.waits, True))
     return rows

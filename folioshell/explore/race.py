@@ -44,9 +44,9 @@ class RaceResult:
         return self.search.count("deadlock")
 
     @property
-    def drifts(self) -> int:
-        """Number of drifts in end states."""
-        return self.search.count("drift")
+    def miscounts(self) -> int:
+        """Number of miscounts in end states."""
+        return self.search.count("miscount")
 
     @property
     def findings(self) -> list[Finding]:
@@ -96,7 +96,7 @@ class Race:
     Args:
         machine: as it is when the race begins; it is given back so by ``restore``.
         tasks: the threads.
-        end_check: drifts, asked when all threads have ended.
+        end_check: miscounts, asked when all threads have ended.
         invariant_check: broken invariants, asked then too; those of the model unless given.
         reduction: leave out switch points that make no difference.
     """
@@ -211,7 +211,7 @@ class Race:
         if flaws is None:
             self.sync()
             flaws = self._flaws[state] = (
-                *self._ask("drift", self.end_check),
+                *self._ask("miscount", self.end_check),
                 *self._ask("invariant", self.invariant_check),
             )
         return flaws

@@ -4,7 +4,7 @@ With the reduction on, a thread runs on through
 - releases, since nobody can see whether a lock was let go a little sooner, unless somebody might *try* it in vain.
   Locks of page tables are not among these: when they are let go, references are dropped under no lock at all, and
   whoever compares references with mapcounts sees whether that was done yet;
-- acquisitions for writing of locks that no other thread can want. A fact announced under such locks alone is a stop.
+- acquisitions for writing of locks that no other thread can want. An event announced under such locks alone is a stop.
 
 Both rest on what a path reads being protected by a lock that it holds, private to its thread, or marked by a look
 (``?``). What other threads want and try is not known beforehand: it is assumed, watched, and taken back when it proves

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from folioshell.events import Event
 from folioshell.explore.locks import Op
 from folioshell.explore.race import Race
 from folioshell.explore.reduction import AssumptionError
 from folioshell.explore.schedule import Schedule
-from folioshell.facts import Fact
 from folioshell.model.lock import LockOp
 
 
@@ -19,14 +19,14 @@ class RaceStep:
 
     Args:
         task: number of the thread, from 0.
-        events: lock operations and facts, in order.
+        trace: lock operations and events, in order.
         waits: the operation that it waits for now, if it does.
         over: the thread has ended.
         locks: (lock, (thread, mode) of its holders) of every lock that is held afterwards.
     """
 
     task: int
-    events: list[LockOp | Fact]
+    trace: list[LockOp | Event]
     waits: Op | None
     over: bool
     locks: list[tuple[str, tuple[tuple[int, str], ...]]]
@@ -35,13 +35,13 @@ class RaceStep:
 def step(race: Race, task: int) -> RaceStep:
     """Let a thread that is enabled go on to its next stop, the machine with it."""
     race.sync()
-    before = len(race.machine.events)
+    before = len(race.machine.trace)
     race.do(task)
     race.sync()
     table = race.locks()
     stop = race.stop_of(task)
     waits = stop.op if table.is_waiting(task) else None
-    return RaceStep(task, race.machine.events[before:], waits, stop.kind == "end", table.holders())
+    return RaceStep(task, race.machine.trace[before:], waits, stop.kind == "end", table.holders())
 
 
 def replay(race: Race, schedule: Schedule) -> Iterator[RaceStep]:

@@ -28,7 +28,7 @@ class Flaw:
     """Something that is wrong with a state.
 
     Args:
-        kind: ``deadlock``, ``drift``, ``invariant``, ``lost exclusion`` or whatever else a system knows.
+        kind: ``deadlock``, ``miscount``, ``invariant``, ``unlocked update`` or whatever else a system knows.
         text: what is wrong, the same for every state with the same fault.
     """
 

@@ -16,11 +16,11 @@ from typing import Any
 
 from folioshell.engine.machine import Machine
 from folioshell.errors import KernelBug
+from folioshell.events import Event
 from folioshell.explore.keys import CountKeys, Keys
 from folioshell.explore.locks import Op, value_of
 from folioshell.explore.reduction import Reduction
 from folioshell.explore.snapshot import Snapshot
-from folioshell.facts import Fact
 from folioshell.model import pte
 from folioshell.model.lock import LockClass, LockOp
 from folioshell.model.pagetable import PageTable
@@ -47,7 +47,7 @@ class Stop:
     """Where a thread stopped.
 
     Args:
-        kind: ``op``: before an operation; ``fact``: before a fact is announced; ``go``: between two stretches; ``end``;
+        kind: ``op``: before an operation; ``event``: before an event is announced; ``go``: between stretches; ``end``;
             ``broken``: it cannot go on.
         op: the operation.
         flaw: kind and text of what is wrong.
@@ -106,7 +106,7 @@ _HARDWARE = pte.YOUNG | pte.DIRTY
 class _Thread:
     """A thread in the middle of its work. ``next_command`` counts those begun; ``held`` are locks, by name.
 
-    ``pending`` is the operation or fact that it stopped before; ``steps`` counts how often its path was resumed in the
+    ``pending`` is the operation or event that it stopped before; ``steps`` counts how often its path was resumed in the
     present stretch; ``referred`` are names of objects of the machine that its path refers to.
     """
 
@@ -211,7 +211,7 @@ class Threads:
         if thread.stop.kind == "op":
             self._log(thread, failed)
             reply = failed or None
-        elif thread.stop.kind == "fact":
+        elif thread.stop.kind == "event":
             announce(thread.pending)
         for left in range(known.steps, 0, -1):
             step = self._advance(task, thread, reply)
@@ -219,7 +219,7 @@ class Threads:
             if left == 1 and known.stop.kind != "go":
                 thread.pending = step
             elif step.__class__ is LockOp:
-                self.machine.events.append(step)
+                self.machine.trace.append(step)
             else:
                 announce(step)
         self._counts.state = known.counts
@@ -229,7 +229,7 @@ class Threads:
 
     def _run(self, task: int, thread: _Thread, failed: bool, ops: list[Op]) -> None:
         announce, is_counted = self._announce, self.machine.is_counted
-        trace = self.machine.events
+        trace = self.machine.trace
         reply: bool | None = None
         alone = False
         if thread.stop.kind == "op":
@@ -241,7 +241,7 @@ class Threads:
                 thread.stop = GO
                 return
             reply = failed or None
-        elif thread.stop.kind == "fact":
+        elif thread.stop.kind == "event":
             announce(thread.pending)
         while True:
             step = self._advance(task, thread, reply)
@@ -265,7 +265,7 @@ class Threads:
                     thread.stop = GO
                     return
             elif alone and is_counted(step):
-                thread.stop, thread.pending = Stop("fact"), step
+                thread.stop, thread.pending = Stop("event"), step
                 return
             else:
                 announce(step)
@@ -273,12 +273,12 @@ class Threads:
     def _log(self, thread: _Thread, failed: bool) -> None:
         """Write the operation that a thread stopped before into the trace; a trylock that failed is no event."""
         if not failed:
-            self.machine.events.append(thread.pending)
+            self.machine.trace.append(thread.pending)
 
-    def _announce(self, fact: Fact) -> None:
-        self.machine.announce(fact)
-        if self.machine.is_counted(fact):
-            self._counts.announced(fact)
+    def _announce(self, event: Event) -> None:
+        self.machine.announce(event)
+        if self.machine.is_counted(event):
+            self._counts.announced(event)
 
     def _advance(self, task: int, thread: _Thread, reply: bool | None) -> Any:
         """The next step of a thread, of its next command perhaps; None at the end of the last."""
@@ -333,4 +333,4 @@ class Threads:
             installed = installed or {id(other) for other, _ in self._tables()}
             if id(table) in installed:
                 text = f"{self.tasks[task].name} changed {table} without its lock"
-                self._threads[task].stop = Stop("broken", flaw=("lost exclusion", text))
+                self._threads[task].stop = Stop("broken", flaw=("unlocked update", text))

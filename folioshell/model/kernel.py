@@ -116,7 +116,7 @@ class Kernel:
         counts: the kernel's own bookkeeping (the scheme mm-id).
         decider: the scheme that sharing tests ask. native: the one that the profile's own kernel asks.
         protocol: how the deciding scheme counts under locks; None: as its definition says, by no lock at all.
-        events: counters such as thp_split_pmd.
+        vm_events: counters such as thp_split_pmd.
         tainted: folios whose rules a wrong answer of the decider has broken: a finding was printed for each.
     """
 
@@ -135,7 +135,7 @@ class Kernel:
         self.batches = True
         self.deferred: dict[int, Folio] = {}
         self.tainted: set[int] = set()
-        self.events: dict[str, int] = {}
+        self.vm_events: dict[str, int] = {}
         self.lru_lock = Lock(LockClass.LRU, "")
         self.deferred_lock = Lock(LockClass.DSQ, "")
         self.swap_lock = Lock(LockClass.SWAP, "")
@@ -160,7 +160,7 @@ class Kernel:
 
     def count(self, event: str, by: int = 1) -> None:
         """Add to an event counter."""
-        self.events[event] = self.events.get(event, 0) + by
+        self.vm_events[event] = self.vm_events.get(event, 0) + by
 
     # Objects that are made.
 
@@ -178,10 +178,10 @@ class Kernel:
         """A new anon_vma, a root unless it has a parent."""
         return AnonVma(self.next_number("anon_vma"), parent)
 
-    def new_leaf(self, mm: Mm) -> PageTable:
+    def new_pte_table(self, mm: Mm) -> PageTable:
         """A new leaf table, counted for the mm, installed nowhere yet."""
         mm.nr_ptes += 1
-        return PageTable(self.next_number("leaf"), self.geometry.table_entries)
+        return PageTable(self.next_number("pt"), self.geometry.table_entries)
 
     def new_pmd_table(self) -> PmdTable:
         """A new PMD table, installed nowhere yet."""

@@ -1,4 +1,4 @@
-"""Verbs: one kernel code path a generator. A path yields lock operations and facts, and changes the model in between.
+"""Verbs: one kernel code path a generator. A path yields lock operations and events, and changes the model in between.
 
 Rules:
 - A path never knows who drives it. A trylock is answered: the path is sent True when the lock was not had.

@@ -5,7 +5,7 @@ Kernel: mm/memory.c: do_anonymous_page() (v6.18); mm/huge_memory.c: do_huge_pmd_
 
 from __future__ import annotations
 
-from folioshell.facts import Event
+from folioshell.events import Tracepoint
 from folioshell.model import pte
 from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
@@ -74,7 +74,7 @@ def do_huge_pmd_anonymous_page(k: Kernel, vma: Vma, pmd: PmdTable, vpn: int, wri
     block = vpn - vpn % size
     index = vma.mm.tables.pmd_index(vpn)
     if not write:
-        table = k.new_leaf(vma.mm)
+        table = k.new_pte_table(vma.mm)
         yield pmd.lock.acquire("do_huge_pmd_anonymous_page")
         if index in pmd.entries:
             yield pmd.lock.release()
@@ -82,12 +82,12 @@ def do_huge_pmd_anonymous_page(k: Kernel, vma: Vma, pmd: PmdTable, vpn: int, wri
             return False
         tables.deposit(pmd, table)
         pmd.entries[index] = pte.make(pte.ZERO_PFN, pte.YOUNG)
-        yield Event("huge zero page mapped", "thp_zero_page_mapped")
+        yield Tracepoint("huge zero page mapped", "thp_zero_page_mapped")
         yield pmd.lock.release()
         return True
     folio = yield from new_anon_folio(k, vma, k.geometry.pmd_order, block)
     k.count("thp_fault_alloc")
-    table = k.new_leaf(vma.mm)
+    table = k.new_pte_table(vma.mm)
     yield pmd.lock.acquire("__do_huge_pmd_anonymous_page")
     if index in pmd.entries:
         yield pmd.lock.release()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from folioshell.facts import Event
+from folioshell.events import Tracepoint
 from folioshell.model import pte
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
@@ -91,7 +91,7 @@ def _collapse_file(k: Kernel, file: AddressSpace, first: int) -> Path[Folio]:
     new = yield from add_folio(k, file, first, k.geometry.pmd_order)
     new.nonzero = nonzero
     new.dirty = True
-    yield Event(f"{len(old)} folios of {file} copied into {new}", "thp_collapse_alloc")
+    yield Tracepoint(f"{len(old)} folios of {file} copied into {new}", "thp_collapse_alloc")
     for folio in old:
         yield folio.lock.release()
         yield from rmap.put(k, folio, folio.nr_pages)

@@ -5,7 +5,7 @@ Kernel: mm/mmap.c: exit_mmap() (v6.18)
 
 from __future__ import annotations
 
-from folioshell.facts import MmGone
+from folioshell.events import MmGone
 from folioshell.model.kernel import Kernel
 from folioshell.model.mm import Mm
 from folioshell.paths import pin, tables

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from folioshell.facts import Event
+from folioshell.events import Tracepoint
 from folioshell.model import pte
 from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
@@ -213,7 +213,7 @@ def do_set_pmd(k: Kernel, vma: Vma, vpn: int, folio: Folio, write: bool) -> Path
         block = vpn - vpn % size
         yield from rmap.add_pmd(k, folio, vma, pmd, block, "folio_add_file_rmap_pmd")
         pmd.entries[index] = pte.make(folio.pfn, flags)
-        yield Event(f"{folio} mapped by a PMD entry", "thp_file_mapped")
+        yield Tracepoint(f"{folio} mapped by a PMD entry", "thp_file_mapped")
     yield pmd.lock.release()
     return mapped
 

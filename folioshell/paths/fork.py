@@ -5,7 +5,7 @@ Kernel: mm/mmap.c: dup_mmap() (v6.18); mm/memory.c: copy_page_range() (v6.18)
 
 from __future__ import annotations
 
-from folioshell.facts import Forked
+from folioshell.events import Forked
 from folioshell.model import pte
 from folioshell.model import vma as vm
 from folioshell.model.folio import Folio, page_bits
@@ -72,7 +72,7 @@ def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: Pm
     """
     if src.file is not None:
         return True
-    table = k.new_leaf(dst.mm)
+    table = k.new_pte_table(dst.mm)
     yield dst_pmd.lock.acquire("copy_huge_pmd")
     yield src_pmd.lock.acquire("copy_huge_pmd", nested=True)
     index = src.mm.tables.pmd_index(block)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell.facts import Event
+from folioshell.events import Tracepoint
 from folioshell.model import pte
 from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
@@ -68,7 +68,7 @@ def split_huge_pmd_locked(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze
         flags = pte.YOUNG if vma.flags & (vm.READ | vm.WRITE) else pte.YOUNG | pte.PROTNONE
         table.entries[:] = pte.packed([pte.make(pte.ZERO_PFN, flags)] * len(table.entries))
         pmd.entries[index] = table
-        yield Event(f"huge zero page at {pmd} split into {table}")
+        yield Tracepoint(f"huge zero page at {pmd} split into {table}")
         return None
     folio = k.physmem.folio(pte.pfn_of(entry))
     if not folio.anon:
@@ -76,7 +76,7 @@ def split_huge_pmd_locked(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze
         if entry & pte.DIRTY and not folio.dirty:
             folio.mark_dirty()
         rmap.rss_add(vma, folio, -folio.nr_pages)
-        yield Event(f"PMD mapping of {folio} at {pmd} dropped: a file comes back by faults")
+        yield Tracepoint(f"PMD mapping of {folio} at {pmd} dropped: a file comes back by faults")
         yield from rmap.remove_pmd(k, folio, vma, pmd, block)
         return folio
     table = yield from _split_anon(k, vma, pmd, block, folio, entry, freeze)
@@ -91,7 +91,7 @@ def _split_anon(
     table = tables.withdraw(pmd)
     entries = pte.ramp(entry, folio.nr_pages)
     folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
-    yield Event(f"PMD mapping of {folio} at {pmd} split into {table}")
+    yield Tracepoint(f"PMD mapping of {folio} at {pmd} split into {table}")
     if freeze:
         folio.anon_exclusive = 0
         table.entries[:] = pte.packed([pte.migration(one, exclusive) for one in entries])

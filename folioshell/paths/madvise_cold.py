@@ -5,7 +5,7 @@ Kernel: mm/madvise.c: madvise_cold_or_pageout_pte_range() (v6.18)
 
 from __future__ import annotations
 
-from folioshell.facts import Event
+from folioshell.events import Tracepoint
 from folioshell.model import pte
 from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
@@ -57,7 +57,7 @@ def _huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool, pageo
         return isinstance(entry, PageTable)
     folio = k.physmem.folio(pte.pfn_of(entry))
     if (yield from sharing.is_shared(k, vma.mm, folio, _CALLER, pmd.lock)) or pmd.entries.get(index) != entry:
-        yield Event(f"{folio} looks shared to {k.decider.name}: left alone")
+        yield Tracepoint(f"{folio} looks shared to {k.decider.name}: left alone")
         yield pmd.lock.release()
         return False
     if not whole:
@@ -107,7 +107,7 @@ def _pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, first: int, la
             if table.entries[index] != entry:
                 continue
             if shared:
-                yield Event(f"{folio} looks shared to {k.decider.name}: left alone")
+                yield Tracepoint(f"{folio} looks shared to {k.decider.name}: left alone")
             elif (yield from _split(k, folio, table)):
                 now = vma.mm.tables.leaf(block)
                 if now is None:

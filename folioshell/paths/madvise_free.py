@@ -5,7 +5,7 @@ Kernel: mm/madvise.c: madvise_free_pte_range() (v6.18); mm/huge_memory.c: madvis
 
 from __future__ import annotations
 
-from folioshell.facts import Event
+from folioshell.events import Tracepoint
 from folioshell.model import pte
 from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
@@ -47,7 +47,7 @@ def _huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool) -> Pa
     folio = k.physmem.folio(pte.pfn_of(entry))
     shared = yield from sharing.is_shared(k, vma.mm, folio, caller, pmd.lock)
     if shared or pmd.entries.get(index) != entry or (yield folio.lock.trylock(caller)):
-        yield Event(f"{folio} looks shared to {k.decider.name}: left alone")
+        yield Tracepoint(f"{folio} looks shared to {k.decider.name}: left alone")
         yield pmd.lock.release()
         return False
     if not whole:
@@ -97,7 +97,7 @@ def _pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, first: int, la
             if table.entries[index] != entry:
                 continue
             if shared or (yield folio.lock.trylock(_CALLER)):
-                yield Event(f"{folio} looks shared to {k.decider.name}: left alone")
+                yield Tracepoint(f"{folio} looks shared to {k.decider.name}: left alone")
                 index += nr
                 continue
             folio.ref += 1

@@ -5,7 +5,7 @@ Kernel: mm/migrate.c: migrate_folio_unmap(), migrate_folio_move() (v6.18)
 
 from __future__ import annotations
 
-from folioshell.facts import Event
+from folioshell.events import Tracepoint
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
@@ -46,7 +46,7 @@ def do_migrate(k: Kernel, folio: Folio) -> Path[str | None]:
     yield new.lock.release()
     yield folio.lock.release()
     if moved:
-        yield Event(f"{folio} migrated to {new}", "pgmigrate_success")
+        yield Tracepoint(f"{folio} migrated to {new}", "pgmigrate_success")
         yield from rmap.put(k, folio)
         return None
     yield from rmap.free(k, new)

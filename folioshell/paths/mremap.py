@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from folioshell.facts import Event, Moved
+from folioshell.events import Moved, Tracepoint
 from folioshell.model import pte
 from folioshell.model import vma as vm
 from folioshell.model.kernel import Kernel
@@ -231,7 +231,7 @@ def _move_pmd_entry(k: Kernel, move: _Move, old_pmd: PmdTable, new_pmd: PmdTable
     entry = old_pmd.entries.pop(tree.pmd_index(move.old_vpn))
     new_pmd.entries[tree.pmd_index(move.new_vpn)] = entry
     if isinstance(entry, PageTable):
-        yield Event(f"page table {entry} moved whole, its lock with it")
+        yield Tracepoint(f"page table {entry} moved whole, its lock with it")
         yield from _announce_moved(k, move, entry, entry, 0, k.geometry.pmd_pages)
     else:
         if new_pmd is not old_pmd and move.old.is_anonymous:
@@ -268,7 +268,7 @@ def _move_ptes(k: Kernel, move: _Move, extent: int, old_table: PageTable, new_ta
             old_table.entries[source + offset] = pte.NONE
             new_table.entries[target + offset] = entry
             moved += 1
-    yield Event(f"{moved} entries moved from {old_table} to {new_table}")
+    yield Tracepoint(f"{moved} entries moved from {old_table} to {new_table}")
     yield from _announce_moved(k, move, old_table, new_table, target, target + extent)
     if new_table is not old_table:
         yield new_table.ptl.release()

@@ -1,7 +1,7 @@
 """How a kernel that counts VMAs would count under page-table locks: the protocols of ``set protocol``.
 
 The definition "number of VMAs that map a page of the folio" says nothing of how to find out, while mapping or unmapping
-a few pages, whether the VMA maps others. Each protocol is one answer. Its number is kept here and may drift from the
+a few pages, whether the VMA maps others. Each protocol is one answer. Its number is kept here and may miscount from the
 definition; the definition itself is the scheme ``vmas``, which no lock can disturb.
 
 Rules:

@@ -5,7 +5,7 @@ Kernel: mm/readahead.c: page_cache_ra_order() (v6.18)
 
 from __future__ import annotations
 
-from folioshell.facts import Event
+from folioshell.events import Tracepoint
 from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
@@ -46,7 +46,7 @@ def sync_mmap_readahead(k: Kernel, vma: Vma, index: int) -> Path[None]:
         ra.size, ra.async_size, ra.order = k.config.read_ahead, k.config.read_ahead // 4, 0
     yield from _page_cache_ra_order(k, file, first)
     last = min(first + ra.size, file.size) - 1
-    yield Event(f"pages {first}-{last} of {file} read ahead", "pgmajfault")
+    yield Tracepoint(f"pages {first}-{last} of {file} read ahead", "pgmajfault")
 
 
 def async_mmap_readahead(k: Kernel, vma: Vma, folio: Folio, index: int) -> Path[bool]:
@@ -83,7 +83,7 @@ def async_mmap_readahead(k: Kernel, vma: Vma, folio: Folio, index: int) -> Path[
     ra.pending.extend((yield from _page_cache_ra_order(k, file, ra.start)))
     for new in ra.pending:
         new.uptodate = False
-    yield Event(f"pages from {ra.start} on of {file} read ahead")
+    yield Tracepoint(f"pages from {ra.start} on of {file} read ahead")
     return True
 
 

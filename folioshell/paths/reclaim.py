@@ -5,7 +5,7 @@ Kernel: mm/vmscan.c: shrink_folio_list() (v6.18)
 
 from __future__ import annotations
 
-from folioshell.facts import Event
+from folioshell.events import Tracepoint
 from folioshell.model import pte
 from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
@@ -128,7 +128,7 @@ def _add_to_swap(k: Kernel, folio: Folio) -> Path[None]:
     folio.cached = True
     folio.ref += folio.nr_pages
     folio.dirty = True
-    yield Event(f"{folio} added to swap at slot {folio.swap_slot}", "swpout")
+    yield Tracepoint(f"{folio} added to swap at slot {folio.swap_slot}", "swpout")
 
 
 def _remove(k: Kernel, folio: Folio) -> Path[None]:

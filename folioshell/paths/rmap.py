@@ -1,4 +1,4 @@
-"""Announcing what is mapped: the only place that makes Mapped and Unmapped facts.
+"""Announcing what is mapped: the only place that makes Mapped and Unmapped events.
 
 Rules:
 - The caller has taken the reference of every entry before, and drops it after, so that the mapcount never exceeds it.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from folioshell.facts import (
+from folioshell.events import (
     FolioFreed,
     FolioNew,
     Mapped,
@@ -37,14 +37,14 @@ def window(folio: Folio, vma: Vma, base: int) -> tuple[int, int]:
 
 
 def folio_new(folio: Folio, origin: tuple[int, int] | None = None, nr: int = 1) -> FolioNew:
-    """The fact that a folio exists now, or ``nr`` of order 0 in a row."""
+    """The event that a folio exists now, or ``nr`` of order 0 in a row."""
     return FolioNew(folio.id, folio.order, folio.anon, origin, nr)
 
 
 def new_anon(
     k: Kernel, folio: Folio, vma: Vma, table: PageTable | PmdTable, vpn: int, nr: int = 1
 ) -> MappedSmall | Mapped | PmdMapped:
-    """The fact that a new anonymous folio is mapped whole, by a PMD entry if ``table`` is a PMD table.
+    """The event that a new anonymous folio is mapped whole, by a PMD entry if ``table`` is a PMD table.
 
     The folio becomes exclusive to the VMA's mm and points to its anon_vma.
 
@@ -135,14 +135,14 @@ def add_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int, call: 
 
 
 def add_small(folios: Sequence[int], anon: bool, vma: Vma, table: PageTable, vpn: int, call: str) -> MappedSmall:
-    """The fact that consecutive entries map one order-0 folio each; one rmap call a folio."""
+    """The event that consecutive entries map one order-0 folio each; one rmap call a folio."""
     return MappedSmall(folios, anon, vma.mm.mm_id, vma.id, table.id, vpn, call)
 
 
 def remove_small(
     folios: Sequence[int], anon: bool, vma: Vma, table: PageTable, vpn: int, call: str = "folio_remove_rmap_ptes"
 ) -> UnmappedSmall:
-    """The fact that entries which mapped one order-0 folio each are gone; one rmap call a folio."""
+    """The event that entries which mapped one order-0 folio each are gone; one rmap call a folio."""
     return UnmappedSmall(folios, anon, vma.mm.mm_id, vma.id, table.id, vpn, call)
 
 

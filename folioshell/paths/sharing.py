@@ -6,7 +6,7 @@ map, takes the lock again, and believes what the walk found.
 
 from __future__ import annotations
 
-from folioshell.facts import Asked, Finding
+from folioshell.events import Asked, Finding
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from folioshell.facts import Event, FolioFreed
+from folioshell.events import FolioFreed, Tracepoint
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
@@ -86,7 +86,7 @@ def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | Non
     pieces = _cut(k, folio, layout)
     yield k.lru_lock.release()
     k.count("thp_split_page" if folio.order == k.geometry.pmd_order else "split")
-    yield Event(f"{folio} split into {_named(pieces)}")
+    yield Tracepoint(f"{folio} split into {_named(pieces)}")
     for piece in pieces:
         yield rmap.folio_new(piece, (folio.id, piece.pfn - folio.pfn))
     yield FolioFreed(folio.id, folio.order)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, TypeVar
 
-from folioshell.facts import Fact
+from folioshell.events import Event
 from folioshell.model.lock import LockOp
 
 T = TypeVar("T")
 
-Step = LockOp | Fact
+Step = LockOp | Event
 Path = Generator[Step, Any, T]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell.facts import Event
+from folioshell.events import Tracepoint
 from folioshell.model import pte
 from folioshell.model.kernel import Kernel
 from folioshell.model.mm import Mm
@@ -45,7 +45,7 @@ def pte_alloc(k: Kernel, mm: Mm, pmd: PmdTable, vpn: int) -> Path[None]:
         return
     yield pmd.lock.acquire("pmd_install")
     if index not in pmd.entries:
-        pmd.entries[index] = k.new_leaf(mm)
+        pmd.entries[index] = k.new_pte_table(mm)
     yield pmd.lock.release()
 
 
@@ -99,7 +99,7 @@ def free_pgtables(mm: Mm, start: int, end: int, floor: int, ceiling: int) -> Pat
     low, high = _owned(start, end, floor, ceiling, 1 << 3 * bits)
     mm.tables.puds = {number for number in mm.tables.puds if not low <= number << 3 * bits < high}
     if freed:
-        yield Event(f"page tables freed: {' '.join(freed)}")
+        yield Tracepoint(f"page tables freed: {' '.join(freed)}")
 
 
 def _owned(start: int, end: int, floor: int, ceiling: int, span: int) -> tuple[int, int]:
@@ -126,5 +126,5 @@ def reclaim_empty_leaf(k: Kernel, mm: Mm, vpn: int, table: PageTable) -> Path[No
     if pmd.entries.get(mm.tables.pmd_index(vpn), pte.NONE) is table:
         del pmd.entries[mm.tables.pmd_index(vpn)]
         free_leaf(mm)
-        yield Event(f"page tables freed: {table}")
+        yield Tracepoint(f"page tables freed: {table}")
     yield pmd.lock.release()

@@ -1,11 +1,11 @@
-"""VMAs are split, merged, linked and unlinked here, with the facts that counting definitions need.
+"""VMAs are split, merged, linked and unlinked here, with the events that counting definitions need.
 
 Kernel: mm/vma.c (v6.18)
 """
 
 from __future__ import annotations
 
-from folioshell.facts import VmaMerged, VmaSplit
+from folioshell.events import VmaMerged, VmaSplit
 from folioshell.model import pte
 from folioshell.model import vma as vm
 from folioshell.model.anon_vma import AnonVma
@@ -248,7 +248,7 @@ def _commit(
         edge = straddling(k, mm, edge_vpn)
         yield VmaSplit(mm.mm_id, adjust[0].id, target.id, edge_vpn, edge)
         yield from on_boundaries(k, mm, adjust[0].start, adjust[0].end, [edge_vpn], +1)
-    facts = [VmaMerged(mm.mm_id, target.id, 0, vpn, straddling(k, mm, vpn), start, end) for vpn in boundaries]
+    events = [VmaMerged(mm.mm_id, target.id, 0, vpn, straddling(k, mm, vpn), start, end) for vpn in boundaries]
     for vma in remove:
         if target.file is not None:
             target.file.i_mmap.remove(vma)
@@ -256,7 +256,7 @@ def _commit(
     if adjust is not None:
         _set_range(adjust[0], adjust[1], adjust[2])
     _set_range(target, start, end)
-    yield from facts
+    yield from events
     yield from on_boundaries(k, mm, start, end, boundaries, -1)
     yield from adjustment.complete()
     for vma in remove:

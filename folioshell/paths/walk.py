@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
-from folioshell.facts import Walked
+from folioshell.events import Walked
 from folioshell.model import pte
 from folioshell.model.anon_vma import AnonVma
 from folioshell.model.folio import Folio
@@ -195,7 +195,7 @@ def rmap_walk(
         done: asked after each VMA; True ends the walk.
         sync: PVMW_SYNC.
         locked: the caller holds the rmap lock.
-    Returns: the walk as a fact, which is yielded too.
+    Returns: the walk as an event, which is yielded too.
     Kernel: mm/rmap.c: rmap_walk_anon(), rmap_walk_file() (v6.18)
     """
     lock = rmap_lock(folio)
@@ -210,9 +210,9 @@ def rmap_walk(
             break
     if not locked:
         yield lock.release("R")
-    fact = Walked(folio.id, reason, tuple(visits))
-    yield fact
-    return fact
+    event = Walked(folio.id, reason, tuple(visits))
+    yield event
+    return event
 
 
 def walk_cost(k: Kernel, folio: Folio) -> tuple[int, int, int]:

@@ -5,7 +5,7 @@ Kernel: mm/memory.c: do_wp_page() (v6.18); mm/huge_memory.c: do_huge_pmd_wp_page
 
 from __future__ import annotations
 
-from folioshell.facts import Event
+from folioshell.events import Tracepoint
 from folioshell.model import pte
 from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
@@ -190,6 +190,6 @@ def _do_huge_zero_wp_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path
     folio = yield from anon_fault.new_anon_folio(k, vma, k.geometry.pmd_order, block)
     k.count("thp_fault_alloc")
     yield pmd.lock.acquire("do_huge_zero_wp_pmd")
-    yield Event("huge zero page replaced by a new folio")
+    yield Tracepoint("huge zero page replaced by a new folio")
     yield from anon_fault.map_anon_folio_pmd(k, vma, pmd, block, folio)
     yield pmd.lock.release()

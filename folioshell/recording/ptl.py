@@ -92,7 +92,7 @@ def trace(scenario: dict[str, Any], profile: str = PROFILE) -> PtlRecording:
     result = replay.run(last)
     # A table that the operation frees has its name from before, one that it makes from after.
     names = {**_names(replay), **names}
-    rows, together = locks_taken(replay.machine.events)
+    rows, together = locks_taken(replay.machine.trace)
     return PtlRecording(
         str(scenario.get("name", "")),
         scenario,

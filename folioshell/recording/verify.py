@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from folioshell.errors import KernelBug
-from folioshell.facts import Asked, Fact, Finding
+from folioshell.events import Asked, Event, Finding
 from folioshell.model.lock import LockOp
 from folioshell.recording.compare import ABSENT, Row, differences
 from folioshell.recording.emit import files_of, regions_of, steps_of
@@ -14,13 +14,13 @@ from folioshell.recording.load import Recording
 from folioshell.recording.scenario import Op, Replay
 from folioshell.session.describe import Describer
 
-#: facts that explain a difference at most
+#: events that explain a difference at most
 RULES = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A fact of the step that decided what the model says.
+    """An event of the step that decided what the model says.
 
     Args:
         text: what happened.
@@ -39,7 +39,7 @@ class Difference:
         step: number of the step; -1 for the state before the first.
         op: its operation.
         rows: all that differs then.
-        rules: the facts of the step that concern the first row, in order.
+        rules: the events of the step that concern the first row, in order.
     """
 
     step: int
@@ -104,15 +104,15 @@ def _setup_rows(recording: Recording, replay: Replay) -> list[Row]:
 
 
 def _rules(replay: Replay, row: Row) -> tuple[Rule, ...]:
-    """The last facts of the step that concern what differs; without any, the last facts at all."""
+    """The last events of the step that concern what differs; without any, the last events at all."""
     about = _About(replay, row)
-    facts = [event for event in replay.machine.events if not isinstance(event, LockOp)]
-    chosen = [fact for fact in facts if about.concerns(fact)] or facts
-    asked = [fact for fact in chosen if isinstance(fact, Asked | Finding)]
+    events = [event for event in replay.machine.trace if not isinstance(event, LockOp)]
+    chosen = [event for event in events if about.concerns(event)] or events
+    asked = [event for event in chosen if isinstance(event, Asked | Finding)]
     # A sharing test decides more than all that follows from it.
-    kept = [fact for fact in chosen if fact in asked[-2:] or fact in chosen[-RULES:]][-RULES - 2 :]
+    kept = [event for event in chosen if event in asked[-2:] or event in chosen[-RULES:]][-RULES - 2 :]
     describer = Describer(replay)
-    return tuple(Rule(describer.text(fact), describer.who(fact)) for fact in kept)
+    return tuple(Rule(describer.text(event), describer.who(event)) for event in kept)
 
 
 class _About:
@@ -139,18 +139,18 @@ class _About:
             self._folios.add(found[0].id)
         self._folios |= {
             folio
-            for event in replay.machine.events
+            for event in replay.machine.trace
             if getattr(event, "mm", 0) == self._mm and 0 <= self._vpn - getattr(event, "vpn", -1) < _length(event)
             for folio in _folios_of(event)
         }
 
-    def concerns(self, fact: Fact) -> bool:
-        """Does a fact speak of the folio, the VMA or the page?"""
-        if self._folios & set(_folios_of(fact)):
+    def concerns(self, event: Event) -> bool:
+        """Does an event speak of the folio, the VMA or the page?"""
+        if self._folios & set(_folios_of(event)):
             return True
-        if self._vma and self._vma in (getattr(fact, key, 0) for key in ("vma", "new", "gone", "to_vma")):
+        if self._vma and self._vma in (getattr(event, key, 0) for key in ("vma", "new", "gone", "to_vma")):
             return True
-        text = getattr(fact, "text", "")
+        text = getattr(event, "text", "")
         return any(re.search(rf"\bf{number}\b", text) for number in self._folios)
 
 

@@ -1,4 +1,4 @@
-"""Mapcount schemes: definitions of the mapcount of a folio, as folds over facts. One scheme a file."""
+"""Mapcount schemes: definitions of the mapcount of a folio, as folds over events. One scheme a file."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell import facts
+from folioshell import events
 from folioshell.schemes.base import Answer, Part
 from folioshell.schemes.cost import Cost, EntryFact, Layout, is_new
 from folioshell.schemes.mappings import OWNER_LAWS, MappingScheme
@@ -52,7 +52,7 @@ class Average(MappingScheme):
         return 24 if order else 4
 
     @classmethod
-    def cost_of_entries(cls, fact: EntryFact, layout: Layout) -> Cost:
+    def cost_of_entries(cls, event: EntryFact, layout: Layout) -> Cost:
         """The bit spinlock, under which all but ``_entire_mapcount`` takes plain stores."""
-        pmd = isinstance(fact, facts.PmdMapped | facts.PmdUnmapped)
-        return Cost(atomics=0 if is_new(fact) else 1 + pmd, lines=1)
+        pmd = isinstance(event, events.PmdMapped | events.PmdUnmapped)
+        return Cost(atomics=0 if is_new(event) else 1 + pmd, lines=1)

@@ -1,13 +1,13 @@
-"""What a mapcount scheme is: a fold over facts, with a number and an answer.
+"""What a mapcount scheme is: a fold over events, with a number and an answer.
 
 Rules:
-- A scheme learns facts and nothing else: this package never imports the model.
+- A scheme learns events and nothing else: this package never imports the model.
 - Registration is by subclassing; a new scheme is one new file in this package.
 - A scheme may be wrong. It declares which laws it keeps (``laws``), and the contract test demands a counterexample
   for every law that it does not declare.
 """
 
-# Methods are empty on purpose: a scheme overrides those of the facts that it counts.
+# Methods are empty on purpose: a scheme overrides those of the events that it counts.
 # ruff: noqa: B027
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from folioshell import facts
+from folioshell import events
 from folioshell.schemes.cost import X86_64_LAYOUT, Cost, Layout
 
 
@@ -37,9 +37,9 @@ class Answer(StrEnum):
     CANNOT = "cannot"
 
     @staticmethod
-    def of(fact: bool) -> Answer:
+    def of(event: bool) -> Answer:
         """Yes if it is so, else no."""
-        return Answer.YES if fact else Answer.NO
+        return Answer.YES if event else Answer.NO
 
 
 class Law(StrEnum):
@@ -101,7 +101,7 @@ class Part:
 class Scheme(ABC):
     """One definition of the mapcount of a folio.
 
-    Subclasses set the class variables and override the ``on_...`` methods of the facts that they count; those that are
+    Subclasses set the class variables and override the ``on_...`` methods of the events that they count; those that are
     not overridden cost nothing. ``MappedSmall`` and ``UnmappedSmall`` must be overridden by every scheme that counts.
     A class that only helps others is declared with ``register=False``.
 
@@ -130,40 +130,40 @@ class Scheme(ABC):
         if register:
             Scheme.registry[cls.name] = cls
 
-    def on_folio_new(self, fact: facts.FolioNew) -> None:
+    def on_folio_new(self, event: events.FolioNew) -> None:
         """A folio exists now."""
 
-    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
+    def on_folio_freed(self, event: events.FolioFreed) -> None:
         """A folio exists no more: forget it."""
 
-    def on_mapped(self, fact: facts.Mapped) -> None:
+    def on_mapped(self, event: events.Mapped) -> None:
         """A run of pages of a large folio is mapped."""
 
-    def on_unmapped(self, fact: facts.Unmapped) -> None:
+    def on_unmapped(self, event: events.Unmapped) -> None:
         """A run of pages of a large folio is no longer mapped."""
 
-    def on_mapped_small(self, fact: facts.MappedSmall) -> None:
+    def on_mapped_small(self, event: events.MappedSmall) -> None:
         """A run of order-0 folios is mapped."""
 
-    def on_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
+    def on_unmapped_small(self, event: events.UnmappedSmall) -> None:
         """A run of order-0 folios is no longer mapped."""
 
-    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
+    def on_pmd_mapped(self, event: events.PmdMapped) -> None:
         """A PMD entry maps the folio."""
 
-    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
+    def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
         """A PMD entry that mapped the folio is gone."""
 
-    def on_vma_split(self, fact: facts.VmaSplit) -> None:
+    def on_vma_split(self, event: events.VmaSplit) -> None:
         """A VMA was cut in two."""
 
-    def on_vma_merged(self, fact: facts.VmaMerged) -> None:
+    def on_vma_merged(self, event: events.VmaMerged) -> None:
         """Two VMAs became one."""
 
-    def on_moved(self, fact: facts.Moved) -> None:
+    def on_moved(self, event: events.Moved) -> None:
         """Entries were moved by mremap."""
 
-    def on_walked(self, fact: facts.Walked) -> None:
+    def on_walked(self, event: events.Walked) -> None:
         """A reverse-map walk over a folio was made."""
 
     @abstractmethod
@@ -208,23 +208,23 @@ class Scheme(ABC):
         """Bytes that the scheme keeps for a folio of this order."""
 
     @classmethod
-    def cost_of(cls, fact: facts.Fact, layout: Layout = X86_64_LAYOUT) -> Cost:
-        """What a fact costs under this definition: counts of a model, see folioshell.schemes.cost."""
+    def cost_of(cls, event: events.Event, layout: Layout = X86_64_LAYOUT) -> Cost:
+        """What an event costs under this definition: counts of a model, see folioshell.schemes.cost."""
         return Cost()
 
 
-#: fact type -> name of the method that a scheme overrides to learn it
+#: event type -> name of the method that a scheme overrides to learn it
 HANDLERS: dict[type, str] = {
-    facts.FolioNew: "on_folio_new",
-    facts.FolioFreed: "on_folio_freed",
-    facts.Mapped: "on_mapped",
-    facts.Unmapped: "on_unmapped",
-    facts.MappedSmall: "on_mapped_small",
-    facts.UnmappedSmall: "on_unmapped_small",
-    facts.PmdMapped: "on_pmd_mapped",
-    facts.PmdUnmapped: "on_pmd_unmapped",
-    facts.VmaSplit: "on_vma_split",
-    facts.VmaMerged: "on_vma_merged",
-    facts.Moved: "on_moved",
-    facts.Walked: "on_walked",
+    events.FolioNew: "on_folio_new",
+    events.FolioFreed: "on_folio_freed",
+    events.Mapped: "on_mapped",
+    events.Unmapped: "on_unmapped",
+    events.MappedSmall: "on_mapped_small",
+    events.UnmappedSmall: "on_unmapped_small",
+    events.PmdMapped: "on_pmd_mapped",
+    events.PmdUnmapped: "on_pmd_unmapped",
+    events.VmaSplit: "on_vma_split",
+    events.VmaMerged: "on_vma_merged",
+    events.Moved: "on_moved",
+    events.Walked: "on_walked",
 }

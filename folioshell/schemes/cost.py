@@ -11,7 +11,7 @@ there anyway:
 - *lines*: cache lines of the memory map that are touched, at 64 bytes a ``struct page``: one for each page whose
   ``_mapcount`` changes, and one for the counters of a large folio, which stand in its second ``struct page``.
 
-Everything follows from single facts, so that it can be counted afterwards from a trace.
+Everything follows from single events, so that it can be counted afterwards from a trace.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from folioshell import facts
+from folioshell import events
 
-#: facts about entries that map a large folio
-EntryFact = facts.Mapped | facts.Unmapped | facts.PmdMapped | facts.PmdUnmapped
+#: events about entries that map a large folio
+EntryFact = events.Mapped | events.Unmapped | events.PmdMapped | events.PmdUnmapped
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Counts of one fact or of a sum of facts."""
+    """Counts of one event or of a sum of events."""
 
     atomics: int = 0
     slots: int = 0
@@ -47,7 +47,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What facts do not tell.
+    """What events do not tell.
 
     Args:
         table_pages: pages that one PTE table maps.
@@ -93,16 +93,16 @@ class Run:
         return self.nr == 1 << self.order
 
 
-def run_of(fact: facts.Mapped | facts.Unmapped | facts.Moved) -> Run:
-    """The run that a fact is about; of a move, where the entries were."""
-    base = fact.vpn - fact.first
-    return Run(fact.order, fact.nr, fact.vpn, base + fact.low, base + fact.high)
+def run_of(event: events.Mapped | events.Unmapped | events.Moved) -> Run:
+    """The run that an event is about; of a move, where the entries were."""
+    base = event.vpn - event.first
+    return Run(event.order, event.nr, event.vpn, base + event.low, base + event.high)
 
 
-def run_moved_to(fact: facts.Moved) -> Run:
+def run_moved_to(event: events.Moved) -> Run:
     """Where the entries of a move are now."""
-    base = fact.to_vpn - fact.first
-    return Run(fact.order, fact.nr, fact.to_vpn, base + fact.to_low, base + fact.to_high)
+    base = event.to_vpn - event.first
+    return Run(event.order, event.nr, event.to_vpn, base + event.to_low, base + event.to_high)
 
 
 class Reach(Enum):
@@ -140,19 +140,19 @@ def boundary_look(reach: Reach, order: int, base: int, vpn: int, layout: Layout)
     return Cost(atomics=1, slots=end - start, ptls=layout.tables(start, end), lines=1)
 
 
-def is_new(fact: facts.Fact) -> bool:
-    """Is the fact about a new anonymous folio, which takes plain stores?"""
-    return isinstance(fact, facts.Mapped | facts.MappedSmall | facts.PmdMapped) and fact.new
+def is_new(event: events.Event) -> bool:
+    """Is the event about a new anonymous folio, which takes plain stores?"""
+    return isinstance(event, events.Mapped | events.MappedSmall | events.PmdMapped) and event.new
 
 
-def small_cost(fact: facts.MappedSmall | facts.UnmappedSmall) -> Cost:
+def small_cost(event: events.MappedSmall | events.UnmappedSmall) -> Cost:
     """``_mapcount`` of order-0 folios."""
-    nr = len(fact.folios)
-    return Cost(atomics=0 if is_new(fact) else nr, lines=nr)
+    nr = len(event.folios)
+    return Cost(atomics=0 if is_new(event) else nr, lines=nr)
 
 
-def page_lines(fact: EntryFact) -> int:
+def page_lines(event: EntryFact) -> int:
     """Lines of the pages of a run, and the one of the folio's counters; of a PMD entry the latter only."""
-    if isinstance(fact, facts.PmdMapped | facts.PmdUnmapped):
+    if isinstance(event, events.PmdMapped | events.PmdUnmapped):
         return 1
-    return fact.nr if fact.first <= 1 < fact.first + fact.nr else fact.nr + 1
+    return event.nr if event.first <= 1 < event.first + event.nr else event.nr + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from folioshell import facts
+from folioshell import events
 from folioshell.errors import KernelBug
 from folioshell.schemes.base import Answer, Part, Scheme
 from folioshell.schemes.cost import Cost, EntryFact, Layout, is_new, page_lines
@@ -56,34 +56,34 @@ class EntryScheme(Order0Scheme, register=False):
         """Read what another scheme counts."""
         self._large = writer._large
 
-    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
+    def on_folio_freed(self, event: events.FolioFreed) -> None:
         """Forget the folio."""
-        super().on_folio_freed(fact)
-        self._large.pop(fact.folio, None)
+        super().on_folio_freed(event)
+        self._large.pop(event.folio, None)
 
-    def on_mapped(self, fact: facts.Mapped) -> None:
+    def on_mapped(self, event: events.Mapped) -> None:
         """One more PTE for each page."""
-        self._entries(fact).pages.add(fact.first, fact.nr, 1)
+        self._entries(event).pages.add(event.first, event.nr, 1)
 
-    def on_unmapped(self, fact: facts.Unmapped) -> None:
+    def on_unmapped(self, event: events.Unmapped) -> None:
         """One PTE fewer for each page."""
-        self._entries(fact).pages.add(fact.first, fact.nr, -1)
+        self._entries(event).pages.add(event.first, event.nr, -1)
 
-    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
+    def on_pmd_mapped(self, event: events.PmdMapped) -> None:
         """One more PMD entry."""
-        self._entries(fact).entire += 1
+        self._entries(event).entire += 1
 
-    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
+    def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
         """One PMD entry fewer."""
-        entries = self._entries(fact)
+        entries = self._entries(event)
         if not entries.entire:
-            raise KernelBug(f"a PMD entry of f{fact.folio} went, but it has none", [fact])
+            raise KernelBug(f"a PMD entry of f{event.folio} went, but it has none", [event])
         entries.entire -= 1
 
-    def _entries(self, fact: facts.Mapped | facts.Unmapped | facts.PmdMapped | facts.PmdUnmapped) -> EntryCounts:
-        entries = self._large.get(fact.folio)
+    def _entries(self, event: events.Mapped | events.Unmapped | events.PmdMapped | events.PmdUnmapped) -> EntryCounts:
+        entries = self._large.get(event.folio)
         if entries is None:
-            entries = self._large[fact.folio] = EntryCounts(1 << fact.order)
+            entries = self._large[event.folio] = EntryCounts(1 << event.order)
         return entries
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
@@ -129,10 +129,10 @@ class EntryScheme(Order0Scheme, register=False):
         ]
 
     @classmethod
-    def cost_of_entries(cls, fact: EntryFact, layout: Layout) -> Cost:
+    def cost_of_entries(cls, event: EntryFact, layout: Layout) -> Cost:
         """``_mapcount`` of every page or ``_entire_mapcount``, and the counters of the folio."""
-        own = fact.nr if isinstance(fact, facts.Mapped | facts.Unmapped) else 1
-        return Cost(atomics=0 if is_new(fact) else own + cls.folio_atomics, lines=page_lines(fact))
+        own = event.nr if isinstance(event, events.Mapped | events.Unmapped) else 1
+        return Cost(atomics=0 if is_new(event) else own + cls.folio_atomics, lines=page_lines(event))
 
 
 #: what an EntryScheme counts by; one that overrides none of these keeps nothing but the common record

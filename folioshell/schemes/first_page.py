@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell import facts
+from folioshell import events
 from folioshell.schemes.base import Law, Part
 from folioshell.schemes.cost import X86_64_LAYOUT, Cost, Layout
 from folioshell.schemes.order0 import Order0Scheme
@@ -36,28 +36,28 @@ class FirstPageScheme(Order0Scheme, register=False):
         super().__init__()
         self._first: dict[int, int] = {}
 
-    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
+    def on_folio_freed(self, event: events.FolioFreed) -> None:
         """Forget the folio."""
-        super().on_folio_freed(fact)
-        self._first.pop(fact.folio, None)
+        super().on_folio_freed(event)
+        self._first.pop(event.folio, None)
 
-    def on_mapped(self, fact: facts.Mapped) -> None:
+    def on_mapped(self, event: events.Mapped) -> None:
         """One more PTE if page 0 is among the pages."""
-        if not fact.first:
-            self._first[fact.folio] = self._first.get(fact.folio, 0) + 1
+        if not event.first:
+            self._first[event.folio] = self._first.get(event.folio, 0) + 1
 
-    def on_unmapped(self, fact: facts.Unmapped) -> None:
+    def on_unmapped(self, event: events.Unmapped) -> None:
         """One PTE fewer if page 0 is among the pages."""
-        if not fact.first:
-            self._first[fact.folio] = self._first.get(fact.folio, 0) - 1
+        if not event.first:
+            self._first[event.folio] = self._first.get(event.folio, 0) - 1
 
-    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
+    def on_pmd_mapped(self, event: events.PmdMapped) -> None:
         """A PMD entry maps page 0, too."""
-        self._first[fact.folio] = self._first.get(fact.folio, 0) + 1
+        self._first[event.folio] = self._first.get(event.folio, 0) + 1
 
-    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
+    def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
         """A PMD entry mapped page 0, too."""
-        self._first[fact.folio] = self._first.get(fact.folio, 0) - 1
+        self._first[event.folio] = self._first.get(event.folio, 0) - 1
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Entries of page 0: ``page_mapcount(folio_page(folio, 0))``."""
@@ -77,6 +77,6 @@ class FirstPageScheme(Order0Scheme, register=False):
         return 0
 
     @classmethod
-    def cost_of(cls, fact: facts.Fact, layout: Layout = X86_64_LAYOUT) -> Cost:
+    def cost_of(cls, event: events.Event, layout: Layout = X86_64_LAYOUT) -> Cost:
         """Nothing: nothing of its own is kept."""
         return Cost()

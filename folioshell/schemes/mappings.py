@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell import facts
+from folioshell import events
 from folioshell.errors import KernelBug
 from folioshell.schemes.base import Law, Part, Sharing
 from folioshell.schemes.cost import EntryFact
@@ -53,7 +53,7 @@ class Mappings:
         """Sum over all entries of the pages that each maps: ``_total_mapped_pages``."""
         return self.total - self.entire + (self.entire << self.order)
 
-    def add(self, fact: EntryFact, nr: int, pmds: int) -> None:
+    def add(self, event: EntryFact, nr: int, pmds: int) -> None:
         """``nr`` entries came, or went if it is negative; ``pmds`` of them are PMD entries.
 
         Raises:
@@ -65,12 +65,12 @@ class Mappings:
             self.total -= nr
             self.entire -= pmds
             raise KernelBug(
-                f"f{fact.folio} has {self.total} entries, {self.entire} of them PMD entries; {fact.call}", [fact]
+                f"f{event.folio} has {self.total} entries, {self.entire} of them PMD entries; {event.call}", [event]
             )
         if nr > 0:
-            self.slots.add(fact.mm, nr, self.total)
+            self.slots.add(event.mm, nr, self.total)
         else:
-            self.slots.sub(fact.mm, -nr, self.total)
+            self.slots.sub(event.mm, -nr, self.total)
 
 
 class MappingScheme(Order0Scheme, register=False):
@@ -84,31 +84,31 @@ class MappingScheme(Order0Scheme, register=False):
         super().__init__()
         self._large: dict[int, Mappings] = {}
 
-    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
+    def on_folio_freed(self, event: events.FolioFreed) -> None:
         """Forget the folio."""
-        super().on_folio_freed(fact)
-        self._large.pop(fact.folio, None)
+        super().on_folio_freed(event)
+        self._large.pop(event.folio, None)
 
-    def on_mapped(self, fact: facts.Mapped) -> None:
+    def on_mapped(self, event: events.Mapped) -> None:
         """PTEs came."""
-        self._mappings(fact).add(fact, fact.nr, 0)
+        self._mappings(event).add(event, event.nr, 0)
 
-    def on_unmapped(self, fact: facts.Unmapped) -> None:
+    def on_unmapped(self, event: events.Unmapped) -> None:
         """PTEs went."""
-        self._mappings(fact).add(fact, -fact.nr, 0)
+        self._mappings(event).add(event, -event.nr, 0)
 
-    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
+    def on_pmd_mapped(self, event: events.PmdMapped) -> None:
         """A PMD entry came: one mapping."""
-        self._mappings(fact).add(fact, 1, 1)
+        self._mappings(event).add(event, 1, 1)
 
-    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
+    def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
         """A PMD entry went: one mapping."""
-        self._mappings(fact).add(fact, -1, -1)
+        self._mappings(event).add(event, -1, -1)
 
-    def _mappings(self, fact: EntryFact) -> Mappings:
-        mappings = self._large.get(fact.folio)
+    def _mappings(self, event: EntryFact) -> Mappings:
+        mappings = self._large.get(event.folio)
         if mappings is None:
-            mappings = self._large[fact.folio] = Mappings(fact.order)
+            mappings = self._large[event.folio] = Mappings(event.order)
         return mappings
 
     def mapcount(self, folio: int, page: int | None = None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell import facts
+from folioshell import events
 from folioshell.schemes.base import Law, Part, Sharing
 from folioshell.schemes.entries import EntryScheme
 from folioshell.schemes.mm_slots import MmSlots, Slot, maybe_mapped_shared, slots_of
@@ -46,36 +46,36 @@ class MmId(EntryScheme):
         self._slots: dict[int, MmSlots] = {}
         self._newly_unmapped: dict[int, int] = {}
 
-    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
+    def on_folio_freed(self, event: events.FolioFreed) -> None:
         """Forget the folio."""
-        super().on_folio_freed(fact)
-        self._slots.pop(fact.folio, None)
-        self._newly_unmapped.pop(fact.folio, None)
+        super().on_folio_freed(event)
+        self._slots.pop(event.folio, None)
+        self._newly_unmapped.pop(event.folio, None)
 
-    def on_mapped(self, fact: facts.Mapped) -> None:
+    def on_mapped(self, event: events.Mapped) -> None:
         """PTEs are added, to the slot of their mm too."""
-        entries = self._entries(fact)
-        entries.pages.add(fact.first, fact.nr, 1)
-        self._slots_of(fact.folio).add(fact.mm, fact.nr, entries.total)
+        entries = self._entries(event)
+        entries.pages.add(event.first, event.nr, 1)
+        self._slots_of(event.folio).add(event.mm, event.nr, entries.total)
 
-    def on_unmapped(self, fact: facts.Unmapped) -> None:
+    def on_unmapped(self, event: events.Unmapped) -> None:
         """PTEs are taken away, from the slot of their mm too."""
-        entries = self._entries(fact)
-        last = entries.pages.add(fact.first, fact.nr, -1)
-        self._newly_unmapped[fact.folio] = 0 if entries.entire else last
-        self._slots_of(fact.folio).sub(fact.mm, fact.nr, entries.total)
+        entries = self._entries(event)
+        last = entries.pages.add(event.first, event.nr, -1)
+        self._newly_unmapped[event.folio] = 0 if entries.entire else last
+        self._slots_of(event.folio).sub(event.mm, event.nr, entries.total)
 
-    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
+    def on_pmd_mapped(self, event: events.PmdMapped) -> None:
         """A PMD entry is added: one mapping."""
-        super().on_pmd_mapped(fact)
-        self._slots_of(fact.folio).add(fact.mm, 1, self._large[fact.folio].total)
+        super().on_pmd_mapped(event)
+        self._slots_of(event.folio).add(event.mm, 1, self._large[event.folio].total)
 
-    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
+    def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
         """A PMD entry is taken away: one mapping."""
-        super().on_pmd_unmapped(fact)
-        entries = self._large[fact.folio]
-        self._newly_unmapped[fact.folio] = 0 if entries.entire else entries.pages.nr_pages - entries.pages.mapped
-        self._slots_of(fact.folio).sub(fact.mm, 1, entries.total)
+        super().on_pmd_unmapped(event)
+        entries = self._large[event.folio]
+        self._newly_unmapped[event.folio] = 0 if entries.entire else entries.pages.nr_pages - entries.pages.mapped
+        self._slots_of(event.folio).sub(event.mm, 1, entries.total)
 
     def _slots_of(self, folio: int) -> MmSlots:
         slots = self._slots.get(folio)

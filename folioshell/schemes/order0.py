@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from folioshell import facts
+from folioshell import events
 from folioshell.errors import KernelBug
 from folioshell.intervals import Intervals, ranges
 from folioshell.schemes.base import Part, Scheme
 from folioshell.schemes.cost import X86_64_LAYOUT, Cost, EntryFact, Layout, is_new, small_cost
 
-#: a fact that speaks of one folio, or of order-0 folios in a row
-RunFact = TypeVar("RunFact", facts.FolioNew, facts.FolioFreed)
+#: an event that speaks of one folio, or of order-0 folios in a row
+RunFact = TypeVar("RunFact", events.FolioNew, events.FolioFreed)
 
 
 class Order0Scheme(Scheme, register=False):
@@ -30,25 +30,25 @@ class Order0Scheme(Scheme, register=False):
     def __init__(self) -> None:
         self.small: Intervals[int] = Intervals()
 
-    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
+    def on_folio_freed(self, event: events.FolioFreed) -> None:
         """Forget the folio."""
-        if not fact.order:
-            self.small.drop(fact.folio, fact.nr)
+        if not event.order:
+            self.small.drop(event.folio, event.nr)
 
-    def on_mapped_small(self, fact: facts.MappedSmall) -> None:
+    def on_mapped_small(self, event: events.MappedSmall) -> None:
         """One more entry for each."""
-        for first, nr in ranges(fact.folios):
-            if fact.new:
+        for first, nr in ranges(event.folios):
+            if event.new:
                 self.small.put(first, nr, 1)
             else:
                 self.small.change(first, nr, _one_more)
 
-    def on_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
+    def on_unmapped_small(self, event: events.UnmappedSmall) -> None:
         """One entry fewer for each."""
-        for first, nr in ranges(fact.folios):
+        for first, nr in ranges(event.folios):
             if not self.small.covers(first, nr):
                 unmapped = next(folio for folio in range(first, first + nr) if folio not in self.small)
-                raise KernelBug(f"f{unmapped} was unmapped, but nothing maps it", [fact])
+                raise KernelBug(f"f{unmapped} was unmapped, but nothing maps it", [event])
             self.small.change(first, nr, _one_less)
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
@@ -68,18 +68,18 @@ class Order0Scheme(Scheme, register=False):
         return [Part("PTEs", entries, nr=1)] if entries else []
 
     @classmethod
-    def cost_of(cls, fact: facts.Fact, layout: Layout = X86_64_LAYOUT) -> Cost:
+    def cost_of(cls, event: events.Event, layout: Layout = X86_64_LAYOUT) -> Cost:
         """One counter in every order-0 folio; what large folios and hooks cost is for subclasses to say."""
-        if isinstance(fact, facts.MappedSmall | facts.UnmappedSmall):
-            return small_cost(fact)
-        if isinstance(fact, facts.Mapped | facts.Unmapped | facts.PmdMapped | facts.PmdUnmapped):
-            return cls.cost_of_entries(fact, layout)
+        if isinstance(event, events.MappedSmall | events.UnmappedSmall):
+            return small_cost(event)
+        if isinstance(event, events.Mapped | events.Unmapped | events.PmdMapped | events.PmdUnmapped):
+            return cls.cost_of_entries(event, layout)
         return Cost()
 
     @classmethod
-    def cost_of_entries(cls, fact: EntryFact, layout: Layout) -> Cost:
+    def cost_of_entries(cls, event: EntryFact, layout: Layout) -> Cost:
         """Entries of a large folio: one counter unless a subclass says otherwise."""
-        return Cost(atomics=0 if is_new(fact) else 1, lines=1)
+        return Cost(atomics=0 if is_new(event) else 1, lines=1)
 
 
 def _one_more(entries: int | None) -> int:
@@ -95,12 +95,12 @@ def one_by_one(scheme: Scheme, handler: Callable[[RunFact], None]) -> Callable[[
     if isinstance(scheme, Order0Scheme):
         return handler
 
-    def tell(fact: RunFact) -> None:
-        if fact.nr == 1:
-            handler(fact)
+    def tell(event: RunFact) -> None:
+        if event.nr == 1:
+            handler(event)
             return
-        for folio in range(fact.folio, fact.folio + fact.nr):
-            handler(replace(fact, folio=folio, nr=1))
+        for folio in range(event.folio, event.folio + event.nr):
+            handler(replace(event, folio=folio, nr=1))
 
     return tell
 

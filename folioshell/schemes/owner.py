@@ -38,14 +38,14 @@ class Owner(TallyScheme):
         }
     )
 
-    def tally(self, fact: EntryFact, nr: int) -> None:
+    def tally(self, event: EntryFact, nr: int) -> None:
         """The owner's entries and those of others are counted apart."""
-        counts = self._large.get(fact.folio)
+        counts = self._large.get(event.folio)
         if counts is None:
-            counts = self._large[fact.folio] = [fact.mm, 0, 0]
-        counts[1 if counts[0] == fact.mm else 2] += nr
+            counts = self._large[event.folio] = [event.mm, 0, 0]
+        counts[1 if counts[0] == event.mm else 2] += nr
         if not counts[1] and not counts[2]:
-            del self._large[fact.folio]
+            del self._large[event.folio]
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """All entries, the owner's and the others'."""

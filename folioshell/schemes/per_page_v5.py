@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell import facts
+from folioshell import events
 from folioshell.errors import KernelBug
 from folioshell.schemes.base import Answer, Law, Part, Sharing
 from folioshell.schemes.cost import Cost, EntryFact, Layout, is_new, page_lines
@@ -19,7 +19,7 @@ class DoubleMapCounts:
             while ``double_map`` is set.
         compound: ``compound_mapcount``: PMD entries.
         double_map: PageDoubleMap.
-        latest: (mm, vpn) of the latest fact if that mapped all pages by PTEs: what a PMD entry there is split into.
+        latest: (mm, vpn) of the latest event if that mapped all pages by PTEs: what a PMD entry there is split into.
     """
 
     __slots__ = ("anon", "compound", "double_map", "latest", "pages")
@@ -96,43 +96,43 @@ class PerPageV5(Order0Scheme):
         self._large: dict[int, DoubleMapCounts] = {}
         self._deferred: set[int] = set()
 
-    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
+    def on_folio_freed(self, event: events.FolioFreed) -> None:
         """Forget the folio."""
-        super().on_folio_freed(fact)
-        self._large.pop(fact.folio, None)
-        self._deferred.discard(fact.folio)
+        super().on_folio_freed(event)
+        self._large.pop(event.folio, None)
+        self._deferred.discard(event.folio)
 
-    def on_mapped(self, fact: facts.Mapped) -> None:
+    def on_mapped(self, event: events.Mapped) -> None:
         """One more PTE for each page."""
-        counts = self._counts(fact)
-        counts.pages.add(fact.first, fact.nr, 1)
-        counts.latest = (fact.mm, fact.vpn) if fact.nr == counts.pages.nr_pages else None
-        if not fact.anon:
+        counts = self._counts(event)
+        counts.pages.add(event.first, event.nr, 1)
+        counts.latest = (event.mm, event.vpn) if event.nr == counts.pages.nr_pages else None
+        if not event.anon:
             counts.double_map = True
 
-    def on_unmapped(self, fact: facts.Unmapped) -> None:
+    def on_unmapped(self, event: events.Unmapped) -> None:
         """One PTE fewer for each page."""
-        counts = self._counts(fact)
+        counts = self._counts(event)
         counts.latest = None
-        if counts.pages.add(fact.first, fact.nr, -1) and fact.anon:
+        if counts.pages.add(event.first, event.nr, -1) and event.anon:
             # Even if no page is mapped any more.
-            self._deferred.add(fact.folio)
+            self._deferred.add(event.folio)
 
-    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
+    def on_pmd_mapped(self, event: events.PmdMapped) -> None:
         """One more PMD entry; of file memory, one more for each page."""
-        counts = self._counts(fact)
+        counts = self._counts(event)
         counts.latest = None
         counts.compound += 1
-        if not fact.anon:
+        if not event.anon:
             counts.add_to_all(1)
 
-    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
+    def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
         """One PMD entry fewer, zapped or split into the PTEs that were mapped right before."""
-        counts = self._counts(fact)
+        counts = self._counts(event)
         if not counts.compound:
-            raise KernelBug(f"a PMD entry of f{fact.folio} went, but it has none", [fact])
-        split, counts.latest = counts.latest == (fact.mm, fact.vpn), None
-        if not fact.anon:
+            raise KernelBug(f"a PMD entry of f{event.folio} went, but it has none", [event])
+        split, counts.latest = counts.latest == (event.mm, event.vpn), None
+        if not event.anon:
             counts.compound -= 1
             counts.add_to_all(-1)
             return
@@ -144,12 +144,12 @@ class PerPageV5(Order0Scheme):
             counts.double_map = False
             unmapped = counts.add_to_all(-1)
             if not split and 0 < unmapped < counts.pages.nr_pages:
-                self._deferred.add(fact.folio)
+                self._deferred.add(event.folio)
 
-    def _counts(self, fact: EntryFact) -> DoubleMapCounts:
-        counts = self._large.get(fact.folio)
+    def _counts(self, event: EntryFact) -> DoubleMapCounts:
+        counts = self._large.get(event.folio)
         if counts is None:
-            counts = self._large[fact.folio] = DoubleMapCounts(1 << fact.order, fact.anon)
+            counts = self._large[event.folio] = DoubleMapCounts(1 << event.order, event.anon)
         return counts
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
@@ -211,14 +211,14 @@ class PerPageV5(Order0Scheme):
         return (4 << order) + (4 if order else 0)
 
     @classmethod
-    def cost_of_entries(cls, fact: EntryFact, layout: Layout) -> Cost:
+    def cost_of_entries(cls, event: EntryFact, layout: Layout) -> Cost:
         """``_mapcount`` of every page; of a PMD entry ``compound_mapcount``, and of file memory every page besides.
 
-        Setting and clearing PageDoubleMap, which touches every page once more, depends on more than the fact and is
+        Setting and clearing PageDoubleMap, which touches every page once more, depends on more than the event and is
         left out.
         """
-        if isinstance(fact, facts.Mapped | facts.Unmapped):
-            return Cost(atomics=0 if is_new(fact) else fact.nr, lines=page_lines(fact))
-        if fact.anon:
-            return Cost(atomics=0 if is_new(fact) else 1, lines=1)
-        return Cost(atomics=1 + (1 << fact.order), lines=1 << fact.order)
+        if isinstance(event, events.Mapped | events.Unmapped):
+            return Cost(atomics=0 if is_new(event) else event.nr, lines=page_lines(event))
+        if event.anon:
+            return Cost(atomics=0 if is_new(event) else 1, lines=1)
+        return Cost(atomics=1 + (1 << event.order), lines=1 << event.order)

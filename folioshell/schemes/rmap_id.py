@@ -59,13 +59,13 @@ class RmapId(TallyScheme):
         }
     )
 
-    def tally(self, fact: EntryFact, nr: int) -> None:
+    def tally(self, event: EntryFact, nr: int) -> None:
         """One value for each entry, added or taken away."""
-        counts = self._large.get(fact.folio)
+        counts = self._large.get(event.folio)
         if counts is None:
-            counts = self._large[fact.folio] = [fact.order, 0, 0]
+            counts = self._large[event.folio] = [event.order, 0, 0]
         counts[1] += nr
-        counts[2] += nr * sub_id(fact.mm, fact.order)
+        counts[2] += nr * sub_id(event.mm, event.order)
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Mappings of the folio: its entries."""
@@ -98,6 +98,6 @@ class RmapId(TallyScheme):
         return 8 + 8 * values(order) if order else 4
 
     @classmethod
-    def cost_of_entries(cls, fact: EntryFact, layout: Layout) -> Cost:
+    def cost_of_entries(cls, event: EntryFact, layout: Layout) -> Cost:
         """The mapcount, the values, and the sequence counter before and after them."""
-        return Cost(atomics=0 if is_new(fact) else 3 + values(fact.order), lines=1)
+        return Cost(atomics=0 if is_new(event) else 3 + values(event.order), lines=1)

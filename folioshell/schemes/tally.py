@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from folioshell import facts
+from folioshell import events
 from folioshell.schemes.cost import EntryFact
 from folioshell.schemes.order0 import Order0Scheme
 
@@ -23,26 +23,26 @@ class TallyScheme(Order0Scheme, register=False):
         self._large: dict[int, list[int]] = {}
 
     @abstractmethod
-    def tally(self, fact: EntryFact, nr: int) -> None:
+    def tally(self, event: EntryFact, nr: int) -> None:
         """``nr`` entries of an address space were added, or removed if negative."""
 
-    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
+    def on_folio_freed(self, event: events.FolioFreed) -> None:
         """Forget the folio."""
-        super().on_folio_freed(fact)
-        self._large.pop(fact.folio, None)
+        super().on_folio_freed(event)
+        self._large.pop(event.folio, None)
 
-    def on_mapped(self, fact: facts.Mapped) -> None:
+    def on_mapped(self, event: events.Mapped) -> None:
         """PTEs came."""
-        self.tally(fact, fact.nr)
+        self.tally(event, event.nr)
 
-    def on_unmapped(self, fact: facts.Unmapped) -> None:
+    def on_unmapped(self, event: events.Unmapped) -> None:
         """PTEs went."""
-        self.tally(fact, -fact.nr)
+        self.tally(event, -event.nr)
 
-    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
+    def on_pmd_mapped(self, event: events.PmdMapped) -> None:
         """A PMD entry came."""
-        self.tally(fact, 1)
+        self.tally(event, 1)
 
-    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
+    def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
         """A PMD entry went."""
-        self.tally(fact, -1)
+        self.tally(event, -1)

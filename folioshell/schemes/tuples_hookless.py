@@ -30,7 +30,7 @@ class TuplesHookless(HooklessScheme):
     )
 
     def shared(self, folio: int, mm: int) -> Sharing:
-        """As tuples answers, from a number that may have drifted."""
+        """As tuples answers, from a number that may have miscounted."""
         tuples = self.mapcount(folio)
         if tuples == 2:
             return Sharing.MAYBE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell import facts
+from folioshell import events
 from folioshell.schemes.base import Law, Part, Sharing
 from folioshell.schemes.order0 import Order0Scheme
 
@@ -25,27 +25,27 @@ class TuplesNaive(Order0Scheme):
         self._ups: dict[int, int] = {}
         self._downs: dict[int, int] = {}
 
-    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
+    def on_folio_freed(self, event: events.FolioFreed) -> None:
         """Forget the folio."""
-        super().on_folio_freed(fact)
-        self._ups.pop(fact.folio, None)
-        self._downs.pop(fact.folio, None)
+        super().on_folio_freed(event)
+        self._ups.pop(event.folio, None)
+        self._downs.pop(event.folio, None)
 
-    def on_mapped(self, fact: facts.Mapped) -> None:
+    def on_mapped(self, event: events.Mapped) -> None:
         """One call up."""
-        self._ups[fact.folio] = self._ups.get(fact.folio, 0) + 1
+        self._ups[event.folio] = self._ups.get(event.folio, 0) + 1
 
-    def on_unmapped(self, fact: facts.Unmapped) -> None:
+    def on_unmapped(self, event: events.Unmapped) -> None:
         """One call down."""
-        self._downs[fact.folio] = self._downs.get(fact.folio, 0) + 1
+        self._downs[event.folio] = self._downs.get(event.folio, 0) + 1
 
-    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
+    def on_pmd_mapped(self, event: events.PmdMapped) -> None:
         """One call up."""
-        self._ups[fact.folio] = self._ups.get(fact.folio, 0) + 1
+        self._ups[event.folio] = self._ups.get(event.folio, 0) + 1
 
-    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
+    def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
         """One call down."""
-        self._downs[fact.folio] = self._downs.get(fact.folio, 0) + 1
+        self._downs[event.folio] = self._downs.get(event.folio, 0) + 1
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Calls that mapped less calls that unmapped; may fall below 0."""

@@ -31,7 +31,7 @@ class VmasHookless(HooklessScheme):
     )
 
     def shared(self, folio: int, mm: int) -> Sharing:
-        """As vmas answers, from a number that may have drifted."""
+        """As vmas answers, from a number that may have miscounted."""
         return Sharing.YES if self.mapcount(folio) > 1 else Sharing.NO
 
     def bytes_of_state(self, order: int) -> int:

@@ -1,4 +1,4 @@
-"""Which pieces of a folio are mapped through which VMA and page table, from facts alone.
+"""Which pieces of a folio are mapped through which VMA and page table, from events alone.
 
 Where a folio is mapped linearly, (mm, virtual page of its page 0) names a *window*: splitting and merging VMAs changes
 only the boundaries in it, the *cuts*. A VMA that has entries in a window is one stretch of it between two cuts::

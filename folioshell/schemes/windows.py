@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from folioshell import facts
+from folioshell import events
 from folioshell.errors import KernelBug
 from folioshell.schemes.base import Part, Scheme
 from folioshell.schemes.cost import (
@@ -47,7 +47,7 @@ class FolioWindows:
 
 
 class Windows:
-    """The windows of all large folios that are mapped, as the facts tell of them."""
+    """The windows of all large folios that are mapped, as the events tell of them."""
 
     __slots__ = ("_folios",)
 
@@ -113,19 +113,19 @@ class Windows:
         if not window.tables:
             del windows.at[mm, base]
 
-    def cut(self, fact: facts.VmaSplit) -> None:
+    def cut(self, event: events.VmaSplit) -> None:
         """A cut in the window of every folio that has entries in both parts of a VMA."""
-        for folio, page in fact.straddling:
-            windows, window = self._window(folio, fact.mm, fact.vpn - page)
+        for folio, page in event.straddling:
+            windows, window = self._window(folio, event.mm, event.vpn - page)
             window.cut(page)
             windows.recount(window)
 
-    def join(self, fact: facts.VmaMerged) -> None:
+    def join(self, event: events.VmaMerged) -> None:
         """The cuts go that are inside what is one VMA now."""
-        start, end = (fact.start, fact.end) if fact.end else (fact.vpn - 1, fact.vpn + 1)
-        for folio, page in fact.straddling:
-            base = fact.vpn - page
-            windows, window = self._window(folio, fact.mm, base)
+        start, end = (event.start, event.end) if event.end else (event.vpn - 1, event.vpn + 1)
+        for folio, page in event.straddling:
+            base = event.vpn - page
+            windows, window = self._window(folio, event.mm, base)
             window.join(max(start - base, 0), min(end - base, window.nr_pages))
             windows.recount(window)
 
@@ -140,8 +140,8 @@ class Windows:
 class WindowScheme(Order0Scheme, register=False):
     """A scheme that counts VMAs or tuples by the windows of folios.
 
-    The schemes of a machine share one record of the windows. The last of them to be told of a fact writes it down, so
-    that each finds there what was before the fact.
+    The schemes of a machine share one record of the windows. The last of them to be told of an event writes it down, so
+    that each finds there what was before the event.
 
     Attributes:
         record: the windows. is_reader: another scheme writes them down.
@@ -155,54 +155,54 @@ class WindowScheme(Order0Scheme, register=False):
         self.record = Windows()
         self.is_reader = False
 
-    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
+    def on_folio_freed(self, event: events.FolioFreed) -> None:
         """Forget the folio."""
-        super().on_folio_freed(fact)
+        super().on_folio_freed(event)
         if not self.is_reader:
-            self.record.forget(fact.folio)
+            self.record.forget(event.folio)
 
-    def on_mapped(self, fact: facts.Mapped) -> None:
+    def on_mapped(self, event: events.Mapped) -> None:
         """PTEs come into a window."""
         if not self.is_reader:
-            base, pages = fact.vpn - fact.first, page_mask(fact.first, fact.nr)
-            self.record.map(fact.folio, fact.order, fact.mm, base, pages, fact.table, fact.low, fact.high)
+            base, pages = event.vpn - event.first, page_mask(event.first, event.nr)
+            self.record.map(event.folio, event.order, event.mm, base, pages, event.table, event.low, event.high)
 
-    def on_unmapped(self, fact: facts.Unmapped) -> None:
+    def on_unmapped(self, event: events.Unmapped) -> None:
         """PTEs leave a window."""
         if not self.is_reader:
-            pages = page_mask(fact.first, fact.nr)
-            self.record.unmap(fact.folio, fact.mm, fact.vpn - fact.first, pages, fact.table)
+            pages = page_mask(event.first, event.nr)
+            self.record.unmap(event.folio, event.mm, event.vpn - event.first, pages, event.table)
 
-    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
+    def on_pmd_mapped(self, event: events.PmdMapped) -> None:
         """A PMD entry comes into a window: all pages through the PMD table."""
         if not self.is_reader:
-            pages = whole_mask(fact.order)
-            self.record.map(fact.folio, fact.order, fact.mm, fact.vpn, pages, -fact.table, 0, 1 << fact.order)
+            pages = whole_mask(event.order)
+            self.record.map(event.folio, event.order, event.mm, event.vpn, pages, -event.table, 0, 1 << event.order)
 
-    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
+    def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
         """A PMD entry leaves a window."""
         if not self.is_reader:
-            self.record.unmap(fact.folio, fact.mm, fact.vpn, whole_mask(fact.order), -fact.table)
+            self.record.unmap(event.folio, event.mm, event.vpn, whole_mask(event.order), -event.table)
 
-    def on_moved(self, fact: facts.Moved) -> None:
+    def on_moved(self, event: events.Moved) -> None:
         """Entries go from one window to another."""
-        if not fact.order or self.is_reader:
+        if not event.order or self.is_reader:
             return
-        pages = page_mask(fact.first, fact.nr)
-        sign = -1 if fact.pmd else 1
-        self.record.unmap(fact.folio, fact.mm, fact.vpn - fact.first, pages, sign * fact.table)
-        base, table = fact.to_vpn - fact.first, sign * fact.to_table
-        self.record.map(fact.folio, fact.order, fact.mm, base, pages, table, fact.to_low, fact.to_high)
+        pages = page_mask(event.first, event.nr)
+        sign = -1 if event.pmd else 1
+        self.record.unmap(event.folio, event.mm, event.vpn - event.first, pages, sign * event.table)
+        base, table = event.to_vpn - event.first, sign * event.to_table
+        self.record.map(event.folio, event.order, event.mm, base, pages, table, event.to_low, event.to_high)
 
-    def on_vma_split(self, fact: facts.VmaSplit) -> None:
+    def on_vma_split(self, event: events.VmaSplit) -> None:
         """A cut in the window of every folio that has entries in both parts."""
         if not self.is_reader:
-            self.record.cut(fact)
+            self.record.cut(event)
 
-    def on_vma_merged(self, fact: facts.VmaMerged) -> None:
+    def on_vma_merged(self, event: events.VmaMerged) -> None:
         """The cuts go that are inside what is one VMA now."""
         if not self.is_reader:
-            self.record.join(fact)
+            self.record.join(event)
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Sum over the windows of a large folio; entries of an order-0 folio."""
@@ -238,27 +238,27 @@ class WindowScheme(Order0Scheme, register=False):
         return Part(label, 1, mm=mm, first=first, nr=pages.bit_length() - first, vpn=base + first)
 
     @classmethod
-    def cost_of(cls, fact: facts.Fact, layout: Layout = X86_64_LAYOUT) -> Cost:
+    def cost_of(cls, event: events.Event, layout: Layout = X86_64_LAYOUT) -> Cost:
         """As Order0Scheme, and the hooks where no rmap call is made."""
-        if isinstance(fact, facts.VmaSplit | facts.VmaMerged):
+        if isinstance(event, events.VmaSplit | events.VmaMerged):
             cost = Cost()
-            for folio, page in fact.straddling:
-                cost += boundary_look(cls.reach, layout.orders[folio], fact.vpn - page, fact.vpn, layout)
+            for folio, page in event.straddling:
+                cost += boundary_look(cls.reach, layout.orders[folio], event.vpn - page, event.vpn, layout)
             return cost
-        if isinstance(fact, facts.Moved):
-            if not fact.order:
+        if isinstance(event, events.Moved):
+            if not event.order:
                 return Cost()
             # Down where it was and up where it is; both tables are locked by who moves the entries.
-            looks = look(cls.reach, run_of(fact), layout) + look(cls.reach, run_moved_to(fact), layout)
+            looks = look(cls.reach, run_of(event), layout) + look(cls.reach, run_moved_to(event), layout)
             return Cost(atomics=2, lines=1) + looks
-        return super().cost_of(fact, layout)
+        return super().cost_of(event, layout)
 
     @classmethod
-    def cost_of_entries(cls, fact: EntryFact, layout: Layout) -> Cost:
+    def cost_of_entries(cls, event: EntryFact, layout: Layout) -> Cost:
         """One counter, and a look unless the call is about all pages of the folio."""
-        cost = Cost(atomics=0 if is_new(fact) else 1, lines=1)
-        if isinstance(fact, facts.Mapped | facts.Unmapped):
-            cost += look(cls.reach, run_of(fact), layout)
+        cost = Cost(atomics=0 if is_new(event) else 1, lines=1)
+        if isinstance(event, events.Mapped | events.Unmapped):
+            cost += look(cls.reach, run_of(event), layout)
         return cost
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell import facts
+from folioshell import events
 from folioshell.errors import KernelBug
 from folioshell.intervals import ranges
 from folioshell.schemes.base import Law, Part, Scheme, Sharing
@@ -54,22 +54,22 @@ class ZeroOneTwoMany(HooklessScheme):
         if 0 < number < MANY:
             self._counters[folio] = number - 1
 
-    def on_mapped_small(self, fact: facts.MappedSmall) -> None:
+    def on_mapped_small(self, event: events.MappedSmall) -> None:
         """One VMA more for each, up to Many."""
-        for first, nr in ranges(fact.folios):
+        for first, nr in ranges(event.folios):
             self.small.change(first, nr, _one_more)
 
-    def on_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
+    def on_unmapped_small(self, event: events.UnmappedSmall) -> None:
         """One VMA fewer for each, except from Many."""
-        for first, nr in ranges(fact.folios):
+        for first, nr in ranges(event.folios):
             for folio, _, value in self.small.pieces(first, nr):
                 if (value or 0) < _ONE_ENTRY:
-                    raise KernelBug(f"f{folio} was unmapped, but nothing maps it", [fact])
+                    raise KernelBug(f"f{folio} was unmapped, but nothing maps it", [event])
             self.small.change(first, nr, _one_less)
 
-    def on_walked(self, fact: facts.Walked) -> None:
+    def on_walked(self, event: events.Walked) -> None:
         """A walk that finds fewer than Many says how many there are."""
-        folio = fact.folio
+        folio = event.folio
         if self._counters.get(folio) == MANY:
             self._counters[folio] = min(self.record.number(folio, self.reach), MANY)
         elif (value := self.small.get(folio, 0)) & _MASK == MANY:

@@ -9,7 +9,7 @@ from typing import Any
 from folioshell.engine.numbers import Row
 from folioshell.intervals import Intervals, together, union
 from folioshell.report import Change, FolioChange
-from folioshell.session.digest import Digest, NewFolios
+from folioshell.session.step_events import NewFolios, StepEvents
 from folioshell.session.workspace import Workspace
 
 #: (numbers before, numbers after, order, note)
@@ -21,23 +21,23 @@ Numbers = Intervals[tuple[int, tuple[int, ...]]]
 Picker = Callable[[tuple[int, ...]], tuple[int, ...]]
 
 
-def folio_changes(workspace: Workspace, digest: Digest, shown: Sequence[str]) -> tuple[FolioChange, ...]:
+def folio_changes(workspace: Workspace, step: StepEvents, shown: Sequence[str]) -> tuple[FolioChange, ...]:
     """A row for each run of folios with consecutive numbers that a step changed alike, ascending.
 
     Args:
         shown: names of the schemes whose numbers are wanted.
     """
     pick = _picker(workspace.machine.noted, shown)
-    return tuple(_grouped(_changed(_touched(workspace, digest), pick), shown))
+    return tuple(_grouped(_changed(_touched(workspace, step), pick), shown))
 
 
-def _touched(workspace: Workspace, digest: Digest) -> Iterator[tuple[int, int, Key]]:
+def _touched(workspace: Workspace, step: StepEvents) -> Iterator[tuple[int, int, Key]]:
     """(first, nr, numbers under the noted schemes) of all folios that a step spoke of, ascending."""
     before = workspace.machine.touched()
     present = workspace.machine.numbers(workspace.machine.noted)
     zeros = present.zeros
-    for first, nr, _ in _spoken_of(before, digest.freed).runs():
-        maps = (before, digest.new, digest.freed)
+    for first, nr, _ in _spoken_of(before, step.freed).runs():
+        maps = (before, step.new, step.freed)
         pieces = [workspace.kernel.folios.orders(first, nr), *(numbers.pieces(first, nr) for numbers in maps)]
         for start, length, (order, old, new, freed) in together(*pieces):
             note = _note(new, freed)

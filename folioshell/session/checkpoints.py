@@ -75,7 +75,7 @@ class Checkpoints:
 
     def step_done(self, workspace: Workspace, entry: Entry) -> None:
         """A step was done: take a checkpoint if it is time."""
-        self._events += len(workspace.journal[-1].events)
+        self._events += len(workspace.journal[-1].trace)
         if self._events < self._due:
             return
         kernel = workspace.kernel

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from folioshell.report import FolioChange, LockRow, Report, Section, Text, Walk
 from folioshell.session.changes import folio_changes
-from folioshell.session.digest import Digest
 from folioshell.session.journal import StepRecord
 from folioshell.session.language import Statement
-from folioshell.session.result import foretold
+from folioshell.session.result import expected_failure
 from folioshell.session.sentence import sentence
 from folioshell.session.snapshot import snapshot
+from folioshell.session.step_events import StepEvents
 from folioshell.session.walks import dry_walk, walk_row
 from folioshell.wording import counted
 
@@ -25,39 +25,39 @@ WALKED = 16
 def step_report(session: Session, statement: Statement, record: StepRecord) -> Report:
     """The report of a step that was just done; ``set after`` chooses what it holds."""
     workspace, settings = session.workspace, session.settings
-    digest = Digest(record.events)
+    step = StepEvents(record.trace)
     after = settings.after
     folios: tuple[FolioChange, ...] = ()
     if "mapcounts" in after:
-        folios = folio_changes(workspace, digest, session.shown_schemes)
+        folios = folio_changes(workspace, step, session.shown_schemes)
     walks: tuple[Walk, ...] = ()
     sections: tuple[Section, ...] = workspace.remarks
     if "walks" in after:
-        walks = tuple(walk_row(workspace, fact) for fact in digest.walks)
+        walks = tuple(walk_row(workspace, event) for event in step.walks)
         if settings.walks:
-            numbers = _touched(session, {fact.folio for fact in digest.walks})
+            numbers = _touched(session, {event.folio for event in step.walks})
             living = workspace.kernel.folios
             walks += tuple(dry_walk(workspace, living[number], "set walks always") for number in numbers[:WALKED])
             if len(numbers) > WALKED:
                 sections += (Text((f"{len(numbers) - WALKED:,} more touched folios were not walked",)),)
     # Several threads at once have no common depth; what they took stands in the schedule.
-    locks: tuple[LockRow, ...] = tuple(digest.locks) if "locks" in after and not workspace.remarks else ()
+    locks: tuple[LockRow, ...] = tuple(step.locks) if "locks" in after and not workspace.remarks else ()
     return Report(
         command=statement.text,
         process=record.process,
         step=record.number,
         result=record.result,
-        sentence=sentence(_subject(session, statement, record), digest, record.result),
+        sentence=sentence(_subject(session, statement, record), step, record.result),
         folios=folios,
         walks=walks,
         locks=locks,
-        findings=(*(fact.text for fact in digest.findings), *_drifts(session)),
+        findings=(*(event.text for event in step.findings), *_miscounts(session)),
         sections=sections,
         state=snapshot(workspace) if settings.full else None,
     )
 
 
-def _drifts(session: Session) -> list[str]:
+def _miscounts(session: Session) -> list[str]:
     """Touched folios of which the protocol under test counts another number than its definition."""
     machine = session.workspace.machine
     protocol = machine.kernel.protocol
@@ -66,7 +66,7 @@ def _drifts(session: Session) -> list[str]:
     touched = machine.touched()
     return [
         f"f{number}: {protocol.name} counts {counted(nr, 'VMA')}, by definition it is {wanted}"
-        for number, (nr, wanted) in machine.drifts().items()
+        for number, (nr, wanted) in machine.miscounts().items()
         if number in touched
     ]
 
@@ -74,7 +74,7 @@ def _drifts(session: Session) -> list[str]:
 def _subject(session: Session, statement: Statement, record: StepRecord) -> str:
     """Who did what, or tried to."""
     if "errno" in record.result:
-        _, text = foretold(statement.text)
+        _, text = expected_failure(statement.text)
         return f"{record.process} tried {text}"
     return statement.subject(session.workspace, record.process)
 

@@ -3,7 +3,7 @@
 Rules:
 - Nothing is measured. Whatever every definition pays alike, the page-table locks of the kernel's paths, is kept apart.
 - A reverse-map walk is counted where a definition answers ``maybe`` to what the kernel asked; definitions other than
-  the deciding one are asked the same in a copy that is told the same facts.
+  the deciding one are asked the same in a copy that is told the same events.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from folioshell.facts import Asked, Fact, FolioFreed, FolioNew
+from folioshell.events import Asked, Event, FolioFreed, FolioNew
 from folioshell.model.lock import LockOp
 from folioshell.schemes.base import HANDLERS, Scheme, Sharing
 from folioshell.schemes.cost import Cost, Layout
@@ -52,12 +52,12 @@ def step_costs(workspace: Workspace, names: Sequence[str]) -> list[StepCosts]:
     """The costs of every step, under the schemes of these names."""
     orders: dict[int, int] = {}
     layout = Layout(workspace.kernel.geometry.table_entries, orders)
-    asked = any(isinstance(fact, Asked) for record in workspace.journal for fact in record.facts())
+    asked = any(isinstance(event, Asked) for record in workspace.journal for event in record.events())
     meters = [_Meter(workspace.machine.schemes[name], layout, asked) for name in names]
     made = []
     for record in workspace.journal:
         ptls = 0
-        for event in record.events:
+        for event in record.trace:
             if isinstance(event, LockOp):
                 ptls += event.times if event.verb in "+~" and event.lock.lock_class.is_page_table_lock else 0
                 continue
@@ -76,8 +76,8 @@ class _Meter:
 
     Args:
         scheme: the definition as it counts in the machine.
-        layout: what facts do not tell; its orders are those of the folios that live.
-        asks: some fact is a question, so that a copy of the definition must be kept to put it to.
+        layout: what events do not tell; its orders are those of the folios that live.
+        asks: some event is a question, so that a copy of the definition must be kept to put it to.
     """
 
     def __init__(self, scheme: Scheme, layout: Layout, asks: bool) -> None:
@@ -89,29 +89,29 @@ class _Meter:
         self._counts = [0, 0, 0, 0]
         self._walks = 0
 
-    def take(self, fact: Fact) -> None:
-        """Add what a fact costs."""
-        if isinstance(fact, FolioNew):
-            self._state += fact.nr * self._size(fact.order)
-        elif isinstance(fact, FolioFreed):
-            self._state -= fact.nr * self._size(fact.order)
-        elif isinstance(fact, Asked):
-            self._walks += self._answer(fact) == Sharing.MAYBE
-        cost = self.scheme.cost_of(fact, self._layout)
+    def take(self, event: Event) -> None:
+        """Add what an event costs."""
+        if isinstance(event, FolioNew):
+            self._state += event.nr * self._size(event.order)
+        elif isinstance(event, FolioFreed):
+            self._state -= event.nr * self._size(event.order)
+        elif isinstance(event, Asked):
+            self._walks += self._answer(event) == Sharing.MAYBE
+        cost = self.scheme.cost_of(event, self._layout)
         counts = self._counts
         counts[0] += cost.atomics
         counts[1] += cost.slots
         counts[2] += cost.ptls
         counts[3] += cost.lines
-        if self._copy is not None and (name := HANDLERS.get(type(fact))):
+        if self._copy is not None and (name := HANDLERS.get(type(event))):
             handler = getattr(self._copy, name)
-            (one_by_one(self._copy, handler) if isinstance(fact, FolioNew | FolioFreed) else handler)(fact)
+            (one_by_one(self._copy, handler) if isinstance(event, FolioNew | FolioFreed) else handler)(event)
 
-    def _answer(self, fact: Asked) -> str:
-        if fact.scheme == self.scheme.name:
-            return fact.answer
+    def _answer(self, event: Asked) -> str:
+        if event.scheme == self.scheme.name:
+            return event.answer
         assert self._copy is not None
-        return self._copy.page_shared(fact.folio, fact.page, fact.mm)
+        return self._copy.page_shared(event.folio, event.page, event.mm)
 
     def _size(self, order: int) -> int:
         if order not in self._sizes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from folioshell import facts
+from folioshell import events
 from folioshell.intervals import ranges
 from folioshell.units import format_address
 from folioshell.wording import counted, folio_run, pages_text
@@ -29,80 +29,80 @@ class ProcessNames(Protocol):
 
 
 class Describer:
-    """Turns facts about the processes of one machine into text."""
+    """Turns events about the processes of one machine into text."""
 
     def __init__(self, names: ProcessNames) -> None:
         self._name = names.process_name
         self._texts: dict[type, Callable[..., str]] = {
-            facts.FolioNew: self._folio_new,
-            facts.FolioFreed: lambda fact: f"{folio_run(fact.folio, fact.nr)} freed",
-            facts.Mapped: lambda fact: self._run("mapped", fact),
-            facts.Unmapped: lambda fact: self._run("unmapped", fact),
-            facts.MappedSmall: lambda fact: self._small("mapped", fact),
-            facts.UnmappedSmall: lambda fact: self._small("unmapped", fact),
-            facts.PmdMapped: lambda fact: self._pmd("mapped", fact),
-            facts.PmdUnmapped: lambda fact: self._pmd("unmapped", fact),
-            facts.VmaSplit: self._vma_split,
-            facts.VmaMerged: self._vma_merged,
-            facts.Moved: self._moved,
-            facts.Forked: lambda fact: f"{self._name(fact.mm)} duplicated as {self._name(fact.child)}",
-            facts.MmGone: lambda fact: f"the address space of {self._name(fact.mm)} ended",
-            facts.Walked: self._walked,
-            facts.Asked: lambda fact: f"{fact.scheme} asked about f{fact.folio}: {fact.answer}",
-            facts.Finding: lambda fact: f"FINDING: {fact.text}",
-            facts.Event: lambda fact: f"{fact.text} ({fact.count})" if fact.count else fact.text,
+            events.FolioNew: self._folio_new,
+            events.FolioFreed: lambda event: f"{folio_run(event.folio, event.nr)} freed",
+            events.Mapped: lambda event: self._run("mapped", event),
+            events.Unmapped: lambda event: self._run("unmapped", event),
+            events.MappedSmall: lambda event: self._small("mapped", event),
+            events.UnmappedSmall: lambda event: self._small("unmapped", event),
+            events.PmdMapped: lambda event: self._pmd("mapped", event),
+            events.PmdUnmapped: lambda event: self._pmd("unmapped", event),
+            events.VmaSplit: self._vma_split,
+            events.VmaMerged: self._vma_merged,
+            events.Moved: self._moved,
+            events.Forked: lambda event: f"{self._name(event.mm)} duplicated as {self._name(event.child)}",
+            events.MmGone: lambda event: f"the address space of {self._name(event.mm)} ended",
+            events.Walked: self._walked,
+            events.Asked: lambda event: f"{event.scheme} asked about f{event.folio}: {event.answer}",
+            events.Finding: lambda event: f"FINDING: {event.text}",
+            events.Tracepoint: lambda event: f"{event.text} ({event.count})" if event.count else event.text,
         }
 
-    def text(self, fact: facts.Fact) -> str:
-        """What the fact says."""
-        return self._texts[type(fact)](fact)
+    def text(self, event: events.Event) -> str:
+        """What the event says."""
+        return self._texts[type(event)](event)
 
-    def who(self, fact: facts.Fact) -> str:
-        """The kernel function that announced it, where the fact knows."""
-        call = getattr(fact, "call", "") or getattr(fact, "caller", "") or getattr(fact, "reason", "")
+    def who(self, event: events.Event) -> str:
+        """The kernel function that announced it, where the event knows."""
+        call = getattr(event, "call", "") or getattr(event, "caller", "") or getattr(event, "reason", "")
         return str(call)
 
-    def _folio_new(self, fact: facts.FolioNew) -> str:
-        kind = "anon" if fact.anon else "file"
-        if fact.origin:
-            return f"f{fact.folio} new, order {fact.order}, from page {fact.origin[1]} of f{fact.origin[0]}"
-        return f"{folio_run(fact.folio, fact.nr)} new, order {fact.order}, {kind}"
+    def _folio_new(self, event: events.FolioNew) -> str:
+        kind = "anon" if event.anon else "file"
+        if event.origin:
+            return f"f{event.folio} new, order {event.order}, from page {event.origin[1]} of f{event.origin[0]}"
+        return f"{folio_run(event.folio, event.nr)} new, order {event.order}, {kind}"
 
     def _where(self, mm: int, vma: int, table: str, vpn: int) -> str:
         return f"{self._name(mm)} at {format_address(vpn)}, v{vma}, {table}"
 
-    def _run(self, verb: str, fact: facts.Mapped | facts.Unmapped) -> str:
-        where = self._where(fact.mm, fact.vma, f"pt{fact.table}", fact.vpn)
-        return f"f{fact.folio} {pages_text(fact.first, fact.nr)} {verb} by {where}"
+    def _run(self, verb: str, event: events.Mapped | events.Unmapped) -> str:
+        where = self._where(event.mm, event.vma, f"pt{event.table}", event.vpn)
+        return f"f{event.folio} {pages_text(event.first, event.nr)} {verb} by {where}"
 
-    def _small(self, verb: str, fact: facts.MappedSmall | facts.UnmappedSmall) -> str:
-        where = self._where(fact.mm, fact.vma, f"pt{fact.table}", fact.vpn)
-        return f"{folios_text(sorted(fact.folios))} {verb} by {where}"
+    def _small(self, verb: str, event: events.MappedSmall | events.UnmappedSmall) -> str:
+        where = self._where(event.mm, event.vma, f"pt{event.table}", event.vpn)
+        return f"{folios_text(sorted(event.folios))} {verb} by {where}"
 
-    def _pmd(self, verb: str, fact: facts.PmdMapped | facts.PmdUnmapped) -> str:
-        where = self._where(fact.mm, fact.vma, f"pmd{fact.table}", fact.vpn)
-        return f"f{fact.folio} {verb} whole by {where}"
+    def _pmd(self, verb: str, event: events.PmdMapped | events.PmdUnmapped) -> str:
+        where = self._where(event.mm, event.vma, f"pmd{event.table}", event.vpn)
+        return f"f{event.folio} {verb} whole by {where}"
 
-    def _straddling(self, fact: facts.VmaSplit | facts.VmaMerged) -> str:
-        cut = ", ".join(f"page {page} of f{folio}" for folio, page in fact.straddling)
+    def _straddling(self, event: events.VmaSplit | events.VmaMerged) -> str:
+        cut = ", ".join(f"page {page} of f{folio}" for folio, page in event.straddling)
         return f", at {cut}" if cut else ""
 
-    def _vma_split(self, fact: facts.VmaSplit) -> str:
-        where = f"{format_address(fact.vpn)}{self._straddling(fact)}"
-        return f"v{fact.vma} of {self._name(fact.mm)} split at {where}: v{fact.new} is new"
+    def _vma_split(self, event: events.VmaSplit) -> str:
+        where = f"{format_address(event.vpn)}{self._straddling(event)}"
+        return f"v{event.vma} of {self._name(event.mm)} split at {where}: v{event.new} is new"
 
-    def _vma_merged(self, fact: facts.VmaMerged) -> str:
-        where = f"{format_address(fact.vpn)}{self._straddling(fact)}"
-        return f"v{fact.gone} of {self._name(fact.mm)} merged into v{fact.vma} at {where}"
+    def _vma_merged(self, event: events.VmaMerged) -> str:
+        where = f"{format_address(event.vpn)}{self._straddling(event)}"
+        return f"v{event.gone} of {self._name(event.mm)} merged into v{event.vma} at {where}"
 
-    def _moved(self, fact: facts.Moved) -> str:
-        kind = "pmd" if fact.pmd else "pt"
-        old = f"{format_address(fact.vpn)} in {kind}{fact.table}"
-        new = f"{format_address(fact.to_vpn)} in {kind}{fact.to_table}"
-        return f"f{fact.folio} {pages_text(fact.first, fact.nr)} moved from {old} to {new}"
+    def _moved(self, event: events.Moved) -> str:
+        kind = "pmd" if event.pmd else "pt"
+        old = f"{format_address(event.vpn)} in {kind}{event.table}"
+        new = f"{format_address(event.to_vpn)} in {kind}{event.to_table}"
+        return f"f{event.folio} {pages_text(event.first, event.nr)} moved from {old} to {new}"
 
-    def _walked(self, fact: facts.Walked) -> str:
-        tables = sum(len(tables) for _, _, tables in fact.visits)
-        found = sum(count for _, _, tables in fact.visits for _, count in tables)
-        what = counted(len(fact.visits), "VMA"), counted(tables, "table"), counted(found, "entry", "entries")
-        return f"rmap walk over f{fact.folio}: {', '.join(what)}"
+    def _walked(self, event: events.Walked) -> str:
+        tables = sum(len(tables) for _, _, tables in event.visits)
+        found = sum(count for _, _, tables in event.visits for _, count in tables)
+        what = counted(len(event.visits), "VMA"), counted(tables, "table"), counted(found, "entry", "entries")
+        return f"rmap walk over f{event.folio}: {', '.join(what)}"

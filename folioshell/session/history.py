@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from folioshell.session.result import failure_of, foretold
+from folioshell.session.result import expected_failure, failure_of
 
 #: the line that a session begins with
 MAIN = "main"
@@ -39,13 +39,13 @@ class Entry:
     @property
     def line(self) -> str:
         """The line that does the same in a script: a failure is announced there."""
-        _, text = foretold(self.text)
+        _, text = expected_failure(self.text)
         if self.failure:
             text = f"fails {self.failure} {text}"
         return f"{self.named}: {text}" if self.named else text
 
 
-class Spot(NamedTuple):
+class HistoryPoint(NamedTuple):
     """A state: the one after step ``position`` of a line."""
 
     line: str
@@ -132,14 +132,14 @@ class History:
             nr += 1
         return nr
 
-    def spot(self, name: str) -> Spot:
+    def spot(self, name: str) -> HistoryPoint:
         """Where a name leads: the tip of a line, or a marked step, in the current line if it has it."""
         if name in self.lines:
-            return Spot(name, len(self.lines[name]))
+            return HistoryPoint(name, len(self.lines[name]))
         entry = self.marks[name]
         holders = self.lines_with(entry)
         line = self.current if self.current in holders else holders[0]
-        return Spot(line, self.lines[line].index(entry) + 1 if entry is not None else 0)
+        return HistoryPoint(line, self.lines[line].index(entry) + 1 if entry is not None else 0)
 
     # Scripts.
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from folioshell.facts import Fact
+from folioshell.events import Event
 from folioshell.model.lock import LockOp
 
-Happening = LockOp | Fact
+Happening = LockOp | Event
 
 
 @dataclass(slots=True)
@@ -21,17 +21,17 @@ class StepRecord:
         process: who ran it.
         command: in its normal form.
         result: how the kernel ended it, as in a report.
-        events: lock operations and facts in the order in which they happened.
+        trace: lock operations and events in the order in which they happened.
     """
 
     number: int
     process: str
     command: str
     result: dict[str, Any]
-    events: Sequence[Happening]
+    trace: Sequence[Happening]
 
-    def facts(self) -> Iterator[Fact]:
-        """Its facts in order."""
-        for event in self.events:
+    def events(self) -> Iterator[Event]:
+        """Its events in order."""
+        for event in self.trace:
             if event.__class__ is not LockOp:
                 yield event  # type: ignore[misc]

@@ -8,9 +8,9 @@ from folioshell.model.mm import Mm
 from folioshell.model.vma import Vma
 from folioshell.report import Bar, Cell, FolioLane, Lane, Picture, Stretch
 from folioshell.schemes.base import Scheme, Sharing
-from folioshell.session.alike import FolioGroup, entries_of_all, folio_groups, knows_entries_only
+from folioshell.session.folio_groups import FolioGroup, entries_of_all, folio_groups, knows_entries_only
+from folioshell.session.picture_axis import Column, Slot, columns_of
 from folioshell.session.region import Region, labels_of
-from folioshell.session.stretches import Column, Slot, columns_of
 from folioshell.session.workspace import Workspace
 from folioshell.units import format_address
 from folioshell.wording import counted

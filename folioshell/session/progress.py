@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from folioshell.session.language import Statement
     from folioshell.session.workspace import Workspace
 
-#: how many of the last events of a step are searched for a fact that says where it is
+#: how many of the last events of a step are searched for an event that says where it is
 _RECENT = 64
 
 
@@ -40,7 +40,7 @@ class Undertaking(Protocol):
 
 
 class Step:
-    """A step: the pages that it goes through in order, and where the last fact was that named one."""
+    """A step: the pages that it goes through in order, and where the last event was that named one."""
 
     def __init__(self, workspace: Workspace, statement: Statement, process: str) -> None:
         self._workspace = workspace
@@ -55,7 +55,7 @@ class Step:
             self._ranges = self._statement.pages(self._workspace, self._process)
         if not self._ranges:
             return Progress(self._statement.text)
-        for event in reversed(self._workspace.machine.events[-_RECENT:]):
+        for event in reversed(self._workspace.machine.trace[-_RECENT:]):
             vpn = getattr(event, "vpn", None)
             if vpn is not None:
                 behind = sum(min(max(vpn - start, 0), nr) for start, nr in self._ranges)

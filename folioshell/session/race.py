@@ -23,7 +23,7 @@ from folioshell.session.language import Ending
 from folioshell.session.workspace import Workspace
 
 #: kinds of findings, the gravest first: what a session and its reports call them -> what the search does
-KINDS = {"deadlocks": "deadlock", "drifts": "drift", "invariants": "invariant", "exclusions": "lost exclusion"}
+KINDS = {"deadlocks": "deadlock", "miscounts": "miscount", "invariants": "invariant", "unlocked": "unlocked update"}
 
 
 class Racer(Protocol):
@@ -54,7 +54,7 @@ class Found(NamedTuple):
     """A fault that some interleavings have.
 
     Args:
-        kind: ``deadlock``, ``drift``, ``invariant`` or ``lost exclusion``.
+        kind: ``deadlock``, ``miscount``, ``invariant`` or ``unlocked update``.
         text: what is wrong.
         states: number of states that have it.
         schedule: the shortest one that leads to it.
@@ -106,11 +106,11 @@ class Verdict:
         }
 
 
-def drift_texts(machine: Machine) -> list[str]:
+def miscount_texts(machine: Machine) -> list[str]:
     """A sentence for each folio of which the protocol counts another number than its definition."""
     return [
         f"f{number}: {counted} counted, {wanted} by definition"
-        for number, (counted, wanted) in machine.drifts().items()
+        for number, (counted, wanted) in machine.miscounts().items()
     ]
 
 
@@ -127,7 +127,7 @@ def race_of(workspace: Workspace, threads: Sequence[Thread]) -> Race:
         Task(thread.label, thread.process, tuple(_beginning(workspace, thread.process, one) for one in thread.commands))
         for thread in threads
     ]
-    return Race(workspace.machine, tasks, drift_texts)
+    return Race(workspace.machine, tasks, miscount_texts)
 
 
 def _beginning(workspace: Workspace, process: str, command: Racer) -> Callable[[], Path[Any]]:
@@ -236,7 +236,7 @@ def cost_of(race: Race, by_turns: bool) -> Cost:
         steps += 1
     ended = all(race.stop_of(number).kind == "end" for number in range(len(race.tasks)))
     race.sync()
-    taken = [op for op in race.machine.events if isinstance(op, LockOp) and op.verb in "+~"]
+    taken = [op for op in race.machine.trace if isinstance(op, LockOp) and op.verb in "+~"]
     race.restore()
     tables = [op for op in taken if op.lock.lock_class.is_page_table_lock]
     return Cost(

@@ -1,4 +1,4 @@
-"""How the kernel ended a step, as reports and recordings write it: ok, an errno, signals; and what was foretold."""
+"""How the kernel ended a step, as reports and recordings write it: ok, an errno, signals; and what was expected."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def is_failure(result: dict[str, Any], expected: str) -> bool:
     return any(signal == expected for _, _, signal in result.get("signals", ()))
 
 
-def foretold(text: str) -> tuple[str, str]:
+def expected_failure(text: str) -> tuple[str, str]:
     """(errno or signal that ``fails`` announces, or empty; the command itself) of a command in its normal form."""
     if not text.startswith("fails "):
         return "", text

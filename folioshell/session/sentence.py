@@ -1,4 +1,4 @@
-"""One sentence a step: who did what, and what came of it. Composed from facts, never from the state."""
+"""One sentence a step: who did what, and what came of it. Composed from events, never from the state."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from folioshell.intervals import Intervals, union
 from folioshell.session.describe import folios_text, runs_text
-from folioshell.session.digest import Digest, NewFolios
+from folioshell.session.step_events import NewFolios, StepEvents
 from folioshell.units import format_pages
 from folioshell.wording import counted
 
@@ -15,15 +15,15 @@ from folioshell.wording import counted
 LISTED = 3
 
 
-def sentence(subject: str, digest: Digest, result: dict[str, Any]) -> str:
+def sentence(subject: str, step: StepEvents, result: dict[str, Any]) -> str:
     """The sentence of a step.
 
     Args:
         subject: its opening: ``A wrote win[0..15]``.
-        digest: what happened.
+        step: what happened.
         result: how the kernel ended it.
     """
-    clauses = [*_ending(result), *_answers(digest), *_folios(digest), *_vmas(digest), *_events(digest)]
+    clauses = [*_ending(result), *_answers(step), *_folios(step), *_vmas(step), *_events(step)]
     return f"{subject}: {'; '.join(clauses)}." if clauses else f"{subject}."
 
 
@@ -36,45 +36,45 @@ def _ending(result: dict[str, Any]) -> list[str]:
     return [f"{counted(nr, 'access', 'accesses')} answered with {signal}" for signal, nr in counts.items()]
 
 
-def _answers(digest: Digest) -> list[str]:
+def _answers(step: StepEvents) -> list[str]:
     """What the deciding scheme was asked, equal answers counted."""
     counts: dict[tuple[str, str], dict[int, None]] = {}
-    for fact in digest.asked:
-        counts.setdefault((fact.scheme, fact.answer), {})[fact.folio] = None
+    for event in step.asked:
+        counts.setdefault((event.scheme, event.answer), {})[event.folio] = None
     clauses = []
     for (scheme, answer), folios in counts.items():
         which = folios_text(sorted(folios)) if len(folios) <= LISTED else counted(len(folios), "folio")
         clauses.append(f"{scheme} asked whether {which} {'is' if len(folios) == 1 else 'are'} shared: {answer}")
-    if digest.walks:
-        clauses.append(counted(len(digest.walks), "rmap walk"))
+    if step.walks:
+        clauses.append(counted(len(step.walks), "rmap walk"))
     return clauses
 
 
-def _folios(digest: Digest) -> list[str]:
+def _folios(step: StepEvents) -> list[str]:
     """What became of folios."""
-    clauses = [*_made(digest), *_split(digest)]
-    clauses += _entries({number: n for number, n in digest.mapped.items() if number not in digest.new}, "mapped")
+    clauses = [*_made(step), *_split(step)]
+    clauses += _entries({number: n for number, n in step.mapped.items() if number not in step.new}, "mapped")
     # New ones are said to be mapped where they are introduced; pieces of a folio that was split are not new memory.
-    small = digest.nr_small_mapped
-    for first, nr, new in digest.new.runs():
+    small = step.nr_small_mapped
+    for first, nr, new in step.new.runs():
         if not new.origin and new.order == 0:
-            small -= sum(n for _, n, mapped in digest.small_mapped.pieces(first, nr) if mapped)
+            small -= sum(n for _, n, mapped in step.small_mapped.pieces(first, nr) if mapped)
     if small > 0:
         clauses.append(f"{counted(small, 'entry', 'entries')} of order-0 folios mapped")
     clauses += [
         f"f{number} mapped whole by {counted(n, 'PMD entry', 'PMD entries')}"
-        for number, n in _few({number: n for number, n in digest.pmd_mapped.items() if number not in digest.new})
+        for number, n in _few({number: n for number, n in step.pmd_mapped.items() if number not in step.new})
     ]
-    clauses += _entries(digest.moved, "moved")
+    clauses += _entries(step.moved, "moved")
     # Where it was split or dropped, an event says what became of it.
-    told = {fact.text.partition(" at ")[0] for fact in digest.events if fact.text.startswith("PMD mapping of ")}
-    gone = [f"PMD mapping of f{number}" for number in digest.pmd_unmapped]
+    told = {event.text.partition(" at ")[0] for event in step.tracepoints if event.text.startswith("PMD mapping of ")}
+    gone = [f"PMD mapping of f{number}" for number in step.pmd_unmapped]
     clauses += [f"{mapping} gone" for mapping in gone if mapping not in told][:LISTED]
-    clauses += _entries(digest.unmapped, "unmapped")
-    if digest.nr_small_unmapped:
-        clauses.append(f"{counted(digest.nr_small_unmapped, 'entry', 'entries')} of order-0 folios unmapped")
-    origins = _origins(digest)
-    freed = union(digest.freed)
+    clauses += _entries(step.unmapped, "unmapped")
+    if step.nr_small_unmapped:
+        clauses.append(f"{counted(step.nr_small_unmapped, 'entry', 'entries')} of order-0 folios unmapped")
+    origins = _origins(step)
+    freed = union(step.freed)
     for number in origins:
         freed.drop(number)
     if freed:
@@ -86,8 +86,8 @@ def _few(counts: dict[int, int]) -> list[tuple[int, int]]:
     return list(counts.items())[:LISTED]
 
 
-def _origins(digest: Digest) -> set[int]:
-    return {new.origin for _, _, new in digest.new.runs() if new.origin}
+def _origins(step: StepEvents) -> set[int]:
+    return {new.origin for _, _, new in step.new.runs() if new.origin}
 
 
 def _which(folios: Intervals[bool]) -> str:
@@ -102,10 +102,10 @@ def _entries(counts: dict[int, int], done: str) -> list[str]:
     return [f"{counted(n, 'entry', 'entries')} of f{number} {done}" for number, n in counts.items()]
 
 
-def _made(digest: Digest) -> list[str]:
+def _made(step: StepEvents) -> list[str]:
     """New folios, alike ones together: how large, and how they were mapped."""
     groups: dict[tuple[int, bool, str], Intervals[bool]] = {}
-    for first, nr, new, mapping in _introduced(digest):
+    for first, nr, new, mapping in _introduced(step):
         groups.setdefault((new.order, new.anon, mapping), Intervals()).put(first, nr, True)
     clauses = []
     for (order, anon, mapping), folios in groups.items():
@@ -115,30 +115,30 @@ def _made(digest: Digest) -> list[str]:
     return clauses
 
 
-def _introduced(digest: Digest) -> Iterator[tuple[int, int, NewFolios, str]]:
+def _introduced(step: StepEvents) -> Iterator[tuple[int, int, NewFolios, str]]:
     """(first, nr, what they have in common, how they were mapped) of new memory."""
-    for first, nr, new in digest.new.runs():
+    for first, nr, new in step.new.runs():
         if new.origin:
             continue
         if new.order:
-            yield from ((number, 1, new, _mapping(number, new, digest)) for number in range(first, first + nr))
+            yield from ((number, 1, new, _mapping(number, new, step)) for number in range(first, first + nr))
         else:
-            for start, length, mapped in digest.small_mapped.pieces(first, nr):
+            for start, length, mapped in step.small_mapped.pieces(first, nr):
                 yield start, length, new, ", mapped" if mapped else ""
 
 
-def _mapping(number: int, new: NewFolios, digest: Digest) -> str:
-    if number in digest.pmd_mapped:
+def _mapping(number: int, new: NewFolios, step: StepEvents) -> str:
+    if number in step.pmd_mapped:
         return ", mapped whole by a PMD entry"
-    entries = digest.mapped.get(number, 0)
+    entries = step.mapped.get(number, 0)
     if not entries:
         return ""
     return ", mapped whole" if entries == 1 << new.order else f", {counted(entries, 'entry', 'entries')}"
 
 
-def _split(digest: Digest) -> list[str]:
+def _split(step: StepEvents) -> list[str]:
     pieces: dict[int, Intervals[bool]] = {}
-    for first, nr, new in digest.new.runs():
+    for first, nr, new in step.new.runs():
         if new.origin:
             pieces.setdefault(new.origin, Intervals()).put(first, nr, True)
     if len(pieces) > LISTED:
@@ -146,26 +146,26 @@ def _split(digest: Digest) -> list[str]:
     return [f"f{number} split into {_which(parts)}" for number, parts in pieces.items()]
 
 
-def _vmas(digest: Digest) -> list[str]:
+def _vmas(step: StepEvents) -> list[str]:
     clauses = []
-    if digest.vma_splits:
-        clauses.append(counted(digest.vma_splits, "VMA split"))
-    if digest.vma_merges:
-        clauses.append(counted(digest.vma_merges, "VMA merge"))
+    if step.vma_splits:
+        clauses.append(counted(step.vma_splits, "VMA split"))
+    if step.vma_merges:
+        clauses.append(counted(step.vma_merges, "VMA merge"))
     return clauses
 
 
-def _events(digest: Digest) -> list[str]:
+def _events(step: StepEvents) -> list[str]:
     """Other events, equal ones counted."""
     counts: dict[str, int] = {}
     said = (
-        *(f"f{number} split" for number in _origins(digest)),
-        *(f"f{number} mapped by a PMD entry" for number in digest.pmd_mapped),
+        *(f"f{number} split" for number in _origins(step)),
+        *(f"f{number} mapped by a PMD entry" for number in step.pmd_mapped),
     )
-    for fact in digest.events:
-        if fact.text.startswith(said):
+    for event in step.tracepoints:
+        if event.text.startswith(said):
             continue
-        counts[fact.text] = counts.get(fact.text, 0) + 1
+        counts[event.text] = counts.get(event.text, 0) + 1
     if len(counts) > LISTED:
         return [f"{counted(sum(counts.values()), 'other event')}, see `trace`"]
     return [text if nr == 1 else f"{nr} x {text}" for text, nr in counts.items()]

@@ -167,7 +167,7 @@ class Session:
         except Refused:
             raise
         except SelfDeadlock as hang:
-            report = self_deadlock(statement.text, process, hang, self.workspace.machine.events)
+            report = self_deadlock(statement.text, process, hang, self.workspace.machine.trace)
             self._restore()
             return [report]
         except NoStep as ended:
@@ -210,7 +210,7 @@ class Session:
         self.workspace.machine.note(self.shown_schemes)
         record = self.workspace.run(statement, process)
         if self.settings.check and (broken := self.workspace.machine.check()):
-            raise KernelBug(f"after {statement.text}: {'; '.join(broken)}", list(record.facts())[-20:])
+            raise KernelBug(f"after {statement.text}: {'; '.join(broken)}", list(record.events())[-20:])
         report = step_report(self, statement, record)
         entry = Entry(before, _named(statement), statement.text, record.result, self.process, self.process)
         report.watched = news(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell.facts import Walked
+from folioshell.events import Walked
 from folioshell.model.folio import Folio
 from folioshell.model.mapping import AddressSpace
 from folioshell.paths.walk import rmap_walk
@@ -10,7 +10,7 @@ from folioshell.report import Visit, Walk
 from folioshell.session.workspace import Workspace
 
 
-def walk_row(workspace: Workspace, fact: Walked) -> Walk:
+def walk_row(workspace: Workspace, event: Walked) -> Walk:
     """A walk that was announced."""
     visits = tuple(
         Visit(
@@ -18,10 +18,10 @@ def walk_row(workspace: Workspace, fact: Walked) -> Walk:
             f"v{vma}",
             tuple((str(table), count) for table, count in tables),
         )
-        for mm, vma, tables in fact.visits
+        for mm, vma, tables in event.visits
     )
-    folio = workspace.kernel.folios.get(fact.folio)
-    return Walk(f"f{fact.folio}", fact.reason, through(folio) if folio else "", visits)
+    folio = workspace.kernel.folios.get(event.folio)
+    return Walk(f"f{event.folio}", event.reason, through(folio) if folio else "", visits)
 
 
 def through(folio: Folio) -> str:

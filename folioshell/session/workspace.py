@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from folioshell.engine.machine import Machine
 from folioshell.errors import SchemeError
-from folioshell.facts import FolioNew
+from folioshell.events import FolioNew
 from folioshell.intervals import Intervals
 from folioshell.report import Section
 from folioshell.session.describe import Describer
@@ -41,7 +41,7 @@ class Workspace:
         threads: process -> its threads besides the main one.
         admitted: a bound for the entries of all page tables: what commands were admitted to map.
         limits: how much it may grow; a replay has none, since what is replayed was within them.
-        remarks: what the last step has to say besides its facts.
+        remarks: what the last step has to say besides its events.
     """
 
     __slots__ = (
@@ -105,9 +105,9 @@ class Workspace:
     def _index_folios(self) -> None:
         """Note the orders of the folios that steps since the last time made, the one that is being done included."""
         for record in self.journal[self._indexed :]:
-            for fact in record.facts():
-                if isinstance(fact, FolioNew):
-                    self._orders.put(fact.folio, fact.nr, fact.order)
+            for event in record.events():
+                if isinstance(event, FolioNew):
+                    self._orders.put(event.folio, event.nr, event.order)
         self._indexed = len(self.journal)
 
     def run(self, statement: Statement, process: str) -> StepRecord:
@@ -122,10 +122,10 @@ class Workspace:
         try:
             ending = statement.apply(self, process)
         except SchemeError as error:
-            if error.fact is not None:
-                error.told = Describer(self).text(error.fact)  # type: ignore[arg-type]
+            if error.event is not None:
+                error.told = Describer(self).text(error.event)  # type: ignore[arg-type]
             raise
-        record = StepRecord(self.step + 1, process, statement.text, result_of(ending), self.machine.events)
+        record = StepRecord(self.step + 1, process, statement.text, result_of(ending), self.machine.trace)
         self.journal.append(record)
         return record
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from folioshell.contract.check import Verdict, check_scheme
 from folioshell.errors import Refused
-from folioshell.scenario.definitions import load_schemes
 from folioshell.schemes.base import Law, Scheme
+from folioshell.script.definitions import load_schemes
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line
+from folioshell.views.glyphs import visible
 from folioshell.views.screen import Screen
-from folioshell.views.signs import visible
 from folioshell.wording import counted
 
 KEPT, BROKEN, BAD = 0, 1, 2

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from folioshell.report import Report
-from folioshell.scenario.golden import WIDTH, difference
-from folioshell.scenario.played import Played
+from folioshell.script.golden import WIDTH, difference
+from folioshell.script.script_event import ScriptEvent
 from folioshell.views.answer_view import Place, golden_blocks, stop_blocks
 from folioshell.views.blocks import Block
 from folioshell.views.plain import render
@@ -14,7 +14,7 @@ from folioshell.views.refusal_view import refusal_blocks
 from folioshell.views.report_view import plain_lines, report_blocks
 
 
-def failure_blocks(played: Played) -> list[Block]:
+def failure_blocks(played: ScriptEvent) -> list[Block]:
     """What is shown of something that failed; nothing if it did not."""
     place = Place(played.file, played.line, played.text, played.reopen)
     if played.refused is not None:
@@ -32,7 +32,7 @@ def failure_blocks(played: Played) -> list[Block]:
     return []
 
 
-def failure_text(played: Played) -> str:
+def failure_text(played: ScriptEvent) -> str:
     """The same as plain text; empty if it did not fail."""
     return render(failure_blocks(played), WIDTH).rstrip()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from folioshell import __version__
 from folioshell.session.session import Session
-from folioshell.shell.notes import NotedReader, Notes
+from folioshell.shell.crash_log import NotedReader, Notes
 from folioshell.shell.pager import Pager
 from folioshell.shell.reader import DumbReader, Reader
 from folioshell.shell.repl import Repl
@@ -16,8 +16,8 @@ from folioshell.shell.resume import FOLDER, begin
 from folioshell.shell.state_folder import state_folder
 from folioshell.shell.waiting import waited_for
 from folioshell.views.blocks import Tone, line
+from folioshell.views.glyphs import visible
 from folioshell.views.screen import Screen, warm_up
-from folioshell.views.signs import visible
 
 #: begins notes of a session in a folder; returns them, and what to tell whoever sits there: see ``resume``
 Start = Callable[[Session, Path | None], tuple[Notes, list[str]]]

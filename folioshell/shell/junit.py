@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from folioshell.errors import Refused, reason_of
-from folioshell.scenario.played import Played
+from folioshell.script.script_event import ScriptEvent
 from folioshell.shell.failures import failure_text
 
 # What XML cannot hold, however it is written.
@@ -30,7 +30,7 @@ class JUnit:
         """A script is run from here on."""
         SubElement(self._root, "testsuite", name=_xml(name))
 
-    def note(self, played: Played) -> None:
+    def note(self, played: ScriptEvent) -> None:
         """Take in something that happened while the script ran."""
         report, failure = played.report, failure_text(played)
         if report is not None and report.expect is not None:
@@ -68,7 +68,7 @@ class JUnit:
         except (OSError, ValueError) as error:
             raise Refused(f"cannot write {path}: {reason_of(error)}", file=path) from None
 
-    def _case(self, played: Played, name: str, kind: str, failure: str) -> None:
+    def _case(self, played: ScriptEvent, name: str, kind: str, failure: str) -> None:
         title = f"{played.line}: {name}" if played.line else name
         place = {"file": _xml(played.file), "line": str(played.line)} if played.line else {}
         case = SubElement(self._root[-1], "testcase", {"classname": _xml(played.file), "name": _xml(title), **place})

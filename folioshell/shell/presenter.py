@@ -17,11 +17,11 @@ from folioshell.report import Report, Target
 from folioshell.session.session import Session
 from folioshell.shell.reproducer import answers, lines_to, reproducer
 from folioshell.views.answer_view import Place
-from folioshell.views.blocks import Block, Line, Span, Tone, laid_out, line
+from folioshell.views.blocks import Block, Line, Span, Tone, line, preformatted
+from folioshell.views.glyphs import visible
 from folioshell.views.prose import paragraphs
 from folioshell.views.report_view import report_blocks
 from folioshell.views.screen import Screen
-from folioshell.views.signs import visible
 from folioshell.wording import counted
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Presenter:
         if self.mode == "markdown":
             self.screen.stream.writelines(f"{text}\n" for text in lines)
         else:
-            self.write([laid_out(text) for text in paragraphs(lines)])
+            self.write([preformatted(text) for text in paragraphs(lines)])
 
     def remark(self, blocks: Sequence[Block]) -> None:
         """Show what must be said and is no report."""

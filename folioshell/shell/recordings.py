@@ -12,11 +12,11 @@ from folioshell.recording import ptl
 from folioshell.recording.form import BadScenario, check_scenario
 from folioshell.recording.load import Recording, load_any, parse
 from folioshell.recording.verify import Difference, Verdict, verify
-from folioshell.scenario import script
+from folioshell.script import script
 from folioshell.session.language import Language
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line
+from folioshell.views.glyphs import visible
 from folioshell.views.screen import Screen
-from folioshell.views.signs import visible
 from folioshell.wording import counted
 
 MATCHES, DIFFERS, BAD = 0, 1, 2
@@ -123,7 +123,7 @@ def operation_text(op: dict[str, Any]) -> str:
 
 
 def _tables(difference: Difference) -> list[Block]:
-    """The first difference: what the kernel showed and what the model says, and the facts that decided it."""
+    """The first difference: what the kernel showed and what the model says, and the events that decided it."""
     rows = tuple(
         (Span(visible(row.what)), Span(visible(row.kernel)), Span(visible(row.model), Tone.BAD))
         for row in difference.rows[:_ROWS]
@@ -133,9 +133,9 @@ def _tables(difference: Difference) -> list[Block]:
     note = f"{counted(left, 'more difference')}" if left > 0 else ""
     blocks: list[Block] = [Grid(columns, rows, title=visible(_place(difference)), note=note)]
     if difference.rules:
-        facts = tuple((Span(visible(rule.text)), Span(rule.function)) for rule in difference.rules)
+        events = tuple((Span(visible(rule.text)), Span(rule.function)) for rule in difference.rules)
         title = "what decided it in the model, which has numbers of its own"
-        blocks.append(Grid((Column("fact"), Column("function")), facts, title=title))
+        blocks.append(Grid((Column("event"), Column("function")), events, title=title))
     return blocks
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from folioshell.commands.lines import LogicalLine, logical_lines
 from folioshell.errors import Refused
 from folioshell.report import Report
-from folioshell.scenario.played import unexpected
-from folioshell.scenario.runner import FAILED, Runner
-from folioshell.session.result import foretold
+from folioshell.script.runner import FAILED, Runner
+from folioshell.script.script_event import unexpected
+from folioshell.session.result import expected_failure
 from folioshell.session.session import Session
 from folioshell.shell.presenter import Presenter
 from folioshell.shell.reader import Reader
@@ -89,9 +89,9 @@ class Repl:
             self.presenter.refusal(typed.located(error))
 
     def _judge(self, reports: Sequence[Report]) -> None:
-        """Say it if a command did not fail as ``fails`` foretold."""
+        """Say it if a command did not fail as ``fails`` expected_failure."""
         for report in reports:
-            expected, _ = foretold(report.command)
+            expected, _ = expected_failure(report.command)
             if expected and (failure := unexpected(report, expected)):
                 self.presenter.remark([line(failure, Tone.BAD)])
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from folioshell.errors import Refused
-from folioshell.scenario.played import Played
-from folioshell.scenario.runner import FAILED, REFUSED, Runner
+from folioshell.script.runner import FAILED, REFUSED, Runner
+from folioshell.script.script_event import ScriptEvent
 from folioshell.shell.failures import failure_blocks
 from folioshell.shell.presenter import Presenter
 from folioshell.shell.reproducer import statements
 from folioshell.shell.waiting import waited_for
 from folioshell.views.answer_view import Place
 from folioshell.views.blocks import Line, Span, Tone
+from folioshell.views.glyphs import visible
 from folioshell.views.screen import Screen
-from folioshell.views.signs import visible
 from folioshell.wording import counted
 
 
@@ -69,7 +69,7 @@ class Replay:
         self._presenter.flush()
         return runner.status
 
-    def _show(self, played: Played, prompt: str) -> None:
+    def _show(self, played: ScriptEvent, prompt: str) -> None:
         place = Place(played.file, played.line, played.text, played.reopen)
         report = played.report
         if played.refused is not None:
@@ -102,7 +102,7 @@ class Replay:
         self.errors.refusal(error)
         self.errors.flush()
 
-    def _echo(self, played: Played, prompt: str) -> None:
+    def _echo(self, played: ScriptEvent, prompt: str) -> None:
         """Begin the output of a line with the line itself, once for all its commands."""
         if self._echoed == (played.file, played.line) and self.echo:
             if self._last == "command":

@@ -9,7 +9,7 @@ from folioshell.commands.grammar import OUTPUT, VIEW, registry
 from folioshell.commands.lex import scan
 from folioshell.report import Report
 from folioshell.session.session import Session
-from folioshell.views.signs import visible
+from folioshell.views.glyphs import visible
 
 _TITLE = "Reproducer (folioshell 1):"
 #: topics whose answers are not about what was simulated

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from folioshell.commands.spots import spot_text
+from folioshell.commands.history_points import spot_text
 from folioshell.errors import Refused
-from folioshell.scenario import script
-from folioshell.session.history import Spot
+from folioshell.script import script
+from folioshell.session.history import HistoryPoint
 from folioshell.session.session import Session
-from folioshell.shell.notes import Leftover, Notes, leftovers, open_notes
+from folioshell.shell.crash_log import Leftover, Notes, leftovers, open_notes
 
 FOLDER = "running"
 
@@ -47,7 +47,7 @@ def resume(session: Session, folder: Path | None) -> tuple[Notes, list[str]]:
         raise
     problem = failure or problem
     history = session.history
-    told = [f"Resumed at {spot_text(history, Spot(history.current, history.position))}."]
+    told = [f"Resumed at {spot_text(history, HistoryPoint(history.current, history.position))}."]
     if newest.unfinished:
         told.append(f"Typed last, and perhaps not all of it done: {_quoted(newest)}.")
     if newest.cut:

@@ -10,8 +10,8 @@ from folioshell.commands.hint import Hint
 from folioshell.model.lock import LockOp
 from folioshell.session.journal import Happening
 from folioshell.session.session import Session
+from folioshell.views.glyphs import ELLIPSIS
 from folioshell.views.measure import columns_of
-from folioshell.views.signs import ELLIPSIS
 
 #: how many locks are shown
 MOST_LOCKS = 6
@@ -53,7 +53,7 @@ def _state_parts(session: Session, most_locks: int) -> Iterable[str]:
     if session.spawned is not None:
         yield f"under way {' '.join(session.spawned.names)}"
     if workspace.journal:
-        locks = last_locks(workspace.journal[-1].events, most_locks)
+        locks = last_locks(workspace.journal[-1].trace, most_locks)
         yield f"last PTLs {' '.join(locks)}" if locks else "no PTL taken"
 
 

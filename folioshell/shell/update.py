@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from folioshell.errors import Refused, reason_of
-from folioshell.scenario.golden import Compared, updated
-from folioshell.scenario.played import Played
+from folioshell.script.golden import Compared, updated
+from folioshell.script.script_event import ScriptEvent
 from folioshell.views.answer_view import diff_blocks
 from folioshell.views.blocks import Block, Tone, line
 from folioshell.wording import counted
@@ -42,7 +42,7 @@ class Update:
         self._found: dict[str, dict[int, Compared]] = {}
         self._names: dict[str, str] = {}
 
-    def note(self, played: Played) -> None:
+    def note(self, played: ScriptEvent) -> None:
         """Take in something that happened while a script ran.
 
         Raises:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from folioshell.errors import Refused
-from folioshell.scenario import Session, script
+from folioshell.script import Session, script
 from folioshell.testing.replay import END, Key, ScriptReplay, refusal_text
 
 

@@ -8,11 +8,11 @@ from time import monotonic
 from typing import NamedTuple
 
 from folioshell.errors import Refused
-from folioshell.scenario import Session
-from folioshell.scenario.definitions import define
-from folioshell.scenario.golden import WIDTH
-from folioshell.scenario.played import Played
-from folioshell.scenario.runner import Runner, run_file
+from folioshell.script import Session
+from folioshell.script.definitions import define
+from folioshell.script.golden import WIDTH
+from folioshell.script.runner import Runner, run_file
+from folioshell.script.script_event import ScriptEvent
 from folioshell.session.limits import STRICT, read_limits
 from folioshell.shell.failures import failure_text, golden_lines
 from folioshell.views.plain import render
@@ -53,7 +53,7 @@ class ScriptReplay:
         self._stopped = ""
         self._over = False
         self._runner: Runner | None = None
-        self._played: Iterator[Played] = iter(())
+        self._played: Iterator[ScriptEvent] = iter(())
 
     def failure_at(self, key: Key) -> str:
         """What failed at a place; empty if nothing did. At END: why the script did not get there."""

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from folioshell.report import Expect, Picture, Query, QueryRow, Section, Table, Truth
-from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, laid_out, line
+from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line, preformatted
+from folioshell.views.glyphs import visible
 from folioshell.views.refusal_view import caret_blocks
-from folioshell.views.signs import visible
 from folioshell.wording import counted
 
 #: columns that what explains a failure is set in, and those left for a line with a caret
 _INDENT = 6
 _CARET_ROOM = 90
-_WRONG = ("false no", "false yes", "too few", "too many")
+_WRONG = ("false negative", "false positive", "too few", "too many")
 _DIFF_TONES = {"-": Tone.BAD, "+": Tone.GOOD, "@": Tone.DIM}
 _VERDICT_TONES = {"exact": Tone.GOOD, "undecided": Tone.DIM}
 
@@ -165,7 +165,7 @@ def section_blocks(section: Section) -> Iterator[Block]:
     if section.title:
         yield line(section.title, Tone.STRONG)
     for text in section.lines:
-        yield laid_out(text)
+        yield preformatted(text)
 
 
 def _table(table: Table) -> Grid:

@@ -43,14 +43,14 @@ class Line:
         indent: columns before it.
         wraps: it may be broken at spaces when it is too long; the line that a caret stands under may not.
         hang: columns by which what follows a break is set in, in addition to ``indent``.
-        laid_out: somebody else set it: a drawing, or one line of a list.
+        preformatted: somebody else set it: a drawing, or one line of a list.
     """
 
     spans: tuple[Span, ...]
     indent: int = 0
     wraps: bool = True
     hang: int = 2
-    laid_out: bool = False
+    preformatted: bool = False
 
 
 @dataclass(slots=True)
@@ -100,9 +100,11 @@ def line(text: str, tone: Tone = Tone.PLAIN, indent: int = 0) -> Line:
     return Line((Span(text, tone),), indent)
 
 
-def laid_out(text: str) -> Line:
+def preformatted(text: str) -> Line:
     """A line that somebody else set: its own indent is kept, and if it must be broken, so is its second column."""
     words = text.lstrip(" ")
     first_column = words.find("  ")
     hang = len(words[first_column:]) - len(words[first_column:].lstrip(" ")) + first_column if first_column > 0 else 0
-    return Line((Span(words),), indent=len(text) - len(words), hang=hang if hang <= _WIDEST_HANG else 0, laid_out=True)
+    return Line(
+        (Span(words),), indent=len(text) - len(words), hang=hang if hang <= _WIDEST_HANG else 0, preformatted=True
+    )

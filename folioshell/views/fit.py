@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from folioshell.views.blocks import Column, Grid, Span
-from folioshell.views.measure import broken, columns_of
+from folioshell.views.measure import columns_of, wrapped
 
 #: columns before a grid and between two of its columns, in both renderers
 MARGIN = 2
@@ -101,12 +101,12 @@ def _squeeze(grid: Grid, room: int) -> Grid:
 
 def _break_cells(grid: Grid, widths: Sequence[int]) -> Grid:
     columns = tuple(
-        Column("\n".join(broken(column.header, width)), column.flush_right)
+        Column("\n".join(wrapped(column.header, width)), column.flush_right)
         for column, width in zip(grid.columns, widths, strict=True)
     )
     rows = tuple(
         tuple(
-            Span("\n".join(piece for text in span.text.split("\n") for piece in broken(text, width)), span.tone)
+            Span("\n".join(piece for text in span.text.split("\n") for piece in wrapped(text, width)), span.tone)
             for span, width in zip(row, widths, strict=True)
         )
         for row in grid.rows

@@ -49,7 +49,7 @@ def _of_drawing(block: Block) -> Sequence[Line | Grid]:
 def _kind(block: Line | Grid) -> str:
     if isinstance(block, Grid):
         return "table"
-    return "fence" if block.laid_out or not block.wraps else "text"
+    return "fence" if block.preformatted or not block.wraps else "text"
 
 
 def _parts(blocks: Sequence[Line | Grid]) -> Iterator[str]:

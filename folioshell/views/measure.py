@@ -18,7 +18,7 @@ def padded(text: str, width: int, flush_right: bool = False) -> str:
     return fill + text if flush_right else text + fill
 
 
-def broken(text: str, width: int, rest: int | None = None) -> list[str]:
+def wrapped(text: str, width: int, rest: int | None = None) -> list[str]:
     """``text`` broken at spaces into lines of at most ``width`` columns; a word that is longer is cut in pieces,
     behind a comma where one is near.
 

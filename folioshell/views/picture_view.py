@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from folioshell.report import Bar, Cell, FolioLane, Lane, Picture, Stretch, Visit
-from folioshell.views.bands import SIGNS, drawn
 from folioshell.views.blocks import Block, Column, Drawing, Grid, Line, Span, Tone, line
+from folioshell.views.glyphs import TIMES
+from folioshell.views.lanes import SIGNS, drawn
 from folioshell.views.runs import joined_runs
-from folioshell.views.signs import TIMES
 from folioshell.wording import counted, id_run, id_runs
 
 #: pages of a row that are written a digit each

@@ -11,18 +11,18 @@ from collections.abc import Iterator, Sequence
 
 from folioshell.views.blocks import Block, Column, Drawing, Grid, Line, Span
 from folioshell.views.fit import GAP, MARGIN, fit, natural_widths
-from folioshell.views.measure import broken, padded
+from folioshell.views.measure import padded, wrapped
 
 
-def render(blocks: Sequence[Block], width: int, *, spoken: bool = False, drawn: bool = False) -> str:
+def render(blocks: Sequence[Block], width: int, *, screen_reader: bool = False, drawn: bool = False) -> str:
     """The blocks as text of at most ``width`` columns, each line ended by a newline.
 
     Args:
-        spoken: it is read aloud: a grid that does not fit is said row by row instead of being folded.
+        screen_reader: it is read aloud: a grid that does not fit is said row by row instead of being folded.
         drawn: drawings are drawn; else they are told in words.
     """
     simple = (one for block in blocks for one in _of_drawing(block, width, drawn))
-    return "".join(f"{text.rstrip()}\n" for block in simple for text in _lines(block, width, spoken))
+    return "".join(f"{text.rstrip()}\n" for block in simple for text in _lines(block, width, screen_reader))
 
 
 def _of_drawing(block: Block, width: int, drawn: bool) -> Sequence[Line | Grid]:
@@ -37,16 +37,16 @@ def line_texts(line: Line, width: int) -> list[str]:
     if not line.wraps:
         return [" " * line.indent + text]
     room = max(width - line.indent, 1)
-    first, *rest = broken(text, room, max(room - line.hang, 1))
+    first, *rest = wrapped(text, room, max(room - line.hang, 1))
     return [" " * line.indent + first, *(" " * (line.indent + line.hang) + piece for piece in rest)]
 
 
-def _lines(block: Line | Grid, width: int, spoken: bool) -> Iterator[str]:
+def _lines(block: Line | Grid, width: int, screen_reader: bool) -> Iterator[str]:
     if isinstance(block, Line):
         yield from line_texts(block, width)
         return
     grids = fit(block, width)
-    if spoken and grids[0] is not block:
+    if screen_reader and grids[0] is not block:
         yield from _spoken_lines(block, width)
         return
     for grid in grids:
@@ -55,7 +55,7 @@ def _lines(block: Line | Grid, width: int, spoken: bool) -> Iterator[str]:
 
 def _grid_lines(grid: Grid, width: int) -> Iterator[str]:
     if grid.title:
-        yield from broken(grid.title, width)
+        yield from wrapped(grid.title, width)
     widths = natural_widths(grid)
     header = tuple(Span(column.header) for column in grid.columns)
     for row in (header, *grid.rows):
@@ -66,7 +66,7 @@ def _grid_lines(grid: Grid, width: int) -> Iterator[str]:
 def _note_lines(grid: Grid, width: int) -> Iterator[str]:
     if grid.note:
         for text in grid.note.split("\n"):
-            yield from (" " * MARGIN + piece for piece in broken(text, max(width - MARGIN, 1)))
+            yield from (" " * MARGIN + piece for piece in wrapped(text, max(width - MARGIN, 1)))
 
 
 def _spoken_lines(grid: Grid, width: int) -> Iterator[str]:
@@ -75,7 +75,7 @@ def _spoken_lines(grid: Grid, width: int) -> Iterator[str]:
     Of two columns the first is the label of the second.
     """
     if grid.title:
-        yield from broken(grid.title, width)
+        yield from wrapped(grid.title, width)
     keys = min(grid.keys, len(grid.columns) - 1)
     for row in grid.rows:
         texts = [" ".join(span.text.split()) for span in row]

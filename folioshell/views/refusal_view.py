@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from folioshell.errors import FolioshellError, KernelBug, Refused, SchemeError
 from folioshell.views.blocks import Block, Line, Span, Tone, line
+from folioshell.views.glyphs import visible
 from folioshell.views.measure import columns_of
-from folioshell.views.signs import visible
 
 _INDENT = 2
 # Of very many names those nearest to what was typed are in the hint.
 _MOST_ALLOWED = 24
 # ASCII on purpose: its spelling must not move the caret.
 _CUT = "..."
-_FACTS_OF_A_BUG = 12
+_EVENTS_OF_A_BUG = 12
 _LINES_OF_A_BUG = 5
 
 
@@ -50,7 +50,7 @@ def _parts(error: Refused, width: int, step: int | None) -> Iterator[Block]:
 def bug_blocks(error: Exception, step: int | None = None, typed: str = "") -> list[Block]:
     """What should never happen, and what was typed to make it happen.
 
-    A broken invariant comes with the last facts before it, oldest first, an error of the program with the last lines
+    A broken invariant comes with the last events before it, oldest first, an error of the program with the last lines
     that it came through. An error within a definition that was loaded is not called a bug of folioshell.
     """
     if isinstance(error, SchemeError):
@@ -81,9 +81,9 @@ def _named(error: Exception) -> str:
 
 
 def _evidence(error: Exception) -> list[str]:
-    """The last facts before a broken invariant, or the last lines that an error of the program came through."""
+    """The last events before a broken invariant, or the last lines that an error of the program came through."""
     if isinstance(error, KernelBug):
-        return [str(fact) for fact in error.facts[-_FACTS_OF_A_BUG:]]
+        return [str(event) for event in error.events[-_EVENTS_OF_A_BUG:]]
     if isinstance(error, FolioshellError):
         return []
     # A tenth of what a short script takes to start, for what should never happen.

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from folioshell.views.blocks import Block, Drawing, Grid, Line, Span, Tone
 from folioshell.views.fit import GAP, MARGIN, fit, natural_widths
-from folioshell.views.measure import broken
+from folioshell.views.measure import wrapped
 from folioshell.views.plain import line_texts
 
 STYLES = {
@@ -65,7 +65,7 @@ def _line_texts(line: Line, width: int) -> Iterable[Text]:
 
 def _write_grid(grid: Grid, console: Console) -> None:
     if grid.title:
-        for piece in broken(grid.title, console.width):
+        for piece in wrapped(grid.title, console.width):
             console.print(Text(piece), no_wrap=True)
     box = _ASCII_HEAD if console.options.ascii_only else SIMPLE_HEAD
     table = Table(box=box, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0), header_style="bold")
@@ -78,7 +78,7 @@ def _write_grid(grid: Grid, console: Console) -> None:
     console.print(Padding(table, (0, 0, 0, MARGIN), expand=False), crop=False)
     if grid.note:
         for text in grid.note.split("\n"):
-            for piece in broken(text, max(console.width - MARGIN, 1)):
+            for piece in wrapped(text, max(console.width - MARGIN, 1)):
                 console.print(Text(" " * MARGIN + piece, STYLES[Tone.DIM]), no_wrap=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from folioshell.report import Change
-from folioshell.views.signs import ARROW
+from folioshell.views.glyphs import ARROW
 from folioshell.wording import follows, id_run
 
 

@@ -16,8 +16,8 @@ from folioshell.errors import Refused
 from folioshell.units import parse_number
 from folioshell.views import plain
 from folioshell.views.blocks import Block
+from folioshell.views.glyphs import has_signs, spell, spell_signs, spelled
 from folioshell.views.refusal_view import bug_blocks, refusal_blocks
-from folioshell.views.signs import has_signs, spell, spell_signs, spelled
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,7 +51,7 @@ class Screen:
         rich: whether the rich renderer may be used.
         width: columns, at least LEAST_WIDTH; None follows the terminal.
         fallback: columns where there is neither a width nor a terminal that knows its own.
-        spoken: plain text is read aloud: a table that does not fit becomes ``label: value`` lines.
+        screen_reader: plain text is read aloud: a table that does not fit becomes ``label: value`` lines.
 
     Attributes:
         has_table: a CSV table was written, which an empty line parts from the next, whoever writes that.
@@ -64,11 +64,11 @@ class Screen:
         rich: bool,
         width: int | None = None,
         fallback: int = DEFAULT_WIDTH,
-        spoken: bool = False,
+        screen_reader: bool = False,
     ) -> None:
         self.stream = stream
         self.rich = rich
-        self.spoken = spoken
+        self.screen_reader = screen_reader
         self.has_table = False
         self.signs = has_signs(stream.encoding)
         self._width = width
@@ -108,7 +108,7 @@ class Screen:
             from folioshell.views import markdown
 
             return markdown.render(blocks)
-        return plain.render(blocks, self.width, spoken=self.spoken)
+        return plain.render(blocks, self.width, screen_reader=self.screen_reader)
 
     def _rich(self, blocks: Sequence[Block]) -> str:
         from folioshell.views import rich_view
@@ -167,9 +167,15 @@ def listens(environ: Mapping[str, str]) -> bool:
 
 def screen_for(stream: TextIO, *, plain_wanted: bool = False, width: int | None = None) -> Screen:
     """The screen for a stream, by what it is and by the environment."""
-    spoken = listens(os.environ)
-    rich = not (plain_wanted or spoken or wants_plain(stream, os.environ))
-    return Screen(stream, rich=rich, width=width, fallback=columns_wanted(os.environ), spoken=spoken or stream.isatty())
+    screen_reader = listens(os.environ)
+    rich = not (plain_wanted or screen_reader or wants_plain(stream, os.environ))
+    return Screen(
+        stream,
+        rich=rich,
+        width=width,
+        fallback=columns_wanted(os.environ),
+        screen_reader=screen_reader or stream.isatty(),
+    )
 
 
 def columns_wanted(environ: Mapping[str, str]) -> int:

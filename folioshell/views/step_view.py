@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from folioshell.report import FolioChange, LockRow, Visit, Walk
 from folioshell.views.blocks import Block, Column, Grid, Span, Tone, line
+from folioshell.views.glyphs import ELLIPSIS, TIMES
 from folioshell.views.runs import joined_runs, old_new
-from folioshell.views.signs import ELLIPSIS, TIMES
 from folioshell.wording import counted, follows, id_run
 
 #: rows of one table after a step; the views (trace, show) have no limit

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from folioshell.report import Watched, WatchedValue
 from folioshell.views.blocks import Block, Line, Span, Tone
-from folioshell.views.signs import ARROW
+from folioshell.views.glyphs import ARROW
 
 
 def watched_blocks(watched: Sequence[Watched]) -> Iterator[Block]:

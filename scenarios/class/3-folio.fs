@@ -12,7 +12,7 @@ write buf[0]
 | One process has it.
 query shared? f1
 expect shared? truth f1 == no
-expect shared? per-page f1 == yes      # wrong: false yes
+expect shared? per-page f1 == yes      # wrong: false positive
 expect shared? tuples f1 == no
 expect shared? vmas f1 == no
 expect shared? mm-id f1 == no

@@ -15,8 +15,8 @@ show
 query shared? f1
 expect vmas A == 2
 expect shared? truth f1 == no
-expect shared? tuples f1 == yes        # wrong: false yes
-expect shared? vmas f1 == yes          # wrong: false yes
+expect shared? tuples f1 == yes        # wrong: false positive
+expect shared? vmas f1 == yes          # wrong: false positive
 expect shared? mm-id f1 == no
 
 | What it costs: the program says that it does not need two of the pages soon. A kernel that goes by the number of VMAs

@@ -18,7 +18,7 @@ as C
 exit A
 query shared? f1
 expect shared? truth f1 == no
-expect shared? mm-id f1 == yes         # wrong: false yes
+expect shared? mm-id f1 == yes         # wrong: false positive
 expect shared? tuples f1 == no
 expect shared? vmas f1 == no
 

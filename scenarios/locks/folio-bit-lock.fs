@@ -11,12 +11,12 @@ set decide vmas
 set protocol folio-bit-lock
 race { A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..11] }
 expect deadlocks == 0
-expect drifts == 0
+expect miscounts == 0
 madvise dontneed win[0]
 expect locks == pt1
 trace locks
 
-| What drifts without any exclusion does not drift here.
+| What miscounts without any exclusion does not miscount here.
 fault win[0] ; madvise dontneed win[8..15]
 race { A.t1: madvise dontneed win[0..7] ; A.t2: fault win[8] read }
-expect drifts == 0
+expect miscounts == 0

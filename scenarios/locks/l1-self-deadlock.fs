@@ -25,7 +25,7 @@ expect deadlocks == 1
 madvise dontneed win
 race { A.t1: fault win[0] }
 expect deadlocks == 0
-expect drifts == 0
+expect miscounts == 0
 
 | With PVMW_SYNC the walk locks at once, and hangs always.
 set protocol as-mailed-sync

@@ -12,8 +12,8 @@ set decide vmas
 set protocol address-order
 race { A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..11] }
 expect deadlocks == 0
-expect drifts == 0
-expect exclusions == 0
+expect miscounts == 0
+expect unlocked == 0
 
 | The price: a second lock for each call that covers a part of the folio. Two are taken where Linux takes one.
 madvise dontneed win[0]
@@ -29,4 +29,4 @@ undo
 set protocol trylock-retry
 race { A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..11] }
 expect deadlocks == 0
-expect drifts == 0
+expect miscounts == 0

@@ -34,7 +34,7 @@ expect deadlocks > 0
 set protocol address-order
 race { A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..11] }
 expect deadlocks == 0
-expect drifts == 0
+expect miscounts == 0
 
 | The definition of the first mail, tuples of VMA and page table, never asks: the own table says everything.
 set protocol none

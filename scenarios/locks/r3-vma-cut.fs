@@ -10,9 +10,9 @@ set decide vmas
 set protocol lockless-look
 race { A.t1: mprotect win[8..15] r ; A.t2: fault win[8] read }
 expect deadlocks == 0
-expect drifts == 0
+expect miscounts == 0
 race { A.t1: mprotect win[8..15] r ; A.t2: { fault win[8] read ; madvise dontneed win[0..7] } }
-expect drifts == 0
+expect miscounts == 0
 
 fault win[8]
 mprotect win[8..15] r
@@ -26,4 +26,4 @@ expect counted f1 == 1
 | A walker is shut out as well: reclaim takes the file's i_mmap lock for each walk.
 race { A.t1: mprotect win[8..15] r ; A.t2: reclaim f1 }
 expect deadlocks == 0
-expect drifts == 0
+expect miscounts == 0

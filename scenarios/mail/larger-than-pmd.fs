@@ -15,7 +15,7 @@ expect mapcount tuples f1 == 2
 expect mapcount vmas f1 == 1
 expect mapcount mm-id f1 == 1024
 expect shared? truth f1 == no
-expect shared? per-page f1 == yes       # wrong: false yes
+expect shared? per-page f1 == yes       # wrong: false positive
 expect shared? tuples f1 == maybe       # undecided
 expect shared? vmas f1 == no
 expect shared? mm-id f1 == no
@@ -29,7 +29,7 @@ expect mapcount tuples f1 == 3
 expect mapcount vmas f1 == 1
 expect mapcount mm-id f1 == 1024
 expect shared? truth f1 == no
-expect shared? tuples f1 == yes         # wrong: false yes
+expect shared? tuples f1 == yes         # wrong: false positive
 expect shared? vmas f1 == no
 expect shared? mm-id f1 == no
 query shared? mid[0]

@@ -27,7 +27,7 @@ expect mapcount tuples f1 == 1
 expect mapcount vmas f1 == 1
 expect mapcount mm-id f1 == 512
 expect shared? truth f1 == no
-expect shared? per-page f1 == yes       # wrong: false yes
+expect shared? per-page f1 == yes       # wrong: false positive
 expect shared? tuples f1 == no
 expect shared? vmas f1 == no
 expect shared? mm-id f1 == no

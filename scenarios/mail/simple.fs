@@ -17,7 +17,7 @@ expect mapcount mm-id f1 == 4
 expect truth mms f1 == 1
 expect truth entries f1 == 4
 expect shared? truth f1 == no
-expect shared? per-page f1 == yes       # wrong: false yes
+expect shared? per-page f1 == yes       # wrong: false positive
 expect shared? tuples f1 == no
 expect shared? vmas f1 == no
 expect shared? mm-id f1 == no

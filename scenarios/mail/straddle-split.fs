@@ -18,8 +18,8 @@ expect mapcount mm-id f1 == 16
 expect truth tuples f1 == 3
 expect truth mms f1 == 1
 expect shared? truth f1 == no
-expect shared? per-page f1 == yes       # wrong: false yes
-expect shared? tuples f1 == yes         # wrong: false yes
-expect shared? vmas f1 == yes           # wrong: false yes
+expect shared? per-page f1 == yes       # wrong: false positive
+expect shared? tuples f1 == yes         # wrong: false positive
+expect shared? vmas f1 == yes           # wrong: false positive
 expect shared? mm-id f1 == no
 query shared? f1

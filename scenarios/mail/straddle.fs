@@ -28,7 +28,7 @@ expect truth vmas f1 == 1
 expect truth tuples f1 == 2
 expect truth pages f1 == 16
 expect shared? truth win[0] == no
-expect shared? per-page win[0] == yes   # wrong: false yes
+expect shared? per-page win[0] == yes   # wrong: false positive
 expect shared? tuples win[0] == maybe   # undecided: a walk of 2 PTLs and 16 entries
 expect shared? vmas win[0] == no
 expect shared? mm-id win[0] == no

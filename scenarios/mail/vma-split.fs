@@ -2,7 +2,7 @@
 | # Example 5: a VMA is split inside a folio
 |
 | mprotect of half the folio cuts the VMA in two. No rmap function is called, no entry changes hands: both definitions have
-| to be told of the split, or their numbers drift. The number of VMAs is 2 now, and the second definition calls the folio
+| to be told of the split, or their numbers miscount. The number of VMAs is 2 now, and the second definition calls the folio
 | shared although one process has it all.
 
 set thp.64K always
@@ -26,9 +26,9 @@ expect mapcount mm-id f1 == 16
 expect truth vmas f1 == 2
 expect truth tuples f1 == 2
 expect shared? truth f1 == no
-expect shared? per-page f1 == yes       # wrong: false yes
+expect shared? per-page f1 == yes       # wrong: false positive
 expect shared? tuples f1 == maybe       # undecided
-expect shared? vmas f1 == yes           # wrong: false yes
+expect shared? vmas f1 == yes           # wrong: false positive
 expect shared? mm-id f1 == no
 query shared? buf[0]
 

@@ -13,7 +13,7 @@ expect truth entries f1 == 8 ; expect truth pages f1 == 8 ; expect truth mms f1 
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 win[0] == 1       ; expect shared? per-page-v5 win[0] == no
 expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many win[0] == no
-expect mapcount per-page f1 == 8              ; expect shared? per-page win[0] == yes          # wrong: false yes
+expect mapcount per-page f1 == 8              ; expect shared? per-page win[0] == yes          # wrong: false positive
 expect mapcount tuples f1 == 1                ; expect shared? tuples win[0] == no
 expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive win[0] == no
 expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless win[0] == no
@@ -35,7 +35,7 @@ expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 2
 expect mapcount per-page-v5 win[0] == 1       ; expect shared? per-page-v5 win[0] == no
 expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many win[0] == no
-expect mapcount per-page f1 == 16             ; expect shared? per-page win[0] == yes          # wrong: false yes
+expect mapcount per-page f1 == 16             ; expect shared? per-page win[0] == yes          # wrong: false positive
 expect mapcount tuples f1 == 2                ; expect shared? tuples win[0] == maybe          # undecided
 expect mapcount tuples-naive f1 == 2          ; expect shared? tuples-naive win[0] == maybe    # undecided
 expect mapcount tuples-hookless f1 == 2       ; expect shared? tuples-hookless win[0] == maybe # undecided

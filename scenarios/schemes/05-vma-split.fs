@@ -2,7 +2,7 @@
 | # Example 5: a VMA is split inside a folio
 |
 | mprotect of half the folio cuts the VMA in two. No rmap function is called and no entry changes, but both numbers of
-| the mails must change: they need a hook in the VMA code. Without one they drift.
+| the mails must change: they need a hook in the VMA code. Without one they miscount.
 
 set thp.64K always
 mmap buf 16
@@ -13,7 +13,7 @@ expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 buf[0] == 1       ; expect shared? per-page-v5 buf[0] == no
 expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many buf[0] == no
-expect mapcount per-page f1 == 16             ; expect shared? per-page buf[0] == yes          # wrong: false yes
+expect mapcount per-page f1 == 16             ; expect shared? per-page buf[0] == yes          # wrong: false positive
 expect mapcount tuples f1 == 1                ; expect shared? tuples buf[0] == no
 expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive buf[0] == no
 expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless buf[0] == no
@@ -35,13 +35,13 @@ expect vmas A == 2
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 1
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
 expect mapcount per-page-v5 buf[0] == 1       ; expect shared? per-page-v5 buf[0] == no
-expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many buf[0] == no  # drifted (2)
-expect mapcount per-page f1 == 16             ; expect shared? per-page buf[0] == yes          # wrong: false yes
+expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many buf[0] == no  # miscounted (2)
+expect mapcount per-page f1 == 16             ; expect shared? per-page buf[0] == yes          # wrong: false positive
 expect mapcount tuples f1 == 2                ; expect shared? tuples buf[0] == maybe          # undecided
-expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive buf[0] == no       # drifted (2)
-expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless buf[0] == no    # drifted (2)
-expect mapcount vmas f1 == 2                  ; expect shared? vmas buf[0] == yes              # wrong: false yes
-expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless buf[0] == no      # drifted (2)
+expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive buf[0] == no       # miscounted (2)
+expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless buf[0] == no    # miscounted (2)
+expect mapcount vmas f1 == 2                  ; expect shared? vmas buf[0] == yes              # wrong: false positive
+expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless buf[0] == no      # miscounted (2)
 expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 buf[0] == no
 expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 buf[0] == no
 expect mapcount rmap-id f1 == 16              ; expect shared? rmap-id buf[0] == no
@@ -58,13 +58,13 @@ munmap buf[8..15]
 expect truth entries f1 == 8 ; expect truth pages f1 == 8 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 buf[0] == 1       ; expect shared? per-page-v5 buf[0] == no
-expect mapcount zero-one-two-many f1 == 0     ; expect shared? zero-one-two-many buf[0] == no  # drifted (1)
-expect mapcount per-page f1 == 8              ; expect shared? per-page buf[0] == yes          # wrong: false yes
+expect mapcount zero-one-two-many f1 == 0     ; expect shared? zero-one-two-many buf[0] == no  # miscounted (1)
+expect mapcount per-page f1 == 8              ; expect shared? per-page buf[0] == yes          # wrong: false positive
 expect mapcount tuples f1 == 1                ; expect shared? tuples buf[0] == no
-expect mapcount tuples-naive f1 == 0          ; expect shared? tuples-naive buf[0] == no       # drifted (1)
-expect mapcount tuples-hookless f1 == 0       ; expect shared? tuples-hookless buf[0] == no    # drifted (1)
+expect mapcount tuples-naive f1 == 0          ; expect shared? tuples-naive buf[0] == no       # miscounted (1)
+expect mapcount tuples-hookless f1 == 0       ; expect shared? tuples-hookless buf[0] == no    # miscounted (1)
 expect mapcount vmas f1 == 1                  ; expect shared? vmas buf[0] == no
-expect mapcount vmas-hookless f1 == 0         ; expect shared? vmas-hookless buf[0] == no      # drifted (1)
+expect mapcount vmas-hookless f1 == 0         ; expect shared? vmas-hookless buf[0] == no      # miscounted (1)
 expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 buf[0] == no
 expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 buf[0] == no
 expect mapcount rmap-id f1 == 8               ; expect shared? rmap-id buf[0] == no
@@ -74,11 +74,11 @@ expect mapcount likely f1 == 8                ; expect shared? likely buf[0] == 
 expect mapcount mm-id f1 == 8                 ; expect shared? mm-id buf[0] == no
 expect mapcount average f1 == 8               ; expect shared? average buf[0] == no
 expect mapcount total-pages f1 == 8           ; expect shared? total-pages buf[0] == no
-expect mapped? zero-one-two-many f1 == no     # wrong: false no
+expect mapped? zero-one-two-many f1 == no     # wrong: false negative
 expect mapped? tuples f1 == yes
-expect mapped? tuples-hookless f1 == no       # wrong: false no
+expect mapped? tuples-hookless f1 == no       # wrong: false negative
 expect mapped? vmas f1 == yes
-expect mapped? vmas-hookless f1 == no         # wrong: false no
+expect mapped? vmas-hookless f1 == no         # wrong: false negative
 expect mapped? mm-id f1 == yes
 set schemes all
 query shared? buf[0]

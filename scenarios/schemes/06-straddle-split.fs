@@ -15,13 +15,13 @@ expect vmas A == 2
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 1
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 3
 expect mapcount per-page-v5 win[4] == 1       ; expect shared? per-page-v5 win[4] == no
-expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many win[4] == no  # drifted (2)
-expect mapcount per-page f1 == 16             ; expect shared? per-page win[4] == yes          # wrong: false yes
-expect mapcount tuples f1 == 3                ; expect shared? tuples win[4] == yes            # wrong: false yes
-expect mapcount tuples-naive f1 == 2          ; expect shared? tuples-naive win[4] == maybe    # drifted (3), undecided
-expect mapcount tuples-hookless f1 == 2       ; expect shared? tuples-hookless win[4] == maybe # drifted (3), undecided
-expect mapcount vmas f1 == 2                  ; expect shared? vmas win[4] == yes              # wrong: false yes
-expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless win[4] == no      # drifted (2)
+expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many win[4] == no  # miscounted (2)
+expect mapcount per-page f1 == 16             ; expect shared? per-page win[4] == yes          # wrong: false positive
+expect mapcount tuples f1 == 3                ; expect shared? tuples win[4] == yes            # wrong: false positive
+expect mapcount tuples-naive f1 == 2          ; expect shared? tuples-naive win[4] == maybe    # miscounted (3), undecided
+expect mapcount tuples-hookless f1 == 2       ; expect shared? tuples-hookless win[4] == maybe # miscounted (3), undecided
+expect mapcount vmas f1 == 2                  ; expect shared? vmas win[4] == yes              # wrong: false positive
+expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless win[4] == no      # miscounted (2)
 expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 win[4] == no
 expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 win[4] == no
 expect mapcount rmap-id f1 == 16              ; expect shared? rmap-id win[4] == no

@@ -34,19 +34,19 @@ expect mapcount total-pages f1 == 32          ; expect shared? total-pages B:buf
 write buf[0]
 expect truth entries f1 == 31 ; expect truth pages f1 == 16 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
-expect mapcount per-page-v5 B:buf[0] == 1     ; expect shared? per-page-v5 B:buf[0] == no      # wrong: false no
+expect mapcount per-page-v5 B:buf[0] == 1     ; expect shared? per-page-v5 B:buf[0] == no      # wrong: false negative
 expect mapcount zero-one-two-many f1 == 2     ; expect shared? zero-one-two-many B:buf[0] == yes
 expect mapcount per-page f1 == 31             ; expect shared? per-page B:buf[0] == yes
 expect mapcount tuples f1 == 2                ; expect shared? tuples B:buf[0] == maybe        # undecided
-expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive B:buf[0] == no     # drifted (2), false no
+expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive B:buf[0] == no     # miscounted (2), false negative
 expect mapcount tuples-hookless f1 == 2       ; expect shared? tuples-hookless B:buf[0] == maybe # undecided
 expect mapcount vmas f1 == 2                  ; expect shared? vmas B:buf[0] == yes
 expect mapcount vmas-hookless f1 == 2         ; expect shared? vmas-hookless B:buf[0] == yes
-expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 B:buf[0] == no    # wrong: false no
-expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 B:buf[0] == no    # wrong: false no
+expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 B:buf[0] == no    # wrong: false negative
+expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 B:buf[0] == no    # wrong: false negative
 expect mapcount rmap-id f1 == 31              ; expect shared? rmap-id B:buf[0] == yes
 expect mapcount owner f1 == 31                ; expect shared? owner B:buf[0] == yes
-expect mapcount likely-v6.9 f1 == 1           ; expect shared? likely-v6.9 B:buf[0] == no      # wrong: false no
+expect mapcount likely-v6.9 f1 == 1           ; expect shared? likely-v6.9 B:buf[0] == no      # wrong: false negative
 expect mapcount likely f1 == 31               ; expect shared? likely B:buf[0] == yes
 expect mapcount mm-id f1 == 31                ; expect shared? mm-id B:buf[0] == yes
 expect mapcount average f1 == 31              ; expect shared? average B:buf[0] == yes

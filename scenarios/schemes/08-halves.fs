@@ -15,7 +15,7 @@ fault low[0]
 B: fault high[0]
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
-expect mapcount per-page-v5 low[0] == 1       ; expect shared? per-page-v5 low[0] == no        # wrong: false no
+expect mapcount per-page-v5 low[0] == 1       ; expect shared? per-page-v5 low[0] == no        # wrong: false negative
 expect mapcount zero-one-two-many f1 == 2     ; expect shared? zero-one-two-many low[0] == yes
 expect mapcount per-page f1 == 16             ; expect shared? per-page low[0] == yes
 expect mapcount tuples f1 == 2                ; expect shared? tuples low[0] == maybe          # undecided
@@ -23,12 +23,12 @@ expect mapcount tuples-naive f1 == 2          ; expect shared? tuples-naive low[
 expect mapcount tuples-hookless f1 == 2       ; expect shared? tuples-hookless low[0] == maybe # undecided
 expect mapcount vmas f1 == 2                  ; expect shared? vmas low[0] == yes
 expect mapcount vmas-hookless f1 == 2         ; expect shared? vmas-hookless low[0] == yes
-expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 low[0] == no      # wrong: false no
-expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 low[0] == no      # wrong: false no
+expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 low[0] == no      # wrong: false negative
+expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 low[0] == no      # wrong: false negative
 expect mapcount rmap-id f1 == 16              ; expect shared? rmap-id low[0] == yes
 expect mapcount owner f1 == 16                ; expect shared? owner low[0] == yes
-expect mapcount likely-v6.9 f1 == 1           ; expect shared? likely-v6.9 low[0] == no        # wrong: false no
-expect mapcount likely f1 == 16               ; expect shared? likely low[0] == no             # wrong: false no
+expect mapcount likely-v6.9 f1 == 1           ; expect shared? likely-v6.9 low[0] == no        # wrong: false negative
+expect mapcount likely f1 == 16               ; expect shared? likely low[0] == no             # wrong: false negative
 expect mapcount mm-id f1 == 16                ; expect shared? mm-id low[0] == yes
 expect mapcount average f1 == 16              ; expect shared? average low[0] == yes
 expect mapcount total-pages f1 == 16          ; expect shared? total-pages low[0] == yes

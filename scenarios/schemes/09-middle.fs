@@ -23,11 +23,11 @@ expect mapcount tuples-hookless f1 == 2       ; expect shared? tuples-hookless w
 expect mapcount vmas f1 == 2                  ; expect shared? vmas win[0] == yes
 expect mapcount vmas-hookless f1 == 2         ; expect shared? vmas-hookless win[0] == yes
 expect mapcount estimated-ne1 f1 == 0         ; expect shared? estimated-ne1 win[0] == yes
-expect mapcount estimated-gt1 f1 == 0         ; expect shared? estimated-gt1 win[0] == no      # wrong: false no
+expect mapcount estimated-gt1 f1 == 0         ; expect shared? estimated-gt1 win[0] == no      # wrong: false negative
 expect mapcount rmap-id f1 == 16              ; expect shared? rmap-id win[0] == yes
 expect mapcount owner f1 == 16                ; expect shared? owner win[0] == yes
-expect mapcount likely-v6.9 f1 == 0           ; expect shared? likely-v6.9 win[0] == no        # wrong: false no
-expect mapcount likely f1 == 16               ; expect shared? likely win[0] == no             # wrong: false no
+expect mapcount likely-v6.9 f1 == 0           ; expect shared? likely-v6.9 win[0] == no        # wrong: false negative
+expect mapcount likely f1 == 16               ; expect shared? likely win[0] == no             # wrong: false negative
 expect mapcount mm-id f1 == 16                ; expect shared? mm-id win[0] == yes
 expect mapcount average f1 == 16              ; expect shared? average win[0] == yes
 expect mapcount total-pages f1 == 16          ; expect shared? total-pages win[0] == yes

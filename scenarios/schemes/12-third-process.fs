@@ -2,7 +2,7 @@
 | # Example 12: a third process finds no slot
 |
 | Example 2 of the same commit. The third process to map the folio is not tracked. While it is the last one left, its
-| entries are in no slot, so the SHARED bit stays: a false yes, until it drops to one entry or to none.
+| entries are in no slot, so the SHARED bit stays: a false positive, until it drops to one entry or to none.
 |
 | Zero-One-Two-Many stops at Many with the third VMA, and only a walk would bring it back.
 
@@ -43,8 +43,8 @@ as C
 expect truth entries f1 == 4 ; expect truth pages f1 == 4 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 win[0] == 1       ; expect shared? per-page-v5 win[0] == no
-expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[0] == yes # drifted (1), false yes
-expect mapcount per-page f1 == 4              ; expect shared? per-page win[0] == yes          # wrong: false yes
+expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[0] == yes # miscounted (1), false positive
+expect mapcount per-page f1 == 4              ; expect shared? per-page win[0] == yes          # wrong: false positive
 expect mapcount tuples f1 == 1                ; expect shared? tuples win[0] == no
 expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive win[0] == no
 expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless win[0] == no
@@ -53,12 +53,12 @@ expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless win
 expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 win[0] == no
 expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 win[0] == no
 expect mapcount rmap-id f1 == 4               ; expect shared? rmap-id win[0] == no
-expect mapcount owner f1 == 4                 ; expect shared? owner win[0] == yes             # wrong: false yes
+expect mapcount owner f1 == 4                 ; expect shared? owner win[0] == yes             # wrong: false positive
 expect mapcount likely-v6.9 f1 == 1           ; expect shared? likely-v6.9 win[0] == no
 expect mapcount likely f1 == 4                ; expect shared? likely win[0] == no
-expect mapcount mm-id f1 == 4                 ; expect shared? mm-id win[0] == yes             # wrong: false yes
-expect mapcount average f1 == 4               ; expect shared? average win[0] == yes           # wrong: false yes
-expect mapcount total-pages f1 == 4           ; expect shared? total-pages win[0] == yes       # wrong: false yes
+expect mapcount mm-id f1 == 4                 ; expect shared? mm-id win[0] == yes             # wrong: false positive
+expect mapcount average f1 == 4               ; expect shared? average win[0] == yes           # wrong: false positive
+expect mapcount total-pages f1 == 4           ; expect shared? total-pages win[0] == yes       # wrong: false positive
 why f1 mm-id
 
 | 12c: C drops to one entry. One entry is exclusive, whatever the bit says.
@@ -66,17 +66,17 @@ madvise dontneed win[0..2]
 expect truth entries f1 == 1 ; expect truth pages f1 == 1 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 win[3] == 1       ; expect shared? per-page-v5 win[3] == no
-expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[3] == yes # drifted (1), false yes
+expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[3] == yes # miscounted (1), false positive
 expect mapcount per-page f1 == 1              ; expect shared? per-page win[3] == no
 expect mapcount tuples f1 == 1                ; expect shared? tuples win[3] == no
-expect mapcount tuples-naive f1 == 0          ; expect shared? tuples-naive win[3] == no       # drifted (1)
+expect mapcount tuples-naive f1 == 0          ; expect shared? tuples-naive win[3] == no       # miscounted (1)
 expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless win[3] == no
 expect mapcount vmas f1 == 1                  ; expect shared? vmas win[3] == no
 expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless win[3] == no
-expect mapcount estimated-ne1 f1 == 0         ; expect shared? estimated-ne1 win[3] == yes     # wrong: false yes
+expect mapcount estimated-ne1 f1 == 0         ; expect shared? estimated-ne1 win[3] == yes     # wrong: false positive
 expect mapcount estimated-gt1 f1 == 0         ; expect shared? estimated-gt1 win[3] == no
 expect mapcount rmap-id f1 == 1               ; expect shared? rmap-id win[3] == no
-expect mapcount owner f1 == 1                 ; expect shared? owner win[3] == yes             # wrong: false yes
+expect mapcount owner f1 == 1                 ; expect shared? owner win[3] == yes             # wrong: false positive
 expect mapcount likely-v6.9 f1 == 0           ; expect shared? likely-v6.9 win[3] == no
 expect mapcount likely f1 == 1                ; expect shared? likely win[3] == no
 expect mapcount mm-id f1 == 1                 ; expect shared? mm-id win[3] == no
@@ -91,8 +91,8 @@ fault win[0]
 expect truth entries f1 == 2 ; expect truth pages f1 == 2 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 win[0] == 1       ; expect shared? per-page-v5 win[0] == no
-expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[0] == yes # drifted (1), false yes
-expect mapcount per-page f1 == 2              ; expect shared? per-page win[0] == yes          # wrong: false yes
+expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[0] == yes # miscounted (1), false positive
+expect mapcount per-page f1 == 2              ; expect shared? per-page win[0] == yes          # wrong: false positive
 expect mapcount tuples f1 == 1                ; expect shared? tuples win[0] == no
 expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive win[0] == no
 expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless win[0] == no
@@ -101,12 +101,12 @@ expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless win
 expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 win[0] == no
 expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 win[0] == no
 expect mapcount rmap-id f1 == 2               ; expect shared? rmap-id win[0] == no
-expect mapcount owner f1 == 2                 ; expect shared? owner win[0] == yes             # wrong: false yes
+expect mapcount owner f1 == 2                 ; expect shared? owner win[0] == yes             # wrong: false positive
 expect mapcount likely-v6.9 f1 == 1           ; expect shared? likely-v6.9 win[0] == no
 expect mapcount likely f1 == 2                ; expect shared? likely win[0] == no
-expect mapcount mm-id f1 == 2                 ; expect shared? mm-id win[0] == yes             # wrong: false yes
-expect mapcount average f1 == 2               ; expect shared? average win[0] == yes           # wrong: false yes
-expect mapcount total-pages f1 == 2           ; expect shared? total-pages win[0] == yes       # wrong: false yes
+expect mapcount mm-id f1 == 2                 ; expect shared? mm-id win[0] == yes             # wrong: false positive
+expect mapcount average f1 == 2               ; expect shared? average win[0] == yes           # wrong: false positive
+expect mapcount total-pages f1 == 2           ; expect shared? total-pages win[0] == yes       # wrong: false positive
 why f1 mm-id
 
 | 13x, the same beginning with another end: first the untracked C leaves, then A. What is left is tracked, and the
@@ -117,7 +117,7 @@ C: munmap win
 expect truth entries f1 == 8 ; expect truth pages f1 == 4 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
 expect mapcount per-page-v5 win[0] == 2       ; expect shared? per-page-v5 win[0] == yes
-expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[0] == yes # drifted (2)
+expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[0] == yes # miscounted (2)
 expect mapcount per-page f1 == 8              ; expect shared? per-page win[0] == yes
 expect mapcount tuples f1 == 2                ; expect shared? tuples win[0] == maybe          # undecided
 expect mapcount tuples-naive f1 == 2          ; expect shared? tuples-naive win[0] == maybe    # undecided
@@ -140,8 +140,8 @@ as B
 expect truth entries f1 == 4 ; expect truth pages f1 == 4 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 win[0] == 1       ; expect shared? per-page-v5 win[0] == no
-expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[0] == yes # drifted (1), false yes
-expect mapcount per-page f1 == 4              ; expect shared? per-page win[0] == yes          # wrong: false yes
+expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[0] == yes # miscounted (1), false positive
+expect mapcount per-page f1 == 4              ; expect shared? per-page win[0] == yes          # wrong: false positive
 expect mapcount tuples f1 == 1                ; expect shared? tuples win[0] == no
 expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive win[0] == no
 expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless win[0] == no
@@ -150,7 +150,7 @@ expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless win
 expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 win[0] == no
 expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 win[0] == no
 expect mapcount rmap-id f1 == 4               ; expect shared? rmap-id win[0] == no
-expect mapcount owner f1 == 4                 ; expect shared? owner win[0] == yes             # wrong: false yes
+expect mapcount owner f1 == 4                 ; expect shared? owner win[0] == yes             # wrong: false positive
 expect mapcount likely-v6.9 f1 == 1           ; expect shared? likely-v6.9 win[0] == no
 expect mapcount likely f1 == 4                ; expect shared? likely win[0] == no
 expect mapcount mm-id f1 == 4                 ; expect shared? mm-id win[0] == no

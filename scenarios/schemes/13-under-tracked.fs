@@ -22,7 +22,7 @@ expect mapcount per-page-v5 win[0] == 3       ; expect shared? per-page-v5 win[0
 expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[0] == yes
 expect mapcount per-page f1 == 40             ; expect shared? per-page win[0] == yes
 expect mapcount tuples f1 == 3                ; expect shared? tuples win[0] == yes
-expect mapcount tuples-naive f1 == 2          ; expect shared? tuples-naive win[0] == maybe    # drifted (3), undecided
+expect mapcount tuples-naive f1 == 2          ; expect shared? tuples-naive win[0] == maybe    # miscounted (3), undecided
 expect mapcount tuples-hookless f1 == 3       ; expect shared? tuples-hookless win[0] == yes
 expect mapcount vmas f1 == 3                  ; expect shared? vmas win[0] == yes
 expect mapcount vmas-hookless f1 == 3         ; expect shared? vmas-hookless win[0] == yes
@@ -42,10 +42,10 @@ as C
 expect truth entries f1 == 24 ; expect truth pages f1 == 16 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
 expect mapcount per-page-v5 win[0] == 2       ; expect shared? per-page-v5 win[0] == yes
-expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[0] == yes # drifted (2)
+expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[0] == yes # miscounted (2)
 expect mapcount per-page f1 == 24             ; expect shared? per-page win[0] == yes
 expect mapcount tuples f1 == 2                ; expect shared? tuples win[0] == maybe          # undecided
-expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive win[0] == no       # drifted (2), false no
+expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive win[0] == no       # miscounted (2), false negative
 expect mapcount tuples-hookless f1 == 2       ; expect shared? tuples-hookless win[0] == maybe # undecided
 expect mapcount vmas f1 == 2                  ; expect shared? vmas win[0] == yes
 expect mapcount vmas-hookless f1 == 2         ; expect shared? vmas-hookless win[0] == yes
@@ -64,7 +64,7 @@ fault win[8]
 expect truth entries f1 == 32 ; expect truth pages f1 == 16 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
 expect mapcount per-page-v5 win[0] == 2       ; expect shared? per-page-v5 win[0] == yes
-expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[0] == yes # drifted (2)
+expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[0] == yes # miscounted (2)
 expect mapcount per-page f1 == 32             ; expect shared? per-page win[0] == yes
 expect mapcount tuples f1 == 2                ; expect shared? tuples win[0] == maybe          # undecided
 expect mapcount tuples-naive f1 == 2          ; expect shared? tuples-naive win[0] == maybe    # undecided
@@ -86,8 +86,8 @@ B: munmap win
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 win[0] == 1       ; expect shared? per-page-v5 win[0] == no
-expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[0] == yes # drifted (1), false yes
-expect mapcount per-page f1 == 16             ; expect shared? per-page win[0] == yes          # wrong: false yes
+expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[0] == yes # miscounted (1), false positive
+expect mapcount per-page f1 == 16             ; expect shared? per-page win[0] == yes          # wrong: false positive
 expect mapcount tuples f1 == 1                ; expect shared? tuples win[0] == no
 expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive win[0] == no
 expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless win[0] == no
@@ -96,12 +96,12 @@ expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless win
 expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 win[0] == no
 expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 win[0] == no
 expect mapcount rmap-id f1 == 16              ; expect shared? rmap-id win[0] == no
-expect mapcount owner f1 == 16                ; expect shared? owner win[0] == yes             # wrong: false yes
+expect mapcount owner f1 == 16                ; expect shared? owner win[0] == yes             # wrong: false positive
 expect mapcount likely-v6.9 f1 == 1           ; expect shared? likely-v6.9 win[0] == no
 expect mapcount likely f1 == 16               ; expect shared? likely win[0] == no
-expect mapcount mm-id f1 == 16                ; expect shared? mm-id win[0] == yes             # wrong: false yes
-expect mapcount average f1 == 16              ; expect shared? average win[0] == yes           # wrong: false yes
-expect mapcount total-pages f1 == 16          ; expect shared? total-pages win[0] == yes       # wrong: false yes
+expect mapcount mm-id f1 == 16                ; expect shared? mm-id win[0] == yes             # wrong: false positive
+expect mapcount average f1 == 16              ; expect shared? average win[0] == yes           # wrong: false positive
+expect mapcount total-pages f1 == 16          ; expect shared? total-pages win[0] == yes       # wrong: false positive
 why f1 mm-id
 
 | 13e: C gives its first half back. The slot is counted down to 0 and freed: 8 entries are left and nobody has a slot.
@@ -109,22 +109,22 @@ madvise dontneed win[0..7]
 expect truth entries f1 == 8 ; expect truth pages f1 == 8 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 win[8] == 1       ; expect shared? per-page-v5 win[8] == no
-expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[8] == yes # drifted (1), false yes
-expect mapcount per-page f1 == 8              ; expect shared? per-page win[8] == yes          # wrong: false yes
+expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many win[8] == yes # miscounted (1), false positive
+expect mapcount per-page f1 == 8              ; expect shared? per-page win[8] == yes          # wrong: false positive
 expect mapcount tuples f1 == 1                ; expect shared? tuples win[8] == no
-expect mapcount tuples-naive f1 == 0          ; expect shared? tuples-naive win[8] == no       # drifted (1)
+expect mapcount tuples-naive f1 == 0          ; expect shared? tuples-naive win[8] == no       # miscounted (1)
 expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless win[8] == no
 expect mapcount vmas f1 == 1                  ; expect shared? vmas win[8] == no
 expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless win[8] == no
-expect mapcount estimated-ne1 f1 == 0         ; expect shared? estimated-ne1 win[8] == yes     # wrong: false yes
+expect mapcount estimated-ne1 f1 == 0         ; expect shared? estimated-ne1 win[8] == yes     # wrong: false positive
 expect mapcount estimated-gt1 f1 == 0         ; expect shared? estimated-gt1 win[8] == no
 expect mapcount rmap-id f1 == 8               ; expect shared? rmap-id win[8] == no
-expect mapcount owner f1 == 8                 ; expect shared? owner win[8] == yes             # wrong: false yes
+expect mapcount owner f1 == 8                 ; expect shared? owner win[8] == yes             # wrong: false positive
 expect mapcount likely-v6.9 f1 == 0           ; expect shared? likely-v6.9 win[8] == no
 expect mapcount likely f1 == 8                ; expect shared? likely win[8] == no
-expect mapcount mm-id f1 == 8                 ; expect shared? mm-id win[8] == yes             # wrong: false yes
-expect mapcount average f1 == 8               ; expect shared? average win[8] == yes           # wrong: false yes
-expect mapcount total-pages f1 == 8           ; expect shared? total-pages win[8] == yes       # wrong: false yes
+expect mapcount mm-id f1 == 8                 ; expect shared? mm-id win[8] == yes             # wrong: false positive
+expect mapcount average f1 == 8               ; expect shared? average win[8] == yes           # wrong: false positive
+expect mapcount total-pages f1 == 8           ; expect shared? total-pages win[8] == yes       # wrong: false positive
 why f1 mm-id
 
 | 13f: nothing is left, and the bit goes with the last entry. Zero-One-Two-Many is still at Many: the folio counts as
@@ -133,10 +133,10 @@ madvise dontneed win[8..15]
 expect truth entries f1 == 0 ; expect truth pages f1 == 0 ; expect truth mms f1 == 0
 expect truth vmas f1 == 0 ; expect truth tuples f1 == 0
 expect mapcount per-page-v5 f1 == 0
-expect mapcount zero-one-two-many f1 == 3     # drifted (0)
+expect mapcount zero-one-two-many f1 == 3     # miscounted (0)
 expect mapcount per-page f1 == 0
 expect mapcount tuples f1 == 0
-expect mapcount tuples-naive f1 == -1         # drifted (0)
+expect mapcount tuples-naive f1 == -1         # miscounted (0)
 expect mapcount tuples-hookless f1 == 0
 expect mapcount vmas f1 == 0
 expect mapcount vmas-hookless f1 == 0
@@ -149,7 +149,7 @@ expect mapcount likely f1 == 0
 expect mapcount mm-id f1 == 0
 expect mapcount average f1 == 0
 expect mapcount total-pages f1 == 0
-expect mapped? zero-one-two-many f1 == yes    # wrong: false yes
+expect mapped? zero-one-two-many f1 == yes    # wrong: false positive
 expect mapped? tuples f1 == no
 expect mapped? vmas f1 == no
 expect mapped? likely f1 == no
@@ -162,10 +162,10 @@ fault back[0]
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 back[0] == 1      ; expect shared? per-page-v5 back[0] == no
-expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many back[0] == yes # drifted (1), false yes
-expect mapcount per-page f1 == 16             ; expect shared? per-page back[0] == yes         # wrong: false yes
+expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many back[0] == yes # miscounted (1), false positive
+expect mapcount per-page f1 == 16             ; expect shared? per-page back[0] == yes         # wrong: false positive
 expect mapcount tuples f1 == 1                ; expect shared? tuples back[0] == no
-expect mapcount tuples-naive f1 == 0          ; expect shared? tuples-naive back[0] == no      # drifted (1)
+expect mapcount tuples-naive f1 == 0          ; expect shared? tuples-naive back[0] == no      # miscounted (1)
 expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless back[0] == no
 expect mapcount vmas f1 == 1                  ; expect shared? vmas back[0] == no
 expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless back[0] == no

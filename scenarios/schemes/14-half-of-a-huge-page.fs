@@ -84,19 +84,19 @@ expect partial? total-pages f1 == no
 madvise dontneed buf[0..255]
 expect truth entries f1 == 257 ; expect truth pages f1 == 512 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
-expect mapcount per-page-v5 B:buf[0] == 1     ; expect shared? per-page-v5 B:buf[0] == no      # wrong: false no
+expect mapcount per-page-v5 B:buf[0] == 1     ; expect shared? per-page-v5 B:buf[0] == no      # wrong: false negative
 expect mapcount zero-one-two-many f1 == 2     ; expect shared? zero-one-two-many B:buf[0] == yes
 expect mapcount per-page f1 == 257            ; expect shared? per-page B:buf[0] == yes
 expect mapcount tuples f1 == 2                ; expect shared? tuples B:buf[0] == maybe        # undecided
-expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive B:buf[0] == no     # drifted (2), false no
+expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive B:buf[0] == no     # miscounted (2), false negative
 expect mapcount tuples-hookless f1 == 2       ; expect shared? tuples-hookless B:buf[0] == maybe # undecided
 expect mapcount vmas f1 == 2                  ; expect shared? vmas B:buf[0] == yes
 expect mapcount vmas-hookless f1 == 2         ; expect shared? vmas-hookless B:buf[0] == yes
-expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 B:buf[0] == no    # wrong: false no
-expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 B:buf[0] == no    # wrong: false no
+expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 B:buf[0] == no    # wrong: false negative
+expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 B:buf[0] == no    # wrong: false negative
 expect mapcount rmap-id f1 == 257             ; expect shared? rmap-id B:buf[0] == yes
 expect mapcount owner f1 == 257               ; expect shared? owner B:buf[0] == yes
-expect mapcount likely-v6.9 f1 == 1           ; expect shared? likely-v6.9 B:buf[0] == no      # wrong: false no
+expect mapcount likely-v6.9 f1 == 1           ; expect shared? likely-v6.9 B:buf[0] == no      # wrong: false negative
 expect mapcount likely f1 == 257              ; expect shared? likely B:buf[0] == yes
 expect mapcount mm-id f1 == 257               ; expect shared? mm-id B:buf[0] == yes
 expect mapcount average f1 == 257             ; expect shared? average B:buf[0] == yes
@@ -118,19 +118,19 @@ B: mprotect buf[511] r
 B: mprotect buf[511] rw
 expect truth entries f1 == 768 ; expect truth pages f1 == 512 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
-expect mapcount per-page-v5 B:buf[0] == 1     ; expect shared? per-page-v5 B:buf[0] == no      # wrong: false no
+expect mapcount per-page-v5 B:buf[0] == 1     ; expect shared? per-page-v5 B:buf[0] == no      # wrong: false negative
 expect mapcount zero-one-two-many f1 == 2     ; expect shared? zero-one-two-many B:buf[0] == yes
 expect mapcount per-page f1 == 768            ; expect shared? per-page B:buf[0] == yes
 expect mapcount tuples f1 == 2                ; expect shared? tuples B:buf[0] == maybe        # undecided
-expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive B:buf[0] == no     # drifted (2), false no
+expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive B:buf[0] == no     # miscounted (2), false negative
 expect mapcount tuples-hookless f1 == 2       ; expect shared? tuples-hookless B:buf[0] == maybe # undecided
 expect mapcount vmas f1 == 2                  ; expect shared? vmas B:buf[0] == yes
 expect mapcount vmas-hookless f1 == 2         ; expect shared? vmas-hookless B:buf[0] == yes
-expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 B:buf[0] == no    # wrong: false no
-expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 B:buf[0] == no    # wrong: false no
+expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 B:buf[0] == no    # wrong: false negative
+expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 B:buf[0] == no    # wrong: false negative
 expect mapcount rmap-id f1 == 768             ; expect shared? rmap-id B:buf[0] == yes
 expect mapcount owner f1 == 768               ; expect shared? owner B:buf[0] == yes
-expect mapcount likely-v6.9 f1 == 1           ; expect shared? likely-v6.9 B:buf[0] == no      # wrong: false no
+expect mapcount likely-v6.9 f1 == 1           ; expect shared? likely-v6.9 B:buf[0] == no      # wrong: false negative
 expect mapcount likely f1 == 768              ; expect shared? likely B:buf[0] == yes
 expect mapcount mm-id f1 == 768               ; expect shared? mm-id B:buf[0] == yes
 expect mapcount average f1 == 768             ; expect shared? average B:buf[0] == yes
@@ -155,16 +155,16 @@ expect mapcount per-page-v5 buf[256] == 2     ; expect shared? per-page-v5 buf[2
 expect mapcount zero-one-two-many f1 == 2     ; expect shared? zero-one-two-many buf[256] == yes
 expect mapcount per-page f1 == 512            ; expect shared? per-page buf[256] == yes
 expect mapcount tuples f1 == 2                ; expect shared? tuples buf[256] == maybe        # undecided
-expect mapcount tuples-naive f1 == 0          ; expect shared? tuples-naive buf[256] == no     # drifted (2), false no
+expect mapcount tuples-naive f1 == 0          ; expect shared? tuples-naive buf[256] == no     # miscounted (2), false negative
 expect mapcount tuples-hookless f1 == 2       ; expect shared? tuples-hookless buf[256] == maybe # undecided
 expect mapcount vmas f1 == 2                  ; expect shared? vmas buf[256] == yes
 expect mapcount vmas-hookless f1 == 2         ; expect shared? vmas-hookless buf[256] == yes
 expect mapcount estimated-ne1 f1 == 0         ; expect shared? estimated-ne1 buf[256] == yes
-expect mapcount estimated-gt1 f1 == 0         ; expect shared? estimated-gt1 buf[256] == no    # wrong: false no
+expect mapcount estimated-gt1 f1 == 0         ; expect shared? estimated-gt1 buf[256] == no    # wrong: false negative
 expect mapcount rmap-id f1 == 512             ; expect shared? rmap-id buf[256] == yes
 expect mapcount owner f1 == 512               ; expect shared? owner buf[256] == yes
-expect mapcount likely-v6.9 f1 == 0           ; expect shared? likely-v6.9 buf[256] == no      # wrong: false no
-expect mapcount likely f1 == 512              ; expect shared? likely buf[256] == no           # wrong: false no
+expect mapcount likely-v6.9 f1 == 0           ; expect shared? likely-v6.9 buf[256] == no      # wrong: false negative
+expect mapcount likely f1 == 512              ; expect shared? likely buf[256] == no           # wrong: false negative
 expect mapcount mm-id f1 == 512               ; expect shared? mm-id buf[256] == yes
 expect mapcount average f1 == 512             ; expect shared? average buf[256] == yes
 expect mapcount total-pages f1 == 512         ; expect shared? total-pages buf[256] == yes
@@ -186,13 +186,13 @@ expect truth entries f1 == 256 ; expect truth pages f1 == 256 ; expect truth mms
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 buf[256] == 1     ; expect shared? per-page-v5 buf[256] == no
 expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many buf[256] == no
-expect mapcount per-page f1 == 256            ; expect shared? per-page buf[256] == yes        # wrong: false yes
+expect mapcount per-page f1 == 256            ; expect shared? per-page buf[256] == yes        # wrong: false positive
 expect mapcount tuples f1 == 1                ; expect shared? tuples buf[256] == no
-expect mapcount tuples-naive f1 == -1         ; expect shared? tuples-naive buf[256] == no     # drifted (1)
+expect mapcount tuples-naive f1 == -1         ; expect shared? tuples-naive buf[256] == no     # miscounted (1)
 expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless buf[256] == no
 expect mapcount vmas f1 == 1                  ; expect shared? vmas buf[256] == no
 expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless buf[256] == no
-expect mapcount estimated-ne1 f1 == 0         ; expect shared? estimated-ne1 buf[256] == yes   # wrong: false yes
+expect mapcount estimated-ne1 f1 == 0         ; expect shared? estimated-ne1 buf[256] == yes   # wrong: false positive
 expect mapcount estimated-gt1 f1 == 0         ; expect shared? estimated-gt1 buf[256] == no
 expect mapcount rmap-id f1 == 256             ; expect shared? rmap-id buf[256] == no
 expect mapcount owner f1 == 256               ; expect shared? owner buf[256] == no

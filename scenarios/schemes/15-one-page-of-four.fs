@@ -54,7 +54,7 @@ expect mapcount per-page-v5 buf[0] == 4       ; expect shared? per-page-v5 buf[0
 expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many buf[0] == yes
 expect mapcount per-page f1 == 4              ; expect shared? per-page buf[0] == yes
 expect mapcount tuples f1 == 4                ; expect shared? tuples buf[0] == yes
-expect mapcount tuples-naive f1 == 0          ; expect shared? tuples-naive buf[0] == no       # drifted (4), false no
+expect mapcount tuples-naive f1 == 0          ; expect shared? tuples-naive buf[0] == no       # miscounted (4), false negative
 expect mapcount tuples-hookless f1 == 4       ; expect shared? tuples-hookless buf[0] == yes
 expect mapcount vmas f1 == 4                  ; expect shared? vmas buf[0] == yes
 expect mapcount vmas-hookless f1 == 4         ; expect shared? vmas-hookless buf[0] == yes
@@ -86,10 +86,10 @@ exit D
 expect truth entries f1 == 1 ; expect truth pages f1 == 1 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 buf[0] == 1       ; expect shared? per-page-v5 buf[0] == no
-expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many buf[0] == yes # drifted (1), false yes
+expect mapcount zero-one-two-many f1 == 3     ; expect shared? zero-one-two-many buf[0] == yes # miscounted (1), false positive
 expect mapcount per-page f1 == 1              ; expect shared? per-page buf[0] == no
 expect mapcount tuples f1 == 1                ; expect shared? tuples buf[0] == no
-expect mapcount tuples-naive f1 == -3         ; expect shared? tuples-naive buf[0] == no       # drifted (1)
+expect mapcount tuples-naive f1 == -3         ; expect shared? tuples-naive buf[0] == no       # miscounted (1)
 expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless buf[0] == no
 expect mapcount vmas f1 == 1                  ; expect shared? vmas buf[0] == no
 expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless buf[0] == no

@@ -49,7 +49,7 @@ expect truth entries f1 == 512 ; expect truth pages f1 == 512 ; expect truth mms
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 buf[0] == 1       ; expect shared? per-page-v5 buf[0] == no
 expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many buf[0] == no
-expect mapcount per-page f1 == 512            ; expect shared? per-page buf[0] == yes          # wrong: false yes
+expect mapcount per-page f1 == 512            ; expect shared? per-page buf[0] == yes          # wrong: false positive
 expect mapcount tuples f1 == 1                ; expect shared? tuples buf[0] == no
 expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive buf[0] == no
 expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless buf[0] == no
@@ -58,7 +58,7 @@ expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless buf
 expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 buf[0] == no
 expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 buf[0] == no
 expect mapcount rmap-id f1 == 512             ; expect shared? rmap-id buf[0] == no
-expect mapcount owner f1 == 512               ; expect shared? owner buf[0] == yes             # wrong: false yes
+expect mapcount owner f1 == 512               ; expect shared? owner buf[0] == yes             # wrong: false positive
 expect mapcount likely-v6.9 f1 == 1           ; expect shared? likely-v6.9 buf[0] == no
 expect mapcount likely f1 == 512              ; expect shared? likely buf[0] == no
 expect mapcount mm-id f1 == 512               ; expect shared? mm-id buf[0] == no

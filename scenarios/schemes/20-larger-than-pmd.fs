@@ -14,9 +14,9 @@ expect truth entries f1 == 1024 ; expect truth pages f1 == 1024 ; expect truth m
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 2
 expect mapcount per-page-v5 low[0] == 1       ; expect shared? per-page-v5 low[0] == no
 expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many low[0] == no
-expect mapcount per-page f1 == 1024           ; expect shared? per-page low[0] == yes          # wrong: false yes
+expect mapcount per-page f1 == 1024           ; expect shared? per-page low[0] == yes          # wrong: false positive
 expect mapcount tuples f1 == 2                ; expect shared? tuples low[0] == maybe          # undecided
-expect mapcount tuples-naive f1 == 66         ; expect shared? tuples-naive low[0] == yes      # drifted (2), false yes
+expect mapcount tuples-naive f1 == 66         ; expect shared? tuples-naive low[0] == yes      # miscounted (2), false positive
 expect mapcount tuples-hookless f1 == 2       ; expect shared? tuples-hookless low[0] == maybe # undecided
 expect mapcount vmas f1 == 1                  ; expect shared? vmas low[0] == no
 expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless low[0] == no
@@ -38,10 +38,10 @@ expect truth entries f1 == 1024 ; expect truth pages f1 == 1024 ; expect truth m
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 3
 expect mapcount per-page-v5 mid[0] == 1       ; expect shared? per-page-v5 mid[0] == no
 expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many mid[0] == no
-expect mapcount per-page f1 == 1024           ; expect shared? per-page mid[0] == yes          # wrong: false yes
-expect mapcount tuples f1 == 3                ; expect shared? tuples mid[0] == yes            # wrong: false yes
-expect mapcount tuples-naive f1 == 131        ; expect shared? tuples-naive mid[0] == yes      # drifted (3), false yes
-expect mapcount tuples-hookless f1 == 3       ; expect shared? tuples-hookless mid[0] == yes   # wrong: false yes
+expect mapcount per-page f1 == 1024           ; expect shared? per-page mid[0] == yes          # wrong: false positive
+expect mapcount tuples f1 == 3                ; expect shared? tuples mid[0] == yes            # wrong: false positive
+expect mapcount tuples-naive f1 == 131        ; expect shared? tuples-naive mid[0] == yes      # miscounted (3), false positive
+expect mapcount tuples-hookless f1 == 3       ; expect shared? tuples-hookless mid[0] == yes   # wrong: false positive
 expect mapcount vmas f1 == 1                  ; expect shared? vmas mid[0] == no
 expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless mid[0] == no
 expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 mid[0] == no

@@ -18,9 +18,9 @@ expect truth entries f1 == 8 ; expect truth pages f1 == 8 ; expect truth mms f1 
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 win[0] == 1       ; expect shared? per-page-v5 win[0] == no
 expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many win[0] == no
-expect mapcount per-page f1 == 8              ; expect shared? per-page win[0] == yes          # wrong: false yes
+expect mapcount per-page f1 == 8              ; expect shared? per-page win[0] == yes          # wrong: false positive
 expect mapcount tuples f1 == 1                ; expect shared? tuples win[0] == no
-expect mapcount tuples-naive f1 == 2          ; expect shared? tuples-naive win[0] == maybe    # drifted (1), undecided
+expect mapcount tuples-naive f1 == 2          ; expect shared? tuples-naive win[0] == maybe    # miscounted (1), undecided
 expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless win[0] == no
 expect mapcount vmas f1 == 1                  ; expect shared? vmas win[0] == no
 expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless win[0] == no
@@ -59,7 +59,7 @@ expect mapcount per-page-v5 f1 == 0
 expect mapcount zero-one-two-many f1 == 0
 expect mapcount per-page f1 == 0
 expect mapcount tuples f1 == 0
-expect mapcount tuples-naive f1 == -6         # drifted (0)
+expect mapcount tuples-naive f1 == -6         # miscounted (0)
 expect mapcount tuples-hookless f1 == 0
 expect mapcount vmas f1 == 0
 expect mapcount vmas-hookless f1 == 0

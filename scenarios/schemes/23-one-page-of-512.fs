@@ -20,7 +20,7 @@ B: mmap one 1 file=lib
 B: read one[0]
 expect truth entries f1 == 513 ; expect truth pages f1 == 512 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
-expect mapcount per-page-v5 win[1] == 1       ; expect shared? per-page-v5 win[1] == no        # wrong: false no
+expect mapcount per-page-v5 win[1] == 1       ; expect shared? per-page-v5 win[1] == no        # wrong: false negative
 expect mapcount zero-one-two-many f1 == 2     ; expect shared? zero-one-two-many win[1] == yes
 expect mapcount per-page f1 == 513            ; expect shared? per-page win[1] == yes
 expect mapcount tuples f1 == 2                ; expect shared? tuples win[1] == maybe          # undecided

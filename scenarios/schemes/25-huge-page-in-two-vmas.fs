@@ -13,13 +13,13 @@ expect vmas A == 2
 expect truth entries f1 == 512 ; expect truth pages f1 == 512 ; expect truth mms f1 == 1
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
 expect mapcount per-page-v5 buf[0] == 1       ; expect shared? per-page-v5 buf[0] == no
-expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many buf[0] == no  # drifted (2)
-expect mapcount per-page f1 == 512            ; expect shared? per-page buf[0] == yes          # wrong: false yes
+expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many buf[0] == no  # miscounted (2)
+expect mapcount per-page f1 == 512            ; expect shared? per-page buf[0] == yes          # wrong: false positive
 expect mapcount tuples f1 == 2                ; expect shared? tuples buf[0] == maybe          # undecided
-expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive buf[0] == no       # drifted (2)
-expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless buf[0] == no    # drifted (2)
-expect mapcount vmas f1 == 2                  ; expect shared? vmas buf[0] == yes              # wrong: false yes
-expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless buf[0] == no      # drifted (2)
+expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive buf[0] == no       # miscounted (2)
+expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless buf[0] == no    # miscounted (2)
+expect mapcount vmas f1 == 2                  ; expect shared? vmas buf[0] == yes              # wrong: false positive
+expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless buf[0] == no      # miscounted (2)
 expect mapcount estimated-ne1 f1 == 1         ; expect shared? estimated-ne1 buf[0] == no
 expect mapcount estimated-gt1 f1 == 1         ; expect shared? estimated-gt1 buf[0] == no
 expect mapcount rmap-id f1 == 512             ; expect shared? rmap-id buf[0] == no

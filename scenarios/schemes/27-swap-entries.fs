@@ -25,9 +25,9 @@ expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 buf[16] == 1      ; expect shared? per-page-v5 buf[16] == no
 expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many buf[16] == no
-expect mapcount per-page f1 == 16             ; expect shared? per-page buf[16] == yes         # wrong: false yes
+expect mapcount per-page f1 == 16             ; expect shared? per-page buf[16] == yes         # wrong: false positive
 expect mapcount tuples f1 == 1                ; expect shared? tuples buf[16] == no
-expect mapcount tuples-naive f1 == -14        ; expect shared? tuples-naive buf[16] == no      # drifted (1)
+expect mapcount tuples-naive f1 == -14        ; expect shared? tuples-naive buf[16] == no      # miscounted (1)
 expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless buf[16] == no
 expect mapcount vmas f1 == 1                  ; expect shared? vmas buf[16] == no
 expect mapcount vmas-hookless f1 == 1         ; expect shared? vmas-hookless buf[16] == no

@@ -22,16 +22,16 @@ expect mapcount per-page-v5 buf[8] == 2       ; expect shared? per-page-v5 buf[8
 expect mapcount zero-one-two-many f1 == 2     ; expect shared? zero-one-two-many buf[8] == yes
 expect mapcount per-page f1 == 16             ; expect shared? per-page buf[8] == yes
 expect mapcount tuples f1 == 2                ; expect shared? tuples buf[8] == maybe          # undecided
-expect mapcount tuples-naive f1 == 0          ; expect shared? tuples-naive buf[8] == no       # drifted (2), false no
+expect mapcount tuples-naive f1 == 0          ; expect shared? tuples-naive buf[8] == no       # miscounted (2), false negative
 expect mapcount tuples-hookless f1 == 2       ; expect shared? tuples-hookless buf[8] == maybe # undecided
 expect mapcount vmas f1 == 2                  ; expect shared? vmas buf[8] == yes
 expect mapcount vmas-hookless f1 == 2         ; expect shared? vmas-hookless buf[8] == yes
 expect mapcount estimated-ne1 f1 == 0         ; expect shared? estimated-ne1 buf[8] == yes
-expect mapcount estimated-gt1 f1 == 0         ; expect shared? estimated-gt1 buf[8] == no      # wrong: false no
+expect mapcount estimated-gt1 f1 == 0         ; expect shared? estimated-gt1 buf[8] == no      # wrong: false negative
 expect mapcount rmap-id f1 == 16              ; expect shared? rmap-id buf[8] == yes
 expect mapcount owner f1 == 16                ; expect shared? owner buf[8] == yes
-expect mapcount likely-v6.9 f1 == 0           ; expect shared? likely-v6.9 buf[8] == no        # wrong: false no
-expect mapcount likely f1 == 16               ; expect shared? likely buf[8] == no             # wrong: false no
+expect mapcount likely-v6.9 f1 == 0           ; expect shared? likely-v6.9 buf[8] == no        # wrong: false negative
+expect mapcount likely f1 == 16               ; expect shared? likely buf[8] == no             # wrong: false negative
 expect mapcount mm-id f1 == 16                ; expect shared? mm-id buf[8] == yes
 expect mapcount average f1 == 16              ; expect shared? average buf[8] == yes
 expect mapcount total-pages f1 == 16          ; expect shared? total-pages buf[8] == yes

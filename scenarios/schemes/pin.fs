@@ -31,7 +31,7 @@ expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 buf[0] == 1       ; expect shared? per-page-v5 buf[0] == no
 expect mapcount zero-one-two-many f1 == 1     ; expect shared? zero-one-two-many buf[0] == no
-expect mapcount per-page f1 == 16             ; expect shared? per-page buf[0] == yes          # wrong: false yes
+expect mapcount per-page f1 == 16             ; expect shared? per-page buf[0] == yes          # wrong: false positive
 expect mapcount tuples f1 == 1                ; expect shared? tuples buf[0] == no
 expect mapcount tuples-naive f1 == 1          ; expect shared? tuples-naive buf[0] == no
 expect mapcount tuples-hookless f1 == 1       ; expect shared? tuples-hookless buf[0] == no

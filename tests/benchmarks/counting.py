@@ -22,7 +22,7 @@ GOAL = 3.0
 
 
 def machine(counting: bool) -> Machine:
-    """A machine of which every scheme learns every fact, or none any."""
+    """A machine of which every scheme learns every event, or none any."""
     made = Machine()
     if not counting:
         made._listeners = dict.fromkeys(made._listeners, ())

@@ -51,7 +51,7 @@ def test_the_example_of_the_mail(session: Session) -> None:
     vmas = row(query, "vmas")
     assert (vmas.number, vmas.answer, vmas.verdict, vmas.cost) == (1, "no", "exact", "")
     per_page = row(query, "per-page")
-    assert (per_page.number, per_page.answer, per_page.verdict) == (1, "yes", "false yes")
+    assert (per_page.number, per_page.answer, per_page.verdict) == (1, "yes", "false positive")
     assert query.truth is not None
     assert (query.truth.answer, query.truth.mms, query.truth.tuples, query.truth.entries) == ("no", 1, 2, 16)
     assert session.prompt == "A 4>"
@@ -71,7 +71,7 @@ def test_asking_leaves_nothing_behind(session: Session) -> None:
         session.execute(line)
 
     assert session.workspace.machine.fingerprint() == before
-    assert session.execute("trace 4 facts")[0].sections == session.execute("trace facts")[0].sections
+    assert session.execute("trace 4 events")[0].sections == session.execute("trace events")[0].sections
 
 
 def test_a_range_gives_a_row_a_run() -> None:
@@ -276,7 +276,7 @@ def test_partial_and_mapped_are_judged() -> None:
     session.execute("munmap buf[8..15] ; B: munmap buf[8..15] ; set schemes all")
     partial = {row.scheme: (row.answer, row.verdict) for row in ask(session, "query partial? f1").rows}
     assert partial["per-page"] == partial["mm-id"] == ("yes", "exact")
-    assert partial["average"] == partial["total-pages"] == ("no", "false no")
+    assert partial["average"] == partial["total-pages"] == ("no", "false negative")
     assert partial["vmas"] == partial["owner"] == ("cannot", "")
     assert expect(session, "partial? vmas f1 == cannot").passed
     assert expect(session, "partial? truth f1 == yes").passed
@@ -285,7 +285,7 @@ def test_partial_and_mapped_are_judged() -> None:
     session.execute("fault win[0] ; B: fault win[0] ; C: fault win[0] ; munmap win ; B: munmap win ; C: munmap win")
     session.execute("set schemes all")
     mapped = {row.scheme: (row.answer, row.verdict) for row in ask(session, "query mapped? f1").rows}
-    assert mapped["zero-one-two-many"] == ("yes", "false yes")
+    assert mapped["zero-one-two-many"] == ("yes", "false positive")
     assert mapped["vmas"] == mapped["mm-id"] == ("no", "exact")
 
 

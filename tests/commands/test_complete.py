@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from folioshell.commands.complete import complete
-from folioshell.scenario import Session
+from folioshell.script import Session
 
 
 @pytest.fixture(scope="module")

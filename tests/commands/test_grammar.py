@@ -88,6 +88,6 @@ def test_a_verb_is_declared_once() -> None:
 def test_usage_lines() -> None:
     """Usage lines are made from the declaration: what is required first, what may be left out in brackets."""
     assert registry.commands["fault"].usages() == ["fault PLACE [read|write]"]
-    assert registry.commands["trace"].usages() == ["trace [N] [locks|facts|all]"]
+    assert registry.commands["trace"].usages() == ["trace [N] [locks|events|all]"]
     assert "expect mapped? [SCHEME] FOLIO|PLACE ==|!= no|yes|cannot" in registry.commands["expect"].usages()
     assert registry.commands["mremap"].usages()[0].startswith("mremap PLACE new=NAME [SIZE] [dontunmap]")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from folioshell.commands.grammar import registry
 from folioshell.commands.hint import hint
-from folioshell.scenario import Session
+from folioshell.script import Session
 
 
 @pytest.fixture(scope="module")

@@ -96,16 +96,16 @@ def test_every_table_can_be_shown(session: Session, name: str) -> None:
 
 
 def test_trace_is_nested_and_complete(session: Session) -> None:
-    """Every operation and fact of the step, in order, set in by the locks held."""
+    """Every operation and event of the step, in order, set in by the locks held."""
     (both,) = tables(session, "trace 4")
     (locks,) = tables(session, "trace 4 locks")
-    (facts,) = tables(session, "trace 4 facts")
+    (events,) = tables(session, "trace 4 events")
 
-    assert len(both.rows) == len(locks.rows) + len(facts.rows) == len(session.workspace.journal[3].events)
+    assert len(both.rows) == len(locks.rows) + len(events.rows) == len(session.workspace.journal[3].trace)
     names = [(row[1], str(row[2]).strip()) for row in locks.rows]
     depth = next(depth for depth, name in names if name == "+pt2")
     assert (depth, "-pt2") in names
-    assert any("f1 pages 8..15 mapped by A at 0x7f0000200000, v1, pt2" in str(row[2]) for row in facts.rows)
+    assert any("f1 pages 8..15 mapped by A at 0x7f0000200000, v1, pt2" in str(row[2]) for row in events.rows)
 
 
 def test_trace_of_what_is_not_there(session: Session) -> None:
@@ -252,7 +252,7 @@ def test_one_is_no_plural() -> None:
     session.execute("undo")
     assert refused(session, "redo 2").message == "only 1 step can be redone"
     session.execute("redo ; fault buf[0] ; reclaim f1")
-    (trace,) = tables(session, "trace facts")
+    (trace,) = tables(session, "trace events")
     assert "rmap walk over f1: 1 VMA, 1 table, 1 entry" in [str(row[2]).strip() for row in trace.rows]
 
 

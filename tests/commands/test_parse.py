@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import folioshell
-import folioshell.scenario  # (declares save, load and source)
+import folioshell.script  # (declares save, load and source)
 from folioshell.commands.grammar import registry
 from folioshell.commands.parse import FAILURES, Grammar
 from folioshell.commands.places import PlaceRef

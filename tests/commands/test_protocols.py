@@ -10,7 +10,7 @@ from folioshell.export.document import document
 from folioshell.export.schema import adapter
 from folioshell.paths.protocols import PROTOCOLS
 from folioshell.report import Report, Table, Text
-from folioshell.scenario.runner import run_text
+from folioshell.script.runner import run_text
 
 STRADDLE = "file lib 32 order=4 ; mmap win 16 file=lib prot=rw align=512 skew=504"
 HANG = f"{STRADDLE} ; fault win[0] ; madvise dontneed win[0..2] ; set decide vmas ; set protocol as-mailed"
@@ -117,7 +117,7 @@ def test_the_hierarchy_is_printed() -> None:
 
 
 def test_all_protocols_in_all_races() -> None:
-    """The table has every protocol, and what is right is what neither deadlocks nor drifts in any race."""
+    """The table has every protocol, and what is right is what neither deadlocks nor miscounts in any race."""
     matrix, totals, _ = one(Session(), "protocols").sections
     assert isinstance(matrix, Table) and isinstance(totals, Table)
 
@@ -127,7 +127,7 @@ def test_all_protocols_in_all_races() -> None:
     for row in totals.rows:
         assert (row[0] in right) == (row[1] == row[2] == 0)
     words = {row[0]: row[1:] for row in matrix.rows}
-    assert "deadlock" in words["own-table-first"] and "drift" in words["own-table-first"]
+    assert "deadlock" in words["own-table-first"] and "miscount" in words["own-table-first"]
     assert "livelock" in words["trylock-retry"]
     assert set(words["folio-bit-lock"]) == {"ok"}
     extra = {row[0]: row[3] for row in totals.rows}

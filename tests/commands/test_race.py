@@ -125,7 +125,7 @@ def test_a_schedule_to_the_end_is_a_step() -> None:
 
 
 def test_each_step_of_a_schedule_is_shown() -> None:
-    """A row a lock operation and fact, beside the thread that did it."""
+    """A row a lock operation and event, beside the thread that did it."""
     session = made("mmap buf 16")
 
     report = one(session, f"race {FAULTS} schedule=1,1")
@@ -253,7 +253,7 @@ def test_expects_want_a_race() -> None:
     assert one(session, "expect deadlocks == 0").expect.passed  # type: ignore[union-attr]
     session.execute("reset")
     with pytest.raises(Refused, match="no race yet"):
-        session.execute("expect drifts == 0")
+        session.execute("expect miscounts == 0")
 
 
 def test_exploring_is_imported_late() -> None:

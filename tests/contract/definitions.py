@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from folioshell import facts
+from folioshell import events
 from folioshell.schemes.base import Answer, Law, Part, Scheme, Sharing
 from folioshell.schemes.order0 import Order0Scheme
 
@@ -27,13 +27,13 @@ class Oracle(Scheme, register=False):
         self._orders: dict[int, int] = {}
         self._pmds: Counter[int] = Counter()
 
-    def on_folio_new(self, fact: facts.FolioNew) -> None:
-        self._orders[fact.folio] = fact.order
+    def on_folio_new(self, event: events.FolioNew) -> None:
+        self._orders[event.folio] = event.order
 
-    def on_folio_freed(self, fact: facts.FolioFreed) -> None:
-        self._pages.pop(fact.folio, None)
-        self._orders.pop(fact.folio, None)
-        self._pmds.pop(fact.folio, None)
+    def on_folio_freed(self, event: events.FolioFreed) -> None:
+        self._pages.pop(event.folio, None)
+        self._orders.pop(event.folio, None)
+        self._pmds.pop(event.folio, None)
 
     def _add(self, folio: int, mm: int, pages: range, delta: int) -> None:
         counts = self._pages.setdefault(folio, Counter())
@@ -41,27 +41,27 @@ class Oracle(Scheme, register=False):
             counts[mm, page] += delta
         self._pages[folio] = +counts
 
-    def on_mapped(self, fact: facts.Mapped) -> None:
-        self._add(fact.folio, fact.mm, range(fact.first, fact.first + fact.nr), 1)
+    def on_mapped(self, event: events.Mapped) -> None:
+        self._add(event.folio, event.mm, range(event.first, event.first + event.nr), 1)
 
-    def on_unmapped(self, fact: facts.Unmapped) -> None:
-        self._add(fact.folio, fact.mm, range(fact.first, fact.first + fact.nr), -1)
+    def on_unmapped(self, event: events.Unmapped) -> None:
+        self._add(event.folio, event.mm, range(event.first, event.first + event.nr), -1)
 
-    def on_mapped_small(self, fact: facts.MappedSmall) -> None:
-        for folio in fact.folios:
-            self._add(folio, fact.mm, range(1), 1)
+    def on_mapped_small(self, event: events.MappedSmall) -> None:
+        for folio in event.folios:
+            self._add(folio, event.mm, range(1), 1)
 
-    def on_unmapped_small(self, fact: facts.UnmappedSmall) -> None:
-        for folio in fact.folios:
-            self._add(folio, fact.mm, range(1), -1)
+    def on_unmapped_small(self, event: events.UnmappedSmall) -> None:
+        for folio in event.folios:
+            self._add(folio, event.mm, range(1), -1)
 
-    def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
-        self._pmds[fact.folio] += 1
-        self._add(fact.folio, fact.mm, range(1 << fact.order), 1)
+    def on_pmd_mapped(self, event: events.PmdMapped) -> None:
+        self._pmds[event.folio] += 1
+        self._add(event.folio, event.mm, range(1 << event.order), 1)
 
-    def on_pmd_unmapped(self, fact: facts.PmdUnmapped) -> None:
-        self._pmds[fact.folio] -= 1
-        self._add(fact.folio, fact.mm, range(1 << fact.order), -1)
+    def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
+        self._pmds[event.folio] -= 1
+        self._add(event.folio, event.mm, range(1 << event.order), -1)
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Entries."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from folioshell import facts
+from folioshell import events
 from folioshell.contract import Verdict, check_scheme
 from folioshell.contract.check import breach, told
-from folioshell.contract.duties import Duty
 from folioshell.contract.histories import History, Step
 from folioshell.contract.laws import CHECKS
+from folioshell.contract.requirements import Duty
 from folioshell.schemes.base import Law
 from tests.contract.definitions import Constant, Oracle
 
@@ -65,7 +65,7 @@ def test_an_exception_is_a_breach() -> None:
     """What a definition raises is told, not passed on."""
 
     class Careless(Constant, register=False):
-        def on_pmd_mapped(self, fact: facts.PmdMapped) -> None:
+        def on_pmd_mapped(self, event: events.PmdMapped) -> None:
             raise LookupError("what is a PMD?")
 
     history = History(3, 0, (Step("map-pmd", 1, 0, 0, 1),))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from folioshell import Session
-from folioshell.scenario.runner import run_text
 from folioshell.schemes import all_schemes
+from folioshell.script.runner import run_text
 from tests.docs.blocks import anchor, blocks
 from tests.repo.tree import ROOT
 

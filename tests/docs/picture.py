@@ -19,7 +19,7 @@ from rich.style import Style
 from rich.text import Text
 
 from folioshell import Session
-from folioshell.scenario.runner import run_file
+from folioshell.script.runner import run_file
 from folioshell.views import rich_view
 from folioshell.views.blocks import Block, Line, Span, Tone
 from folioshell.views.report_view import report_blocks

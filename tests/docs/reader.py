@@ -11,8 +11,8 @@ from pathlib import Path
 
 import folioshell
 from folioshell.errors import Refused
-from folioshell.scenario.played import Played
-from folioshell.scenario.runner import PASSED, run_text
+from folioshell.script.runner import PASSED, run_text
+from folioshell.script.script_event import ScriptEvent
 from folioshell.views.blocks import Block as Shown
 from folioshell.views.blocks import Drawing
 from folioshell.views.plain import render
@@ -168,7 +168,7 @@ class Reader:
         )
 
 
-def _is_wrong(played: Played) -> bool:
+def _is_wrong(played: ScriptEvent) -> bool:
     failed = (played.report and played.report.expect), played.golden
     return bool(played.failure or played.refused) or any(found and not found.passed for found in failed)
 

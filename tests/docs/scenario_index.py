@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from folioshell.commands import Session
-from folioshell.scenario import script
+from folioshell.script import script
 from tests.repo.tree import ROOT
 
 FOLDER = ROOT / "scenarios"

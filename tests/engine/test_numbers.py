@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from folioshell.engine.machine import Machine
-from folioshell.facts import FolioFreed, FolioNew, Mapped, MappedSmall
+from folioshell.events import FolioFreed, FolioNew, Mapped, MappedSmall
 
 
 def _small(*folios: int, mm: int = 1) -> MappedSmall:

@@ -78,7 +78,7 @@ def orders(*texts: str, reduction: bool = True) -> list[str]:
     """The letter strings that lock programs can write, sorted."""
     result = explore(race_of(*texts, reduction=reduction))
     assert result.search.exhausted
-    return sorted(finding.flaw.text for finding in result.search.of_kind("drift"))
+    return sorted(finding.flaw.text for finding in result.search.of_kind("miscount"))
 
 
 def deadlocks(*texts: str, reduction: bool = True) -> dict[str, int]:

@@ -153,7 +153,7 @@ def test_unknown_values_are_refused() -> None:
 
 
 def test_schemes_are_looked_at_once_a_fact() -> None:
-    """What a fact does to the schemes is remembered; the same facts from the same state give the same number."""
+    """What an event does to the schemes is remembered; the same events from the same state give the same number."""
     machine, kernel, mm = straddling()
     snapshot = Snapshot([kernel, *machine.schemes.values()])
     counts = CountKeys(Keys({("scheme", name): scheme for name, scheme in machine.schemes.items()}))
@@ -162,9 +162,9 @@ def test_schemes_are_looked_at_once_a_fact() -> None:
         counts.reset()
         machine.begin()
         machine.run(fault.touch(kernel, mm, WIN, 1, False))
-        for fact in machine.events:
-            if machine.is_counted(fact):  # type: ignore[arg-type]
-                counts.announced(fact)  # type: ignore[arg-type]
+        for event in machine.trace:
+            if machine.is_counted(event):  # type: ignore[arg-type]
+                counts.announced(event)  # type: ignore[arg-type]
         states.append(counts.state)
         snapshot.restore()
 

@@ -196,7 +196,7 @@ def test_end_states_are_the_same_with_and_without_reduction() -> None:
         machine, kernel, mm = straddling()
         tasks = [Task("t1", "A", faults(kernel, mm, 0)), Task("t2", "A", faults(kernel, mm, 8))]
         race = Race(machine, tasks, lambda machine: [machine.fingerprint()], reduction)
-        ends.append({finding.flaw.text for finding in explored(race).search.of_kind("drift")})
+        ends.append({finding.flaw.text for finding in explored(race).search.of_kind("miscount")})
 
     assert ends[0] == ends[1]
     assert len(ends[0]) > 1
@@ -244,13 +244,13 @@ def zap_race(protocol: Protocol, nr: int, copies: bool, reduction: bool) -> Race
     def zap(page: int) -> Path[str | None]:
         return madvise.do_madvise(kernel, mm, WIN + page, nr, "dontneed")
 
-    def drift(machine: Machine) -> list[str]:
+    def miscount(machine: Machine) -> list[str]:
         folio = machine.kernel.folios[1]
         counted, true = protocol.counts.get(1, 0), machine.truth(folio).vmas
         return [] if counted == true else [f"counted {counted}, there are {true}"]
 
     tasks = [Task("t1", "A", (lambda: zap(0),)), Task("t2", "A", (lambda: zap(8),))]
-    return Race(machine, tasks, drift, reduction)
+    return Race(machine, tasks, miscount, reduction)
 
 
 @BOTH
@@ -268,7 +268,7 @@ def test_two_zaps_overlook_each_other(reduction: bool) -> None:
     """Looking without the lock, two zaps of all pages both find nothing left, or both find something."""
     result = explored(zap_race(LocklessLook(), 8, copies=False, reduction=reduction))
 
-    assert {finding.flaw.text for finding in result.search.of_kind("drift")} == {"counted -1, there are 0"}
+    assert {finding.flaw.text for finding in result.search.of_kind("miscount")} == {"counted -1, there are 0"}
     assert result.deadlocks == 0
 
 
@@ -390,7 +390,7 @@ def test_lost_exclusion_is_found() -> None:
         return Race(machine, [Task("t1", "A", (lambda: careless(flags),)), Task("t2", "A", faults(kernel, mm, 8))])
 
     (finding,) = explored(race(PRESENT)).findings
-    assert (finding.flaw.kind, finding.flaw.text) == ("lost exclusion", "t1 changed pt1 without its lock")
+    assert (finding.flaw.kind, finding.flaw.text) == ("unlocked update", "t1 changed pt1 without its lock")
     assert explored(race(YOUNG | DIRTY)).findings == []
 
 

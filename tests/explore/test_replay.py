@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from folioshell.events import Mapped
 from folioshell.explore.lockdep import Lockdep, lockdep_report
 from folioshell.explore.locks import value_of
 from folioshell.explore.picture import deadlock_rows, draw, operations
 from folioshell.explore.race import Race
 from folioshell.explore.replay import replay
 from folioshell.explore.schedule import Schedule
-from folioshell.facts import Mapped
 from folioshell.model.lock import LockOp
 from tests.explore.programs import explored, fault_race, race_of, written
 
@@ -34,7 +34,7 @@ def test_each_step_says_what_was_done() -> None:
     steps = list(replay(race, Schedule.parse("1,1,2,2,1,2")))
 
     assert [step.task for step in steps] == [0, 0, 1, 1, 0, 1]
-    assert [[str(event) for event in step.events] for step in steps] == [[], ["+XA(x)"], [], ["+XA(y)"], [], []]
+    assert [[str(event) for event in step.trace] for step in steps] == [[], ["+XA(x)"], [], ["+XA(y)"], [], []]
     assert [str(step.waits) if step.waits else "" for step in steps] == ["", "", "", "", "+XA(y)", "+XA(x)"]
     assert steps[-1].locks == [("XA(x)", ((0, ""),)), ("XA(y)", ((1, ""),))]
     assert written(race.machine) == "ab"
@@ -56,23 +56,23 @@ def test_replaying_all_of_a_race_is_running_it() -> None:
     for task in race.tasks:
         for command in task.commands:
             machine.run(command())
-    expected = [str(event) for event in machine.events]
+    expected = [str(event) for event in machine.trace]
     fingerprint = machine.fingerprint()
     race.restore()
     machine.begin()
     steps = list(replay(race, one_after_another(race)))
 
-    assert [str(event) for step in steps for event in step.events] == expected
+    assert [str(event) for step in steps for event in step.trace] == expected
     assert machine.fingerprint() == fingerprint
     assert [step.over for step in steps].count(True) == 2
 
 
 def test_facts_are_announced_in_the_step_that_makes_them() -> None:
-    """The steps of a replayed fault carry its facts, and the machine is in the state after each step."""
+    """The steps of a replayed fault carry its events, and the machine is in the state after each step."""
     race = fault_race((0,), (8,))
     mapped = 0
     for step in replay(race, one_after_another(race)):
-        mapped += sum(isinstance(event, Mapped) for event in step.events)
+        mapped += sum(isinstance(event, Mapped) for event in step.trace)
         assert race.machine.schemes["vmas"].mapcount(1) == (1 if mapped else 0)
 
     assert mapped == 2
@@ -130,7 +130,7 @@ def test_lockdep_along_a_replay() -> None:
     dep.see_all(
         (race.tasks[step.task].name, value_of(event))
         for step in steps
-        for event in step.events
+        for event in step.trace
         if isinstance(event, LockOp)
     )
     (complaint,) = dep.complaints

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from folioshell.export.document import document, document_line
 from folioshell.export.schema import adapter, schema, schema_text
 from folioshell.export.shape import ORDER
-from folioshell.scenario.runner import run_text
+from folioshell.script.runner import run_text
 
 SCRIPT = """set thp.64K always
 mmap buf 64
@@ -144,7 +144,7 @@ def test_the_schema_names_every_command() -> None:
 def test_run_imports_no_pydantic() -> None:
     """Writing documents needs neither pydantic nor rich nor prompt_toolkit."""
     code = (
-        "import sys; from folioshell.scenario.runner import run_text\n"
+        "import sys; from folioshell.script.runner import run_text\n"
         "from folioshell.export.document import document_line\n"
         "for item in run_text('mmap a 4\\nfault a\\n'): document_line(item.report)\n"
         "print([name for name in ('pydantic', 'rich', 'prompt_toolkit', 'difflib', 'inspect') if name in sys.modules])"

@@ -12,8 +12,8 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from folioshell.scenario import Session
-from folioshell.scenario.runner import run_file
+from folioshell.script import Session
+from folioshell.script.runner import run_file
 from folioshell.session.limits import Limits
 from folioshell.session.output import MODES
 from folioshell.shell.failures import failure_text, golden_lines

@@ -12,8 +12,8 @@ from folioshell.commands.lines import logical_lines
 from folioshell.commands.operands import Asking, Choice, Choices, Number, Size
 from folioshell.commands.places import FolioOrPlace, Place
 from folioshell.errors import Refused
-from folioshell.scenario import Session
-from folioshell.scenario.script import parse
+from folioshell.script import Session
+from folioshell.script.script import parse
 from folioshell.session.language import PROGRAM
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"

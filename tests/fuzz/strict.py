@@ -14,7 +14,7 @@ from folioshell.commands.hint import hint
 from folioshell.commands.lines import line_before
 from folioshell.errors import Refused
 from folioshell.report import Report
-from folioshell.scenario import Session
+from folioshell.script import Session
 from folioshell.session.access import Access
 from folioshell.session.limits import Limits
 from folioshell.shell.highlight import CommandLexer
@@ -22,8 +22,8 @@ from folioshell.shell.presenter import Presenter
 from folioshell.shell.repl import Repl
 from folioshell.shell.toolbar import hint_pieces, state_text
 from folioshell.views.answer_view import Place
+from folioshell.views.glyphs import visible
 from folioshell.views.screen import Screen
-from folioshell.views.signs import visible
 from tests.fuzz.lines import SCENARIOS
 
 LIMITS = Limits(pages=3000, files=5000, processes=8, steps=200, states=200)
@@ -175,7 +175,7 @@ def drawn_screen(paper: BytesIO, random: Random) -> Screen:
     """A screen of some width and encoding that writes on paper."""
     encoding = random.choice(("utf-8", "utf-8", "utf-8", "ascii", "latin-1"))
     stream = TextIOWrapper(paper, encoding=encoding, errors="backslashreplace", newline="\n")
-    return Screen(stream, rich=False, width=random.choice(_WIDTHS), spoken=random.random() < 0.2)
+    return Screen(stream, rich=False, width=random.choice(_WIDTHS), screen_reader=random.random() < 0.2)
 
 
 def printed(paper: BytesIO, screen: Screen) -> str:

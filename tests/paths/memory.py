@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from folioshell.engine.machine import Machine
-from folioshell.facts import Fact
+from folioshell.events import Event
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import LockOp
@@ -59,7 +59,7 @@ class Memory:
         """An address space."""
         return self.kernel.mms[who]
 
-    def do(self, path: Generator[LockOp | Fact, Any, T]) -> T:
+    def do(self, path: Generator[LockOp | Event, Any, T]) -> T:
         """Run a kernel path as a step of its own; every invariant must hold after it."""
         self.machine.begin()
         ending = self.machine.run(path)
@@ -193,21 +193,21 @@ class Memory:
 
     def count(self, event: str) -> int:
         """An event counter."""
-        return self.kernel.events.get(event, 0)
+        return self.kernel.vm_events.get(event, 0)
 
     def faults(self) -> int:
         """Page faults of the last step."""
         entries = ("lock_vma_under_rcu",)
-        return sum(1 for event in self.machine.events if isinstance(event, LockOp) and event.function in entries)
+        return sum(1 for event in self.machine.trace if isinstance(event, LockOp) and event.function in entries)
 
     def locks(self) -> list[str]:
         """Lock operations of the last step, in order."""
-        return [str(event) for event in self.machine.events if isinstance(event, LockOp)]
+        return [str(event) for event in self.machine.trace if isinstance(event, LockOp)]
 
     def calls(self) -> list[tuple[str, int]]:
         """Calls of rmap functions of the last step, in order: (function, pages)."""
         found = []
-        for event in self.machine.events:
+        for event in self.machine.trace:
             call = getattr(event, "call", "")
             if call and hasattr(event, "folios"):
                 found += [(call, 1)] * len(event.folios)

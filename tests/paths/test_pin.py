@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from folioshell.facts import FolioFreed, FolioNew
+from folioshell.events import FolioFreed, FolioNew
 from folioshell.model import pte
 from folioshell.paths.migrate import do_migrate
 from folioshell.paths.pin import do_pin, do_unpin
@@ -199,8 +199,8 @@ def test_fork_shares_what_is_not_exclusive_in_a_pinned_folio() -> None:
 
     assert m.look(p, 16) == "T×3(2) T×1(1) T×12(2)"
     assert m.look(p, 16, "C") == "T×3(2) A×1(1) T×12(2)"
-    made = [event for event in m.machine.events if isinstance(event, FolioNew)]
-    gone = [event for event in m.machine.events if isinstance(event, FolioFreed)]
+    made = [event for event in m.machine.trace if isinstance(event, FolioNew)]
+    gone = [event for event in m.machine.trace if isinstance(event, FolioFreed)]
     # Pages 0 to 2 are in the way of the batch: each of them gets a spare folio that it does not need.
     assert (len(made), len(gone)) == (4, 3)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from folioshell.facts import Walked
+from folioshell.events import Walked
 from folioshell.paths.reclaim import do_reclaim
 from tests.paths.memory import Memory
 
@@ -38,7 +38,7 @@ def test_unmapping_stops_at_a_locked_vma() -> None:
 
 def visited(m: Memory) -> list[tuple[str, int]]:
     """The walks of the last step: why, and how many VMAs they visited."""
-    return [(fact.reason, len(fact.visits)) for fact in m.machine.events if isinstance(fact, Walked)]
+    return [(event.reason, len(event.visits)) for event in m.machine.trace if isinstance(event, Walked)]
 
 
 def test_a_walk_ends_at_a_locked_vma() -> None:

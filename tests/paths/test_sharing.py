@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from folioshell.facts import Asked, Finding, Walked
+from folioshell.events import Asked, Finding, Walked
 from folioshell.schemes.base import Sharing
 from tests.paths.memory import Memory
 
@@ -26,9 +26,9 @@ def test_the_decider_is_asked(scheme: str) -> None:
     p = _straddling(m)
     m.machine.decide(scheme)
     m.madvise("cold", p, 4)
-    asked = [event for event in m.machine.events if isinstance(event, Asked)]
+    asked = [event for event in m.machine.trace if isinstance(event, Asked)]
 
-    assert [(fact.scheme, fact.answer) for fact in asked[:1]] == [(scheme, "no")]
+    assert [(event.scheme, event.answer) for event in asked[:1]] == [(scheme, "no")]
     assert m.folio(p).order == 0
 
 
@@ -38,7 +38,7 @@ def test_maybe_is_resolved_by_a_walk() -> None:
     p = _straddling(m)
     m.machine.decide("tuples")
     m.madvise("cold", p, 4)
-    events = m.machine.events
+    events = m.machine.trace
     asked = next(event for event in events if isinstance(event, Asked))
     walk = next(event for event in events if isinstance(event, Walked))
 
@@ -72,7 +72,7 @@ def test_a_wrong_no_is_a_finding() -> None:
 
     m.kernel.decider = Wrong()
     m.write(p)
-    (finding,) = [event for event in m.machine.events if isinstance(event, Finding)]
+    (finding,) = [event for event in m.machine.trace if isinstance(event, Finding)]
 
     assert (finding.scheme, finding.text.endswith("B will see the write of A")) == ("wrong", True)
     assert m.pfn(p) == m.pfn(p, "B")

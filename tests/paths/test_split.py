@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from folioshell.facts import FolioNew
+from folioshell.events import FolioNew
 from tests.paths.memory import Memory
 
 
@@ -15,9 +15,9 @@ def test_pieces_know_where_they_come_from() -> None:
     m.write(p, 16)
     pfn = m.pfn(p)
     m.madvise("cold", p, 4)
-    made = [event for event in m.machine.events if isinstance(event, FolioNew)]
+    made = [event for event in m.machine.trace if isinstance(event, FolioNew)]
 
-    assert [(fact.order, fact.origin) for fact in made] == [(0, (1, page)) for page in range(16)]
+    assert [(event.order, event.origin) for event in made] == [(0, (1, page)) for page in range(16)]
     assert [m.pfn(p + page) for page in range(16)] == [pfn + page for page in range(16)]
     assert 1 not in m.kernel.folios
 

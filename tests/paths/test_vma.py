@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from folioshell.facts import VmaMerged, VmaSplit
+from folioshell.events import VmaMerged, VmaSplit
 from tests.paths.memory import Memory
 
 
@@ -186,9 +186,9 @@ def test_what_is_announced() -> None:
     p = m.mmap(16)
     m.write(p, 16)
     m.mprotect(p + 6, 10, "r")
-    (cut,) = [event for event in m.machine.events if isinstance(event, VmaSplit)]
+    (cut,) = [event for event in m.machine.trace if isinstance(event, VmaSplit)]
     m.mprotect(p + 6, 10, "rw")
-    (join,) = [event for event in m.machine.events if isinstance(event, VmaMerged)]
+    (join,) = [event for event in m.machine.trace if isinstance(event, VmaMerged)]
 
     assert (cut.vpn, cut.straddling) == (p + 6, ((1, 6),))
     assert (join.vpn, join.straddling, join.start, join.end) == (p + 6, ((1, 6),), p, p + 16)

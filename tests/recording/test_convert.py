@@ -15,8 +15,8 @@ from folioshell.recording.load import load
 from folioshell.recording.scenario import ARENA, SLOT, Replay, placement
 from folioshell.recording.to_scenario import scenario_of
 from folioshell.recording.to_script import script_of
-from folioshell.scenario import Session
-from folioshell.scenario.runner import PASSED, run_text
+from folioshell.script import Session
+from folioshell.script.runner import PASSED, run_text
 from tests.recording.samples import RECORDINGS, scenario
 
 #: what the way through a script does not keep: names that it cannot have, and how a place is said

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from folioshell.errors import KernelBug
-from folioshell.facts import Event
+from folioshell.events import Tracepoint
 from folioshell.model.kernel import Kernel
 from folioshell.model.mm import Mm
 from folioshell.recording import scenario as replaying
@@ -58,7 +58,7 @@ def test_a_sharing_test_is_the_rule() -> None:
 
 
 def test_the_rmap_call_is_the_rule() -> None:
-    """A page that is mapped otherwise is explained by the facts that mapped it, with the rmap function."""
+    """A page that is mapped otherwise is explained by the events that mapped it, with the rmap function."""
     found = small_recording()
     found["steps"][4]["procs"]["B"]["pages"]["m"] = [[2, 1, "pfx", 2, 2, 1]]
 
@@ -82,8 +82,8 @@ def test_regions_and_files_are_compared() -> None:
 def test_a_model_that_breaks_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken invariant of the model is a difference, and no reason to stop before the other recordings."""
 
-    def broken(k: Kernel, mm: Mm, name: str) -> Generator[Event, None, Mm]:
-        yield Event("about to break")
+    def broken(k: Kernel, mm: Mm, name: str) -> Generator[Tracepoint, None, Mm]:
+        yield Tracepoint("about to break")
         raise KernelBug("a counter fell below 0")
 
     found = small_recording()

@@ -15,14 +15,14 @@ LAYERS = (
     {"cli"},
     {"command_line", "options", "testing"},
     {"shell", "streams"},
-    {"views", "export", "scenario", "recording"},
+    {"views", "export", "script", "recording"},
     {"commands"},
     {"session"},
     {"explore"},
     {"engine", "contract"},
     {"schemes", "paths", "trace"},
     {"model", "report"},
-    {"facts"},
+    {"events"},
     {"units", "errors", "intervals", "wording"},
 )
 #: what a layer may not import although it lies below
@@ -38,7 +38,7 @@ THIRD_PARTY = {
 IMPURE_MODULES = {"os", "random", "time", "datetime", "uuid", "secrets", "threading", "asyncio", "subprocess", "socket"}
 IMPURE_BUILTINS = {"print", "input", "open", "id", "exec", "eval", "breakpoint"}
 PURE = {
-    *("units", "errors", "intervals", "wording", "facts", "model", "report", "schemes", "paths", "trace"),
+    *("units", "errors", "intervals", "wording", "events", "model", "report", "schemes", "paths", "trace"),
     *("engine", "contract", "explore", "session", "commands"),
 }
 #: part -> impure builtins that it may use: an identity finds an object again, and never reaches a key or a reader

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 
 from folioshell.contract.check import counterexample
-from folioshell.contract.duties import DUTIES, Duty
 from folioshell.contract.histories import History, seeded_histories
 from folioshell.contract.laws import CHECKS, Check
+from folioshell.contract.requirements import DUTIES, Duty
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Law, Scheme
 from tests.contract.strategies import histories

@@ -1,10 +1,10 @@
-"""Counts of what each definition costs, from facts alone."""
+"""Counts of what each definition costs, from events alone."""
 
 from __future__ import annotations
 
 import pytest
 
-from folioshell import facts
+from folioshell import events
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Scheme
 from folioshell.schemes.cost import Cost, Layout
@@ -58,16 +58,16 @@ def test_atomics_and_bytes(name: str) -> None:
 def test_new_anonymous_folios_take_plain_stores(name: str) -> None:
     """Nobody else sees them yet; their cache lines are touched all the same."""
     kind = SCHEMES[name]
-    for fact in (mapped(4, new=True), pmd_mapped(new=True), small(3, new=True)):
-        assert kind.cost_of(fact).atomics == 0
-        assert (kind.cost_of(fact).lines > 0) == (name not in FREE)
+    for event in (mapped(4, new=True), pmd_mapped(new=True), small(3, new=True)):
+        assert kind.cost_of(event).atomics == 0
+        assert (kind.cost_of(event).lines > 0) == (name not in FREE)
 
 
 @pytest.mark.parametrize("kind", [kind for name, kind in SCHEMES.items() if name not in FREE])
 def test_an_order_0_folio_costs_one_atomic_and_one_line(kind: type[Scheme]) -> None:
     """Its counter is in its own struct page."""
     assert kind.cost_of(small(3)) == Cost(atomics=3, lines=3)
-    assert kind.cost_of(facts.UnmappedSmall([1], True, 1, 1, 1, 0, "test")) == Cost(atomics=1, lines=1)
+    assert kind.cost_of(events.UnmappedSmall([1], True, 1, 1, 1, 0, "test")) == Cost(atomics=1, lines=1)
 
 
 @pytest.mark.parametrize(("name", "lines"), [("per-page-v5", 512), ("per-page", 512), ("likely", 512), ("mm-id", 512)])
@@ -123,7 +123,7 @@ def test_the_layout_says_how_large_tables_are() -> None:
 def test_hooks_cost_where_the_folio_stands_across_the_boundary() -> None:
     """A split within a table is looked at by both; one between two tables only by vmas, under both locks."""
     layout = Layout(orders={1: 4})
-    for kind in (facts.VmaSplit, facts.VmaMerged):
+    for kind in (events.VmaSplit, events.VmaMerged):
         within, between = kind(1, 1, 2, 508, ((1, 4),)), kind(1, 1, 2, 512, ((1, 8),))
         assert Tuples.cost_of(within, layout) == Cost(atomics=1, slots=8, ptls=1, lines=1)
         assert Tuples.cost_of(between, layout) == Cost()
@@ -140,8 +140,8 @@ def test_a_move_looks_where_the_entries_were_and_where_they_are() -> None:
 @pytest.mark.parametrize("name", [name for name in SCHEMES if name not in {"tuples", "vmas"}])
 def test_no_other_definition_has_hooks(name: str) -> None:
     """Splits, merges and moves cost nothing where no rmap call is made."""
-    for fact in (facts.VmaSplit(1, 1, 2, 508, ((1, 4),)), moved(4, first=8, nr=8, vpn=8, to_vpn=1032)):
-        assert SCHEMES[name].cost_of(fact) == Cost()
+    for event in (events.VmaSplit(1, 1, 2, 508, ((1, 4),)), moved(4, first=8, nr=8, vpn=8, to_vpn=1032)):
+        assert SCHEMES[name].cost_of(event) == Cost()
 
 
 def test_costs_add_up() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from folioshell.engine.machine import Machine
-from folioshell.facts import Fact, FolioFreed, FolioNew, Mapped, PmdMapped, PmdUnmapped, Unmapped
+from folioshell.events import Event, FolioFreed, FolioNew, Mapped, PmdMapped, PmdUnmapped, Unmapped
 from folioshell.schemes.base import HANDLERS
 from folioshell.schemes.entries import EntryScheme, share_entries
 from folioshell.schemes.likely import Likely
 from folioshell.schemes.mm_id import MmId
 from folioshell.schemes.per_page import PerPage
 
-FACTS: tuple[Fact, ...] = (
+FACTS: tuple[Event, ...] = (
     FolioNew(1, 9, True),
     PmdMapped(1, 9, True, 1, 1, 1, 512, "folio_add_new_anon_rmap", True),
     PmdMapped(1, 9, True, 2, 2, 2, 512, "folio_try_dup_anon_rmap_pmd"),
@@ -21,13 +21,13 @@ FACTS: tuple[Fact, ...] = (
 
 
 def test_readers_say_what_they_would_count() -> None:
-    """After each fact, number, pages and parts are those of a scheme that counts on its own."""
+    """After each event, number, pages and parts are those of a scheme that counts on its own."""
     machine = Machine()
     alone: list[EntryScheme] = [PerPage(), Likely(), MmId()]
-    for fact in FACTS:
-        machine.announce(fact)
+    for event in FACTS:
+        machine.announce(event)
         for scheme in alone:
-            getattr(scheme, HANDLERS[type(fact)])(fact)
+            getattr(scheme, HANDLERS[type(event)])(event)
             together = machine.schemes[scheme.name]
             assert isinstance(together, EntryScheme)
             assert together.mapcount(1) == scheme.mapcount(1)

@@ -41,7 +41,7 @@ def test_without_splits_merges_and_moves_they_are_exact() -> None:
             player.play(step)
             for folio in (player.large, player.small):
                 assert [tuples.mapcount(folio), vmas.mapcount(folio)] == [one.mapcount(folio) for one in exact]
-                assert tuples.drift(folio) == vmas.drift(folio) == 0
+                assert tuples.miscount(folio) == vmas.miscount(folio) == 0
 
     check()
 
@@ -57,8 +57,8 @@ def test_the_drift_is_what_is_missing_to_the_exact_number() -> None:
         for step in history.steps:
             player.play(step)
             truth = player.world.truth(player.large)
-            assert tuples.mapcount(player.large) - tuples.drift(player.large) == truth.tuples
-            assert vmas.mapcount(player.large) - vmas.drift(player.large) == truth.vmas
+            assert tuples.mapcount(player.large) - tuples.miscount(player.large) == truth.tuples
+            assert vmas.mapcount(player.large) - vmas.miscount(player.large) == truth.vmas
 
     check()
 
@@ -72,7 +72,7 @@ def test_a_split_makes_the_number_too_small_and_then_negative() -> None:
     assert (tuples.mapcount(folio), vmas.mapcount(folio), vmas.mapped(folio)) == (0, 0, False)
     world.unmap(1, folio, 0, 8, 8)
     assert (tuples.mapcount(folio), vmas.mapcount(folio)) == (-1, -1)
-    assert vmas.why(folio) == [Part("drift", -1)]
+    assert vmas.why(folio) == [Part("miscount", -1)]
 
 
 def test_a_merge_leaves_a_count_behind() -> None:
@@ -93,11 +93,11 @@ def test_a_move_takes_entries_to_a_table_where_none_was_counted() -> None:
     world.vma(1, 1032, 1040)
     world.move(1, folio, 0, 1024, 8, 8)
     assert (tuples.mapcount(folio), vmas.mapcount(folio)) == (1, 1)
-    assert (tuples.drift(folio), vmas.drift(folio)) == (-1, -1)
+    assert (tuples.miscount(folio), vmas.miscount(folio)) == (-1, -1)
     assert vmas.why(folio) == [
         Part("VMA", 1, mm=1, first=0, nr=8, vpn=0),
         Part("VMA", 1, mm=1, first=8, nr=8, vpn=1032),
-        Part("drift", -1),
+        Part("miscount", -1),
     ]
 
 
@@ -127,4 +127,4 @@ def test_a_pmd_split_is_seen() -> None:
     for kind in ("map-pmd", "split-pmd"):
         assert player.play(Step(kind, 1, 0, 0, 1)) == kind
         assert (tuples.mapcount(player.large), vmas.mapcount(player.large)) == (1, 1)
-        assert tuples.drift(player.large) == 0
+        assert tuples.miscount(player.large) == 0

@@ -62,7 +62,7 @@ def test_every_scheme_of_the_package_is_found() -> None:
 
 
 def test_a_scheme_counts_small_folios() -> None:
-    """Each has the handlers that no scheme that counts may lack, and every handler of a fact exists."""
+    """Each has the handlers that no scheme that counts may lack, and every handler of an event exists."""
     assert all(hasattr(Scheme, handler) for handler in HANDLERS.values())
     for kind in all_schemes().values():
         assert kind.on_mapped_small is not Scheme.on_mapped_small
@@ -71,9 +71,9 @@ def test_a_scheme_counts_small_folios() -> None:
 
 
 def test_schemes_know_facts_and_nothing_of_the_model() -> None:
-    """Every module imports facts, errors, intervals and modules of this package."""
+    """Every module imports events, errors, intervals and modules of this package."""
     allowed = {f"folioshell.schemes.{path.stem}" for path in PACKAGE.glob("*.py")}
-    allowed |= {"folioshell.facts", "folioshell.errors", "folioshell.intervals"}
+    allowed |= {"folioshell.events", "folioshell.errors", "folioshell.intervals"}
     for path in sorted(PACKAGE.glob("*.py")):
         assert imports_of(path) <= allowed, path.name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from folioshell import facts
+from folioshell import events
 from folioshell.errors import KernelBug
 from folioshell.schemes.base import Part
 from folioshell.schemes.vmas import Vmas
@@ -13,24 +13,24 @@ from folioshell.schemes.vmas import Vmas
 def test_an_entry_that_is_not_there_cannot_go() -> None:
     """Counting below 0 is a bug of the path that announced it, and names the folio."""
     scheme = Vmas()
-    scheme.on_mapped_small(facts.MappedSmall([3], True, 1, 1, 1, 0, "test"))
-    scheme.on_unmapped_small(facts.UnmappedSmall([3], True, 1, 1, 1, 0, "test"))
+    scheme.on_mapped_small(events.MappedSmall([3], True, 1, 1, 1, 0, "test"))
+    scheme.on_unmapped_small(events.UnmappedSmall([3], True, 1, 1, 1, 0, "test"))
     with pytest.raises(KernelBug, match="f3 was unmapped") as caught:
-        scheme.on_unmapped_small(facts.UnmappedSmall([3], True, 1, 1, 1, 0, "test"))
-    assert len(caught.value.facts) == 1
+        scheme.on_unmapped_small(events.UnmappedSmall([3], True, 1, 1, 1, 0, "test"))
+    assert len(caught.value.events) == 1
 
 
 def test_entries_are_one_part() -> None:
     """Nothing tells the entries of an order-0 folio apart."""
     scheme = Vmas()
     for mm in (1, 2):
-        scheme.on_mapped_small(facts.MappedSmall([3], True, mm, mm, mm, 0, "test"))
+        scheme.on_mapped_small(events.MappedSmall([3], True, mm, mm, mm, 0, "test"))
     assert scheme.why(3) == [Part("PTEs", 2, nr=1)]
 
 
 def test_a_moved_small_folio_keeps_its_number() -> None:
     """A move of one entry is still one entry, of one VMA."""
     scheme = Vmas()
-    scheme.on_mapped_small(facts.MappedSmall([3], True, 1, 1, 1, 0, "test"))
-    scheme.on_moved(facts.Moved(3, 0, True, 0, 1, 1, 1, 1, 0, 0, 1, 2, 2, 64, 0, 1))
+    scheme.on_mapped_small(events.MappedSmall([3], True, 1, 1, 1, 0, "test"))
+    scheme.on_moved(events.Moved(3, 0, True, 0, 1, 1, 1, 1, 0, 0, 1, 2, 2, 64, 0, 1))
     assert scheme.mapcount(3) == 1

@@ -32,7 +32,7 @@ def test_calls_that_do_not_come_in_pairs_drift() -> None:
 
 
 def test_a_number_below_0_reads_as_not_mapped_and_not_shared() -> None:
-    """After the drift a mapped folio may look unmapped."""
+    """After the miscount a mapped folio may look unmapped."""
     naive = TuplesNaive()
     world = World([naive])
     folio = world.folio(4)

@@ -1,4 +1,4 @@
-"""Pieces of folios by VMA and page table, from facts alone."""
+"""Pieces of folios by VMA and page table, from events alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from folioshell import facts
+from folioshell import events
 from folioshell.contract.histories import History, seeded_histories
 from folioshell.contract.laws import threes
 from folioshell.contract.player import Player
@@ -128,7 +128,7 @@ def test_a_merge_that_tells_no_more_than_its_place_removes_that_boundary() -> No
     for vpn in (4, 8):
         world.split(1, vpn)
     assert vmas.mapcount(folio) == 3
-    vmas.on_vma_merged(facts.VmaMerged(1, 1, 2, 4, ((folio, 4),)))
+    vmas.on_vma_merged(events.VmaMerged(1, 1, 2, 4, ((folio, 4),)))
     assert [(part.first, part.nr) for part in vmas.why(folio)] == [(0, 8), (8, 8)]
 
 
@@ -162,9 +162,9 @@ def test_a_pmd_entry_is_one_tuple_in_the_pmd_table() -> None:
     seen = []
 
     class Spy(Tuples, register=False):
-        def on_pmd_unmapped(self, fact: Any) -> None:
+        def on_pmd_unmapped(self, event: Any) -> None:
             seen.append((tuples.mapcount(folio), vmas.mapcount(folio)))
-            super().on_pmd_unmapped(fact)
+            super().on_pmd_unmapped(event)
 
     spy, tuples, vmas = Spy(), Tuples(), Vmas()
     world = World([spy, tuples, vmas])
@@ -193,7 +193,7 @@ def test_a_moved_pmd_entry_is_found_where_it_went() -> None:
 
 
 def test_a_table_that_is_moved_whole_keeps_its_number() -> None:
-    """Moved facts may name the same table on both sides: the address is what differs."""
+    """Moved events may name the same table on both sides: the address is what differs."""
     tuples, vmas = Tuples(), Vmas()
     world = World([tuples, vmas])
     folio = world.folio(4)

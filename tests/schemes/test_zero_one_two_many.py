@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from folioshell import facts
+from folioshell import events
 from folioshell.contract.world import World
 from folioshell.errors import KernelBug
 from folioshell.schemes.base import Part, Sharing
@@ -97,7 +97,7 @@ def test_an_order_0_entry_that_is_not_there_cannot_go() -> None:
     for mm in (1, 2, 3):
         world.exit(mm)
     with pytest.raises(KernelBug, match="nothing maps it"):
-        scheme.on_unmapped_small(facts.UnmappedSmall([folio], True, 1, 1, 1, 0, "test"))
+        scheme.on_unmapped_small(events.UnmappedSmall([folio], True, 1, 1, 1, 0, "test"))
 
 
 def test_numbers_of_many_folios() -> None:

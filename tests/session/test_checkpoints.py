@@ -30,7 +30,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def state(session: Session) -> tuple[object, ...]:
     """All that can be seen of the state."""
     workspace = session.workspace
-    journal = [(record.number, record.command, [str(event) for event in record.events]) for record in workspace.journal]
+    journal = [(record.number, record.command, [str(event) for event in record.trace]) for record in workspace.journal]
     return session.prompt, workspace.machine.fingerprint(), journal, list(workspace.regions), repr(workspace.threads)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell.session.history import MAIN, Entry, History, Spot
+from folioshell.session.history import MAIN, Entry, History, HistoryPoint
 
 
 def entry(text: str) -> Entry:
@@ -39,14 +39,14 @@ def test_marks_name_steps_not_numbers() -> None:
     history.append(entry("three"))
     history.mark("n")
 
-    assert history.spot("m") == Spot(MAIN, 2)
-    assert history.spot("n") == Spot("other", 2)
-    assert history.spot(MAIN) == Spot(MAIN, 2)
+    assert history.spot("m") == HistoryPoint(MAIN, 2)
+    assert history.spot("n") == HistoryPoint("other", 2)
+    assert history.spot(MAIN) == HistoryPoint(MAIN, 2)
     history.position = 1
     history.mark("shared")
-    assert history.spot("shared") == Spot("other", 1)
+    assert history.spot("shared") == HistoryPoint("other", 1)
     history.current = MAIN
-    assert history.spot("shared") == Spot(MAIN, 1)
+    assert history.spot("shared") == HistoryPoint(MAIN, 1)
 
 
 def test_a_mark_goes_with_the_last_line_that_has_its_step() -> None:
@@ -67,7 +67,7 @@ def test_equal_commands_are_different_steps() -> None:
     history = history_of("one", "one")
     history.mark("second")
 
-    assert history.spot("second") == Spot(MAIN, 2)
+    assert history.spot("second") == HistoryPoint(MAIN, 2)
 
 
 def test_script_has_the_marks() -> None:

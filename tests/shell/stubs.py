@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from io import StringIO
 
 from folioshell.report import Report
-from folioshell.scenario.played import Played
+from folioshell.script.script_event import ScriptEvent
 from folioshell.session.output import Output
 from folioshell.session.session import Session
 from folioshell.views.screen import Screen
@@ -44,7 +44,7 @@ class StubSession(Session):
 class StubRunner:
     """A run in which happens what the test says."""
 
-    def __init__(self, *played: Played, status: int = 0, failed: int = 0) -> None:
+    def __init__(self, *played: ScriptEvent, status: int = 0, failed: int = 0) -> None:
         self.played = played
         self.session: Session = StubSession({})
         self.status = status
@@ -53,7 +53,7 @@ class StubRunner:
         self.goldens = 0
         self.failed = failed
 
-    def __iter__(self) -> Iterator[Played]:
+    def __iter__(self) -> Iterator[ScriptEvent]:
         yield from self.played
 
 

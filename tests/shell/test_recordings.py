@@ -68,7 +68,7 @@ def test_one_differs(wrong: str) -> None:
 
 
 def test_the_table(wrong: str) -> None:
-    """-v shows what the kernel showed, what the model says, and the fact that decided it with its function."""
+    """-v shows what the kernel showed, what the model says, and the event that decided it with its function."""
     output = _Output()
 
     assert Verification(output.screen, output.errors, verbose=True).run([wrong]) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from folioshell.errors import DeterminismError, KernelBug, Refused, SchemeError
 from folioshell.report import Report
-from folioshell.scenario import Session
+from folioshell.script import Session
 from folioshell.session.limits import GENEROUS
 from folioshell.shell.repl import Repl
 from tests.shell.stubs import StubSession, Typist, plain_screen
@@ -70,11 +70,11 @@ def test_interrupt_on_the_way_back() -> None:
 
 
 def test_kernel_bug_is_shown() -> None:
-    """A broken invariant is printed with its last facts, and the session goes on."""
-    session, text = talk(Typist("bug", "one"), bug=KernelBug("mapcount < 0", ["fact 1", "fact 2"]))
+    """A broken invariant is printed with its last events, and the session goes on."""
+    session, text = talk(Typist("bug", "one"), bug=KernelBug("mapcount < 0", ["event 1", "event 2"]))
 
     assert session.executed == ["one"]
-    assert text.startswith("KERNEL BUG: mapcount < 0\n  fact 1\n  fact 2\n")
+    assert text.startswith("KERNEL BUG: mapcount < 0\n  event 1\n  event 2\n")
 
 
 def test_replay_that_goes_astray() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from folioshell.errors import Refused
 from folioshell.report import Expect, Report, Since
-from folioshell.scenario.played import Played
+from folioshell.script.script_event import ScriptEvent
 from folioshell.shell.replay import Replay
 from tests.shell.stubs import StubRunner, plain_screen
 
@@ -24,16 +24,16 @@ FAILURE = (
     "      look:  folioshell run a.fs --until 1 -i\n"
 )
 PLAYED = (
-    Played("a.fs", 2, "| # Fork", prose="# Fork"),
-    Played("a.fs", 3, "| and exit", prose="and exit"),
-    Played("a.fs", 4, "fork B ; show processes", report=STEP),
-    Played("a.fs", 4, "fork B ; show processes", report=VIEW),
-    Played("a.fs", 5, "expect vmas A == 3", report=PASS),
-    Played("a.fs", 6, "  expect vmas A == 4", report=FAIL, reopen="folioshell run a.fs --until 1 -i"),
+    ScriptEvent("a.fs", 2, "| # Fork", prose="# Fork"),
+    ScriptEvent("a.fs", 3, "| and exit", prose="and exit"),
+    ScriptEvent("a.fs", 4, "fork B ; show processes", report=STEP),
+    ScriptEvent("a.fs", 4, "fork B ; show processes", report=VIEW),
+    ScriptEvent("a.fs", 5, "expect vmas A == 3", report=PASS),
+    ScriptEvent("a.fs", 6, "  expect vmas A == 4", report=FAIL, reopen="folioshell run a.fs --until 1 -i"),
 )
 
 
-def shown(*played: Played, quiet: bool = False, whole: bool = True, status: int = 1) -> tuple[str, str, int]:
+def shown(*played: ScriptEvent, quiet: bool = False, whole: bool = True, status: int = 1) -> tuple[str, str, int]:
     screen, out = plain_screen()
     errors, err = plain_screen()
     runner = StubRunner(*played, status=status, failed=int(status == 1))
@@ -64,7 +64,7 @@ def test_piped_commands() -> None:
 
 def test_stopped() -> None:
     """A command that fails without ``fails`` is pointed at, in quiet too, and gives its status."""
-    stop = Played("a.fs", 7, "munmap x", failure="failed with EINVAL, and no `fails` before it")
+    stop = ScriptEvent("a.fs", 7, "munmap x", failure="failed with EINVAL, and no `fails` before it")
 
     for quiet in (False, True):
         text, _, status = shown(stop, quiet=quiet)
@@ -75,7 +75,9 @@ def test_stopped() -> None:
 
 def test_refused() -> None:
     """A refusal goes to the error stream with file, line and column."""
-    refused = Played("a.fs", 1, "fok", refused=Refused("no such verb", start=0, end=3, text="fok", file="a.fs", line=1))
+    refused = ScriptEvent(
+        "a.fs", 1, "fok", refused=Refused("no such verb", start=0, end=3, text="fok", file="a.fs", line=1)
+    )
     out, err, status = shown(refused, status=2)
 
     assert err == "a.fs:1:1: error: no such verb\n  fok\n  ^^^\n"
@@ -85,7 +87,9 @@ def test_refused() -> None:
 
 def test_control_characters_of_a_script() -> None:
     """Escape sequences in prose and lines do not reach the terminal."""
-    text = shown(Played("\x1b.fs", 1, "x\x1b[2J", prose="\x1b[2J"), Played("a.fs", 2, "\x1b[1m", report=STEP))[0]
+    text = shown(
+        ScriptEvent("\x1b.fs", 1, "x\x1b[2J", prose="\x1b[2J"), ScriptEvent("a.fs", 2, "\x1b[1m", report=STEP)
+    )[0]
 
     assert "\x1b" not in text
 
@@ -93,7 +97,7 @@ def test_control_characters_of_a_script() -> None:
 def test_expects_within_a_line() -> None:
     """They stand apart from what the commands around them say."""
     text = "fork B ; expect vmas A == 3 ; show processes ; expect vmas A == 3"
-    played = [Played("a.fs", 4, text, report=report) for report in (STEP, PASS, VIEW, PASS)]
+    played = [ScriptEvent("a.fs", 4, text, report=report) for report in (STEP, PASS, VIEW, PASS)]
 
     assert shown(*played, status=0)[0].startswith(
         f"A 0> {text}\nA forked B.\n\npass  expect vmas A == 3\n\nA, B\n\npass  expect vmas A == 3\n"

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from folioshell import Session
 from folioshell.errors import Refused
-from folioshell.shell.notes import Notes
+from folioshell.shell.crash_log import Notes
 from folioshell.shell.resume import FOLDER, begin, resume
-from tests.scenario.test_save import COMMANDS
+from tests.script.test_save import COMMANDS
 from tests.shell.terminal import Terminal
-from tests.shell.test_notes import crash, left_with
+from tests.shell.test_crash_log import crash, left_with
 from tests.shell.test_terminal import COMMAND, environ
 
 __all__ = ["environ"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from folioshell.commands.hint import Hint
-from folioshell.facts import Event
+from folioshell.events import Tracepoint
 from folioshell.model.lock import Lock, LockClass
-from folioshell.scenario import Session
+from folioshell.script import Session
 from folioshell.session.journal import Happening
 from folioshell.shell.toolbar import hint_pieces, last_locks, state_text
 
@@ -16,12 +16,12 @@ def taken(*names: str) -> list[Happening]:
     events: list[Happening] = []
     for name in names:
         lock = Lock(LockClass.PTL, name)
-        events += [lock.acquire("zap_pte_range"), Event("zapped"), lock.release()]
+        events += [lock.acquire("zap_pte_range"), Tracepoint("zapped"), lock.release()]
     return events
 
 
 def test_only_page_table_locks() -> None:
-    """Locks of other classes, releases and facts are left out."""
+    """Locks of other classes, releases and events are left out."""
     mmap_lock = Lock(LockClass.MMAP, "A")
     events = [mmap_lock.acquire("mmap_read_lock", "R"), *taken("pt1", "pt2"), mmap_lock.release("R")]
 

@@ -89,7 +89,7 @@ QUERY = Report(
         "f1",
         4,
         (
-            QueryRow("per-page", 16, "yes", "", "false yes"),
+            QueryRow("per-page", 16, "yes", "", "false positive"),
             QueryRow("tuples", 2, "maybe", "a walk of 2 PTLs and 16 entries", "undecided"),
             QueryRow("vmas", 1, "no", "", "exact"),
             QueryRow("mm-id", 16, "no", "", "exact"),

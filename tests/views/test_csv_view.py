@@ -49,7 +49,7 @@ def test_answers() -> None:
     """A query says in every row what was asked, without the marks that are made for the eye; the truth is a table."""
     answers, truth = rows(samples.QUERY)
 
-    assert answers[1] == ["shared?", "win[0]", "f1", "per-page", "16", "yes", "", "false yes", ""]
+    assert answers[1] == ["shared?", "win[0]", "f1", "per-page", "16", "yes", "", "false positive", ""]
     assert dict(zip(*truth, strict=True))["tuples"] == "2"
     assert rows(samples.PRESENT) == [[["query", "target", "folio", "answer"], ["present?", "win[3]", "", "no"]]]
 

@@ -21,12 +21,12 @@ def test_query() -> None:
     assert markdown(samples.QUERY) == (
         "**shared? win[0] (f1, order 4)**\n"
         "\n"
-        "| scheme   | number | answer | verdict     | cost to resolve                 |\n"
-        "| -------- | -----: | ------ | ----------- | ------------------------------- |\n"
-        "| per-page |     16 | yes    | ! false yes |                                 |\n"
-        "| tuples   |      2 | maybe  | undecided   | a walk of 2 PTLs and 16 entries |\n"
-        "| vmas     |      1 | no     | exact       |                                 |\n"
-        "| mm-id    |     16 | no     | exact       |                                 |\n"
+        "| scheme   | number | answer | verdict          | cost to resolve                 |\n"
+        "| -------- | -----: | ------ | ---------------- | ------------------------------- |\n"
+        "| per-page |     16 | yes    | ! false positive |                                 |\n"
+        "| tuples   |      2 | maybe  | undecided        | a walk of 2 PTLs and 16 entries |\n"
+        "| vmas     |      1 | no     | exact            |                                 |\n"
+        "| mm-id    |     16 | no     | exact            |                                 |\n"
         "\n"
         "truth: no; 1 mm, 1 VMA, 2 tuples, 16 entries, 16 pages mapped\n"
     )

@@ -10,10 +10,10 @@ import pytest
 
 from folioshell import Session
 from folioshell.views.csv_view import csv_tables
+from folioshell.views.glyphs import spelled
 from folioshell.views.measure import columns_of
 from folioshell.views.report_view import report_blocks
 from folioshell.views.screen import Screen
-from folioshell.views.signs import spelled
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 FORKED = "mmap buf 16 ; fault buf ; fork B ; B: write buf[3]"

@@ -66,9 +66,9 @@ def test_query() -> None:
     """A query shows a row a scheme, marks a wrong verdict with ``!``, and the truth stands beside it."""
     assert text_of(samples.QUERY) == (
         "shared? win[0] (f1, order 4)\n"
-        "  scheme    number  answer  verdict      cost to resolve\n"
-        "  per-page      16  yes     ! false yes\n"
-        "  tuples         2  maybe   undecided    a walk of 2 PTLs and 16 entries\n"
+        "  scheme    number  answer  verdict           cost to resolve\n"
+        "  per-page      16  yes     ! false positive\n"
+        "  tuples         2  maybe   undecided         a walk of 2 PTLs and 16 entries\n"
         "  vmas           1  no      exact\n"
         "  mm-id         16  no      exact\n"
         "  truth: no; 1 mm, 1 VMA, 2 tuples, 16 entries, 16 pages mapped\n"
@@ -192,8 +192,8 @@ def test_spoken() -> None:
     """Read aloud, a grid that does not fit is said row by row: what it is about, then a label for each value."""
     fork = report_blocks(samples.FORK)
 
-    assert render(fork, 100, spoken=True) == render(fork, 100)
-    assert render(fork, 40, spoken=True).splitlines()[2:7] == [
+    assert render(fork, 100, screen_reader=True) == render(fork, 100)
+    assert render(fork, 40, screen_reader=True).splitlines()[2:7] == [
         "  folio: f1, order: 3",
         "    per-page: 8 → 16",
         "    tuples: 1 → 2",
@@ -206,4 +206,4 @@ def test_two_columns_spoken() -> None:
     """Of two columns the first is the label."""
     grid = Grid((Column("verb"), Column("does")), ((Span("fork"), Span("new child of the current process")),), note="x")
 
-    assert render([grid], 28, spoken=True) == "  fork: new child of the\n    current process\n  x\n"
+    assert render([grid], 28, screen_reader=True) == "  fork: new child of the\n    current process\n  x\n"

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from folioshell.errors import Refused
+from folioshell.views.glyphs import spelled
 from folioshell.views.measure import columns_of
 from folioshell.views.plain import render
 from folioshell.views.refusal_view import refusal_blocks
-from folioshell.views.signs import spelled
 
 
 def text_of(error: Refused, width: int = 80, step: int | None = None) -> str:

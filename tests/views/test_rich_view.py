@@ -51,7 +51,7 @@ def test_colour_adds_nothing_but_colour() -> None:
 
     assert "\x1b[1;36m" in step
     assert "\x1b[2m" in step
-    assert "\x1b[1;31m! false yes" in query
+    assert "\x1b[1;31m! false positive" in query
 
 
 def test_markup_in_text_is_text() -> None:

@@ -78,7 +78,7 @@ def test_colour_obeys_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
         Screen(out, rich=True, width=100).write(report_blocks(samples.QUERY))
         colours[no_color] = "31m" in out.getvalue()
 
-        assert "! false yes" in out.getvalue()
+        assert "! false positive" in out.getvalue()
 
     assert colours == {False: True, True: False}
 
@@ -128,4 +128,4 @@ def test_screen_reader(value: str, rich: bool, monkeypatch: pytest.MonkeyPatch) 
     screen = screen_for(Terminal())
 
     assert screen.rich == rich
-    assert screen.spoken
+    assert screen.screen_reader

@@ -1,0 +1,13 @@
+"""Scripts: reading, running and writing `.fs` files.
+
+Importing this package declares the commands that read and write scripts; with them the command language is complete.
+"""
+
+from __future__ import annotations
+
+from folioshell.commands import Session
+from folioshell.script import verbs as _declare_file_commands
+
+__all__ = ["Session"]
+
+del _declare_file_commands

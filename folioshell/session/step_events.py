@@ -1,0 +1,172 @@
+"""One pass over what a step yielded: lock rows, and the events sorted by what a report needs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from folioshell import events
+from folioshell.intervals import Intervals, ranges
+from folioshell.model.lock import LockOp
+from folioshell.report import LockRow
+from folioshell.session.journal import Happening
+
+
+class NewFolios(NamedTuple):
+    """What new folios in a row have in common.
+
+    Args:
+        order, anon: as in FolioNew.
+        origin: number of the folio that they were cut out of; 0 if they are new memory.
+    """
+
+    order: int
+    anon: bool
+    origin: int
+
+
+class StepEvents:
+    """What happened in a step.
+
+    Attributes:
+        locks: page-table locks in the order in which they were taken.
+        new: folios that came to be, in runs of consecutive numbers.
+        freed: folios that ended -> their orders, in runs.
+        walks, asked, findings, tracepoints: the events of these types.
+        mapped, unmapped: folio -> entries that were added and removed, by events about leaf entries.
+        pmd_mapped, pmd_unmapped: folio -> PMD entries added and removed.
+        moved: folio -> entries that mremap moved.
+        vma_splits, vma_merges: numbers of these.
+        small_mapped: the order-0 folios that were mapped -> True, in runs.
+        nr_small_mapped, nr_small_unmapped: entries of order-0 folios among the above, counted but not listed.
+    """
+
+    __slots__ = (
+        "asked",
+        "findings",
+        "freed",
+        "locks",
+        "mapped",
+        "moved",
+        "new",
+        "nr_small_mapped",
+        "nr_small_unmapped",
+        "pmd_mapped",
+        "pmd_unmapped",
+        "small_mapped",
+        "tracepoints",
+        "unmapped",
+        "vma_merges",
+        "vma_splits",
+        "walks",
+    )
+
+    def __init__(self, happenings: Sequence[Happening]) -> None:
+        self.locks = _lock_rows(happenings)
+        self.new: Intervals[NewFolios] = Intervals()
+        self.freed: Intervals[int] = Intervals()
+        self.walks: list[events.Walked] = []
+        self.asked: list[events.Asked] = []
+        self.findings: list[events.Finding] = []
+        self.tracepoints: list[events.Tracepoint] = []
+        self.mapped: dict[int, int] = {}
+        self.unmapped: dict[int, int] = {}
+        self.pmd_mapped: dict[int, int] = {}
+        self.pmd_unmapped: dict[int, int] = {}
+        self.moved: dict[int, int] = {}
+        self.small_mapped: Intervals[bool] = Intervals()
+        self.vma_splits = 0
+        self.vma_merges = 0
+        self.nr_small_mapped = 0
+        self.nr_small_unmapped = 0
+        self._read(happenings)
+
+    def _read(self, happenings: Sequence[Happening]) -> None:
+        takers: dict[type, Callable[..., None]] = {
+            events.FolioNew: self._on_new,
+            events.FolioFreed: self._on_freed,
+            events.Mapped: self._on_mapped,
+            events.Unmapped: self._on_unmapped,
+            events.MappedSmall: self._on_mapped_small,
+            events.UnmappedSmall: self._on_unmapped_small,
+            events.PmdMapped: self._on_pmd_mapped,
+            events.PmdUnmapped: self._on_pmd_unmapped,
+            events.Moved: self._on_moved,
+            events.VmaSplit: self._on_vma_split,
+            events.VmaMerged: self._on_vma_merged,
+            events.Walked: self.walks.append,
+            events.Asked: self.asked.append,
+            events.Finding: self.findings.append,
+            events.Tracepoint: self.tracepoints.append,
+        }
+        taker_of = takers.get
+        for happening in happenings:
+            if taker := taker_of(happening.__class__):
+                taker(happening)
+
+    def _on_new(self, event: events.FolioNew) -> None:
+        origin = event.origin[0] if event.origin else 0
+        self.new.put(event.folio, event.nr, NewFolios(event.order, event.anon, origin))
+
+    def _on_freed(self, event: events.FolioFreed) -> None:
+        self.freed.put(event.folio, event.nr, event.order)
+
+    def _on_mapped(self, event: events.Mapped) -> None:
+        self.mapped[event.folio] = self.mapped.get(event.folio, 0) + event.nr
+
+    def _on_unmapped(self, event: events.Unmapped) -> None:
+        self.unmapped[event.folio] = self.unmapped.get(event.folio, 0) + event.nr
+
+    def _on_mapped_small(self, event: events.MappedSmall) -> None:
+        self.nr_small_mapped += len(event.folios)
+        for first, nr in ranges(event.folios):
+            self.small_mapped.put(first, nr, True)
+
+    def _on_unmapped_small(self, event: events.UnmappedSmall) -> None:
+        self.nr_small_unmapped += len(event.folios)
+
+    def _on_pmd_mapped(self, event: events.PmdMapped) -> None:
+        self.pmd_mapped[event.folio] = self.pmd_mapped.get(event.folio, 0) + 1
+
+    def _on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
+        self.pmd_unmapped[event.folio] = self.pmd_unmapped.get(event.folio, 0) + 1
+
+    def _on_moved(self, event: events.Moved) -> None:
+        self.moved[event.folio] = self.moved.get(event.folio, 0) + (1 if event.pmd else event.nr)
+
+    def _on_vma_split(self, _: events.VmaSplit) -> None:
+        self.vma_splits += 1
+
+    def _on_vma_merged(self, _: events.VmaMerged) -> None:
+        self.vma_merges += 1
+
+
+def _lock_rows(happenings: Iterable[Happening]) -> list[LockRow]:
+    """The acquisitions of page-table locks; equal ones in a row are one row, and equal rows are one object."""
+    made: dict[tuple[LockOp, int, int], LockRow] = {}
+    rows: list[LockRow] = []
+    last: LockOp | None = None
+    depth = last_depth = times = 0
+    for op in happenings:
+        if op.__class__ is not LockOp or not (change := op.table_locks):
+            continue
+        if change < 0:
+            depth -= 1
+        elif last is not None and depth == last_depth and (op is last or op.is_like(last)):
+            times += op.times
+            depth += 1
+        else:
+            if last is not None:
+                rows.append(_lock_row(made, last, last_depth, times))
+            last, last_depth, times = op, depth, op.times
+            depth += 1
+    if last is not None:
+        rows.append(_lock_row(made, last, last_depth, times))
+    return rows
+
+
+def _lock_row(made: dict[tuple[LockOp, int, int], LockRow], op: LockOp, depth: int, times: int) -> LockRow:
+    row = made.get((op, depth, times))
+    if row is None:
+        row = made[op, depth, times] = LockRow(op.lock.name, depth, op.function, times)
+    return row

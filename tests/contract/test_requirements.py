@@ -1,0 +1,88 @@
+"""Each duty finds who fails in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from folioshell import events
+from folioshell.contract.check import counterexample
+from folioshell.contract.histories import seeded_histories
+from folioshell.contract.requirements import DUTIES, Duty
+from folioshell.schemes.base import Answer, Part, Scheme, Sharing
+from tests.contract.definitions import Constant, Oracle
+
+
+class Nameless(Constant, register=False):
+    name = ""
+
+
+class Talkative(Constant, register=False):
+    about = ("One line.", "x" * 121 + ".")
+
+
+class Shrinking(Constant, register=False):
+    def bytes_of_state(self, order: int) -> int:
+        return 100 - order
+
+
+class Vague(Constant, register=False):
+    def partially_mapped(self, folio: int) -> Any:
+        return Sharing.MAYBE
+
+
+class Rounding(Constant, register=False):
+    def mapcount(self, folio: int, page: int | None = None) -> Any:
+        return super().mapcount(folio) / 2
+
+
+class Surplus(Constant, register=False):
+    def why(self, folio: int) -> list[Part]:
+        return [*super().why(folio), Part("and one for luck", 1)]
+
+
+class FirstOfRun(Constant, register=False):
+    def on_mapped_small(self, event: events.MappedSmall) -> None:
+        for folio in event.folios:
+            self.small[folio] = self.small.get(folio, 0) + len(event.folios)
+
+
+class Hoarder(Constant, register=False):
+    def on_folio_freed(self, event: events.FolioFreed) -> None:
+        pass
+
+
+WRONG = [
+    (Nameless, Duty.DESCRIBES_ITSELF),
+    (Talkative, Duty.DESCRIBES_ITSELF),
+    (Shrinking, Duty.DESCRIBES_ITSELF),
+    (Vague, Duty.ANSWERS),
+    (Rounding, Duty.ANSWERS),
+    (Surplus, Duty.PARTS_ADD_UP),
+    (FirstOfRun, Duty.RUNS_ARE_FOLIOS),
+    (Hoarder, Duty.FORGETS_FREED),
+]
+
+
+@pytest.mark.parametrize(("kind", "duty"), WRONG)
+def test_who_fails_in_a_duty_is_found(kind: type[Scheme], duty: Duty) -> None:
+    """By a history of at most two steps, as nothing large has to happen."""
+    found = counterexample(kind, DUTIES[duty], seeded_histories(60))
+    assert found is not None
+    assert len(found.steps) <= 2
+
+
+@pytest.mark.parametrize("duty", DUTIES)
+def test_every_duty_can_be_done_and_failed_in(duty: Duty) -> None:
+    """The plainest definition and the one that knows everything do all; one of those above fails in each."""
+    for kind in (Constant, Oracle):
+        assert counterexample(kind, DUTIES[duty], seeded_histories(60)) is None
+    assert duty in {failed for _, failed in WRONG}
+
+
+def test_an_answer_may_be_that_there_is_none() -> None:
+    """None and cannot are answers."""
+    scheme = Constant()
+    assert scheme.partially_mapped(1) is Answer.CANNOT
+    assert scheme.page_mapcount(1, 0) is None

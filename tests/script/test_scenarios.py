@@ -1,0 +1,68 @@
+"""The scenarios that come with folioshell: what they hold. That they pass, the plugin for pytest tests."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from folioshell.schemes import all_schemes
+from folioshell.script.runner import run_file
+from folioshell.script.script import MAGIC
+
+ROOT = Path(__file__).parents[2] / "scenarios"
+SCRIPTS = sorted(ROOT.rglob("*.fs"))
+NUMBERED = [path for path in SCRIPTS if re.match(r"\d\d-", path.name)]
+
+
+def named(path: Path) -> str:
+    """The name of a script within the folder."""
+    return str(path.relative_to(ROOT))
+
+
+def test_there_are_scenarios() -> None:
+    """The folder holds the examples of the mails, and the worked examples 1 to 25 and 27."""
+    assert len(NUMBERED) == 26
+    assert {named(path).split("/")[0] for path in SCRIPTS} >= {"mail", "schemes"}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=named)
+def test_it_is_collected(path: Path) -> None:
+    """It asserts something, and begins with the line that pytest looks for."""
+    text = path.read_text(encoding="utf-8")
+
+    assert text.startswith(MAGIC)
+    assert re.search("^expect ", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", NUMBERED, ids=named)
+def test_every_scheme_is_asserted(path: Path) -> None:
+    """Each step that asserts the truth asserts the number of every scheme there is."""
+    text = path.read_text(encoding="utf-8")
+    steps = text.count("expect truth vmas")
+    asserted = {
+        name: len(re.findall(rf"^expect mapcount {re.escape(name)} ", text, re.MULTILINE)) for name in all_schemes()
+    }
+
+    assert steps
+    assert {name: number for name, number in asserted.items() if number < steps} == {}
+
+
+def findings(path: Path) -> list[str]:
+    """Schemes that findings of a script were blamed on, in order."""
+    reports = [played.report for played in run_file(path) if played.report is not None]
+    return [finding.split(" called ")[0] for report in reports for finding in report.findings]
+
+
+def test_leaks_are_findings() -> None:
+    """Each scheme that lets a write be seen is named; no scheme that does not is."""
+    assert findings(ROOT / "schemes" / "cow-leak.fs") == [
+        "likely",
+        "likely-v6.9",
+        "estimated-gt1",
+        "tuples-naive",
+        "vmas-hookless",
+        "zero-one-two-many",
+    ]
+    assert findings(ROOT / "schemes" / "07-parent-writes.fs") == []
