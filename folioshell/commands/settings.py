@@ -10,7 +10,9 @@ from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, OUTPUT, SESSION, VIEW, Arg, Form
 from folioshell.commands.operands import Choices, Size
 from folioshell.commands.schemes import SchemeList, SchemeName, scheme_of, schemes_of
+from folioshell.errors import Refused
 from folioshell.model.kernel import Kernel
+from folioshell.model.release import DEFAULT, DIFFERENCES, RELEASES
 from folioshell.paths.protocols import PROTOCOLS
 from folioshell.report import Report, Table
 from folioshell.session.language import Ending
@@ -42,7 +44,7 @@ def _check_booting(call: Call) -> None:
 
 def _geometry(call: Call) -> Ending:
     _check_booting(call)
-    profile = call.kernel.config.profile
+    profile = call.kernel.release.version
     call.workspace.boot(GEOMETRIES[call.word("GEOMETRY")])
     call.workspace.machine.set_profile(profile)
     return None
@@ -62,10 +64,18 @@ def _swap(call: Call) -> Ending:
 
 
 def _page_mapcount(call: Call) -> Ending:
-    if call.kernel.config.is_6_12:
-        raise call.refused_at("lead", "profile 6.12 always counts pages", hint="CONFIG_NO_PAGE_MAPCOUNT came in v6.15")
+    if not call.kernel.release.page_mapcount_is_optional:
+        raise _lacks(call, "page_mapcount_is_optional")
     call.kernel.config.page_mapcount = call.word("MODE") == "on"
     return None
+
+
+def _lacks(call: Call, difference: str) -> Refused:
+    """The refusal of a setting that the release does not have."""
+    change = DIFFERENCES[difference]
+    return call.refused_at(
+        "lead", f"Linux {call.kernel.release.version} lacks {change.where}", hint=f"v{change.since} added it"
+    )
 
 
 def _decide(call: Call) -> Ending:
@@ -168,8 +178,8 @@ def _form(lead: str, name: str, operand: Any, summary: str, handler: Callable[[C
 
 
 _PROFILE_WORDS = {
-    "6.18": "decides by mm-id, maps whole folios around faults, reuses pages of large folios",
-    "6.12": "decides by likely; where else it differs, see docs/fidelity.md",
+    row.version: f"Linux {row.point}; its sharing tests ask {row.policy.decider}"
+    for row in sorted(RELEASES.values(), key=lambda row: row is not DEFAULT)
 }
 
 _GEOMETRY_WORDS = {
@@ -300,7 +310,7 @@ def kernel_settings(kernel: Kernel) -> list[tuple[str, str]]:
     config = kernel.config
     return [
         ("geometry", kernel.geometry.name),
-        ("profile", config.profile),
+        ("profile", kernel.release.version),
         *((f"thp.{format_pages(1 << order)}", config.thp.get(order, "never")) for order in kernel.geometry.thp_orders),
         ("decide", kernel.decider.name),
         ("protocol", kernel.protocol.name if kernel.protocol else "none"),

@@ -21,7 +21,7 @@ def fingerprint(k: Kernel, schemes: Mapping[str, Scheme]) -> str:
 
 
 def _lines(k: Kernel, schemes: Mapping[str, Scheme]) -> Iterator[str]:
-    yield repr((k.geometry, k.config, k.decider.name, sorted(k.vm_events.items()), list(k.deferred)))
+    yield repr((k.geometry, k.release.version, k.config, k.decider.name, sorted(k.vm_events.items()), list(k.deferred)))
     yield repr([(kind, k.last_number(kind)) for kind in sorted(("mm", "vma", "anon_vma", "pt", "pmd", "folio"))])
     for mm in k.mms.values():
         yield from _mm_lines(mm)

@@ -16,12 +16,12 @@ from folioshell.model.check import broken_invariants
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock, LockClass, LockOp
+from folioshell.model.release import DEFAULT, RELEASES, Release
 from folioshell.model.truth import TruthCounts, truth
 from folioshell.paths.protocols import PROTOCOLS
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import HANDLERS, Scheme
-from folioshell.schemes.entries import share_entries
-from folioshell.schemes.mm_id import MmId
+from folioshell.schemes.entries import EntryScheme, share_entries
 from folioshell.schemes.order0 import one_by_one, share_order0
 from folioshell.schemes.windows import share_windows
 from folioshell.units import X86_64, Geometry
@@ -30,9 +30,6 @@ T = TypeVar("T")
 
 #: how many of the last events a KernelBug carries
 _LAST_EVENTS = 20
-
-#: profile -> the scheme that this release decides by
-_NATIVE = {"6.18": "mm-id", "6.12": "likely"}
 
 
 class _Forgetting:
@@ -66,9 +63,7 @@ class Machine:
         self.schemes: dict[str, Scheme] = {
             kind.name: kind() for kind in sorted(kinds.values(), key=lambda kind: (kind.place, kind.name))
         }
-        counts = self.schemes["mm-id"]
-        assert isinstance(counts, MmId)
-        self.kernel = Kernel(counts, counts, geometry)
+        self.kernel = Kernel(self.schemes, self._books(DEFAULT), geometry)
         self.kernel.new_mm("A")
         self.trace: list[LockOp | Event] = []
         self._held: dict[Lock, str] = {}
@@ -262,14 +257,20 @@ class Machine:
         self.kernel.decider = self.schemes[name]
 
     def set_profile(self, profile: str) -> None:
-        """Let the kernel behave like another release, and ask the scheme that that release asks.
+        """Let the kernel behave like another release: count as it does, and ask the schemes that it asks.
 
         Raises:
             KeyError: there is no such profile.
         """
-        native = self.schemes[_NATIVE[profile]]
-        self.kernel.config.profile = profile
-        self.kernel.native = self.kernel.decider = native
+        release = RELEASES[profile]
+        self.kernel.protocol = None
+        self.kernel.follow(release, self.schemes, self._books(release))
+
+    def _books(self, release: Release) -> EntryScheme:
+        """The scheme that is the kernel's own bookkeeping in a release."""
+        counts = self.schemes[release.policy.books]
+        assert isinstance(counts, EntryScheme)
+        return counts
 
     def set_protocol(self, name: str | None) -> None:
         """Let the kernel count VMAs by a protocol, from the present numbers on, and act on what that counts.

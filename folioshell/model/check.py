@@ -152,7 +152,8 @@ def _check_folio(k: Kernel, folio: Folio, seen: _Seen) -> Iterator[str]:
     if folio.partially_mapped and not folio.deferred:
         yield f"{folio} is flagged partially mapped but not on the deferred-split queue"
     yield from _check_exclusive(k, folio, seen)
-    if folio.order and len(seen.mms) > 1 and k.counts.shared(folio.id, 0).value == "no":
+    has_owners = folio.order and k.release.tracks_mm_owners
+    if has_owners and len(seen.mms) > 1 and k.counts.shared(folio.id, 0).value == "no":
         yield f"{folio}: SHARED is clear, but {len(seen.mms)} address spaces map it"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from folioshell.model.mapping import AddressSpace, write_orders
 from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.physmem import PhysicalMemory
+from folioshell.model.release import DEFAULT, EXACT_FIT, Question, Release
 from folioshell.model.vma import Vma
 from folioshell.units import X86_64, Geometry
 
@@ -42,7 +44,7 @@ class Answer(Protocol):
 
 
 class Decider(Protocol):
-    """The scheme whose answer to "does anybody else?" the kernel acts on."""
+    """A scheme whose answer to "does anyone else map it?" the kernel acts on."""
 
     @property
     def name(self) -> str:
@@ -82,7 +84,6 @@ class Config:
     """Switches of the kernel.
 
     Attributes:
-        profile: which release it behaves like.
         thp: order -> always, madvise or never; orders that are not there are never.
         fault_around: pages of the fault-around window, a power of two; 1 turns it off.
         read_ahead: pages that a miss reads of a file on a disk (128K as for any disk unless it says otherwise).
@@ -91,17 +92,11 @@ class Config:
         swap: a swap device is there.
     """
 
-    profile: str = "6.18"
     thp: dict[int, str] = field(default_factory=dict)
     fault_around: int = 16
     read_ahead: int = 32
     page_mapcount: bool = True
     swap: bool = False
-
-    @property
-    def is_6_12(self) -> bool:
-        """The older of the two kernels."""
-        return self.profile == "6.12"
 
 
 class Kernel:
@@ -113,19 +108,18 @@ class Kernel:
         folios: living folios by number.
         batches: faults in a row that take the same way are taken as one; off while threads may come between them.
         deferred: folios on the deferred-split queue by number.
-        counts: the kernel's own bookkeeping (the scheme mm-id).
-        decider: the scheme that sharing tests ask. native: the one that the profile's own kernel asks.
+        release: which release it behaves like.
+        counts: the kernel's own bookkeeping, of the release.
+        decider: the scheme that sharing tests ask; the release's own unless another was set.
         protocol: how the deciding scheme counts under locks; None: as its definition says, by no lock at all.
         vm_events: counters such as thp_split_pmd.
         tainted: folios whose rules a wrong answer of the decider has broken: a finding was printed for each.
     """
 
-    def __init__(self, counts: Bookkeeping, decider: Decider, geometry: Geometry = X86_64) -> None:
+    def __init__(self, schemes: Mapping[str, Decider], counts: Bookkeeping, geometry: Geometry = X86_64) -> None:
         self.geometry = geometry
         self.config = Config(thp={geometry.pmd_order: "madvise"}, fault_around=geometry.fault_around_pages)
-        self.counts = counts
-        self.decider = decider
-        self.native = decider
+        self.follow(DEFAULT, schemes, counts)
         self.protocol: Counting | None = None
         self.physmem = PhysicalMemory()
         self.mms: dict[str, Mm] = {}
@@ -147,6 +141,25 @@ class Kernel:
         #: pages of the largest folio that ever was: how far around an address a folio may reach
         self.largest_folio = 1
         self._last: dict[str, int] = {}
+
+    def follow(self, release: Release, schemes: Mapping[str, Decider], counts: Bookkeeping) -> None:
+        """Behave like a release: count as it does, and ask the schemes that it asks.
+
+        Args:
+            schemes: by name. counts: the one that is the release's books.
+        """
+        self.release = release
+        self.counts = counts
+        self.decider = self._native = schemes[release.policy.decider]
+        answers = release.policy.answers.items()
+        self._answers = {question: None if name == EXACT_FIT else schemes[name] for question, name in answers}
+
+    def decider_of(self, question: Question) -> Decider | None:
+        """The scheme that answers a question; None: the kernel compares folio_mapcount() with folio_nr_pages().
+
+        The release's own decider leaves some questions to others; any other decider answers all of them.
+        """
+        return self._answers.get(question, self.decider) if self.decider is self._native else self.decider
 
     def next_number(self, kind: str) -> int:
         """The next number of a kind of object, from 1."""

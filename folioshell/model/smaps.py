@@ -162,7 +162,7 @@ def pagemap_bits(k: Kernel, run: PresentRun) -> str:
     if run.folio is None:
         return "pfh" if run.pmd else "p"
     count = run.mapcount
-    if run.pmd and not k.config.is_6_12:
+    if run.pmd and not k.release.pagemap_looks_at_each_page:
         count = k.counts.page_mapcount(run.folio.id, 0)
     exclusive = is_exclusive(k, run.mm, run.folio, count)
     return f"p{'' if run.folio.anon else 'f'}{'x' if exclusive else ''}{'h' if run.pmd else ''}"

@@ -82,7 +82,7 @@ def _scan_pmd(k: Kernel, table: PageTable) -> Path[Scan]:
                 result = Scan.PAGE_COUNT
                 break
     yield table.ptl.release()
-    if result is Scan.SUCCEED and k.config.is_6_12 and not writable:
+    if result is Scan.SUCCEED and not k.release.collapses_read_only_range and not writable:
         result = Scan.PAGE_RO
     return result
 
@@ -161,7 +161,7 @@ def _copy(k: Kernel, vma: Vma, table: PageTable, block: int, new: Folio) -> Path
         nr = 1
         if pte.maps_folio(entry):
             folio = k.physmem.folio(pte.pfn_of(entry))
-            if folio.order and not k.config.is_6_12:
+            if folio.order and k.release.collapse_batches:
                 nr = folio_pte_batch(table, index, size, folio)
             page = pte.pfn_of(entry) - folio.pfn
             new.nonzero |= (folio.nonzero >> page & (1 << nr) - 1) << index

@@ -143,7 +143,8 @@ def _finish_fault(k: Kernel, vma: Vma, vpn: int, folio: Folio, write: bool) -> P
         return
     page = vma.pgoff_of(vpn) - folio.index
     first, nr, start = page, 1, vpn
-    whole_folio = file.is_shmem and _is_anonymous_shmem(file) if k.config.is_6_12 else not crosses_end
+    maps_whole = k.release.fault_maps_whole_file_folio
+    whole_folio = not crosses_end if maps_whole else file.is_shmem and _is_anonymous_shmem(file)
     base = vpn - page
     if whole_folio and vma.start <= base and base + folio.nr_pages <= vma.end and _in_one_table(base, folio, size):
         first, nr, start = 0, folio.nr_pages, base
@@ -176,7 +177,7 @@ def _set_pte_range(
     flags = vma_paths.prot_entry_flags(vma)
     if write:
         flags |= pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
-    elif flags & pte.WRITE and folio.dirty and not k.config.is_6_12:
+    elif flags & pte.WRITE and folio.dirty and k.release.inherits_dirty_of_folio:
         flags |= pte.DIRTY
     folio.ref += nr
     entry = pte.make(folio.pfn + first, flags)
@@ -241,7 +242,8 @@ def _filemap_map_pages(k: Kernel, vma: Vma, vpn: int, first: int, last: int) -> 
     folio = yield from _next_uptodate(folios, start_index, file.size)
     if folio is None:
         return False
-    may_be_large = file.is_shmem or k.config.is_6_12 or file.size - 1 >= folio.index + folio.nr_pages
+    inside_file = file.is_shmem or file.size - 1 >= folio.index + folio.nr_pages
+    may_be_large = inside_file or not k.release.fault_around_spares_last_folio
     if may_be_large:
         if mm.tables.pmd_entry(vpn) == pte.NONE and (yield from do_set_pmd(k, vma, vpn, folio, write=False)):
             yield folio.lock.release()
@@ -291,7 +293,7 @@ def _map_folio_range(k: Kernel, vma: Vma, table: PageTable, folio: Folio, vpn: i
     base = vpn - page
     inside_file = vma.file.is_shmem or vma.file.size - 1 >= folio.index + folio.nr_pages
     if (
-        not k.config.is_6_12
+        k.release.fault_around_maps_whole_folio
         and folio.order
         and inside_file
         and vma.start <= base

@@ -62,7 +62,7 @@ def do_madvise(k: Kernel, mm: Mm, start: int, nr: int, advice: str) -> Path[str 
     if advice in _FLAG_ADVICE:
         return (yield from _locked(mm, "W", _walk_vmas(k, mm, start, start + nr, _flags_behaviour(advice))))
     behaviour = _BEHAVIOURS[advice]
-    if advice in ("dontneed", "free") and not k.config.is_6_12:
+    if advice in ("dontneed", "free") and k.release.madvise_by_vma_lock:
         vma = mm.vmas.find(start)
         if vma is not None and start + nr <= vma.end and not (yield vma.lock.trylock("madvise_lock", "R")):
             usable = mm.is_readable(vma, start) and start + nr <= vma.end
@@ -120,7 +120,7 @@ def _dontneed(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
     """Kernel: mm/madvise.c: madvise_dontneed_single_vma() (v6.18)"""
     if vma.flags & vm.LOCKED:
         return "EINVAL"
-    yield from zap_range(k, vma, start, end, ZapDetails(reclaim_pt=not k.config.is_6_12))
+    yield from zap_range(k, vma, start, end, ZapDetails(reclaim_pt=k.release.frees_empty_pte_tables))
     return None
 
 

@@ -11,6 +11,7 @@ from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.release import Question
 from folioshell.model.vma import Vma
 from folioshell.paths import rmap, sharing
 from folioshell.paths.batch import folio_pte_batch
@@ -56,7 +57,8 @@ def _huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool, pageo
         yield pmd.lock.release()
         return isinstance(entry, PageTable)
     folio = k.physmem.folio(pte.pfn_of(entry))
-    if (yield from sharing.is_shared(k, vma.mm, folio, _CALLER, pmd.lock)) or pmd.entries.get(index) != entry:
+    shared = yield from sharing.is_shared(k, vma.mm, folio, Question.COLD_PMD, pmd.lock)
+    if shared or pmd.entries.get(index) != entry:
         yield Tracepoint(f"{folio} looks shared to {k.decider.name}: left alone")
         yield pmd.lock.release()
         return False
@@ -103,7 +105,7 @@ def _pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, first: int, la
         nr = folio_pte_batch(table, index, last, folio) if folio.order else 1
         if nr < folio.nr_pages:
             page = pte.pfn_of(entry) - folio.pfn
-            shared = yield from sharing.is_shared(k, vma.mm, folio, _CALLER, table.ptl, page)
+            shared = yield from sharing.is_shared(k, vma.mm, folio, Question.COLD_PART, table.ptl, page)
             if table.entries[index] != entry:
                 continue
             if shared:
@@ -120,7 +122,8 @@ def _pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, first: int, la
                 yield table.ptl.acquire(_CALLER)
             index += nr
             continue
-        if (yield from _looks_shared(k, vma, folio, table)) or table.entries[index] != entry:
+        shared = yield from sharing.is_shared(k, vma.mm, folio, Question.COLD_WHOLE, table.ptl)
+        if shared or table.entries[index] != entry:
             index += nr if table.entries[index] == entry else 0
             continue
         if not pageout:
@@ -135,14 +138,3 @@ def _pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, first: int, la
         index += nr
     yield table.ptl.release()
     yield from reclaim_pages(k, isolated)
-
-
-def _looks_shared(k: Kernel, vma: Vma, folio: Folio, table: PageTable) -> Path[bool]:
-    """For a folio of which all pages are mapped here, or the only one.
-
-    The kernel compares folio_mapcount() with the number of pages, which is exact; under another deciding scheme that
-    comparison is its answer to "does anybody else?".
-    """
-    if k.decider is k.native:
-        return k.counts.mapcount(folio.id) != folio.nr_pages
-    return (yield from sharing.is_shared(k, vma.mm, folio, _CALLER, table.ptl))

@@ -11,6 +11,7 @@ from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.release import Question
 from folioshell.model.vma import Vma
 from folioshell.paths import rmap, sharing, swap
 from folioshell.paths.batch import folio_pte_batch
@@ -45,7 +46,7 @@ def _huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool) -> Pa
         yield pmd.lock.release()
         return False
     folio = k.physmem.folio(pte.pfn_of(entry))
-    shared = yield from sharing.is_shared(k, vma.mm, folio, caller, pmd.lock)
+    shared = yield from sharing.is_shared(k, vma.mm, folio, Question.FREE_PMD, pmd.lock)
     if shared or pmd.entries.get(index) != entry or (yield folio.lock.trylock(caller)):
         yield Tracepoint(f"{folio} looks shared to {k.decider.name}: left alone")
         yield pmd.lock.release()
@@ -93,7 +94,7 @@ def _pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, first: int, la
         nr = folio_pte_batch(table, index, last, folio) if folio.order else 1
         if nr < folio.nr_pages:
             page = pte.pfn_of(entry) - folio.pfn
-            shared = yield from sharing.is_shared(k, vma.mm, folio, _CALLER, table.ptl, page)
+            shared = yield from sharing.is_shared(k, vma.mm, folio, Question.FREE_PART, table.ptl, page)
             if table.entries[index] != entry:
                 continue
             if shared or (yield folio.lock.trylock(_CALLER)):
@@ -124,10 +125,7 @@ def _free_folio(k: Kernel, vma: Vma, table: PageTable, index: int, nr: int, foli
         if (yield folio.lock.trylock(_CALLER)):
             return
         entry = table.entries[index]
-        if k.decider is k.native:
-            shared = k.counts.mapcount(folio.id) != folio.nr_pages
-        else:
-            shared = yield from sharing.is_shared(k, vma.mm, folio, _CALLER, table.ptl)
+        shared = yield from sharing.is_shared(k, vma.mm, folio, Question.FREE_WHOLE, table.ptl)
         in_swap = folio.swap_slot is not None and not shared and not (yield from swap.try_to_free(k, folio))
         if shared or in_swap or table.entries[index] != entry:
             yield folio.lock.release()

@@ -111,7 +111,7 @@ def _batch(k: Kernel, table: PageTable, index: int, last: int) -> int:
     Kernel: mm/mprotect.c: mprotect_folio_pte_batch() (v6.18)
     """
     entry = table.entries[index]
-    if k.config.is_6_12 or not pte.maps_folio(entry):
+    if not k.release.mprotect_batches or not pte.maps_folio(entry):
         return 1
     folio = k.physmem.at(pte.pfn_of(entry)).first
     return folio_pte_batch(table, index, last, folio, pte.WRITE) if folio.order else 1

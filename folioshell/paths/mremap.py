@@ -40,7 +40,7 @@ def do_mremap(
     if start < new_start + new_nr and new_start < start + nr:
         return "EINVAL"
     yield mm.mmap_lock.acquire("do_mremap", "W")
-    if nr == new_nr and not k.config.is_6_12:
+    if nr == new_nr and k.release.mremap_moves_several_vmas:
         error = yield from _remap_move(k, mm, start, start + nr, new_start, dontunmap)
     else:
         vma = mm.vmas.find(start)

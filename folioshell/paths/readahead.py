@@ -74,7 +74,7 @@ def async_mmap_readahead(k: Kernel, vma: Vma, folio: Folio, index: int) -> Path[
         ra.start = start
         ra.size = _next_size(start - index + window, window)
     ra.order += 2
-    if not k.config.is_6_12:
+    if k.release.aligns_read_ahead_window:
         end = ra.start + ra.size
         aligned = align_down(end, min(1 << ra.order, window & -window))
         if aligned > ra.start:
@@ -115,14 +115,14 @@ def _next_miss(file: AddressSpace, index: int, most: int) -> int:
 def _page_cache_ra_order(k: Kernel, file: AddressSpace, first: int) -> Path[list[Folio]]:
     """Fill the window from page ``first`` on with folios of the order that read-ahead has come to.
 
-    From the first page that is cached already, single pages fill the gaps. So they do on 6.12, where the file system
-    has no large folios.
+    From the first page that is cached already, single pages fill the gaps. So they do where ext4 has no large folios
+    yet.
 
     Returns: the new folios.
     """
     ra, index = file.readahead, first
     new: list[Folio] = []
-    if not k.config.is_6_12:
+    if k.release.ext4_has_large_folios:
         last = min(file.size, first + ra.size) - 1
         mark = first + ra.size - ra.async_size
         ra.order = min(ra.order, k.geometry.pmd_order, ra.size.bit_length() - 1)

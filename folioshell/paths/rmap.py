@@ -102,13 +102,13 @@ def add_ptes(
                 return False
             held = claimed
         low, high = window(folio, vma, vpn - first)
-        locks = not k.config.is_6_12
+        locks = k.release.tracks_mm_owners
         if locks:
             yield folio.map_lock.acquire(call)
         yield Mapped(folio.id, folio.order, folio.anon, first, nr, vma.mm.mm_id, vma.id, table.id, vpn, low, high, call)
         if locks:
             yield folio.map_lock.release()
-    if vma.flags & vm.LOCKED and (folio.order == 0 or (nr == folio.nr_pages and not k.config.is_6_12)):
+    if vma.flags & vm.LOCKED and (folio.order == 0 or (nr == folio.nr_pages and k.release.mlocks_fully_mapped_folio)):
         folio.mlock()
     if install is not None:
         install()
@@ -122,7 +122,7 @@ def add_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int, call: 
 
     Kernel: mm/rmap.c: folio_add_file_rmap_pmd(), folio_add_anon_rmap_pmd() (v6.18)
     """
-    locks = not k.config.is_6_12
+    locks = k.release.tracks_mm_owners
     if k.protocol is not None:
         k.protocol.counts[folio.id] = k.protocol.counts.get(folio.id, 0) + 1
     if locks:
@@ -179,7 +179,7 @@ def remove_ptes(
         yield remove_small((folio.id,), folio.anon, vma, table, vpn)
     else:
         low, high = window(folio, vma, vpn - first)
-        locks = not k.config.is_6_12
+        locks = k.release.tracks_mm_owners
         if locks:
             yield folio.map_lock.acquire(call)
         yield Unmapped(
@@ -204,7 +204,7 @@ def remove_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> 
     Kernel: mm/rmap.c: folio_remove_rmap_pmd() (v6.18)
     """
     call = "folio_remove_rmap_pmd"
-    locks = not k.config.is_6_12
+    locks = k.release.tracks_mm_owners
     if k.protocol is not None:
         k.protocol.counts[folio.id] = k.protocol.counts.get(folio.id, 0) - 1
     if locks:

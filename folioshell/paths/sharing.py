@@ -1,7 +1,8 @@
-"""The one place where the kernel asks "does anybody else map this folio?".
+"""The one place where the kernel asks "does anyone else map this folio?".
 
-The deciding scheme answers (``set decide``). On ``maybe`` the kernel lets go of the page-table lock, walks the reverse
-map, takes the lock again, and believes what the walk found.
+Who answers is a matter of the question and the release (``folioshell.model.release``); `set decide` puts one scheme in
+the place of all. On ``maybe`` the kernel drops the page-table lock, walks the reverse map, takes the lock again, and
+acts on what the walk found.
 """
 
 from __future__ import annotations
@@ -11,31 +12,36 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
 from folioshell.model.mm import Mm
+from folioshell.model.release import Question
 from folioshell.model.truth import mappings
 from folioshell.paths.step import Path
 from folioshell.paths.walk import rmap_walk
 
 
-def is_shared(k: Kernel, mm: Mm, folio: Folio, caller: str, held: Lock | None, page: int = 0) -> Path[bool]:
-    """Does somebody but ``mm`` map a page of the folio, as the deciding scheme sees it?
+def is_shared(k: Kernel, mm: Mm, folio: Folio, question: Question, held: Lock | None, page: int = 0) -> Path[bool]:
+    """Does any mm but ``mm`` map a page of the folio, as the scheme sees it that answers this question?
 
     Args:
-        caller: the kernel function that asks.
+        question: which place in the kernel asks.
         held: the page-table lock that the caller holds and that is dropped for a walk; the caller checks its entries
             again afterwards.
         page: index of the page whose entry the caller looks at; kernels before v6.2 asked for that page alone.
     Kernel: include/linux/mm.h: folio_maybe_mapped_shared() (v6.18)
     """
-    answer = str(k.decider.page_shared(folio.id, page, mm.mm_id).value)
-    yield Asked(folio.id, k.decider.name, answer, caller, mm.mm_id, page)
+    decider = k.decider_of(question)
+    if decider is None:
+        # The entries at hand map each page once: any more are those of others, and fewer there cannot be.
+        return k.counts.mapcount(folio.id) != folio.nr_pages
+    answer = str(decider.page_shared(folio.id, page, mm.mm_id).value)
+    yield Asked(folio.id, decider.name, answer, question.function, mm.mm_id, page)
     if answer != "maybe":
         return answer == "yes"
     folio.ref += 1
     if held is not None:
         yield held.release()
-    walk = yield from rmap_walk(k, folio, caller)
+    walk = yield from rmap_walk(k, folio, question.function)
     if held is not None:
-        yield held.acquire(caller)
+        yield held.acquire(question.function)
     folio.ref -= 1
     return len({visit[0] for visit in walk.visits if visit[2]}) > 1
 

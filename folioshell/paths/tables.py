@@ -119,7 +119,7 @@ def reclaim_empty_leaf(k: Kernel, mm: Mm, vpn: int, table: PageTable) -> Path[No
     Kernel: mm/pt_reclaim.c: try_get_and_clear_pmd() (v6.18)
     """
     pmd = mm.tables.pmd_table(vpn)
-    if k.config.is_6_12 or pmd is None or not table.is_empty:
+    if pmd is None or not table.is_empty:
         return
     if (yield pmd.lock.trylock("try_get_and_clear_pmd")):
         return

@@ -116,7 +116,7 @@ def _split_towards(k: Kernel, folio: Folio, index: int) -> Path[bool]:
     """
     yield folio.lock.acquire("truncate_inode_partial_folio")
     folio.ref += 1
-    layout = uniform(folio) if k.config.is_6_12 else non_uniform(folio, index - folio.index)
+    layout = non_uniform(folio, index - folio.index) if k.release.splits_around_hole else uniform(folio)
     pieces = yield from split_folio(k, folio, layout)
     if pieces is None and not folio.swapbacked:
         yield from try_to_unmap(k, folio, sync=True, ignore_mlock=True)

@@ -59,7 +59,7 @@ def _unmap_lazyfree(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
     assert isinstance(table, PageTable)
     page = pte.pfn_of(table.entries[hit.index]) - folio.pfn
     nr = 1
-    if folio.order and not k.config.is_6_12:
+    if folio.order and k.release.unmaps_lazyfree_batches:
         limit = min(k.geometry.pmd_pages, hit.index + vma.end - hit.vpn)
         nr = folio_pte_batch(table, hit.index, limit, folio, pte.WRITE)
     entries = table.entries[hit.index : hit.index + nr]

@@ -11,6 +11,7 @@ from folioshell.model import vma as vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.release import Question
 from folioshell.model.vma import Vma
 from folioshell.paths import anon_fault, file_fault, rmap, sharing, swap
 from folioshell.paths.huge import split_huge_pmd
@@ -84,10 +85,10 @@ def _can_reuse(k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Folio, pa
 
 def _can_reuse_large(k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Folio, page: int) -> Path[bool]:
     """Kernel: mm/memory.c: __wp_can_reuse_large_anon_folio() (v6.18)"""
-    if k.config.is_6_12 or k.counts.mapcount(folio.id) <= 1:
+    if not k.release.reuses_large_folios or k.counts.mapcount(folio.id) <= 1:
         return False
     entry = table.entries[vpn & k.geometry.pmd_pages - 1]
-    shared = yield from sharing.is_shared(k, vma.mm, folio, "wp_can_reuse_anon_folio", table.ptl, page)
+    shared = yield from sharing.is_shared(k, vma.mm, folio, Question.REUSE_LARGE, table.ptl, page)
     if shared or table.entries[vpn & k.geometry.pmd_pages - 1] != entry:
         return False
     if folio.swap_slot is not None:
@@ -155,7 +156,7 @@ def _do_huge_pmd_wp_page(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path
     entry = pmd.entries[index]
     assert isinstance(entry, int)
     if pte.is_zero_page(entry):
-        if not k.config.is_6_12:
+        if k.release.allocates_thp_on_huge_zero_write:
             yield from _do_huge_zero_wp_pmd(k, vma, pmd, block)
             return True
         yield from split_huge_pmd(k, vma, pmd, block)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from folioshell.model.release import DEFAULT
 from folioshell.recording.load import FORMAT
 from folioshell.recording.observe import Observer
 from folioshell.recording.scenario import Replay
@@ -29,7 +30,7 @@ def steps_of(replay: Replay, scenario: dict[str, Any]) -> Iterator[dict[str, Any
         yield {"i": number, "result": result, **observer.observe(op)}
 
 
-def emit(scenario: dict[str, Any], profile: str = "6.18") -> dict[str, Any]:
+def emit(scenario: dict[str, Any], profile: str = DEFAULT.version) -> dict[str, Any]:
     """Run a checked scenario on a fresh machine and describe every step.
 
     Args:

@@ -8,6 +8,7 @@ from typing import Any
 
 from folioshell.engine.machine import Machine
 from folioshell.model.mm import Mm
+from folioshell.model.release import DEFAULT
 from folioshell.paths.exit import do_exit
 from folioshell.paths.fault import touch
 from folioshell.paths.file import do_create_file
@@ -80,7 +81,7 @@ class Replay:
         process_names: MM-ID -> name, of processes that ended too.
     """
 
-    def __init__(self, scenario: dict[str, Any], profile: str = "6.18") -> None:
+    def __init__(self, scenario: dict[str, Any], profile: str = DEFAULT.version) -> None:
         self.machine = Machine()
         self.machine.set_profile(profile)
         self.regions = placement(scenario["ops"]).regions
@@ -99,7 +100,7 @@ class Replay:
 
     def _make_file(self, name: str, spec: dict[str, Any]) -> None:
         fs = FILE_SYSTEMS[spec["fs"]]
-        by_chunk = fs == "tmpfs-within" or (fs == "ext4" and not self.machine.kernel.config.is_6_12)
+        by_chunk = fs == "tmpfs-within" or (fs == "ext4" and self.machine.kernel.release.ext4_has_large_folios)
         chunk = spec.get("chunk_pages", 1) if by_chunk else 1
         cached = bool(spec.get("cached", True))
         path = do_create_file(self.machine.kernel, name, spec["pages"], 0, fs, cached, chunk)

@@ -19,6 +19,7 @@ from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, PROGRAM, SESSION
 from folioshell.commands.memory import start_of
 from folioshell.commands.statement import ParsedStatement
+from folioshell.model.release import DEFAULT
 from folioshell.recording.form import ADVICES
 from folioshell.recording.scenario import ARENA, FILE_SYSTEMS, READ_AHEAD, SLOT, SLOT_MARGIN, Op
 from folioshell.session.language import Statement
@@ -160,7 +161,12 @@ class ScenarioWriter:
         lead = call.word("lead")
         if not lead.startswith("thp."):
             value = call.number("SIZE") if lead == "read_ahead" else call.statement.text.split()[-1]
-            usual = (("profile", "6.18"), ("decide", "mm-id"), ("geometry", "x86-64"), ("read_ahead", READ_AHEAD))
+            usual = (
+                ("profile", DEFAULT.version),
+                ("decide", DEFAULT.policy.decider),
+                ("geometry", "x86-64"),
+                ("read_ahead", READ_AHEAD),
+            )
             if (lead, value) not in usual:
                 raise call.refused_at("lead", f"a scenario has no word for {lead}")
         elif self.ops:

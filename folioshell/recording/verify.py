@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from folioshell.errors import KernelBug
 from folioshell.events import Asked, Event, Finding
 from folioshell.model.lock import LockOp
+from folioshell.model.release import DEFAULT
 from folioshell.recording.compare import ABSENT, Row, differences
 from folioshell.recording.emit import files_of, regions_of, steps_of
 from folioshell.recording.load import Recording
@@ -65,7 +66,7 @@ class Verdict:
     difference: Difference | None = None
 
 
-def verify(recording: Recording, profile: str = "6.18") -> Verdict:
+def verify(recording: Recording, profile: str = DEFAULT.version) -> Verdict:
     """Replay a recording up to the first step that differs.
 
     Args:

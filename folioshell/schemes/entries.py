@@ -19,13 +19,15 @@ class EntryCounts:
     Attributes:
         pages: number of PTEs of each page.
         entire: number of PMD entries.
+        newly_unmapped: pages that the latest unmapping left without any mapping.
     """
 
-    __slots__ = ("entire", "pages")
+    __slots__ = ("entire", "newly_unmapped", "pages")
 
     def __init__(self, nr_pages: int) -> None:
         self.pages = PageCounts(nr_pages)
         self.entire = 0
+        self.newly_unmapped = 0
 
     @property
     def total(self) -> int:
@@ -67,7 +69,9 @@ class EntryScheme(Order0Scheme, register=False):
 
     def on_unmapped(self, event: events.Unmapped) -> None:
         """One PTE fewer for each page."""
-        self._entries(event).pages.add(event.first, event.nr, -1)
+        entries = self._entries(event)
+        last = entries.pages.add(event.first, event.nr, -1)
+        entries.newly_unmapped = 0 if entries.entire else last
 
     def on_pmd_mapped(self, event: events.PmdMapped) -> None:
         """One more PMD entry."""
@@ -79,6 +83,7 @@ class EntryScheme(Order0Scheme, register=False):
         if not entries.entire:
             raise KernelBug(f"a PMD entry of f{event.folio} went, but it has none", [event])
         entries.entire -= 1
+        entries.newly_unmapped = 0 if entries.entire else entries.pages.nr_pages - entries.pages.mapped
 
     def _entries(self, event: events.Mapped | events.Unmapped | events.PmdMapped | events.PmdUnmapped) -> EntryCounts:
         entries = self._large.get(event.folio)
@@ -95,6 +100,21 @@ class EntryScheme(Order0Scheme, register=False):
         """Number of PMD entries that map the folio: ``folio_entire_mapcount()``."""
         entries = self._large.get(folio)
         return 0 if entries is None else entries.entire
+
+    def pages_mapped(self, folio: int) -> int:
+        """Number of pages of a large folio that PTEs map: ``_nr_pages_mapped`` without ENTIRELY_MAPPED."""
+        entries = self._large.get(folio)
+        return 0 if entries is None else entries.pages.mapped
+
+    def newly_unmapped(self, folio: int) -> int:
+        """Pages of a large folio that the latest unmapping of it left without any mapping; 0 if there was none.
+
+        The folio is partially mapped by that if the number is positive and, after PTEs, some page is still mapped, or,
+        after a PMD entry, it is not the whole folio.
+        Kernel: mm/rmap.c: __folio_remove_rmap() (v6.18)
+        """
+        entries = self._large.get(folio)
+        return 0 if entries is None else entries.newly_unmapped
 
     def partially_mapped(self, folio: int) -> Answer:
         """Some pages have entries, and others not: ``_nr_pages_mapped`` without a PMD entry."""

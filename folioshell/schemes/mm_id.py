@@ -1,4 +1,4 @@
-"""mm-id: two owners remembered in each large folio (v6.15), and the bookkeeping that the kernel's paths ask."""
+"""mm-id: two owners remembered in each large folio (v6.15)."""
 
 from __future__ import annotations
 
@@ -44,13 +44,11 @@ class MmId(EntryScheme):
     def __init__(self) -> None:
         super().__init__()
         self._slots: dict[int, MmSlots] = {}
-        self._newly_unmapped: dict[int, int] = {}
 
     def on_folio_freed(self, event: events.FolioFreed) -> None:
         """Forget the folio."""
         super().on_folio_freed(event)
         self._slots.pop(event.folio, None)
-        self._newly_unmapped.pop(event.folio, None)
 
     def on_mapped(self, event: events.Mapped) -> None:
         """PTEs are added, to the slot of their mm too."""
@@ -62,7 +60,7 @@ class MmId(EntryScheme):
         """PTEs are taken away, from the slot of their mm too."""
         entries = self._entries(event)
         last = entries.pages.add(event.first, event.nr, -1)
-        self._newly_unmapped[event.folio] = 0 if entries.entire else last
+        entries.newly_unmapped = 0 if entries.entire else last
         self._slots_of(event.folio).sub(event.mm, event.nr, entries.total)
 
     def on_pmd_mapped(self, event: events.PmdMapped) -> None:
@@ -73,9 +71,7 @@ class MmId(EntryScheme):
     def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
         """A PMD entry is taken away: one mapping."""
         super().on_pmd_unmapped(event)
-        entries = self._large[event.folio]
-        self._newly_unmapped[event.folio] = 0 if entries.entire else entries.pages.nr_pages - entries.pages.mapped
-        self._slots_of(event.folio).sub(event.mm, 1, entries.total)
+        self._slots_of(event.folio).sub(event.mm, 1, self._large[event.folio].total)
 
     def _slots_of(self, folio: int) -> MmSlots:
         slots = self._slots.get(folio)
@@ -90,20 +86,6 @@ class MmId(EntryScheme):
     def slots(self, folio: int) -> tuple[Slot, Slot, bool]:
         """Both slots as (MM-ID, counted entries), (0, 0) if free, and the SHARED bit; all free for order 0."""
         return slots_of(self._slots.get(folio))
-
-    def pages_mapped(self, folio: int) -> int:
-        """Number of pages of a large folio that PTEs map: ``_nr_pages_mapped`` without ENTIRELY_MAPPED."""
-        entries = self._large.get(folio)
-        return 0 if entries is None else entries.pages.mapped
-
-    def newly_unmapped(self, folio: int) -> int:
-        """Pages of a large folio that the latest unmapping of it left without any mapping; 0 if there was none.
-
-        The folio is partially mapped by that if the number is positive and, after PTEs, some page is still mapped, or,
-        after a PMD entry, it is not the whole folio.
-        Kernel: mm/rmap.c: __folio_remove_rmap() (v6.18)
-        """
-        return self._newly_unmapped.get(folio, 0)
 
     def why(self, folio: int) -> list[Part]:
         """The slots, what is in neither, and the SHARED bit."""

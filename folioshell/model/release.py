@@ -1,0 +1,194 @@
+"""What each Linux release does differently: one table of named differences, and the releases in order.
+
+Paths ask by name: ``if k.release.reuses_large_folios``. A field of ``Release`` is one difference; its ``change()`` says
+which version brought it (or took it away again), the commit, and the place in the source. What a release does follows
+from its version, so a release that recombines known differences is one row of ``RELEASES``; a backport, or a rule that
+its point release has the other way, is a keyword in that row.
+
+Who answers "does anyone else map this folio?" is a matter of each ``Question``, not of the kernel as a whole: see
+``Policy``. The sources of names, versions and commits are the kernel's history and the 6.12.117 and 6.18 trees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
+
+class Question(Enum):
+    """A place where the kernel asks whether another mm maps a folio.
+
+    Attributes:
+        function: the kernel function that asks.
+        about: the entries that it looks at.
+    """
+
+    COLD_PMD = ("madvise_cold_or_pageout_pte_range", "a PMD entry")
+    COLD_PART = ("madvise_cold_or_pageout_pte_range", "PTEs of some pages of a large folio")
+    COLD_WHOLE = ("madvise_cold_or_pageout_pte_range", "PTEs of all pages of the folio")
+    FREE_PMD = ("madvise_free_huge_pmd", "a PMD entry")
+    FREE_PART = ("madvise_free_pte_range", "PTEs of some pages of a large folio")
+    FREE_WHOLE = ("madvise_free_pte_range", "PTEs of all pages of a folio that is dirty or in the swap cache")
+    REUSE_LARGE = ("wp_can_reuse_anon_folio", "a write-protected PTE of a large folio")
+
+    def __init__(self, function: str, about: str) -> None:
+        self.function = function
+        self.about = about
+
+
+#: the answer that no scheme gives: exclusive if folio_mapcount() is folio_nr_pages(), the entries of the asking mm
+EXACT_FIT = "exact-fit"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a release counts, and whose answers it acts on.
+
+    Attributes:
+        books: the scheme that is the kernel's own: what folio_mapcount() and _nr_pages_mapped say.
+        decider: the scheme that answers a question.
+        answers: questions that another scheme answers, or ``EXACT_FIT``.
+    """
+
+    books: str
+    decider: str
+    answers: Mapping[Question, str]
+
+
+_COUNTS_DECIDE = MappingProxyType({Question.COLD_WHOLE: EXACT_FIT, Question.FREE_WHOLE: EXACT_FIT})
+#: _large_mapcount (v6.10), and folio_likely_mapped_shared() as its caller's answer, until v6.14
+LIKELY = Policy(books="likely", decider="likely", answers=_COUNTS_DECIDE)
+#: two MM-ID slots a large folio (v6.15), and folio_maybe_mapped_shared()
+MM_ID = Policy(books="mm-id", decider="mm-id", answers=_COUNTS_DECIDE)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """When a difference came into the kernel.
+
+    Attributes:
+        since: the version that brought it.
+        where: file and function, or configuration option, that changed.
+        commit: the upstream commit; empty where only the version is known.
+        until: the version that took it away again.
+    """
+
+    since: str
+    where: str
+    commit: str = ""
+    until: str = ""
+
+    def holds_in(self, version: str) -> bool:
+        """Does the unpatched ``version`` do it?"""
+        at = _number(version)
+        return _number(self.since) <= at and not (self.until and _number(self.until) <= at)
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def change(since: str, where: str, commit: str = "", until: str = "") -> Any:
+    """The field of one difference: see ``Change``."""
+    return field(metadata={"change": Change(since, where, commit, until)})
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One Linux release: its version, and for each named difference whether it does that.
+
+    Attributes:
+        version: the word of ``set profile``.
+        point: the point release that the rules were read from and recorded on.
+        policy: what it counts, and who answers its questions.
+    """
+
+    version: str
+    point: str
+    policy: Policy
+
+    # Counting.
+
+    #: large folios keep two MM-IDs and their shares, and rmap calls update them under a bit spinlock of the folio
+    tracks_mm_owners: bool = change("6.15", "mm/rmap.c: folio_add_return_large_mapcount()", "6af8cb80d3a9")
+    #: the mapcounts of single pages can be configured away
+    page_mapcount_is_optional: bool = change("6.15", "CONFIG_NO_PAGE_MAPCOUNT", "e63ee43e3eda")
+    #: pagemap's exclusive bit of a PMD-mapped page is that page's; others show the first page's for all
+    pagemap_looks_at_each_page: bool = change("6.11", "fs/proc/task_mmu.c: pagemap_pmd_range()", "2c1f057e5be6", "6.15")
+
+    # Faults.
+
+    #: a write to a large anonymous folio that no one else maps or references is done in place; else it copies
+    reuses_large_folios: bool = change("6.15", "mm/memory.c: __wp_can_reuse_large_anon_folio()", "1da190f4d0a6")
+    #: a write to the huge zero page allocates a THP; else it splits the PMD and copies one page
+    allocates_thp_on_huge_zero_write: bool = change("6.13", "mm/huge_memory.c: do_huge_zero_wp_pmd()", "1ced09e0331f")
+    #: a fault maps all of a file folio that fits VMA and table; else only shared anonymous memory does that
+    fault_maps_whole_file_folio: bool = change("6.18", "mm/memory.c: finish_fault()", "19773df031bc")
+    #: fault-around maps all of a file folio that fits VMA and table; else what lies in the window
+    fault_around_maps_whole_folio: bool = change("6.18", "mm/filemap.c: filemap_map_folio_range()", "357b92761d94")
+    #: fault-around leaves a none PMD alone where the folio reaches the end of a file, unless it is shared memory
+    fault_around_spares_last_folio: bool = change("6.18", "mm/filemap.c: filemap_map_pages()", "74207de2ba10")
+    #: a writable entry that a read faults in is dirty if the file folio is
+    inherits_dirty_of_folio: bool = change("6.16", "mm/memory.c: set_pte_range()", "4e92030c05dc")
+    #: entries that map all of a large folio in a locked VMA mark it mlocked; else only PMD entries do
+    mlocks_fully_mapped_folio: bool = change("6.18", "mm/rmap.c: __folio_add_file_rmap()", "ab521b4142aa")
+
+    # Page cache.
+
+    #: ext4 has large folios, by the size of writes and by read-ahead
+    ext4_has_large_folios: bool = change("6.16", "fs/ext4/inode.c: ext4_should_enable_large_folio()", "7ac67301e82f")
+    #: a read-ahead window ends at a multiple of its folios' size
+    aligns_read_ahead_window: bool = change("6.17", "mm/readahead.c: page_cache_async_ra()")
+    #: a hole punched into a large folio splits it around the hole; else into single pages
+    splits_around_hole: bool = change("6.15", "mm/truncate.c: truncate_inode_partial_folio()", "7460b470a131")
+
+    # madvise, mprotect, mremap, reclaim.
+
+    #: DONTNEED and FREE within one VMA take its lock instead of the mm's
+    madvise_by_vma_lock: bool = change("6.17", "mm/madvise.c: get_lock_mode()", "a6fde7add78d")
+    #: DONTNEED frees a PTE table that it empties
+    frees_empty_pte_tables: bool = change("6.14", "mm/pt_reclaim.c: try_get_and_clear_pmd()", "6375e95f381e")
+    #: COLLAPSE takes a range without any writable entry; else EINVAL
+    collapses_read_only_range: bool = change("6.18", "mm/khugepaged.c: hpage_collapse_scan_pmd()")
+    #: COLLAPSE removes the entries of a large folio by one rmap call
+    collapse_batches: bool = change("6.17", "mm/khugepaged.c: __collapse_huge_page_copy_succeeded()")
+    #: mprotect changes the entries of a large folio together, so all become writable or none
+    mprotect_batches: bool = change("6.17", "mm/mprotect.c: mprotect_folio_pte_batch()", "cac1db8c3aad")
+    #: one mremap moves several VMAs and the holes between them, if the size stays; else EFAULT
+    mremap_moves_several_vmas: bool = change("6.17", "mm/mremap.c: remap_move()", "d23cb648e365")
+    #: reclaim discards the entries of a lazyfree large folio together, or none of them
+    unmaps_lazyfree_batches: bool = change("6.16", "mm/rmap.c: folio_unmap_pte_batch()", "354dffd29575")
+
+
+#: the fields of ``Release`` that are differences, in reading order
+DIFFERENCES: Mapping[str, Change] = MappingProxyType(
+    {one.name: one.metadata["change"] for one in fields(Release) if "change" in one.metadata}
+)
+
+
+def release(version: str, point: str, policy: Policy, **otherwise: bool) -> Release:
+    """A row of the table: a release does what its version has, except ``otherwise``.
+
+    Args:
+        otherwise: name of a difference -> whether this point release does it, where its version says the opposite.
+    """
+    does = {name: found.holds_in(version) for name, found in DIFFERENCES.items()}
+    assert all(does[name] is not value for name, value in otherwise.items()), "the version says so already"
+    return Release(version, point, policy, **{**does, **otherwise})
+
+
+#: the profiles, oldest first
+RELEASES: Mapping[str, Release] = MappingProxyType(
+    {
+        row.version: row
+        for row in (
+            release("6.12", "6.12.117", LIKELY),
+            release("6.18", "6.18.44", MM_ID),
+        )
+    }
+)
+#: the profile unless another is set
+DEFAULT = RELEASES["6.18"]
