@@ -43,7 +43,7 @@ class Question(Enum):
 EXACT_FIT = "exact-fit"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Policy:
     """What a release counts, and whose answers it acts on.
 
@@ -96,7 +96,7 @@ def change(since: str, where: str, commit: str = "", until: str = "") -> Any:
     return field(metadata={"change": Change(since, where, commit, until)})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Release:
     """One Linux release: its version, and for each named difference whether it does that.
 

@@ -53,7 +53,7 @@ def test_page_mapcount_needs_a_kernel_that_has_the_switch() -> None:
     session = Session()
     session.execute("set profile 6.12")
 
-    with pytest.raises(Refused, match="6.12 lacks CONFIG_NO_PAGE_MAPCOUNT"):
+    with pytest.raises(Refused, match=r"6\.12 lacks CONFIG_NO_PAGE_MAPCOUNT"):
         session.execute("set page_mapcount off")
 
 
