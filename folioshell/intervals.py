@@ -104,7 +104,7 @@ class Intervals(Generic[V]):
         # Most changes go on where the last one stopped: the boundary between two runs moves.
         at = bisect_right(ends, first)
         if at and ends[at - 1] == first and values[at - 1] == value:
-            if starts[at] < end < ends[at]:
+            if starts[at] < end < ends[at] and values[at] != value:
                 ends[at - 1] = starts[at] = end
                 return
             if end < starts[at]:

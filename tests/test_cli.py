@@ -39,7 +39,7 @@ def folioshell(
         capture_output=True,
         check=False,
         timeout=60,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})},
+        env={**os.environ, "COLUMNS": "400", "PYTHONPATH": str(ROOT), **(environ or {})},
     )
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from folioshell.intervals import Intervals, ranges, union
@@ -12,6 +12,7 @@ from folioshell.intervals import Intervals, ranges, union
 RANGE = st.tuples(st.integers(0, 20), st.integers(1, 8), st.one_of(st.none(), st.integers(1, 3)))
 
 
+@example([(0, 4, 1), (1, 1, None), (1, 2, 1)], (0, 1, None))
 @given(st.lists(RANGE, max_size=20), RANGE)
 def test_same_as_a_dictionary(changes: list[tuple[int, int, int | None]], asked: tuple[int, int, int | None]) -> None:
     """Whatever is put and dropped in whatever order, the values are those of a dictionary, in maximal runs."""
