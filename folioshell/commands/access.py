@@ -9,7 +9,7 @@ from folioshell.commands.call import Call, Range
 from folioshell.commands.grammar import MODEL, Arg, Form
 from folioshell.commands.limits_check import admit_pages
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
+from folioshell.model.vm import Mm
 from folioshell.paths.fault import touch
 from folioshell.paths.madvise import ADVICES, do_madvise
 from folioshell.paths.step import Path

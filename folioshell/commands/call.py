@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from folioshell.model.folio import Folio
     from folioshell.model.kernel import Kernel
     from folioshell.model.mapping import AddressSpace
-    from folioshell.model.mm import Mm
+    from folioshell.model.vm import Mm
     from folioshell.session.session import Session
     from folioshell.session.workspace import Workspace
 

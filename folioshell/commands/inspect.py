@@ -15,7 +15,7 @@ from folioshell.commands.scheme_view import show_schemes
 from folioshell.commands.stats import show_stats
 from folioshell.commands.tables import TABLES
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
+from folioshell.model.vm import Mm
 from folioshell.report import Report, Table
 from folioshell.session.entries import EntryRun, entry_runs_in, goes_on_over_tables, joined_if_many, joined_where
 from folioshell.session.picture import picture

@@ -6,8 +6,8 @@ from folioshell.commands.call import Call, Range
 from folioshell.errors import Refused
 from folioshell.model import pte
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable
+from folioshell.model.vm import Mm
 from folioshell.paths.anon_fault import huge_fault_allowed
 from folioshell.session.limits import raised_by
 from folioshell.units import align_down, align_up

@@ -17,7 +17,7 @@ from folioshell.wording import counted
 
 if TYPE_CHECKING:
     from folioshell.commands.operands import Pair
-    from folioshell.model.mm import Mm
+    from folioshell.model.vm import Mm
     from folioshell.session.region import Region
     from folioshell.session.session import Session
 

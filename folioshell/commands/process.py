@@ -6,7 +6,7 @@ from folioshell.commands.build import NEW_NAME, arg, command, done, process_oper
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, SESSION, Form
 from folioshell.commands.limits_check import admit_pages, admit_process
-from folioshell.model.mm import Mm
+from folioshell.model.vm import Mm
 from folioshell.paths.exit import do_exit
 from folioshell.paths.fork import do_fork
 from folioshell.report import Report

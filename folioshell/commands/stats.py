@@ -5,7 +5,7 @@ from __future__ import annotations
 from folioshell.commands.build import done
 from folioshell.commands.call import Call
 from folioshell.events import Tracepoint
-from folioshell.model.statistics import COUNTERS, SYMBOLS, WAYS, native_way, statistics
+from folioshell.model.proc import COUNTERS, SYMBOLS, WAYS, native_way, statistics
 from folioshell.report import Report, Table
 
 Row = tuple[str | int | None, ...]

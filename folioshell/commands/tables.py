@@ -8,8 +8,8 @@ from functools import cache, partial
 from folioshell.commands.call import Call
 from folioshell.commands.user_space import kpagecount_table, smaps_table
 from folioshell.intervals import Intervals
-from folioshell.model.anon_vma import AnonVma
-from folioshell.model.vma import Vma
+from folioshell.model.mapping import AnonVma
+from folioshell.model.vm import Vma
 from folioshell.report import Table
 from folioshell.session.changes import changes_between, numbers_of
 from folioshell.session.entries import is_next, joined_where, table_run, table_runs

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from folioshell.commands.call import Call
-from folioshell.model.smaps import SMAPS_ROWS, kpagecounts, smaps
+from folioshell.model.proc import SMAPS_ROWS, kpagecounts, smaps
 from folioshell.report import Table
 from folioshell.session.entries import joined_where
 from folioshell.units import format_address

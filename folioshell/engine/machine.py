@@ -12,12 +12,11 @@ from folioshell.engine.protocol import ProtocolDecider
 from folioshell.errors import FolioshellError, KernelBug, SelfDeadlock
 from folioshell.events import Event
 from folioshell.intervals import Intervals, ranges
-from folioshell.model.check import broken_invariants
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock, LockClass, LockOp
 from folioshell.model.release import DEFAULT, RELEASES, Release
-from folioshell.model.truth import TruthCounts, truth
+from folioshell.model.truth import TruthCounts, broken_invariants, truth
 from folioshell.paths.protocols import PROTOCOLS
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import HANDLERS, Scheme

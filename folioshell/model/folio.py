@@ -1,4 +1,4 @@
-"""Folios: identity, flags and references. How often a folio is mapped is no business of this file; see schemes."""
+"""Folios: identity, flags and references. Mapcounts are kept by schemes alone."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from folioshell.model.lock import Lock, LockClass
 
 if TYPE_CHECKING:
-    from folioshell.model.anon_vma import AnonVma
-    from folioshell.model.mapping import AddressSpace
+    from folioshell.model.mapping import AddressSpace, AnonVma
 
 
 class Folio:
@@ -25,10 +24,10 @@ class Folio:
             pin of a page.
         pins: pins of its pages for DMA.
         anon_exclusive: bit i: PageAnonExclusive of page i (of page 0 for the whole folio while a PMD maps it).
-        nonzero: bit i: page i holds other bytes than zeros.
+        nonzero: bit i: page i holds a byte that is not zero.
         cached: it is in the page cache, or in the swap cache.
-        readahead: a fault for it reads the next window of the file. Reclaim sets the same bit on a dirty folio of a
-            file that it leaves to be written back.
+        readahead: a fault for it reads the next window of the file (PG_readahead). Reclaim sets the same bit on a dirty
+            file folio, as PG_reclaim.
     """
 
     __slots__ = (
@@ -80,11 +79,11 @@ class Folio:
         self.referenced = False
         self.readahead = False
         self.mlocked = False
-        #: mappings in locked VMAs, as far as the kernel counts them: pieces of a split folio begin again
+        #: mappings in locked VMAs, as far as the kernel counts them: pieces of a split folio start at 0
         self.mlock_count = 0
         #: on the deferred-split queue
         self.deferred = False
-        #: flagged partially mapped: a history bit, never cleared by mapping again
+        #: flagged partially mapped: mapping the missing pages again does not clear it
         self.partially_mapped = False
         self._lock: Lock | None = None
         self._map_lock: Lock | None = None
@@ -94,14 +93,14 @@ class Folio:
         """Number of its pages."""
         return 1 << self.order
 
-    # What a run of folios has, too.
+    # As of a run of one folio: see FolioRun.
 
     #: number of folios
     nr = 1
 
     @property
     def first(self) -> Folio:
-        """Itself, who is as the folio is."""
+        """Itself."""
         return self
 
     @property
@@ -127,7 +126,7 @@ class Folio:
         return self._map_lock
 
     def mark_dirty(self) -> None:
-        """It has to be written back; what was to happen after reading it is off.
+        """Set PG_dirty and clear PG_readahead, which means PG_reclaim on a dirty folio.
 
         Kernel: mm/page-writeback.c: folio_mark_dirty() (v6.18)
         """
@@ -135,7 +134,7 @@ class Folio:
         self.readahead = False
 
     def mlock(self) -> None:
-        """A locked VMA maps it: it is out of reach of reclaim.
+        """Count a mapping by a locked VMA, which keeps it from reclaim.
 
         Kernel: mm/mlock.c: mlock_folio() (v6.18)
         """
@@ -146,7 +145,7 @@ class Folio:
             self.active = False
 
     def munlock(self) -> None:
-        """A locked VMA maps it no more; the last one gives it back to reclaim.
+        """Uncount a mapping by a locked VMA; with the last, reclaim may take the folio again.
 
         Kernel: mm/mlock.c: munlock_folio() (v6.18)
         """

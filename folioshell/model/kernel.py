@@ -1,4 +1,4 @@
-"""The state of the simulated kernel: tables of objects by name or number, and the numbers that they get."""
+"""The state of the simulated kernel: its objects by name or number, and its settings."""
 
 from __future__ import annotations
 
@@ -7,25 +7,23 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from folioshell.model import pte
-from folioshell.model.anon_vma import AnonVma
 from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.lock import Lock, LockClass
-from folioshell.model.mapping import AddressSpace, write_orders
-from folioshell.model.mm import Mm
+from folioshell.model.mapping import AddressSpace, AnonVma, write_orders
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.physmem import PhysicalMemory
 from folioshell.model.release import DEFAULT, EXACT_FIT, Question, Release
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Mm, Vma
 from folioshell.units import X86_64, Geometry
 
 THP_MODES = ("always", "madvise", "never")
 
 
 class Counting(Protocol):
-    """How the kernel counts VMAs under page-table locks: a protocol under test, see paths/protocol.py.
+    """A protocol under test by which the kernel counts VMAs under page-table locks: see paths/protocol.py.
 
     Attributes:
-        counts: folio number -> the number that it counted.
+        counts: folio number -> its count.
     """
 
     counts: dict[int, int]
@@ -54,11 +52,11 @@ class Decider(Protocol):
         """``no``, ``yes`` or ``maybe``."""
 
     def page_shared(self, folio: int, page: int, mm: int) -> Answer:
-        """As ``shared``, asked while looking at the entry of one page."""
+        """As ``shared``, by a caller that looks at the entry of one page."""
 
 
 class Bookkeeping(Decider, Protocol):
-    """The kernel's own counts of a folio, which paths consult where the kernel compares counts with references."""
+    """The kernel's own counts of a folio, which paths read where the kernel compares counts with references."""
 
     def mapcount(self, folio: int) -> int:
         """Entries that map the folio."""
@@ -67,16 +65,16 @@ class Bookkeeping(Decider, Protocol):
         """Entries that map one page of the folio."""
 
     def page_mapcounts(self, folio: int) -> list[tuple[int, int, int]]:
-        """(first page, pages, entries that map each of them) of runs; empty for a folio that never had an entry."""
+        """(first page, pages, entries that map each) of runs; empty for a folio that was never mapped."""
 
     def entire(self, folio: int) -> int:
         """PMD entries that map the folio."""
 
     def pages_mapped(self, folio: int) -> int:
-        """Pages of the folio that leaf entries map."""
+        """Pages of the folio that PTEs map."""
 
     def newly_unmapped(self, folio: int) -> int:
-        """Pages that the last unmapping of the folio left without any mapping, as folio_remove_rmap counts them."""
+        """Pages that the last unmapping of the folio left without any mapping, as __folio_remove_rmap() counts them."""
 
 
 @dataclass(slots=True)
@@ -84,12 +82,12 @@ class Config:
     """Switches of the kernel.
 
     Attributes:
-        thp: order -> always, madvise or never; orders that are not there are never.
+        thp: order -> always, madvise or never; absent orders are never.
         fault_around: pages of the fault-around window, a power of two; 1 turns it off.
-        read_ahead: pages that a miss reads of a file on a disk (128K as for any disk unless it says otherwise).
-        page_mapcount: CONFIG_PAGE_MAPCOUNT; without it (CONFIG_NO_PAGE_MAPCOUNT, v6.15) the counts of single pages
-            are not looked at, and averages of folios take their place.
-        swap: a swap device is there.
+        read_ahead: pages that a miss in a file on a disk reads (read_ahead_kb; 128K by default).
+        page_mapcount: CONFIG_PAGE_MAPCOUNT; without it (CONFIG_NO_PAGE_MAPCOUNT, v6.15) averages of folios take the
+            place of single pages' counts.
+        swap: there is a swap device.
     """
 
     thp: dict[int, str] = field(default_factory=dict)
@@ -100,20 +98,20 @@ class Config:
 
 
 class Kernel:
-    """Everything that exists, and the numbers that the next objects get.
+    """All objects, and the numbers of the next ones.
 
     Attributes:
-        mms: living address spaces by process name, in order of creation.
+        mms: address spaces by process name, in order of creation.
         files: files by name. shared_memory: address spaces of shared anonymous mappings, in order of creation.
-        folios: living folios by number.
-        batches: faults in a row that take the same way are taken as one; off while threads may come between them.
+        folios: folios by number.
+        batches: identical consecutive faults are handled as one; off while other threads may run between them.
         deferred: folios on the deferred-split queue by number.
         release: which release it behaves like.
         counts: the kernel's own bookkeeping, of the release.
         decider: the scheme that sharing tests ask; the release's own unless another was set.
-        protocol: how the deciding scheme counts under locks; None: as its definition says, by no lock at all.
+        protocol: how the deciding scheme counts under locks; None: without any lock, as its definition says.
         vm_events: counters such as thp_split_pmd.
-        tainted: folios whose rules a wrong answer of the decider has broken: a finding was printed for each.
+        tainted: folios that a wrong answer of the decider has corrupted, with a finding for each.
     """
 
     def __init__(self, schemes: Mapping[str, Decider], counts: Bookkeeping, geometry: Geometry = X86_64) -> None:
@@ -138,7 +136,7 @@ class Kernel:
         #: swap slot -> the folio page in the swap cache, or the stored contents: (folio or None, page is not all zero)
         self.swap_cache: dict[int, Folio] = {}
         self.swap_nonzero: dict[int, bool] = {}
-        #: pages of the largest folio that ever was: how far around an address a folio may reach
+        #: pages of the largest folio so far: how far around an address a folio may reach
         self.largest_folio = 1
         self._last: dict[str, int] = {}
 
@@ -168,14 +166,14 @@ class Kernel:
         return number
 
     def last_number(self, kind: str) -> int:
-        """The highest number of a kind that was ever given."""
+        """The highest number of a kind so far."""
         return self._last.get(kind, 0)
 
     def count(self, event: str, by: int = 1) -> None:
         """Add to an event counter."""
         self.vm_events[event] = self.vm_events.get(event, 0) + by
 
-    # Objects that are made.
+    # New objects.
 
     def new_mm(self, name: str, parent: str | None = None) -> Mm:
         """A new, empty address space for process ``name``."""
@@ -184,7 +182,7 @@ class Kernel:
         return mm
 
     def new_vma(self, mm: Mm, start: int, end: int, flags: int, pgoff: int, file: AddressSpace | None) -> Vma:
-        """A new VMA that is not linked anywhere yet."""
+        """A new VMA, not linked yet."""
         return Vma(self.next_number("vma"), mm, start, end, flags, pgoff, file)
 
     def new_anon_vma(self, parent: AnonVma | None = None) -> AnonVma:
@@ -192,12 +190,12 @@ class Kernel:
         return AnonVma(self.next_number("anon_vma"), parent)
 
     def new_pte_table(self, mm: Mm) -> PageTable:
-        """A new leaf table, counted for the mm, installed nowhere yet."""
+        """A new PTE table, counted for the mm, not installed yet."""
         mm.nr_ptes += 1
         return PageTable(self.next_number("pt"), self.geometry.table_entries)
 
     def new_pmd_table(self) -> PmdTable:
-        """A new PMD table, installed nowhere yet."""
+        """A new PMD table, not installed yet."""
         return PmdTable(self.next_number("pmd"))
 
     def new_folio(self, order: int, mapping: AnonVma | AddressSpace, index: int, anon: bool) -> Folio:
@@ -216,10 +214,10 @@ class Kernel:
         return folio
 
     def new_folios(self, nr: int, mapping: AnonVma, index: int) -> Folio | FolioRun:
-        """``nr`` new anonymous order-0 folios for pages in a row, without a reference yet; the caller announces them.
+        """``nr`` new anonymous order-0 folios for consecutive pages, without a reference; the caller announces them.
 
         Args:
-            nr: as many as ``physmem.free_in_a_row`` at the most.
+            nr: at most ``physmem.free_in_a_row``.
             index: page offset of the first in the mapping.
         """
         if nr == 1:
@@ -240,17 +238,17 @@ class Kernel:
         return piece
 
     def forget_folio(self, folio: Folio) -> None:
-        """Drop a folio that has no reference left, or whose pages belong to its pieces now."""
+        """Forget a folio that has no reference left, or whose pages belong to its pieces now."""
         self.folios.remove(folio)
         self.deferred.pop(folio.id, None)
         self.tainted.discard(folio.id)
 
     def create_file(self, name: str, size: int, order: int, fs: str, cached: bool, chunk: int = 0) -> AddressSpace:
-        """Make a file of ``size`` pages filled with bytes other than zero; a tmpfs file that is not cached is a hole.
+        """Create a file of ``size`` pages of nonzero bytes; a tmpfs file that is not cached is a hole.
 
         Args:
             order: order of the folios that its page cache holds.
-            chunk: pages that were written at a time, which decides the orders; ``1 << order`` unless given.
+            chunk: pages of each write, which decides the orders; 0: ``1 << order``.
         Returns: the file; its folios are in ``file.folios`` for the caller to announce.
         Kernel: mm/filemap.c: __filemap_get_folio() (v6.18)
         """
@@ -263,12 +261,12 @@ class Kernel:
                 folio = self.new_folio(folio_order, file, index, anon=False)
                 self.add_to_cache(file, folio)
                 folio.nonzero = (1 << folio.nr_pages) - 1
-                # ext4 is written back at once; shared memory has nothing to be clean against.
+                # ext4 is written back at once; tmpfs has no backing store to be clean against.
                 folio.dirty = file.is_shmem
         return file
 
     def add_to_cache(self, file: AddressSpace, folio: Folio) -> None:
-        """Put a folio into the page cache: one reference a page."""
+        """Add a folio to the page cache: one reference a page."""
         file.insert(folio)
         folio.cached = True
         folio.ref += folio.nr_pages
@@ -276,7 +274,7 @@ class Kernel:
     # Look-ups.
 
     def entry(self, mm: Mm, vpn: int) -> int:
-        """The entry of a virtual page; under a PMD mapping, what a leaf entry would be."""
+        """The PTE of a virtual page; under a PMD mapping, the PTE that a split would install."""
         return mm.tables.entry(vpn)
 
     def folio_at(self, mm: Mm, vpn: int) -> tuple[Folio, int] | None:

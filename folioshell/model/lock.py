@@ -1,9 +1,9 @@
 """Locks and the operations on them that kernel paths yield.
 
 Rules:
-- A path never changes a lock. It yields what it wants, and whoever drives the path grants it.
-- Operations are made once a lock, verb, mode and function, so that a trace of a million of them is a list of pointers.
-- What a path does many times in a row, alike each time, is one operation with a number of times.
+- A path never changes a lock: it yields the operation, and the driver performs it.
+- There is one operation object for each lock, verb, mode and function: a trace of a million is a list of pointers.
+- Identical consecutive operations are one object with a count.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import Enum
 
 
 class LockClass(Enum):
-    """Classes of locks, outermost first: a path may only go down while it holds one.
+    """Lock classes, outermost first: while a path holds one it may only take later ones.
 
     Kernel: mm/rmap.c, the comment "Lock ordering in mm" (v6.18)
     """
@@ -50,12 +50,12 @@ class LockOp:
 
     Attributes:
         lock: the lock.
-        verb: ``+`` acquire, ``-`` release, ``~`` trylock, ``v`` downgrade from write to read, ``?`` read what the lock
-            protects without it.
+        verb: ``+`` acquire, ``-`` release, ``~`` trylock, ``v`` downgrade from write to read, ``?`` lockless read of
+            what the lock protects.
         mode: ``R``, ``W`` or empty for a lock that has no modes.
         function: the kernel function that does it; empty for a release.
         nested: a second lock of a class is taken under SINGLE_DEPTH_NESTING.
-        times: it stands for as many, and the release behind it for as many releases: each was let go before the next.
+        times: number of acquisitions that it stands for, each released before the next, as the release after it says.
         table_locks: by how much it changes the number of page-table locks held: 1, -1 or 0.
     """
 
@@ -71,7 +71,7 @@ class LockOp:
         self.table_locks = _CHANGES.get(verb, 0) if lock.lock_class.is_page_table_lock else 0
 
     def is_like(self, other: LockOp) -> bool:
-        """Do both do the same, perhaps another number of times?"""
+        """Are both the same but for the number of times?"""
         return (
             self.lock is other.lock
             and (self.verb, self.mode, self.function) == (other.verb, other.mode, other.function)
@@ -99,12 +99,12 @@ class Lock:
     def __init__(self, lock_class: LockClass, owner: str) -> None:
         self.lock_class = lock_class
         self.owner = owner
-        #: plain acquisitions by function, releases by mode (which no function is called like), others by all they have
+        #: plain acquisitions by function, releases by mode (no function has such a name), others by all arguments
         self._ops: dict[str | tuple[str, str, str, bool, int], LockOp] = {}
 
     @property
     def name(self) -> str:
-        """As a trace has it: ``pt1``, ``pmd1`` for table locks, ``A.mm`` for page_table_lock, else ``CLASS(owner)``."""
+        """In a trace: ``pt1``, ``pmd1`` for table locks, ``A.mm`` for page_table_lock, else ``CLASS(owner)``."""
         if self.lock_class is LockClass.PTL or self.lock_class is LockClass.PMDL:
             return self.owner
         if self.lock_class is LockClass.MMPTL:
@@ -125,7 +125,7 @@ class Lock:
         return op
 
     def acquire(self, function: str, mode: str = "", nested: bool = False, times: int = 1) -> LockOp:
-        """Operation: wait until the lock can be had, and take it."""
+        """Operation: take the lock, waiting for it."""
         if mode or nested or times > 1:
             return self._op("+", mode, function, nested, times)
         op = self._ops.get(function)
@@ -134,11 +134,11 @@ class Lock:
         return op
 
     def trylock(self, function: str, mode: str = "", times: int = 1) -> LockOp:
-        """Operation: take the lock if that needs no waiting. The path is sent True when it was *not* had."""
+        """Operation: take the lock if it is free. The path is sent True when it was *not* taken."""
         return self._ops.get(("~", mode, function, False, times)) or self._op("~", mode, function, False, times)
 
     def release(self, mode: str = "", times: int = 1) -> LockOp:
-        """Operation: let go of the lock."""
+        """Operation: release the lock."""
         if times > 1:
             return self._op("-", mode, "", False, times)
         op = self._ops.get(mode)
@@ -147,9 +147,9 @@ class Lock:
         return op
 
     def peek(self, function: str) -> LockOp:
-        """Operation: what the lock protects is about to be read without it; others may change it before and after."""
+        """Operation: a lockless read of what the lock protects, which may change before and after."""
         return self._op("?", "", function, False)
 
     def downgrade(self, function: str) -> LockOp:
-        """Operation: a lock held for write is held for read from here on."""
+        """Operation: downgrade a lock held for writing to reading."""
         return self._op("v", "R", function, False)

@@ -1,13 +1,152 @@
-"""Address spaces of files and shared memory: the page cache and the VMAs that map it."""
+"""What a folio's ``mapping`` points to: an anon_vma or an address space, each with the tree of its VMAs.
+
+Kernel: include/linux/rmap.h: struct anon_vma (v6.18); include/linux/fs.h: struct address_space (v6.18)
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from folioshell.model.folio import Folio
-from folioshell.model.interval_index import IntervalIndex
 from folioshell.model.lock import Lock, LockClass
+
+if TYPE_CHECKING:
+    from folioshell.model.vm import Vma
+
+#: VMAs in a chunk of an interval index after it was split
+_CHUNK = 64
+
+_pgoff = attrgetter("pgoff")
+
+
+def _end(vma: Vma) -> int:
+    """First page offset beyond those that a VMA maps."""
+    return vma.pgoff + vma.end - vma.start
+
+
+class _Chunk:
+    """A part of an interval index: VMAs in tree order, never none.
+
+    Attributes:
+        vmas: at most twice _CHUNK.
+        pgoff: page offset of the first VMA.
+        end: the highest end of a VMA, as a page offset.
+    """
+
+    __slots__ = ("end", "pgoff", "vmas")
+
+    def __init__(self, vmas: list[Vma]) -> None:
+        self.vmas = vmas
+        self.measure()
+
+    def measure(self) -> None:
+        """Note where its VMAs begin and end."""
+        self.pgoff = self.vmas[0].pgoff
+        self.end = max([vma.pgoff + vma.end - vma.start for vma in self.vmas])
+
+
+class IntervalIndex:
+    """VMAs by the page offsets ``[pgoff, pgoff + pages)`` that they map, ascending by pgoff, equal ones as inserted.
+
+    The key of a VMA is read on insertion: to change start, end or pgoff, remove the VMA first and insert it again, as
+    vma_prepare() and vma_complete() do. Ten thousand VMAs of one pgoff (a fork server) and ten thousand beside a long
+    one are both common, so VMAs are kept in chunks with a known end, and the index maps a VMA's number to its chunk.
+    Kernel: mm/interval_tree.c: vma_interval_tree_insert() (v6.18)
+    """
+
+    # Keys of states name a chunk by the last attribute that leads to it: its place among the others, not a VMA in it.
+    __slots__ = ("_chunk_of", "_chunks")
+
+    def __init__(self) -> None:
+        self._chunks: list[_Chunk] = []
+        self._chunk_of: dict[int, _Chunk] = {}
+
+    def __len__(self) -> int:
+        return len(self._chunk_of)
+
+    def __iter__(self) -> Iterator[Vma]:
+        return (vma for chunk in self._chunks for vma in chunk.vmas)
+
+    def insert(self, vma: Vma) -> None:
+        """Add a VMA after those of the same pgoff."""
+        if self._chunks:
+            place = bisect_right(self._chunks, vma.pgoff, key=_pgoff)
+            chunk = self._chunks[max(place - 1, 0)]
+            self._insert(chunk, bisect_right(chunk.vmas, vma.pgoff, key=_pgoff), vma)
+        else:
+            self._chunk_of[vma.id] = chunk = _Chunk([vma])
+            self._chunks.append(chunk)
+
+    def insert_after(self, vma: Vma, previous: Vma) -> None:
+        """Add a VMA directly after ``previous``, which has the same pgoff: how fork adds a child's file VMA.
+
+        Kernel: mm/interval_tree.c: vma_interval_tree_insert_after() (v6.18)
+        """
+        chunk = self._chunk_of[previous.id]
+        self._insert(chunk, chunk.vmas.index(previous) + 1, vma)
+
+    def _insert(self, chunk: _Chunk, position: int, vma: Vma) -> None:
+        vmas = chunk.vmas
+        vmas.insert(position, vma)
+        self._chunk_of[vma.id] = chunk
+        chunk.pgoff = vmas[0].pgoff
+        chunk.end = max(chunk.end, _end(vma))
+        if len(vmas) > 2 * _CHUNK:
+            second = _Chunk(vmas[_CHUNK:])
+            del vmas[_CHUNK:]
+            chunk.measure()
+            self._chunks.insert(self._chunks.index(chunk) + 1, second)
+            self._chunk_of.update((moved.id, second) for moved in second.vmas)
+
+    def remove(self, vma: Vma) -> None:
+        """Remove a VMA; its key must be the one that it was inserted with."""
+        chunk = self._chunk_of.pop(vma.id)
+        chunk.vmas.remove(vma)
+        if not chunk.vmas:
+            self._chunks.remove(chunk)
+        elif vma.pgoff == chunk.pgoff or _end(vma) == chunk.end:
+            chunk.measure()
+
+    def overlapping(self, first: int, last: int) -> list[Vma]:
+        """VMAs that map any page offset of ``[first, last]``, in tree order."""
+        near = self._chunks[: bisect_right(self._chunks, last, key=_pgoff)]
+        return [
+            vma for chunk in near if chunk.end > first for vma in chunk.vmas if vma.pgoff <= last and _end(vma) > first
+        ]
+
+
+class AnonVma:
+    """The anonymous memory of a VMA and, after forks, of its copies (``av1``).
+
+    Attributes:
+        id: number that it prints with.
+        root: the oldest ancestor; its lock protects the whole family.
+        parent: the anon_vma that it was forked from; itself for a root.
+        children: anon_vmas that were forked from it and are alive.
+        active_vmas: VMAs whose anon_vma this is.
+        rwsem: the lock that is taken: the root's.
+        tree: all VMAs that may map its folios, those of descendants included.
+    Kernel: include/linux/rmap.h: struct anon_vma (v6.18)
+    """
+
+    __slots__ = ("active_vmas", "children", "id", "parent", "root", "rwsem", "tree")
+
+    def __init__(self, number: int, parent: AnonVma | None = None) -> None:
+        self.id = number
+        self.parent = parent or self
+        self.root: AnonVma = parent.root if parent else self
+        self.children = 0
+        self.active_vmas = 0
+        self.tree = IntervalIndex()
+        self.rwsem: Lock = parent.rwsem if parent else Lock(LockClass.AVR, f"av{number}")
+
+    def __str__(self) -> str:
+        return f"av{self.id}"
+
 
 #: kinds of file systems that a file may live on, as typed
 FILE_SYSTEMS = ("ext4", "tmpfs", "tmpfs-huge", "tmpfs-within")
@@ -15,13 +154,13 @@ FILE_SYSTEMS = ("ext4", "tmpfs", "tmpfs-huge", "tmpfs-within")
 
 @dataclass(slots=True)
 class ReadAhead:
-    """The window that was read ahead last. All mappings of a file share it, as they share the open file.
+    """The last read-ahead window. All mappings of a file share it, as they share the open file.
 
     Attributes:
         start, size: first page and pages of it.
-        async_size: how many pages before its end the next one is read.
+        async_size: the next window is read when a fault comes this many pages before the end.
         order: largest order of its folios.
-        pending: folios of windows whose reading nobody has waited for yet; they are not up to date.
+        pending: folios that are being read: not up to date until a fault waits for one of them.
     Kernel: include/linux/fs.h: struct file_ra_state (v6.18)
     """
 
@@ -32,7 +171,7 @@ class ReadAhead:
     pending: list[Folio] = field(default_factory=list)
 
     def complete(self) -> None:
-        """Everything that was to be read has been read."""
+        """End the reading of all pending folios."""
         for folio in self.pending:
             folio.uptodate = True
         self.pending.clear()
@@ -44,9 +183,9 @@ class AddressSpace:
     Attributes:
         name: the file's name; ``shm:REGION`` for shared anonymous memory.
         fs: one of FILE_SYSTEMS.
-        size: pages up to the end of the file.
+        size: pages up to EOF.
         i_mmap: VMAs that map it, by page offset.
-        readahead: the window that was read ahead last.
+        readahead: its last read-ahead window.
     Kernel: include/linux/fs.h: struct address_space (v6.18)
     """
 
@@ -75,7 +214,7 @@ class AddressSpace:
         self.inode_lock = Lock(LockClass.IRW, name)
         self.xa_lock = Lock(LockClass.XA, name)
         self._heads: dict[int, Folio] = {}
-        # Orders that occur, largest first, with how often: a look-up tries each.
+        # Number of folios of each order, largest order first: a look-up tries each.
         self._orders: dict[int, int] = {}
 
     @property
@@ -85,7 +224,7 @@ class AddressSpace:
 
     @property
     def needs_mkwrite(self) -> bool:
-        """The file system wants to know of the first write to each page (page_mkwrite, dirty tracking)."""
+        """The file system is notified of the first write to each page (page_mkwrite, dirty tracking)."""
         return self.fs == "ext4"
 
     @property
@@ -117,14 +256,14 @@ class AddressSpace:
         return next(self.next_from(first, first + nr - 1), None) is not None
 
     def insert(self, folio: Folio) -> None:
-        """Put a folio at its index into the cache; its pages must be absent."""
+        """Add a folio at its index; its pages must be absent."""
         self._heads[folio.index] = folio
         self._orders[folio.order] = self._orders.get(folio.order, 0) + 1
         if len(self._orders) > 1:
             self._orders = dict(sorted(self._orders.items(), reverse=True))
 
     def remove(self, folio: Folio) -> None:
-        """Take a folio out of the cache."""
+        """Remove a folio from the cache."""
         del self._heads[folio.index]
         self._orders[folio.order] -= 1
         if not self._orders[folio.order]:
@@ -137,11 +276,11 @@ class AddressSpace:
 def write_orders(size: int, chunk: int, max_order: int, beyond_end: bool) -> Iterator[tuple[int, int]]:
     """(index, order) of the folios that fill a file of ``size`` pages when it is written ``chunk`` pages at a time.
 
-    Each gets the largest order that the rest of its chunk, and the alignment of its index, allow.
+    Each gets the largest order that the rest of its chunk and the alignment of its index allow.
 
     Args:
         max_order: largest order that the page cache takes.
-        beyond_end: the last folio may reach over the end (tmpfs with huge=always).
+        beyond_end: the last folio may reach beyond EOF (tmpfs with huge=always).
     Kernel: mm/filemap.c: __filemap_get_folio() (v6.18)
     """
     index = 0

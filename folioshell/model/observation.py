@@ -2,8 +2,7 @@
 
 Rules:
 - Everything is plain data, addresses only as (region, page), so that two kernels can be compared.
-- A run of pages goes on over folios whose numbers follow each other: after the last page of folio 7 comes page 0 of
-  folio 8.
+- A run of pages continues across folios with consecutive numbers: page 0 of folio 8 follows the last page of folio 7.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from typing import Any
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
-from folioshell.model.smaps import PresentRun, kpagecounts, pagemap_bits, present_runs, smaps
-from folioshell.model.vma import Vma
+from folioshell.model.proc import PresentRun, kpagecounts, pagemap_bits, present_runs, smaps
+from folioshell.model.vm import Vma
 from folioshell.units import PAGE_SHIFT
 
 #: [page, n, bits, folio, index, kpagecount]
@@ -29,8 +28,7 @@ class Places:
     """Where virtual pages lie within named ranges.
 
     Args:
-        regions: name -> (first virtual page, pages), in the order in which they were made. Of ranges that overlap, the
-            one made last has the pages.
+        regions: name -> (first virtual page, pages), in order of creation. Where ranges overlap the last one wins.
     """
 
     def __init__(self, regions: Mapping[str, tuple[int, int]]) -> None:
@@ -42,7 +40,7 @@ class Places:
             insort(self._spans, (start, start + nr, name, start))
 
     def _cut_out(self, start: int, end: int) -> None:
-        """Take ``[start, end)`` from the regions made before."""
+        """Remove ``[start, end)`` from earlier regions."""
         kept = []
         for low, high, name, base in self._spans:
             kept += [(low, min(high, start), name, base)] if low < start else []
@@ -50,7 +48,7 @@ class Places:
         self._spans = kept
 
     def find(self, vpn: int) -> tuple[str, int, int]:
-        """(region, page in it, first virtual page behind what it has here) of a virtual page; else its address."""
+        """(region, page in it, end of the region here) of a virtual page; outside of all, its address for a region."""
         position = bisect_right(self._spans, vpn, key=itemgetter(0)) - 1
         if position >= 0:
             _, end, name, base = self._spans[position]
@@ -61,7 +59,7 @@ class Places:
 
 @dataclass(slots=True)
 class Sighting:
-    """A folio that somebody maps.
+    """A mapped folio.
 
     Args:
         folio: the folio.
@@ -75,12 +73,12 @@ class Sighting:
 
 
 class Sight:
-    """Everything that processes map at one moment, looked at once.
+    """Everything that processes map at one moment, read once.
 
     Args:
         k: the kernel.
-        places: the named ranges; pages are looked at in their order.
-        names: processes in the order in which they were made; all that live if not given.
+        places: the named ranges; pages are read in their order.
+        names: processes in order of creation; all living ones if None.
 
     Attributes:
         folios: number of a folio -> its sighting, in order of first appearance: processes, then regions, then pages.
@@ -131,8 +129,8 @@ class Sight:
         """Process -> its VMAs and its pages by region.
 
         Args:
-            numbers: what folios are called, by their own numbers.
-            objects: what files and shared memory are called; shared memory not yet in it is added.
+            numbers: a folio's number -> the number to show.
+            objects: names of files and shared memory; shared memory without a name gets one.
         """
         return {
             name: {
@@ -180,10 +178,10 @@ class Sight:
     def folio_rows(
         self, numbers: Mapping[int, int], origin: Mapping[int, list[int]] | None = None
     ) -> list[dict[str, Any]]:
-        """The folios that are mapped, those in a row that are alike as one row.
+        """The mapped folios, consecutive identical ones as one row.
 
         Args:
-            numbers: what folios are called, by their own numbers.
+            numbers: a folio's number -> the number to show.
             origin: own number of a folio -> [number, page] of the folio that it was split from.
         """
         rows: list[dict[str, Any]] = []
@@ -207,7 +205,7 @@ class Sight:
 
 
 def object_name(k: Kernel, file: AddressSpace, region: str, objects: dict[AddressSpace, str]) -> str:
-    """What a file or shared memory is called: by its name, or by the region that it was first seen in."""
+    """The name of a file; of shared memory, the region that it was first seen in."""
     name = objects.get(file)
     if name is None:
         name = objects[file] = file.name if k.files.get(file.name) is file else f"shm:{region}"
@@ -226,7 +224,7 @@ def observation(k: Kernel, regions: Mapping[str, tuple[int, int]]) -> dict[str, 
 
 
 def _goes_on(last: PageRun, row: PageRun, last_order: int, order: int) -> bool:
-    """Is this run what the one before would go on with?"""
+    """Does this run continue the one before?"""
     if last[0] + last[1] != row[0] or last[2] != row[2] or last[5] != row[5]:
         return False
     if last[3] == "zero" or row[3] == "zero":
@@ -238,7 +236,7 @@ def _goes_on(last: PageRun, row: PageRun, last_order: int, order: int) -> bool:
 
 
 def _is_like(last: dict[str, Any], row: dict[str, Any]) -> bool:
-    """Is this folio like the one before, whose number it follows?"""
+    """Does this folio continue the row before?"""
     if last["id"] + last["n"] != row["id"] or ("from" in last) != ("from" in row):
         return False
     if any(last[key] != row[key] for key in ("order", "anon", "mapcounts", "pmd")):

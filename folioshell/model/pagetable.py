@@ -1,7 +1,7 @@
-"""Page tables: leaf tables of entries, and PMD tables above them.
+"""Page tables: PTE tables, and PMD tables above them.
 
-A table is an object with an identity of its own: the lock belongs to the table, not to a range of addresses, and
-travels with it when mremap moves the table or a THP split puts a deposited one to use.
+A table is an object of its own: its lock belongs to the table, not to a range of addresses, and moves with it when
+mremap moves the table or a PMD split installs a deposited one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from folioshell.model.lock import Lock, LockClass
 
 
 class PageTable:
-    """A leaf page table (``pt1``): ``entries[i]`` maps the i-th page of the block that the PMD entry covers.
+    """A PTE table (``pt1``): ``entries[i]`` maps the i-th page of the block that the PMD entry covers.
 
     Attributes:
         id: number that it prints with.
@@ -23,8 +23,7 @@ class PageTable:
         entries: one integer an entry, see model/pte.py.
         ptl: its split page-table lock.
 
-    Entries and lock come into being when somebody asks for them: most tables deposited for huge pages are never put to
-    use.
+    Entries and lock are made on first use: most tables deposited for huge pages are never installed.
     """
 
     __slots__ = ("entries", "id", "nr_entries", "ptl")
@@ -59,7 +58,7 @@ def _none(nr: int) -> array[int]:
     return pte.packed([pte.NONE] * nr)
 
 
-#: What a PMD entry holds: a leaf table, or an integer that maps a whole folio (or stands for one, negative).
+#: What a PMD entry holds: a PTE table, or an integer that maps a whole folio (negative: a migration entry of one).
 PmdEntry = PageTable | int
 
 
@@ -69,7 +68,7 @@ class PmdTable:
     Attributes:
         id: number that it prints with.
         entries: index -> entry; absent means none.
-        deposited: spare leaf tables, first in first out, one for each anonymous PMD-mapped folio.
+        deposited: spare PTE tables, first in first out, one for each anonymous PMD-mapped folio.
         lock: its page-table lock.
     """
 
@@ -92,8 +91,8 @@ class PmdTable:
 class TableTree:
     """The page tables of one address space, from the root down to the PMD tables.
 
-    Levels above the PMD keep no entries: they only say which tables exist, since nothing but their allocation (under
-    page_table_lock) is ever observed of them.
+    Levels above the PMD keep no entries, only which tables exist: all that is observed of them is their allocation
+    under page_table_lock.
 
     Attributes:
         bits: log2 of the entries in a table.
@@ -128,12 +127,12 @@ class TableTree:
         return table.entries.get((vpn >> self.bits) & self.last, pte.NONE)
 
     def leaf(self, vpn: int) -> PageTable | None:
-        """The leaf table that covers a virtual page."""
+        """The PTE table that covers a virtual page."""
         entry = self.pmd_entry(vpn)
         return entry if isinstance(entry, PageTable) else None
 
     def entry(self, vpn: int) -> int:
-        """The leaf entry of a virtual page; under a PMD mapping, the entry that a leaf would hold; 0 if none."""
+        """The PTE of a virtual page; under a PMD mapping, the PTE that a split would install; 0 if none."""
         table = self.pmds.get(vpn >> self.pmd_shift)
         if table is None:
             return pte.NONE

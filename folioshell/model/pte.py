@@ -23,7 +23,7 @@ DIRTY = 8
 PROTNONE = 16
 PFN_SHIFT = 8
 FLAGS = (1 << PFN_SHIFT) - 1
-#: where the flags lie in the eight bytes of an entry
+#: the byte of an entry that holds the flags
 _FLAGS_OCTET = 0 if sys.byteorder == "little" else 7
 
 ZERO_PFN = 0
@@ -48,13 +48,13 @@ def packed(entries: Iterable[int]) -> array[int]:
 
 
 def ramp(entry: int, nr: int) -> array[int]:
-    """``nr`` entries that map pages in a row with the same flags, ``entry`` the first of them."""
+    """``nr`` entries that map consecutive pages with the same flags, ``entry`` the first of them."""
     step = 1 << PFN_SHIFT
     return array("q", range(entry, entry + nr * step, step))
 
 
 def is_ramp(entries: array[int]) -> bool:
-    """Do entries, the first of them present, map pages in a row with the same flags? One comparison for all of them."""
+    """Do entries, the first of them present, map consecutive pages with the same flags? One comparison for all."""
     if sys.byteorder != "little":
         return entries == ramp(entries[0], len(entries))
     ones, steps = _ramp_parts(len(entries))
@@ -63,7 +63,7 @@ def is_ramp(entries: array[int]) -> bool:
 
 @lru_cache(maxsize=512)
 def _ramp_parts(nr: int) -> tuple[int, int]:
-    """(1 in each of ``nr`` entries, what each is above the first), as one number each."""
+    """(1 in each of ``nr`` entries, each one's distance from the first), as one number each."""
     ones = int.from_bytes(packed([1] * nr), "little")
     return ones, int.from_bytes(ramp(0, nr), "little")
 

@@ -5,10 +5,10 @@ Kernel: mm/rmap.c (v6.18)
 
 from __future__ import annotations
 
-from folioshell.model import vma as vm
-from folioshell.model.anon_vma import AnonVma
+from folioshell.model import vm
 from folioshell.model.kernel import Kernel
-from folioshell.model.vma import Vma
+from folioshell.model.mapping import AnonVma
+from folioshell.model.vm import Vma
 from folioshell.paths.step import Path
 
 _ACCESS_FLAGS = vm.READ | vm.WRITE

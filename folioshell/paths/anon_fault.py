@@ -6,12 +6,11 @@ Kernel: mm/memory.c: do_anonymous_page() (v6.18); mm/huge_memory.c: do_huge_pmd_
 from __future__ import annotations
 
 from folioshell.events import Tracepoint
-from folioshell.model import pte
-from folioshell.model import vma as vm
+from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Vma
 from folioshell.paths import anon, rmap, tables
 from folioshell.paths.step import Path
 

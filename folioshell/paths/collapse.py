@@ -5,12 +5,11 @@ Kernel: mm/khugepaged.c: madvise_collapse() (v6.18)
 
 from __future__ import annotations
 
-from folioshell.model import pte
-from folioshell.model import vma as vm
+from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Vma
 from folioshell.paths import anon_fault, collapse_file, rmap, swap, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import folio_pte_batch

@@ -13,7 +13,7 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Vma
 from folioshell.paths import file_fault, rmap, tables
 from folioshell.paths.readahead import add_folio
 from folioshell.paths.step import Path

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from folioshell.events import MmGone
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
+from folioshell.model.vm import Mm
 from folioshell.paths import pin, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.step import Path

@@ -6,13 +6,11 @@ Kernel: arch/x86/mm/fault.c: do_user_addr_fault() (v6.18); mm/memory.c: handle_m
 from __future__ import annotations
 
 from folioshell.errors import KernelBug
-from folioshell.model import pte
-from folioshell.model import vma as vm
+from folioshell.model import pte, vm
 from folioshell.model.folio import page_bits
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Mm, Vma
 from folioshell.paths import anon_fault, file_fault, swap_fault, tables, wp_fault
 from folioshell.paths.batch import same_pte_batch, small_pte_batch
 from folioshell.paths.page_cache import RETRY

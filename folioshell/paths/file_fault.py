@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from folioshell.events import Tracepoint
-from folioshell.model import pte
-from folioshell.model import vma as vm
+from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Vma
 from folioshell.paths import anon_fault, page_cache, rmap, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.step import Path

@@ -6,13 +6,11 @@ Kernel: mm/mmap.c: dup_mmap() (v6.18); mm/memory.c: copy_page_range() (v6.18)
 from __future__ import annotations
 
 from folioshell.events import Forked
-from folioshell.model import pte
-from folioshell.model import vma as vm
+from folioshell.model import pte, vm
 from folioshell.model.folio import Folio, page_bits
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Mm, Vma
 from folioshell.paths import anon, anon_fault, rmap, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import SmallFolios, folio_pte_batch, small_folios

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any
 
-from folioshell.model import vma as vm
+from folioshell.model import vm
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Mm, Vma
 from folioshell.paths import collapse, madvise_cold, madvise_free, populate, truncate
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.step import Path, Step

@@ -6,13 +6,12 @@ Kernel: mm/madvise.c: madvise_free_pte_range() (v6.18); mm/huge_memory.c: madvis
 from __future__ import annotations
 
 from folioshell.events import Tracepoint
-from folioshell.model import pte
-from folioshell.model import vma as vm
+from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.release import Question
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Vma
 from folioshell.paths import rmap, sharing, swap
 from folioshell.paths.batch import folio_pte_batch
 from folioshell.paths.split import split_folio

@@ -5,12 +5,10 @@ Kernel: mm/mlock.c (v6.18)
 
 from __future__ import annotations
 
-from folioshell.model import pte
-from folioshell.model import vma as vm
+from folioshell.model import pte, vm
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Mm, Vma
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import folio_pte_batch
 from folioshell.paths.populate import mm_populate

@@ -5,10 +5,10 @@ Kernel: mm/mmap.c: do_mmap() (v6.18)
 
 from __future__ import annotations
 
-from folioshell.model import vma as vm
+from folioshell.model import vm
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
-from folioshell.model.mm import Mm
+from folioshell.model.vm import Mm
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.munmap import unmap_locked
 from folioshell.paths.populate import mm_populate

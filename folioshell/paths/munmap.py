@@ -6,7 +6,7 @@ Kernel: mm/vma.c: do_vmi_align_munmap() (v6.18)
 from __future__ import annotations
 
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
+from folioshell.model.vm import Mm
 from folioshell.paths import tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.step import Path

@@ -5,11 +5,11 @@ Kernel: mm/filemap.c: filemap_fault() (v6.18); mm/shmem.c: shmem_fault() (v6.18)
 
 from __future__ import annotations
 
-from folioshell.model import vma as vm
+from folioshell.model import vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Vma
 from folioshell.paths.anon_fault import suitable_block
 from folioshell.paths.readahead import add_folio, async_mmap_readahead, sync_mmap_readahead
 from folioshell.paths.step import Path

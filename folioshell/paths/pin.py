@@ -11,10 +11,10 @@ Kernel: mm/gup.c: pin_user_pages() (v6.18)
 
 from __future__ import annotations
 
-from folioshell.model import vma as vm
+from folioshell.model import vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
+from folioshell.model.vm import Mm
 from folioshell.paths import rmap
 from folioshell.paths.populate import get_user_pages
 from folioshell.paths.step import Path

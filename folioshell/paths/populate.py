@@ -5,13 +5,11 @@ Kernel: mm/gup.c (v6.18)
 
 from __future__ import annotations
 
-from folioshell.model import pte
-from folioshell.model import vma as vm
+from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Mm, Vma
 from folioshell.paths.fault import handle_mm_fault
 from folioshell.paths.page_cache import RETRY
 from folioshell.paths.step import Path

@@ -25,9 +25,8 @@ from folioshell.model import pte
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
-from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Mm, Vma
 from folioshell.paths.step import Path
 
 #: what the kernel function that looks is called

@@ -6,11 +6,11 @@ Kernel: mm/readahead.c: page_cache_ra_order() (v6.18)
 from __future__ import annotations
 
 from folioshell.events import Tracepoint
-from folioshell.model import vma as vm
+from folioshell.model import vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Vma
 from folioshell.paths import rmap
 from folioshell.paths.step import Path
 from folioshell.units import align_down

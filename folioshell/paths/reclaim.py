@@ -6,13 +6,12 @@ Kernel: mm/vmscan.c: shrink_folio_list() (v6.18)
 from __future__ import annotations
 
 from folioshell.events import Tracepoint
-from folioshell.model import pte
-from folioshell.model import vma as vm
+from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Vma
 from folioshell.paths import rmap, swap
 from folioshell.paths.split import split_folio
 from folioshell.paths.step import Path

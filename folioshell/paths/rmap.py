@@ -21,12 +21,12 @@ from folioshell.events import (
     Unmapped,
     UnmappedSmall,
 )
-from folioshell.model import vma as vm
+from folioshell.model import vm
 from folioshell.model.folio import Folio, FolioRun, page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Vma
 from folioshell.paths.protocol import Protocol, Span
 from folioshell.paths.step import Path
 

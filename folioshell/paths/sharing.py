@@ -11,9 +11,9 @@ from folioshell.events import Asked, Finding
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
-from folioshell.model.mm import Mm
 from folioshell.model.release import Question
 from folioshell.model.truth import mappings
+from folioshell.model.vm import Mm
 from folioshell.paths.step import Path
 from folioshell.paths.walk import rmap_walk
 

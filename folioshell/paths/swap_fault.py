@@ -5,12 +5,11 @@ Kernel: mm/memory.c: do_swap_page() (v6.18)
 
 from __future__ import annotations
 
-from folioshell.model import pte
-from folioshell.model import vma as vm
+from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Vma
 from folioshell.paths import anon_fault, rmap, swap, wp_fault
 from folioshell.paths.step import Path
 

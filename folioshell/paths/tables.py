@@ -5,8 +5,8 @@ from __future__ import annotations
 from folioshell.events import Tracepoint
 from folioshell.model import pte
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.vm import Mm
 from folioshell.paths.step import Path
 from folioshell.units import align_down, align_up
 

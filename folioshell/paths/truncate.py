@@ -5,11 +5,11 @@ Kernel: mm/truncate.c: truncate_inode_pages_range() (v6.18); mm/shmem.c: shmem_u
 
 from __future__ import annotations
 
-from folioshell.model import vma as vm
+from folioshell.model import vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Vma
 from folioshell.paths import rmap
 from folioshell.paths.split import non_uniform, split_folio, uniform
 from folioshell.paths.step import Path

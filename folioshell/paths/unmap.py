@@ -5,12 +5,11 @@ Kernel: mm/rmap.c: try_to_unmap_one() (v6.18)
 
 from __future__ import annotations
 
-from folioshell.model import pte
-from folioshell.model import vma as vm
+from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Vma
 from folioshell.paths import rmap
 from folioshell.paths.batch import folio_pte_batch
 from folioshell.paths.huge import split_huge_pmd_locked

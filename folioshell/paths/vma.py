@@ -6,14 +6,11 @@ Kernel: mm/vma.c (v6.18)
 from __future__ import annotations
 
 from folioshell.events import VmaMerged, VmaSplit
-from folioshell.model import pte
-from folioshell.model import vma as vm
-from folioshell.model.anon_vma import AnonVma
+from folioshell.model import pte, vm
 from folioshell.model.kernel import Kernel
-from folioshell.model.mapping import AddressSpace
-from folioshell.model.mm import Mm
+from folioshell.model.mapping import AddressSpace, AnonVma
 from folioshell.model.pagetable import PageTable
-from folioshell.model.vma import Vma, can_anon_vmas_merge
+from folioshell.model.vm import Mm, Vma, can_anon_vmas_merge
 from folioshell.paths import anon
 from folioshell.paths.huge import split_huge_pmd_if_needed
 from folioshell.paths.protocol import on_boundaries

@@ -11,13 +11,12 @@ from typing import Any
 
 from folioshell.events import Walked
 from folioshell.model import pte
-from folioshell.model.anon_vma import AnonVma
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
-from folioshell.model.mapping import AddressSpace
+from folioshell.model.mapping import AddressSpace, AnonVma
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Vma
 from folioshell.paths.step import Path, Step
 from folioshell.units import align_down
 

@@ -6,13 +6,12 @@ Kernel: mm/memory.c: do_wp_page() (v6.18); mm/huge_memory.c: do_huge_pmd_wp_page
 from __future__ import annotations
 
 from folioshell.events import Tracepoint
-from folioshell.model import pte
-from folioshell.model import vma as vm
+from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.release import Question
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Vma
 from folioshell.paths import anon_fault, file_fault, rmap, sharing, swap
 from folioshell.paths.huge import split_huge_pmd
 from folioshell.paths.step import Path

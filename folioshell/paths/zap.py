@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from folioshell.model import pte
-from folioshell.model import vma as vm
+from folioshell.model import pte, vm
 from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Vma
 from folioshell.paths import rmap, swap, tables
 from folioshell.paths.batch import SmallFolios, folio_pte_batch, small_folios
 from folioshell.paths.huge import split_huge_pmd

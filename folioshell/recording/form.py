@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from folioshell.errors import FolioshellError
-from folioshell.model.vma import PROT_FLAGS
+from folioshell.model.vm import PROT_FLAGS
 from folioshell.recording.scenario import FILE_KINDS, FILE_SYSTEMS, SLOT, SLOT_MARGIN, Op, placement
 from folioshell.units import parse_number
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from folioshell.model.lock import Lock, LockOp
-from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable
+from folioshell.model.vm import Mm
 from folioshell.recording.form import BadScenario, check_scenario
 from folioshell.recording.scenario import ARENA, SLOT, Replay
 

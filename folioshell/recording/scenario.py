@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from folioshell.engine.machine import Machine
-from folioshell.model.mm import Mm
 from folioshell.model.release import DEFAULT
+from folioshell.model.vm import Mm
 from folioshell.paths.exit import do_exit
 from folioshell.paths.fault import touch
 from folioshell.paths.file import do_create_file

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from folioshell.model.mm import Mm
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Mm, Vma
 from folioshell.session.entries import (
     EntryRun,
     entry_runs,

@@ -9,8 +9,8 @@ from folioshell.intervals import Intervals
 from folioshell.model import pte
 from folioshell.model.folio import FolioRun
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable, PmdEntry, PmdTable
+from folioshell.model.vm import Mm
 from folioshell.wording import folio_run, follows, page_index
 
 T = TypeVar("T")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from folioshell.model.mm import Mm
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Mm, Vma
 from folioshell.report import Bar, Cell, FolioLane, Lane, Picture, Stretch
 from folioshell.schemes.base import Scheme, Sharing
 from folioshell.session.folio_groups import FolioGroup, entries_of_all, folio_groups, knows_entries_only

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from folioshell.model.mm import Mm
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Mm, Vma
 from folioshell.session.entries import EntryRun, goes_on_over_tables, is_next, joined_if_many, joined_where, table_run
 from folioshell.session.folio_groups import EntriesOf, FolioGroup, by_group
 from folioshell.session.region import Region

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
 from folioshell.model.observation import observation
+from folioshell.model.vm import Mm
 from folioshell.session.entries import runs_by_table
 from folioshell.session.region import BASE_VPN
 from folioshell.session.workspace import Workspace

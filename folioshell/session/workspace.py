@@ -20,7 +20,7 @@ from folioshell.units import X86_64, Geometry
 
 if TYPE_CHECKING:
     from folioshell.model.kernel import Kernel
-    from folioshell.model.mm import Mm
+    from folioshell.model.vm import Mm
     from folioshell.schemes.base import Scheme
 
 FIRST_PROCESS = "A"

@@ -15,7 +15,7 @@ from folioshell.explore.race import Race, RaceResult, explore
 from folioshell.explore.threads import Task
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock, LockClass
-from folioshell.model.mm import Mm
+from folioshell.model.vm import Mm
 from folioshell.paths import fault, mmap, rmap
 from folioshell.paths.step import Path
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from folioshell.engine.machine import Machine
 from folioshell.explore.snapshot import Snapshot, shape_of
-from folioshell.model.mm import Mm
+from folioshell.model.vm import Mm
 from folioshell.paths import exit as exit_path
 from folioshell.paths import fault, fork, madvise, mprotect, mremap, munmap
 from folioshell.session.region import BASE_VPN, Region, Regions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from folioshell.model.smaps import average_mapcount, kpagecounts, pagemap_bits, present_runs
+from folioshell.model.proc import average_mapcount, kpagecounts, pagemap_bits, present_runs
 from tests.paths.memory import Memory
 
 

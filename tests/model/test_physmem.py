@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from folioshell.model.anon_vma import AnonVma
 from folioshell.model.folio import Folio
+from folioshell.model.mapping import AnonVma
 from folioshell.model.physmem import PhysicalMemory
 
 

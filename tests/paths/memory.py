@@ -12,9 +12,8 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import LockOp
 from folioshell.model.mapping import AddressSpace
-from folioshell.model.mm import Mm
-from folioshell.model.smaps import present_runs, smaps
-from folioshell.model.vma import Vma
+from folioshell.model.proc import present_runs, smaps
+from folioshell.model.vm import Mm, Vma
 from folioshell.paths.exit import do_exit
 from folioshell.paths.fault import touch
 from folioshell.paths.file import do_create_file

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from folioshell.model import pte
-from folioshell.model.anon_vma import AnonVma
 from folioshell.model.folio import Folio
+from folioshell.model.mapping import AnonVma
 from folioshell.model.pagetable import PageTable
 from folioshell.paths.batch import folio_pte_batch
 

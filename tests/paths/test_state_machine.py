@@ -11,13 +11,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from folioshell.model import pte
-from folioshell.model import vma as vm
+from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
-from folioshell.model.mm import Mm
 from folioshell.model.truth import mappings
+from folioshell.model.vm import Mm
 from folioshell.paths.madvise import ADVICES
 from folioshell.schemes.base import Sharing
 from folioshell.schemes.mm_id import MmId

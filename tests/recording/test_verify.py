@@ -10,7 +10,7 @@ import pytest
 from folioshell.errors import KernelBug
 from folioshell.events import Tracepoint
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
+from folioshell.model.vm import Mm
 from folioshell.recording import scenario as replaying
 from folioshell.recording.verify import Difference, verify
 from tests.recording.samples import document, recording, small_recording

@@ -6,12 +6,12 @@ import ast
 
 from tests.repo.tree import import_name, modules, parsed
 
-MODULE_LINES = 400
+MODULE_LINES = 450
 FUNCTION_LINES = 60
 
 
 def test_module_size() -> None:
-    """No module has more than 400 lines."""
+    """No module has more than 450 lines."""
     sizes = {import_name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
 
     assert {name: size for name, size in sizes.items() if size > MODULE_LINES} == {}

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from folioshell.commands import Session
-from folioshell.model.smaps import kpagecounts, smaps
-from folioshell.model.statistics import statistics
+from folioshell.model.proc import kpagecounts, smaps, statistics
 from folioshell.schemes.average import Average
 from folioshell.schemes.mm_id import MmId
 from folioshell.schemes.owner import Owner

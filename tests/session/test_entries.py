@@ -8,7 +8,7 @@ import pytest
 
 from folioshell import Session
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
+from folioshell.model.vm import Mm
 from folioshell.session.entries import EntryRun, entry_runs, entry_runs_in, present_runs, runs_by_table, table_runs
 
 SMALL = "mmap buf 16 ; fault buf"

@@ -1,22 +1,24 @@
-"""What user space sees of memory: /proc/PID/smaps, the bits of /proc/PID/pagemap, /proc/kpagecount.
+"""What user space sees of memory under /proc: smaps, the bits of pagemap, kpagecount, and the counters of vmstat.
 
-Kernel: fs/proc/task_mmu.c: smaps_pte_range(), pagemap_pmd_range() (v6.18); fs/proc/page.c: kpagecount_read() (v6.18)
+Every figure is a function of what maps the folios now, as a running counter would be: each way to count adds on mapping
+what it subtracts on unmapping.
+
+Kernel: fs/proc/task_mmu.c: smaps_pte_range(), pagemap_pmd_range() (v6.18); fs/proc/page.c: kpagecount_read() (v6.18);
+    mm/rmap.c: __folio_add_rmap(), __folio_remove_rmap(), __folio_mod_stat() (v6.18)
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from folioshell.model import pte
-from folioshell.model import vma as vm
+from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
 from folioshell.model.pagetable import PageTable
 from folioshell.model.truth import truth
-from folioshell.model.vma import Vma
+from folioshell.model.vm import Mm, Vma
 from folioshell.units import PAGE_SIZE
 
 #: rows of smaps that the model fills, in kB and in the order in which the kernel prints them
@@ -113,7 +115,7 @@ def _leaf_runs(k: Kernel, mm: Mm, entries: array[int], block: int, index: int, l
 def _by_count(
     k: Kernel, mm: Mm, folio: Folio, page: int, vpn: int, nr: int, flags: int, pmd: bool
 ) -> Iterator[PresentRun]:
-    """Cut pages ``[page, page + nr)`` of a large folio where the number of entries that map them changes."""
+    """Split pages ``[page, page + nr)`` of a large folio where the number of entries that map them changes."""
     for first, length, count in kpagecounts(k, folio):
         low, high = max(first, page), min(first + length, page + nr)
         if low < high:
@@ -121,14 +123,14 @@ def _by_count(
 
 
 def kpagecounts(k: Kernel, folio: Folio) -> list[tuple[int, int, int]]:
-    """(first page, pages, count) of runs of pages of a folio that equally many entries map, as /proc/kpagecount."""
+    """(first page, pages, count) of runs of pages with one mapcount, as /proc/kpagecount has it."""
     if not k.config.page_mapcount:
         return [(0, folio.nr_pages, average_mapcount(k, folio))]
     return k.counts.page_mapcounts(folio.id) or [(0, folio.nr_pages, 0)]
 
 
 def average_mapcount(k: Kernel, folio: Folio) -> int:
-    """How often each page of a folio is mapped on average, to the nearest number, but 1 at the least if one is.
+    """Average mapcount of the pages of a folio, rounded; at least 1 if any page is mapped.
 
     Kernel: fs/proc/internal.h: folio_average_page_mapcount() (v6.18)
     """
@@ -139,10 +141,10 @@ def average_mapcount(k: Kernel, folio: Folio) -> int:
 
 
 def is_exclusive(k: Kernel, mm: Mm, folio: Folio, mapcount: int) -> bool:
-    """Does user space learn that nobody else maps a page that this address space maps?
+    """Does /proc say that only this mm maps a page?
 
-    With CONFIG_PAGE_MAPCOUNT the page is asked: one entry. Without, the folio: the deciding scheme answers, and on
-    ``maybe`` what a walk finds.
+    With CONFIG_PAGE_MAPCOUNT it does if the page has one entry. Without, the deciding scheme answers for the folio, and
+    on ``maybe`` the page tables do.
 
     Args:
         mapcount: entries that map the page.
@@ -157,7 +159,7 @@ def is_exclusive(k: Kernel, mm: Mm, folio: Folio, mapcount: int) -> bool:
 def pagemap_bits(k: Kernel, run: PresentRun) -> str:
     """Bits of pagemap for present pages: ``p`` present, ``f`` file or shared, ``x`` exclusive, ``h`` by a PMD.
 
-    A PMD entry asks for its first page only, and 512 times the same.
+    Most releases look at the first page of a PMD mapping and report its bits for all pages.
     """
     if run.folio is None:
         return "pfh" if run.pmd else "p"
@@ -171,12 +173,11 @@ def pagemap_bits(k: Kernel, run: PresentRun) -> str:
 def smaps(k: Kernel, vma: Vma, runs: Iterable[PresentRun] | None = None) -> dict[str, int]:
     """Figures of a VMA in kB, those that are not 0.
 
-    A page is private if one entry maps it, or if its folio has one reference; its share of Pss is 4 kB by the number
-    of entries. Without CONFIG_PAGE_MAPCOUNT it is private if the folio is called exclusive, and its share goes by the
-    average number of entries.
+    A page is private if one entry maps it, or if its folio has one reference; its part of Pss is 4 kB divided by its
+    mapcount. Without CONFIG_PAGE_MAPCOUNT it is private if the folio is exclusive, and the average mapcount divides.
 
     Args:
-        runs: its present pages, if they are at hand.
+        runs: its present pages, if the caller has them.
     """
     sums = dict.fromkeys(SMAPS_ROWS, 0)
     pss = 0
@@ -214,3 +215,73 @@ def _swap_entries(k: Kernel, vma: Vma) -> int:
             low, high = max(vma.start, block), min(vma.end, block + size)
             number += sum(1 for entry in found.entries[low - block : high - block] if pte.is_swap(entry))
     return number
+
+
+# Counters of mapped pages.
+
+#: the counters, as /proc/vmstat names them, in its order
+COUNTERS = ("nr_anon_pages", "nr_mapped", "nr_shmem_pmdmapped", "nr_file_pmdmapped", "nr_anon_transparent_hugepages")
+#: the names that the kernel's source gives them
+SYMBOLS = {
+    "nr_anon_pages": "NR_ANON_MAPPED",
+    "nr_mapped": "NR_FILE_MAPPED",
+    "nr_shmem_pmdmapped": "NR_SHMEM_PMDMAPPED",
+    "nr_file_pmdmapped": "NR_FILE_PMDMAPPED",
+    "nr_anon_transparent_hugepages": "NR_ANON_THPS",
+}
+
+
+def _precise(k: Kernel, folio: Folio) -> int:
+    """Pages with any mapping: a page counts from its first mapping to its last."""
+    counts = k.counts
+    if not folio.order:
+        return 1 if counts.mapcount(folio.id) else 0
+    return folio.nr_pages if counts.entire(folio.id) else counts.pages_mapped(folio.id)
+
+
+def _whole(k: Kernel, folio: Folio) -> int:
+    """All pages of a folio with any mapping."""
+    return folio.nr_pages if k.counts.mapcount(folio.id) else 0
+
+
+def _as_mailed(k: Kernel, folio: Folio) -> int:
+    """NR_FILE_MAPPED += nr at every mapping: a page counts once a mapping. Anonymous pages as in the kernel."""
+    if folio.anon:
+        return _precise(k, folio)
+    entire = k.counts.entire(folio.id)
+    return k.counts.mapcount(folio.id) + entire * (folio.nr_pages - 1)
+
+
+#: name -> (what it is, the pages of a folio that it counts as mapped)
+WAYS: dict[str, tuple[str, Callable[[Kernel, Folio], int]]] = {
+    "precise": ("CONFIG_PAGE_MAPCOUNT: pages with any mapping", _precise),
+    "no-page-mapcount": ("CONFIG_NO_PAGE_MAPCOUNT: all pages of folios with any mapping", _whole),
+    "as-mailed": ("the sketch of February 2023: NR_FILE_MAPPED += nr, mapped before or not", _as_mailed),
+}
+
+
+def statistics(k: Kernel, way: str) -> dict[str, int]:
+    """The counters, in pages, kept in one of the ``WAYS``.
+
+    Raises:
+        KeyError: there is no such way.
+    """
+    pages = WAYS[way][1]
+    sums = dict.fromkeys(COUNTERS, 0)
+    for folio in k.folios.looks():
+        sums["nr_anon_pages" if folio.anon else "nr_mapped"] += pages(k, folio)
+        if k.counts.entire(folio.id):
+            sums[_pmd_counter(folio)] += folio.nr_pages
+    return sums
+
+
+def native_way(k: Kernel) -> str:
+    """The one of the ``WAYS`` that the simulated kernel keeps."""
+    return "precise" if k.config.page_mapcount else "no-page-mapcount"
+
+
+def _pmd_counter(folio: Folio) -> str:
+    """Kernel: mm/rmap.c: __folio_mod_stat() (v6.18)"""
+    if folio.anon:
+        return "nr_anon_transparent_hugepages"
+    return "nr_shmem_pmdmapped" if folio.swapbacked else "nr_file_pmdmapped"

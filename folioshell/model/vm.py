@@ -1,0 +1,323 @@
+"""Address spaces of processes and the VMAs in them, with the VM_* flags.
+
+Kernel: include/linux/mm_types.h: struct mm_struct, struct vm_area_struct (v6.18); include/linux/mm.h: VM_READ (v6.18)
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from enum import IntFlag
+from typing import TYPE_CHECKING
+
+from folioshell.model.lock import Lock, LockClass, LockOp
+from folioshell.model.pagetable import PageTable, TableTree
+
+if TYPE_CHECKING:
+    from folioshell.model.folio import Folio
+    from folioshell.model.mapping import AddressSpace, AnonVma
+
+
+class VmFlags(IntFlag):
+    """Flags of a VMA, those of the kernel that the model needs.
+
+    Kernel: include/linux/mm.h: VM_READ (v6.18)
+    """
+
+    READ = 1
+    WRITE = 2
+    SHARED = 8
+    MAYREAD = 0x10
+    MAYWRITE = 0x20
+    MAYEXEC = 0x40
+    MAYSHARE = 0x80
+    LOCKED = 0x2000
+    DONTCOPY = 0x20000
+    ACCOUNT = 0x100000
+    WIPEONFORK = 0x2000000
+    HUGEPAGE = 0x20000000
+    NOHUGEPAGE = 0x40000000
+
+
+#: Plain integers for the hot paths: an IntFlag operation costs a hundred times that of an int.
+READ = int(VmFlags.READ)
+WRITE = int(VmFlags.WRITE)
+SHARED = int(VmFlags.SHARED)
+MAYREAD = int(VmFlags.MAYREAD)
+MAYWRITE = int(VmFlags.MAYWRITE)
+MAYEXEC = int(VmFlags.MAYEXEC)
+MAYSHARE = int(VmFlags.MAYSHARE)
+LOCKED = int(VmFlags.LOCKED)
+DONTCOPY = int(VmFlags.DONTCOPY)
+ACCOUNT = int(VmFlags.ACCOUNT)
+WIPEONFORK = int(VmFlags.WIPEONFORK)
+HUGEPAGE = int(VmFlags.HUGEPAGE)
+NOHUGEPAGE = int(VmFlags.NOHUGEPAGE)
+
+PROT_FLAGS = {"none": 0, "r": READ, "rw": READ | WRITE}
+
+#: (flag, word) in the order in which /proc/PID/smaps prints VmFlags
+_SMAPS_WORDS = (
+    (READ, "rd"),
+    (WRITE, "wr"),
+    (SHARED, "sh"),
+    (MAYREAD, "mr"),
+    (MAYWRITE, "mw"),
+    (MAYEXEC, "me"),
+    (MAYSHARE, "ms"),
+    (LOCKED, "lo"),
+    (DONTCOPY, "dc"),
+    (ACCOUNT, "ac"),
+    (WIPEONFORK, "wf"),
+    (HUGEPAGE, "hg"),
+    (NOHUGEPAGE, "nh"),
+)
+
+
+class Vma:
+    """A range of virtual pages with one backing and one set of flags (``v1``).
+
+    Attributes:
+        id: number that it prints with.
+        mm: its address space.
+        start, end: virtual pages, half-open.
+        flags: VM_* bits as an integer.
+        pgoff: page offset of ``start`` in the file; for anonymous memory the linear offset that the rmap uses.
+        file: address space of the file or shared memory; None for private anonymous memory.
+        anon_vma: what its own anonymous folios point to; None before the first.
+        chain: anon_vmas whose trees hold it, in order of linking (anon_vma_chain).
+        lock: the per-VMA lock.
+    """
+
+    __slots__ = ("anon_vma", "chain", "end", "file", "flags", "id", "lock", "mm", "pgoff", "start")
+
+    def __init__(
+        self, number: int, mm: Mm, start: int, end: int, flags: int, pgoff: int, file: AddressSpace | None
+    ) -> None:
+        self.id = number
+        self.mm = mm
+        self.start = start
+        self.end = end
+        self.flags = flags
+        self.pgoff = pgoff
+        self.file = file
+        self.anon_vma: AnonVma | None = None
+        self.chain: list[AnonVma] = []
+        self.lock = Lock(LockClass.VMA, f"v{number}")
+
+    @property
+    def nr_pages(self) -> int:
+        """Pages in its range."""
+        return self.end - self.start
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Private anonymous memory: no file, no vm_ops."""
+        return self.file is None
+
+    @property
+    def is_cow(self) -> bool:
+        """A private mapping that may become writable: fork write-protects it, a write copies.
+
+        Kernel: include/linux/mm.h: is_cow_mapping() (v6.18)
+        """
+        return self.flags & (SHARED | MAYWRITE) == MAYWRITE
+
+    @property
+    def perm(self) -> str:
+        """Permissions as in /proc/PID/maps."""
+        flags = self.flags
+        return f"{'r' if flags & READ else '-'}{'w' if flags & WRITE else '-'}-{'s' if flags & MAYSHARE else 'p'}"
+
+    @property
+    def flag_words(self) -> str:
+        """VmFlags as in /proc/PID/smaps, without the soft-dirty word."""
+        return " ".join(word for flag, word in _SMAPS_WORDS if self.flags & flag)
+
+    def pgoff_of(self, vpn: int) -> int:
+        """Page offset that a virtual page of it maps."""
+        return self.pgoff + vpn - self.start
+
+    def address_of(self, index: int, nr: int) -> int:
+        """Virtual page where pages ``[index, index + nr)`` of the mapping begin in it, clipped to its start.
+
+        Kernel: mm/internal.h: vma_address() (v6.18)
+        """
+        return max(self.start, self.start + index - self.pgoff)
+
+    def __str__(self) -> str:
+        return f"v{self.id}"
+
+    def __repr__(self) -> str:
+        return f"<Vma v{self.id} {self.start:#x}-{self.end:#x} {self.perm}>"
+
+
+def can_anon_vmas_merge(left: AnonVma | None, right: AnonVma | None, chain_of: Vma | None) -> bool:
+    """May VMAs with these anon_vmas be merged?
+
+    Args:
+        left, right: their anon_vmas.
+        chain_of: the VMA that has the only anon_vma; a fork child has its parent's in its chain too, and may not.
+    Kernel: mm/vma.c: is_mergeable_anon_vma() (v6.18)
+    """
+    if left is right:
+        return True
+    if left is not None and right is not None:
+        return False
+    return chain_of is None or len(chain_of.chain) <= 1
+
+
+class VmaSet:
+    """The VMAs of an address space, ascending and disjoint."""
+
+    __slots__ = ("_starts", "_vmas")
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._vmas: list[Vma] = []
+
+    def __iter__(self) -> Iterator[Vma]:
+        return iter(tuple(self._vmas))
+
+    def __len__(self) -> int:
+        return len(self._vmas)
+
+    def find(self, vpn: int) -> Vma | None:
+        """The VMA that covers a virtual page."""
+        position = bisect_right(self._starts, vpn) - 1
+        if position >= 0:
+            vma = self._vmas[position]
+            if vpn < vma.end:
+                return vma
+        return None
+
+    def prev(self, vpn: int) -> Vma | None:
+        """The last VMA that starts below ``vpn``."""
+        position = bisect_right(self._starts, vpn - 1) - 1
+        return self._vmas[position] if position >= 0 else None
+
+    def next(self, vpn: int) -> Vma | None:
+        """The first VMA that starts at or above ``vpn``."""
+        position = bisect_right(self._starts, vpn - 1)
+        return self._vmas[position] if position < len(self._vmas) else None
+
+    def overlapping(self, start: int, end: int) -> list[Vma]:
+        """VMAs that cover any page of ``[start, end)``, ascending."""
+        low = bisect_right(self._starts, start) - 1
+        if low < 0 or self._vmas[low].end <= start:
+            low += 1
+        high = bisect_right(self._starts, end - 1)
+        return self._vmas[low:high]
+
+    def insert(self, vma: Vma) -> None:
+        """Add a VMA whose range is free."""
+        position = bisect_right(self._starts, vma.start)
+        self._starts.insert(position, vma.start)
+        self._vmas.insert(position, vma)
+
+    def remove(self, vma: Vma) -> None:
+        """Remove a VMA; its start must be the one that it was inserted with."""
+        position = bisect_right(self._starts, vma.start) - 1
+        assert self._vmas[position] is vma
+        del self._starts[position]
+        del self._vmas[position]
+
+    def moved_start(self, vma: Vma, old_start: int) -> None:
+        """Note that the start of a VMA was changed; its place among the others must be the same."""
+        position = bisect_right(self._starts, old_start) - 1
+        assert self._vmas[position] is vma
+        self._starts[position] = vma.start
+
+
+class Rss:
+    """Pages that an address space maps, by kind, as in /proc/PID/status."""
+
+    __slots__ = ("anon", "file", "shmem", "swap")
+
+    def __init__(self) -> None:
+        self.file = 0
+        self.anon = 0
+        self.shmem = 0
+        self.swap = 0
+
+    def as_tuple(self) -> tuple[int, int, int, int]:
+        """(file, anon, shmem, swap entries)."""
+        return self.file, self.anon, self.shmem, self.swap
+
+
+class Mm:
+    """An address space; processes are named by it (``A``).
+
+    Attributes:
+        name: name of the process.
+        mm_id: the number that the MM-ID slots of folios hold.
+        parent: name of the process that forked it.
+        vmas: its VMAs.
+        tables: its page tables.
+        rss: mapped pages by kind.
+        nr_ptes: PTE tables, deposited ones included.
+        pins: virtual page at which a page was pinned for this process -> its folio, once a pin.
+        write_marked: numbers of the VMAs that are marked as written until mmap_lock is released (vm_lock_seq).
+        has_pinned: a page of it was ever pinned (MMF_HAS_PINNED); only then does fork look for pins.
+    """
+
+    __slots__ = (
+        "has_pinned",
+        "mm_id",
+        "mmap_lock",
+        "name",
+        "nr_ptes",
+        "page_table_lock",
+        "parent",
+        "pins",
+        "rss",
+        "tables",
+        "vmas",
+        "write_marked",
+    )
+
+    def __init__(self, name: str, mm_id: int, parent: str | None, table_bits: int) -> None:
+        self.name = name
+        self.mm_id = mm_id
+        self.parent = parent
+        self.vmas = VmaSet()
+        self.tables = TableTree(table_bits)
+        self.rss = Rss()
+        self.nr_ptes = 0
+        self.pins: dict[int, list[Folio]] = {}
+        self.has_pinned = False
+        self.write_marked: set[int] = set()
+        self.mmap_lock = Lock(LockClass.MMAP, name)
+        self.page_table_lock = Lock(LockClass.MMPTL, name)
+
+    @property
+    def nr_entries(self) -> int:
+        """Entries that map pages or stand for swapped ones; a PMD entry is one."""
+        huge = sum(not isinstance(entry, PageTable) for _, _, entry in self.tables.blocks())
+        return sum(self.rss.as_tuple()) - huge * self.tables.last
+
+    def is_readable(self, vma: Vma, vpn: int) -> bool:
+        """After the lock of a VMA was taken for reading: does it still cover ``vpn``, and is it not being written?
+
+        Kernel: mm/mmap_lock.c: lock_vma_under_rcu() (v6.18)
+        """
+        return vma.id not in self.write_marked and self.vmas.find(vpn) is vma
+
+    def write_unlock(self) -> LockOp:
+        """Operation: release mmap_lock held for writing, which unmarks all VMAs.
+
+        Kernel: include/linux/mmap_lock.h: mmap_write_unlock() (v6.18)
+        """
+        self.write_marked.clear()
+        return self.mmap_lock.release("W")
+
+    def write_downgrade(self) -> LockOp:
+        """Operation: downgrade mmap_lock to reading, which unmarks all VMAs."""
+        self.write_marked.clear()
+        return self.mmap_lock.downgrade("mmap_write_downgrade")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<Mm {self.name}>"
