@@ -22,11 +22,10 @@ from folioshell.commands.grammar import MODEL, Arg, Form
 from folioshell.commands.limits_check import admit_file, admit_pages
 from folioshell.commands.operands import Address, Number, Size
 from folioshell.paths.file import do_create_file
-from folioshell.paths.mmap import do_mmap
-from folioshell.paths.mprotect import do_mprotect
+from folioshell.paths.mmap import do_mmap, do_munmap
 from folioshell.paths.mremap import do_mremap
-from folioshell.paths.munmap import do_munmap
 from folioshell.paths.step import Path
+from folioshell.paths.vma_flags import do_mprotect
 from folioshell.session.language import Ending
 from folioshell.session.region import END_VPN, Region, next_free
 from folioshell.units import format_address, format_pages

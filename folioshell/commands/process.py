@@ -7,8 +7,8 @@ from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, SESSION, Form
 from folioshell.commands.limits_check import admit_pages, admit_process
 from folioshell.model.vm import Mm
-from folioshell.paths.exit import do_exit
 from folioshell.paths.fork import do_fork
+from folioshell.paths.mmap import do_exit
 from folioshell.report import Report
 from folioshell.session.language import Ending
 from folioshell.wording import counted

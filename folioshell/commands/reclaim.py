@@ -9,11 +9,11 @@ from folioshell.commands.limits_check import admit_file, admit_pages
 from folioshell.commands.operands import Size
 from folioshell.commands.places import FolioRef
 from folioshell.paths.migrate import do_migrate
-from folioshell.paths.mlock import do_mlock, do_munlock
 from folioshell.paths.reclaim import do_reclaim
 from folioshell.paths.split import do_split
 from folioshell.paths.step import Path
 from folioshell.paths.truncate import do_truncate
+from folioshell.paths.vma_flags import do_mlock, do_munlock
 from folioshell.session.language import Ending
 from folioshell.units import format_pages
 

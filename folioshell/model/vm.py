@@ -152,21 +152,6 @@ class Vma:
         return f"<Vma v{self.id} {self.start:#x}-{self.end:#x} {self.perm}>"
 
 
-def can_anon_vmas_merge(left: AnonVma | None, right: AnonVma | None, chain_of: Vma | None) -> bool:
-    """May VMAs with these anon_vmas be merged?
-
-    Args:
-        left, right: their anon_vmas.
-        chain_of: the VMA that has the only anon_vma; a fork child has its parent's in its chain too, and may not.
-    Kernel: mm/vma.c: is_mergeable_anon_vma() (v6.18)
-    """
-    if left is right:
-        return True
-    if left is not None and right is not None:
-        return False
-    return chain_of is None or len(chain_of.chain) <= 1
-
-
 class VmaSet:
     """The VMAs of an address space, ascending and disjoint."""
 

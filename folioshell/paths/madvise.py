@@ -11,28 +11,28 @@ from typing import Any
 from folioshell.model import vm
 from folioshell.model.kernel import Kernel
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import collapse, madvise_cold, madvise_free, populate, truncate
+from folioshell.paths import collapse, madvise_hints, populate, truncate
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.step import Path, Step
 from folioshell.paths.zap import ZapDetails, zap_range
 
 #: advice -> what it does, in a line
 ADVICES = {
-    "cold": "deactivate; a large folio that is covered in part is split first",
-    "pageout": "reclaim at once what nobody else maps",
-    "free": "let the contents go when memory is short (lazyfree)",
+    "cold": "deactivate; a large folio covered in part is split first",
+    "pageout": "reclaim now what no other process maps",
+    "free": "allow reclaim to discard the contents (lazyfree)",
     "dontneed": "unmap the pages; private contents are lost",
     "willneed": "read ahead; maps nothing",
     "remove": "punch a hole into the file or shared memory",
-    "hugepage": "allow huge pages here",
-    "nohugepage": "forbid huge pages here",
-    "collapse": "copy into a new huge page, now",
+    "hugepage": "allow huge pages",
+    "nohugepage": "forbid huge pages",
+    "collapse": "copy into a new huge page now",
     "populate_read": "fault in for reading",
     "populate_write": "fault in for writing",
-    "dontfork": "children do not get this range",
-    "dofork": "children get this range again",
-    "wipeonfork": "children find this range empty",
-    "keeponfork": "children find this range as it is again",
+    "dontfork": "leave out of children",
+    "dofork": "undo dontfork",
+    "wipeonfork": "wipe in children",
+    "keeponfork": "undo wipeonfork",
 }
 
 _FLAG_ADVICE = {
@@ -50,7 +50,7 @@ _Behaviour = Callable[[Kernel, Vma, int, int], Generator[Step, Any, str | None]]
 def do_madvise(k: Kernel, mm: Mm, start: int, nr: int, advice: str) -> Path[str | None]:
     """Give advice on ``[start, start + nr)``.
 
-    Returns: ENOMEM if there is a hole (the mapped parts are done all the same), or what the advice fails with.
+    Returns: ENOMEM for a hole, after the advice was given to the mapped parts; or the errno of the advice.
     """
     if nr == 0:
         return None
@@ -62,6 +62,7 @@ def do_madvise(k: Kernel, mm: Mm, start: int, nr: int, advice: str) -> Path[str 
         return (yield from _locked(mm, "W", _walk_vmas(k, mm, start, start + nr, _flags_behaviour(advice))))
     behaviour = _BEHAVIOURS[advice]
     if advice in ("dontneed", "free") and k.release.madvise_by_vma_lock:
+        # Within one VMA its lock will do. If a writer has it, or changed the VMA meanwhile, mmap_lock is taken instead.
         vma = mm.vmas.find(start)
         if vma is not None and start + nr <= vma.end and not (yield vma.lock.trylock("madvise_lock", "R")):
             usable = mm.is_readable(vma, start) and start + nr <= vma.end
@@ -81,6 +82,7 @@ def _locked(mm: Mm, mode: str, path: Generator[Step, Any, str | None]) -> Path[s
 
 def _walk_vmas(k: Kernel, mm: Mm, start: int, end: int, behaviour: _Behaviour) -> Path[str | None]:
     """Kernel: mm/madvise.c: madvise_walk_vmas() (v6.18)"""
+    # A hole is an error in the end, but does not stop the advice.
     unmapped = None
     position = start
     while position < end:
@@ -95,6 +97,7 @@ def _walk_vmas(k: Kernel, mm: Mm, start: int, end: int, behaviour: _Behaviour) -
         error = yield from behaviour(k, vma, position, stop)
         if error is not None:
             return error
+        # The advice may have split or merged VMAs: go on by address.
         position = stop
     return unmapped
 
@@ -149,9 +152,9 @@ def _populate(k: Kernel, mm: Mm, start: int, end: int, write: bool) -> Path[str 
 
 
 _BEHAVIOURS: dict[str, _Behaviour] = {
-    "cold": madvise_cold.madvise_cold,
-    "pageout": madvise_cold.madvise_pageout,
-    "free": madvise_free.madvise_free,
+    "cold": madvise_hints.madvise_cold,
+    "pageout": madvise_hints.madvise_pageout,
+    "free": madvise_hints.madvise_free,
     "dontneed": _dontneed,
     "willneed": _willneed,
     "remove": truncate.madvise_remove,

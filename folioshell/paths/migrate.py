@@ -10,19 +10,18 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.paths import rmap
-from folioshell.paths.migrate_entries import remove_migration_ptes, try_to_migrate
-from folioshell.paths.split import can_split
 from folioshell.paths.step import Path
+from folioshell.paths.unmap import remove_migration_ptes, try_to_migrate
 from folioshell.paths.walk import rmap_lock
 
-#: what the new folio takes over as it is
+#: attributes that the new folio takes over unchanged
 _CARRIED = ("nonzero", "swapbacked", "uptodate", "dirty", "active", "referenced", "partially_mapped")
 
 
 def do_migrate(k: Kernel, folio: Folio) -> Path[str | None]:
-    """Copy a folio to a new one of the same order and let all its entries map that.
+    """Copy a folio to a new one of the same order, and map that in its place.
 
-    Returns: EAGAIN if it has references that are nobody's entries or cache.
+    Returns: EAGAIN if it has references besides those of entries and cache.
     """
     folio.ref += 1
     if (yield folio.lock.trylock("migrate_folio_unmap")):
@@ -36,9 +35,12 @@ def do_migrate(k: Kernel, folio: Folio) -> Path[str | None]:
         yield lock.acquire("try_to_migrate", "R")
         yield from try_to_migrate(k, folio, split_pmd=False)
         yield lock.release("R")
-    moved = can_split(k, folio)
+    # Only now, without entries, can a reference be told from a mapping that comes and goes. It may be GUP's, which
+    # would go on using the old pages: then the entries are restored to the old folio.
+    moved = folio.ref == rmap.expected_references(k, folio) + 1
     if moved:
         yield from _move(k, folio, new)
+    # Both folios stay locked until the entries are back: a fault on a migration entry waits for that.
     holder = new if moved else folio
     yield lock.acquire("remove_migration_ptes", "R")
     yield from remove_migration_ptes(k, holder, folio)
@@ -55,7 +57,7 @@ def do_migrate(k: Kernel, folio: Folio) -> Path[str | None]:
 
 
 def _move(k: Kernel, folio: Folio, new: Folio) -> Path[None]:
-    """Let the new folio take the place of the old one in its cache, with its flags and its place in the queue.
+    """Give the new folio the old one's place in its cache and in the deferred-split queue, and its flags.
 
     Kernel: mm/migrate.c: folio_migrate_mapping(), folio_migrate_flags() (v6.18)
     """

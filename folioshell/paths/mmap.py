@@ -1,18 +1,20 @@
-"""mmap.
+"""mmap, munmap and exit: mappings come and go.
 
-Kernel: mm/mmap.c: do_mmap() (v6.18)
+Kernel: mm/mmap.c: do_mmap(), exit_mmap() (v6.18); mm/vma.c: do_vmi_align_munmap() (v6.18)
 """
 
 from __future__ import annotations
 
+from folioshell.events import MmGone
 from folioshell.model import vm
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Mm
+from folioshell.paths import pin, tables
 from folioshell.paths import vma as vma_paths
-from folioshell.paths.munmap import unmap_locked
 from folioshell.paths.populate import mm_populate
 from folioshell.paths.step import Path
+from folioshell.paths.zap import zap_range
 
 KINDS = ("anon", "shared", "private")
 
@@ -35,12 +37,12 @@ def do_mmap(
 
     Args:
         start, nr: virtual page and number of pages.
-        kind: ``anon`` (private anonymous), ``shared`` (of ``file``, else anonymous) or ``private`` (of ``file``).
+        kind: ``anon`` (private anonymous), ``shared`` (``file``, or anonymous without one) or ``private`` (``file``).
         prot: ``r``, ``rw`` or ``none``.
         pgoff: page offset in the file.
-        populate: fault all of it in afterwards (MAP_POPULATE).
-        fixed: what is mapped there is unmapped first (MAP_FIXED); else it is EEXIST (MAP_FIXED_NOREPLACE).
-        name: what shared anonymous memory is called.
+        populate: fault in all pages afterwards (MAP_POPULATE).
+        fixed: unmap what is mapped there first (MAP_FIXED); else EEXIST (MAP_FIXED_NOREPLACE).
+        name: name of shared anonymous memory.
     Returns: EINVAL for an empty range, EEXIST.
     Kernel: mm/vma.c: __mmap_region() (v6.18)
     """
@@ -57,13 +59,15 @@ def do_mmap(
     if kind == "shared" and file is None:
         file = AddressSpace(f"shm:{name}", nr, "tmpfs")
         k.shared_memory.append(file)
+    # Anonymous memory is indexed by its address, so that neighbours have consecutive offsets and can merge.
     if file is None:
         pgoff = start
-    vma = yield from vma_paths.merge_new(k, mm, start, end, flags, pgoff, file)
+    vma = yield from vma_paths.merge_new(k, vma_paths.Merge(mm, start, end, flags, pgoff, file))
     if vma is None:
         vma = k.new_vma(mm, start, end, flags, pgoff, file)
         yield from vma_paths.start_write(vma)
         yield from vma_paths.insert(k, vma)
+    # Populating takes mmap_lock itself, for reading: others may map and unmap in between.
     yield mm.write_unlock()
     if populate:
         yield from mm_populate(k, mm, start, end)
@@ -77,3 +81,74 @@ def _vm_flags(kind: str, prot: str) -> int:
     if flags & vm.WRITE:
         flags |= vm.ACCOUNT
     return flags
+
+
+def do_munmap(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
+    """Unmap ``[start, start + nr)``, which may contain holes.
+
+    Args:
+        start, nr: virtual page and number of pages.
+    Returns: EINVAL for an empty range.
+    """
+    if nr <= 0:
+        return "EINVAL"
+    yield mm.mmap_lock.acquire("__vm_munmap", "W")
+    held = yield from unmap_locked(k, mm, start, start + nr, downgrade=True)
+    yield mm.mmap_lock.release("R") if held == "R" else mm.write_unlock()
+    return None
+
+
+def unmap_locked(k: Kernel, mm: Mm, start: int, end: int, downgrade: bool) -> Path[str]:
+    """Unmap ``[start, end)`` under mmap_lock held for writing.
+
+    Args:
+        downgrade: hold mmap_lock for reading while pages are zapped, once the VMAs cannot be found any more.
+    Returns: the mode in which mmap_lock is held now.
+    Kernel: mm/vma.c: vms_gather_munmap_vmas(), vms_complete_munmap_vmas() (v6.18)
+    """
+    victims = mm.vmas.overlapping(start, end)
+    if not victims:
+        return "W"
+    if victims[0].start < start:
+        yield from vma_paths.split(k, victims[0], start, new_below=True)
+    if victims[-1].end > end:
+        yield from vma_paths.split(k, victims[-1], end, new_below=False)
+    # Out of the tree before any entry is cleared: a fault would fill again what was just zapped.
+    for vma in victims:
+        yield from vma_paths.start_write(vma)
+        mm.vmas.remove(vma)
+    if downgrade:
+        yield mm.write_downgrade()
+    # Entries, then links of the rmap, then tables: see unlink_rmap().
+    for vma in victims:
+        yield from zap_range(k, vma, vma.start, vma.end)
+    for vma in victims:
+        yield from vma_paths.unlink_rmap(k, vma)
+    # A table goes if no neighbour uses any of it: floor and ceiling are where they begin.
+    before, after = mm.vmas.prev(victims[0].start), mm.vmas.next(victims[-1].end)
+    floor = before.end if before is not None else 0
+    ceiling = after.start if after is not None else 0
+    yield from tables.free_pgtables(mm, victims[0].start, victims[-1].end, floor, ceiling)
+    return "R" if downgrade else "W"
+
+
+def do_exit(k: Kernel, mm: Mm) -> Path[None]:
+    """Unmap everything of a process and forget it."""
+    # For reading: the OOM reaper may zap at the same time, and no thread is left that could fault.
+    yield mm.mmap_lock.acquire("exit_mmap", "R")
+    vmas = list(mm.vmas)
+    for vma in vmas:
+        yield from zap_range(k, vma, vma.start, vma.end)
+    yield mm.mmap_lock.release("R")
+    # For writing from here on: tables are freed.
+    yield mm.mmap_lock.acquire("exit_mmap", "W")
+    for vma in vmas:
+        yield from vma_paths.unlink_rmap(k, vma)
+        mm.vmas.remove(vma)
+    if vmas:
+        yield from tables.free_pgtables(mm, vmas[0].start, vmas[-1].end, 0, 0)
+    yield mm.write_unlock()
+    del k.mms[mm.name]
+    # Pins are dropped when the process's files are closed, which is after its memory was freed.
+    yield from pin.release_all(k, mm)
+    yield MmGone(mm.mm_id)

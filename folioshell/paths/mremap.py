@@ -1,6 +1,8 @@
-"""mremap: moving entries, and whole tables of them, without a word to the reverse map.
+"""mremap: moving entries, and whole tables of them, without any rmap call.
 
-Kernel: mm/mremap.c (v6.18)
+The rmap finds the entries at their new place through the VMA there, which has the same anon_vma and offsets.
+
+Kernel: mm/mremap.c: do_mremap() (v6.18)
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from folioshell.paths import anon, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import folio_pte_batch
 from folioshell.paths.huge import split_huge_pmd
-from folioshell.paths.munmap import unmap_locked
+from folioshell.paths.mmap import unmap_locked
 from folioshell.paths.populate import mm_populate
 from folioshell.paths.rmap import window
 from folioshell.paths.step import Path
@@ -30,7 +32,7 @@ def do_mremap(
 
     Args:
         dontunmap: leave the old range mapped and empty (MREMAP_DONTUNMAP).
-    Returns: EINVAL for sizes or overlaps that cannot be, EFAULT where nothing is mapped.
+    Returns: EINVAL for impossible sizes or overlapping ranges, EFAULT where nothing is mapped.
     Kernel: mm/mremap.c: do_mremap() (v6.18)
     """
     if nr <= 0 or new_nr <= 0 or (dontunmap and nr != new_nr):
@@ -48,6 +50,7 @@ def do_mremap(
             error = yield from _mremap_to(k, mm, start, nr, new_start, new_nr, dontunmap)
     yield mm.write_unlock()
     if error is None:
+        # Like mmap, it faults in locked memory after mmap_lock was released; only what was added needs it.
         moved = mm.vmas.find(new_start)
         if moved is not None and moved.flags & vm.LOCKED and new_nr > nr:
             yield from mm_populate(k, mm, new_start + nr, new_start + new_nr)
@@ -55,13 +58,14 @@ def do_mremap(
 
 
 def _remap_move(k: Kernel, mm: Mm, start: int, end: int, new_start: int, dontunmap: bool) -> Path[str | None]:
-    """Move all VMAs of a range, gaps between them kept.
+    """Move all VMAs of a range, and keep the gaps between them. A failure leaves earlier VMAs moved.
 
     Kernel: mm/mremap.c: remap_move() (v6.18)
     """
     target, last_end, seen = new_start, start, False
     for vma in mm.vmas.overlapping(start, end):
         low, high = max(vma.start, start), min(vma.end, end)
+        # A gap is allowed between VMAs, but not at the start.
         if not seen and start < vma.start:
             return "EFAULT"
         if seen:
@@ -79,6 +83,7 @@ def _mremap_to(
     k: Kernel, mm: Mm, start: int, nr: int, new_start: int, new_nr: int, dontunmap: bool
 ) -> Path[str | None]:
     """Kernel: mm/mremap.c: mremap_to(), move_vma() (v6.18)"""
+    # MREMAP_FIXED replaces what is there, and it is gone even if the move fails afterwards.
     yield from unmap_locked(k, mm, new_start, new_start + new_nr, downgrade=False)
     if new_nr < nr:
         yield from unmap_locked(k, mm, start + new_nr, start + nr, downgrade=False)
@@ -88,6 +93,7 @@ def _mremap_to(
         return "EFAULT"
     yield from vma_paths.start_write(vma)
     new, need_rmap_locks = yield from _copy_vma(k, vma, start, new_start, new_nr)
+    # The copy merged with its own source: there is one VMA now, whatever is left of the source.
     if new.start <= vma.start < new.end:
         vma = new
     move = _Move(vma, new, start, new_start, start + nr, need_rmap_locks)
@@ -95,6 +101,7 @@ def _mremap_to(
     if not dontunmap:
         yield from unmap_locked(k, mm, start, start + nr, downgrade=False)
         return None
+    # MREMAP_DONTUNMAP: the source stays, empty. Without pages it needs neither mlock nor an anon_vma.
     vma.flags &= ~vm.LOCKED
     if vma is not new and vma.start == start and vma.end == start + nr:
         yield from anon.unlink(vma)
@@ -102,15 +109,18 @@ def _mremap_to(
 
 
 def _copy_vma(k: Kernel, vma: Vma, start: int, new_start: int, new_nr: int) -> Path[tuple[Vma, bool]]:
-    """A VMA at the destination, new or part of a neighbour, and whether moving needs the rmap locks.
+    """A VMA at the destination, new or part of a neighbour, and whether moving entries needs the rmap locks.
+
+    A walk visits the VMAs of a mapping by offset. If it visits the destination before the source, an entry that moves
+    in between is missed: then the rmap locks keep walks out.
 
     Kernel: mm/vma.c: copy_vma() (v6.18)
     """
+    # Nothing was faulted in yet, so no folio holds an index: the range is indexed anew, and can merge at its new place.
     pgoff = new_start if vma.is_anonymous and vma.anon_vma is None else vma.pgoff_of(start)
     old_pgoff = vma.pgoff
-    new = yield from vma_paths.merge_new(
-        k, vma.mm, new_start, new_start + new_nr, vma.flags, pgoff, vma.file, source=vma
-    )
+    merge = vma_paths.Merge(vma.mm, new_start, new_start + new_nr, vma.flags, pgoff, vma.file, source=vma)
+    new = yield from vma_paths.merge_new(k, merge)
     if new is not None:
         return new, new.pgoff <= old_pgoff
     new = k.new_vma(vma.mm, new_start, new_start + new_nr, vma.flags, pgoff, vma.file)
@@ -147,6 +157,7 @@ class _Move:
 def _move_page_tables(k: Kernel, move: _Move) -> Path[None]:
     """Kernel: mm/mremap.c: move_page_tables() (v6.18)"""
     mm, size = move.old.mm, k.geometry.pmd_pages
+    # Worth it only if the range reaches the end of the first table.
     if move.old_end - move.old_vpn >= size - move.old_vpn % size:
         _try_realign(move, size)
     while move.old_vpn < move.old_end:
@@ -164,13 +175,14 @@ def _move_page_tables(k: Kernel, move: _Move) -> Path[None]:
 
 
 def _try_realign(move: _Move, size: int) -> None:
-    """Begin at the table boundary below, so that whole tables can be moved, if nothing is mapped there.
+    """Start at the table boundary below if nothing is mapped in between, so that the first table is moved whole.
 
     Kernel: mm/mremap.c: try_realign_addr() (v6.18)
     """
     offset = move.old_vpn % size
     if not offset or offset != move.new_vpn % size:
         return
+    # The part below the range must be free at both ends: what else the tables hold would be moved along.
     for vma, vpn in ((move.old, move.old_vpn), (move.new, move.new_vpn)):
         if vma.start != vpn or vma.mm.vmas.overlapping(align_down(vpn, size), vpn):
             return
@@ -185,6 +197,7 @@ def _move_extent(k: Kernel, move: _Move, extent: int, old_pmd: PmdTable, new_pmd
         if extent == size and target_is_free:
             yield from _move_pmd_entry(k, move, old_pmd, new_pmd, "move_huge_pmd")
             return
+        # A PMD entry cannot be moved to an address that is not aligned to it, or in part.
         yield from split_huge_pmd(k, move.old, old_pmd, align_down(move.old_vpn, size))
     elif extent == size and target_is_free:
         yield from _move_pmd_entry(k, move, old_pmd, new_pmd, "move_normal_pmd")
@@ -215,14 +228,16 @@ def _drop_rmap_locks(vma: Vma) -> Path[None]:
 
 
 def _move_pmd_entry(k: Kernel, move: _Move, old_pmd: PmdTable, new_pmd: PmdTable, function: str) -> Path[None]:
-    """Move a PMD entry as it is, be it a leaf table or a mapped folio.
+    """Move a PMD entry: a whole PTE table, or a mapped folio.
 
     Kernel: mm/mremap.c: move_normal_pmd() (v6.18); mm/huge_memory.c: move_huge_pmd() (v6.18)
     """
     tree = move.old.mm.tables
+    # A walk that has looked up a PTE table may use it without the PMD lock, so for a table rmap is always locked out.
     locks = function == "move_normal_pmd" or move.need_rmap_locks
     if locks:
         yield from _take_rmap_locks(move.old)
+    # Old before new. mmap_lock is held for writing, so no mremap in the other direction can run.
     yield old_pmd.lock.acquire(function)
     if new_pmd is not old_pmd:
         yield new_pmd.lock.acquire(function, nested=True)
@@ -232,6 +247,7 @@ def _move_pmd_entry(k: Kernel, move: _Move, old_pmd: PmdTable, new_pmd: PmdTable
         yield Tracepoint(f"page table {entry} moved whole, its lock with it")
         yield from _announce_moved(k, move, entry, entry, 0, k.geometry.pmd_pages)
     else:
+        # The deposited table goes along: it must be in the PMD table that the entry is in.
         if new_pmd is not old_pmd and move.old.is_anonymous:
             tables.deposit(new_pmd, tables.withdraw(old_pmd))
         if pte.maps_folio(entry):
@@ -255,6 +271,7 @@ def _move_ptes(k: Kernel, move: _Move, extent: int, old_table: PageTable, new_ta
     size = k.geometry.pmd_pages
     if move.need_rmap_locks:
         yield from _take_rmap_locks(move.old)
+    # Two PTLs at once, old before new, as for PMD tables; one if both ranges share a table.
     yield old_table.ptl.acquire("move_ptes")
     if new_table is not old_table:
         yield new_table.ptl.acquire("move_ptes", nested=True)
@@ -278,7 +295,7 @@ def _move_ptes(k: Kernel, move: _Move, extent: int, old_table: PageTable, new_ta
 def _announce_moved(
     k: Kernel, move: _Move, old_table: PageTable, table: PageTable, first: int, last: int
 ) -> Path[None]:
-    """Announce the runs of large folios among entries ``[first, last)`` of the table where they are now."""
+    """Announce the runs of large folios among entries ``[first, last)`` of the table that holds them now."""
     index = first
     while index < last:
         entry = table.entries[index]

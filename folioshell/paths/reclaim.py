@@ -1,4 +1,4 @@
-"""Reclaim of folios that were picked for it.
+"""Reclaim of isolated folios.
 
 Kernel: mm/vmscan.c: shrink_folio_list() (v6.18)
 """
@@ -20,9 +20,8 @@ from folioshell.paths.walk import Hit, rmap_walk
 
 
 def do_reclaim(k: Kernel, folio: Folio) -> Path[None]:
-    """Reclaim one folio as if memory were short and it had not been used for long.
+    """Reclaim one folio as if memory were short. Its accessed bits are cleared first, but do not save it.
 
-    Its accessed bits are looked at and cleared first, as reclaim does; but they do not save it.
     Kernel: mm/vmscan.c: shrink_folio_list() (v6.18)
     """
     folio.ref += 1
@@ -49,6 +48,7 @@ def _folio_referenced(k: Kernel, folio: Folio) -> Path[None]:
             assert isinstance(entry, int)
             table.entries[hit.index] = entry & ~pte.YOUNG
         yield from ()
+        # One locked VMA decides that the folio stays: the walk ends.
         return bool(vma.flags & vm.LOCKED)
 
     yield from rmap_walk(k, folio, "folio_referenced", visit, done=lambda: not left)
@@ -56,7 +56,7 @@ def _folio_referenced(k: Kernel, folio: Folio) -> Path[None]:
 
 
 def reclaim_pages(k: Kernel, folios: list[Folio]) -> Path[None]:
-    """Reclaim isolated folios, each with the isolation's reference; recent use of them does not matter.
+    """Reclaim isolated folios, each with the isolation's reference, whether recently used or not.
 
     Kernel: mm/vmscan.c: reclaim_pages() (v6.18)
     """
@@ -64,11 +64,13 @@ def reclaim_pages(k: Kernel, folios: list[Folio]) -> Path[None]:
     while todo:
         folio = todo.pop(0)
         pieces = yield from _shrink_folio(k, folio)
+        # The pieces of a split folio come next, in order.
         todo[:0] = pieces
 
 
 def _shrink_folio(k: Kernel, folio: Folio) -> Path[list[Folio]]:
-    """Reclaim one isolated folio. Returns the pieces that it was split into, isolated, to be reclaimed in turn."""
+    """Reclaim one isolated folio. Returns the isolated pieces if it was split, to be reclaimed in turn."""
+    # Only tried: reclaim runs inside allocations, whose callers may hold the folio lock.
     if (yield folio.lock.trylock("shrink_folio_list")):
         yield from _putback(k, folio)
         return []
@@ -76,6 +78,7 @@ def _shrink_folio(k: Kernel, folio: Folio) -> Path[list[Folio]]:
         yield from _activate(k, folio)
         return []
     if folio.anon and folio.swapbacked and folio.swap_slot is None:
+        # A device may write to a pinned page at any time; it is not even given a swap slot.
         if folio.pins:
             yield folio.lock.release()
             yield from _putback(k, folio)
@@ -85,6 +88,7 @@ def _shrink_folio(k: Kernel, folio: Folio) -> Path[list[Folio]]:
         if not k.config.swap:
             yield from _activate(k, folio)
             return []
+        # In the swap cache before it is unmapped: a fault on the swap entry must find the page.
         yield from _add_to_swap(k, folio)
     if not (yield from _unmapped(k, folio)):
         yield from _activate(k, folio)
@@ -94,7 +98,10 @@ def _shrink_folio(k: Kernel, folio: Folio) -> Path[list[Folio]]:
 
 
 def _split_for_swap(k: Kernel, folio: Folio) -> Path[list[Folio]]:
-    """A folio that is only partly mapped, or that swap has no room for, is split and tried again in pieces."""
+    """Split a folio that is partially mapped, or that swap has no room for; its pieces are reclaimed one by one.
+
+    Pages that nothing maps are freed by the split, and need no swap slot.
+    """
     pieces = yield from split_folio(k, folio)
     yield folio.lock.release()
     if pieces is None:
@@ -113,7 +120,7 @@ def _unmapped(k: Kernel, folio: Folio) -> Path[bool]:
 
 
 def _add_to_swap(k: Kernel, folio: Folio) -> Path[None]:
-    """Give the folio slots in swap and put it into the swap cache.
+    """Allocate swap slots for the folio and add it to the swap cache.
 
     Kernel: mm/swapfile.c: folio_alloc_swap() (v6.18)
     """
@@ -126,12 +133,13 @@ def _add_to_swap(k: Kernel, folio: Folio) -> Path[None]:
     yield k.swap_lock.release()
     folio.cached = True
     folio.ref += folio.nr_pages
+    # The slots hold nothing yet: it has to be written.
     folio.dirty = True
     yield Tracepoint(f"{folio} added to swap at slot {folio.swap_slot}", "swpout")
 
 
 def _remove(k: Kernel, folio: Folio) -> Path[None]:
-    """Write an unmapped folio out if it must be, and free it.
+    """Write an unmapped folio to swap if it is dirty, and free it. A dirty file folio stays.
 
     Kernel: mm/vmscan.c: __remove_mapping() (v6.18)
     """
@@ -147,6 +155,7 @@ def _remove(k: Kernel, folio: Folio) -> Path[None]:
     if folio.anon:
         k.count("pglazyfreed", folio.nr_pages)
     elif isinstance(file, AddressSpace):
+        # A dirty file folio is left to writeback, marked PG_reclaim (the same bit as PG_readahead).
         if folio.dirty or folio.ref != 1 + folio.nr_pages:
             folio.readahead = folio.readahead or (folio.dirty and not folio.swapbacked)
             yield from _activate(k, folio)

@@ -1,8 +1,9 @@
-"""Announcing what is mapped: the only place that makes Mapped and Unmapped events.
+"""The rmap calls: the only place that announces mapping and unmapping; and the references that go with them.
 
 Rules:
-- The caller has taken the reference of every entry before, and drops it after, so that the mapcount never exceeds it.
-- Unmapping is announced after the entries were cleared.
+- The caller takes a reference for every entry before the call that adds it, and drops it after the call that removes
+  it: the mapcount never exceeds the references, on which every test for other users relies.
+- Unmapping is announced after the entries were cleared: a scheme never counts fewer entries than there are.
 
 Kernel: mm/rmap.c (v6.18)
 """
@@ -32,24 +33,24 @@ from folioshell.paths.step import Path
 
 
 def window(folio: Folio, vma: Vma, base: int) -> tuple[int, int]:
-    """Pages ``[low, high)`` of a folio that a VMA could map, if page 0 would stand at virtual page ``base``."""
+    """Pages ``[low, high)`` of a folio that a VMA covers if page 0 is at virtual page ``base``."""
     return max(0, vma.start - base), min(folio.nr_pages, vma.end - base)
 
 
 def folio_new(folio: Folio, origin: tuple[int, int] | None = None, nr: int = 1) -> FolioNew:
-    """The event that a folio exists now, or ``nr`` of order 0 in a row."""
+    """The event of a new folio, or of ``nr`` consecutive ones of order 0."""
     return FolioNew(folio.id, folio.order, folio.anon, origin, nr)
 
 
 def new_anon(
     k: Kernel, folio: Folio, vma: Vma, table: PageTable | PmdTable, vpn: int, nr: int = 1
 ) -> MappedSmall | Mapped | PmdMapped:
-    """The event that a new anonymous folio is mapped whole, by a PMD entry if ``table`` is a PMD table.
+    """The event of mapping a whole new anonymous folio, by a PMD entry if ``table`` is a PMD table.
 
     The folio becomes exclusive to the VMA's mm and points to its anon_vma.
 
     Args:
-        nr: so it is with as many order-0 folios, of which ``folio`` is the first.
+        nr: number of consecutive order-0 folios that are mapped so; ``folio`` is the first.
     Kernel: mm/rmap.c: folio_add_new_anon_rmap() (v6.18)
     """
     call = "folio_add_new_anon_rmap"
@@ -83,13 +84,13 @@ def add_ptes(
     call: str,
     install: Callable[[], None] | None = None,
 ) -> Path[bool]:
-    """Pages ``[first, first + nr)`` of a folio are mapped at ``vpn`` by entries of ``table``.
+    """Add entries of ``table`` that map pages ``[first, first + nr)`` of a folio at ``vpn``.
 
     Args:
         call: the rmap function that the kernel calls for it.
-        install: sets the entries; a protocol under test holds its locks until then. Else the caller does it.
-    Returns: False if a protocol had to let go of the table's lock and the entries are not what they were: nothing was
-        announced, and the caller must look again.
+        install: sets the entries, while a protocol under test holds its locks; None: the caller sets them.
+    Returns: False if a protocol had to drop the PTL and the entries changed meanwhile: nothing was announced, and the
+        caller must look again.
     Kernel: mm/rmap.c: folio_add_file_rmap_ptes(), folio_add_anon_rmap_ptes() (v6.18)
     """
     held: list[Lock] = []
@@ -108,6 +109,7 @@ def add_ptes(
         yield Mapped(folio.id, folio.order, folio.anon, first, nr, vma.mm.mm_id, vma.id, table.id, vpn, low, high, call)
         if locks:
             yield folio.map_lock.release()
+    # In older releases only PMD mappings and small folios were mlocked when mapped; the rest was left to reclaim.
     if vma.flags & vm.LOCKED and (folio.order == 0 or (nr == folio.nr_pages and k.release.mlocks_fully_mapped_folio)):
         folio.mlock()
     if install is not None:
@@ -118,7 +120,7 @@ def add_ptes(
 
 
 def add_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int, call: str) -> Path[None]:
-    """A PMD entry maps the folio at ``vpn``.
+    """Add a PMD entry that maps the folio at ``vpn``.
 
     Kernel: mm/rmap.c: folio_add_file_rmap_pmd(), folio_add_anon_rmap_pmd() (v6.18)
     """
@@ -135,14 +137,14 @@ def add_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int, call: 
 
 
 def add_small(folios: Sequence[int], anon: bool, vma: Vma, table: PageTable, vpn: int, call: str) -> MappedSmall:
-    """The event that consecutive entries map one order-0 folio each; one rmap call a folio."""
+    """The event of consecutive new entries that map one order-0 folio each; one rmap call a folio."""
     return MappedSmall(folios, anon, vma.mm.mm_id, vma.id, table.id, vpn, call)
 
 
 def remove_small(
     folios: Sequence[int], anon: bool, vma: Vma, table: PageTable, vpn: int, call: str = "folio_remove_rmap_ptes"
 ) -> UnmappedSmall:
-    """The event that entries which mapped one order-0 folio each are gone; one rmap call a folio."""
+    """The event of consecutive cleared entries that mapped one order-0 folio each; one rmap call a folio."""
     return UnmappedSmall(folios, anon, vma.mm.mm_id, vma.id, table.id, vpn, call)
 
 
@@ -156,12 +158,12 @@ def remove_ptes(
     vpn: int,
     clear: Callable[[], None] | None = None,
 ) -> Path[bool]:
-    """Entries that mapped pages ``[first, first + nr)`` of a folio at ``vpn`` are gone.
+    """Remove entries that mapped pages ``[first, first + nr)`` of a folio at ``vpn``.
 
     Args:
-        clear: clears the entries; a protocol under test takes its locks before. Else the caller has done it.
-    Returns: False if a protocol had to let go of the table's lock and the entries are not what they were: nothing was
-        cleared or announced, and the caller must look again.
+        clear: clears the entries, after a protocol under test took its locks; None: the caller has cleared them.
+    Returns: False if a protocol had to drop the PTL and the entries changed meanwhile: nothing was cleared or
+        announced, and the caller must look again.
     Kernel: mm/rmap.c: folio_remove_rmap_ptes() (v6.18)
     """
     call = "folio_remove_rmap_ptes"
@@ -199,7 +201,7 @@ def remove_ptes(
 
 
 def remove_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> Path[None]:
-    """A PMD entry that mapped a folio at ``vpn`` is gone.
+    """Remove a PMD entry that mapped a folio at ``vpn``.
 
     Kernel: mm/rmap.c: folio_remove_rmap_pmd() (v6.18)
     """
@@ -228,7 +230,7 @@ def _became_partial(k: Kernel, folio: Folio, others_left: bool) -> bool:
     counts = k.counts
     if k.config.page_mapcount:
         return others_left and counts.newly_unmapped(folio.id) > 0
-    # Without counts of pages: fewer entries than pages are certain not to map all.
+    # Without mapcounts of pages: fewer entries than pages cannot map all of them. More may not either, which is missed.
     return 0 < counts.mapcount(folio.id) < folio.nr_pages and not counts.entire(folio.id)
 
 
@@ -239,6 +241,7 @@ def deferred_split(k: Kernel, folio: Folio, partially_mapped: bool) -> Path[None
     """
     if not folio.anon or folio.order < 2 or folio.swap_slot is not None:
         return
+    # Queued already. A folio that was queued when it was new is queued once more to be flagged, and counted then.
     if folio.deferred and (folio.partially_mapped or not partially_mapped):
         return
     yield k.deferred_lock.acquire("deferred_split_folio")
@@ -253,7 +256,7 @@ def deferred_split(k: Kernel, folio: Folio, partially_mapped: bool) -> Path[None
 
 
 def put(k: Kernel, folio: Folio | FolioRun, nr: int = 1) -> Path[None]:
-    """Drop ``nr`` references, of each folio of a run; without any left the folio is freed.
+    """Drop ``nr`` references, of each folio of a run, and free a folio without any left.
 
     Kernel: mm/swap.c: folios_put_refs() (v6.18)
     """
@@ -269,6 +272,7 @@ def put(k: Kernel, folio: Folio | FolioRun, nr: int = 1) -> Path[None]:
 
 def free(k: Kernel, folio: Folio) -> Path[None]:
     """Free a folio that has no reference left."""
+    # A folio that is freed is unqueued first: the queue holds no reference of its own.
     if folio.deferred:
         yield k.deferred_lock.acquire("__folio_unqueue_deferred_split")
         folio.deferred = False
@@ -280,13 +284,23 @@ def free(k: Kernel, folio: Folio) -> Path[None]:
     yield FolioFreed(folio.id, folio.order)
 
 
+def expected_references(k: Kernel, folio: Folio) -> int:
+    """References that entries and the page cache or swap cache hold; more are transient, or pins.
+
+    Kernel: include/linux/mm.h: folio_expected_ref_count() (v6.18)
+    """
+    return k.counts.mapcount(folio.id) + (folio.nr_pages if folio.cached else 0)
+
+
 def clear_exclusive(folio: Folio, first: int, nr: int) -> None:
-    """The pages are no longer exclusive to one mm (PageAnonExclusive off)."""
+    """Clear PageAnonExclusive of pages."""
     folio.anon_exclusive &= ~page_bits(first, nr)
 
 
 def try_share(folio: Folio, page: int) -> bool:
-    """Make a page no longer exclusive, because its entry goes for a while; not if it is exclusive and pinned.
+    """Clear PageAnonExclusive of a page whose entry is about to be removed; not if it is exclusive and pinned.
+
+    A pinned page must stay the one that the mm maps: shared, it would be copied by the next write.
 
     Args:
         page: index of the page; 0 for a PMD entry.
@@ -300,7 +314,7 @@ def try_share(folio: Folio, page: int) -> bool:
 
 
 def rss_add(vma: Vma, folio: Folio, nr: int) -> None:
-    """Count ``nr`` pages of a folio as mapped (or no longer, if negative) by the VMA's mm."""
+    """Add ``nr`` pages of a folio to the rss of the VMA's mm, or subtract them if negative."""
     rss = vma.mm.rss
     if folio.anon:
         rss.anon += nr

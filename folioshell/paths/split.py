@@ -12,19 +12,18 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.paths import rmap
-from folioshell.paths.migrate_entries import remove_migration_ptes, try_to_migrate
 from folioshell.paths.step import Path
-from folioshell.paths.unmap import try_to_unmap
+from folioshell.paths.unmap import remove_migration_ptes, try_to_migrate, try_to_unmap
 from folioshell.paths.walk import rmap_lock
 
 
 def uniform(folio: Folio, order: int = 0) -> list[tuple[int, int]]:
-    """(first page, order) of the pieces when a folio is cut into equal ones."""
+    """(first page, order) of pieces of equal order."""
     return [(first, order) for first in range(0, folio.nr_pages, 1 << order)]
 
 
 def non_uniform(folio: Folio, page: int) -> list[tuple[int, int]]:
-    """(first page, order) of the pieces when a folio is halved again and again towards one page.
+    """(first page, order) of the pieces when a folio is halved repeatedly towards one page.
 
     Kernel: mm/huge_memory.c: __split_unmapped_folio() (v6.18)
     """
@@ -41,17 +40,8 @@ def non_uniform(folio: Folio, page: int) -> list[tuple[int, int]]:
     return sorted(pieces)
 
 
-def can_split(k: Kernel, folio: Folio) -> bool:
-    """Are the folio's references those of its entries, its cache, and one of the caller?
-
-    Kernel: mm/huge_memory.c: can_split_folio() (v6.18)
-    """
-    cached = folio.nr_pages if folio.cached else 0
-    return k.counts.mapcount(folio.id) == folio.ref - 1 - cached
-
-
 def _has_private_data(folio: Folio) -> bool:
-    """Does the file system hold buffers of the folio that it cannot let go, because they are dirty?
+    """Does the file system hold buffers of the folio that it cannot release, because they are dirty?
 
     Kernel: mm/filemap.c: filemap_release_folio() (v6.18)
     """
@@ -59,31 +49,35 @@ def _has_private_data(folio: Folio) -> bool:
 
 
 def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | None = None) -> Path[list[Folio] | None]:
-    """Split a folio that the caller has locked and holds one reference of; the reference goes with it.
+    """Split a folio that the caller has locked, and consume the caller's reference.
 
     Args:
-        layout: (first page, order) of the pieces, ascending; order 0 each unless given.
-    Returns: the pieces that still exist, or None if it cannot be split now (EAGAIN, EBUSY).
+        layout: (first page, order) of the pieces, ascending; all of order 0 if None.
+    Returns: the pieces that still exist, or None if it cannot be split now (EAGAIN, EBUSY); the reference is kept.
     Kernel: mm/huge_memory.c: split_huge_page_to_list_to_order() (v6.18)
     """
     if _has_private_data(folio):
         return None
     layout = layout or uniform(folio)
+    # For writing: other splits and collapses of the same anonymous memory wait. For a file its mappings need only stay.
     lock, mode = rmap_lock(folio), "W" if folio.anon else "R"
     yield lock.acquire("__folio_split", mode)
-    if not can_split(k, folio):
+    # Checked before anything is unmapped, so that a failure leaves all entries (can_split_folio()).
+    if folio.ref != rmap.expected_references(k, folio) + 1:
         yield lock.release(mode)
         return None
     if folio.anon:
         yield from try_to_migrate(k, folio, split_pmd=True)
     else:
+        # Entries of a file need not be kept: a fault brings them back from the page cache.
         yield from try_to_unmap(k, folio, locked=True, sync=True, ignore_mlock=True)
+    # Before the pieces exist: the deferred-split shrinker takes references on folios that it finds on the queue.
     yield k.deferred_lock.acquire("__folio_split")
     folio.deferred = False
     k.deferred.pop(folio.id, None)
     yield k.deferred_lock.release()
     yield k.lru_lock.acquire("__folio_split")
-    pieces = _cut(k, folio, layout)
+    pieces = _make_pieces(k, folio, layout)
     yield k.lru_lock.release()
     k.count("thp_split_page" if folio.order == k.geometry.pmd_order else "split")
     yield Tracepoint(f"{folio} split into {_named(pieces)}")
@@ -92,15 +86,17 @@ def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | Non
     yield FolioFreed(folio.id, folio.order)
     if folio.anon:
         for piece in pieces:
+            # A THP that was written in part is mostly zeros: those pages are freed here.
             yield from remove_migration_ptes(k, piece, piece, use_shared_zeropage=True)
     yield lock.release(mode)
+    # The last reference of a piece that got no entry and is in no cache.
     for piece in pieces:
         yield from rmap.put(k, piece)
     return [piece for piece in pieces if piece.id in k.folios]
 
 
 def do_split(k: Kernel, folio: Folio) -> Path[str | None]:
-    """Split a folio to order 0 on request. Returns EINVAL for one page, EAGAIN if it cannot be split now.
+    """Split a folio to order 0. Returns EINVAL for one page, EAGAIN if it cannot be split now.
 
     Kernel: mm/huge_memory.c: split_huge_pages_in_file() (v6.18)
     """
@@ -121,8 +117,8 @@ def _named(pieces: Sequence[Folio]) -> str:
     return str(pieces[0]) if len(pieces) == 1 else f"{pieces[0]}..{pieces[-1]}"
 
 
-def _cut(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]]) -> list[Folio]:
-    """Make the pieces; each has one reference of its own and those of its cache."""
+def _make_pieces(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]]) -> list[Folio]:
+    """The pieces, each with one reference for the caller and those of its cache."""
     file = folio.mapping if folio.cached and isinstance(folio.mapping, AddressSpace) else None
     if file is not None:
         file.remove(folio)
@@ -136,7 +132,9 @@ def _cut(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]]) -> list[Fol
         piece.nonzero = folio.nonzero >> first & (1 << piece.nr_pages) - 1
         for flag in ("swapbacked", "uptodate", "dirty", "active", "referenced", "mlocked"):
             setattr(piece, flag, getattr(folio, flag))
+        # Only the head keeps the count; the others are mlocked until their next munlock.
         piece.mlock_count = folio.mlock_count if not first else 0
+        # Pieces beyond EOF leave the page cache, and are freed with the caller's reference.
         if file is not None and piece.index < file.size:
             k.add_to_cache(file, piece)
         elif folio.swap_slot is not None:

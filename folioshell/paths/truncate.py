@@ -28,6 +28,7 @@ def madvise_remove(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None
     if vma.flags & (vm.SHARED | vm.MAYWRITE) != vm.SHARED | vm.MAYWRITE:
         return "EACCES"
     file, first = vma.file, vma.pgoff_of(start)
+    # The inode lock is the outer one, so mmap_lock is dropped; the VMA may be another one afterwards.
     yield vma.mm.mmap_lock.release("R")
     yield from punch_hole(k, file, first, first + end - start)
     yield vma.mm.mmap_lock.acquire("madvise_remove", "R")
@@ -35,23 +36,25 @@ def madvise_remove(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None
 
 
 def punch_hole(k: Kernel, file: AddressSpace, first: int, last: int) -> Path[None]:
-    """Drop pages ``[first, last)`` of a file from all mappings and the page cache; private copies stay.
+    """Remove pages ``[first, last)`` of a file from all mappings and the page cache; private copies stay.
 
     Kernel: mm/shmem.c: shmem_fallocate() (v6.18)
     """
     yield file.inode_lock.acquire("vfs_fallocate", "W")
+    # All at once and without folio locks first; what is faulted in meanwhile is unmapped folio by folio, under them.
     yield from unmap_mapping_range(k, file, first, last, even_cows=False)
     yield from _drop_pages(k, file, first, last)
     yield file.inode_lock.release("W")
 
 
 def do_truncate(k: Kernel, file: AddressSpace, size: int) -> Path[None]:
-    """Give a file another size; what lies behind the new end is unmapped everywhere, private copies included.
+    """Set the size of a file; pages beyond the new EOF are unmapped everywhere, private copies included.
 
     Kernel: mm/truncate.c: truncate_pagecache() (v6.18)
     """
     old = file.size
     yield file.inode_lock.acquire("do_truncate", "W")
+    # The size before the entries: a fault beyond the new EOF must fail from now on, or it would map a page again.
     file.size = size
     if size < old:
         yield from unmap_mapping_range(k, file, size, old, even_cows=True)
@@ -75,7 +78,7 @@ def unmap_mapping_range(k: Kernel, file: AddressSpace, first: int, last: int, ev
 
 
 def _drop_pages(k: Kernel, file: AddressSpace, first: int, last: int) -> Path[None]:
-    """Take pages ``[first, last)`` out of the page cache; folios that reach over an edge are split there."""
+    """Remove pages ``[first, last)`` from the page cache; a folio that extends beyond them is split first."""
     for folio in list(file.next_from(first, last - 1)):
         if first <= folio.index and folio.index + folio.nr_pages <= last:
             yield from _truncate_folio(k, file, folio)
@@ -88,14 +91,15 @@ def _drop_pages(k: Kernel, file: AddressSpace, first: int, last: int) -> Path[No
 
 
 def _truncate_partial(k: Kernel, file: AddressSpace, folio: Folio, first: int, last: int) -> Path[None]:
-    """Split a folio that reaches over an edge of the hole ``[first, last)``, and drop the pieces inside.
+    """Split a folio that extends beyond the hole ``[first, last)``, and remove the pieces inside.
 
-    The folio is halved towards the first page of the hole, then the piece at the end of the hole towards that.
+    The folio is halved towards the first page of the hole, then the piece at the end of the hole towards its end.
     Kernel: mm/truncate.c: truncate_inode_partial_folio() (v6.18)
     """
     low, high = max(first, folio.index), min(last, folio.index + folio.nr_pages)
     start, end = folio.index, folio.index + folio.nr_pages
     if not (yield from _split_towards(k, folio, low)):
+        # Clean, it is removed whole: what lies outside the hole can be read again from the disk.
         if not folio.dirty:
             yield from _truncate_folio(k, file, folio)
         return
@@ -111,7 +115,7 @@ def _truncate_partial(k: Kernel, file: AddressSpace, folio: Folio, first: int, l
 def _split_towards(k: Kernel, folio: Folio, index: int) -> Path[bool]:
     """Split a folio so that page ``index`` of the file is in a folio of its own.
 
-    If it cannot be split it is unmapped, unless it is shared memory, so that it comes back by small entries.
+    If that fails a file's folio is unmapped, so that accesses beyond EOF fault again; shared memory is left mapped.
     Kernel: mm/truncate.c: try_folio_split_or_unmap() (v6.18)
     """
     yield folio.lock.acquire("truncate_inode_partial_folio")

@@ -1,6 +1,6 @@
-"""try_to_unmap: take every entry of a folio away for good.
+"""Removing all entries of a folio through the rmap: for good, or as migration entries until its pages are in place.
 
-Kernel: mm/rmap.c: try_to_unmap_one() (v6.18)
+Kernel: mm/rmap.c: try_to_unmap_one(), try_to_migrate_one() (v6.18); mm/migrate.c: remove_migration_pte() (v6.18)
 """
 
 from __future__ import annotations
@@ -12,29 +12,31 @@ from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Vma
 from folioshell.paths import rmap
 from folioshell.paths.batch import folio_pte_batch
-from folioshell.paths.huge import split_huge_pmd_locked
+from folioshell.paths.huge import split_huge_pmd_address, split_huge_pmd_locked
 from folioshell.paths.step import Path
-from folioshell.paths.walk import Hit, rmap_walk
+from folioshell.paths.walk import Hit, VmaWalk, rmap_walk, vmas_of
 
 
 def try_to_unmap(
     k: Kernel, folio: Folio, *, locked: bool = False, sync: bool = False, ignore_mlock: bool = False
 ) -> Path[bool]:
-    """Unmap a folio everywhere. The caller holds the folio lock.
+    """Remove all entries of a folio. The caller holds the folio lock.
 
     Args:
         locked: the caller holds the rmap lock.
-        sync: look at every table under its lock (TTU_SYNC).
-        ignore_mlock: locked VMAs are no reason to stop (TTU_IGNORE_MLOCK).
-    Returns: nothing maps it any more.
+        sync: take the lock of every table (TTU_SYNC).
+        ignore_mlock: unmap from locked VMAs too (TTU_IGNORE_MLOCK).
+    Returns: no entry is left.
     """
 
     def visit(vma: Vma, hit: Hit) -> Path[bool]:
         if vma.flags & vm.LOCKED and not ignore_mlock:
             return True
         if isinstance(hit.table, PmdTable):
+            # The walk enters the PTE table next, or finds nothing where the PMD entry of a file was dropped.
             dropped = yield from split_huge_pmd_locked(k, vma, hit.table, hit.vpn, freeze=False)
             if dropped is not None:
+                # The caller's reference keeps the folio, so this one needs no put().
                 dropped.ref -= 1
             return False
         if folio.anon and not folio.swapbacked:
@@ -49,9 +51,8 @@ def try_to_unmap(
 
 
 def _unmap_lazyfree(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
-    """Clear the entries of a lazyfree folio from one on, in one go. True: it was written to, or somebody holds it.
+    """Clear the entries of a lazyfree folio from one on, as one batch. True: the folio must stay.
 
-    Then all of the entries are back, as dirty as any of them was.
     Kernel: mm/rmap.c: folio_unmap_pte_batch() (v6.18)
     """
     table = hit.table
@@ -67,8 +68,11 @@ def _unmap_lazyfree(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
         used |= entry & (pte.YOUNG | pte.DIRTY)
     if used & pte.DIRTY:
         folio.mark_dirty()
+    # Only clean folios without other references may be discarded: after a write, or under GUP, the contents count.
     if folio.dirty or folio.ref != 1 + k.counts.mapcount(folio.id):
+        # The batch is restored with the flags of all its entries: each is now as young and dirty as any of them was.
         table.entries[hit.index : hit.index + nr] = pte.packed([entry | used for entry in entries])
+        # Written to: ordinary anonymous memory again. Merely referenced: lazyfree as before.
         folio.swapbacked = folio.dirty
         return True
     table.entries[hit.index : hit.index + nr] = pte.packed([pte.NONE] * nr)
@@ -79,7 +83,7 @@ def _unmap_lazyfree(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
 
 
 def _unmap_pte(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
-    """Clear one entry. True: this folio cannot be unmapped now."""
+    """Clear one PTE. True: this folio cannot be unmapped now."""
     table = hit.table
     assert isinstance(table, PageTable)
     entry = table.entries[hit.index]
@@ -88,6 +92,7 @@ def _unmap_pte(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
         folio.mark_dirty()
     if folio.anon:
         assert folio.swap_slot is not None
+        # The swap entry keeps PageAnonExclusive, so that a swap-in by this mm may map the page writable again.
         slot, exclusive = folio.swap_slot + page, bool(folio.anon_exclusive >> page & 1)
         if not rmap.try_share(folio, page):
             return True
@@ -101,3 +106,128 @@ def _unmap_pte(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
     yield from rmap.remove_ptes(k, folio, page, 1, vma, table, hit.vpn)
     folio.ref -= 1
     return False
+
+
+def try_to_migrate(k: Kernel, folio: Folio, split_pmd: bool) -> Path[None]:
+    """Replace every entry that maps a folio by a migration entry. The entry of a pinned page stays and ends it.
+
+    The caller holds the rmap lock.
+
+    Args:
+        split_pmd: split PMD entries first, because the folio is about to be split; else they become PMD migration
+            entries.
+    """
+    stuck = False
+
+    def visit(vma: Vma, hit: Hit) -> Path[bool]:
+        nonlocal stuck
+        if isinstance(hit.table, PmdTable):
+            stuck = yield from _set_pmd_migration_entry(k, folio, vma, hit.table, hit)
+        else:
+            stuck = yield from _set_migration_pte(k, folio, vma, hit.table, hit)
+        return stuck
+
+    for vma in vmas_of(folio):
+        if split_pmd and folio.order == k.geometry.pmd_order:
+            # Takes the PMD lock even where no PMD entry maps the folio: nothing is read without it.
+            address = vma.address_of(folio.index, folio.nr_pages)
+            yield from split_huge_pmd_address(k, vma, address, frozen=folio)
+        yield from VmaWalk(k, folio, vma, visit, sync=True).run()
+        if stuck or not k.counts.mapcount(folio.id):
+            return
+
+
+def _set_pmd_migration_entry(k: Kernel, folio: Folio, vma: Vma, pmd: PmdTable, hit: Hit) -> Path[bool]:
+    """Replace one PMD entry. True: it must stay.
+
+    Kernel: mm/huge_memory.c: set_pmd_migration_entry() (v6.18)
+    """
+    entry = pmd.entries[hit.index]
+    assert isinstance(entry, int)
+    exclusive = bool(folio.anon_exclusive & 1)
+    if not rmap.try_share(folio, 0):
+        return True
+    folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
+    pmd.entries[hit.index] = pte.migration(entry, exclusive)
+    yield from rmap.remove_pmd(k, folio, vma, pmd, hit.vpn)
+    folio.ref -= 1
+    return False
+
+
+def _set_migration_pte(k: Kernel, folio: Folio, vma: Vma, table: PageTable, hit: Hit) -> Path[bool]:
+    """Replace one PTE. True: it must stay."""
+    entry = table.entries[hit.index]
+    page = pte.pfn_of(entry) - folio.pfn
+    exclusive = bool(folio.anon_exclusive >> page & 1)
+    if not rmap.try_share(folio, page):
+        return True
+    folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
+    table.entries[hit.index] = pte.migration(entry, exclusive)
+    yield from rmap.remove_ptes(k, folio, page, 1, vma, table, hit.vpn)
+    folio.ref -= 1
+    return False
+
+
+def remove_migration_ptes(k: Kernel, folio: Folio, source: Folio, use_shared_zeropage: bool = False) -> Path[None]:
+    """Replace the migration entries for the pages of ``source`` that are now ``folio`` by present ones.
+
+    Args:
+        folio: the folio that holds the pages now: a piece of a split folio, or the copy after migration.
+        source: the folio whose pfns the entries hold: that piece, or the old folio.
+        use_shared_zeropage: map the zero page instead of a page of zeros.
+    """
+
+    def visit(vma: Vma, hit: Hit) -> Path[bool]:
+        if isinstance(hit.table, PmdTable):
+            yield from _remove_migration_pmd(k, folio, vma, hit.table, hit)
+        else:
+            table, page = hit.table, pte.migration_pfn(hit.table.entries[hit.index]) - source.pfn
+            zero_filled = not folio.nonzero >> page & 1
+            # mlock promises that no access faults, and a write to the zero page does.
+            if use_shared_zeropage and zero_filled and not folio.mlocked and not vma.flags & vm.LOCKED:
+                _map_zero_page(folio, vma, table, hit.index)
+            else:
+                yield from _remove_migration_pte(k, folio, page, vma, hit)
+        return False
+
+    for vma in vmas_of(folio):
+        yield from VmaWalk(k, source, vma, visit, migration=True, sync=True).run()
+
+
+def _restored_flags(vma: Vma, entry: int) -> int:
+    """Flags of the present entry that takes the place of a migration entry."""
+    flags = pte.migration_flags(entry)
+    # The VMA may have become PROT_NONE while the entry was frozen.
+    return flags if vma.flags & (vm.READ | vm.WRITE) else flags | pte.PROTNONE
+
+
+def _map_zero_page(folio: Folio, vma: Vma, table: PageTable, index: int) -> None:
+    """Kernel: mm/migrate.c: try_to_map_unused_to_zeropage() (v6.18)"""
+    flags = _restored_flags(vma, table.entries[index])
+    table.entries[index] = pte.make(pte.ZERO_PFN, flags & (pte.YOUNG | pte.PROTNONE))
+    # Migration entries count in rss, the zero page does not.
+    rmap.rss_add(vma, folio, -1)
+
+
+def _remove_migration_pte(k: Kernel, folio: Folio, page: int, vma: Vma, hit: Hit) -> Path[None]:
+    table = hit.table
+    assert isinstance(table, PageTable)
+    entry = table.entries[hit.index]
+    folio.ref += 1
+    if pte.migration_is_exclusive(entry):
+        folio.anon_exclusive |= 1 << page
+    call = "folio_add_anon_rmap_ptes" if folio.anon else "folio_add_file_rmap_ptes"
+    yield from rmap.add_ptes(k, folio, page, 1, vma, table, hit.vpn, call)
+    table.entries[hit.index] = pte.make(folio.pfn + page, _restored_flags(vma, entry))
+
+
+def _remove_migration_pmd(k: Kernel, folio: Folio, vma: Vma, pmd: PmdTable, hit: Hit) -> Path[None]:
+    """Kernel: mm/huge_memory.c: remove_migration_pmd() (v6.18)"""
+    entry = pmd.entries[hit.index]
+    assert isinstance(entry, int)
+    folio.ref += 1
+    if pte.migration_is_exclusive(entry):
+        folio.anon_exclusive |= 1
+    call = "folio_add_anon_rmap_pmd" if folio.anon else "folio_add_file_rmap_pmd"
+    yield from rmap.add_pmd(k, folio, vma, pmd, hit.vpn, call)
+    pmd.entries[hit.index] = pte.make(folio.pfn, pte.migration_flags(entry))

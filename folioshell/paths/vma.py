@@ -1,16 +1,18 @@
-"""VMAs are split, merged, linked and unlinked here, with the events that counting definitions need.
+"""VMAs split, merged, linked and unlinked, with the events that schemes need.
 
 Kernel: mm/vma.c (v6.18)
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from folioshell.events import VmaMerged, VmaSplit
 from folioshell.model import pte, vm
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace, AnonVma
 from folioshell.model.pagetable import PageTable
-from folioshell.model.vm import Mm, Vma, can_anon_vmas_merge
+from folioshell.model.vm import Mm, Vma
 from folioshell.paths import anon
 from folioshell.paths.huge import split_huge_pmd_if_needed
 from folioshell.paths.protocol import on_boundaries
@@ -18,9 +20,9 @@ from folioshell.paths.step import Path
 
 
 def straddling(k: Kernel, mm: Mm, vpn: int) -> tuple[tuple[int, int], ...]:
-    """(folio, index of its page at ``vpn``) of the large folios mapped around ``vpn`` whose range contains it inside.
+    """(folio, index of its page at ``vpn``) of the large folios mapped on both sides of ``vpn``.
 
-    Those are all folios whose number of (VMA, ...) pairs a VMA boundary at ``vpn`` can change.
+    These are the folios whose number of VMAs, or of (VMA, table) pairs, a VMA boundary at ``vpn`` can change.
     """
     reach = k.largest_folio - 1
     found: dict[tuple[int, int], None] = {}
@@ -46,10 +48,9 @@ def straddling(k: Kernel, mm: Mm, vpn: int) -> tuple[tuple[int, int], ...]:
 
 
 def start_write(vma: Vma) -> Path[None]:
-    """Mark a VMA as being written: faults under its lock are over and none begins until mmap_lock is let go.
+    """Mark a VMA as written: faults under its lock have ended, and none begins until mmap_lock is released.
 
-    The lock itself is let go at once; the mark is what readers look at after they got it.
-
+    The lock itself is released at once: a reader that takes it afterwards sees the mark, and falls back to mmap_lock.
     Kernel: include/linux/mmap_lock.h: vma_start_write() (v6.18)
     """
     yield vma.lock.acquire("vma_start_write", "W")
@@ -69,12 +70,14 @@ class _Adjustment:
         self.vmas = vmas
 
     def prepare(self, insert: Vma | None = None) -> Path[None]:
+        # i_mmap_rwsem before the anon_vma, as all who take both: see "Lock ordering in mm".
         if self.file is not None:
             yield self.file.i_mmap_rwsem.acquire("vma_prepare", "W")
             if insert is not None:
                 self.file.i_mmap.insert(insert)
         if self.anon_vma is not None:
             yield self.anon_vma.rwsem.acquire("vma_prepare", "W")
+        # The trees are keyed by pgoff and size, which are about to change; the locks keep rmap walks from the gap.
         for vma in self.vmas:
             for anon_vma in vma.chain:
                 anon_vma.tree.remove(vma)
@@ -95,7 +98,7 @@ class _Adjustment:
 
 
 def split(k: Kernel, vma: Vma, vpn: int, new_below: bool) -> Path[Vma]:
-    """Cut a VMA in two at ``vpn``.
+    """Split a VMA at ``vpn``.
 
     Args:
         new_below: the new VMA is the lower part; else the upper one.
@@ -111,6 +114,7 @@ def split(k: Kernel, vma: Vma, vpn: int, new_below: bool) -> Path[Vma]:
     yield from start_write(new)
     adjustment = _Adjustment(vma.file, vma.anon_vma, [vma])
     yield from adjustment.prepare(insert=new)
+    # A PMD entry cannot belong to two VMAs. Under the rmap locks, so that no walk sees the VMAs before the entries.
     yield from split_huge_pmd_if_needed(k, vma, vpn)
     edge = straddling(k, mm, vpn)
     yield from on_boundaries(k, mm, vma.start, vma.end, [vpn], +1)
@@ -126,84 +130,96 @@ def split(k: Kernel, vma: Vma, vpn: int, new_below: bool) -> Path[Vma]:
     return new
 
 
-def _fits(left: Vma | None, right: Vma | None, flags: int, pgoff: int, file: AddressSpace | None) -> bool:
-    """May a range with these properties, directly behind ``left`` or before ``right``, be merged into it?"""
-    other = left or right
-    if other is None or other.flags != flags or other.file is not file:
-        return False
-    return pgoff == (other.pgoff + other.nr_pages if left else other.pgoff)
-
-
-def merge_new(
-    k: Kernel,
-    mm: Mm,
-    start: int,
-    end: int,
-    flags: int,
-    pgoff: int,
-    file: AddressSpace | None,
-    source: Vma | None = None,
-) -> Path[Vma | None]:
-    """Let a new mapping of a free range be part of a neighbour, or join both of them.
+@dataclass(slots=True)
+class Merge:
+    """A range that may become part of its neighbours.
 
     Args:
-        start, end: virtual pages of the new range.
-        flags, pgoff, file: its properties.
-        source: the VMA that mremap copies from; its anon_vma comes along.
+        mm, start, end: where it is, in virtual pages.
+        flags, pgoff, file: what it maps.
+        source: the VMA that it is a part of, or that mremap copies from; None for a new mapping.
+    Kernel: mm/vma.h: struct vma_merge_struct (v6.18)
+    """
+
+    mm: Mm
+    start: int
+    end: int
+    flags: int
+    pgoff: int
+    file: AddressSpace | None
+    source: Vma | None = None
+
+    def before(self) -> Vma | None:
+        """The VMA that ends where the range starts, if the range can be appended to it.
+
+        Kernel: mm/vma.c: can_vma_merge_after() (v6.18)
+        """
+        vma = self.mm.vmas.prev(self.start)
+        if vma is None or vma.end != self.start or self.pgoff != vma.pgoff + vma.nr_pages:
+            return None
+        return vma if self._fits(vma) else None
+
+    def after(self) -> Vma | None:
+        """The VMA that starts where the range ends, if the range can be prepended to it.
+
+        Kernel: mm/vma.c: can_vma_merge_before() (v6.18)
+        """
+        vma = self.mm.vmas.next(self.end)
+        if vma is None or vma.start != self.end or self.pgoff + self.end - self.start != vma.pgoff:
+            return None
+        return vma if self._fits(vma) else None
+
+    def _fits(self, target: Vma) -> bool:
+        """Do flags, file and anon_vma allow that the range joins ``target``?
+
+        A merged VMA has one anon_vma. Whoever has none takes the other's, but not from a fork child: its chain leads to
+        its parent's anon_vmas too, and the merged VMA would then be searched for the parent's folios.
+        Kernel: mm/vma.c: is_mergeable_vma(), is_mergeable_anon_vma() (v6.18)
+        """
+        if target.flags != self.flags or target.file is not self.file:
+            return False
+        anon_vma = self.source.anon_vma if self.source is not None else None
+        if target.anon_vma is None and anon_vma is not None:
+            assert self.source is not None
+            return len(self.source.chain) <= 1
+        if target.anon_vma is not None and anon_vma is None:
+            return len(target.chain) <= 1
+        return target.anon_vma is anon_vma
+
+
+def _are_anon_vmas_compatible(left: Vma, right: Vma) -> bool:
+    """Kernel: mm/vma.c: are_anon_vmas_compatible() (v6.18)"""
+    return left.anon_vma is None or right.anon_vma is None or left.anon_vma is right.anon_vma
+
+
+def merge_new(k: Kernel, merge: Merge) -> Path[Vma | None]:
+    """Let a new mapping of a free range be part of a neighbour, or join both of them.
+
     Returns: the VMA that covers the range now, or None if it merges with nothing.
     Kernel: mm/vma.c: vma_merge_new_range() (v6.18)
     """
-    anon_vma = source.anon_vma if source is not None else None
-    before, after = mm.vmas.prev(start), mm.vmas.next(end)
-    if before is not None and before.end != start:
-        before = None
-    if after is not None and after.start != end:
+    start, end, source = merge.start, merge.end, merge.source
+    before, after = merge.before(), merge.after()
+    if before is not None and after is not None:
+        if _are_anon_vmas_compatible(before, after):
+            yield from _dup(k, before, after, source)
+            yield from _commit(k, before, before.start, after.end, remove=[after], boundaries=[start, end])
+            return before
+        # The range fits both, but they do not fit each other: the lower one gets it.
         after = None
-    fork_child = source is not None and len(source.chain) > 1
-    merges_left = (
-        before is not None and _fits(before, None, flags, pgoff, file) and _anon_fits(before, anon_vma, fork_child)
-    )
-    merges_right = (
-        after is not None
-        and _fits(None, after, flags, pgoff + end - start, file)
-        and _anon_fits(after, anon_vma, fork_child)
-    )
-    if merges_left and merges_right:
-        assert before is not None and after is not None
-        if not can_anon_vmas_merge(before.anon_vma, after.anon_vma, None):
-            merges_right = False
-    if merges_left and merges_right:
-        assert before is not None and after is not None
-        yield from _dup(k, before, after, source)
-        yield from _commit(k, before, before.start, after.end, remove=[after], boundaries=[start, end])
-        return before
-    if merges_left:
-        assert before is not None
-        yield from _dup(k, before, None, source)
+    if before is not None:
+        yield from _dup(k, before, source)
         yield from _commit(k, before, before.start, end, boundaries=[start])
         return before
-    if merges_right:
-        assert after is not None
-        yield from _dup(k, after, None, source)
+    if after is not None:
+        yield from _dup(k, after, source)
         yield from _commit(k, after, start, after.end, boundaries=[end])
         return after
     return None
 
 
-def _anon_fits(target: Vma, anon_vma: AnonVma | None, source_is_fork_child: bool) -> bool:
-    """May a range with ``anon_vma`` join ``target``?
-
-    Kernel: mm/vma.c: is_mergeable_anon_vma() (v6.18)
-    """
-    if target.anon_vma is None and anon_vma is not None:
-        return not source_is_fork_child
-    if target.anon_vma is not None and anon_vma is None:
-        return len(target.chain) <= 1
-    return target.anon_vma is anon_vma
-
-
 def _dup(k: Kernel, target: Vma, *sources: Vma | None) -> Path[None]:
-    """Let the surviving VMA have the anon_vma of one that it swallows, if it has none.
+    """Give the surviving VMA the anon_vma of one that it absorbs, if it has none.
 
     Kernel: mm/vma.c: dup_anon_vma() (v6.18)
     """
@@ -226,13 +242,14 @@ def _commit(
     """Give ``target`` the range ``[start, end)``.
 
     Args:
-        remove: VMAs that it swallows.
+        remove: VMAs that it absorbs.
         adjust: (vma, its new start, its new end): the neighbour that shrinks.
-        boundaries: where VMA boundaries vanish.
+        boundaries: the VMA boundaries that vanish.
     Kernel: mm/vma.c: commit_merge() (v6.18)
     """
     mm = target.mm
     remove = remove or []
+    # Marked before the rmap locks: the VMA lock is the outer one.
     for vma in [target, *remove]:
         yield from start_write(vma)
     moved = [target] if adjust is None else [target, adjust[0]]
@@ -245,6 +262,7 @@ def _commit(
         edge = straddling(k, mm, edge_vpn)
         yield VmaSplit(mm.mm_id, adjust[0].id, target.id, edge_vpn, edge)
         yield from on_boundaries(k, mm, adjust[0].start, adjust[0].end, [edge_vpn], +1)
+    # Computed while the old boundaries still stand, announced when they are gone.
     events = [VmaMerged(mm.mm_id, target.id, 0, vpn, straddling(k, mm, vpn), start, end) for vpn in boundaries]
     for vma in remove:
         if target.file is not None:
@@ -256,6 +274,7 @@ def _commit(
     yield from events
     yield from on_boundaries(k, mm, start, end, boundaries, -1)
     yield from adjustment.complete()
+    # Only now, without the rmap locks, which unlinking takes itself.
     for vma in remove:
         yield from anon.unlink(vma)
 
@@ -268,9 +287,9 @@ def _set_range(vma: Vma, start: int, end: int) -> None:
 
 
 def modify_flags(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[Vma]:
-    """Make ``[start, end)``, part of a VMA, a VMA that may have other flags: merge with neighbours or split.
+    """Make ``[start, end)``, part of a VMA, a VMA of its own for new flags: merge with neighbours, or split.
 
-    The flags themselves are for the caller to set.
+    The caller sets the flags.
     Returns: the VMA that covers the range.
     Kernel: mm/vma.c: vma_modify() (v6.18)
     """
@@ -286,23 +305,10 @@ def modify_flags(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[
 
 def _merge_existing(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[Vma | None]:
     """Kernel: mm/vma.c: vma_merge_existing_range() (v6.18)"""
-    mm = vma.mm
-    pgoff = vma.pgoff_of(start)
-    fork_child = len(vma.chain) > 1
-    before = mm.vmas.prev(start) if vma.start == start else None
-    after = mm.vmas.next(end) if vma.end == end else None
-    if before is not None and not (
-        before.end == start
-        and _fits(before, None, flags, pgoff, vma.file)
-        and _anon_fits(before, vma.anon_vma, fork_child)
-    ):
-        before = None
-    if after is not None and not (
-        after.start == end
-        and _fits(None, after, flags, pgoff + end - start, vma.file)
-        and _anon_fits(after, vma.anon_vma, fork_child)
-        and (before is None or can_anon_vmas_merge(before.anon_vma, after.anon_vma, None))
-    ):
+    merge = Merge(vma.mm, start, end, flags, vma.pgoff_of(start), vma.file, vma)
+    before = merge.before() if vma.start == start else None
+    after = merge.after() if vma.end == end else None
+    if before is not None and after is not None and not _are_anon_vmas_compatible(before, after):
         after = None
     if before is not None and after is not None:
         yield from _dup(k, before, after if after.anon_vma is not None else vma)
@@ -329,7 +335,7 @@ def insert(k: Kernel, vma: Vma, previous: Vma | None = None) -> Path[None]:
     """Link a new VMA into its mm and, if it maps a file, into the file's i_mmap.
 
     Args:
-        previous: insert directly behind this VMA among equal keys (fork).
+        previous: insert directly after this VMA among equal keys (fork).
     Kernel: mm/vma.c: vma_link() (v6.18)
     """
     vma.mm.vmas.insert(vma)
@@ -343,8 +349,9 @@ def insert(k: Kernel, vma: Vma, previous: Vma | None = None) -> Path[None]:
 
 
 def unlink_rmap(k: Kernel, vma: Vma) -> Path[None]:
-    """Take a VMA that is gone out of the reverse maps, before its page tables are freed.
+    """Remove a VMA from the rmap, before its page tables are freed.
 
+    In this order a walk that still finds the VMA finds empty tables; the other way round it would enter freed ones.
     Kernel: mm/memory.c: free_pgtables() (v6.18)
     """
     yield from anon.unlink(vma)
@@ -357,7 +364,7 @@ def unlink_rmap(k: Kernel, vma: Vma) -> Path[None]:
 def prot_entry_flags(vma: Vma) -> int:
     """Flags of an entry that a read fault installs in a VMA: vm_page_prot.
 
-    Shared writable mappings are writable at once unless the file system wants to know of each first write.
+    A shared writable mapping gets writable entries, unless the file system is notified of first writes.
     Kernel: mm/vma.c: vma_set_page_prot() (v6.18)
     """
     flags = pte.PRESENT | pte.YOUNG

@@ -1,4 +1,4 @@
-"""Reverse-map walks: from a folio to the entries that map it.
+"""Rmap walks: from a folio to the entries that map it.
 
 Kernel: mm/rmap.c: rmap_walk() (v6.18); mm/page_vma_mapped.c: page_vma_mapped_walk() (v6.18)
 """
@@ -27,7 +27,7 @@ class Hit:
 
     Args:
         vpn: virtual page of the entry.
-        table, index: the leaf table and entry, or the PMD table and entry.
+        table, index: the PTE table and entry, or the PMD table and entry.
         pmd: it is a PMD entry.
     """
 
@@ -37,12 +37,12 @@ class Hit:
     pmd: bool
 
 
-#: What is done with an entry that was found. Returns True to end the walk, in this VMA and in those that follow.
+#: Called with an entry that was found. Returns True to end the walk, in this VMA and all later ones.
 Visitor = Callable[[Vma, Hit], Generator[Step, Any, bool]]
 
 
 def vmas_of(folio: Folio) -> list[Vma]:
-    """VMAs that may map a page of the folio, in the order in which a walk visits them."""
+    """VMAs that may map a page of the folio, in the order of a walk."""
     return (
         folio.mapping.tree.overlapping(folio.index, folio.index + folio.nr_pages - 1)
         if isinstance(folio.mapping, AnonVma)
@@ -51,7 +51,7 @@ def vmas_of(folio: Folio) -> list[Vma]:
 
 
 def rmap_lock(folio: Folio) -> Lock:
-    """The lock that keeps the set of VMAs stable: of the anon_vma's root, or the file's i_mmap_rwsem."""
+    """The lock that keeps the set of VMAs stable: the anon_vma root's, or the file's i_mmap_rwsem."""
     mapping = folio.mapping
     return mapping.i_mmap_rwsem if isinstance(mapping, AddressSpace) else mapping.rwsem
 
@@ -60,10 +60,10 @@ class VmaWalk:
     """page_vma_mapped_walk() over one VMA, as a state machine that yields lock operations and calls a visitor.
 
     Args:
-        folio, vma: what is looked for, and where.
+        folio, vma: what to look for, and where.
         visit: called with each entry that maps a page of the folio, its lock held.
         migration: look for migration entries instead of present ones.
-        sync: take the lock of each table that is entered, whatever it holds (PVMW_SYNC).
+        sync: take the lock of each table, whatever it holds (PVMW_SYNC).
 
     Attributes:
         found: (name of the table entered, entries found there) so far.
@@ -92,7 +92,7 @@ class VmaWalk:
         self._high = folio.pfn + folio.nr_pages
 
     def run(self) -> Path[None]:
-        """Walk to the end of the folio's range in the VMA, or until the visitor says that it has enough."""
+        """Walk to the end of the folio's range in the VMA, or until the visitor ends it."""
         vma, folio = self.vma, self.folio
         vpn = vma.address_of(folio.index, folio.nr_pages)
         end = min(vma.end, vma.start + folio.index - vma.pgoff + folio.nr_pages)
@@ -112,8 +112,10 @@ class VmaWalk:
                 stop = yield from self._walk_huge(pmd, block)
                 if stop:
                     return
+                # Split by the visitor, or before the lock was taken: the same range again, through the table.
                 if isinstance(tree.pmd_entry(vpn), PageTable):
                     continue
+            # An empty PMD may be one whose entry is being removed: with PVMW_SYNC its lock is taken to wait for that.
             elif self.sync and self.folio.nr_pages >= size and block >= vma.start and block + size <= vma.end:
                 yield pmd.lock.acquire("page_vma_mapped_walk")
                 yield pmd.lock.release()
@@ -125,13 +127,14 @@ class VmaWalk:
         return entry > 0 and self._low <= entry >> pte.PFN_SHIFT < self._high
 
     def _is_candidate(self, entry: int) -> bool:
-        """Could the entry match, as far as a look without the lock tells?"""
+        """Could the entry match, judged without the lock?"""
         return pte.is_migration(entry) if self.migration else entry > 0
 
     def _walk_huge(self, pmd: PmdTable, block: int) -> Path[bool]:
-        """Look at a PMD entry. True: the walk of this VMA is over."""
+        """Look at a PMD entry. True: the walk of this VMA ends."""
         index = self.vma.mm.tables.pmd_index(block)
         yield pmd.lock.acquire("page_vma_mapped_walk")
+        # Read again under the lock: it may have been split or cleared meanwhile.
         entry = pmd.entries.get(index, pte.NONE)
         if isinstance(entry, PageTable):
             yield pmd.lock.release()
@@ -146,10 +149,11 @@ class VmaWalk:
         yield pmd.lock.release()
         if matches and isinstance(pmd.entries.get(index, pte.NONE), PageTable):
             return False
+        # A PMD entry of another folio ends the walk of this VMA too, up to 7.0; 7.3 goes on with the next PMD.
         return stop or not matches
 
     def _walk_leaf(self, table: PageTable, block: int, start: int, end: int) -> Path[bool]:
-        """Look at the entries of ``[start, end)`` in one leaf table. True: the visitor has enough."""
+        """Look at the entries of ``[start, end)`` in one PTE table. True: the visitor ends the walk."""
         locked = False
         hits = 0
         entries = table.entries
@@ -159,10 +163,13 @@ class VmaWalk:
         for vpn in range(start, end):
             entry = entries[vpn - block]
             if not locked:
+                # Without PVMW_SYNC the lock is taken at the first entry that may match (map_pte()), later at any entry
+                # that is not none: a table without either costs no lock.
                 if not (self._is_candidate(entry) if vpn == start else entry):
                     continue
                 yield table.ptl.acquire("page_vma_mapped_walk")
                 locked = True
+                # What was read without the lock may be out of date.
                 entry = entries[vpn - block]
             if self._matches(entry):
                 hits += 1
@@ -186,15 +193,15 @@ def rmap_walk(
     sync: bool = False,
     locked: bool = False,
 ) -> Path[Walked]:
-    """Visit every VMA that may map the folio, and every entry that does, until the visitor has enough.
+    """Visit every VMA that may map the folio, and every entry that does, until the visitor ends the walk.
 
     Args:
-        reason: the kernel function that wants it.
+        reason: the kernel function that walks.
         visit: as for VmaWalk.
         done: asked after each VMA; True ends the walk.
         sync: PVMW_SYNC.
         locked: the caller holds the rmap lock.
-    Returns: the walk as an event, which is yielded too.
+    Returns: the event of the walk, which was yielded too.
     Kernel: mm/rmap.c: rmap_walk_anon(), rmap_walk_file() (v6.18)
     """
     lock = rmap_lock(folio)
@@ -215,9 +222,9 @@ def rmap_walk(
 
 
 def walk_cost(k: Kernel, folio: Folio) -> tuple[int, int, int]:
-    """(VMAs visited, page-table locks taken, entries found) of a full walk, without making it.
+    """(VMAs visited, page-table locks taken, entries found) of a full walk, computed without any lock.
 
-    The path is run for its visits only: it changes nothing, and its lock operations are dropped.
+    The path runs for its visits only: without a visitor it changes nothing, and its lock operations are dropped.
     """
     path = rmap_walk(k, folio, "query")
     while True:

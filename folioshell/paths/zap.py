@@ -1,4 +1,4 @@
-"""Clearing entries: what munmap, MADV_DONTNEED, exit and truncation have in common."""
+"""Clearing entries, for munmap, MADV_DONTNEED, exit and truncation."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class ZapDetails:
     """How to zap.
 
     Args:
-        even_cows: clear anonymous pages too (truncation of a file leaves the copies of a hole punch alone).
-        reclaim_pt: free a leaf table that was covered whole and is empty afterwards (MADV_DONTNEED).
+        even_cows: clear private copies too; punching a hole leaves them, truncation does not.
+        reclaim_pt: free a PTE table that was covered whole and is empty afterwards (MADV_DONTNEED).
     Kernel: include/linux/mm.h: struct zap_details (v6.18)
     """
 
@@ -55,6 +55,7 @@ def zap_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, details: ZapDet
     """
     yield pmd.lock.acquire("zap_huge_pmd")
     index = vma.mm.tables.pmd_index(block)
+    # Read without the lock before: it may have been split by now, and is then left as it is.
     entry = pmd.entries.get(index, pte.NONE)
     if isinstance(entry, PageTable) or entry == pte.NONE:
         yield pmd.lock.release()
@@ -64,6 +65,7 @@ def zap_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, details: ZapDet
         yield pmd.lock.release()
         return
     del pmd.entries[index]
+    # Anonymous memory, the huge zero page included, has a deposited table for a split that will not come.
     if folio is None or folio.anon:
         tables.withdraw(pmd)
         tables.free_leaf(vma.mm)
@@ -73,6 +75,7 @@ def zap_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, details: ZapDet
         rmap.rss_add(vma, folio, -k.geometry.pmd_pages)
         yield from rmap.remove_pmd(k, folio, vma, pmd, block)
     yield pmd.lock.release()
+    # The last reference after the lock: freeing takes others.
     if folio is not None:
         yield from rmap.put(k, folio)
 
@@ -80,7 +83,7 @@ def zap_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, details: ZapDet
 def zap_pte_range(
     k: Kernel, vma: Vma, table: PageTable, block: int, start: int, end: int, details: ZapDetails
 ) -> Path[None]:
-    """Clear the entries ``[start, end)`` of one leaf table, under its lock taken once.
+    """Clear the entries ``[start, end)`` of one PTE table, under its lock taken once.
 
     Args:
         block: virtual page of the table's first entry.
@@ -125,6 +128,7 @@ def zap_pte_range(
     if details.reclaim_pt and limit - (start - block) == k.geometry.pmd_pages:
         yield from tables.reclaim_empty_leaf(k, vma.mm, block, table)
     yield table.ptl.release()
+    # After the lock, as the kernel's mmu_gather does after the TLB flush: until then another CPU may use the pages.
     for folios, nr in dropped:
         yield from rmap.put(k, folios, nr)
 
@@ -135,7 +139,7 @@ def _flush(vma: Vma, table: PageTable, small: SmallFolios) -> Path[None]:
 
 
 def _zap_present(k: Kernel, vma: Vma, table: PageTable, folio: Folio, index: int, nr: int, block: int) -> Path[bool]:
-    """Clear a run of entries of a large folio. False: a protocol let go of the lock, look at the entry again."""
+    """Clear a run of entries of a large folio. False: a protocol dropped the PTL, look at the entry again."""
     entries = table.entries
     first = pte.pfn_of(entries[index]) - folio.pfn
     if not folio.anon and any(entry & pte.DIRTY for entry in entries[index : index + nr]):
@@ -151,6 +155,7 @@ def _zap_present(k: Kernel, vma: Vma, table: PageTable, folio: Folio, index: int
 def _zap_other(k: Kernel, vma: Vma, table: PageTable, index: int, details: ZapDetails) -> Path[None]:
     entry = table.entries[index]
     if pte.is_swap(entry):
+        # A swapped-out page is a private copy, too.
         if not details.even_cows:
             return
         vma.mm.rss.swap -= 1

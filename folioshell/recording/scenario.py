@@ -9,17 +9,14 @@ from typing import Any
 from folioshell.engine.machine import Machine
 from folioshell.model.release import DEFAULT
 from folioshell.model.vm import Mm
-from folioshell.paths.exit import do_exit
 from folioshell.paths.fault import touch
 from folioshell.paths.file import do_create_file
 from folioshell.paths.fork import do_fork
 from folioshell.paths.madvise import do_madvise
-from folioshell.paths.mlock import do_mlock, do_munlock
-from folioshell.paths.mmap import do_mmap
-from folioshell.paths.mprotect import do_mprotect
+from folioshell.paths.mmap import do_exit, do_mmap, do_munmap
 from folioshell.paths.mremap import do_mremap
-from folioshell.paths.munmap import do_munmap
 from folioshell.paths.step import Path
+from folioshell.paths.vma_flags import do_mlock, do_mprotect, do_munlock
 from folioshell.units import parse_pages
 
 #: virtual page of the arena: 512 GiB aligned, as the recorder's

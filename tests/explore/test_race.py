@@ -15,7 +15,7 @@ from folioshell.explore.search import Resumable, search
 from folioshell.explore.threads import Task
 from folioshell.model.lock import Lock, LockClass
 from folioshell.model.pte import DIRTY, PRESENT, YOUNG
-from folioshell.paths import fault, fork, madvise, mprotect, mremap, munmap
+from folioshell.paths import fault, fork, madvise, mmap, mremap, vma_flags
 from folioshell.paths.protocol import Protocol
 from folioshell.paths.protocols import ExcludeOwn, FolioBitLock, LocklessLook
 from folioshell.paths.step import Path
@@ -283,7 +283,7 @@ def test_fault_and_munmap() -> None:
     machine, kernel, mm = straddling()
     tasks = [
         Task("t1", "A", faults(kernel, mm, 0)),
-        Task("t2", "A", (lambda: munmap.do_munmap(kernel, mm, WIN, 16),)),
+        Task("t2", "A", (lambda: mmap.do_munmap(kernel, mm, WIN, 16),)),
     ]
     seen = set()
 
@@ -306,9 +306,9 @@ def named_path(machine: Machine, name: str) -> Path[object]:
         case "write":
             return fault.touch(kernel, mm, WIN + 8, 1, True)
         case "munmap":
-            return munmap.do_munmap(kernel, mm, WIN + 4, 8)
+            return mmap.do_munmap(kernel, mm, WIN + 4, 8)
         case "mprotect":
-            return mprotect.do_mprotect(kernel, mm, WIN + 4, 8, "r")
+            return vma_flags.do_mprotect(kernel, mm, WIN + 4, 8, "r")
         case "mremap":
             return mremap.do_mremap(kernel, mm, WIN, 16, WIN + (1 << 19), 16)
         case "fork":

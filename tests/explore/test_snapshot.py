@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from folioshell.engine.machine import Machine
 from folioshell.explore.snapshot import Snapshot, shape_of
 from folioshell.model.vm import Mm
-from folioshell.paths import exit as exit_path
-from folioshell.paths import fault, fork, madvise, mprotect, mremap, munmap
+from folioshell.paths import fault, fork, madvise, mmap, mremap, vma_flags
 from folioshell.session.region import BASE_VPN, Region, Regions
 from tests.explore.programs import WIN, straddling
 
@@ -34,11 +33,11 @@ def disturb(machine: Machine, mm: Mm, action: str, page: int, nr: int) -> None:
         case "exit":
             others = [other for other in kernel.mms.values() if other is not mm]
             if others:
-                machine.run(exit_path.do_exit(kernel, others[-1]))
+                machine.run(mmap.do_exit(kernel, others[-1]))
         case "munmap":
-            machine.run(munmap.do_munmap(kernel, mm, start, nr))
+            machine.run(mmap.do_munmap(kernel, mm, start, nr))
         case "mprotect":
-            machine.run(mprotect.do_mprotect(kernel, mm, start, nr, "r"))
+            machine.run(vma_flags.do_mprotect(kernel, mm, start, nr, "r"))
         case "mremap":
             machine.run(mremap.do_mremap(kernel, mm, start, nr, WIN + (1 << 19) + page, nr))
         case _:
@@ -88,7 +87,7 @@ def test_objects_stay_who_they_are() -> None:
     assert table is not None
     entries = table.entries
     snapshot = Snapshot(roots(machine))
-    machine.run(munmap.do_munmap(kernel, mm, WIN, 16))
+    machine.run(mmap.do_munmap(kernel, mm, WIN, 16))
     assert mm.tables.leaf(WIN) is None
     snapshot.restore()
 

@@ -14,16 +14,13 @@ from folioshell.model.lock import LockOp
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.proc import present_runs, smaps
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths.exit import do_exit
 from folioshell.paths.fault import touch
 from folioshell.paths.file import do_create_file
 from folioshell.paths.fork import do_fork
 from folioshell.paths.madvise import do_madvise
-from folioshell.paths.mlock import do_mlock, do_munlock
-from folioshell.paths.mmap import do_mmap
-from folioshell.paths.mprotect import do_mprotect
+from folioshell.paths.mmap import do_exit, do_mmap, do_munmap
 from folioshell.paths.mremap import do_mremap
-from folioshell.paths.munmap import do_munmap
+from folioshell.paths.vma_flags import do_mlock, do_mprotect, do_munlock
 from folioshell.units import X86_64, Geometry
 
 T = TypeVar("T")

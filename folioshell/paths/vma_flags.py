@@ -1,6 +1,6 @@
-"""mprotect.
+"""mprotect, mlock and munlock: new flags for a range, and what follows for its entries.
 
-Kernel: mm/mprotect.c (v6.18)
+Kernel: mm/mprotect.c: mprotect_fixup() (v6.18); mm/mlock.c: mlock_fixup() (v6.18)
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from folioshell.model.vm import Mm, Vma
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import folio_pte_batch
 from folioshell.paths.huge import split_huge_pmd
-from folioshell.paths.populate import populate_vma_page_range
+from folioshell.paths.populate import mm_populate, populate_vma_page_range
 from folioshell.paths.step import Path
 
 
 def do_mprotect(k: Kernel, mm: Mm, start: int, nr: int, prot: str) -> Path[str | None]:
     """Change the protection of ``[start, start + nr)`` to ``r``, ``rw`` or ``none``.
 
-    Returns: ENOMEM at the first hole; what lies before it has changed.
+    Returns: ENOMEM at the first hole; what comes before it was changed.
     Kernel: mm/mprotect.c: do_mprotect_pkey() (v6.18)
     """
     if nr == 0:
@@ -47,6 +47,8 @@ def _mprotect_fixup(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Pa
     old = vma.flags
     if flags == old:
         return
+    # Private memory is charged when it first becomes writable, and stays charged when it becomes read-only, unless it
+    # never had an anonymous page.
     if flags & vm.WRITE:
         if not old & (vm.ACCOUNT | vm.WRITE | vm.SHARED):
             flags |= vm.ACCOUNT
@@ -56,12 +58,13 @@ def _mprotect_fixup(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Pa
     yield from vma_paths.start_write(vma)
     vma.flags = flags
     yield from change_protection(k, vma, start, end)
+    # mlock promises no faults: private locked memory that becomes writable is copied now.
     if old & (vm.WRITE | vm.SHARED | vm.LOCKED) == vm.LOCKED and flags & vm.WRITE:
         yield from populate_vma_page_range(k, vma, start, end)
 
 
 def change_protection(k: Kernel, vma: Vma, start: int, end: int) -> Path[None]:
-    """Give the entries of ``[start, end)`` the permissions of the VMA; pages that need no fault become writable.
+    """Give the entries of ``[start, end)`` the permissions of the VMA; exclusive pages become writable at once.
 
     Kernel: mm/mprotect.c: change_protection_range() (v6.18)
     """
@@ -72,14 +75,16 @@ def change_protection(k: Kernel, vma: Vma, start: int, end: int) -> Path[None]:
             if high - low == size:
                 yield from _change_huge_pmd(k, vma, pmd, block)
                 continue
+            # Two protections cannot share a PMD entry.
             yield from split_huge_pmd(k, vma, pmd, block)
+        # None for a file, whose PMD entry was dropped instead of split.
         table = vma.mm.tables.leaf(block)
         if table is not None:
             yield from _change_pte_range(k, vma, table, low - block, high - block)
 
 
 def _change_pte_range(k: Kernel, vma: Vma, table: PageTable, first: int, last: int) -> Path[None]:
-    """Change the entries ``[first, last)`` of one leaf table; those of one folio in one go, as if all were as dirty.
+    """Change the entries ``[first, last)`` of one PTE table, in batches of one folio.
 
     Kernel: mm/mprotect.c: change_pte_range() (v6.18)
     """
@@ -92,6 +97,7 @@ def _change_pte_range(k: Kernel, vma: Vma, table: PageTable, first: int, last: i
         nr = 1
         if entry > 0:
             nr = _batch(k, table, index, last)
+            # A batch is read as one entry, so each gets the young and dirty bits that any of them had.
             used = 0
             for one in entries[index : index + nr]:
                 used |= one & (pte.YOUNG | pte.DIRTY)
@@ -117,6 +123,7 @@ def _batch(k: Kernel, table: PageTable, index: int, last: int) -> int:
 
 def _modified(k: Kernel, vma: Vma, entry: int, prot: int) -> int:
     entry = entry & ~(pte.WRITE | pte.PROTNONE) | prot & (pte.WRITE | pte.PROTNONE)
+    # vm_page_prot of a private VMA is never writable; a page that a write fault would only reuse is spared the fault.
     if not entry & pte.WRITE and _can_become_writable(k, vma, entry):
         entry |= pte.WRITE
     return entry
@@ -129,6 +136,7 @@ def _can_become_writable(k: Kernel, vma: Vma, entry: int) -> bool:
     """
     if not vma.flags & vm.WRITE:
         return False
+    # A clean entry of a file must fault on the first write, so that the file system is notified.
     if vma.flags & vm.SHARED:
         return bool(entry & pte.DIRTY)
     if not pte.maps_folio(entry):
@@ -141,6 +149,7 @@ def _can_become_writable(k: Kernel, vma: Vma, entry: int) -> bool:
 def _migration_downgraded(k: Kernel, entry: int) -> int:
     folio = k.physmem.folio(pte.migration_pfn(entry))
     payload = -entry
+    # Writable implies exclusive, which the entry alone remembers: dropping the one must not lose the other.
     if payload & pte.MIGRATION_WRITE and folio.anon:
         payload |= pte.MIGRATION_EXCLUSIVE
     return -(payload & ~pte.MIGRATION_WRITE)
@@ -154,3 +163,80 @@ def _change_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path[Non
     if isinstance(entry, int) and entry > 0:
         pmd.entries[index] = _modified(k, vma, entry, vma_paths.prot_entry_flags(vma))
     yield pmd.lock.release()
+
+
+def do_mlock(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
+    """Lock ``[start, start + nr)`` into memory and fault it in.
+
+    Returns: ENOMEM at the first hole; what comes before it is locked, but not faulted in.
+    Kernel: mm/mlock.c: do_mlock() (v6.18)
+    """
+    error = yield from _apply(k, mm, start, start + nr, vm.LOCKED)
+    if error is None:
+        error = yield from mm_populate(k, mm, start, start + nr, ignore_errors=False)
+    return error
+
+
+def do_munlock(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
+    """Undo mlock for ``[start, start + nr)``. Returns ENOMEM at the first hole."""
+    return (yield from _apply(k, mm, start, start + nr, 0))
+
+
+def _apply(k: Kernel, mm: Mm, start: int, end: int, locked: int) -> Path[str | None]:
+    """Kernel: mm/mlock.c: apply_vma_lock_flags() (v6.18)"""
+    yield mm.mmap_lock.acquire("do_mlock", "W")
+    error = None
+    position = start
+    while position < end:
+        vma = mm.vmas.find(position)
+        if vma is None:
+            error = "ENOMEM"
+            break
+        stop = min(end, vma.end)
+        yield from _mlock_fixup(k, vma, position, stop, vma.flags & ~vm.LOCKED | locked)
+        position = stop
+    yield mm.write_unlock()
+    return error
+
+
+def _mlock_fixup(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[None]:
+    """Kernel: mm/mlock.c: mlock_fixup() (v6.18)"""
+    if flags == vma.flags:
+        return
+    vma = yield from vma_paths.modify_flags(k, vma, start, end, flags)
+    # The flag before the entries: whatever is mapped from now on counts itself as mlocked.
+    yield from vma_paths.start_write(vma)
+    vma.flags = flags
+    size = k.geometry.pmd_pages
+    for block, pmd, entry in vma.mm.tables.blocks_in(start, end):
+        if isinstance(entry, PageTable):
+            yield from _mlock_pte_range(k, vma, entry, block, max(start, block), min(end, block + size))
+            continue
+        yield pmd.lock.acquire("mlock_pte_range")
+        if pte.maps_folio(entry):
+            folio = k.physmem.folio(pte.pfn_of(entry))
+            if flags & vm.LOCKED:
+                folio.mlock()
+            else:
+                folio.munlock()
+        yield pmd.lock.release()
+
+
+def _mlock_pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, start: int, end: int) -> Path[None]:
+    """Kernel: mm/mlock.c: mlock_pte_range() (v6.18)"""
+    locking = bool(vma.flags & vm.LOCKED)
+    yield table.ptl.acquire("mlock_pte_range")
+    index, limit = start - block, end - block
+    while index < limit:
+        entry = table.entries[index]
+        nr = 1
+        if pte.maps_folio(entry):
+            folio = k.physmem.folio(pte.pfn_of(entry))
+            nr = folio_pte_batch(table, index, limit, folio)
+            if not locking:
+                folio.munlock()
+            # A large folio is mlocked only if the range maps all of it: the pages outside must stay reclaimable.
+            elif nr == folio.nr_pages:
+                folio.mlock()
+        index += nr
+    yield table.ptl.release()

@@ -1,0 +1,270 @@
+"""Hints about mapped pages: MADV_COLD and MADV_PAGEOUT, MADV_FREE.
+
+Kernel: mm/madvise.c: madvise_cold_or_pageout_pte_range(), madvise_free_pte_range() (v6.18);
+    mm/huge_memory.c: madvise_free_huge_pmd() (v6.18)
+"""
+
+from __future__ import annotations
+
+from folioshell.events import Tracepoint
+from folioshell.model import pte, vm
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
+from folioshell.model.lock import Lock
+from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.release import Question
+from folioshell.model.vm import Vma
+from folioshell.paths import rmap, sharing, swap
+from folioshell.paths.batch import folio_pte_batch
+from folioshell.paths.reclaim import reclaim_pages
+from folioshell.paths.split import split_folio
+from folioshell.paths.step import Path
+
+_COLD = Question.COLD_PMD.function
+_FREE = Question.FREE_PART.function
+
+
+def madvise_cold(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
+    """Deactivate the folios of ``[start, end)``. EINVAL for a locked VMA."""
+    return (yield from _cold_or_pageout(k, vma, start, end, pageout=False))
+
+
+def madvise_pageout(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
+    """Reclaim the folios of ``[start, end)`` that no other mm maps. EINVAL for a locked VMA."""
+    return (yield from _cold_or_pageout(k, vma, start, end, pageout=True))
+
+
+def _cold_or_pageout(k: Kernel, vma: Vma, start: int, end: int, pageout: bool) -> Path[str | None]:
+    if vma.flags & vm.LOCKED:
+        return "EINVAL"
+    size = k.geometry.pmd_pages
+    for block, pmd, entry in vma.mm.tables.blocks_in(start, end):
+        low, high = max(start, block), min(end, block + size)
+        if not isinstance(entry, PageTable) and not (
+            yield from _cold_huge_pmd(k, vma, pmd, block, high - low == size, pageout)
+        ):
+            continue
+        # Read again: the PMD entry may have been split, or its table freed, while the locks were dropped.
+        table = vma.mm.tables.leaf(block)
+        if table is not None:
+            yield from _cold_pte_range(k, vma, table, block, low - block, high - block, pageout)
+    return None
+
+
+def _cold_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool, pageout: bool) -> Path[bool]:
+    """Handle a PMD entry. True: the folio was split, go on with PTEs."""
+    index = vma.mm.tables.pmd_index(block)
+    yield pmd.lock.acquire(_COLD)
+    # The entry was read without the lock: it may have been split or zapped before the lock was taken.
+    entry = pmd.entries.get(index, pte.NONE)
+    if isinstance(entry, PageTable) or not pte.maps_folio(entry):
+        yield pmd.lock.release()
+        return isinstance(entry, PageTable)
+    folio = k.physmem.folio(pte.pfn_of(entry))
+    shared = yield from sharing.is_shared(k, vma.mm, folio, Question.COLD_PMD, pmd.lock)
+    # A scheme that answers `maybe` had the lock dropped for a walk: the entry may be another one by now.
+    if shared or pmd.entries.get(index) != entry:
+        yield from _left_alone(k, folio)
+        yield pmd.lock.release()
+        return False
+    if not whole:
+        # Only tried: waiting for a folio lock under a page-table lock could deadlock with unmapping, which nests them.
+        if (yield folio.lock.trylock(_COLD)):
+            yield pmd.lock.release()
+            return False
+        return (yield from _split(k, folio, pmd.lock))
+    if not pageout:
+        pmd.entries[index] = entry & ~pte.YOUNG
+    folio.referenced = False
+    if pageout:
+        folio.ref += 1
+    else:
+        folio.active = False
+    yield pmd.lock.release()
+    # Reclaim unmaps, so it runs without the PMD lock, on the reference taken above.
+    if pageout:
+        yield from reclaim_pages(k, [folio])
+    return False
+
+
+def _cold_pte_range(
+    k: Kernel, vma: Vma, table: PageTable, block: int, first: int, last: int, pageout: bool
+) -> Path[None]:
+    isolated: list[Folio] = []
+    yield table.ptl.acquire(_COLD)
+    index = first
+    while index < last:
+        entry = table.entries[index]
+        if not pte.maps_folio(entry):
+            index += 1
+            continue
+        folio = k.physmem.folio(pte.pfn_of(entry))
+        nr = folio_pte_batch(table, index, last, folio) if folio.order else 1
+        if nr < folio.nr_pages:
+            page = pte.pfn_of(entry) - folio.pfn
+            shared = yield from sharing.is_shared(k, vma.mm, folio, Question.COLD_PART, table.ptl, page)
+            # After a walk the entry may have changed: start over with what is there now.
+            if table.entries[index] != entry:
+                continue
+            if shared:
+                yield from _left_alone(k, folio)
+            if shared or (yield folio.lock.trylock(_COLD)):
+                index += nr
+                continue
+            if not (yield from _split(k, folio, table.ptl)):
+                index += nr
+            # The PTL was dropped for the split: the table may be another one, or gone. After a split the same index
+            # maps a small folio, which is aged like any other.
+            now = vma.mm.tables.leaf(block)
+            if now is None:
+                break
+            table = now
+            yield table.ptl.acquire(_COLD)
+            continue
+        shared = yield from sharing.is_shared(k, vma.mm, folio, Question.COLD_WHOLE, table.ptl)
+        if shared or table.entries[index] != entry:
+            index += nr if table.entries[index] == entry else 0
+            continue
+        folio.referenced = False
+        if not pageout:
+            cold = [one & ~pte.YOUNG for one in table.entries[index : index + nr]]
+            table.entries[index : index + nr] = pte.packed(cold)
+            folio.active = False
+        elif not folio.mlocked:
+            folio.ref += 1
+            isolated.append(folio)
+        index += nr
+    else:
+        yield table.ptl.release()
+    # All isolated folios at once, after the PTL was released: unmapping them takes it again.
+    yield from reclaim_pages(k, isolated)
+
+
+def madvise_free(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
+    """Allow reclaim to discard ``[start, end)`` without writing it out. EINVAL for a locked VMA or a file."""
+    if vma.flags & vm.LOCKED or vma.file is not None:
+        return "EINVAL"
+    size = k.geometry.pmd_pages
+    for block, pmd, entry in vma.mm.tables.blocks_in(start, end):
+        low, high = max(start, block), min(end, block + size)
+        if not isinstance(entry, PageTable) and (yield from _free_huge_pmd(k, vma, pmd, block, high - low == size)):
+            continue
+        table = vma.mm.tables.leaf(block)
+        if table is not None:
+            yield from _free_pte_range(k, vma, table, block, low - block, high - block)
+    return None
+
+
+def _free_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool) -> Path[bool]:
+    """Handle a PMD entry. True: done; else go on with PTEs, if there are any."""
+    function = Question.FREE_PMD.function
+    index = vma.mm.tables.pmd_index(block)
+    yield pmd.lock.acquire(function)
+    entry = pmd.entries.get(index, pte.NONE)
+    if isinstance(entry, PageTable) or not pte.maps_folio(entry):
+        yield pmd.lock.release()
+        return False
+    folio = k.physmem.folio(pte.pfn_of(entry))
+    shared = yield from sharing.is_shared(k, vma.mm, folio, Question.FREE_PMD, pmd.lock)
+    if shared or pmd.entries.get(index) != entry:
+        yield from _left_alone(k, folio)
+        yield pmd.lock.release()
+        return False
+    if (yield folio.lock.trylock(function)):
+        yield pmd.lock.release()
+        return False
+    if not whole:
+        yield from _split(k, folio, pmd.lock)
+        return False
+    folio.dirty = False
+    yield folio.lock.release()
+    pmd.entries[index] = entry & ~(pte.YOUNG | pte.DIRTY)
+    yield from _mark_lazyfree(k, folio)
+    yield pmd.lock.release()
+    return True
+
+
+def _mark_lazyfree(k: Kernel, folio: Folio) -> Path[None]:
+    """Kernel: mm/swap.c: folio_mark_lazyfree() (v6.18)"""
+    if folio.swapbacked and folio.swap_slot is None and not folio.mlocked:
+        yield k.lru_lock.acquire("lru_lazyfree")
+        # Anonymous and not swap-backed is how the kernel spells lazyfree.
+        folio.swapbacked = False
+        folio.active = False
+        folio.referenced = False
+        yield k.lru_lock.release()
+        k.count("pglazyfree", folio.nr_pages)
+
+
+def _free_pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, first: int, last: int) -> Path[None]:
+    yield table.ptl.acquire(_FREE)
+    index = first
+    while index < last:
+        entry = table.entries[index]
+        if not pte.maps_folio(entry):
+            # A swapped-out page is dropped at once, not marked: a later read finds zeros.
+            if pte.is_swap(entry):
+                table.entries[index] = pte.NONE
+                vma.mm.rss.swap -= 1
+                yield from swap.free_entry(k, pte.swap_slot(entry))
+            index += 1
+            continue
+        folio = k.physmem.folio(pte.pfn_of(entry))
+        nr = folio_pte_batch(table, index, last, folio) if folio.order else 1
+        if nr < folio.nr_pages:
+            page = pte.pfn_of(entry) - folio.pfn
+            shared = yield from sharing.is_shared(k, vma.mm, folio, Question.FREE_PART, table.ptl, page)
+            if table.entries[index] != entry:
+                continue
+            if shared:
+                yield from _left_alone(k, folio)
+            if shared or (yield folio.lock.trylock(_FREE)):
+                index += nr
+                continue
+            if not (yield from _split(k, folio, table.ptl)):
+                index += nr
+            # As for MADV_COLD: look the table up again.
+            now = vma.mm.tables.leaf(block)
+            if now is None:
+                return
+            table = now
+            yield table.ptl.acquire(_FREE)
+            continue
+        yield from _free_folio(k, vma, table, index, nr, folio)
+        index += nr
+    yield table.ptl.release()
+
+
+def _free_folio(k: Kernel, vma: Vma, table: PageTable, index: int, nr: int, folio: Folio) -> Path[None]:
+    """Clean the entries of a folio that is mapped whole and mark it lazyfree, unless another mm needs its contents."""
+    # A clean folio may be marked although others map it: reclaim checks their dirty bits before it discards.
+    if folio.swap_slot is not None or folio.dirty:
+        if (yield folio.lock.trylock(_FREE)):
+            return
+        entry = table.entries[index]
+        shared = yield from sharing.is_shared(k, vma.mm, folio, Question.FREE_WHOLE, table.ptl)
+        in_swap = folio.swap_slot is not None and not shared and not (yield from swap.try_to_free(k, folio))
+        if shared or in_swap or table.entries[index] != entry:
+            yield folio.lock.release()
+            return
+        folio.dirty = False
+        yield folio.lock.release()
+    keep = ~(pte.YOUNG | pte.DIRTY)
+    table.entries[index : index + nr] = pte.packed([entry & keep for entry in table.entries[index : index + nr]])
+    yield from _mark_lazyfree(k, folio)
+
+
+def _left_alone(k: Kernel, folio: Folio) -> Path[None]:
+    yield Tracepoint(f"{folio} skipped: mapped shared ({k.decider.name})")
+
+
+def _split(k: Kernel, folio: Folio, held: Lock) -> Path[bool]:
+    """Split a folio that the range covers in part. Called with its lock and the table's held, returns without both."""
+    # The reference keeps the folio while no table is locked; the split replaces its entries and takes the PTL itself.
+    folio.ref += 1
+    yield held.release()
+    pieces = yield from split_folio(k, folio)
+    yield folio.lock.release()
+    if pieces is None:
+        yield from rmap.put(k, folio)
+    return pieces is not None
