@@ -80,7 +80,8 @@ def present_runs(k: Kernel, vma: Vma) -> Iterator[PresentRun]:
             yield from _leaf_runs(k, vma.mm, found.entries, block, low - block, high - block)
         elif pte.maps_folio(found):
             folio = k.physmem.folio(pte.pfn_of(found))
-            yield from _by_count(k, vma.mm, folio, low - block, low, high - low, found & pte.FLAGS, True)
+            run = PresentRun(vma.mm, low, high - low, folio, low - block, 0, found & pte.FLAGS, True)
+            yield from _by_count(k, run)
         elif found > 0:
             yield PresentRun(vma.mm, low, high - low, None, 0, 0, found & pte.FLAGS, True)
 
@@ -109,17 +110,18 @@ def _leaf_runs(k: Kernel, mm: Mm, entries: array[int], block: int, index: int, l
         while index < last and entries[index] == expected:
             index += 1
             expected += 1 << pte.PFN_SHIFT
-        yield from _by_count(k, mm, folio, pfn - folio.pfn, block + first, index - first, entry & pte.FLAGS, False)
+        run = PresentRun(mm, block + first, index - first, folio, pfn - folio.pfn, 0, entry & pte.FLAGS, False)
+        yield from _by_count(k, run)
 
 
-def _by_count(
-    k: Kernel, mm: Mm, folio: Folio, page: int, vpn: int, nr: int, flags: int, pmd: bool
-) -> Iterator[PresentRun]:
-    """Split pages ``[page, page + nr)`` of a large folio where the number of entries that map them changes."""
+def _by_count(k: Kernel, run: PresentRun) -> Iterator[PresentRun]:
+    """Split a run of pages of a large folio where their mapcount changes, and fill that in."""
+    folio, page = run.folio, run.page
+    assert folio is not None
     for first, length, count in kpagecounts(k, folio):
-        low, high = max(first, page), min(first + length, page + nr)
+        low, high = max(first, page), min(first + length, page + run.nr)
         if low < high:
-            yield PresentRun(mm, vpn + low - page, high - low, folio, low, count, flags, pmd)
+            yield PresentRun(run.mm, run.vpn + low - page, high - low, folio, low, count, run.flags, run.pmd)
 
 
 def kpagecounts(k: Kernel, folio: Folio) -> list[tuple[int, int, int]]:

@@ -19,6 +19,7 @@ from folioshell.paths.batch import folio_pte_batch
 from folioshell.paths.reclaim import reclaim_pages
 from folioshell.paths.split import split_folio
 from folioshell.paths.step import Path
+from folioshell.units import align_down
 
 _COLD = Question.COLD_PMD.function
 _FREE = Question.FREE_PART.function
@@ -47,7 +48,7 @@ def _cold_or_pageout(k: Kernel, vma: Vma, start: int, end: int, pageout: bool) -
         # Read again: the PMD entry may have been split, or its table freed, while the locks were dropped.
         table = vma.mm.tables.leaf(block)
         if table is not None:
-            yield from _cold_pte_range(k, vma, table, block, low - block, high - block, pageout)
+            yield from _cold_pte_range(k, vma, table, low, high, pageout)
     return None
 
 
@@ -87,12 +88,11 @@ def _cold_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool, 
     return False
 
 
-def _cold_pte_range(
-    k: Kernel, vma: Vma, table: PageTable, block: int, first: int, last: int, pageout: bool
-) -> Path[None]:
+def _cold_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int, pageout: bool) -> Path[None]:
     isolated: list[Folio] = []
     yield table.ptl.acquire(_COLD)
-    index = first
+    block = align_down(start, k.geometry.pmd_pages)
+    index, last = start - block, end - block
     while index < last:
         entry = table.entries[index]
         if not pte.maps_folio(entry):
@@ -151,7 +151,7 @@ def madvise_free(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
             continue
         table = vma.mm.tables.leaf(block)
         if table is not None:
-            yield from _free_pte_range(k, vma, table, block, low - block, high - block)
+            yield from _free_pte_range(k, vma, table, low, high)
     return None
 
 
@@ -196,9 +196,10 @@ def _mark_lazyfree(k: Kernel, folio: Folio) -> Path[None]:
         k.count("pglazyfree", folio.nr_pages)
 
 
-def _free_pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, first: int, last: int) -> Path[None]:
+def _free_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int) -> Path[None]:
     yield table.ptl.acquire(_FREE)
-    index = first
+    block = align_down(start, k.geometry.pmd_pages)
+    index, last = start - block, end - block
     while index < last:
         entry = table.entries[index]
         if not pte.maps_folio(entry):

@@ -39,15 +39,16 @@ def do_mremap(
         return "EINVAL"
     if start < new_start + new_nr and new_start < start + nr:
         return "EINVAL"
+    remap = _Remap(mm, start, nr, new_start, new_nr, dontunmap)
     yield mm.mmap_lock.acquire("do_mremap", "W")
     if nr == new_nr and k.release.mremap_moves_several_vmas:
-        error = yield from _remap_move(k, mm, start, start + nr, new_start, dontunmap)
+        error = yield from _remap_move(k, remap)
     else:
         vma = mm.vmas.find(start)
         if vma is None or start + min(nr, new_nr) > vma.end:
             error = "EFAULT"
         else:
-            error = yield from _mremap_to(k, mm, start, nr, new_start, new_nr, dontunmap)
+            error = yield from _mremap_to(k, remap)
     yield mm.write_unlock()
     if error is None:
         # Like mmap, it faults in locked memory after mmap_lock was released; only what was added needs it.
@@ -57,13 +58,26 @@ def do_mremap(
     return error
 
 
-def _remap_move(k: Kernel, mm: Mm, start: int, end: int, new_start: int, dontunmap: bool) -> Path[str | None]:
+@dataclass(slots=True)
+class _Remap:
+    """Kernel: mm/mremap.c: struct vma_remap_struct (v6.18)"""
+
+    mm: Mm
+    start: int
+    nr: int
+    new_start: int
+    new_nr: int
+    dontunmap: bool
+
+
+def _remap_move(k: Kernel, remap: _Remap) -> Path[str | None]:
     """Move all VMAs of a range, and keep the gaps between them. A failure leaves earlier VMAs moved.
 
     Kernel: mm/mremap.c: remap_move() (v6.18)
     """
-    target, last_end, seen = new_start, start, False
-    for vma in mm.vmas.overlapping(start, end):
+    start, end = remap.start, remap.start + remap.nr
+    target, last_end, seen = remap.new_start, start, False
+    for vma in remap.mm.vmas.overlapping(start, end):
         low, high = max(vma.start, start), min(vma.end, end)
         # A gap is allowed between VMAs, but not at the start.
         if not seen and start < vma.start:
@@ -71,7 +85,8 @@ def _remap_move(k: Kernel, mm: Mm, start: int, end: int, new_start: int, dontunm
         if seen:
             target += vma.start - last_end
         last_end = vma.end
-        error = yield from _mremap_to(k, mm, low, high - low, target, high - low, dontunmap)
+        part = _Remap(remap.mm, low, high - low, target, high - low, remap.dontunmap)
+        error = yield from _mremap_to(k, part)
         if error is not None:
             return error
         seen = True
@@ -79,10 +94,9 @@ def _remap_move(k: Kernel, mm: Mm, start: int, end: int, new_start: int, dontunm
     return None if seen else "EFAULT"
 
 
-def _mremap_to(
-    k: Kernel, mm: Mm, start: int, nr: int, new_start: int, new_nr: int, dontunmap: bool
-) -> Path[str | None]:
+def _mremap_to(k: Kernel, remap: _Remap) -> Path[str | None]:
     """Kernel: mm/mremap.c: mremap_to(), move_vma() (v6.18)"""
+    mm, start, nr, new_start, new_nr = remap.mm, remap.start, remap.nr, remap.new_start, remap.new_nr
     # MREMAP_FIXED replaces what is there, and it is gone even if the move fails afterwards.
     yield from unmap_locked(k, mm, new_start, new_start + new_nr, downgrade=False)
     if new_nr < nr:
@@ -98,7 +112,7 @@ def _mremap_to(
         vma = new
     move = _Move(vma, new, start, new_start, start + nr, need_rmap_locks)
     yield from _move_page_tables(k, move)
-    if not dontunmap:
+    if not remap.dontunmap:
         yield from unmap_locked(k, mm, start, start + nr, downgrade=False)
         return None
     # MREMAP_DONTUNMAP: the source stays, empty. Without pages it needs neither mlock nor an anon_vma.

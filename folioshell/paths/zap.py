@@ -13,6 +13,7 @@ from folioshell.paths import rmap, swap, tables
 from folioshell.paths.batch import SmallFolios, folio_pte_batch, small_folios
 from folioshell.paths.huge import split_huge_pmd
 from folioshell.paths.step import Path
+from folioshell.units import align_down
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ def zap_range(k: Kernel, vma: Vma, start: int, end: int, details: ZapDetails | N
             yield from split_huge_pmd(k, vma, pmd, block)
         table = vma.mm.tables.leaf(block)
         if table is not None:
-            yield from zap_pte_range(k, vma, table, block, low, high, details)
+            yield from zap_pte_range(k, vma, table, low, high, details)
 
 
 def zap_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, details: ZapDetails) -> Path[None]:
@@ -80,19 +81,16 @@ def zap_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, details: ZapDet
         yield from rmap.put(k, folio)
 
 
-def zap_pte_range(
-    k: Kernel, vma: Vma, table: PageTable, block: int, start: int, end: int, details: ZapDetails
-) -> Path[None]:
-    """Clear the entries ``[start, end)`` of one PTE table, under its lock taken once.
+def zap_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int, details: ZapDetails) -> Path[None]:
+    """Clear the entries of ``[start, end)`` in one PTE table, under its lock taken once.
 
-    Args:
-        block: virtual page of the table's first entry.
     Kernel: mm/memory.c: zap_pte_range() (v6.18)
     """
     dropped: list[tuple[Folio | FolioRun, int]] = []
     yield table.ptl.acquire("zap_pte_range")
     entries = table.entries
     small = SmallFolios()
+    block = align_down(start, k.geometry.pmd_pages)
     index, limit = start - block, end - block
     while index < limit:
         entry = entries[index]
@@ -117,7 +115,7 @@ def zap_pte_range(
             else:
                 yield from _flush(vma, table, small)
                 nr = folio_pte_batch(table, index, limit, folio)
-                if not (yield from _zap_present(k, vma, table, folio, index, nr, block)):
+                if not (yield from _zap_present(k, vma, table, folio, nr, block + index)):
                     continue
                 dropped.append((folio, nr))
         elif entry:
@@ -138,9 +136,9 @@ def _flush(vma: Vma, table: PageTable, small: SmallFolios) -> Path[None]:
         yield rmap.remove_small(small.numbers(), small.anon, vma, table, small.vpn)
 
 
-def _zap_present(k: Kernel, vma: Vma, table: PageTable, folio: Folio, index: int, nr: int, block: int) -> Path[bool]:
-    """Clear a run of entries of a large folio. False: a protocol dropped the PTL, look at the entry again."""
-    entries = table.entries
+def _zap_present(k: Kernel, vma: Vma, table: PageTable, folio: Folio, nr: int, vpn: int) -> Path[bool]:
+    """Clear the ``nr`` entries of a large folio from ``vpn`` on. False: a protocol dropped the PTL, look again."""
+    entries, index = table.entries, vpn & k.geometry.pmd_pages - 1
     first = pte.pfn_of(entries[index]) - folio.pfn
     if not folio.anon and any(entry & pte.DIRTY for entry in entries[index : index + nr]):
         folio.mark_dirty()
@@ -149,7 +147,7 @@ def _zap_present(k: Kernel, vma: Vma, table: PageTable, folio: Folio, index: int
         entries[index : index + nr] = pte.packed([pte.NONE] * nr)
         rmap.rss_add(vma, folio, -nr)
 
-    return (yield from rmap.remove_ptes(k, folio, first, nr, vma, table, block + index, clear))
+    return (yield from rmap.remove_ptes(k, folio, first, nr, vma, table, vpn, clear))
 
 
 def _zap_other(k: Kernel, vma: Vma, table: PageTable, index: int, details: ZapDetails) -> Path[None]:
