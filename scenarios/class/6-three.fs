@@ -1,8 +1,8 @@
 #!folioshell 1
 | # 6: Three processes
 |
-| MM-ID counts the entries of two processes apart. A third one is counted, but not as itself. When it is the last one left, the
-| kernel does not know that it is alone.
+| MM-ID counts the entries of two processes separately. A third process is counted in the total only. When it is the
+| last one left, the kernel does not know that no one else maps the folio.
 
 set geometry classroom ; set schemes per-page,tuples,vmas,mm-id ; set after mapcounts
 file lib 16 order=2
@@ -22,7 +22,7 @@ expect shared? mm-id f1 == yes         # wrong: false positive
 expect shared? tuples f1 == no
 expect shared? vmas f1 == no
 
-| It heals when C has dropped all of the folio and maps it again, or keeps a single entry.
+| The answer is right again once C has unmapped the whole folio and mapped it again, or has a single entry left.
 madvise dontneed win
 fault win[0]
 expect shared? mm-id f1 == no

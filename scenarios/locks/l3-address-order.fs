@@ -1,8 +1,8 @@
 #!folioshell 1
-| # L3: the two locks in order
+| # L3: the two locks in address order
 |
-| As double_pt_lock() does for UFFDIO_MOVE: the lower lock first. The thread that holds the higher one lets go, takes both,
-| and looks whether its entries are still what they were. The race of L2, and all the others, come out right.
+| As double_pt_lock() does for UFFDIO_MOVE: the lower lock first. A thread that holds the higher one drops it, takes
+| both, and re-checks that its entries have not changed. The race of L2, and all the others, give the right count.
 
 file lib 32 order=4 ; mmap win 16 file=lib prot=rw align=512 skew=504
 write win[3] ; write win[12] ; fault win[0] read ; fault win[8] read
@@ -15,17 +15,17 @@ expect deadlocks == 0
 expect miscounts == 0
 expect unlocked == 0
 
-| The price: a second lock for each call that covers a part of the folio. Two are taken where Linux takes one.
+| The cost: a second lock for each call that covers only part of the folio. Two are taken where Linux takes one.
 madvise dontneed win[0]
 expect locks == pt1 pt2
 undo
-| From the second table the own lock is let go and taken again: three.
+| From the second table, its own lock is dropped and taken again: three.
 madvise dontneed win[8]
 expect locks == pt2 pt1 pt2
 undo
 
-| Trying instead of waiting cannot deadlock either. But the threads may let go and try again for ever, each disturbing the
-| other: the number of schedules has no end.
+| A trylock instead of waiting cannot deadlock either. But two threads may drop their locks and retry forever, each
+| disturbing the other (a livelock): the number of schedules is unbounded.
 set protocol trylock-retry
 race { A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..11] }
 expect deadlocks == 0

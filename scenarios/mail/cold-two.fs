@@ -1,8 +1,9 @@
 #!folioshell 1
-| # Who decides matters, the other "2": nobody may touch a folio that two processes map
+| # The policy matters, the other "2": a folio that two processes map must not be split
 |
-| The same advice on the folio of other-two.fs. Every scheme leaves it alone: tuples by a walk that finds two address spaces,
-| the others by their number. The range leaves out the last page, so that the kernel must ask at all.
+| The same advice on the folio of other-two.fs. No scheme allows the split: tuples needs a walk, which finds two
+| address spaces; the others decide by their number alone. The range leaves out the last page, so that the kernel has
+| to ask at all.
 
 file lib 32 order=4
 mmap win 16 file=lib

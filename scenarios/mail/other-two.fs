@@ -1,8 +1,8 @@
 #!folioshell 1
 | # Example 4: the other "2"
 |
-| Two processes map the folio once each, through one page table each. The number of tuples is 2, as for the folio of one
-| process that lies across two tables (straddle.fs): "if it's 2, maybe".
+| Two processes map the folio once each, through one page table each. The number of tuples is 2, the same as for the
+| folio that one process maps through two tables (straddle.fs): "if it's 2, maybe".
 
 file lib 32 order=4
 mmap win 16 file=lib

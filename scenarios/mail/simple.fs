@@ -1,9 +1,9 @@
 #!folioshell 1
 | # Example 1: every page mapped once, through one page table
 |
-| An order-2 folio, one VMA, one leaf table. Both definitions of the two mails count 1: the number of (VMA, page table)
-| tuples, and the number of VMAs. The sum of per-page mapcounts is 4, and a kernel that asks "is folio_mapcount 1?" calls
-| the folio shared although nobody else has it.
+| An order-2 folio, one VMA, one PTE table. Both definitions of the two mails count 1: one (VMA, page table) tuple,
+| and one VMA. The sum of the per-page mapcounts is 4, and a kernel that asks "is folio_mapcount() 1?" calls the folio
+| shared although no one else maps it.
 
 file lib 8 order=2
 mmap win 4 file=lib

@@ -1,8 +1,8 @@
 #!folioshell 1
-| # Example 6: across two page tables, and a VMA split on top
+| # Example 6: across two page tables, with a VMA split on top
 |
-| Three tuples for one process: "if it's more than 2, it's definitely mapped by somebody else" is wrong already for an
-| order-4 folio, if somebody else is another process.
+| Three tuples for one process: "if it's more than 2, it's definitely mapped by somebody else" is already wrong for an
+| order-4 folio, if "somebody else" means another process.
 
 file lib 32 order=4
 mmap win 16 file=lib align=512 skew=504

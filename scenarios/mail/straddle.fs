@@ -1,14 +1,15 @@
 #!folioshell 1
 | # Example 2: a folio across two page tables
 |
-| The VMA begins 8 pages before a page-table boundary, so the order-4 folio lies half in one leaf table, half in the next.
-| One process, one VMA, and yet the first definition counts 2 after the second fault: it cannot be told from two processes
-| that map the folio once each, and the kernel must walk the reverse map to find out. The second definition counts 1.
+| The VMA starts 8 pages before a page-table boundary, so half of the order-4 folio is mapped by one PTE table and
+| half by the next. One process, one VMA, and yet the first definition counts 2 after the second fault. That looks the
+| same as two processes that map the folio once each, and the kernel must walk the rmap to find out. The second
+| definition counts 1.
 
 file lib 32 order=4
 mmap win 16 file=lib align=512 skew=504
 
-| 2a: the fault-around window ends with the first table.
+| 2a: fault-around stops at the end of the first table.
 fault win[0]
 expect mapcount per-page f1 == 8
 expect mapcount tuples f1 == 1
@@ -34,7 +35,8 @@ expect shared? vmas win[0] == no
 expect shared? mm-id win[0] == no
 query shared? win[0]
 
-| A fork copies no page table of a mapping that never had private pages: B finds an empty VMA, which a walk visits in vain.
+| fork copies no page tables of a file mapping that has no private pages: B gets a VMA without entries, which an rmap
+| walk visits in vain.
 fork B
 rmap f1
 expect mapcount tuples f1 == 2

@@ -1,15 +1,15 @@
 #!folioshell 1
 | # Example 5: a VMA is split inside a folio
 |
-| mprotect of half the folio cuts the VMA in two. No rmap function is called, no entry changes hands: both definitions have
-| to be told of the split, or their numbers miscount. The number of VMAs is 2 now, and the second definition calls the folio
-| shared although one process has it all.
+| mprotect of half the folio splits the VMA in two. No rmap function is called and no entry is mapped or unmapped, so
+| both definitions need a callback for the split, or they miscount. The number of VMAs is 2 now, and the second
+| definition calls the folio shared although only one process maps it.
 
 set thp.64K always
 mmap buf 16
 write buf[0]
 
-| 5a: an order-4 folio, mapped whole by one VMA.
+| 5a: an order-4 folio, fully mapped by one VMA.
 expect order f1 == 4
 expect mapcount per-page f1 == 16
 expect mapcount tuples f1 == 1
@@ -32,7 +32,7 @@ expect shared? vmas f1 == yes           # wrong: false positive
 expect shared? mm-id f1 == no
 query shared? buf[0]
 
-| Back again: the halves share one anon_vma, so they merge, and the numbers are those of 5a.
+| And back again: the halves share one anon_vma, so the VMAs merge, and the numbers are those of 5a.
 mprotect buf[8..15] rw
 expect vmas A == 1
 expect mapcount tuples f1 == 1

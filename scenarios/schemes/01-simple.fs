@@ -1,14 +1,14 @@
 #!folioshell 1
 | # Example 1: every page mapped once, through one page table
 |
-| The first example of the mail of January 2023: an order-2 folio, one VMA, one leaf table. Tuples and VMAs are 1.
-| Whoever asks for folio_mapcount == 1, as madvise did in v6.3, calls the folio shared.
+| The first example of the mail of January 2023: an order-2 folio, one VMA, one PTE table. Tuples and VMAs are 1. A
+| kernel that asks for folio_mapcount() == 1, as madvise() of v6.3 did, calls the folio shared.
 
 file lib 8 order=2
 mmap win 4 file=lib
 fault win[0]
 
-| 1: nobody else has it.
+| 1: no one else maps it.
 expect truth entries f1 == 4 ; expect truth pages f1 == 4 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 win[0] == 1       ; expect shared? per-page-v5 win[0] == no

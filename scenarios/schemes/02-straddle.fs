@@ -1,13 +1,13 @@
 #!folioshell 1
-| # Example 2: a folio across two page tables, and what MADV_PAGEOUT makes of it
+| # Example 2: a folio across two page tables, and what MADV_PAGEOUT does to it
 |
-| The VMA begins 8 pages before a page-table boundary: half of the order-4 folio lies in one leaf table, half in the
-| next. One process has it all, and the number of tuples is 2, as for two processes (04-other-two.fs).
+| The VMA starts 8 pages before a page-table boundary: half of the order-4 folio is mapped by one PTE table, half by
+| the next. One process maps it, and the number of tuples is 2, the same as for two processes (04-other-two.fs).
 
 file lib 32 order=4
 mmap win 16 file=lib align=512 skew=504
 
-| 2a: the fault-around window ends with the first table.
+| 2a: fault-around stops at the end of the first table.
 fault win[0]
 expect truth entries f1 == 8 ; expect truth pages f1 == 8 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
@@ -51,9 +51,9 @@ expect mapcount mm-id f1 == 16                ; expect shared? mm-id win[0] == n
 expect mapcount average f1 == 16              ; expect shared? average win[0] == no
 expect mapcount total-pages f1 == 16          ; expect shared? total-pages win[0] == no
 
-| MADV_PAGEOUT of the whole VMA goes page table by page table, so the folio never looks fully covered, and the kernel
-| must ask. per-page-v5 (v6.1) finds page_mapcount 1 and splits; per-page (v6.3) finds 16 and skips; tuples has to walk;
-| the others know. Pieces of a file that are split off are unmapped, and page-out frees them.
+| MADV_PAGEOUT of the whole VMA works one page table at a time, so it never sees the whole folio, and the kernel must
+| ask. per-page-v5 (v6.1) finds page_mapcount() 1 and splits; per-page (the v6.3 rule) finds 16 and skips; tuples
+| needs a walk; the others know. Splitting a file folio unmaps it, and the pieces are then reclaimed.
 set decide per-page-v5
 madvise pageout win
 expect free f1
@@ -90,8 +90,8 @@ expect order f1 == 4
 expect mapcount per-page f1 == 16      # the hint was ignored
 undo 2
 
-| The same folio at an aligned address is one batch of 16, and 16 entries are all that it has: no question is left, and
-| it is paged out as it is.
+| At an aligned address the same folio is one batch of 16 entries, and folio_mapcount() is 16 too: there is nothing to
+| ask, and the folio is reclaimed without a split.
 munmap win
 mmap low 16 file=lib
 fault low[0]

@@ -1,14 +1,14 @@
 #!folioshell 1
-| # Example 3: a huge page, first mapped by a PMD entry, then by a page table
+| # Example 3: a huge page, first PMD-mapped, then PTE-mapped
 |
-| Splitting the PMD entry exchanges the table that refers to the folio, not the number of tables: 1 tuple before, 1
-| after. The number of entries goes from 1 to 512, and with it the answer of whoever asks for one entry.
+| Splitting the PMD entry changes which table maps the folio, not how many: 1 tuple before, 1 after. The number of
+| entries goes from 1 to 512, and with it the answer of a rule that asks for one entry.
 
 mmap buf 2M
 madvise hugepage buf
 write buf[0]
 
-| 3a: one PMD entry.
+| 3a: PMD-mapped.
 expect truth entries f1 == 1 ; expect truth pages f1 == 512 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 buf[0] == 1       ; expect shared? per-page-v5 buf[0] == no
@@ -29,7 +29,7 @@ expect mapcount mm-id f1 == 1                 ; expect shared? mm-id buf[0] == n
 expect mapcount average f1 == 1               ; expect shared? average buf[0] == no
 expect mapcount total-pages f1 == 1           ; expect shared? total-pages buf[0] == no
 
-| 3b: the protection of one page is changed and changed back. The VMA is one again, the PMD mapping stays split.
+| 3b: mprotect one page, and change it back. The VMAs merge again; the PMD mapping stays split.
 mprotect buf[511] r
 mprotect buf[511] rw
 expect vmas A == 1

@@ -1,15 +1,15 @@
 #!folioshell 1
 | # Example 4: the other "2"
 |
-| Two processes map the folio whole, through one page table each. The number of tuples is 2, as in 02-straddle.fs where
-| one process has it: "exactly 2" is what the second mail calls undecided.
+| Two processes map the whole folio, through one page table each. The number of tuples is 2, as in 02-straddle.fs,
+| where one process maps it: the second mail calls "exactly 2" undecided.
 
 file lib 32 order=4
 mmap win 16 file=lib
 fault win[0]
 fork B
 
-| 4: a fork copies no entry of a mapping that never had private pages; B faults them in itself.
+| 4: fork copies no entries of a file mapping that has no private pages; B faults them in itself.
 B: fault win[0]
 expect truth entries f1 == 32 ; expect truth pages f1 == 16 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2

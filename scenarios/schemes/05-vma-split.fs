@@ -1,14 +1,14 @@
 #!folioshell 1
 | # Example 5: a VMA is split inside a folio
 |
-| mprotect of half the folio cuts the VMA in two. No rmap function is called and no entry changes, but both numbers of
-| the mails must change: they need a hook in the VMA code. Without one they miscount.
+| mprotect of half the folio splits the VMA in two. No rmap function is called and no entry is mapped or unmapped, but
+| the numbers of both mails must change: they need a callback in the VMA code. Without one they miscount.
 
 set thp.64K always
 mmap buf 16
 write buf[0]
 
-| 5a: an order-4 folio, mapped whole by one VMA.
+| 5a: an order-4 folio, fully mapped by one VMA.
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
 expect mapcount per-page-v5 buf[0] == 1       ; expect shared? per-page-v5 buf[0] == no
@@ -29,7 +29,7 @@ expect mapcount mm-id f1 == 16                ; expect shared? mm-id buf[0] == n
 expect mapcount average f1 == 16              ; expect shared? average buf[0] == no
 expect mapcount total-pages f1 == 16          ; expect shared? total-pages buf[0] == no
 
-| 5b: the upper half becomes read-only. Zero-One-Two-Many and the hookless schemes were not told.
+| 5b: the upper half becomes read-only. Zero-One-Two-Many and the hookless schemes are not notified.
 mprotect buf[8..15] r
 expect vmas A == 2
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 1
@@ -52,8 +52,8 @@ expect mapcount mm-id f1 == 16                ; expect shared? mm-id buf[0] == n
 expect mapcount average f1 == 16              ; expect shared? average buf[0] == no
 expect mapcount total-pages f1 == 16          ; expect shared? total-pages buf[0] == no
 
-| 5c: the upper half is unmapped. To the schemes without a hook its VMA has lost its last entry of the folio: they count
-| 1 down, to 0, while 8 pages are mapped. A kernel that frees what is not mapped would free memory in use.
+| 5c: the upper half is unmapped. To the schemes without a callback, the VMA has lost its last entry of the folio:
+| they decrement to 0, with 8 pages still mapped. A kernel that frees unmapped folios would free memory in use.
 munmap buf[8..15]
 expect truth entries f1 == 8 ; expect truth pages f1 == 8 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1

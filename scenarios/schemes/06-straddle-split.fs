@@ -1,15 +1,15 @@
 #!folioshell 1
-| # Example 6: across two page tables, and a VMA split on top
+| # Example 6: across two page tables, with a VMA split on top
 |
-| Three tuples for one process: "more than 2 is definitely somebody else" is wrong already for an order-4 folio, if
-| somebody else is another process.
+| Three tuples for one process: "more than 2 is definitely somebody else" is already wrong for an order-4 folio, if
+| "somebody else" means another process.
 
 file lib 32 order=4
 mmap win 16 file=lib align=512 skew=504
 fault win[0]
 fault win[8]
 
-| 6: the first four pages go to a VMA of their own.
+| 6: the first four pages get a VMA of their own.
 mprotect win[0..3] none
 expect vmas A == 2
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 1

@@ -1,8 +1,9 @@
 #!folioshell 1
 | # Example 7: after a fork the parent writes one page
 |
-| An order-4 folio is forked; the parent writes page 0 and gets a copy of its own. Page 0 is the child's alone now, the
-| other 15 pages are not. Whoever judges a folio by its first page, or by the page at hand, calls it exclusive.
+| An order-4 folio is shared by fork; the parent writes page 0 and gets a copy. Only the child maps page 0 now, but
+| both map the other 15 pages. A rule that looks at the first page only, or at the page being asked about, calls the
+| folio exclusive.
 
 set thp.64K always
 mmap buf 16
@@ -52,11 +53,11 @@ expect mapcount mm-id f1 == 31                ; expect shared? mm-id B:buf[0] ==
 expect mapcount average f1 == 31              ; expect shared? average B:buf[0] == yes
 expect mapcount total-pages f1 == 31          ; expect shared? total-pages B:buf[0] == yes
 
-| What comes of it: the child advises MADV_COLD for its first eight pages. Where page 0 decides, the folio is split,
-| under the eyes of the parent, which still maps 15 of its pages.
+| The consequence: the child calls madvise(MADV_COLD) on its first eight pages. If page 0 decides, the folio is split,
+| although the parent still maps 15 of its pages.
 set decide estimated-gt1
 B: madvise cold buf[0..7]
-expect order buf[8] == 0                # wrong: A has 15 pages of what was split
+expect order buf[8] == 0                # wrong: A still maps 15 of its pages
 undo 2
 set decide per-page-v5
 B: madvise cold buf[0..7]

@@ -2,8 +2,8 @@
 | # Example 8: two processes, and no page is mapped twice
 |
 | A maps the first half of the folio and B the second, each through a VMA that covers no more: a fault on 6.18 maps as
-| much of a folio as fits. No page has two entries and there are no more entries than pages, so the guess of v6.10 to
-| v6.14 (likely) says exclusive, and so do all that look at one page.
+| much of a folio as fits. No page has two entries and there are no more entries than pages, so the estimate of v6.10
+| to v6.14 (likely) says exclusive, and so does every rule that looks at a single page.
 
 file lib 32 order=4
 mmap low 8 file=lib
@@ -33,8 +33,8 @@ expect mapcount mm-id f1 == 16                ; expect shared? mm-id low[0] == y
 expect mapcount average f1 == 16              ; expect shared? average low[0] == yes
 expect mapcount total-pages f1 == 16          ; expect shared? total-pages low[0] == yes
 
-| What comes of it: A pages its half out. Decided by likely the folio is split, and a split unmaps the pages of a file
-| everywhere: B loses entries that it used. Decided by mm-id nothing happens.
+| The consequence: A calls madvise(MADV_PAGEOUT) on its half. If likely decides, the folio is split, and splitting a
+| file folio unmaps it everywhere: B loses entries that it was using. If mm-id decides, nothing happens.
 set decide likely
 madvise pageout low
 expect present? B:high[0] == no         # wrong: B had it mapped

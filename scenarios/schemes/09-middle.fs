@@ -1,9 +1,10 @@
 #!folioshell 1
 | # Example 9: two processes map the same pages, but not the first
 |
-| Both map pages 1 to 8, through a VMA that begins at offset 1 of the file. Page 0 is not mapped at all, and the two
-| predicates of folio_estimated_sharers() disagree: 0 is not 1 (MADV_FREE: shared), and 0 is not above 1 (MADV_COLD:
-| exclusive).
+| Both map pages 1 to 8, through a VMA that starts at offset 1 of the file. Page 0 is not mapped at all, so the value
+| of folio_estimated_sharers() is 0, and the two tests that were applied to it disagree: 0 != 1 is shared (madvise()
+| since August 2023, MADV_COLD and MADV_FREE alike), 0 > 1 is not (NUMA hinting faults; MADV_COLD with a patch of
+| February 2024, which folio_likely_mapped_shared() soon replaced).
 
 file lib 32 order=4
 mmap win 8 file=lib offset=1

@@ -1,8 +1,9 @@
 #!folioshell 1
 | # Example 10: one process maps a folio twice
 |
-| There is no second process. Every definition that counts mappings of any kind says shared; the two that know whose
-| they are do not, up to the point where rmap-id runs out of digits: it takes more entries than pages for proof.
+| There is no second process. Every scheme that counts mappings of any kind says shared. The two that record which
+| process maps the folio do not, up to the point where rmap-id is no longer exact: it treats more entries than pages
+| as shared.
 
 | 10a: all 16 pages through two VMAs.
 file lib 32 order=4
@@ -56,8 +57,8 @@ expect mapcount mm-id f3 == 16                ; expect shared? mm-id left[0] == 
 expect mapcount average f3 == 16              ; expect shared? average left[0] == no
 expect mapcount total-pages f3 == 16          ; expect shared? total-pages left[0] == no
 
-| 10c: an order-0 folio through two VMAs. A single page has one counter and nothing else, so mm-id and rmap-id, average
-| and total-pages have no more to go by than the others: all are wrong.
+| 10c: an order-0 folio through two VMAs. A single page has one counter and nothing else, so mm-id, rmap-id, average
+| and total-pages know no more than the others: all are wrong.
 file page 1
 mmap this 1 file=page
 mmap that 1 file=page

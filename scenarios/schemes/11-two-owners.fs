@@ -1,9 +1,9 @@
 #!folioshell 1
 | # Example 11: the two slots of MM-ID
 |
-| Example 1 of the commit that brought MM owner tracking. Two processes map 4 pages of an order-4 folio each; each gets
-| a slot, and the second one sets the SHARED bit. When the first leaves, the entries of the second are all there are:
-| the bit goes.
+| Example 1 of the commit that introduced MM owner tracking. Two processes map 4 pages of an order-4 folio each; each
+| gets a slot, and the second one sets the SHARED bit. When the first process unmaps its pages, the slot of the second
+| accounts for all entries, and the bit is cleared.
 
 file lib 32 order=4
 mmap win 4 file=lib
@@ -33,7 +33,7 @@ expect mapcount average f1 == 8               ; expect shared? average win[0] ==
 expect mapcount total-pages f1 == 8           ; expect shared? total-pages win[0] == yes
 why f1 mm-id
 
-| 11b: A leaves.
+| 11b: A unmaps its pages.
 munmap win
 as B
 expect truth entries f1 == 4 ; expect truth pages f1 == 4 ; expect truth mms f1 == 1

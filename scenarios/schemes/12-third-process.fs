@@ -1,10 +1,10 @@
 #!folioshell 1
 | # Example 12: a third process finds no slot
 |
-| Example 2 of the same commit. The third process to map the folio is not tracked. While it is the last one left, its
-| entries are in no slot, so the SHARED bit stays: a false positive, until it drops to one entry or to none.
+| Example 2 of the same commit. The third process to map the folio is not tracked. While it is the last one left, no
+| slot accounts for its entries, so the SHARED bit stays set: a false positive, until it has one entry left or none.
 |
-| Zero-One-Two-Many stops at Many with the third VMA, and only a walk would bring it back.
+| Zero-One-Two-Many saturates at Many with the third VMA, and only an rmap walk could bring it back.
 
 file lib 32 order=4
 mmap win 4 file=lib
@@ -13,7 +13,7 @@ fork C
 fault win[0]
 B: fault win[0]
 
-| 12a: the third process comes.
+| 12a: the third process maps the folio.
 C: fault win[0]
 expect truth entries f1 == 12 ; expect truth pages f1 == 4 ; expect truth mms f1 == 3
 expect truth vmas f1 == 3 ; expect truth tuples f1 == 3
@@ -36,7 +36,7 @@ expect mapcount average f1 == 12              ; expect shared? average win[0] ==
 expect mapcount total-pages f1 == 12          ; expect shared? total-pages win[0] == yes
 why f1 mm-id
 
-| 12b: A and B leave.
+| 12b: A and B unmap it.
 munmap win
 B: munmap win
 as C
@@ -61,7 +61,7 @@ expect mapcount average f1 == 4               ; expect shared? average win[0] ==
 expect mapcount total-pages f1 == 4           ; expect shared? total-pages win[0] == yes       # wrong: false positive
 why f1 mm-id
 
-| 12c: C drops to one entry. One entry is exclusive, whatever the bit says.
+| 12c: C is down to one entry. One entry is exclusive, whatever the bit says.
 madvise dontneed win[0..2]
 expect truth entries f1 == 1 ; expect truth pages f1 == 1 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
@@ -84,8 +84,8 @@ expect mapcount average f1 == 1               ; expect shared? average win[3] ==
 expect mapcount total-pages f1 == 1           ; expect shared? total-pages win[3] == no
 why f1 mm-id
 
-| 12d: C maps page 0 again, alone: fault-around is turned off, and the folio does not fit into the VMA. It gets a slot
-| now, for one of its two entries; the bit is still set, and counts again.
+| 12d: C maps page 0 again, and nothing else: fault-around is off, and the folio does not fit into the VMA. It gets a
+| slot now, for one of its two entries; the bit is still set, and counts again.
 set fault_around 4K
 fault win[0]
 expect truth entries f1 == 2 ; expect truth pages f1 == 2 ; expect truth mms f1 == 1
@@ -109,8 +109,8 @@ expect mapcount average f1 == 2               ; expect shared? average win[0] ==
 expect mapcount total-pages f1 == 2           ; expect shared? total-pages win[0] == yes       # wrong: false positive
 why f1 mm-id
 
-| 13x, the same beginning with another end: first the untracked C leaves, then A. What is left is tracked, and the
-| answer is right.
+| 13x, the same start with another end: first the untracked C unmaps the folio, then A. All that is left is tracked,
+| and the answer is right.
 undo 5
 expect truth mms f1 == 3
 C: munmap win
@@ -134,7 +134,7 @@ expect mapcount mm-id f1 == 8                 ; expect shared? mm-id win[0] == y
 expect mapcount average f1 == 8               ; expect shared? average win[0] == yes
 expect mapcount total-pages f1 == 8           ; expect shared? total-pages win[0] == yes
 
-| 13y: A leaves, too.
+| 13y: A unmaps it, too.
 munmap win
 as B
 expect truth entries f1 == 4 ; expect truth pages f1 == 4 ; expect truth mms f1 == 1

@@ -1,10 +1,10 @@
 #!folioshell 1
 | # Example 13: a process gets a slot late
 |
-| Three processes again; the third gets a slot when one falls free, but only for what it maps from then on. Its slot
-| holds less than it has, and the SHARED bit cannot go although it ends up alone.
+| Three processes again. The third gets a slot when one becomes free, but only for the pages it maps from then on. Its
+| slot holds less than the number of its entries, and the SHARED bit cannot be cleared although no one else is left.
 |
-| A fault on 6.18 maps all of the folio that the VMA covers; C gives the half back that the example does not want.
+| A fault on 6.18 maps all of the folio that the VMA covers; C unmaps the half that the example does not use.
 
 file lib 32 order=4
 mmap win 16 file=lib
@@ -36,7 +36,7 @@ expect mapcount mm-id f1 == 40                ; expect shared? mm-id win[0] == y
 expect mapcount average f1 == 40              ; expect shared? average win[0] == yes
 expect mapcount total-pages f1 == 40          ; expect shared? total-pages win[0] == yes
 
-| 13b: A leaves, and its slot with it.
+| 13b: A unmaps the folio, and its slot becomes free.
 munmap win
 as C
 expect truth entries f1 == 24 ; expect truth pages f1 == 16 ; expect truth mms f1 == 2
@@ -81,7 +81,7 @@ expect mapcount mm-id f1 == 32                ; expect shared? mm-id win[0] == y
 expect mapcount average f1 == 32              ; expect shared? average win[0] == yes
 expect mapcount total-pages f1 == 32          ; expect shared? total-pages win[0] == yes
 
-| 13d: B leaves. C is alone with the folio, and its slot says 8 of 16.
+| 13d: B unmaps the folio. Only C maps it now, and its slot says 8 of 16.
 B: munmap win
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
@@ -104,7 +104,7 @@ expect mapcount average f1 == 16              ; expect shared? average win[0] ==
 expect mapcount total-pages f1 == 16          ; expect shared? total-pages win[0] == yes       # wrong: false positive
 why f1 mm-id
 
-| 13e: C gives its first half back. The slot is counted down to 0 and freed: 8 entries are left and nobody has a slot.
+| 13e: C unmaps its first half. The slot is counted down to 0 and freed: 8 entries are left, and no slot is in use.
 madvise dontneed win[0..7]
 expect truth entries f1 == 8 ; expect truth pages f1 == 8 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
@@ -127,8 +127,8 @@ expect mapcount average f1 == 8               ; expect shared? average win[8] ==
 expect mapcount total-pages f1 == 8           ; expect shared? total-pages win[8] == yes       # wrong: false positive
 why f1 mm-id
 
-| 13f: nothing is left, and the bit goes with the last entry. Zero-One-Two-Many is still at Many: the folio counts as
-| mapped, and reclaim would have to walk to learn better.
+| 13f: nothing is mapped, and the bit is cleared with the last entry. Zero-One-Two-Many is still at Many: the folio
+| counts as mapped, and only an rmap walk in reclaim would correct that.
 madvise dontneed win[8..15]
 expect truth entries f1 == 0 ; expect truth pages f1 == 0 ; expect truth mms f1 == 0
 expect truth vmas f1 == 0 ; expect truth tuples f1 == 0
@@ -155,7 +155,7 @@ expect mapped? vmas f1 == no
 expect mapped? likely f1 == no
 expect mapped? mm-id f1 == no
 
-| 13g: A comes back, and mm-id begins anew.
+| 13g: A maps the folio again, and mm-id starts afresh.
 as A
 mmap back 16 file=lib
 fault back[0]

@@ -1,12 +1,12 @@
 #!folioshell 1
 | # Example 14: parent and child unmap the same half of a huge page
 |
-| The first of the two misses that the RFC of April 2026 names. The kernel wants to know when part of an anonymous folio
-| is no longer mapped, to split it one day and free that part. With counts of pages it sees it at once (14e). With an
-| average it compares 512 entries with 512 pages: it looks complete, and the folio is found only when the child has gone
-| (14f).
+| The first of the two cases that the RFC of April 2026 misses. The kernel wants to know when part of an anonymous
+| folio is no longer mapped, so that it can split the folio later and free that part. With per-page counts it sees
+| that at once (14e). With an average it compares 512 entries with 512 pages: the folio looks fully mapped, and is
+| found only after the child has exited (14f).
 |
-| A PMD mapping is split by changing the protection of one page and changing it back: a write would copy it.
+| The PMD mapping is split by changing the protection of one page and changing it back; a write would copy.
 
 mmap buf 2M
 madvise hugepage buf
@@ -80,7 +80,7 @@ expect partial? mm-id f1 == no
 expect partial? average f1 == no
 expect partial? total-pages f1 == no
 
-| 14c: the parent gives its first half back. The PMD entry of the child still maps every page.
+| 14c: the parent unmaps its first half. The child's PMD entry still maps every page.
 madvise dontneed buf[0..255]
 expect truth entries f1 == 257 ; expect truth pages f1 == 512 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
@@ -147,7 +147,7 @@ expect partial? mm-id f1 == no
 expect partial? average f1 == no
 expect partial? total-pages f1 == no
 
-| 14e: the child gives the same half back. Half of the folio is nobody's now.
+| 14e: the child unmaps the same half. No one maps that half of the folio now.
 B: madvise dontneed buf[0..255]
 expect truth entries f1 == 512 ; expect truth pages f1 == 256 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
@@ -180,7 +180,7 @@ expect partial? mm-id f1 == yes
 expect partial? average f1 == no              # wrong: missed
 expect partial? total-pages f1 == no          # wrong: missed
 
-| 14f: the child ends.
+| 14f: the child exits.
 exit B
 expect truth entries f1 == 256 ; expect truth pages f1 == 256 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
@@ -213,8 +213,8 @@ expect partial? mm-id f1 == yes
 expect partial? average f1 == yes
 expect partial? total-pages f1 == yes
 
-| The kernel that has no counts of pages (CONFIG_NO_PAGE_MAPCOUNT) goes the same way, and misses the same: the counter
-| of deferred splits stays 0 until the child ends.
+| A kernel without per-page mapcounts (CONFIG_NO_PAGE_MAPCOUNT) behaves the same and misses the same: the counter of
+| deferred splits stays 0 until the child exits.
 undo 8
 set page_mapcount off
 fork B

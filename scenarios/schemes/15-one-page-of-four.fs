@@ -1,8 +1,8 @@
 #!folioshell 1
-| # Example 15: everybody keeps one page
+| # Example 15: every process keeps one page
 |
-| The second miss of the RFC, scaled to an order-2 folio and three children (the original: 511 children and an order-9
-| folio). Four processes with one entry each make four entries for four pages.
+| The second case that the RFC misses, scaled down to an order-2 folio and three children (in the RFC: 511 children
+| and an order-9 folio). Four processes with one entry each make four entries for four pages.
 
 set thp.16K always
 mmap buf 4
@@ -43,7 +43,7 @@ expect partial? mm-id f1 == no
 expect partial? average f1 == no
 expect partial? total-pages f1 == no
 
-| 15b: all four give pages 1 to 3 back. Three of four pages are nobody's.
+| 15b: all four unmap pages 1 to 3. No one maps three of the four pages now.
 madvise dontneed buf[1..3]
 B: madvise dontneed buf[1..3]
 C: madvise dontneed buf[1..3]
@@ -79,7 +79,7 @@ expect partial? mm-id f1 == yes
 expect partial? average f1 == no              # wrong: missed
 expect partial? total-pages f1 == no          # wrong: missed
 
-| 15c: the children end, and one entry for four pages is found by all who can tell.
+| 15c: the children exit. One entry for four pages: every scheme that can answer sees it.
 exit B
 exit C
 exit D

@@ -1,7 +1,7 @@
 #!folioshell 1
-| # Example 16: one by a PMD entry, the other by PTEs
+| # Example 16: one process PMD-mapped, the other PTE-mapped
 |
-| After a fork the child's PMD entry is split. 513 entries for 512 pages, of which one maps all.
+| After a fork the child's PMD entry is split. 513 entries map 512 pages; one of them maps all.
 
 mmap buf 2M
 madvise hugepage buf
@@ -9,7 +9,7 @@ write buf[0]
 fork B
 B: mprotect buf[511] r
 
-| 16a: the VMA is whole again, the PMD mapping stays split. The parent is still there.
+| 16a: the VMA is whole again, the PMD mapping stays split. The parent still maps the folio.
 B: mprotect buf[511] rw
 expect truth entries f1 == 513 ; expect truth pages f1 == 512 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
@@ -42,7 +42,8 @@ expect partial? mm-id f1 == no
 expect partial? average f1 == no
 expect partial? total-pages f1 == no
 
-| 16b: the parent ends. The owner that mm-id remembered first is gone, and the other slot holds all that is left.
+| 16b: the parent exits. The first owner that mm-id recorded is gone, and the other slot accounts for all that is
+| left.
 as B
 exit A
 expect truth entries f1 == 512 ; expect truth pages f1 == 512 ; expect truth mms f1 == 1

@@ -1,8 +1,8 @@
 #!folioshell 1
-| # Example 17: a file by two PMD entries and one PTE
+| # Example 17: a file folio mapped by two PMD entries and one PTE
 |
-| The example that the RFC of April 2026 computes its total with: three entries map 512, 512 and 1 pages, so the folio
-| has 3 mappings and 1025 mapped pages. C maps one page of the file, through a VMA of one page.
+| The example with which the RFC of April 2026 explains its total: three entries map 512, 512 and 1 pages, so the
+| folio has 3 mappings and 1025 mapped pages. C maps one page of the file, through a VMA of one page.
 
 file lib 4M order=9
 mmap win 512 file=lib
@@ -12,7 +12,7 @@ B: fault win[0]
 fork C
 C: mmap one 1 file=lib offset=5
 
-| 17: C maps its page. Page 5 is mapped three times then, the others twice.
+| 17: C maps its page. Page 5 is mapped three times now, the others twice.
 C: fault one[0]
 expect truth entries f1 == 3 ; expect truth pages f1 == 512 ; expect truth mms f1 == 3
 expect truth vmas f1 == 3 ; expect truth tuples f1 == 3

@@ -1,14 +1,14 @@
 #!folioshell 1
 | # Example 18: half of a folio is moved
 |
-| mremap moves entries to another VMA and another page table, and calls no rmap function. The numbers of the two mails
-| need a hook there as well.
+| mremap moves entries to another VMA and another page table without calling any rmap function. The numbers of both
+| mails need a callback there as well.
 
 set thp.64K always
 mmap buf 16
 write buf
 
-| 18: the upper half goes to a place 8 pages behind a page-table boundary.
+| 18: the upper half moves to an address 8 pages after a page-table boundary.
 mremap buf[8..15] new=up align=512 skew=8
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 1
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2

@@ -1,14 +1,14 @@
 #!folioshell 1
 | # Example 19: parent and child end up with different pages
 |
-| After a fork the child keeps only the last page, then the parent gives up that one. At 19b no page has two entries.
+| After a fork the child keeps only the last page, then the parent unmaps that one. At 19b no page has two entries.
 
 set thp.64K always
 mmap buf 16
 write buf
 fork B
 
-| 19a: the child keeps page 15. The parent asks about page 0, which it has alone.
+| 19a: the child keeps page 15. The parent asks about page 0, which only it maps.
 B: madvise dontneed buf[0..14]
 expect truth entries f1 == 17 ; expect truth pages f1 == 16 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
@@ -30,7 +30,7 @@ expect mapcount mm-id f1 == 17                ; expect shared? mm-id buf[0] == y
 expect mapcount average f1 == 17              ; expect shared? average buf[0] == yes
 expect mapcount total-pages f1 == 17          ; expect shared? total-pages buf[0] == yes
 
-| 19b: the parent gives page 15 back.
+| 19b: the parent unmaps page 15.
 madvise dontneed buf[15]
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
@@ -52,8 +52,8 @@ expect mapcount mm-id f1 == 16                ; expect shared? mm-id buf[0] == y
 expect mapcount average f1 == 16              ; expect shared? average buf[0] == yes
 expect mapcount total-pages f1 == 16          ; expect shared? total-pages buf[0] == yes
 
-| khugepaged counts shared PTEs against max_ptes_shared (256): v6.1 by page, one PTE in each folio as in 19a, 32 of 512,
-| and collapses; since v6.12 by folio, so that all 16 PTEs of each count, 512 of 512, and refuses. MADV_COLLAPSE, which
-| this shell has, ignores that limit; there is no khugepaged here.
+| khugepaged counts shared PTEs against max_ptes_shared (256). v6.1 counts by page: one PTE in each folio as in 19a,
+| 32 of 512, so it collapses. Since v6.12 it counts by folio: all 16 PTEs of each, 512 of 512, so it does not.
+| MADV_COLLAPSE, which this shell has, ignores that limit; khugepaged is not modeled.
 set schemes all
 query shared? buf[0]

@@ -1,10 +1,10 @@
 #!folioshell 1
 | # Example 20: a folio larger than a PMD
 |
-| "If we support folios larger than PMD size, then the answer is more complex." Orders above that of a PMD are an
-| extension of this shell; such a folio is mapped by leaf entries. Aligned, its 1024 pages fill two leaf tables; begun
-| in the middle of a table they touch three, and the number of tuples says "somebody else" of a folio that one process
-| has through one VMA.
+| "If we support folios larger than PMD size, then the answer is more complex." Linux limits page-cache and anonymous
+| folios to PMD order (larger ones exist in hugetlb); higher orders are an extension of this shell, and such a folio
+| is PTE-mapped. Aligned, its 1024 pages fill two PTE tables. Starting in the middle of a table they touch three, and
+| the number of tuples says "somebody else", although one process maps the folio through one VMA.
 
 | 20a: aligned, two tables.
 file big 1024 order=10

@@ -1,9 +1,9 @@
 #!folioshell 1
-| # Example 21: why the first definition needs one call a tuple
+| # Example 21: why the first definition needs one rmap call per tuple
 |
-| "One rmap call per tuple" is what the first mail asks for, and what counting calls (tuples-naive) relies on. A VMA of
-| 8 pages and a fault-around window of 4 make two calls for one tuple; and nothing says that unmapping comes in the same
-| pieces.
+| The first mail asks for "one rmap call per tuple", and counting calls (tuples-naive) relies on it. A VMA of 8 pages
+| and a fault-around window of 4 make two calls for one tuple, and nothing guarantees that unmapping uses the same
+| batches.
 
 set fault_around 16K
 file lib 32 order=4
@@ -12,7 +12,7 @@ fault win[0]
 expect mapcount tuples f1 == 1
 expect mapcount tuples-naive f1 == 1
 
-| 21a: the second call. Two calls look like two processes: the kernel would walk.
+| 21a: the second call. Two calls look like two processes: the kernel would have to walk.
 fault win[4]
 expect truth entries f1 == 8 ; expect truth pages f1 == 8 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
@@ -34,7 +34,7 @@ expect mapcount mm-id f1 == 8                 ; expect shared? mm-id win[0] == n
 expect mapcount average f1 == 8               ; expect shared? average win[0] == no
 expect mapcount total-pages f1 == 8           ; expect shared? total-pages win[0] == no
 
-| 21b: unmapped in two other pieces, the numbers agree again.
+| 21b: unmapped in two different batches, the numbers agree again.
 madvise dontneed win[0..1]
 expect mapcount tuples f1 == 1
 expect mapcount tuples-naive f1 == 1
@@ -44,7 +44,7 @@ expect mapcount tuples-naive f1 == 0
 expect truth entries f1 == 0
 undo 2
 
-| 21c: unmapped page by page the number of calls falls to 2 - 8.
+| 21c: unmapped page by page, the number of calls drops to 2 - 8.
 madvise dontneed win[0]
 madvise dontneed win[1]
 madvise dontneed win[2]

@@ -1,12 +1,12 @@
 #!folioshell 1
 | # Example 23: a huge folio, and one page of it in another process
 |
-| A maps all of an order-9 folio of a file by PTEs, B one page. How much of it is A's? With counts of pages: 511 pages
-| alone and half of page 0. With an average (CONFIG_NO_PAGE_MAPCOUNT) every page counts once, both pay in full, and
-| nothing is A's alone.
+| A maps all of an order-9 file folio by PTEs, B maps one page. How much of it is A's? With per-page mapcounts: 511
+| private pages and half of page 0. With an average (CONFIG_NO_PAGE_MAPCOUNT) every page counts once: both processes
+| pay in full, and nothing is private to A.
 |
-| A fault would map an aligned order-9 folio by a PMD entry; a page table that is already there prevents that. A private
-| mapping gets one by a write, whose copy is dropped again.
+| A fault would map an aligned order-9 folio with a PMD entry, unless a page table is already there. A write to the
+| private mapping installs one; the copy is then unmapped again.
 
 file lib 4M order=9
 fork B
@@ -16,7 +16,7 @@ madvise dontneed win[0]
 read win[0]
 B: mmap one 1 file=lib
 
-| 23: B reads its page. A asks about page 1, which only A has.
+| 23: B reads its page. A asks about page 1, which only A maps.
 B: read one[0]
 expect truth entries f1 == 513 ; expect truth pages f1 == 512 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
@@ -38,14 +38,14 @@ expect mapcount mm-id f1 == 513               ; expect shared? mm-id win[1] == y
 expect mapcount average f1 == 513             ; expect shared? average win[1] == yes
 expect mapcount total-pages f1 == 513         ; expect shared? total-pages win[1] == yes
 
-| As user space sees it: Pss 2046 + 2 kB and 2044 kB private; without counts of pages 2048 + 4 kB, more than there is,
-| and nothing private.
+| What user space sees: Pss 2046 + 2 kB and 2044 kB private. Without per-page mapcounts 2048 + 4 kB, more than there
+| is, and nothing private.
 show smaps
 show kpagecount
 set page_mapcount off
 show smaps
 show kpagecount
 
-| And the statistics: with A gone, one page of the file is mapped, or all 512 for a kernel that counts folios whole.
+| And the statistics: with A gone, one page of the file is mapped; a kernel that counts whole folios says 512.
 munmap win
 show stats

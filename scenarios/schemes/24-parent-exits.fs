@@ -1,9 +1,9 @@
 #!folioshell 1
 | # Example 24: the parent exits
 |
-| The case that Torvalds had in mind in November 2023: fork, and one of the two goes. An owner with a counter of others
-| is enough if the child goes. If the parent goes, the owner is gone, and the child looks like one of the others for
-| ever.
+| The case that Torvalds described in November 2023: fork, and one of the two exits. An owner and a counter of all
+| others are enough if the child exits first. If the parent exits first, the owner is gone, and the child is one of
+| the others forever.
 
 set thp.64K always
 mmap buf 16
@@ -11,7 +11,7 @@ write buf
 fork B
 as B
 
-| 24: the parent ends, and the child is alone.
+| 24: the parent exits, and only the child maps the folio.
 exit A
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 1
 expect truth vmas f1 == 1 ; expect truth tuples f1 == 1
@@ -33,7 +33,7 @@ expect mapcount mm-id f1 == 16                ; expect shared? mm-id buf[0] == n
 expect mapcount average f1 == 16              ; expect shared? average buf[0] == no
 expect mapcount total-pages f1 == 16          ; expect shared? total-pages buf[0] == no
 
-| The other way round, every definition but those by entries is right.
+| The other way round, every scheme but those that count entries is right.
 undo
 as A
 exit B

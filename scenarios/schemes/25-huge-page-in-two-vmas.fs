@@ -1,7 +1,8 @@
 #!folioshell 1
 | # Example 25: a huge page in two VMAs
 |
-| mprotect of the second half of a huge page splits the PMD mapping and the VMA: two VMAs, one page table, one process.
+| mprotect of the second half of a huge page splits the PMD mapping and the VMA: two VMAs, one page table, one
+| process.
 
 mmap buf 2M
 madvise hugepage buf

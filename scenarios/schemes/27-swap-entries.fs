@@ -1,12 +1,12 @@
 #!folioshell 1
 | # Example 27: entries that are not present
 |
-| Swap entries refer to a folio in the swap cache and are no mappings. The child's 16 entries become swap entries, the
-| parent's stay. To the question who maps the folio the answer is: one. To the question who has it: two.
+| Swap entries refer to a folio in the swap cache but do not map it. The child's 16 entries become swap entries, the
+| parent's stay present. One process maps the folio; two depend on it.
 |
-| Reclaim visits the child first, because its VMA begins at a lower offset; in the parent it stops, for that VMA is
-| locked. It was locked after the fork, and made read-only before, so that mlock did not copy its pages; and in two
-| steps, so that no single call covers the folio and the folio itself is not marked.
+| Reclaim visits the child first, because its VMA starts at a lower offset; in the parent it stops, because that VMA
+| is locked. The VMA was locked after the fork, and made read-only before, so that mlock did not copy its pages; and
+| in two steps, so that no single call covers the folio and sets PG_mlocked on it.
 
 set swap on
 set thp.64K always
@@ -18,7 +18,7 @@ mprotect buf[16..31] r
 mlock buf[16..23]
 mlock buf[24..31]
 
-| 27: reclaim takes the entries of the child. The parent asks.
+| 27: reclaim replaces the child's entries. The parent asks.
 reclaim f1
 expect present? B:buf[16] == no
 expect truth entries f1 == 16 ; expect truth pages f1 == 16 ; expect truth mms f1 == 1
@@ -42,9 +42,9 @@ expect mapcount average f1 == 16              ; expect shared? average buf[16] =
 expect mapcount total-pages f1 == 16          ; expect shared? total-pages buf[16] == no
 why f1 mm-id
 
-| The COW question is another one. The parent writes: 16 mappings, but 32 references, for the swap cache holds one a
-| page and cannot be left while the child's swap entries refer to it. So the page is copied, though most schemes would
-| let the parent have it.
+| Copy on write asks something else. The parent writes: 16 mappings, but 32 references, because the swap cache holds
+| one per page, and the folio cannot leave it while the child's swap entries refer to it. So the page is copied,
+| although most schemes would let the parent write in place.
 munlock buf[16..31] ; mprotect buf[16..31] rw
 write buf[16]
 expect order buf[16] == 0
@@ -52,6 +52,6 @@ expect mapcount mm-id f1 == 15
 B: read buf[17]
 expect same buf[17] B:buf[17]           # from the swap cache, and mapped twice now
 
-| KSM, the other half of this example, is not modelled.
+| KSM, the other half of this example, is not modeled.
 set schemes all
 query shared? buf[17]

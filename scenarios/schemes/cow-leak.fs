@@ -1,8 +1,8 @@
 #!folioshell 1
-| # A wrong "nobody else" and copy on write
+| # A false negative and copy on write
 |
-| Whether a page may be written where it is depends on the answer to "does anybody else?". A wrong "yes" costs a copy. A
-| wrong "no" lets another process see what was written: the one mistake that must never happen.
+| Whether a process may write to a page in place depends on "does anyone else map it?". A false positive costs a copy.
+| A false negative lets another process read what was written, and must never happen.
 |
 | 6.18 reuses a page of a large anonymous folio if the answer is "no" and the folio has as many references as entries.
 | Here other schemes than mm-id answer, and the shell reports a finding where memory leaks.
@@ -13,8 +13,8 @@ write buf
 fork B
 madvise dontneed buf[0..7]
 
-| Parent and child have given the first half back and share the second. There are no more entries than pages, and page 0
-| is not mapped at all.
+| Parent and child have both unmapped the first half and share the second. There are no more entries than pages, and
+| page 0 is not mapped at all.
 B: madvise dontneed buf[0..7]
 expect truth entries f1 == 16 ; expect truth pages f1 == 8 ; expect truth mms f1 == 2
 expect truth vmas f1 == 2 ; expect truth tuples f1 == 2
@@ -36,7 +36,8 @@ expect mapcount mm-id f1 == 16                ; expect shared? mm-id buf[8] == y
 expect mapcount average f1 == 16              ; expect shared? average buf[8] == yes
 expect mapcount total-pages f1 == 16          ; expect shared? total-pages buf[8] == yes
 
-| likely, the guess of v6.10 to v6.14, says that nobody else has it. (Its kernels never reused pages of large folios.)
+| likely, the estimate of v6.10 to v6.14, says that no one else maps it. (Those kernels never reused pages of large
+| folios.)
 set decide likely
 write buf[8]
 expect same buf[8] B:buf[8]             # wrong: B reads what A wrote
@@ -54,7 +55,7 @@ write buf[8]
 expect same buf[8] B:buf[8]             # wrong, too
 undo 2
 
-| tuples must walk, and finds B. The others know. Each of them gives A a copy.
+| tuples needs a walk, and finds B. The others know. Each of them gives A a copy.
 set decide tuples
 write buf[8]
 expect order buf[8] == 0
@@ -86,8 +87,8 @@ expect order buf[8] == 0
 expect order B:buf[8] == 4
 undo 2
 
-| A counter that nobody tells of a VMA split leaks as well. The upper half gets a VMA of its own and is unmapped: the
-| number falls to 0 with 8 pages mapped. The child brings it back to 1, and 1 is exclusive.
+| A counter that is not notified of a VMA split leaks as well. The upper half gets a VMA of its own and is unmapped:
+| the number drops to 0 with 8 pages mapped. The child brings it back to 1, and 1 is exclusive.
 undo 3
 mprotect buf[8..15] r
 munmap buf[8..15]

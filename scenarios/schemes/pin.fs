@@ -1,17 +1,17 @@
 #!folioshell 1
-| # A mapcount of 1 proves nothing: references that are no mappings
+| # A mapcount of 1 proves nothing: references that are not mappings
 |
-| The objection of December 2021 to any mapcount: a page can be in use without being mapped. `pin` does what direct I/O
-| does to its buffer: the pages are faulted in for writing and referenced, and a device writes to them whatever happens
-| to the page tables.
+| The objection of December 2021 to any mapcount: a page can be in use without being mapped. `pin` does what direct
+| I/O does to its buffer: it faults the pages in for writing and takes a reference on them, and a device writes to
+| them whatever happens to the page tables.
 
 set thp.64K always
 mmap buf 16
 write buf
 
-| A fork must not share pinned pages: a write of the parent would copy, and the device would go on writing to the page
-| that the child has now. All pages of the folio that are exclusive to the parent are copied at once, into folios of
-| order 0, and both page-table locks are let go for each of them.
+| fork must not share pinned pages: a later write by the parent would copy, and the device would go on writing to the
+| page that only the child maps. All pages of the folio that are exclusive to the parent are copied during the fork,
+| into order-0 folios; both PTLs are dropped for each copy.
 pin buf[3]
 fork B
 expect order buf[0] == 4
@@ -20,9 +20,9 @@ expect truth mms buf[0] == 1
 expect mapcount per-page B:buf[3] == 1
 undo 2
 
-| Nobody else maps the folio: a child came and went, so its pages are not known to be exclusive any more, but every
-| scheme answers "no", save those that take entries for sharers. A write to page 0 finds as many references as entries
-| and stays in place.
+| No one else maps the folio: a child was forked and exited, so its pages are no longer marked exclusive, but every
+| scheme answers "no", except those that take entries for sharers. A write to page 0 finds as many references as
+| entries and is done in place.
 fork B
 exit B
 write buf[0]
@@ -47,8 +47,8 @@ expect mapcount mm-id f1 == 16                ; expect shared? mm-id buf[0] == n
 expect mapcount average f1 == 16              ; expect shared? average buf[0] == no
 expect mapcount total-pages f1 == 16          ; expect shared? total-pages buf[0] == no
 
-| With a pin of page 0 the answers are the same. But there is one reference more than entries, and it might be
-| anybody's: a write to page 1 copies.
+| With page 0 pinned the answers are the same. But there is one more reference than entries, and its holder is
+| unknown: a write to page 1 copies.
 pin buf[0]
 expect shared? mm-id buf[1] == no
 write buf[1]
@@ -56,7 +56,7 @@ expect order buf[0] == 4
 expect order buf[1] == 0
 expect mapcount mm-id buf[0] == 15
 
-| Split and migration count references against entries, too, and give up. Advice that would split is ignored; reclaim
+| Split and migration compare references with entries, too, and give up. Advice that needs a split is ignored; reclaim
 | skips the folio.
 fails EAGAIN split f1
 fails EAGAIN migrate f1
@@ -66,14 +66,14 @@ set swap on
 reclaim f1
 expect present? buf[0] == yes
 
-| A mapcount of 0 does not mean that a folio is free. The pin goes, and the folio with it.
+| A mapcount of 0 does not mean that a folio is free. The pin is dropped, and with it the folio.
 munmap buf
 expect mapped? f1 == no
 expect mapcount mm-id f1 == 0
 unpin buf[0]
 expect free f1
 
-| A pin for writing needs memory that may be written, all of it.
+| Pinning for writing needs memory that is writable, all of it.
 mmap ro 4 prot=r
 fails EFAULT pin ro
 fails EINVAL unpin ro[0]

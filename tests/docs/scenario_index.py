@@ -1,4 +1,4 @@
-"""docs/scenarios.md: what each script of scenarios/ shows, in the script's own words."""
+"""docs/scenarios.md: an index of scenarios/, made from the title and first paragraph of each script."""
 
 from __future__ import annotations
 
@@ -13,33 +13,39 @@ from folioshell.script import script
 from tests.repo.tree import ROOT
 
 FOLDER = ROOT / "scenarios"
-#: folder of scenarios/ -> heading, and what its scripts have in common, in the order of the page
+#: folder of scenarios/ -> heading and introduction of its section, in the order of the page
 FOLDERS = {
-    "class": ("For class", "In the classroom geometry, 8 entries a table, in the order of [tutorial.md](tutorial.md)."),
-    "mail": ("The mails", "The examples of the mails of early 2023 that brought the first two definitions."),
+    "class": (
+        "For class",
+        "In the classroom geometry (8 entries per table), in the order of [tutorial.md](tutorial.md).",
+    ),
+    "mail": ("The mails", "The examples of the two mails of early 2023 that proposed the first two schemes."),
     "schemes": (
         "Worked examples",
-        "What *every* definition makes of a folio; [how to read them](../scenarios/schemes/README.md).",
+        "The number and the answer of *every* scheme; [how to read them](../scenarios/schemes/README.md).",
     ),
-    "locks": ("Locks", "Counting VMAs under page-table locks, in every interleaving: see [locking.md](locking.md)."),
+    "locks": (
+        "Locks",
+        "Counting VMAs under page-table locks, in every interleaving of two threads: see [locking.md](locking.md).",
+    ),
 }
 _INTRODUCTION = """\
 # Scenarios
 
-Generated from the first lines of the scripts. `folioshell run FILE` prints a script's prose and what each step does,
-`--quiet` only what failed; `folioshell run FILE --until 3 -i` stops after three steps and opens the shell there.
+Generated from the first lines of each script. `folioshell run FILE` prints the script's prose and the result of each step,
+with `--quiet` only failures. `folioshell run FILE --until 3 -i` stops after step 3 and opens the shell there.
 """
 
 
 class Opening(NamedTuple):
-    """What a script says of itself before its first command."""
+    """The prose before a script's first command."""
 
     title: str
     paragraph: str
 
 
 def scripts(folder: str) -> list[Path]:
-    """The scripts of a folder: numbered examples first, the others in order of their names."""
+    """The scripts of a folder: numbered examples first, then the others by name."""
     return sorted((FOLDER / folder).glob("*.fs"), key=_place)
 
 

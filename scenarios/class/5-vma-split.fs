@@ -1,8 +1,8 @@
 #!folioshell 1
-| # 5: A VMA is cut
+| # 5: A VMA is split
 |
-| Counting VMAs would have known. But a process may come to have more VMAs: one page gets another protection, and the VMA is
-| cut inside the folio. Nobody has come, and both counters say so.
+| Counting VMAs got the straddling folio right. But one process can have several VMAs: when one page gets a different
+| protection, its VMA is split inside the folio. No one else maps the folio, yet both counters say that someone does.
 
 set geometry classroom ; set schemes per-page,tuples,vmas,mm-id ; set after mapcounts
 file lib 16 order=2
@@ -19,14 +19,14 @@ expect shared? tuples f1 == yes        # wrong: false positive
 expect shared? vmas f1 == yes          # wrong: false positive
 expect shared? mm-id f1 == no
 
-| What it costs: the program says that it does not need two of the pages soon. A kernel that goes by the number of VMAs
-| leaves the folio alone.
+| What a wrong answer costs: the program advises that it will not need two of the pages soon. A kernel that acts on
+| the number of VMAs leaves the folio alone.
 set decide vmas
 madvise cold win[0..1]
 expect order f1 == 2
 undo 2
 
-| One that goes by MM-ID, as Linux does since 6.15, breaks it up.
+| A kernel that uses MM-ID, as Linux has since v6.15, splits the folio.
 set decide mm-id
 madvise cold win[0..1]
 expect free f1

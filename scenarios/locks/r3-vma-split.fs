@@ -1,8 +1,9 @@
 #!folioshell 1
-| # R3: the VMA is cut during a fault
+| # R3: the VMA is split during a fault
 |
-| mprotect cuts the VMA at the table boundary, and one folio is in two VMAs then. mmap_lock and the mark of the VMA shut
-| faults out, and the rmap locks shut out walkers: the hook that corrects the number is alone, whatever the protocol.
+| mprotect splits the VMA at the table boundary, and two VMAs map the folio then. The mmap_lock and vma_start_write()
+| exclude faults, and the rmap locks exclude rmap walkers: the callback that corrects the counter runs alone, whatever
+| the protocol.
 
 file lib 32 order=4 ; mmap win 16 file=lib prot=rw align=512 skew=504
 fault win[0]
@@ -23,7 +24,7 @@ mprotect win[8..15] rw
 expect vmas A == 1
 expect counted f1 == 1
 
-| A walker is shut out as well: reclaim takes the file's i_mmap lock for each walk.
+| An rmap walker is excluded as well: reclaim takes the file's i_mmap_rwsem for each walk.
 race { A.t1: mprotect win[8..15] r ; A.t2: reclaim f1 }
 expect deadlocks == 0
 expect miscounts == 0
