@@ -32,8 +32,8 @@ FOLDERS = {
 _INTRODUCTION = """\
 # Scenarios
 
-Generated from the first lines of each script. `folioshell run FILE` prints the script's prose and the result of each step,
-with `--quiet` only failures. `folioshell run FILE --until 3 -i` stops after step 3 and opens the shell there.
+Generated from the first lines of each script. `folioshell run FILE` prints the script's prose and the result of each
+step, with `--quiet` only failures. `folioshell run FILE --until 3 -i` stops after step 3 and opens the shell there.
 """
 
 
