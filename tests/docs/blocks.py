@@ -1,4 +1,4 @@
-"""The fenced blocks of a document, and what each language tag stands for."""
+"""The fenced blocks of a document, and the meaning of each language tag."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from typing import NamedTuple
 
 from tests.repo.tree import ROOT
 
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "scenarios").rglob("*.md")])
+DOCUMENTS = sorted(
+    [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "scenarios").rglob("*.md")]
+)
 
 #: tag -> what the tests do with such a block
 TAGS = {
-    "folioshell": "a session: what stands behind the prompts is typed, and must give the same screen",
-    "fs": "a script: it must pass; it is kept for the blocks below if it begins with `# NAME.fs`",
-    "sh": "shell commands: they must end with status 0, unless they are declared not to be run",
-    "console": "shell commands behind `$ `, each with the output that it must give",
-    "python": "a program: it must run; it is kept for the blocks below if it begins with `# NAME.py`",
-    "text": "a picture, a form or an excerpt: nothing to run",
+    "folioshell": "a session: each line after a prompt is typed, and must print what follows it",
+    "fs": "a script: it must pass; if it starts with `# NAME.fs`, later blocks can use it as that file",
+    "sh": "shell commands: they must exit with status 0, unless listed as not run",
+    "console": "shell commands, each after `$ ` and followed by the output that it must print",
+    "python": "a program: it must run; if it starts with `# NAME.py`, later blocks can use it as that file",
+    "text": "a drawing, a form or an excerpt: not run",
 }
 
 _FENCE = re.compile(r"^ *(```+|~~~+)(.*)$")
@@ -28,10 +30,10 @@ class Block(NamedTuple):
     """A fenced block.
 
     Args:
-        document: where it is.
-        line: of the opening fence, from 1.
-        tag: the word behind the opening fence.
-        text: what is between the fences, each line ended by a newline.
+        document: the file.
+        line: the line of the opening fence, from 1.
+        tag: the word after the opening fence.
+        text: the lines between the fences, each with its newline.
     """
 
     document: Path
@@ -46,7 +48,7 @@ class Block(NamedTuple):
 
 
 def blocks(document: Path) -> Iterator[Block]:
-    """The blocks of a document, in order; one that is not closed ends with the document."""
+    """The blocks of a document, in order; an unclosed one ends with the document."""
     fence, start, tag, inside = "", 0, "", []
     for number, line in enumerate(document.read_text(encoding="utf-8").splitlines(), 1):
         match = _FENCE.match(line)
@@ -62,5 +64,5 @@ def blocks(document: Path) -> Iterator[Block]:
 
 
 def anchor(heading: str) -> str:
-    """What a link to a heading names, as it is made on GitHub."""
+    """The anchor that GitHub gives a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

@@ -1,4 +1,4 @@
-"""docs/kernel-map.md: which of our functions follows which of the kernel's, from the docstrings."""
+"""docs/kernel-map.md: which function of ours follows which kernel function, from the docstrings."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tests.repo.tree import ROOT, modules
 _INTRODUCTION = """\
 # Kernel map
 
-Generated from the `Kernel:` lines of the docstrings. A row says which of our functions does what the kernel's
-does, and in which version of the source it was read; [fidelity.md](fidelity.md) says what is left out. A module
-without a function follows the kernel's function as a whole.
+Generated from the `Kernel:` lines of the docstrings. Each row maps a kernel function to the functions of ours that
+follow it, with the kernel version whose source was read. If only a module is listed, the whole module follows that
+function. [fidelity.md](fidelity.md) lists what is left out.
 """
 
 
 @cache
 def kernel_map() -> str:
-    """The page: a section a kernel file, a row a function, all in order of their names."""
+    """The page: a section per kernel file, a row per function, sorted by name."""
     ours: dict[str, dict[Symbol, list[str]]] = defaultdict(lambda: defaultdict(list))
     for path in modules():
         where = path.relative_to(ROOT).as_posix()
@@ -41,7 +41,7 @@ def kernel_map() -> str:
 
 
 def _listed(links: list[str]) -> str:
-    """Each once; a module goes where one of its functions is named."""
+    """Each link once; no module of which a function is listed."""
     functions = [link for link in links if ": " in link]
     modules_of = {link.partition(": ")[0] for link in functions}
     return ", ".join(dict.fromkeys(link for link in links if link.partition("]")[0] not in modules_of))

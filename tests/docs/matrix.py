@@ -1,4 +1,4 @@
-"""The table of docs/definitions.md: what every definition answers after each script of the page."""
+"""The table of docs/definitions.md: the answer of every scheme after each script of the page."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _TABLE = re.compile(r"(?<=<!-- matrix -->\n).*?(?=<!-- end of matrix -->)", re.D
 
 
 def definitions_page() -> str:
-    """The page as it stands, with its table made anew."""
+    """The current page, with its table regenerated."""
     return _TABLE.sub(lambda _: matrix(), PAGE.read_text(encoding="utf-8"))
 
 
 def matrix() -> str:
-    """A row a definition, a column a script; the truth above them."""
+    """A row per scheme, a column per script; the truth comes first."""
     headings = _NUMBERED.findall(PAGE.read_text(encoding="utf-8"))
     scripts = [block.text for block in blocks(PAGE) if block.tag == "fs"][: len(headings)]
     columns = [_answers(text) for text in scripts]
@@ -32,7 +32,7 @@ def matrix() -> str:
 
 
 def _answers(text: str) -> dict[str, str]:
-    """What is answered about f1 by whoever is current at the end; a wrong answer is marked."""
+    """The answers about f1 for the process that is current at the end, wrong ones marked."""
     session = Session()
     session.execute("set schemes all")
     list(run_text(text, session=session))

@@ -1,4 +1,4 @@
-"""What is generated in docs/: ``python -m tests.docs.pages`` writes them all."""
+"""The generated pages of docs/: ``python -m tests.docs.pages`` writes them all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.docs.picture import NAME, picture
 from tests.docs.scenario_index import scenario_index
 from tests.repo.tree import ROOT
 
-#: file of docs/ -> what makes its text
+#: file of docs/ -> the function that returns its text
 PAGES = {
     "commands.md": reference,
     "definitions.md": definitions_page,

@@ -1,9 +1,8 @@
-"""docs/straddle.svg: what the shell shows at the step that makes the point, as a picture of a terminal.
+"""docs/straddle.svg: a picture of a terminal at the step that makes the point.
 
-Rules:
-- The session is a shipped scenario, and the text is that of the rich renderer; nothing is written by hand but the words
-  that describe the picture to those who cannot see it.
-- Colours for light and dark come with the file, and a font of the reader's machine: nothing is fetched.
+The session is a shipped scenario, and the text is that of the rich renderer; only the description for readers who
+cannot see the picture is written by hand. The file contains the colors for light and dark mode and uses a local font: a
+browser fetches nothing.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ from tests.docs.scenario_index import FOLDER
 
 NAME = "straddle.svg"
 WIDTH = 84
-#: the commands of the scenario that are shown, with what they print
+#: the commands of the scenario that are shown, with their output
 SHOWN = ("fault win[2]", "show", "query shared? f1")
 
 TITLE = "folioshell: one process, and the number of tuples is 2"
 DESCRIPTION = (
-    "A terminal. Process A maps the four pages of the folio f1 through one VMA; two of them are the last of page table "
-    "pt1, two the first of pt2. The second fault brought the number of (VMA, page table) tuples from 1 to 2, that of "
-    "VMAs stayed 1. Asked whether anybody else has f1 mapped, per-page says yes, which is wrong; tuples says maybe and "
-    "needs a walk under two locks; vmas and mm-id say no, which is right."
+    "A terminal. Process A maps the four pages of folio f1 through one VMA: two of them with the last entries of page "
+    "table pt1, two with the first entries of pt2. The second fault raised the number of (VMA, page table) tuples from "
+    "1 to 2; the number of VMAs is still 1. Does anyone else map f1? per-page says yes, which is wrong; tuples says "
+    "maybe and needs an rmap walk with two locks; vmas and mm-id say no, which is right."
 )
 
 _CHARACTER, _LINE, _MARGIN = 8.0, 18, 20
@@ -81,7 +80,7 @@ width="{width:g}" height="{height:g}">
 def _screen() -> Iterator[Text]:
     """The lines of the terminal."""
     stream = StringIO()
-    # Nothing here follows the environment: NO_COLOR is for terminals.
+    # The environment must not matter here: NO_COLOR is for terminals.
     console = Console(
         file=stream,
         width=WIDTH,
@@ -111,7 +110,7 @@ def _session() -> Iterator[Block]:
 
 
 def _line(text: Text, y: float) -> str:
-    """A line of text: a piece for each style, each where its column is, whatever font there is."""
+    """A line of text, a piece for each style, each placed at its column whatever the font."""
     pieces = []
     column = 0
     for piece in text.divide(sorted({edge for span in text.spans for edge in (span.start, span.end)})):

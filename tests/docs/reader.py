@@ -1,4 +1,4 @@
-"""A reader who types what documents show."""
+"""Runs the sessions, scripts and programs of a document."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from tests.repo.tree import ROOT
 
 WIDTH = 96
 
-#: how a command begins that is not run here -> why
+#: start of a command that is not run -> why
 NOT_RUN = {
-    "python3 -m venv": "it installs from the network; CI runs it",
-    "folioshell verify tests/recordings/*.json.gz": "tests/recording/test_public_recordings.py holds every recording",
+    "python3 -m venv": "it installs from the network; .ci/run does it",
+    "folioshell verify tests/recordings/*.json.gz": "tests/recording/test_public_recordings.py verifies them",
     "python tests/benchmarks/": "it measures for minutes",
-    "protocols": "docs/locking.md shows what it prints",
+    "protocols": "docs/locking.md shows its output",
 }
-#: program -> the module that is run for it, as if this project were installed
+#: program -> the module to run instead, as if this project were installed
 PROGRAMS = {"folioshell": "folioshell", "pytest": "pytest -p folioshell.testing.plugin"}
-#: a reference whose scripts are examples of one line each
+#: a reference page whose scripts are examples of one line each
 LINE_BY_LINE = {"commands.md"}
-#: a document with a definition of one's own
+#: a document with a scheme of one's own
 OWN_SCHEME = ROOT / "docs" / "schemes-own.md"
 
 _PROMPT = re.compile(r"^(\S+ (\d+)>) (.*)$", re.MULTILINE)
@@ -43,13 +43,13 @@ _KEPT = re.compile(r"(?:#!.*\n)?# (\w+\.(?:py|fs))\n")
 
 
 class Reader:
-    """Somebody who types what a document shows, from its top to its end, in a folder of their own.
+    """Types what a document shows, from top to bottom, in a folder of its own.
 
-    Sessions go on where the one before ended, unless their first prompt is that of a fresh one.
+    A session continues the previous one unless its first prompt is that of a fresh shell.
 
     Args:
-        folder: where files go. What documents name of this project is there, and a script ``setup.fs`` and a definition
-            ``mine.py`` of the reader's.
+        folder: the working folder. It gets links to the project folders that documents refer to, a script ``setup.fs``
+            and a scheme ``mine.py``.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -74,7 +74,7 @@ class Reader:
         (folder / "mine.py").write_text(next(block.text for block in blocks(OWN_SCHEME) if block.tag == "python"))
 
     def complaints(self, block: Block) -> Iterator[str]:
-        """Run a block; says what is not as it is shown."""
+        """Run a block; yields each difference from what the document shows."""
         run: dict[str, Callable[[Block], Iterator[str]]] = {
             "folioshell": self._type,
             "fs": self._run_script,
@@ -86,7 +86,7 @@ class Reader:
             yield from run[block.tag](block)
 
     def again(self, block: Block) -> str:
-        """The block as it would have to be, if it is one that shows what is printed."""
+        """The block with its current output, if it is one that shows output."""
         show = {"folioshell": self.screen, "console": self.terminal}.get(block.tag)
         if show is not None:
             return show(block).rstrip("\n") + "\n"
@@ -100,7 +100,7 @@ class Reader:
             yield "no prompt"
 
     def screen(self, block: Block) -> str:
-        """What the shell shows when the lines of a session are typed."""
+        """The screen after the lines of a session were typed."""
         prompts = _PROMPT.findall(block.text)
         if prompts[0][1] == "0":
             self._session = folioshell.Session()
@@ -127,7 +127,7 @@ class Reader:
                 yield "\n".join([text, *wrong])
 
     def _keep(self, block: Block, otherwise: str = "") -> str:
-        """Keep a block that names a file, or as the file that is named here; returns the name."""
+        """Save a block as the file that it names, else as ``otherwise``; returns the name."""
         match = _KEPT.match(block.text)
         name = match[1] if match else otherwise
         if name:
@@ -143,10 +143,10 @@ class Reader:
         if _COMMAND.search(block.text):
             yield from _differences(block.text, self.terminal(block))
         else:
-            yield "no command behind `$ `"
+            yield "no command after `$ `"
 
     def terminal(self, block: Block) -> str:
-        """What a terminal shows when the commands of a block are typed."""
+        """The commands of a block, each with its output."""
         return "".join(f"$ {command}\n{self._shell(command).stdout}" for command in _COMMAND.findall(block.text))
 
     def _run_program(self, block: Block) -> Iterator[str]:
@@ -174,7 +174,7 @@ def _is_wrong(played: ScriptEvent) -> bool:
 
 
 def _shown(blocks: Sequence[Shown]) -> str:
-    """Plain text, but pictures are drawn, as they are on a terminal."""
+    """Plain text, with drawings as on a terminal."""
     drawn = [line for block in blocks for line in (block.draw(WIDTH) if isinstance(block, Drawing) else [block])]
     return render(drawn, WIDTH).rstrip("\n")
 

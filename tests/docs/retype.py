@@ -1,6 +1,6 @@
-"""``python -m tests.docs.retype FILE…`` types again what documents show, and keeps what is printed now.
+"""``python -m tests.docs.retype FILE…`` runs the sessions of documents again and records their current output.
 
-The text around it is not touched: read it again, the program may have come to say something else.
+It does not change the text around them: read that again, the program may say something else now.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.docs.reader import Reader
 
 
 def rewrite(document: Path) -> None:
-    """Replace what a document shows by what the same lines give today."""
+    """Replace the output shown in a document by the current output of the same lines."""
     lines = document.read_text(encoding="utf-8").splitlines()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         reader = Reader(Path(folder))

@@ -1,4 +1,4 @@
-"""What documents show is what the program does: every fenced block of every document is run, or says that it is not."""
+"""Every fenced block of every document is run and must print what the document shows, unless its tag says otherwise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _name(path: Path) -> str:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
 def test_blocks(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Typed again in a fresh place, from top to end, every block gives what the document shows."""
+    """Typed in a fresh folder, from top to bottom, every block prints what the document shows."""
     monkeypatch.chdir(tmp_path)
     reader = Reader(tmp_path)
 
@@ -51,7 +51,7 @@ def test_a_wrong_block_is_found(tag: str, text: str, tmp_path: Path) -> None:
 
 
 def test_sessions_go_on(tmp_path: Path) -> None:
-    """A session that does not begin at step 0 goes on where the one before ended."""
+    """A session that does not start at step 0 continues the previous one."""
     reader = Reader(tmp_path)
     first = "A 0> mmap buf 16\nA mapped buf, 16 pages of anon memory, at 0x7f0000000000.\n"
     second = "A 1> fork B\nA forked B, 1 VMA copied.\n"
@@ -61,14 +61,14 @@ def test_sessions_go_on(tmp_path: Path) -> None:
 
 
 def test_a_file_is_kept_for_the_blocks_below(tmp_path: Path) -> None:
-    """A program that names itself in its first line is there for later blocks."""
+    """A program that names itself in its first line can be used by later blocks."""
     reader = Reader(tmp_path)
     assert not [*reader.complaints(Block(ROOT / "README.md", 1, "python", "# kept.py\nprint(1)\n"))]
     assert not [*reader.complaints(Block(ROOT / "README.md", 2, "console", "$ python kept.py\n1\n"))]
 
 
 def test_a_document_is_typed_again(tmp_path: Path) -> None:
-    """Typing a document again mends what it shows, of any length, and nothing else."""
+    """Retyping a document corrects the output that it shows, of any length, and changes nothing else."""
     right = "One.\n\n```folioshell\nA 0> mmap buf 4\nA mapped buf, 4 pages of anon memory, at 0x7f0000000000.\n```\n"
     more = "\nTwo.\n\n```console\n$ echo three\nthree\n```\n\n```text\nfour\n```\n"
     document = tmp_path / "document.md"
@@ -82,7 +82,7 @@ def test_a_document_is_typed_again(tmp_path: Path) -> None:
 
 
 def test_fences_without_a_tag_have_none(tmp_path: Path) -> None:
-    """Blocks come with line and tag; one without a tag, or not closed, has none that is known."""
+    """Blocks have a line and a tag; a missing tag or an unclosed block is not in TAGS."""
     document = ROOT / "docs" / "none.md"
     path = tmp_path / "none.md"
     path.write_text("```text\na\n```\n\n```\nb\n```\n````fs\n```\nc\n")
@@ -110,7 +110,7 @@ def _anchors(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
 def test_links_lead_somewhere(path: Path) -> None:
-    """Relative links name files that exist, and headings that they have."""
+    """Relative links name existing files and headings."""
     missing = []
     for link in _LINK.findall(path.read_text(encoding="utf-8")):
         name, _, heading = link.partition("#")

@@ -1,4 +1,4 @@
-"""What is generated is what the program, its docstrings and its scripts say today."""
+"""The generated pages match the program, its docstrings and its scripts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_page_is_current(name: str) -> None:
 
 
 def test_every_script_is_in_the_index() -> None:
-    """No folder of scripts is left out, and every script says what it shows before its first command."""
+    """Every folder of scripts is listed, and every script has a title and a paragraph before its first command."""
     indexed = [path for folder in FOLDERS for path in scripts(folder)]
 
     assert sorted(FOLDER.rglob("*.fs")) == sorted(indexed)
@@ -28,7 +28,7 @@ def test_every_script_is_in_the_index() -> None:
 
 
 def test_the_kernel_map_names_both_sides() -> None:
-    """A function that follows one of the kernel's stands beside it, with the version that was read."""
+    """A kernel function is listed with its version and the function of ours that follows it."""
     page = PAGES["kernel-map.md"]()
 
     assert "\n## mm/rmap.c\n" in page
@@ -39,7 +39,7 @@ def test_the_kernel_map_names_both_sides() -> None:
 
 
 def test_the_picture_stands_alone() -> None:
-    """It says in words what it shows, has colours for light and dark, and fetches nothing."""
+    """It has a description in words and colors for light and dark mode, and fetches nothing."""
     root = ET.fromstring(picture())
     said = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
     texts = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]

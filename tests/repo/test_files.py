@@ -7,7 +7,7 @@ import subprocess
 
 from tests.repo.tree import ROOT, tracked_files
 
-TOP_LEVEL = {"LICENSE", "README.md", "docs", "folioshell", "pyproject.toml", "scenarios", "tests"}
+TOP_LEVEL = {"CHANGELOG.md", "LICENSE", "README.md", "docs", "folioshell", "pyproject.toml", "scenarios", "tests"}
 # Put together here, so that this file does not hold what it looks for.
 _WRITERS = "|".join(("Chat" + "GPT", "Clau" + "de", "Copi" + "lot", "Anthro" + "pic", "Open" + "AI", "L" + "LM"))
 _FORBIDDEN = re.compile(
