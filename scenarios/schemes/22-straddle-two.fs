@@ -1,7 +1,7 @@
 #!folioshell 1
 | # Example 22: across two page tables, in two processes
 |
-| Two tables in each of two processes: four tuples, and here "more than 2" does mean somebody else.
+| Two tables in each of two processes: four tuples, and here "more than 2" does mean another process.
 
 file lib 32 order=4
 mmap win 16 file=lib align=512 skew=504

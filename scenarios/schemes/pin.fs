@@ -9,7 +9,7 @@ set thp.64K always
 mmap buf 16
 write buf
 
-| fork must not share pinned pages: a later write by the parent would copy, and the device would go on writing to the
+| fork must not share pinned pages: a later write by the parent would copy, and the device would keep writing to the
 | page that only the child maps. All pages of the folio that are exclusive to the parent are copied during the fork,
 | into order-0 folios; both PTLs are dropped for each copy.
 pin buf[3]

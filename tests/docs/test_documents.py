@@ -13,6 +13,8 @@ from tests.docs.retype import rewrite
 from tests.repo.tree import ROOT
 
 _LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
+#: a file of this project in backticks, as `paths/fault.py` or `tests/fuzz/run.py`
+_FILE = re.compile(r"`((?:[\w-]+/)+[\w.-]+\.(?:py|md|fs))`")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
@@ -119,3 +121,12 @@ def test_links_lead_somewhere(path: Path) -> None:
             missing.append(link)
 
     assert not missing
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
+def test_named_files_exist(path: Path) -> None:
+    """Files in backticks exist, from the top of the project, in the package, or in scenarios/."""
+    places = (ROOT, ROOT / "folioshell", ROOT / "scenarios")
+
+    names = _FILE.findall(path.read_text(encoding="utf-8"))
+    assert [name for name in names if not any((place / name).exists() for place in places)] == []
