@@ -1,27 +1,37 @@
-"""Facts: what a kernel path announces about folios and VMAs, and all that a mapcount scheme ever learns.
+"""What kernel paths announce about folios, VMAs and address spaces: all that a scheme ever learns.
 
 Rules:
-- An event is announced after the entries that it speaks of have changed (unmapping) or right before they change
-  (mapping), as the rmap calls of the kernel are.
-- One event for a run, not one for a page: ``Mapped`` covers a run of pages of one folio within one page table,
-  ``MappedSmall`` a run of order-0 folios within one page table.
-- Folios, VMAs and page tables are named by their numbers (``f3`` is 3), an address space by its MM-ID.
+- ``Mapped`` is announced right before its entries are set, ``Unmapped`` right after they were cleared, as the kernel
+  calls its rmap functions.
+- One event stands for a run, not for a page: pages of one folio, or order-0 folios, in one page table.
+- Folios, VMAs, anon_vmas and page tables are named by their numbers (``f3`` is 3), an address space by its MM-ID.
+- Every event has a callback of the same name: ``FolioNew`` calls ``on_folio_new``. ``CALLBACKS`` lists them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar, get_args
+
+
+class Level(Enum):
+    """The level of the page table whose entries change. Kernel: include/linux/pgtable.h: enum pgtable_level (v6.18)"""
+
+    PTE = "pt"
+    PMD = "pmd"
 
 
 @dataclass(slots=True)
 class FolioNew:
-    """A folio exists now: allocated, or cut out of ``origin``.
+    """A folio exists: allocated, or a piece of ``origin``.
 
     Args:
         folio, order, anon: its number, order, and whether it is anonymous memory.
-        origin: (folio, index of the first page in it) if it is a piece of a split folio.
-        nr: as many order-0 folios with consecutive numbers exist now, ``folio`` the first of them; 1 for a large one.
+        origin: (folio, index of the first page in it) for a piece of a split folio.
+        nr: number of order-0 folios with consecutive numbers, ``folio`` the first; 1 for a large folio.
     """
 
     folio: int
@@ -30,38 +40,52 @@ class FolioNew:
     origin: tuple[int, int] | None = None
     nr: int = 1
 
+    @property
+    def folios(self) -> Sequence[int]:
+        """The numbers of all these folios."""
+        return range(self.folio, self.folio + self.nr)
+
 
 @dataclass(slots=True)
 class FolioFreed:
-    """The folio's last reference went, or it was split into others.
-
-    Args:
-        folio, order: its number and order.
-        nr: so it is with as many order-0 folios with consecutive numbers, ``folio`` the first; 1 for a large one.
-    """
+    """The folio's last reference was dropped, or it was split into others. Arguments as in FolioNew."""
 
     folio: int
     order: int
     nr: int = 1
 
+    @property
+    def folios(self) -> Sequence[int]:
+        """The numbers of all these folios."""
+        return range(self.folio, self.folio + self.nr)
+
 
 @dataclass(slots=True)
-class Mapped:
-    """Page-table entries map pages ``[first, first + nr)`` of a folio now, in one page table.
+class Rmap:
+    """Entries of one page table: what ``Mapped`` and ``Unmapped`` have in common.
+
+    Either a run of pages of one large folio, or one page each of some order-0 folios.
 
     Args:
-        folio, order, anon: the folio.
-        first, nr: page index within the folio, and number of pages.
+        folio, order, anon: the folio; the first one of ``folios``.
+        first, nr: pages ``[first, first + nr)`` of each folio; 0 and 1 for order 0, all pages for a PMD entry.
         mm: MM-ID of the address space.
-        vma, table: numbers of the VMA and of the leaf page table.
-        vpn: virtual page of the first entry.
-        low, high: the pages ``[low, high)`` of the folio that this VMA could map (clipped to the VMA); they tell
-            where in the folio the VMA begins and ends.
-        call: the rmap function of the kernel that announces it.
-        new: the folio is new anonymous memory, exclusive to this mm.
-    Kernel: mm/rmap.c: folio_add_file_rmap_ptes(), folio_add_anon_rmap_ptes(), folio_add_new_anon_rmap() (v6.18);
-        include/linux/rmap.h: folio_try_dup_anon_rmap_ptes(), folio_dup_file_rmap_ptes() (v6.18)
+        vma, table: numbers of the VMA, and of the page table of this level (``pt1`` and ``pmd1`` are both 1).
+        vpn: virtual page of the first entry; those of order-0 folios follow in ascending order, perhaps with gaps.
+        low, high: the pages ``[low, high)`` of the folio that this VMA could map: where in the folio the VMA begins and
+            ends.
+        call: the rmap function of the kernel.
+        level: PTE or PMD.
+        new: new anonymous memory, exclusive to this mm.
+        folios: numbers of the folios in the order of the entries, none twice; ``(folio,)`` for a large one.
+        anon_vma, root: numbers of the VMA's anon_vma and of the root of its tree; 0 without one.
+        file: name of the file that the VMA maps; empty for anonymous memory.
+        locked: the VMA is mlocked (VM_LOCKED).
+        exclusive: the pages are PageAnonExclusive after the call: set for new memory, clear after a fork.
     """
+
+    #: 1 for entries that were added, -1 for entries that were removed
+    sign: ClassVar[int]
 
     folio: int
     order: int
@@ -75,108 +99,61 @@ class Mapped:
     low: int
     high: int
     call: str
+    level: Level = Level.PTE
     new: bool = False
+    folios: Sequence[int] = ()
+    anon_vma: int = 0
+    root: int = 0
+    file: str = ""
+    locked: bool = False
+    exclusive: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.folios:
+            self.folios = (self.folio,)
+
+    @property
+    def entries(self) -> int:
+        """Number of entries that map each folio: 1 at the PMD level, else one a page."""
+        return 1 if self.level is Level.PMD else self.nr
+
+    @property
+    def change(self) -> int:
+        """By how much the number of entries of each folio changes: ``entries`` with the sign."""
+        return self.sign * self.entries
 
 
 @dataclass(slots=True)
-class Unmapped:
-    """Page-table entries that mapped pages ``[first, first + nr)`` of a folio are gone. Arguments as in Mapped.
+class Mapped(Rmap):
+    """Entries map folios now.
 
-    Kernel: mm/rmap.c: folio_remove_rmap_ptes() (v6.18)
+    Kernel: mm/rmap.c: __folio_add_rmap(), folio_add_new_anon_rmap() (v6.18);
+        include/linux/rmap.h: __folio_try_dup_anon_rmap(), __folio_dup_file_rmap() (v6.18)
     """
 
-    folio: int
-    order: int
-    anon: bool
-    first: int
-    nr: int
-    mm: int
-    vma: int
-    table: int
-    vpn: int
-    low: int
-    high: int
-    call: str
+    sign: ClassVar[int] = 1
 
 
 @dataclass(slots=True)
-class MappedSmall:
-    """Consecutive entries of one page table map one order-0 folio each now: one rmap call a folio.
+class Unmapped(Rmap):
+    """Entries that mapped folios are gone.
 
-    Args:
-        folios: their numbers, in the order of the entries; a folio may not stand twice.
-        vpn: virtual page of the first entry; the others follow in ascending order, not necessarily without gaps.
+    Kernel: mm/rmap.c: __folio_remove_rmap() (v6.18)
     """
 
-    folios: Sequence[int]
-    anon: bool
-    mm: int
-    vma: int
-    table: int
-    vpn: int
-    call: str
-    new: bool = False
-
-
-@dataclass(slots=True)
-class UnmappedSmall:
-    """Entries of one page table that mapped one order-0 folio each are gone. Arguments as in MappedSmall."""
-
-    folios: Sequence[int]
-    anon: bool
-    mm: int
-    vma: int
-    table: int
-    vpn: int
-    call: str
-
-
-@dataclass(slots=True)
-class PmdMapped:
-    """One PMD entry maps the whole folio now. ``table`` is the number of the PMD table (``pmd1`` is 1).
-
-    Kernel: mm/rmap.c: folio_add_anon_rmap_pmd(), folio_add_file_rmap_pmd(), folio_add_new_anon_rmap() (v6.18)
-    """
-
-    folio: int
-    order: int
-    anon: bool
-    mm: int
-    vma: int
-    table: int
-    vpn: int
-    call: str
-    new: bool = False
-
-
-@dataclass(slots=True)
-class PmdUnmapped:
-    """A PMD entry that mapped the whole folio is gone.
-
-    Kernel: mm/rmap.c: folio_remove_rmap_pmd() (v6.18)
-    """
-
-    folio: int
-    order: int
-    anon: bool
-    mm: int
-    vma: int
-    table: int
-    vpn: int
-    call: str
+    sign: ClassVar[int] = -1
 
 
 @dataclass(slots=True)
 class VmaSplit:
-    """A VMA was cut in two at ``vpn``. No rmap call is made for this.
+    """A VMA was split in two at ``vpn``. No rmap function is called for this.
 
     Args:
         mm: MM-ID.
-        vma, new: the VMA that was cut, and the new one (which side it took does not matter to a count).
+        vma, new: the VMA that was split, and the new one (which side it took does not matter to a count).
         vpn: first virtual page of the upper part.
-        straddling: (folio, index of its page at ``vpn``) of every large folio that has entries in both parts; one that
-            has entries in this mm on one side only may be among them, and one that is mapped at two addresses stands
-            there once for each that ``vpn`` lies in.
+        straddling: (folio, index of its page at ``vpn``) of every large folio with entries in both parts; one with
+            entries on one side only may be listed too, and one mapped at two addresses once for each across ``vpn``.
     Kernel: mm/vma.c: __split_vma() (v6.18)
     """
 
@@ -189,13 +166,13 @@ class VmaSplit:
 
 @dataclass(slots=True)
 class VmaMerged:
-    """The boundary between two VMAs at ``vpn`` went: they are one now. Arguments as in VmaSplit.
+    """The boundary between two VMAs at ``vpn`` is gone: they are one. Arguments as in VmaSplit.
 
-    A VMA that grows over free addresses is announced as well. A boundary that moves, as when an mprotect lets a VMA
-    grow into its neighbour, is a split at the new place and then a merge at the old one.
+    Also announced for a VMA that grows over free addresses. A boundary that moves, as when an mprotect lets a VMA grow
+    into its neighbor, is a split at the new place and then a merge at the old one.
 
     Args:
-        start, end: the virtual pages ``[start, end)`` of the VMA that they are now; 0, 0 says no more than ``vpn``.
+        start, end: the virtual pages ``[start, end)`` of the merged VMA; 0, 0 if only ``vpn`` is known.
     Kernel: mm/vma.c: vma_merge_existing_range(), vma_merge_new_range() (v6.18)
     """
 
@@ -210,13 +187,13 @@ class VmaMerged:
 
 @dataclass(slots=True)
 class Moved:
-    """mremap moved entries of a folio to another address. No rmap call is made for this.
+    """mremap moved entries of a folio to another address. No rmap function is called for this.
 
     Args:
-        first, nr: pages of the folio whose entries moved (for a PMD entry the whole folio).
-        vma, table, vpn, low, high: where they were.
-        to_vma, to_table, to_vpn, to_low, to_high: where they are.
-        pmd: the entry is a PMD entry; then the tables are PMD tables.
+        first, nr: pages of the folio whose entries moved (all pages for a PMD entry).
+        vma, table, vpn, low, high: the old place, as in Rmap.
+        to_vma, to_table, to_vpn, to_low, to_high: the new place.
+        level: PTE or PMD.
     Kernel: mm/mremap.c: move_ptes(), move_normal_pmd(), move_huge_pmd() (v6.18)
     """
 
@@ -236,13 +213,15 @@ class Moved:
     to_vpn: int
     to_low: int
     to_high: int
-    pmd: bool = False
+    level: Level = Level.PTE
 
 
 @dataclass(slots=True)
 class Forked:
-    """An address space was duplicated; the mappings that the child got are announced one by one.
+    """An address space was duplicated. What the child maps is announced after this.
 
+    Args:
+        mm, child: MM-IDs of parent and child.
     Kernel: kernel/fork.c: dup_mm() (v6.18)
     """
 
@@ -252,7 +231,7 @@ class Forked:
 
 @dataclass(slots=True)
 class MmGone:
-    """An address space ended; its MM-ID names nobody any more.
+    """An address space ended, after all its entries; its MM-ID is free.
 
     Kernel: kernel/fork.c: __mmdrop() (v6.18)
     """
@@ -262,11 +241,11 @@ class MmGone:
 
 @dataclass(slots=True)
 class Walked:
-    """One reverse-map walk over a folio was made.
+    """The reverse map of a folio was walked.
 
     Args:
         folio: the folio.
-        reason: the function that wanted the walk.
+        reason: the function that walked it.
         visits: one row a VMA visited: (mm, vma, [(table name, number of entries found)]), misses with an empty list.
     Kernel: mm/rmap.c: rmap_walk() (v6.18)
     """
@@ -278,11 +257,11 @@ class Walked:
 
 @dataclass(slots=True)
 class Asked:
-    """A kernel path asked the deciding scheme whether somebody else maps a folio, and got ``answer``.
+    """A kernel path asked the deciding scheme whether another address space maps a folio, and got ``answer``.
 
     Args:
-        mm: MM-ID of the address space on whose behalf it asked.
-        page: index of the page that it looked at.
+        mm: MM-ID of the address space that asks.
+        page: index of the page that it looks at.
     """
 
     folio: int
@@ -295,10 +274,10 @@ class Asked:
 
 @dataclass(slots=True)
 class Finding:
-    """A rule of memory broke because the deciding scheme answered wrongly: what the shell is for, not a bug of it.
+    """The simulated kernel violated a rule of memory management because the deciding scheme answered wrongly.
 
     Args:
-        text: what happened, in words that name folio and scheme.
+        text: what happened; names folio and scheme.
     """
 
     folio: int
@@ -319,10 +298,6 @@ Event = (
     | FolioFreed
     | Mapped
     | Unmapped
-    | MappedSmall
-    | UnmappedSmall
-    | PmdMapped
-    | PmdUnmapped
     | VmaSplit
     | VmaMerged
     | Moved
@@ -333,3 +308,6 @@ Event = (
     | Finding
     | Tracepoint
 )
+
+#: event class -> name of the method of a scheme that it calls
+CALLBACKS: dict[type, str] = {kind: "on" + re.sub(r"(?=[A-Z])", "_", kind.__name__).lower() for kind in get_args(Event)}

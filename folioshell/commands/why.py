@@ -8,7 +8,7 @@ from folioshell.commands.build import FOLIO, arg, command, done
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import VIEW, Form
 from folioshell.commands.schemes import SchemeName, scheme_of
-from folioshell.events import Mapped, MappedSmall, Moved, PmdMapped
+from folioshell.events import Mapped, Moved
 from folioshell.model import truth as page_tables
 from folioshell.model.folio import Folio
 from folioshell.report import Report, Table
@@ -126,9 +126,6 @@ def steps_of_entries(workspace: Workspace, folio: Folio) -> Steps:
         for event in record.events():
             if isinstance(event, Mapped) and event.folio == folio.id:
                 made.update(((event.mm, event.vpn + page), record.number) for page in range(event.nr))
-            elif isinstance(event, PmdMapped) and event.folio == folio.id:
-                pages = workspace.kernel.geometry.pmd_pages
-                made.update(((event.mm, event.vpn + page), record.number) for page in range(pages))
             elif isinstance(event, Moved) and event.folio == folio.id:
                 made.update(((event.mm, event.to_vpn + page), record.number) for page in range(event.nr))
     return made
@@ -140,7 +137,7 @@ def _steps_of_small(workspace: Workspace, folio: Folio) -> Steps:
     by_mm: dict[int, int] = {}
     for record in workspace.journal:
         for event in record.events():
-            if isinstance(event, MappedSmall) and folio.id in event.folios:
+            if isinstance(event, Mapped) and folio.id in event.folios:
                 by_table[event.mm, event.table] = by_mm[event.mm] = record.number
     made: Steps = {}
     for mapping in page_tables.mappings(workspace.kernel, folio):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import TypeVar
 
 from folioshell import events
 from folioshell.contract.histories import History
 from folioshell.contract.laws import Check, states
 from folioshell.contract.player import Player
 from folioshell.schemes.base import Answer, Scheme, Sharing
+
+R = TypeVar("R", events.Mapped, events.Unmapped)
 
 _LARGEST_ORDER = 11
 _LONGEST_LINE = 120
@@ -92,14 +95,18 @@ def runs_are_folios(kind: type[Scheme], history: History) -> str | None:
         for scheme, runs in ((together, [folios]), (apart, [(folio,) for folio in folios])):
             for run in runs:
                 if mapped:
-                    scheme.on_mapped_small(events.MappedSmall(run, True, mm, mm, mm, 100, "test"))
+                    scheme.on_mapped(_small(events.Mapped, mm, run))
                 else:
-                    scheme.on_unmapped_small(events.UnmappedSmall(run, True, mm, mm, mm, 100, "test"))
+                    scheme.on_unmapped(_small(events.Unmapped, mm, run))
     numbers = [[scheme.mapcount(folio) for folio in range(1, 9)] for scheme in (together, apart)]
     pieces = [number for _, nr, number in together.mapcount_pieces(1, 8) for _ in range(nr)]
     if pieces != numbers[0]:
         return f"mapcount_pieces() says {pieces}, mapcount() {numbers[0]}"
     return None if numbers[0] == numbers[1] else f"together {numbers[0]}, one by one {numbers[1]}"
+
+
+def _small(kind: type[R], mm: int, folios: tuple[int, ...]) -> R:
+    return kind(folios[0], 0, True, 0, 1, mm, mm, mm, 100, 0, 1, "test", folios=folios)
 
 
 def forgets_freed(kind: type[Scheme], history: History) -> str | None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from folioshell import events
-from folioshell.schemes.base import HANDLERS, Scheme
+from folioshell.events import CALLBACKS, Level
+from folioshell.schemes.base import Scheme
 
 #: how an announced run of pages is cut into calls: (first, nr) -> pieces of it, in order
 Chunks = Callable[[int, int], list[tuple[int, int]]]
@@ -71,7 +72,7 @@ class World:
     def announce(self, event: events.Event) -> None:
         """Tell every scheme."""
         for scheme in self.schemes:
-            getattr(scheme, HANDLERS[type(event)])(event)
+            getattr(scheme, CALLBACKS[type(event)])(event)
 
     # Folios and VMAs
 
@@ -188,18 +189,12 @@ class World:
         assert base % self.table_pages == 0
         assert 1 << self.orders[folio] == self.table_pages
         self.pmds[mm, base] = folio
-        order, vma = self.orders[folio], self.vma_at(mm, base)
-        self.announce(
-            events.PmdMapped(folio, order, self._anon(folio), mm, vma.id, self._pmd_table(mm), base, "map_pmd")
-        )
+        self._announce_pmd(events.Mapped, mm, folio, base)
 
     def unmap_pmd(self, mm: int, base: int) -> None:
         """Take a PMD entry away."""
         folio = self.pmds.pop((mm, base))
-        order, vma = self.orders[folio], self.vma_at(mm, base)
-        self.announce(
-            events.PmdUnmapped(folio, order, self._anon(folio), mm, vma.id, self._pmd_table(mm), base, "unmap_pmd")
-        )
+        self._announce_pmd(events.Unmapped, mm, folio, base)
 
     def split_pmd(self, mm: int, base: int) -> None:
         """Split a PMD entry: of anonymous memory all PTEs come first, then it goes; of file memory it just goes."""
@@ -232,12 +227,13 @@ class World:
                 *(folio, order, self._anon(folio), 0, nr, mm),
                 *(vma.id, table, base, 0, nr),
                 *(to_vma.id, table, to, 0, nr),
-                pmd=True,
+                level=Level.PMD,
             )
         )
 
     def fork(self, mm: int, child: int) -> None:
         """A child with the same VMAs and entries."""
+        self.announce(events.Forked(mm, child))
         for vma in list(self.vmas.get(mm, [])):
             self.vma(child, vma.start, vma.end)
         for folio, base, first, nr in self.mappings(mm):
@@ -254,6 +250,7 @@ class World:
             if owner == mm:
                 self.unmap_pmd(mm, base)
         self.vmas.pop(mm, None)
+        self.announce(events.MmGone(mm))
 
     def mappings(self, mm: int) -> list[tuple[int, int, int, int]]:
         """(folio, base, first, nr) of every run of consecutive PTEs of one folio and one VMA."""
@@ -290,15 +287,17 @@ class World:
         ]
 
     def _announce_run(self, mm: int, folio: int, base: int, first: int, nr: int, mapped: bool) -> None:
-        order, vpn, vma = self.orders[folio], base + first, self.vma_at(mm, base + first)
-        anon = self._anon(folio)
-        where = (mm, vma.id, self._table(mm, vpn), vpn)
-        if order:
-            kind = events.Mapped if mapped else events.Unmapped
-            self.announce(kind(folio, order, anon, first, nr, *where, *self._clip(vma, folio, base), "test"))
-        else:
-            small = events.MappedSmall if mapped else events.UnmappedSmall
-            self.announce(small([folio], anon, *where, "test"))
+        vpn, vma = base + first, self.vma_at(mm, base + first)
+        kind = events.Mapped if mapped else events.Unmapped
+        pages = (folio, self.orders[folio], self._anon(folio), first, nr)
+        where = (mm, vma.id, self._table(mm, vpn), vpn, *self._clip(vma, folio, base))
+        self.announce(kind(*pages, *where, "test"))
+
+    def _announce_pmd(self, kind: type[events.Mapped | events.Unmapped], mm: int, folio: int, base: int) -> None:
+        order, vma = self.orders[folio], self.vma_at(mm, base)
+        pages = (folio, order, self._anon(folio), 0, 1 << order)
+        where = (mm, vma.id, self._pmd_table(mm), base, *self._clip(vma, folio, base))
+        self.announce(kind(*pages, *where, "test", Level.PMD))
 
     def _anon(self, folio: int) -> bool:
         return folio not in self.files

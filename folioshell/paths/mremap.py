@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from folioshell.events import Moved, Tracepoint
+from folioshell.events import Level, Moved, Tracepoint
 from folioshell.model import pte, vm
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
@@ -271,7 +271,7 @@ def _move_pmd_entry(k: Kernel, move: _Move, old_pmd: PmdTable, new_pmd: PmdTable
             yield Moved(
                 folio.id, folio.order, folio.anon, 0, folio.nr_pages, move.old.mm.mm_id,
                 move.old.id, old_pmd.id, move.old_vpn, low, high,
-                move.new.id, new_pmd.id, move.new_vpn, to_low, to_high, True,
+                move.new.id, new_pmd.id, move.new_vpn, to_low, to_high, Level.PMD,
             )  # fmt: skip
     if new_pmd is not old_pmd:
         yield new_pmd.lock.release()

@@ -11,17 +11,9 @@ Kernel: mm/rmap.c (v6.18)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from folioshell.events import (
-    FolioFreed,
-    FolioNew,
-    Mapped,
-    MappedSmall,
-    PmdMapped,
-    PmdUnmapped,
-    Unmapped,
-    UnmappedSmall,
-)
+from folioshell.events import FolioFreed, FolioNew, Level, Mapped, Unmapped
 from folioshell.model import vm
 from folioshell.model.folio import Folio, FolioRun, page_bits
 from folioshell.model.kernel import Kernel
@@ -31,10 +23,58 @@ from folioshell.model.vm import Vma
 from folioshell.paths.protocol import Protocol, Span
 from folioshell.paths.step import Path
 
+R = TypeVar("R", Mapped, Unmapped)
+
 
 def window(folio: Folio, vma: Vma, base: int) -> tuple[int, int]:
     """Pages ``[low, high)`` of a folio that a VMA covers if page 0 is at virtual page ``base``."""
     return max(0, vma.start - base), min(folio.nr_pages, vma.end - base)
+
+
+def _rmap(
+    kind: type[R],
+    folio: Folio,
+    first: int,
+    nr: int,
+    vma: Vma,
+    table: PageTable | PmdTable,
+    vpn: int,
+    call: str,
+    new: bool = False,
+) -> R:
+    """The event about entries that map pages ``[first, first + nr)`` of one folio at ``vpn``."""
+    low, high = window(folio, vma, vpn - first)
+    level = Level.PMD if isinstance(table, PmdTable) else Level.PTE
+    exclusive = kind is Mapped and bool(folio.anon_exclusive >> first & 1)
+    return kind(
+        *(folio.id, folio.order, folio.anon, first, nr, vma.mm.mm_id, vma.id, table.id, vpn, low, high, call),
+        *(level, new, (folio.id,), *_of_vma(vma), exclusive),
+    )
+
+
+def _rmap_small(
+    kind: type[R],
+    folios: Sequence[int],
+    anon: bool,
+    vma: Vma,
+    table: PageTable,
+    vpn: int,
+    call: str,
+    new: bool = False,
+    exclusive: bool = False,
+) -> R:
+    """The event about entries that map one order-0 folio each, the first at ``vpn``; one rmap call a folio."""
+    return kind(
+        *(folios[0], 0, anon, 0, 1, vma.mm.mm_id, vma.id, table.id, vpn, 0, 1, call),
+        *(Level.PTE, new, folios, *_of_vma(vma), exclusive),
+    )
+
+
+def _of_vma(vma: Vma) -> tuple[int, int, str, bool]:
+    """What an event says of the VMA: anon_vma, its root, file, and whether it is mlocked."""
+    anon_vma = vma.anon_vma
+    ids = (anon_vma.id, anon_vma.root.id) if anon_vma is not None else (0, 0)
+    return (*ids, vma.file.name if vma.file is not None else "", bool(vma.flags & vm.LOCKED))
 
 
 def folio_new(folio: Folio, origin: tuple[int, int] | None = None, nr: int = 1) -> FolioNew:
@@ -42,9 +82,7 @@ def folio_new(folio: Folio, origin: tuple[int, int] | None = None, nr: int = 1) 
     return FolioNew(folio.id, folio.order, folio.anon, origin, nr)
 
 
-def new_anon(
-    k: Kernel, folio: Folio, vma: Vma, table: PageTable | PmdTable, vpn: int, nr: int = 1
-) -> MappedSmall | Mapped | PmdMapped:
+def new_anon(k: Kernel, folio: Folio, vma: Vma, table: PageTable | PmdTable, vpn: int, nr: int = 1) -> Mapped:
     """The event of mapping a whole new anonymous folio, by a PMD entry if ``table`` is a PMD table.
 
     The folio becomes exclusive to the VMA's mm and points to its anon_vma.
@@ -60,17 +98,15 @@ def new_anon(
     if vma.flags & vm.LOCKED:
         folio.mlock()
     folio.anon_exclusive = 1
-    mm, order = vma.mm.mm_id, folio.order
-    if k.protocol is not None and order:
+    if k.protocol is not None and folio.order:
         k.protocol.counts[folio.id] = 1
-    if order == 0:
+    if folio.order == 0:
+        assert isinstance(table, PageTable)
         numbers = (folio.id,) if nr == 1 else range(folio.id, folio.id + nr)
-        return MappedSmall(numbers, True, mm, vma.id, table.id, vpn, call, True)
-    if isinstance(table, PmdTable):
-        return PmdMapped(folio.id, order, True, mm, vma.id, table.id, vpn, call, True)
-    folio.anon_exclusive = (1 << folio.nr_pages) - 1
-    low, high = window(folio, vma, vpn)
-    return Mapped(folio.id, order, True, 0, folio.nr_pages, mm, vma.id, table.id, vpn, low, high, call, True)
+        return _rmap_small(Mapped, numbers, True, vma, table, vpn, call, new=True, exclusive=True)
+    if not isinstance(table, PmdTable):
+        folio.anon_exclusive = (1 << folio.nr_pages) - 1
+    return _rmap(Mapped, folio, 0, folio.nr_pages, vma, table, vpn, call, new=True)
 
 
 def add_ptes(
@@ -95,18 +131,17 @@ def add_ptes(
     """
     held: list[Lock] = []
     if folio.order == 0:
-        yield MappedSmall((folio.id,), folio.anon, vma.mm.mm_id, vma.id, table.id, vpn, call)
+        yield _rmap(Mapped, folio, 0, 1, vma, table, vpn, call)
     else:
         if isinstance(k.protocol, Protocol):
             claimed = yield from k.protocol.mapping(Span(folio, first, nr, vma, table, vpn, k.geometry.pmd_pages))
             if claimed is None:
                 return False
             held = claimed
-        low, high = window(folio, vma, vpn - first)
         locks = k.release.tracks_mm_owners
         if locks:
             yield folio.map_lock.acquire(call)
-        yield Mapped(folio.id, folio.order, folio.anon, first, nr, vma.mm.mm_id, vma.id, table.id, vpn, low, high, call)
+        yield _rmap(Mapped, folio, first, nr, vma, table, vpn, call)
         if locks:
             yield folio.map_lock.release()
     # In older releases only PMD mappings and small folios were mlocked when mapped; the rest was left to reclaim.
@@ -129,23 +164,23 @@ def add_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int, call: 
         k.protocol.counts[folio.id] = k.protocol.counts.get(folio.id, 0) + 1
     if locks:
         yield folio.map_lock.acquire(call)
-    yield PmdMapped(folio.id, folio.order, folio.anon, vma.mm.mm_id, vma.id, table.id, vpn, call)
+    yield _rmap(Mapped, folio, 0, folio.nr_pages, vma, table, vpn, call)
     if locks:
         yield folio.map_lock.release()
     if vma.flags & vm.LOCKED:
         folio.mlock()
 
 
-def add_small(folios: Sequence[int], anon: bool, vma: Vma, table: PageTable, vpn: int, call: str) -> MappedSmall:
+def add_small(folios: Sequence[int], anon: bool, vma: Vma, table: PageTable, vpn: int, call: str) -> Mapped:
     """The event of consecutive new entries that map one order-0 folio each; one rmap call a folio."""
-    return MappedSmall(folios, anon, vma.mm.mm_id, vma.id, table.id, vpn, call)
+    return _rmap_small(Mapped, folios, anon, vma, table, vpn, call)
 
 
 def remove_small(
     folios: Sequence[int], anon: bool, vma: Vma, table: PageTable, vpn: int, call: str = "folio_remove_rmap_ptes"
-) -> UnmappedSmall:
+) -> Unmapped:
     """The event of consecutive cleared entries that mapped one order-0 folio each; one rmap call a folio."""
-    return UnmappedSmall(folios, anon, vma.mm.mm_id, vma.id, table.id, vpn, call)
+    return _rmap_small(Unmapped, folios, anon, vma, table, vpn, call)
 
 
 def remove_ptes(
@@ -180,13 +215,10 @@ def remove_ptes(
     if folio.order == 0:
         yield remove_small((folio.id,), folio.anon, vma, table, vpn)
     else:
-        low, high = window(folio, vma, vpn - first)
         locks = k.release.tracks_mm_owners
         if locks:
             yield folio.map_lock.acquire(call)
-        yield Unmapped(
-            folio.id, folio.order, folio.anon, first, nr, vma.mm.mm_id, vma.id, table.id, vpn, low, high, call
-        )
+        yield _rmap(Unmapped, folio, first, nr, vma, table, vpn, call)
         if locks:
             yield folio.map_lock.release()
         if protocol is not None:
@@ -211,7 +243,7 @@ def remove_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> 
         k.protocol.counts[folio.id] = k.protocol.counts.get(folio.id, 0) - 1
     if locks:
         yield folio.map_lock.acquire(call)
-    yield PmdUnmapped(folio.id, folio.order, folio.anon, vma.mm.mm_id, vma.id, table.id, vpn, call)
+    yield _rmap(Unmapped, folio, 0, folio.nr_pages, vma, table, vpn, call)
     if locks:
         yield folio.map_lock.release()
     if _became_partial(k, folio, k.counts.newly_unmapped(folio.id) < folio.nr_pages):

@@ -156,9 +156,9 @@ class _About:
 
 
 def _length(event: object) -> int:
-    return int(getattr(event, "nr", 0) or len(getattr(event, "folios", ())) or (1 << getattr(event, "order", 0)))
+    return max(getattr(event, "nr", 1), len(getattr(event, "folios", ())))
 
 
 def _folios_of(event: object) -> tuple[int, ...]:
     folio = getattr(event, "folio", None)
-    return (folio,) if folio is not None else tuple(getattr(event, "folios", ()))
+    return tuple(getattr(event, "folios", () if folio is None else (folio,)))

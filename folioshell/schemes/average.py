@@ -1,11 +1,11 @@
-"""average: owners without any counter a page, whose mapcount is an average (v6.15, CONFIG_NO_PAGE_MAPCOUNT)."""
+"""average: owners and no counter in a page; a page has the average of the folio (v6.15, CONFIG_NO_PAGE_MAPCOUNT)."""
 
 from __future__ import annotations
 
-from folioshell import events
+from folioshell.events import Level, Rmap
 from folioshell.schemes.base import Answer, Part
-from folioshell.schemes.cost import Cost, EntryFact, Layout, is_new
-from folioshell.schemes.mappings import OWNER_LAWS, MappingScheme
+from folioshell.schemes.cost import Cost, Layout
+from folioshell.schemes.mm_slots import MappingScheme
 
 
 class Average(MappingScheme):
@@ -23,10 +23,9 @@ class Average(MappingScheme):
         "Shared as mm-id says, from the SHARED bit of two owners.",
     )
     state = "one counter of all entries, one of PMD entries, two slots of MM-ID and counter, and the SHARED bit"
-    laws = OWNER_LAWS
 
     def partially_mapped(self, folio: int) -> Answer:
-        """Certainly if there are fewer PTEs than pages and no PMD entry; what the kernel takes for no may be yes."""
+        """Yes if there are fewer PTEs than pages and no PMD entry; a "no" may be wrong."""
         mappings = self._large.get(folio)
         return Answer.of(mappings is not None and not mappings.entire and 0 < mappings.total < mappings.nr_pages)
 
@@ -52,7 +51,6 @@ class Average(MappingScheme):
         return 24 if order else 4
 
     @classmethod
-    def cost_of_entries(cls, event: EntryFact, layout: Layout) -> Cost:
+    def cost_of_entries(cls, event: Rmap, layout: Layout) -> Cost:
         """The bit spinlock, under which all but ``_entire_mapcount`` takes plain stores."""
-        pmd = isinstance(event, events.PmdMapped | events.PmdUnmapped)
-        return Cost(atomics=0 if is_new(event) else 1 + pmd, lines=1)
+        return Cost(atomics=0 if event.new else 1 + (event.level is Level.PMD), lines=1)

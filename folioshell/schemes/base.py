@@ -3,8 +3,16 @@
 Rules:
 - A scheme learns events and nothing else: this package never imports the model.
 - Registration is by subclassing; a new scheme is one new file in this package.
-- A scheme may be wrong. It declares which laws it keeps (``laws``), and the contract test demands a counterexample
+- A scheme may be wrong. It declares which laws hold for it (``laws``), and the contract test demands a counterexample
   for every law that it does not declare.
+
+How runs are counted:
+- An event about order-0 folios stands for a run of them. ``Order0Scheme`` keeps one number a run (``Intervals``), so
+  that a million faults cost what their runs cost. ``mapcount_pieces()`` reads numbers in runs as well.
+- An event about a large folio stands for a run of its pages. ``PageCounts`` keeps one number for each run of pages that
+  are mapped equally often; ``Window`` keeps sets of pages as integers.
+- Schemes of one machine that would keep equal records share one: all of ``Order0Scheme``, of ``EntryScheme`` and of
+  ``WindowScheme``. ``folioshell.engine.counting`` links them and calls only those that write.
 """
 
 # Methods are empty on purpose: a scheme overrides those of the events that it counts.
@@ -14,15 +22,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
+from types import CodeType
 from typing import ClassVar
 
 from folioshell import events
+from folioshell.events import CALLBACKS
 from folioshell.schemes.cost import X86_64_LAYOUT, Cost, Layout
 
 
 class Sharing(StrEnum):
-    """Answers to "I have it mapped, does anybody else?"."""
+    """Answers to "I map it, does anyone else?"."""
 
     NO = "no"
     YES = "yes"
@@ -30,20 +41,20 @@ class Sharing(StrEnum):
 
 
 class Answer(StrEnum):
-    """Answers to a question that a definition may have nothing to say about."""
+    """Answers to a question that a scheme may be unable to answer."""
 
     NO = "no"
     YES = "yes"
     CANNOT = "cannot"
 
     @staticmethod
-    def of(event: bool) -> Answer:
-        """Yes if it is so, else no."""
-        return Answer.YES if event else Answer.NO
+    def of(fact: bool) -> Answer:
+        """Yes if true, else no."""
+        return Answer.YES if fact else Answer.NO
 
 
 class Law(StrEnum):
-    """Properties that a definition may or may not have; the contract test knows how to check each."""
+    """Properties of a scheme; the contract test checks each."""
 
     #: "no" is never answered while two address spaces map a page of the folio
     NEVER_FALSE_NO = "never-false-no"
@@ -53,7 +64,7 @@ class Law(StrEnum):
     DECIDES = "decides"
     #: the number is positive exactly when a page of the folio is mapped
     MAPPED_IFF_POSITIVE = "mapped-iff-positive"
-    #: the number is 0 when nothing maps the folio any more
+    #: the number is 0 once nothing maps the folio
     ZERO_WHEN_UNMAPPED = "zero-when-unmapped"
     #: mapping pages of a folio and unmapping them again, in any pieces, restores the number
     UNMAP_UNDOES_MAP = "unmap-undoes-map"
@@ -69,11 +80,11 @@ class Law(StrEnum):
     ONE_IS_EXCLUSIVE = "one-is-exclusive"
     #: the answer is right as long as the folio has no more entries than pages
     EXACT_WITHIN_PAGES = "exact-within-pages"
-    #: whether the folio is partially mapped is answered, and rightly
+    #: the answer to "partially mapped?" is given, and right
     TELLS_PARTIAL = "tells-partial"
-    #: how often a page is mapped is answered, and rightly, PMD entries included
+    #: the number of entries that map a page is given, and right, PMD entries included
     COUNTS_PAGES = "counts-pages"
-    #: number and answer depend on the entries that there are, not on how they came about
+    #: number and answer depend on the present entries alone
     FORGETS_HISTORY = "forgets-history"
 
 
@@ -83,11 +94,10 @@ class Part:
 
     Args:
         label: what counts: ``pt1`` for the entries of that table, ``slot 0``, ``PMD entries``.
-        amount: what it adds to the number; 0 where it only explains.
-        mm: MM-ID of the address space; 0 where the scheme does not know it.
-        first, nr: the pages ``[first, first + nr)`` of the folio that it speaks of; ``nr`` is 0 where it knows none.
-        vpn: virtual page of the page ``first`` in ``mm``; None where the scheme does not know it; with ``mm`` it
-            finds the VMA.
+        amount: what it adds to the number; 0 for a row that only explains.
+        mm: MM-ID of the address space; 0 if unknown.
+        first, nr: pages ``[first, first + nr)`` of the folio; ``nr`` is 0 if unknown.
+        vpn: virtual page of the page ``first`` in ``mm``; None if unknown. With ``mm`` it finds the VMA.
     """
 
     label: str
@@ -98,97 +108,126 @@ class Part:
     vpn: int | None = None
 
 
-class Scheme(ABC):
-    """One definition of the mapcount of a folio.
+class UnknownCallback(TypeError):
+    """A scheme defines an ``on_...`` method that no event calls.
 
-    Subclasses set the class variables and override the ``on_...`` methods of the events that they count; those that are
-    not overridden cost nothing. ``MappedSmall`` and ``UnmappedSmall`` must be overridden by every scheme that counts.
-    A class that only helps others is declared with ``register=False``.
+    Args:
+        scheme, method: names of the class and of the method.
+        code: the code of the method, if it is a function: where it is defined.
+
+    Attributes:
+        allowed: all callbacks.
+        nearest: the one that was probably meant; may be empty.
+        line: number of the line that defines the method; 0 if unknown.
+    """
+
+    def __init__(self, scheme: str, method: str, code: CodeType | None) -> None:
+        self.allowed = tuple(CALLBACKS.values())
+        self.nearest = next(iter(get_close_matches(method, self.allowed, 1)), "")
+        self.line = code.co_firstlineno if code is not None else 0
+        self.message = f"{scheme}.{method}() is not a callback: no event calls it"
+        meant = f"; did you mean {self.nearest}()?" if self.nearest else ""
+        super().__init__(f"{self.message}{meant} Callbacks: {', '.join(self.allowed)}")
+
+
+class Scheme(ABC):
+    """One way to keep the mapcount of a folio.
+
+    Subclasses set the class variables and override the callbacks (``on_...``) of the events that they count; those not
+    overridden cost nothing. Every scheme that counts overrides ``on_mapped`` and ``on_unmapped``. An ``on_...`` method
+    that no event calls is an error (``UnknownCallback``). A class that only helps others is declared with
+    ``register=False``.
 
     Five questions can be asked: is any page mapped (``mapped``), how many mappings are there (``mapcount``), does
-    anybody else map it (``shared``), is it partially mapped (``partially_mapped``), how often is this page mapped
-    (``page_mapcount``). Each has a way to say that the definition cannot answer.
+    another address space map it (``shared``), is it partially mapped (``partially_mapped``), how often is this page
+    mapped (``page_mapcount``). Each has an answer for a scheme that cannot tell.
     """
 
     #: the word typed in commands and shown as a column header
     name: ClassVar[str]
     #: its place in tables: the smaller, the further left; leave room between two
     place: ClassVar[int] = 1000
-    #: where it stands: a kernel version and symbol, or a mail
+    #: its source: a kernel version and symbol, or a mail
     version: ClassVar[str]
-    #: two lines: what the number counts, and how "does anybody else?" is answered from it
+    #: two lines: what the number counts, and how "does anyone else map it?" is answered from it
     about: ClassVar[tuple[str, str]]
     #: the state that is kept for a folio, in words
     state: ClassVar[str]
-    #: the laws that it keeps
+    #: the laws that hold for it
     laws: ClassVar[frozenset[Law]] = frozenset()
 
     registry: ClassVar[dict[str, type[Scheme]]] = {}
 
     def __init_subclass__(cls, register: bool = True, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
+        for name, method in vars(cls).items():
+            if name.startswith("on_") and name not in CALLBACKS.values():
+                raise UnknownCallback(cls.__name__, name, getattr(method, "__code__", None))
         if register:
             Scheme.registry[cls.name] = cls
 
     def on_folio_new(self, event: events.FolioNew) -> None:
-        """A folio exists now."""
+        """Folios exist."""
 
     def on_folio_freed(self, event: events.FolioFreed) -> None:
-        """A folio exists no more: forget it."""
+        """Folios are gone: forget all of ``event.folios``."""
 
     def on_mapped(self, event: events.Mapped) -> None:
-        """A run of pages of a large folio is mapped."""
+        """Entries map ``event.folios``, each by ``event.entries``."""
 
     def on_unmapped(self, event: events.Unmapped) -> None:
-        """A run of pages of a large folio is no longer mapped."""
-
-    def on_mapped_small(self, event: events.MappedSmall) -> None:
-        """A run of order-0 folios is mapped."""
-
-    def on_unmapped_small(self, event: events.UnmappedSmall) -> None:
-        """A run of order-0 folios is no longer mapped."""
-
-    def on_pmd_mapped(self, event: events.PmdMapped) -> None:
-        """A PMD entry maps the folio."""
-
-    def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
-        """A PMD entry that mapped the folio is gone."""
+        """Entries that mapped ``event.folios`` are gone."""
 
     def on_vma_split(self, event: events.VmaSplit) -> None:
-        """A VMA was cut in two."""
+        """A VMA was split in two."""
 
     def on_vma_merged(self, event: events.VmaMerged) -> None:
         """Two VMAs became one."""
 
     def on_moved(self, event: events.Moved) -> None:
-        """Entries were moved by mremap."""
+        """Entries of a folio were moved by mremap."""
+
+    def on_forked(self, event: events.Forked) -> None:
+        """An address space was duplicated."""
+
+    def on_mm_gone(self, event: events.MmGone) -> None:
+        """An address space ended."""
 
     def on_walked(self, event: events.Walked) -> None:
-        """A reverse-map walk over a folio was made."""
+        """The reverse map of a folio was walked."""
+
+    def on_asked(self, event: events.Asked) -> None:
+        """A kernel path asked the deciding scheme."""
+
+    def on_finding(self, event: events.Finding) -> None:
+        """A wrong answer of the deciding scheme violated a rule."""
+
+    def on_tracepoint(self, event: events.Tracepoint) -> None:
+        """Something else worth a line in the trace happened."""
 
     @abstractmethod
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """The scheme's number of a folio, or of one page of it where the scheme counts pages (else the folio's).
 
         Args:
-            folio: number of the folio; one that nothing was ever said about has 0.
+            folio: number of the folio; an unknown one has 0.
             page: index of a page within it.
         """
 
     def mapcount_pieces(self, first: int, nr: int) -> list[tuple[int, int, int]]:
-        """(first, nr, number) of the folios ``[first, first + nr)``, ascending; a scheme that keeps runs joins them."""
+        """(first, nr, number) of the folios ``[first, first + nr)``, ascending; one row a run where runs are kept."""
         return [(folio, 1, self.mapcount(folio)) for folio in range(first, first + nr)]
 
     @abstractmethod
     def shared(self, folio: int, mm: int) -> Sharing:
-        """Does anybody but address space ``mm``, which maps it, map a page of the folio?"""
+        """Does an address space other than ``mm``, which maps it, map a page of the folio?"""
 
     def page_shared(self, folio: int, page: int, mm: int) -> Sharing:
-        """As ``shared``, asked about one page: that of the entry that the caller looks at."""
+        """As ``shared``, for one page: that of the entry that the caller looks at."""
         return self.shared(folio, mm)
 
     def mapped(self, folio: int) -> bool | None:
-        """Is any page of the folio mapped, as far as the scheme can tell? None: it cannot."""
+        """Is any page of the folio mapped? None: the scheme cannot tell."""
         return self.mapcount(folio) > 0
 
     def partially_mapped(self, folio: int) -> Answer:
@@ -196,7 +235,7 @@ class Scheme(ABC):
         return Answer.CANNOT
 
     def page_mapcount(self, folio: int, page: int) -> int | None:
-        """How often is one page of the folio mapped, PMD entries included? None: the scheme cannot tell."""
+        """How many entries map one page, PMD entries included? None: the scheme cannot tell."""
         return None
 
     def why(self, folio: int) -> list[Part]:
@@ -209,22 +248,5 @@ class Scheme(ABC):
 
     @classmethod
     def cost_of(cls, event: events.Event, layout: Layout = X86_64_LAYOUT) -> Cost:
-        """What an event costs under this definition: counts of a model, see folioshell.schemes.cost."""
+        """What an event costs in this scheme: counts of a model, see folioshell.schemes.cost."""
         return Cost()
-
-
-#: event type -> name of the method that a scheme overrides to learn it
-HANDLERS: dict[type, str] = {
-    events.FolioNew: "on_folio_new",
-    events.FolioFreed: "on_folio_freed",
-    events.Mapped: "on_mapped",
-    events.Unmapped: "on_unmapped",
-    events.MappedSmall: "on_mapped_small",
-    events.UnmappedSmall: "on_unmapped_small",
-    events.PmdMapped: "on_pmd_mapped",
-    events.PmdUnmapped: "on_pmd_unmapped",
-    events.VmaSplit: "on_vma_split",
-    events.VmaMerged: "on_vma_merged",
-    events.Moved: "on_moved",
-    events.Walked: "on_walked",
-}

@@ -1,15 +1,14 @@
-"""What it costs to keep a definition's number: counts of a model, not time.
+"""What it costs to keep the number of a scheme: counts of a model, not time.
 
-Counted is what the protocol of a definition has to do at an rmap call, or at a hook of its own, besides what Linux does
-there anyway:
+Counted is what a scheme does at an rmap call, or in a callback of its own, in addition to what Linux does there anyway:
 
 - *atomics*: read-modify-write operations on counters and locks of the folio, and on ``page->_mapcount``. A new
-  anonymous folio, which nobody else sees yet, gets plain stores.
-- *slots*: page-table slots that must be looked at to find out whether the number changes, those of the call itself
-  apart. Every look is counted in full, although one that finds an entry may end early.
-- *ptls*: page-table locks to be taken for that, the one that the caller holds apart.
+  anonymous folio, which no other CPU sees yet, gets plain stores.
+- *slots*: page-table slots to read to find out whether the number changes, without those of the call itself. Every
+  look is counted in full, although one that finds an entry may end early.
+- *ptls*: page-table locks taken for that, without the one that the caller holds.
 - *lines*: cache lines of the memory map that are touched, at 64 bytes a ``struct page``: one for each page whose
-  ``_mapcount`` changes, and one for the counters of a large folio, which stand in its second ``struct page``.
+  ``_mapcount`` changes, and one for the counters of a large folio, in its second ``struct page``.
 
 Everything follows from single events, so that it can be counted afterwards from a trace.
 """
@@ -21,9 +20,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from folioshell import events
-
-#: events about entries that map a large folio
-EntryFact = events.Mapped | events.Unmapped | events.PmdMapped | events.PmdUnmapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +43,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What events do not tell.
+    """What events do not say.
 
     Args:
         table_pages: pages that one PTE table maps.
@@ -72,7 +68,7 @@ X86_64_LAYOUT = Layout()
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Slots of one VMA in one page table that an rmap call, or a move, is about.
+    """Slots of one VMA in one page table: those of an rmap call or of a move.
 
     Args:
         order: of the folio.
@@ -93,14 +89,14 @@ class Run:
         return self.nr == 1 << self.order
 
 
-def run_of(event: events.Mapped | events.Unmapped | events.Moved) -> Run:
-    """The run that an event is about; of a move, where the entries were."""
+def run_of(event: events.Rmap | events.Moved) -> Run:
+    """The run of an event; of a move the old place."""
     base = event.vpn - event.first
     return Run(event.order, event.nr, event.vpn, base + event.low, base + event.high)
 
 
 def run_moved_to(event: events.Moved) -> Run:
-    """Where the entries of a move are now."""
+    """The new place of a move."""
     base = event.to_vpn - event.first
     return Run(event.order, event.nr, event.to_vpn, base + event.to_low, base + event.to_high)
 
@@ -108,9 +104,9 @@ def run_moved_to(event: events.Moved) -> Run:
 class Reach(Enum):
     """How far a look for other entries of the folio goes."""
 
-    #: the slots of the VMA in the page table that the caller has locked
+    #: the slots of the VMA in the page table that the caller locked
     TABLE = "table"
-    #: all slots that the VMA has for the folio; those of other tables under their locks
+    #: all slots of the VMA for the folio; those of other tables under their locks
     VMA = "vma"
 
 
@@ -125,7 +121,7 @@ def look(reach: Reach, run: Run, layout: Layout) -> Cost:
 
 
 def boundary_look(reach: Reach, order: int, base: int, vpn: int, layout: Layout) -> Cost:
-    """A look at a folio on both sides of a VMA boundary that comes or goes at ``vpn``, no page table being locked.
+    """A look at a folio on both sides of a new or removed VMA boundary at ``vpn``, with no page table locked.
 
     Args:
         base: virtual page of the folio's page 0.
@@ -140,19 +136,14 @@ def boundary_look(reach: Reach, order: int, base: int, vpn: int, layout: Layout)
     return Cost(atomics=1, slots=end - start, ptls=layout.tables(start, end), lines=1)
 
 
-def is_new(event: events.Event) -> bool:
-    """Is the event about a new anonymous folio, which takes plain stores?"""
-    return isinstance(event, events.Mapped | events.MappedSmall | events.PmdMapped) and event.new
-
-
-def small_cost(event: events.MappedSmall | events.UnmappedSmall) -> Cost:
+def small_cost(event: events.Rmap) -> Cost:
     """``_mapcount`` of order-0 folios."""
     nr = len(event.folios)
-    return Cost(atomics=0 if is_new(event) else nr, lines=nr)
+    return Cost(atomics=0 if event.new else nr, lines=nr)
 
 
-def page_lines(event: EntryFact) -> int:
+def page_lines(event: events.Rmap) -> int:
     """Lines of the pages of a run, and the one of the folio's counters; of a PMD entry the latter only."""
-    if isinstance(event, events.PmdMapped | events.PmdUnmapped):
+    if event.level is events.Level.PMD:
         return 1
     return event.nr if event.first <= 1 < event.first + event.nr else event.nr + 1

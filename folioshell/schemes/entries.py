@@ -1,16 +1,108 @@
-"""Entries of folios: PTEs by page, PMD entries, and their sum, as kernels with per-page mapcounts keep them."""
+"""Entries of large folios: PTEs by page, PMD entries, and their sum, as kernels with per-page mapcounts keep them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
-from folioshell import events
 from folioshell.errors import KernelBug
-from folioshell.schemes.base import Answer, Part, Scheme
-from folioshell.schemes.cost import Cost, EntryFact, Layout, is_new, page_lines
+from folioshell.events import Level, Rmap
+from folioshell.schemes.base import Answer, Law, Part, Scheme
+from folioshell.schemes.cost import Cost, Layout, page_lines
 from folioshell.schemes.order0 import Order0Scheme
-from folioshell.schemes.page_counts import PageCounts
+
+
+class PageCounts:
+    """One counter a page, as ``page->_mapcount`` from 0, kept in runs of pages with equal counters.
+
+    Args:
+        nr_pages: pages in the folio.
+
+    Attributes:
+        nr_pages: pages in the folio.
+        mapped: number of pages whose counter is not 0.
+        total: sum of the counters.
+    """
+
+    __slots__ = ("_counts", "_starts", "mapped", "nr_pages", "total")
+
+    def __init__(self, nr_pages: int) -> None:
+        self.nr_pages = nr_pages
+        self.mapped = 0
+        self.total = 0
+        # Run i has the pages from _starts[i] to the next start; neighbours differ in count.
+        self._starts = [0]
+        self._counts = [0]
+
+    def __getitem__(self, page: int) -> int:
+        """The counter of a page.
+
+        Raises:
+            IndexError: the folio has no such page.
+        """
+        if not 0 <= page < self.nr_pages:
+            raise IndexError(page)
+        return self._counts[bisect_right(self._starts, page) - 1]
+
+    def runs(self) -> list[tuple[int, int, int]]:
+        """(first page, number of pages, their counter) of every run, in ascending order; neighbours differ."""
+        ends = [*self._starts[1:], self.nr_pages]
+        return [(start, end - start, count) for start, end, count in zip(self._starts, ends, self._counts, strict=True)]
+
+    def add(self, first: int, nr: int, delta: int) -> int:
+        """Add ``delta`` to the counters of the pages ``[first, first + nr)``.
+
+        Returns:
+            How many pages became mapped (``delta`` > 0) or unmapped (``delta`` < 0).
+
+        Raises:
+            KernelBug: no such pages, or a counter would fall below 0; nothing was changed.
+        """
+        end = first + nr
+        if first < 0 or nr < 1 or end > self.nr_pages:
+            raise KernelBug(f"pages [{first}, {end}) of a folio of {self.nr_pages} pages")
+        counts = self._counts
+        if len(counts) == 1 and nr == self.nr_pages:
+            low, high = 0, 1
+        else:
+            low, high = self._split(first), self._split(end)
+        if delta < 0 and min(counts[low:high]) + delta < 0:
+            self._join(high)
+            self._join(low)
+            raise KernelBug(f"a counter of pages [{first}, {end}) would fall below 0 by {delta}")
+        changed = 0
+        for run in range(low, high):
+            old = counts[run]
+            counts[run] = new = old + delta
+            if not old or not new:
+                changed += self._length(run)
+        self._join(high)
+        self._join(low)
+        self.total += delta * nr
+        self.mapped += changed if delta > 0 else -changed
+        return changed
+
+    def _length(self, run: int) -> int:
+        starts = self._starts
+        end = starts[run + 1] if run + 1 < len(starts) else self.nr_pages
+        return end - starts[run]
+
+    def _split(self, page: int) -> int:
+        """Index of the run that begins at ``page``; a run across it is split."""
+        starts = self._starts
+        run = bisect_left(starts, page)
+        if page < self.nr_pages and (run == len(starts) or starts[run] != page):
+            starts.insert(run, page)
+            self._counts.insert(run, self._counts[run - 1])
+        return run
+
+    def _join(self, run: int) -> None:
+        """Join ``run`` and the one before it, if their counts are equal."""
+        counts = self._counts
+        if 0 < run < len(counts) and counts[run - 1] == counts[run]:
+            del counts[run]
+            del self._starts[run]
 
 
 class EntryCounts:
@@ -47,8 +139,24 @@ class EntryScheme(Order0Scheme, register=False):
         _large: large folio -> its entries; from its first entry until it is freed.
     """
 
-    #: atomic operations of a call on counters of the folio, besides those of each page or of the PMD entry
+    #: atomic operations of a call on counters of the folio, without those on each page or on the PMD entry
     folio_atomics: ClassVar[int]
+    laws = frozenset(
+        {
+            Law.NEVER_FALSE_NO,
+            Law.DECIDES,
+            Law.MAPPED_IFF_POSITIVE,
+            Law.ZERO_WHEN_UNMAPPED,
+            Law.UNMAP_UNDOES_MAP,
+            Law.BATCHING_IS_IRRELEVANT,
+            Law.IGNORES_VMA_SPLIT,
+            Law.IGNORES_MOVE,
+            Law.ONE_IS_EXCLUSIVE,
+            Law.TELLS_PARTIAL,
+            Law.COUNTS_PAGES,
+            Law.FORGETS_HISTORY,
+        }
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,38 +166,24 @@ class EntryScheme(Order0Scheme, register=False):
         """Read what another scheme counts."""
         self._large = writer._large
 
-    def on_folio_freed(self, event: events.FolioFreed) -> None:
+    def forget_large(self, folio: int) -> None:
         """Forget the folio."""
-        super().on_folio_freed(event)
-        self._large.pop(event.folio, None)
+        self._large.pop(folio, None)
 
-    def on_mapped(self, event: events.Mapped) -> None:
-        """One more PTE for each page."""
-        self._entries(event).pages.add(event.first, event.nr, 1)
-
-    def on_unmapped(self, event: events.Unmapped) -> None:
-        """One PTE fewer for each page."""
-        entries = self._entries(event)
-        last = entries.pages.add(event.first, event.nr, -1)
-        entries.newly_unmapped = 0 if entries.entire else last
-
-    def on_pmd_mapped(self, event: events.PmdMapped) -> None:
-        """One more PMD entry."""
-        self._entries(event).entire += 1
-
-    def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
-        """One PMD entry fewer."""
-        entries = self._entries(event)
-        if not entries.entire:
-            raise KernelBug(f"a PMD entry of f{event.folio} went, but it has none", [event])
-        entries.entire -= 1
-        entries.newly_unmapped = 0 if entries.entire else entries.pages.nr_pages - entries.pages.mapped
-
-    def _entries(self, event: events.Mapped | events.Unmapped | events.PmdMapped | events.PmdUnmapped) -> EntryCounts:
+    def count_large(self, event: Rmap) -> None:
+        """Count PTEs of each page, and PMD entries."""
         entries = self._large.get(event.folio)
         if entries is None:
             entries = self._large[event.folio] = EntryCounts(1 << event.order)
-        return entries
+        if event.level is Level.PTE:
+            changed = entries.pages.add(event.first, event.nr, event.sign)
+        elif entries.entire + event.sign < 0:
+            raise KernelBug(f"a PMD entry of f{event.folio} was removed, but it has none", [event])
+        else:
+            entries.entire += event.sign
+            changed = entries.pages.nr_pages - entries.pages.mapped
+        if event.sign < 0:
+            entries.newly_unmapped = 0 if entries.entire else changed
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Entries of the folio: ``folio_mapcount()``."""
@@ -102,15 +196,15 @@ class EntryScheme(Order0Scheme, register=False):
         return 0 if entries is None else entries.entire
 
     def pages_mapped(self, folio: int) -> int:
-        """Number of pages of a large folio that PTEs map: ``_nr_pages_mapped`` without ENTIRELY_MAPPED."""
+        """Number of pages of a large folio mapped by PTEs: ``_nr_pages_mapped`` without ENTIRELY_MAPPED."""
         entries = self._large.get(folio)
         return 0 if entries is None else entries.pages.mapped
 
     def newly_unmapped(self, folio: int) -> int:
-        """Pages of a large folio that the latest unmapping of it left without any mapping; 0 if there was none.
+        """Pages of a large folio that its latest unmapping left without any mapping; 0 if there was none.
 
-        The folio is partially mapped by that if the number is positive and, after PTEs, some page is still mapped, or,
-        after a PMD entry, it is not the whole folio.
+        A positive number makes the folio partially mapped if, after PTEs, some page is still mapped or, after a PMD
+        entry, it is not the whole folio.
         Kernel: mm/rmap.c: __folio_remove_rmap() (v6.18)
         """
         entries = self._large.get(folio)
@@ -143,36 +237,37 @@ class EntryScheme(Order0Scheme, register=False):
         entries = self._large.get(folio)
         if entries is None:
             return super().why(folio)
-        parts = [Part("PMD entries", entries.entire, nr=entries.pages.nr_pages)] if entries.entire else []
-        return parts + [
-            Part("PTEs", nr * count, first=first, nr=nr) for first, nr, count in entries.pages.runs() if count
-        ]
+        return entry_parts(entries.entire, entries.pages)
 
     @classmethod
-    def cost_of_entries(cls, event: EntryFact, layout: Layout) -> Cost:
+    def cost_of_entries(cls, event: Rmap, layout: Layout) -> Cost:
         """``_mapcount`` of every page or ``_entire_mapcount``, and the counters of the folio."""
-        own = event.nr if isinstance(event, events.Mapped | events.Unmapped) else 1
-        return Cost(atomics=0 if is_new(event) else own + cls.folio_atomics, lines=page_lines(event))
+        return Cost(atomics=0 if event.new else event.entries + cls.folio_atomics, lines=page_lines(event))
 
 
-#: what an EntryScheme counts by; one that overrides none of these keeps nothing but the common record
-_HANDLERS = ("on_mapped", "on_unmapped", "on_pmd_mapped", "on_pmd_unmapped")
+def entry_parts(entire: int, pages: PageCounts, offset: int = 0) -> list[Part]:
+    """Entries taken apart: PMD entries, and the PTEs of every run of pages that are mapped equally often.
+
+    Args:
+        offset: what the counter of each page holds in addition to its PTEs.
+    """
+    parts = [Part("PMD entries", entire, nr=pages.nr_pages)] if entire else []
+    return parts + [
+        Part("PTEs", nr * (count - offset), first=first, nr=nr) for first, nr, count in pages.runs() if count != offset
+    ]
 
 
-def share_entries(schemes: Iterable[Scheme]) -> frozenset[Scheme]:
+def share_entries(schemes: Iterable[Scheme]) -> Iterator[Scheme]:
     """Let all schemes that count the entries of large folios read one record of them.
 
-    Returns: those that need not be told of such entries any more, because another one is.
+    The record is written by the first scheme that counts more than EntryScheme does, else by the first one.
+
+    Yields: the others, unless they count more, too: they need no events about large folios any more.
     """
     alike = [scheme for scheme in schemes if isinstance(scheme, EntryScheme)]
-    plain = [
-        scheme
-        for scheme in alike
-        if all(getattr(type(scheme), handler) is getattr(EntryScheme, handler) for handler in _HANDLERS)
-    ]
-    writer = next((scheme for scheme in alike if scheme not in plain), None)
-    if writer is None:
-        return frozenset()
+    plain = [scheme for scheme in alike if type(scheme).count_large is EntryScheme.count_large]
+    writer = next((scheme for scheme in alike if scheme not in plain), alike[0] if alike else None)
     for scheme in plain:
-        scheme.share_record(writer)
-    return frozenset(plain)
+        if writer is not None and scheme is not writer:
+            scheme.share_record(writer)
+            yield scheme

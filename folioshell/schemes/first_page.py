@@ -1,70 +1,56 @@
-"""Schemes that take the mapcount of the first page for that of the folio."""
+"""estimated-ne1, estimated-gt1, likely-v6.9: the mapcount of page 0, taken for that of the folio (v6.3 to v6.9)."""
 
 from __future__ import annotations
 
-from folioshell import events
-from folioshell.schemes.base import Law, Part
+from folioshell.events import Event, Rmap
+from folioshell.schemes.base import Law, Part, Sharing
 from folioshell.schemes.cost import X86_64_LAYOUT, Cost, Layout
 from folioshell.schemes.order0 import Order0Scheme
-
-#: what holds for every one of them, whatever the predicate
-FIRST_PAGE_LAWS = frozenset(
-    {
-        Law.DECIDES,
-        Law.ZERO_WHEN_UNMAPPED,
-        Law.UNMAP_UNDOES_MAP,
-        Law.BATCHING_IS_IRRELEVANT,
-        Law.IGNORES_VMA_SPLIT,
-        Law.IGNORES_PMD_SPLIT,
-        Law.IGNORES_MOVE,
-        Law.FORGETS_HISTORY,
-    }
-)
 
 
 class FirstPageScheme(Order0Scheme, register=False):
     """A scheme whose number of a folio is that of the entries of its page 0; subclasses say what "shared" means.
 
-    They keep nothing: they read what the kernel keeps for each page anyway. The other questions were asked of that as
-    well, and not of the estimate, which cannot answer them.
+    They keep nothing: they read what the kernel keeps for each page anyway. Callers put the other questions to that,
+    not to the estimate, which cannot answer them.
 
     Attributes:
         _first: large folio -> PTEs of its page 0, and PMD entries; a folio that is not in it has none.
     """
 
+    state = "nothing of its own: it reads the mapcount of page 0"
+    laws = frozenset(
+        {
+            Law.DECIDES,
+            Law.ZERO_WHEN_UNMAPPED,
+            Law.UNMAP_UNDOES_MAP,
+            Law.BATCHING_IS_IRRELEVANT,
+            Law.IGNORES_VMA_SPLIT,
+            Law.IGNORES_PMD_SPLIT,
+            Law.IGNORES_MOVE,
+            Law.FORGETS_HISTORY,
+        }
+    )
+
     def __init__(self) -> None:
         super().__init__()
         self._first: dict[int, int] = {}
 
-    def on_folio_freed(self, event: events.FolioFreed) -> None:
+    def forget_large(self, folio: int) -> None:
         """Forget the folio."""
-        super().on_folio_freed(event)
-        self._first.pop(event.folio, None)
+        self._first.pop(folio, None)
 
-    def on_mapped(self, event: events.Mapped) -> None:
-        """One more PTE if page 0 is among the pages."""
+    def count_large(self, event: Rmap) -> None:
+        """One more entry, or one fewer, if page 0 is among the pages."""
         if not event.first:
-            self._first[event.folio] = self._first.get(event.folio, 0) + 1
-
-    def on_unmapped(self, event: events.Unmapped) -> None:
-        """One PTE fewer if page 0 is among the pages."""
-        if not event.first:
-            self._first[event.folio] = self._first.get(event.folio, 0) - 1
-
-    def on_pmd_mapped(self, event: events.PmdMapped) -> None:
-        """A PMD entry maps page 0, too."""
-        self._first[event.folio] = self._first.get(event.folio, 0) + 1
-
-    def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
-        """A PMD entry mapped page 0, too."""
-        self._first[event.folio] = self._first.get(event.folio, 0) - 1
+            self._first[event.folio] = self._first.get(event.folio, 0) + event.sign
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Entries of page 0: ``page_mapcount(folio_page(folio, 0))``."""
         return self._first.get(folio, 0) or super().mapcount(folio)
 
     def mapped(self, folio: int) -> bool | None:
-        """It cannot tell: other pages may be mapped."""
+        """Cannot tell: other pages may be mapped."""
         return None
 
     def why(self, folio: int) -> list[Part]:
@@ -77,6 +63,63 @@ class FirstPageScheme(Order0Scheme, register=False):
         return 0
 
     @classmethod
-    def cost_of(cls, event: events.Event, layout: Layout = X86_64_LAYOUT) -> Cost:
-        """Nothing: nothing of its own is kept."""
+    def cost_of(cls, event: Event, layout: Layout = X86_64_LAYOUT) -> Cost:
+        """Nothing: it keeps nothing of its own."""
         return Cost()
+
+
+class EstimatedNe1(FirstPageScheme):
+    """``folio_estimated_sharers(folio) != 1``, as madvise(MADV_FREE) and mempolicy asked.
+
+    Kernel: include/linux/mm.h: folio_estimated_sharers() (v6.3); mm/madvise.c: madvise_free_pte_range() (v6.3)
+    """
+
+    name = "estimated-ne1"
+    place = 44
+    version = "v6.3 to v6.8, folio_estimated_sharers() != 1"
+    about = (
+        "Takes the mapcount of page 0, PMD entries included, for that of the folio.",
+        "Shared unless that is exactly 1: a folio whose page 0 is not mapped looks shared.",
+    )
+
+    def shared(self, folio: int, mm: int) -> Sharing:
+        """``!= 1``: no entry of page 0 reads as shared."""
+        return Sharing.YES if self.mapcount(folio) != 1 else Sharing.NO
+
+
+class EstimatedGt1(FirstPageScheme):
+    """``folio_estimated_sharers(folio) > 1``, as madvise(MADV_COLD) of PTEs and NUMA hinting asked.
+
+    Kernel: include/linux/mm.h: folio_estimated_sharers() (v6.3); mm/memory.c: do_numa_page() (v6.3)
+    """
+
+    name = "estimated-gt1"
+    place = 45
+    version = "v6.3 to v6.8, folio_estimated_sharers() > 1"
+    about = (
+        "Takes the mapcount of page 0, PMD entries included, for that of the folio.",
+        "Shared if that is more than 1: a folio whose page 0 is not mapped looks exclusive.",
+    )
+
+    def shared(self, folio: int, mm: int) -> Sharing:
+        """``> 1``: no entry of page 0 reads as exclusive."""
+        return Sharing.YES if self.mapcount(folio) > 1 else Sharing.NO
+
+
+class LikelyV69(FirstPageScheme):
+    """``folio_likely_mapped_shared()`` before there was a counter of all entries.
+
+    Kernel: include/linux/mm.h: folio_likely_mapped_shared() (v6.9)
+    """
+
+    name = "likely-v6.9"
+    place = 48
+    version = "v6.9, folio_likely_mapped_shared()"
+    about = (
+        "Takes the mapcount of page 0, PMD entries included, for that of the folio.",
+        "Shared if that is more than 1, for every caller: if page 0 is not mapped, the folio looks exclusive.",
+    )
+
+    def shared(self, folio: int, mm: int) -> Sharing:
+        """``> 1``, for every asker."""
+        return Sharing.YES if self.mapcount(folio) > 1 else Sharing.NO

@@ -22,21 +22,7 @@ class Likely(EntryScheme):
     state = "as per-page, and one counter of all entries"
     # _nr_pages_mapped and _large_mapcount.
     folio_atomics = 2
-    laws = frozenset(
-        {
-            Law.DECIDES,
-            Law.MAPPED_IFF_POSITIVE,
-            Law.ZERO_WHEN_UNMAPPED,
-            Law.UNMAP_UNDOES_MAP,
-            Law.BATCHING_IS_IRRELEVANT,
-            Law.IGNORES_VMA_SPLIT,
-            Law.IGNORES_MOVE,
-            Law.ONE_IS_EXCLUSIVE,
-            Law.TELLS_PARTIAL,
-            Law.COUNTS_PAGES,
-            Law.FORGETS_HISTORY,
-        }
-    )
+    laws = EntryScheme.laws - {Law.NEVER_FALSE_NO}
 
     def shared(self, folio: int, mm: int) -> Sharing:
         """The guess; exact for order 0 and for a single entry."""

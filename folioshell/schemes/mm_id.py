@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell import events
+from folioshell.events import Rmap
 from folioshell.schemes.base import Law, Part, Sharing
 from folioshell.schemes.entries import EntryScheme
 from folioshell.schemes.mm_slots import MmSlots, Slot, maybe_mapped_shared, slots_of
@@ -25,62 +25,27 @@ class MmId(EntryScheme):
     state = "as per-page, one counter of all entries, two slots of MM-ID and counter, and the SHARED bit"
     # _nr_pages_mapped, and the bit spinlock; under it _large_mapcount and the slots take plain stores.
     folio_atomics = 2
-    laws = frozenset(
-        {
-            Law.NEVER_FALSE_NO,
-            Law.DECIDES,
-            Law.MAPPED_IFF_POSITIVE,
-            Law.ZERO_WHEN_UNMAPPED,
-            Law.UNMAP_UNDOES_MAP,
-            Law.BATCHING_IS_IRRELEVANT,
-            Law.IGNORES_VMA_SPLIT,
-            Law.IGNORES_MOVE,
-            Law.ONE_IS_EXCLUSIVE,
-            Law.TELLS_PARTIAL,
-            Law.COUNTS_PAGES,
-        }
-    )
+    laws = EntryScheme.laws - {Law.FORGETS_HISTORY}
 
     def __init__(self) -> None:
         super().__init__()
         self._slots: dict[int, MmSlots] = {}
 
-    def on_folio_freed(self, event: events.FolioFreed) -> None:
+    def forget_large(self, folio: int) -> None:
         """Forget the folio."""
-        super().on_folio_freed(event)
-        self._slots.pop(event.folio, None)
+        super().forget_large(folio)
+        self._slots.pop(folio, None)
 
-    def on_mapped(self, event: events.Mapped) -> None:
-        """PTEs are added, to the slot of their mm too."""
-        entries = self._entries(event)
-        entries.pages.add(event.first, event.nr, 1)
-        self._slots_of(event.folio).add(event.mm, event.nr, entries.total)
-
-    def on_unmapped(self, event: events.Unmapped) -> None:
-        """PTEs are taken away, from the slot of their mm too."""
-        entries = self._entries(event)
-        last = entries.pages.add(event.first, event.nr, -1)
-        entries.newly_unmapped = 0 if entries.entire else last
-        self._slots_of(event.folio).sub(event.mm, event.nr, entries.total)
-
-    def on_pmd_mapped(self, event: events.PmdMapped) -> None:
-        """A PMD entry is added: one mapping."""
-        super().on_pmd_mapped(event)
-        self._slots_of(event.folio).add(event.mm, 1, self._large[event.folio].total)
-
-    def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
-        """A PMD entry is taken away: one mapping."""
-        super().on_pmd_unmapped(event)
-        self._slots_of(event.folio).sub(event.mm, 1, self._large[event.folio].total)
-
-    def _slots_of(self, folio: int) -> MmSlots:
-        slots = self._slots.get(folio)
+    def count_large(self, event: Rmap) -> None:
+        """Count entries, and those of the mm in its slot: a PMD entry is one mapping."""
+        super().count_large(event)
+        slots = self._slots.get(event.folio)
         if slots is None:
-            slots = self._slots[folio] = MmSlots()
-        return slots
+            slots = self._slots[event.folio] = MmSlots()
+        slots.count(event, self._large[event.folio].total)
 
     def shared(self, folio: int, mm: int) -> Sharing:
-        """``folio_maybe_mapped_shared()``: the same whoever asks."""
+        """``folio_maybe_mapped_shared()``: the same for every asker."""
         return maybe_mapped_shared(self.mapcount(folio), self._slots.get(folio))
 
     def slots(self, folio: int) -> tuple[Slot, Slot, bool]:

@@ -1,8 +1,26 @@
-"""The two owners that a large folio remembers, and what they say of sharing (v6.15)."""
+"""Two owners in every large folio (v6.15): the slots, and schemes that count mappings and owners but no pages."""
 
 from __future__ import annotations
 
-from folioshell.schemes.base import Part, Sharing
+from folioshell.errors import KernelBug
+from folioshell.events import Level, Rmap
+from folioshell.schemes.base import Law, Part, Sharing
+from folioshell.schemes.order0 import Order0Scheme
+
+#: what holds for every scheme that answers from the slots
+OWNER_LAWS = frozenset(
+    {
+        Law.NEVER_FALSE_NO,
+        Law.DECIDES,
+        Law.MAPPED_IFF_POSITIVE,
+        Law.ZERO_WHEN_UNMAPPED,
+        Law.UNMAP_UNDOES_MAP,
+        Law.BATCHING_IS_IRRELEVANT,
+        Law.IGNORES_VMA_SPLIT,
+        Law.IGNORES_MOVE,
+        Law.ONE_IS_EXCLUSIVE,
+    }
+)
 
 Slot = tuple[int, int]
 
@@ -12,7 +30,7 @@ class MmSlots:
 
     Attributes:
         ids: MM-ID in each slot, 0 if it is free.
-        counts: entries of that mm that were counted in the slot; may be fewer than it has.
+        counts: entries of that mm that were counted in the slot; perhaps not all of its entries.
         shared: the SHARED bit.
     """
 
@@ -22,6 +40,13 @@ class MmSlots:
         self.ids = [0, 0]
         self.counts = [0, 0]
         self.shared = False
+
+    def count(self, event: Rmap, total: int) -> None:
+        """Entries were added or removed; ``total`` are all entries of the folio now."""
+        if event.sign > 0:
+            self.add(event.mm, event.entries, total)
+        else:
+            self.sub(event.mm, event.entries, total)
 
     def add(self, mm: int, nr: int, total: int) -> None:
         """``nr`` entries of ``mm`` were added; ``total`` are all entries of the folio now.
@@ -35,7 +60,7 @@ class MmSlots:
             self.counts[1] += nr
         elif not ids[0]:
             ids[0], self.counts[0] = mm, nr
-            # Others that have no slot, or this mm before it had one, may have mapped the folio already.
+            # Mms without a slot, or this mm before it had one, may have mapped the folio already.
             if total != nr:
                 self.shared = True
         elif not ids[1]:
@@ -43,7 +68,7 @@ class MmSlots:
             self.shared = True
 
     def sub(self, mm: int, nr: int, total: int) -> None:
-        """``nr`` entries of ``mm`` went; ``total`` are all entries of the folio now.
+        """``nr`` entries of ``mm`` were removed; ``total`` are all entries of the folio now.
 
         Kernel: include/linux/rmap.h: folio_sub_return_large_mapcount() (v6.18)
         """
@@ -75,7 +100,7 @@ def maybe_mapped_shared(total: int, slots: MmSlots | None) -> Sharing:
 
     Kernel: include/linux/mm.h: folio_maybe_mapped_shared() (v6.18)
     """
-    # One entry decides before the bit, which may have stayed.
+    # One entry decides before the bit, which may still be set.
     return Sharing.YES if total > 1 and (slots is None or slots.shared) else Sharing.NO
 
 
@@ -84,3 +109,97 @@ def slots_of(slots: MmSlots | None) -> tuple[Slot, Slot, bool]:
     if slots is None:
         return (0, 0), (0, 0), False
     return (slots.ids[0], slots.counts[0]), (slots.ids[1], slots.counts[1]), slots.shared
+
+
+class Mappings:
+    """The mappings of one large folio.
+
+    Attributes:
+        order: of the folio.
+        total: PTEs and PMD entries that map it: ``_large_mapcount``.
+        entire: the PMD entries among them.
+        slots: its owners.
+    """
+
+    __slots__ = ("entire", "order", "slots", "total")
+
+    def __init__(self, order: int) -> None:
+        self.order = order
+        self.total = 0
+        self.entire = 0
+        self.slots = MmSlots()
+
+    @property
+    def nr_pages(self) -> int:
+        """Pages in the folio."""
+        return 1 << self.order
+
+    @property
+    def pages(self) -> int:
+        """Sum over all entries of the pages that each maps: ``_total_mapped_pages``."""
+        return self.total - self.entire + (self.entire << self.order)
+
+    def count(self, event: Rmap) -> None:
+        """Entries were added or removed.
+
+        Raises:
+            KernelBug: more were removed than there were.
+        """
+        total = self.total + event.change
+        entire = self.entire + (event.sign if event.level is Level.PMD else 0)
+        if not 0 <= entire <= total:
+            raise KernelBug(
+                f"f{event.folio} has {self.total} entries, {self.entire} of them PMD entries; {event.call}", [event]
+            )
+        self.total, self.entire = total, entire
+        self.slots.count(event, total)
+
+
+class MappingScheme(Order0Scheme, register=False):
+    """A scheme that counts mappings and owners of large folios, and nothing for a page.
+
+    Attributes:
+        _large: large folio -> its mappings; from its first one until it is freed.
+    """
+
+    laws = OWNER_LAWS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._large: dict[int, Mappings] = {}
+
+    def forget_large(self, folio: int) -> None:
+        """Forget the folio."""
+        self._large.pop(folio, None)
+
+    def count_large(self, event: Rmap) -> None:
+        """Count mappings and owners: a PMD entry is one mapping."""
+        mappings = self._large.get(event.folio)
+        if mappings is None:
+            mappings = self._large[event.folio] = Mappings(event.order)
+        mappings.count(event)
+
+    def mapcount(self, folio: int, page: int | None = None) -> int:
+        """Mappings of the folio; for a page, ``page_mapcount``."""
+        mappings = self._large.get(folio)
+        if mappings is None:
+            return super().mapcount(folio)
+        if page is None:
+            return mappings.total
+        number = self.page_mapcount(folio, page)
+        return mappings.total if number is None else number
+
+    def shared(self, folio: int, mm: int) -> Sharing:
+        """``folio_maybe_mapped_shared()``: the same for every asker."""
+        mappings = self._large.get(folio)
+        return maybe_mapped_shared(self.mapcount(folio), None if mappings is None else mappings.slots)
+
+    def slots(self, folio: int) -> tuple[Slot, Slot, bool]:
+        """Both slots as (MM-ID, counted entries), (0, 0) if free, and the SHARED bit; all free for order 0."""
+        mappings = self._large.get(folio)
+        return slots_of(None if mappings is None else mappings.slots)
+
+    def why(self, folio: int) -> list[Part]:
+        """The slots, what is in neither, and the SHARED bit."""
+        mappings = self._large.get(folio)
+        return super().why(folio) if mappings is None else mappings.slots.parts(mappings.total)

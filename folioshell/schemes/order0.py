@@ -1,62 +1,81 @@
 """What every scheme makes of order-0 folios: the number of entries that map them.
 
 A VMA maps a page at one address only, so an order-0 folio has as many entries as VMAs and as tuples, and one entry an
-rmap call: no definition tells them apart.
+rmap call: no two schemes differ there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
 
 from folioshell import events
 from folioshell.errors import KernelBug
+from folioshell.events import Rmap
 from folioshell.intervals import Intervals, ranges
 from folioshell.schemes.base import Part, Scheme
-from folioshell.schemes.cost import X86_64_LAYOUT, Cost, EntryFact, Layout, is_new, small_cost
-
-#: an event that speaks of one folio, or of order-0 folios in a row
-RunFact = TypeVar("RunFact", events.FolioNew, events.FolioFreed)
+from folioshell.schemes.cost import X86_64_LAYOUT, Cost, Layout, small_cost
 
 
 class Order0Scheme(Scheme, register=False):
     """A scheme that counts the entries of order-0 folios; subclasses count those of large folios.
 
     Attributes:
-        small: mapped order-0 folio -> number of entries, in runs; a folio that is not in it has none.
+        small: mapped order-0 folio -> number of entries, in runs; an unmapped folio is not in it.
     """
 
     def __init__(self) -> None:
         self.small: Intervals[int] = Intervals()
 
     def on_folio_freed(self, event: events.FolioFreed) -> None:
-        """Forget the folio."""
-        if not event.order:
+        """Forget the folios."""
+        if event.order:
+            self.forget_large(event.folio)
+        else:
             self.small.drop(event.folio, event.nr)
 
-    def on_mapped_small(self, event: events.MappedSmall) -> None:
-        """One more entry for each."""
+    def on_mapped(self, event: events.Mapped) -> None:
+        """One more entry for each order-0 folio."""
+        if event.order:
+            self.count_large(event)
+        else:
+            self.count_small(event)
+
+    def on_unmapped(self, event: events.Unmapped) -> None:
+        """One entry fewer for each order-0 folio."""
+        if event.order:
+            self.count_large(event)
+        else:
+            self.count_small(event)
+
+    def count_large(self, event: Rmap) -> None:
+        """Entries of a large folio were added or removed: subclasses count them."""
+
+    def forget_large(self, folio: int) -> None:
+        """A large folio is gone."""
+
+    def count_small(self, event: Rmap) -> None:
+        """Entries of order-0 folios were added or removed.
+
+        Raises:
+            KernelBug: nothing maps one of the unmapped folios.
+        """
         for first, nr in ranges(event.folios):
             if event.new:
                 self.small.put(first, nr, 1)
-            else:
+            elif event.sign > 0:
                 self.small.change(first, nr, _one_more)
-
-    def on_unmapped_small(self, event: events.UnmappedSmall) -> None:
-        """One entry fewer for each."""
-        for first, nr in ranges(event.folios):
-            if not self.small.covers(first, nr):
-                unmapped = next(folio for folio in range(first, first + nr) if folio not in self.small)
-                raise KernelBug(f"f{unmapped} was unmapped, but nothing maps it", [event])
-            self.small.change(first, nr, _one_less)
+            else:
+                if not self.small.covers(first, nr):
+                    unmapped = next(folio for folio in range(first, first + nr) if folio not in self.small)
+                    raise KernelBug(f"f{unmapped} was unmapped, but nothing maps it", [event])
+                self.small.change(first, nr, _one_less)
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Entries of an order-0 folio; 0 for a large one."""
         return self.small.get(folio, 0)
 
     def mapcount_pieces(self, first: int, nr: int) -> list[tuple[int, int, int]]:
-        """Those of mapped order-0 folios are at hand in runs."""
+        """One row a run of mapped order-0 folios."""
         pieces: list[tuple[int, int, int]] = []
         for start, length, entries in self.small.pieces(first, nr):
             pieces += [(start, length, entries)] if entries else super().mapcount_pieces(start, length)
@@ -69,17 +88,15 @@ class Order0Scheme(Scheme, register=False):
 
     @classmethod
     def cost_of(cls, event: events.Event, layout: Layout = X86_64_LAYOUT) -> Cost:
-        """One counter in every order-0 folio; what large folios and hooks cost is for subclasses to say."""
-        if isinstance(event, events.MappedSmall | events.UnmappedSmall):
-            return small_cost(event)
-        if isinstance(event, events.Mapped | events.Unmapped | events.PmdMapped | events.PmdUnmapped):
-            return cls.cost_of_entries(event, layout)
-        return Cost()
+        """One counter in every order-0 folio; subclasses say what large folios and other callbacks cost."""
+        if not isinstance(event, Rmap):
+            return Cost()
+        return cls.cost_of_entries(event, layout) if event.order else small_cost(event)
 
     @classmethod
-    def cost_of_entries(cls, event: EntryFact, layout: Layout) -> Cost:
+    def cost_of_entries(cls, event: Rmap, layout: Layout) -> Cost:
         """Entries of a large folio: one counter unless a subclass says otherwise."""
-        return Cost(atomics=0 if is_new(event) else 1, lines=1)
+        return Cost(atomics=0 if event.new else 1, lines=1)
 
 
 def _one_more(entries: int | None) -> int:
@@ -90,33 +107,38 @@ def _one_less(entries: int | None) -> int | None:
     return (entries or 0) - 1 or None
 
 
-def one_by_one(scheme: Scheme, handler: Callable[[RunFact], None]) -> Callable[[RunFact], None]:
-    """The handler of FolioNew or FolioFreed, as it is told of runs: a scheme that keeps none learns of each folio."""
-    if isinstance(scheme, Order0Scheme):
-        return handler
+class TallyScheme(Order0Scheme, register=False):
+    """A scheme to which it matters how many entries an address space adds or removes, not which pages they map.
 
-    def tell(event: RunFact) -> None:
-        if event.nr == 1:
-            handler(event)
-            return
-        for folio in range(event.folio, event.folio + event.nr):
-            handler(replace(event, folio=folio, nr=1))
-
-    return tell
-
-
-def share_order0(schemes: Iterable[Scheme]) -> frozenset[Scheme]:
-    """Let all schemes that count order-0 folios as Order0Scheme does keep one record of them.
-
-    Returns: those that need not be told of order-0 folios any more, because the first of them is.
+    Attributes:
+        _large: large folio -> its numbers; an unknown folio is not in it.
     """
-    alike = [
-        scheme
-        for scheme in schemes
-        if isinstance(scheme, Order0Scheme)
-        and type(scheme).on_mapped_small is Order0Scheme.on_mapped_small
-        and type(scheme).on_unmapped_small is Order0Scheme.on_unmapped_small
-    ]
-    for scheme in alike[1:]:
-        scheme.small = alike[0].small
-    return frozenset(alike[1:])
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._large: dict[int, list[int]] = {}
+
+    def forget_large(self, folio: int) -> None:
+        """Forget the folio."""
+        self._large.pop(folio, None)
+
+
+def share_order0(schemes: Iterable[Scheme]) -> Iterator[Scheme]:
+    """Let all schemes that count order-0 folios as Order0Scheme does share the record of the first one.
+
+    Yields: the others: they need no events about order-0 folios any more.
+    """
+    first: Order0Scheme | None = None
+    for scheme in schemes:
+        if isinstance(scheme, Order0Scheme) and counts_order0_entries(type(scheme)):
+            if first is None:
+                first = scheme
+            else:
+                scheme.small = first.small
+                yield scheme
+
+
+def counts_order0_entries(kind: type[Scheme]) -> bool:
+    """Is the number of entries all that such a scheme keeps of an order-0 folio?"""
+    names = ("on_mapped", "on_unmapped", "count_small")
+    return all(getattr(kind, name, None) is getattr(Order0Scheme, name) for name in names)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from folioshell.schemes.base import Law, Part, Sharing
-from folioshell.schemes.cost import EntryFact
-from folioshell.schemes.tally import TallyScheme
+from folioshell.events import Rmap
+from folioshell.schemes.base import Part, Sharing
+from folioshell.schemes.mm_slots import OWNER_LAWS
+from folioshell.schemes.order0 import TallyScheme
 
 
 class Owner(TallyScheme):
     """The creator of a large folio and a counter of non-owners.
 
-    The mails leave open when the owner changes: here it is who maps the folio first, until nobody does.
+    The mails do not say when the owner changes: here it is the first mm that maps the folio, until none does.
 
     Attributes:
         _large: large folio -> [MM-ID of the owner, its mappings, mappings of others].
@@ -20,30 +21,18 @@ class Owner(TallyScheme):
     place = 47
     version = 'the reply of November 2023 to rmap-id; earlier as "creator"'
     about = (
-        "Remembers who mapped the folio first, and counts the entries of the others apart from its own.",
+        "Remembers who mapped the folio first, and counts its entries apart from those of others.",
         "Shared if others have entries: wrong when the owner has left and one other is alone.",
     )
     state = "the MM-ID of the owner, a counter of its entries and one of the others'"
-    laws = frozenset(
-        {
-            Law.NEVER_FALSE_NO,
-            Law.DECIDES,
-            Law.MAPPED_IFF_POSITIVE,
-            Law.ZERO_WHEN_UNMAPPED,
-            Law.UNMAP_UNDOES_MAP,
-            Law.BATCHING_IS_IRRELEVANT,
-            Law.IGNORES_VMA_SPLIT,
-            Law.IGNORES_MOVE,
-            Law.ONE_IS_EXCLUSIVE,
-        }
-    )
+    laws = OWNER_LAWS
 
-    def tally(self, event: EntryFact, nr: int) -> None:
+    def count_large(self, event: Rmap) -> None:
         """The owner's entries and those of others are counted apart."""
         counts = self._large.get(event.folio)
         if counts is None:
             counts = self._large[event.folio] = [event.mm, 0, 0]
-        counts[1 if counts[0] == event.mm else 2] += nr
+        counts[1 if counts[0] == event.mm else 2] += event.change
         if not counts[1] and not counts[2]:
             del self._large[event.folio]
 
@@ -58,7 +47,7 @@ class Owner(TallyScheme):
         return owner, own, others
 
     def shared(self, folio: int, mm: int) -> Sharing:
-        """Others than the owner have entries, whoever asks; of order 0, more than one entry."""
+        """Others than the owner have entries; for order 0, more than one entry."""
         counts = self._large.get(folio)
         if counts is None:
             return Sharing.YES if super().mapcount(folio) > 1 else Sharing.NO

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell.schemes.base import Law, Sharing
+from folioshell.schemes.base import Sharing
 from folioshell.schemes.entries import EntryScheme
 
 
@@ -15,7 +15,7 @@ class PerPage(EntryScheme):
 
     name = "per-page"
     place = 10
-    version = "v6.2, page->_mapcount and _nr_pages_mapped; asked as v6.3's madvise did"
+    version = "v6.2, page->_mapcount and _nr_pages_mapped; v6.3 madvise() rule"
     about = (
         "Counts the entries that map each page and, for the folio, all entries.",
         "Shared unless the folio has exactly one entry: a folio mapped by PTEs always looks shared.",
@@ -23,29 +23,13 @@ class PerPage(EntryScheme):
     state = "a mapcount for each page, one for PMD entries, and the number of pages mapped by PTEs"
     # _nr_pages_mapped.
     folio_atomics = 1
-    laws = frozenset(
-        {
-            Law.NEVER_FALSE_NO,
-            Law.DECIDES,
-            Law.MAPPED_IFF_POSITIVE,
-            Law.ZERO_WHEN_UNMAPPED,
-            Law.UNMAP_UNDOES_MAP,
-            Law.BATCHING_IS_IRRELEVANT,
-            Law.IGNORES_VMA_SPLIT,
-            Law.IGNORES_MOVE,
-            Law.ONE_IS_EXCLUSIVE,
-            Law.TELLS_PARTIAL,
-            Law.COUNTS_PAGES,
-            Law.FORGETS_HISTORY,
-        }
-    )
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Entries of the folio, or of one page of it."""
         return super().mapcount(folio) if page is None else self.page_mapcount(folio, page)
 
     def shared(self, folio: int, mm: int) -> Sharing:
-        """``folio_mapcount() != 1``, whatever the folio is mapped by."""
+        """``folio_mapcount() != 1``, whatever maps the folio."""
         return Sharing.YES if self.mapcount(folio) != 1 else Sharing.NO
 
     def bytes_of_state(self, order: int) -> int:

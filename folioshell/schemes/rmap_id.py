@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from folioshell.events import Rmap
 from folioshell.schemes.base import Law, Part, Sharing
-from folioshell.schemes.cost import Cost, EntryFact, Layout, is_new
-from folioshell.schemes.tally import TallyScheme
+from folioshell.schemes.cost import Cost, Layout
+from folioshell.schemes.mm_slots import OWNER_LAWS
+from folioshell.schemes.order0 import TallyScheme
 
-#: (highest order, number of 64-bit values that the checksum takes up to it)
+#: (highest order, number of 64-bit values of the checksum up to it)
 VALUES = ((2, 1), (5, 2), (9, 3), (10, 4), (12, 5), (15, 6))
 
 
@@ -16,7 +18,7 @@ VALUES = ((2, 1), (5, 2), (9, 3), (10, 4), (12, 5), (15, 6))
 def sub_id(rmap_id: int, order: int) -> int:
     """What one mapping by the address space adds to the checksum of a folio: its bits as digits to base P + 1.
 
-    Up to P mappings carry no digit into the next, so that a sum tells the bits of its addends. The kernel keeps it in
+    Up to P mappings carry no digit into the next, so that a sum shows the bits of its addends. The kernel keeps it in
     pieces of 64 bits; here it is one number.
     """
     base = (1 << order) + 1
@@ -43,29 +45,15 @@ class RmapId(TallyScheme):
         "Exclusive if the sum is that of the asker alone: exact unless there are more entries than pages.",
     )
     state = "one counter of all entries, one to six 64-bit values by order, and a sequence counter"
-    laws = frozenset(
-        {
-            Law.NEVER_FALSE_NO,
-            Law.DECIDES,
-            Law.MAPPED_IFF_POSITIVE,
-            Law.ZERO_WHEN_UNMAPPED,
-            Law.UNMAP_UNDOES_MAP,
-            Law.BATCHING_IS_IRRELEVANT,
-            Law.IGNORES_VMA_SPLIT,
-            Law.IGNORES_MOVE,
-            Law.ONE_IS_EXCLUSIVE,
-            Law.EXACT_WITHIN_PAGES,
-            Law.FORGETS_HISTORY,
-        }
-    )
+    laws = OWNER_LAWS | {Law.EXACT_WITHIN_PAGES, Law.FORGETS_HISTORY}
 
-    def tally(self, event: EntryFact, nr: int) -> None:
-        """One value for each entry, added or taken away."""
+    def count_large(self, event: Rmap) -> None:
+        """One value for each entry, added or subtracted."""
         counts = self._large.get(event.folio)
         if counts is None:
             counts = self._large[event.folio] = [event.order, 0, 0]
-        counts[1] += nr
-        counts[2] += nr * sub_id(event.mm, event.order)
+        counts[1] += event.change
+        counts[2] += event.change * sub_id(event.mm, event.order)
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Mappings of the folio: its entries."""
@@ -77,7 +65,7 @@ class RmapId(TallyScheme):
         return self._large.get(folio, (0, 0, 0))[2]
 
     def shared(self, folio: int, mm: int) -> Sharing:
-        """More mappings than pages, or a sum that is not the asker's alone; of order 0, more than one entry."""
+        """More mappings than pages, or a sum that is not the asker's alone; for order 0, more than one entry."""
         counts = self._large.get(folio)
         if counts is None:
             return Sharing.YES if super().mapcount(folio) > 1 else Sharing.NO
@@ -98,6 +86,6 @@ class RmapId(TallyScheme):
         return 8 + 8 * values(order) if order else 4
 
     @classmethod
-    def cost_of_entries(cls, event: EntryFact, layout: Layout) -> Cost:
+    def cost_of_entries(cls, event: Rmap, layout: Layout) -> Cost:
         """The mapcount, the values, and the sequence counter before and after them."""
-        return Cost(atomics=0 if is_new(event) else 3 + values(event.order), lines=1)
+        return Cost(atomics=0 if event.new else 3 + values(event.order), lines=1)

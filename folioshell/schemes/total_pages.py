@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from folioshell.schemes.base import Answer, Part
-from folioshell.schemes.mappings import OWNER_LAWS, MappingScheme
+from folioshell.schemes.mm_slots import MappingScheme
 
 
 class TotalPages(MappingScheme):
@@ -17,7 +17,6 @@ class TotalPages(MappingScheme):
         "Shared as mm-id says, from the SHARED bit of two owners; a page has the average of the second number.",
     )
     state = "one counter of all entries, one of the pages they map, two slots of MM-ID and counter, and the SHARED bit"
-    laws = OWNER_LAWS
 
     def total_mapped_pages(self, folio: int) -> int:
         """Sum over all entries of the pages that each maps; of order 0 the number of entries."""
@@ -25,7 +24,7 @@ class TotalPages(MappingScheme):
         return self.small.get(folio, 0) if mappings is None else mappings.pages
 
     def partially_mapped(self, folio: int) -> Answer:
-        """Certainly if all entries together map fewer pages than there are; what is taken for no may be yes."""
+        """Yes if all entries together map fewer pages than there are; a "no" may be wrong."""
         mappings = self._large.get(folio)
         return Answer.of(mappings is not None and 0 < mappings.pages < mappings.nr_pages)
 

@@ -8,7 +8,7 @@ from folioshell.schemes.windows import WindowScheme
 
 
 class Tuples(WindowScheme):
-    """The first definition of the mail "Folio mapcount", kept exact through splits, merges and moves."""
+    """The first scheme of the mail "Folio mapcount", kept exact through splits, merges and moves."""
 
     name = "tuples"
     place = 20

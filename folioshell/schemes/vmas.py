@@ -8,7 +8,7 @@ from folioshell.schemes.windows import WindowScheme
 
 
 class Vmas(WindowScheme):
-    """The second definition of the mail "Folio mapcount", kept exact through splits, merges and moves."""
+    """The second scheme of the mail "Folio mapcount", kept exact through splits, merges and moves."""
 
     name = "vmas"
     place = 40

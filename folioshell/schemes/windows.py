@@ -1,27 +1,142 @@
-"""The windows of all large folios, and schemes that count by them; see window.py for what a window is."""
+"""Which pages of a folio are mapped through which VMA and page table, from events alone; and schemes that count by it.
+
+Where a folio is mapped linearly, (mm, virtual page of its page 0) names a *window*. Splitting and merging VMAs changes
+only the VMA boundaries in it, the *bounds*. A VMA with entries in a window is one piece of it between two bounds::
+
+    page     0       4       8      12      16
+    tables   ├──── pt1 ──────┼──── pt2 ─────┤
+    bounds           │                            two VMAs, three (VMA, page table) tuples
+
+Sets of pages and of bounds are integers, bit i for page i and for a bound right before page i, so that a step costs a
+few operations on integers for any number of pages, entries and VMAs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
+from itertools import pairwise
 from typing import ClassVar
 
 from folioshell import events
 from folioshell.errors import KernelBug
-from folioshell.schemes.base import Part, Scheme
+from folioshell.events import Level, Moved, Rmap
+from folioshell.schemes.base import Law, Part, Scheme
 from folioshell.schemes.cost import (
     X86_64_LAYOUT,
     Cost,
-    EntryFact,
     Layout,
     Reach,
     boundary_look,
-    is_new,
     look,
     run_moved_to,
     run_of,
 )
 from folioshell.schemes.order0 import Order0Scheme
-from folioshell.schemes.window import Window, page_mask, stretches, table_name, whole_mask
+
+
+@lru_cache(maxsize=256)
+def page_mask(first: int, nr: int) -> int:
+    """The set of the pages ``[first, first + nr)``."""
+    return ((1 << nr) - 1) << first
+
+
+def count_pieces(pages: int, bounds: int, nr_pages: int) -> int:
+    """Number of pieces between ``bounds`` of a folio of ``nr_pages`` pages with a page of ``pages``."""
+    if not bounds:
+        return 1 if pages else 0
+    # One bit at the last page of every piece. Adding all ones below it carries into it iff a page below is set.
+    last = bounds >> 1 | 1 << (nr_pages - 1)
+    below = page_mask(0, nr_pages) & ~last
+    return (((pages & below) + below | pages) & last).bit_count()
+
+
+def pieces_between(bounds: int, nr_pages: int) -> list[tuple[int, int]]:
+    """(first page, number of pages) of every piece between ``bounds``, in ascending order."""
+    starts = [0, *(page for page in range(1, nr_pages) if bounds >> page & 1), nr_pages]
+    return [(low, high - low) for low, high in pairwise(starts)]
+
+
+class Window:
+    """The entries of one address space that map a folio at one virtual address.
+
+    Attributes:
+        nr_pages: pages in the folio.
+        tables: key of a table (see table_key) -> set of pages that its entries map, none empty.
+        bounds: VMA boundaries. Between two mapped pages with no mapped page in between there is a bound iff they
+            belong to different VMAs; other bounds mean nothing, nor do those at both ends of the folio.
+        vmas, tuples: numbers of VMAs, and of (VMA, page table) tuples, that map a page here.
+    """
+
+    __slots__ = ("bounds", "nr_pages", "tables", "tuples", "vmas")
+
+    def __init__(self, nr_pages: int) -> None:
+        self.nr_pages = nr_pages
+        self.tables: dict[int, int] = {}
+        self.bounds = 0
+        self.vmas = 0
+        self.tuples = 0
+
+    @property
+    def pages(self) -> int:
+        """The set of pages that any entry maps."""
+        pages = 0
+        for mapped in self.tables.values():
+            pages |= mapped
+        return pages
+
+    def recount(self) -> tuple[int, int]:
+        """Count VMAs and tuples again; by how much each changed."""
+        vmas, tuples = self.vmas, self.tuples
+        tables, bounds = self.tables, self.bounds
+        if bounds:
+            self.vmas = count_pieces(self.pages, bounds, self.nr_pages)
+            self.tuples = sum([count_pieces(pages, bounds, self.nr_pages) for pages in tables.values()])
+        else:
+            self.vmas = 1 if tables else 0
+            self.tuples = len(tables)
+        return self.vmas - vmas, self.tuples - tuples
+
+    def map(self, pages: int, table: int, low: int, high: int) -> None:
+        """Entries of ``table`` map ``pages``, in a VMA that reaches from page ``low`` to ``high``."""
+        mapped = self.tables.get(table)
+        self.tables[table] = pages if mapped is None else mapped | pages
+        if low == 0 and high == self.nr_pages:
+            self.bounds = 0
+        else:
+            self.bounds = self.bounds & ~page_mask(low, high - low) | 1 << low | 1 << high
+
+    def unmap(self, pages: int, table: int) -> None:
+        """Entries of ``table`` that mapped ``pages`` are gone.
+
+        Raises:
+            KernelBug: they were not there.
+        """
+        mapped = self.tables.get(table, 0)
+        if pages & ~mapped:
+            raise KernelBug(f"{table_name(table)} lost entries that were not there")
+        if mapped == pages:
+            del self.tables[table]
+        else:
+            self.tables[table] = mapped & ~pages
+
+    def split(self, page: int) -> None:
+        """A VMA was split before ``page``."""
+        self.bounds |= 1 << page
+
+    def merge(self, low: int, high: int) -> None:
+        """One VMA reaches from page ``low`` to ``high``: bounds between them are gone."""
+        self.bounds &= ~page_mask(low + 1, high - low - 1)
+
+
+def table_key(table: int, level: Level) -> int:
+    """A table of a window: both levels are numbered from 1, so PMD tables get negative keys."""
+    return table if level is Level.PTE else -table
+
+
+def table_name(table: int) -> str:
+    """A table of a window as it is printed: ``pt1`` or ``pmd1``."""
+    return f"pt{table}" if table > 0 else f"pmd{-table}"
 
 
 class FolioWindows:
@@ -47,7 +162,7 @@ class FolioWindows:
 
 
 class Windows:
-    """The windows of all large folios that are mapped, as the events tell of them."""
+    """The windows of all mapped large folios."""
 
     __slots__ = ("_folios",)
 
@@ -65,10 +180,10 @@ class Windows:
         return windows.vmas if reach is Reach.VMA else windows.tuples
 
     def pages(self, folio: int, mm: int, base: int, table: int, reach: Reach, gone: int = 0) -> int:
-        """The set of pages that entries of a table map in a window, or those of all its tables.
+        """The set of pages mapped in a window by one table, or by all of them.
 
         Args:
-            gone: entries of the table that are about to go from the window.
+            gone: pages of the table that are about to be unmapped.
         """
         windows = self._folios.get(folio)
         window = windows.at.get((mm, base)) if windows is not None else None
@@ -91,7 +206,7 @@ class Windows:
         self._folios.pop(folio, None)
 
     def map(self, folio: int, order: int, mm: int, base: int, pages: int, table: int, low: int, high: int) -> None:
-        """Entries of a table come into a window, in a VMA that reaches from page ``low`` to ``high``."""
+        """Entries of a table are added to a window, in a VMA that reaches from page ``low`` to ``high``."""
         windows = self._folios.get(folio)
         if windows is None:
             windows = self._folios[folio] = FolioWindows()
@@ -102,7 +217,7 @@ class Windows:
         windows.recount(window)
 
     def unmap(self, folio: int, mm: int, base: int, pages: int, table: int) -> None:
-        """Entries of a table leave a window.
+        """Entries of a table are removed from a window.
 
         Raises:
             KernelBug: they were not there.
@@ -113,20 +228,36 @@ class Windows:
         if not window.tables:
             del windows.at[mm, base]
 
-    def cut(self, event: events.VmaSplit) -> None:
-        """A cut in the window of every folio that has entries in both parts of a VMA."""
+    def count(self, event: Rmap) -> None:
+        """Entries were added or removed."""
+        base, table = event.vpn - event.first, table_key(event.table, event.level)
+        pages = page_mask(event.first, event.nr)
+        if event.sign > 0:
+            self.map(event.folio, event.order, event.mm, base, pages, table, event.low, event.high)
+        else:
+            self.unmap(event.folio, event.mm, base, pages, table)
+
+    def move(self, event: Moved) -> None:
+        """Entries were moved from one window to another."""
+        pages = page_mask(event.first, event.nr)
+        self.unmap(event.folio, event.mm, event.vpn - event.first, pages, table_key(event.table, event.level))
+        base, table = event.to_vpn - event.first, table_key(event.to_table, event.level)
+        self.map(event.folio, event.order, event.mm, base, pages, table, event.to_low, event.to_high)
+
+    def split(self, event: events.VmaSplit) -> None:
+        """A VMA was split: one more bound in the window of every folio with entries in both parts."""
         for folio, page in event.straddling:
             windows, window = self._window(folio, event.mm, event.vpn - page)
-            window.cut(page)
+            window.split(page)
             windows.recount(window)
 
-    def join(self, event: events.VmaMerged) -> None:
-        """The cuts go that are inside what is one VMA now."""
+    def merge(self, event: events.VmaMerged) -> None:
+        """VMAs were merged: bounds within the merged VMA are gone."""
         start, end = (event.start, event.end) if event.end else (event.vpn - 1, event.vpn + 1)
         for folio, page in event.straddling:
             base = event.vpn - page
             windows, window = self._window(folio, event.mm, base)
-            window.join(max(start - base, 0), min(end - base, window.nr_pages))
+            window.merge(max(start - base, 0), min(end - base, window.nr_pages))
             windows.recount(window)
 
     def _window(self, folio: int, mm: int, base: int) -> tuple[FolioWindows, Window]:
@@ -140,14 +271,15 @@ class Windows:
 class WindowScheme(Order0Scheme, register=False):
     """A scheme that counts VMAs or tuples by the windows of folios.
 
-    The schemes of a machine share one record of the windows. The last of them to be told of an event writes it down, so
-    that each finds there what was before the event.
+    The schemes of a machine share one record of the windows. The last of them to be called writes an event to it, so
+    that all others see the state before the event.
 
     Attributes:
-        record: the windows. is_reader: another scheme writes them down.
+        record: the windows.
+        is_reader: another scheme writes the record.
     """
 
-    #: what is counted, and how far to look for other entries of it: VMAs or tuples
+    #: VMAs or tuples: what is counted, and how far to look for other entries
     reach: ClassVar[Reach]
 
     def __init__(self) -> None:
@@ -155,54 +287,30 @@ class WindowScheme(Order0Scheme, register=False):
         self.record = Windows()
         self.is_reader = False
 
-    def on_folio_freed(self, event: events.FolioFreed) -> None:
+    def forget_large(self, folio: int) -> None:
         """Forget the folio."""
-        super().on_folio_freed(event)
         if not self.is_reader:
-            self.record.forget(event.folio)
+            self.record.forget(folio)
 
-    def on_mapped(self, event: events.Mapped) -> None:
-        """PTEs come into a window."""
+    def count_large(self, event: Rmap) -> None:
+        """Entries are added to a window, or removed from it: those of a PMD entry are all pages, by its PMD table."""
         if not self.is_reader:
-            base, pages = event.vpn - event.first, page_mask(event.first, event.nr)
-            self.record.map(event.folio, event.order, event.mm, base, pages, event.table, event.low, event.high)
+            self.record.count(event)
 
-    def on_unmapped(self, event: events.Unmapped) -> None:
-        """PTEs leave a window."""
-        if not self.is_reader:
-            pages = page_mask(event.first, event.nr)
-            self.record.unmap(event.folio, event.mm, event.vpn - event.first, pages, event.table)
-
-    def on_pmd_mapped(self, event: events.PmdMapped) -> None:
-        """A PMD entry comes into a window: all pages through the PMD table."""
-        if not self.is_reader:
-            pages = whole_mask(event.order)
-            self.record.map(event.folio, event.order, event.mm, event.vpn, pages, -event.table, 0, 1 << event.order)
-
-    def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
-        """A PMD entry leaves a window."""
-        if not self.is_reader:
-            self.record.unmap(event.folio, event.mm, event.vpn, whole_mask(event.order), -event.table)
-
-    def on_moved(self, event: events.Moved) -> None:
-        """Entries go from one window to another."""
-        if not event.order or self.is_reader:
-            return
-        pages = page_mask(event.first, event.nr)
-        sign = -1 if event.pmd else 1
-        self.record.unmap(event.folio, event.mm, event.vpn - event.first, pages, sign * event.table)
-        base, table = event.to_vpn - event.first, sign * event.to_table
-        self.record.map(event.folio, event.order, event.mm, base, pages, table, event.to_low, event.to_high)
+    def on_moved(self, event: Moved) -> None:
+        """Entries move from one window to another."""
+        if event.order and not self.is_reader:
+            self.record.move(event)
 
     def on_vma_split(self, event: events.VmaSplit) -> None:
-        """A cut in the window of every folio that has entries in both parts."""
+        """One more bound in the window of every folio with entries in both parts."""
         if not self.is_reader:
-            self.record.cut(event)
+            self.record.split(event)
 
     def on_vma_merged(self, event: events.VmaMerged) -> None:
-        """The cuts go that are inside what is one VMA now."""
+        """Bounds within the merged VMA are gone."""
         if not self.is_reader:
-            self.record.join(event)
+            self.record.merge(event)
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Sum over the windows of a large folio; entries of an order-0 folio."""
@@ -217,7 +325,7 @@ class WindowScheme(Order0Scheme, register=False):
         return [
             self._part(mm, base, pages, table_name(table))
             for mm, base, window in self.windows(folio)
-            for first, nr in stretches(window.cuts, window.nr_pages)
+            for first, nr in pieces_between(window.bounds, window.nr_pages)
             for table, mapped in window.tables.items()
             if (pages := mapped & page_mask(first, nr))
         ]
@@ -227,43 +335,115 @@ class WindowScheme(Order0Scheme, register=False):
         return [
             self._part(mm, base, pages, "VMA")
             for mm, base, window in self.windows(folio)
-            for first, nr in stretches(window.cuts, window.nr_pages)
+            for first, nr in pieces_between(window.bounds, window.nr_pages)
             if (pages := window.pages & page_mask(first, nr))
         ]
 
     @staticmethod
     def _part(mm: int, base: int, pages: int, label: str) -> Part:
-        """One VMA or tuple that counts, from its first mapped page to its last."""
+        """One VMA or tuple, from its first mapped page to its last."""
         first = (pages & -pages).bit_length() - 1
         return Part(label, 1, mm=mm, first=first, nr=pages.bit_length() - first, vpn=base + first)
 
     @classmethod
     def cost_of(cls, event: events.Event, layout: Layout = X86_64_LAYOUT) -> Cost:
-        """As Order0Scheme, and the hooks where no rmap call is made."""
+        """As Order0Scheme, and the callbacks for changes without an rmap call."""
         if isinstance(event, events.VmaSplit | events.VmaMerged):
             cost = Cost()
             for folio, page in event.straddling:
                 cost += boundary_look(cls.reach, layout.orders[folio], event.vpn - page, event.vpn, layout)
             return cost
-        if isinstance(event, events.Moved):
+        if isinstance(event, Moved):
             if not event.order:
                 return Cost()
-            # Down where it was and up where it is; both tables are locked by who moves the entries.
+            # Down at the old place and up at the new one; move_ptes() holds both locks.
             looks = look(cls.reach, run_of(event), layout) + look(cls.reach, run_moved_to(event), layout)
             return Cost(atomics=2, lines=1) + looks
         return super().cost_of(event, layout)
 
     @classmethod
-    def cost_of_entries(cls, event: EntryFact, layout: Layout) -> Cost:
-        """One counter, and a look unless the call is about all pages of the folio."""
-        cost = Cost(atomics=0 if is_new(event) else 1, lines=1)
-        if isinstance(event, events.Mapped | events.Unmapped):
+    def cost_of_entries(cls, event: Rmap, layout: Layout) -> Cost:
+        """One counter, and a look unless the call covers all pages of the folio."""
+        cost = Cost(atomics=0 if event.new else 1, lines=1)
+        if event.level is Level.PTE:
             cost += look(cls.reach, run_of(event), layout)
         return cost
 
 
+class HooklessScheme(WindowScheme, register=False):
+    """A scheme that looks at present entries in rmap calls, and at no other time.
+
+    A call that maps pages counts 1 up if its unit, a VMA or a tuple, had no entry of the folio; one that unmaps pages
+    counts 1 down if none is left. Entries that change their VMA or table without such a call stay counted in the old
+    one, so the number miscounts. The windows are the present entries: what a call looks at.
+
+    Attributes:
+        _counters: large folio -> its number; may be negative.
+    """
+
+    state = "one counter"
+    laws = frozenset(
+        {
+            Law.DECIDES,
+            Law.UNMAP_UNDOES_MAP,
+            Law.BATCHING_IS_IRRELEVANT,
+            Law.IGNORES_VMA_SPLIT,
+            Law.IGNORES_PMD_SPLIT,
+            Law.IGNORES_MOVE,
+        }
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counters: dict[int, int] = {}
+
+    def forget_large(self, folio: int) -> None:
+        """Forget the folio."""
+        super().forget_large(folio)
+        self._counters.pop(folio, None)
+
+    def count_large(self, event: Rmap) -> None:
+        """1 up for the first entries of a unit, 1 down for the last."""
+        gone = page_mask(event.first, event.nr) if event.sign < 0 else 0
+        table = table_key(event.table, event.level)
+        seen = self.record.pages(event.folio, event.mm, event.vpn - event.first, table, self.reach, gone)
+        if not seen & page_mask(event.low, event.high - event.low):
+            self._counters[event.folio] = self.next_number(self._counters.get(event.folio, 0), event.sign)
+        super().count_large(event)
+
+    def next_number(self, number: int, sign: int) -> int:
+        """The number after one unit more (``sign`` 1) or less (-1)."""
+        return number + sign
+
+    def mapcount(self, folio: int, page: int | None = None) -> int:
+        """The counter of a large folio; entries of an order-0 folio."""
+        return self._counters.get(folio, 0) or self.small.get(folio, 0)
+
+    def miscount(self, folio: int) -> int:
+        """The counter of a large folio minus the units that map it."""
+        return self._counters.get(folio, 0) - self.record.number(folio, self.reach)
+
+    def why(self, folio: int) -> list[Part]:
+        """One row for each unit that maps the folio, and the miscount."""
+        parts = self.tuple_parts(folio) if self.reach is Reach.TABLE else self.vma_parts(folio)
+        if miscount := self.miscount(folio):
+            parts.append(Part("miscount", miscount))
+        return super().why(folio) + parts
+
+    @classmethod
+    def cost_of(cls, event: events.Event, layout: Layout = X86_64_LAYOUT) -> Cost:
+        """As with the callbacks, without their cost."""
+        if isinstance(event, events.VmaSplit | events.VmaMerged | Moved):
+            return Cost()
+        return super().cost_of(event, layout)
+
+    def bytes_of_state(self, order: int) -> int:
+        """One counter."""
+        return 4
+
+
 def share_windows(schemes: Iterable[Scheme]) -> None:
-    """Let all schemes that count by windows read one record of them, which the last one writes."""
+    """Let all schemes that count by windows share one record, which the last one writes."""
     alike = [scheme for scheme in schemes if isinstance(scheme, WindowScheme)]
-    for scheme in alike[:-1]:
-        scheme.record, scheme.is_reader = alike[-1].record, True
+    for scheme in alike:
+        scheme.record, scheme.is_reader = alike[-1].record, scheme is not alike[-1]

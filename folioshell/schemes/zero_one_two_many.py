@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from folioshell import events
 from folioshell.errors import KernelBug
+from folioshell.events import Rmap, Walked
 from folioshell.intervals import ranges
 from folioshell.schemes.base import Law, Part, Scheme, Sharing
 from folioshell.schemes.cost import Reach
-from folioshell.schemes.hookless import HooklessScheme
+from folioshell.schemes.windows import HooklessScheme
 
 MANY = 3
 _MASK = 3
@@ -17,11 +17,11 @@ _ONE_ENTRY = 4
 class ZeroOneTwoMany(HooklessScheme):
     """The "half-baked proposal" that followed the thread on unsharing of December 2021.
 
-    The proposal names no hook on VMA split, merge and mremap, and so there is none here. A walk is taken to see what
-    maps the folio once it is over.
+    The proposal names no callback for VMA split, merge and mremap, so there is none here. A walk is assumed to find
+    what maps the folio after it.
 
     Attributes:
-        small: order-0 folio -> its entries, times 4, and its counter in the two low bits; not the common record.
+        small: order-0 folio -> 4 times its entries, plus its counter; not the common record.
     """
 
     name = "zero-one-two-many"
@@ -33,42 +33,30 @@ class ZeroOneTwoMany(HooklessScheme):
     )
     state = "two bits"
     reach = Reach.VMA
-    laws = frozenset(
-        {
-            Law.DECIDES,
-            Law.BATCHING_IS_IRRELEVANT,
-            Law.IGNORES_VMA_SPLIT,
-            Law.IGNORES_PMD_SPLIT,
-            Law.IGNORES_MOVE,
-        }
-    )
+    laws = HooklessScheme.laws - {Law.UNMAP_UNDOES_MAP}
 
-    def _up(self, folio: int) -> None:
-        number = self._counters.get(folio, 0)
-        if number < MANY:
-            self._counters[folio] = number + 1
+    def next_number(self, number: int, sign: int) -> int:
+        """Two bits hold nothing below Zero, and only a walk undoes Many."""
+        return number if number == MANY else max(number + sign, 0)
 
-    def _down(self, folio: int) -> None:
-        # Never below Zero: two bits have nothing there.
-        number = self._counters.get(folio, 0)
-        if 0 < number < MANY:
-            self._counters[folio] = number - 1
-
-    def on_mapped_small(self, event: events.MappedSmall) -> None:
-        """One VMA more for each, up to Many."""
+    def count_small(self, event: Rmap) -> None:
+        """One VMA more or fewer for each."""
         for first, nr in ranges(event.folios):
-            self.small.change(first, nr, _one_more)
+            pieces = self.small.pieces(first, nr)
+            if event.sign < 0 and (unmapped := [folio for folio, _, value in pieces if (value or 0) < _ONE_ENTRY]):
+                raise KernelBug(f"f{unmapped[0]} was unmapped, but nothing maps it", [event])
+            self.small.change(first, nr, self._one_more if event.sign > 0 else self._one_less)
 
-    def on_unmapped_small(self, event: events.UnmappedSmall) -> None:
-        """One VMA fewer for each, except from Many."""
-        for first, nr in ranges(event.folios):
-            for folio, _, value in self.small.pieces(first, nr):
-                if (value or 0) < _ONE_ENTRY:
-                    raise KernelBug(f"f{folio} was unmapped, but nothing maps it", [event])
-            self.small.change(first, nr, _one_less)
+    def _one_more(self, value: int | None) -> int:
+        value = value or 0
+        return (value & ~_MASK) + _ONE_ENTRY + self.next_number(value & _MASK, 1)
 
-    def on_walked(self, event: events.Walked) -> None:
-        """A walk that finds fewer than Many says how many there are."""
+    def _one_less(self, value: int | None) -> int | None:
+        value = value or 0
+        return (value & ~_MASK) - _ONE_ENTRY + self.next_number(value & _MASK, -1) or None
+
+    def on_walked(self, event: Walked) -> None:
+        """A walk that finds fewer than Many corrects the counter."""
         folio = event.folio
         if self._counters.get(folio) == MANY:
             self._counters[folio] = min(self.record.number(folio, self.reach), MANY)
@@ -84,7 +72,7 @@ class ZeroOneTwoMany(HooklessScheme):
         return self._counters.get(folio, 0) or self.small.get(folio, 0) & _MASK
 
     def mapcount_pieces(self, first: int, nr: int) -> list[tuple[int, int, int]]:
-        """Those of order-0 folios are at hand in runs."""
+        """One row a run of order-0 folios."""
         pieces: list[tuple[int, int, int]] = []
         for start, length, value in self.small.pieces(first, nr):
             pieces += [(start, length, value & _MASK)] if value else Scheme.mapcount_pieces(self, start, length)
@@ -95,7 +83,7 @@ class ZeroOneTwoMany(HooklessScheme):
         return Sharing.YES if self.mapcount(folio) > 1 else Sharing.NO
 
     def why(self, folio: int) -> list[Part]:
-        """The state of the counter in one row, and how far that is from the VMAs that there are."""
+        """The state of the counter in one row, and the VMAs that a walk would find."""
         number = self.mapcount(folio)
         entries = self.small.get(folio, 0) // _ONE_ENTRY
         found = self.record.number(folio, self.reach) or entries
@@ -107,13 +95,3 @@ class ZeroOneTwoMany(HooklessScheme):
     def bytes_of_state(self, order: int) -> int:
         """Two bits, rounded up to a byte."""
         return 1
-
-
-def _one_more(value: int | None) -> int:
-    value = value or 0
-    return value + (_ONE_ENTRY if value & _MASK == MANY else _ONE_ENTRY + 1)
-
-
-def _one_less(value: int | None) -> int | None:
-    value = (value or 0) - _ONE_ENTRY
-    return (value if value & _MASK == MANY else value - 1) or None

@@ -14,11 +14,15 @@ from types import new_class
 from typing import Any
 
 from folioshell.errors import SchemeError
+from folioshell.events import CALLBACKS
 from folioshell.schemes import base, order0
-from folioshell.schemes.base import HANDLERS, Answer, Part, Scheme, Sharing
+from folioshell.schemes.base import Answer, Part, Scheme, Sharing
 from folioshell.schemes.cost import Cost
 
 _OURS = (base.__name__, order0.__name__)
+
+#: what gets an event as its only argument
+_CALLBACKS = (*CALLBACKS.values(), "count_large", "count_small")
 
 
 def _is_number(value: object) -> bool:
@@ -42,9 +46,9 @@ _QUESTIONS: dict[str, tuple[Callable[[Any], bool], str]] = {
 def guarded(kind: type[Scheme], path: str) -> type[Scheme]:
     """The same definition; what goes wrong in it is a SchemeError that names the place in its file ``path``."""
     members: dict[str, Any] = {}
-    for name in (*HANDLERS.values(), *_QUESTIONS):
-        method = getattr(kind, name)
-        if method.__module__ not in _OURS:
+    for name in (*_CALLBACKS, *_QUESTIONS):
+        method = getattr(kind, name, None)
+        if method is not None and method.__module__ not in _OURS:
             members[name] = _guarded(kind.name, path, name, method)
     if kind.cost_of.__func__.__module__ not in _OURS:  # type: ignore[attr-defined]
         members["cost_of"] = classmethod(_guarded_cost(kind, path))
@@ -55,7 +59,7 @@ def guarded(kind: type[Scheme], path: str) -> type[Scheme]:
 
 def _guarded(scheme: str, path: str, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     fits, wanted = _QUESTIONS.get(name, (lambda value: True, ""))
-    handles = name in HANDLERS.values()
+    handles = name in _CALLBACKS
 
     @wraps(method)
     def call(self: Scheme, *args: Any, **kwargs: Any) -> Any:

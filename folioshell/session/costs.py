@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from folioshell.events import Asked, Event, FolioFreed, FolioNew
+from folioshell.events import CALLBACKS, Asked, Event, FolioFreed, FolioNew
 from folioshell.model.lock import LockOp
-from folioshell.schemes.base import HANDLERS, Scheme, Sharing
+from folioshell.schemes.base import Scheme, Sharing
 from folioshell.schemes.cost import Cost, Layout
-from folioshell.schemes.order0 import one_by_one
 from folioshell.session.journal import StepRecord
 from folioshell.session.workspace import Workspace
 
@@ -103,9 +102,8 @@ class _Meter:
         counts[1] += cost.slots
         counts[2] += cost.ptls
         counts[3] += cost.lines
-        if self._copy is not None and (name := HANDLERS.get(type(event))):
-            handler = getattr(self._copy, name)
-            (one_by_one(self._copy, handler) if isinstance(event, FolioNew | FolioFreed) else handler)(event)
+        if self._copy is not None:
+            getattr(self._copy, CALLBACKS[type(event)])(event)
 
     def _answer(self, event: Asked) -> str:
         if event.scheme == self.scheme.name:

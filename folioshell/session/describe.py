@@ -36,12 +36,8 @@ class Describer:
         self._texts: dict[type, Callable[..., str]] = {
             events.FolioNew: self._folio_new,
             events.FolioFreed: lambda event: f"{folio_run(event.folio, event.nr)} freed",
-            events.Mapped: lambda event: self._run("mapped", event),
-            events.Unmapped: lambda event: self._run("unmapped", event),
-            events.MappedSmall: lambda event: self._small("mapped", event),
-            events.UnmappedSmall: lambda event: self._small("unmapped", event),
-            events.PmdMapped: lambda event: self._pmd("mapped", event),
-            events.PmdUnmapped: lambda event: self._pmd("unmapped", event),
+            events.Mapped: lambda event: self._rmap("mapped", event),
+            events.Unmapped: lambda event: self._rmap("unmapped", event),
             events.VmaSplit: self._vma_split,
             events.VmaMerged: self._vma_merged,
             events.Moved: self._moved,
@@ -71,17 +67,13 @@ class Describer:
     def _where(self, mm: int, vma: int, table: str, vpn: int) -> str:
         return f"{self._name(mm)} at {format_address(vpn)}, v{vma}, {table}"
 
-    def _run(self, verb: str, event: events.Mapped | events.Unmapped) -> str:
-        where = self._where(event.mm, event.vma, f"pt{event.table}", event.vpn)
+    def _rmap(self, verb: str, event: events.Rmap) -> str:
+        where = self._where(event.mm, event.vma, f"{event.level.value}{event.table}", event.vpn)
+        if not event.order:
+            return f"{folios_text(sorted(event.folios))} {verb} by {where}"
+        if event.level is events.Level.PMD:
+            return f"f{event.folio} {verb} whole by {where}"
         return f"f{event.folio} {pages_text(event.first, event.nr)} {verb} by {where}"
-
-    def _small(self, verb: str, event: events.MappedSmall | events.UnmappedSmall) -> str:
-        where = self._where(event.mm, event.vma, f"pt{event.table}", event.vpn)
-        return f"{folios_text(sorted(event.folios))} {verb} by {where}"
-
-    def _pmd(self, verb: str, event: events.PmdMapped | events.PmdUnmapped) -> str:
-        where = self._where(event.mm, event.vma, f"pmd{event.table}", event.vpn)
-        return f"f{event.folio} {verb} whole by {where}"
 
     def _straddling(self, event: events.VmaSplit | events.VmaMerged) -> str:
         cut = ", ".join(f"page {page} of f{folio}" for folio, page in event.straddling)
@@ -96,9 +88,9 @@ class Describer:
         return f"v{event.gone} of {self._name(event.mm)} merged into v{event.vma} at {where}"
 
     def _moved(self, event: events.Moved) -> str:
-        kind = "pmd" if event.pmd else "pt"
-        old = f"{format_address(event.vpn)} in {kind}{event.table}"
-        new = f"{format_address(event.to_vpn)} in {kind}{event.to_table}"
+        level = event.level.value
+        old = f"{format_address(event.vpn)} in {level}{event.table}"
+        new = f"{format_address(event.to_vpn)} in {level}{event.to_table}"
         return f"f{event.folio} {pages_text(event.first, event.nr)} moved from {old} to {new}"
 
     def _walked(self, event: events.Walked) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from folioshell.model.truth import TruthCounts
 from folioshell.report import Visit
 from folioshell.schemes.base import Scheme
-from folioshell.schemes.order0 import Order0Scheme
+from folioshell.schemes.order0 import counts_order0_entries
 from folioshell.session.changes import numbers_of
 from folioshell.session.entries import EntryRun, entry_runs
 from folioshell.session.workspace import Workspace
@@ -134,7 +134,7 @@ def _first(group: FolioGroup) -> int:
 
 def knows_entries_only(scheme: Scheme) -> bool:
     """Is the number of entries all that the scheme knows of an order-0 folio? Then it answers alike in a group."""
-    return type(scheme).on_mapped_small is Order0Scheme.on_mapped_small
+    return counts_order0_entries(type(scheme))
 
 
 def _mappings(workspace: Workspace, entries: EntriesOf) -> tuple[list[_Piece], dict[int, list[_Piece]]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from folioshell import events
+from folioshell.events import Level
 from folioshell.intervals import Intervals, ranges
 from folioshell.model.lock import LockOp
 from folioshell.report import LockRow
@@ -87,10 +88,6 @@ class StepEvents:
             events.FolioFreed: self._on_freed,
             events.Mapped: self._on_mapped,
             events.Unmapped: self._on_unmapped,
-            events.MappedSmall: self._on_mapped_small,
-            events.UnmappedSmall: self._on_unmapped_small,
-            events.PmdMapped: self._on_pmd_mapped,
-            events.PmdUnmapped: self._on_pmd_unmapped,
             events.Moved: self._on_moved,
             events.VmaSplit: self._on_vma_split,
             events.VmaMerged: self._on_vma_merged,
@@ -112,27 +109,23 @@ class StepEvents:
         self.freed.put(event.folio, event.nr, event.order)
 
     def _on_mapped(self, event: events.Mapped) -> None:
-        self.mapped[event.folio] = self.mapped.get(event.folio, 0) + event.nr
-
-    def _on_unmapped(self, event: events.Unmapped) -> None:
-        self.unmapped[event.folio] = self.unmapped.get(event.folio, 0) + event.nr
-
-    def _on_mapped_small(self, event: events.MappedSmall) -> None:
+        if event.order:
+            entries = self.pmd_mapped if event.level is Level.PMD else self.mapped
+            entries[event.folio] = entries.get(event.folio, 0) + event.entries
+            return
         self.nr_small_mapped += len(event.folios)
         for first, nr in ranges(event.folios):
             self.small_mapped.put(first, nr, True)
 
-    def _on_unmapped_small(self, event: events.UnmappedSmall) -> None:
+    def _on_unmapped(self, event: events.Unmapped) -> None:
+        if event.order:
+            entries = self.pmd_unmapped if event.level is Level.PMD else self.unmapped
+            entries[event.folio] = entries.get(event.folio, 0) + event.entries
+            return
         self.nr_small_unmapped += len(event.folios)
 
-    def _on_pmd_mapped(self, event: events.PmdMapped) -> None:
-        self.pmd_mapped[event.folio] = self.pmd_mapped.get(event.folio, 0) + 1
-
-    def _on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
-        self.pmd_unmapped[event.folio] = self.pmd_unmapped.get(event.folio, 0) + 1
-
     def _on_moved(self, event: events.Moved) -> None:
-        self.moved[event.folio] = self.moved.get(event.folio, 0) + (1 if event.pmd else event.nr)
+        self.moved[event.folio] = self.moved.get(event.folio, 0) + (1 if event.level is Level.PMD else event.nr)
 
     def _on_vma_split(self, _: events.VmaSplit) -> None:
         self.vma_splits += 1

@@ -22,10 +22,10 @@ GOAL = 3.0
 
 
 def machine(counting: bool) -> Machine:
-    """A machine of which every scheme learns every event, or none any."""
+    """A machine whose schemes all count, or none."""
     made = Machine()
     if not counting:
-        made._listeners = dict.fromkeys(made._listeners, ())
+        made.schemes.callbacks.clear()
     return made
 
 

@@ -28,12 +28,14 @@ class Oracle(Scheme, register=False):
         self._pmds: Counter[int] = Counter()
 
     def on_folio_new(self, event: events.FolioNew) -> None:
-        self._orders[event.folio] = event.order
+        for folio in event.folios:
+            self._orders[folio] = event.order
 
     def on_folio_freed(self, event: events.FolioFreed) -> None:
-        self._pages.pop(event.folio, None)
-        self._orders.pop(event.folio, None)
-        self._pmds.pop(event.folio, None)
+        for folio in event.folios:
+            self._pages.pop(folio, None)
+            self._orders.pop(folio, None)
+            self._pmds.pop(folio, None)
 
     def _add(self, folio: int, mm: int, pages: range, delta: int) -> None:
         counts = self._pages.setdefault(folio, Counter())
@@ -42,26 +44,14 @@ class Oracle(Scheme, register=False):
         self._pages[folio] = +counts
 
     def on_mapped(self, event: events.Mapped) -> None:
-        self._add(event.folio, event.mm, range(event.first, event.first + event.nr), 1)
+        for folio in event.folios:
+            self._add(folio, event.mm, range(event.first, event.first + event.nr), event.sign)
+            self._pmds[folio] += event.sign * (event.level is events.Level.PMD)
 
     def on_unmapped(self, event: events.Unmapped) -> None:
-        self._add(event.folio, event.mm, range(event.first, event.first + event.nr), -1)
-
-    def on_mapped_small(self, event: events.MappedSmall) -> None:
         for folio in event.folios:
-            self._add(folio, event.mm, range(1), 1)
-
-    def on_unmapped_small(self, event: events.UnmappedSmall) -> None:
-        for folio in event.folios:
-            self._add(folio, event.mm, range(1), -1)
-
-    def on_pmd_mapped(self, event: events.PmdMapped) -> None:
-        self._pmds[event.folio] += 1
-        self._add(event.folio, event.mm, range(1 << event.order), 1)
-
-    def on_pmd_unmapped(self, event: events.PmdUnmapped) -> None:
-        self._pmds[event.folio] -= 1
-        self._add(event.folio, event.mm, range(1 << event.order), -1)
+            self._add(folio, event.mm, range(event.first, event.first + event.nr), event.sign)
+            self._pmds[folio] += event.sign * (event.level is events.Level.PMD)
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Entries."""

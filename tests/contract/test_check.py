@@ -65,8 +65,9 @@ def test_an_exception_is_a_breach() -> None:
     """What a definition raises is told, not passed on."""
 
     class Careless(Constant, register=False):
-        def on_pmd_mapped(self, event: events.PmdMapped) -> None:
-            raise LookupError("what is a PMD?")
+        def count_large(self, event: events.Rmap) -> None:
+            if event.level is events.Level.PMD:
+                raise LookupError("what is a PMD?")
 
     history = History(3, 0, (Step("map-pmd", 1, 0, 0, 1),))
     assert breach(Careless, CHECKS[Law.DECIDES], history) == "raises LookupError: what is a PMD?"

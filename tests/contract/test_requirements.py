@@ -43,9 +43,8 @@ class Surplus(Constant, register=False):
 
 
 class FirstOfRun(Constant, register=False):
-    def on_mapped_small(self, event: events.MappedSmall) -> None:
-        for folio in event.folios:
-            self.small[folio] = self.small.get(folio, 0) + len(event.folios)
+    def on_mapped(self, event: events.Mapped) -> None:
+        self.small.change(event.folio, 1, lambda entries: (entries or 0) + 1)
 
 
 class Hoarder(Constant, register=False):

@@ -6,7 +6,7 @@ from folioshell import events
 from folioshell.contract.histories import seeded_histories
 from folioshell.contract.player import TABLE_PAGES, Player
 from folioshell.contract.world import Truth, World, single
-from folioshell.schemes.base import HANDLERS, Scheme
+from folioshell.events import CALLBACKS
 from tests.contract.definitions import Constant
 
 
@@ -18,7 +18,7 @@ class Recorder(Constant, register=False):
         self.events: list[events.Event] = []
 
     def __getattribute__(self, name: str) -> object:
-        if name in HANDLERS.values():
+        if name in CALLBACKS.values():
             return self.events.append
         return super().__getattribute__(name)
 
@@ -64,8 +64,9 @@ def test_a_pmd_entry_of_file_memory_is_dropped_by_a_split() -> None:
         world.map_pmd(1, folio, 0)
         world.split_pmd(1, 0)
         assert world.truth(folio).entries == entries
-        kinds = [type(event) for event in recorder.events[1:]]
-        assert kinds == [events.PmdMapped, *([events.Mapped] if anon else []), events.PmdUnmapped]
+        changes = [(event.sign, event.level) for event in recorder.events[1:] if isinstance(event, events.Rmap)]
+        ptes = [(1, events.Level.PTE)] if anon else []
+        assert changes == [(1, events.Level.PMD), *ptes, (-1, events.Level.PMD)]
 
 
 def test_a_walk_tells_who_maps_the_folio() -> None:
@@ -86,15 +87,11 @@ def test_facts_lead_to_the_truth() -> None:
         entries = {player.large: 0, player.small: 0}
         for event in recorder.events:
             match event:
-                case events.Mapped() | events.Unmapped():
+                case events.Rmap():
                     assert event.vpn // TABLE_PAGES == (event.vpn + event.nr - 1) // TABLE_PAGES
                     assert event.low <= event.first < event.first + event.nr <= event.high
                     assert event.anon == history.anon
-                    entries[event.folio] += event.nr if isinstance(event, events.Mapped) else -event.nr
-                case events.PmdMapped() | events.PmdUnmapped():
-                    entries[event.folio] += 1 if isinstance(event, events.PmdMapped) else -1
-                case events.MappedSmall() | events.UnmappedSmall():
-                    entries[player.small] += 1 if isinstance(event, events.MappedSmall) else -1
+                    entries[event.folio] += event.change
         for folio, number in entries.items():
             truth = player.world.truth(folio)
             assert (number, len(player.world.mms_of(folio))) == (truth.entries, truth.mms)
@@ -116,5 +113,4 @@ def test_every_fact_that_a_scheme_can_learn_comes_up() -> None:
             player.play(step)
         player.world.free(player.large)
         seen |= {type(event) for event in recorder.events}
-    assert seen == set(HANDLERS)
-    assert all(hasattr(Scheme, handler) for handler in HANDLERS.values())
+    assert seen == set(CALLBACKS) - {events.Asked, events.Finding, events.Tracepoint}

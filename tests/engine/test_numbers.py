@@ -5,11 +5,8 @@ from __future__ import annotations
 import pytest
 
 from folioshell.engine.machine import Machine
-from folioshell.events import FolioFreed, FolioNew, Mapped, MappedSmall
-
-
-def _small(*folios: int, mm: int = 1) -> MappedSmall:
-    return MappedSmall(folios, True, mm, mm, mm, 100, "folio_add_anon_rmap_ptes")
+from folioshell.events import FolioFreed, FolioNew, Mapped
+from tests.schemes.costs import small_mapped as _small
 
 
 def test_a_row_is_what_each_scheme_says() -> None:

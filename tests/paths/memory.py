@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from folioshell.engine.machine import Machine
-from folioshell.events import Event
+from folioshell.events import Event, Rmap
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import LockOp
@@ -204,9 +204,6 @@ class Memory:
         """Calls of rmap functions of the last step, in order: (function, pages)."""
         found = []
         for event in self.machine.trace:
-            call = getattr(event, "call", "")
-            if call and hasattr(event, "folios"):
-                found += [(call, 1)] * len(event.folios)
-            elif call:
-                found.append((call, getattr(event, "nr", 1 << getattr(event, "order", 0))))
+            if isinstance(event, Rmap):
+                found += [(event.call, event.nr)] * len(event.folios)
         return found

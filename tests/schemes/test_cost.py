@@ -10,7 +10,7 @@ from folioshell.schemes.base import Scheme
 from folioshell.schemes.cost import Cost, Layout
 from folioshell.schemes.tuples import Tuples
 from folioshell.schemes.vmas import Vmas
-from tests.schemes.costs import mapped, moved, pmd_mapped, small, unmapped
+from tests.schemes.costs import mapped, moved, pmd_mapped, small, small_unmapped, unmapped
 
 SCHEMES = all_schemes()
 FREE = {"estimated-ne1", "estimated-gt1", "likely-v6.9"}
@@ -67,7 +67,7 @@ def test_new_anonymous_folios_take_plain_stores(name: str) -> None:
 def test_an_order_0_folio_costs_one_atomic_and_one_line(kind: type[Scheme]) -> None:
     """Its counter is in its own struct page."""
     assert kind.cost_of(small(3)) == Cost(atomics=3, lines=3)
-    assert kind.cost_of(events.UnmappedSmall([1], True, 1, 1, 1, 0, "test")) == Cost(atomics=1, lines=1)
+    assert kind.cost_of(small_unmapped(1)) == Cost(atomics=1, lines=1)
 
 
 @pytest.mark.parametrize(("name", "lines"), [("per-page-v5", 512), ("per-page", 512), ("likely", 512), ("mm-id", 512)])

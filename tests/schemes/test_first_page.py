@@ -6,10 +6,7 @@ import pytest
 
 from folioshell.contract.world import World
 from folioshell.schemes.base import Answer, Part, Sharing
-from folioshell.schemes.estimated_gt1 import EstimatedGt1
-from folioshell.schemes.estimated_ne1 import EstimatedNe1
-from folioshell.schemes.first_page import FirstPageScheme
-from folioshell.schemes.likely_v6_9 import LikelyV69
+from folioshell.schemes.first_page import EstimatedGt1, EstimatedNe1, FirstPageScheme, LikelyV69
 
 KINDS = (EstimatedNe1, EstimatedGt1, LikelyV69)
 

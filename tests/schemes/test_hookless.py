@@ -8,10 +8,9 @@ from folioshell.contract.histories import History, Step
 from folioshell.contract.player import Player
 from folioshell.contract.world import World
 from folioshell.schemes.base import Part, Sharing
+from folioshell.schemes.hookless import TuplesHookless, VmasHookless
 from folioshell.schemes.tuples import Tuples
-from folioshell.schemes.tuples_hookless import TuplesHookless
 from folioshell.schemes.vmas import Vmas
-from folioshell.schemes.vmas_hookless import VmasHookless
 from tests.contract.strategies import histories
 
 UNSEEN = {"split", "merge", "shift", "punch", "fill", "move", "move-pmd"}

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import folioshell.schemes
+from folioshell.events import CALLBACKS
 from folioshell.schemes import all_schemes
-from folioshell.schemes.base import HANDLERS, Scheme
+from folioshell.schemes.base import Scheme
 
 PACKAGE = Path(folioshell.schemes.__file__).parent
 
@@ -62,11 +63,11 @@ def test_every_scheme_of_the_package_is_found() -> None:
 
 
 def test_a_scheme_counts_small_folios() -> None:
-    """Each has the handlers that no scheme that counts may lack, and every handler of an event exists."""
-    assert all(hasattr(Scheme, handler) for handler in HANDLERS.values())
+    """Each has the callbacks that a scheme that counts needs, and every event has a callback."""
+    assert {name for name in vars(Scheme) if name.startswith("on_")} == set(CALLBACKS.values())
     for kind in all_schemes().values():
-        assert kind.on_mapped_small is not Scheme.on_mapped_small
-        assert kind.on_unmapped_small is not Scheme.on_unmapped_small
+        assert kind.on_mapped is not Scheme.on_mapped
+        assert kind.on_unmapped is not Scheme.on_unmapped
         assert kind.on_folio_freed is not Scheme.on_folio_freed
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folioshell.errors import KernelBug
-from folioshell.schemes.page_counts import PageCounts
+from folioshell.schemes.entries import PageCounts
 
 NR_PAGES = 16
 

@@ -71,9 +71,9 @@ def test_in_the_middle_of_a_pmd_split_there_is_one_mapping_too_many() -> None:
     during = []
 
     class Spy(RmapId, register=False):
-        def on_pmd_unmapped(self, event: Any) -> None:
+        def on_unmapped(self, event: Any) -> None:
             during.append((self.mapcount(event.folio), self.shared(event.folio, 1)))
-            super().on_pmd_unmapped(event)
+            super().on_unmapped(event)
 
     scheme = Spy()
     world = World([scheme])

@@ -18,7 +18,7 @@ from folioshell.errors import KernelBug
 from folioshell.schemes.base import Part
 from folioshell.schemes.tuples import Tuples
 from folioshell.schemes.vmas import Vmas
-from folioshell.schemes.window import count_stretches, stretches
+from folioshell.schemes.windows import count_pieces, pieces_between
 from tests.contract.strategies import histories
 
 NR_PAGES = 16
@@ -40,8 +40,8 @@ def test_stretches_are_counted_as_one_would(pages: int, cuts: set[int]) -> None:
     mask = sum(1 << cut for cut in cuts)
     bounds = [0, *sorted(cuts), NR_PAGES]
     pieces = list(itertools.pairwise(bounds))
-    assert stretches(mask, NR_PAGES) == [(low, high - low) for low, high in pieces]
-    assert count_stretches(pages, mask, NR_PAGES) == sum(any(pages >> i & 1 for i in range(*piece)) for piece in pieces)
+    assert pieces_between(mask, NR_PAGES) == [(low, high - low) for low, high in pieces]
+    assert count_pieces(pages, mask, NR_PAGES) == sum(any(pages >> i & 1 for i in range(*piece)) for piece in pieces)
 
 
 @pytest.mark.parametrize("chunks", [whole, single, threes])
@@ -162,9 +162,9 @@ def test_a_pmd_entry_is_one_tuple_in_the_pmd_table() -> None:
     seen = []
 
     class Spy(Tuples, register=False):
-        def on_pmd_unmapped(self, event: Any) -> None:
+        def on_unmapped(self, event: Any) -> None:
             seen.append((tuples.mapcount(folio), vmas.mapcount(folio)))
-            super().on_pmd_unmapped(event)
+            super().on_unmapped(event)
 
     spy, tuples, vmas = Spy(), Tuples(), Vmas()
     world = World([spy, tuples, vmas])
@@ -237,7 +237,7 @@ def test_entries_that_were_never_there_cannot_go() -> None:
     world, _, _, folio = world_of()
     world.map(1, folio, 0, 0, 8)
     world.ptes[1, 12] = (folio, 12)
-    with pytest.raises(KernelBug, match="pt1 that were not there"):
+    with pytest.raises(KernelBug, match="pt1 lost entries that were not there"):
         world.unmap(1, folio, 0, 12, 1)
     world.ptes[1, 21] = (folio, 1)
     with pytest.raises(KernelBug, match="mm 1 does not map f1"):
@@ -248,7 +248,7 @@ def test_a_step_on_a_pmd_sized_folio_does_not_look_at_each_page() -> None:
     """A folio of 2^16 pages that is cut everywhere is counted by a few operations on integers."""
     nr_pages = 1 << 16
     every_second = int("10" * (nr_pages // 2), 2)
-    assert count_stretches(every_second, (1 << nr_pages) - 2, nr_pages) == nr_pages // 2
+    assert count_pieces(every_second, (1 << nr_pages) - 2, nr_pages) == nr_pages // 2
 
 
 def test_an_emptied_window_is_forgotten() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from folioshell import events
 from folioshell.contract.world import World
 from folioshell.errors import KernelBug
 from folioshell.schemes.base import Part, Sharing
 from folioshell.schemes.zero_one_two_many import MANY, ZeroOneTwoMany
+from tests.schemes.costs import small_unmapped
 
 
 def world_of(order: int, *mms: int) -> tuple[World, ZeroOneTwoMany, int]:
@@ -97,7 +97,7 @@ def test_an_order_0_entry_that_is_not_there_cannot_go() -> None:
     for mm in (1, 2, 3):
         world.exit(mm)
     with pytest.raises(KernelBug, match="nothing maps it"):
-        scheme.on_unmapped_small(events.UnmappedSmall([folio], True, 1, 1, 1, 0, "test"))
+        scheme.on_unmapped(small_unmapped(folio))
 
 
 def test_numbers_of_many_folios() -> None:

@@ -361,7 +361,7 @@ def test_names_of_ours_are_those_registered() -> None:
 
 
 def test_a_definition_learns_of_each_folio(tmp_path: Path) -> None:
-    """Whoever keeps no runs is told of new and freed folios one by one."""
+    """Also those of order 0 that are made, mapped and freed in runs."""
     text = """
 from folioshell.schemes.base import Scheme, Sharing
 
@@ -374,18 +374,17 @@ class Mine(Scheme):
         self.living = {}
 
     def on_folio_new(self, event):
-        self.living[event.folio] = 0
+        self.living |= dict.fromkeys(event.folios, 0)
 
     def on_folio_freed(self, event):
-        del self.living[event.folio]
-
-    def on_mapped_small(self, event):
         for folio in event.folios:
-            self.living[folio] += 1
+            del self.living[folio]
 
-    def on_unmapped_small(self, event):
+    def on_mapped(self, event):
         for folio in event.folios:
-            self.living[folio] -= 1
+            self.living[folio] += event.change
+
+    on_unmapped = on_mapped
 
     def mapcount(self, folio, page=None):
         return self.living.get(folio, 0)

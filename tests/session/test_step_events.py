@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from folioshell import Session
-from folioshell.events import FolioNew, MappedSmall, Tracepoint
+from folioshell.events import FolioNew, Tracepoint
 from folioshell.model.lock import Lock, LockClass
 from folioshell.report import Change, LockRow, Text
 from folioshell.session.sentence import sentence
 from folioshell.session.step_events import StepEvents
+from tests.schemes.costs import small_mapped
 
 
 def test_lock_rows_show_order_nesting_and_repetition() -> None:
@@ -32,7 +33,7 @@ def test_sentence_groups_alike_folios_and_events() -> None:
     """Alike folios and equal events stand together."""
     events = [
         *(FolioNew(number, 0, True) for number in (1, 2, 3)),
-        MappedSmall((1, 2, 3), True, 1, 1, 1, 0, "folio_add_new_anon_rmap", True),
+        small_mapped(1, 2, 3, new=True),
         Tracepoint("something rare"),
         Tracepoint("something rare"),
     ]
