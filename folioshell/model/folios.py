@@ -130,7 +130,7 @@ class Folios:
         self.nr_large -= folio.order > 0
 
     def add_run(self, run: FolioRun) -> None:
-        """The folios of a run live now, or were cut off from another run."""
+        """The folios of a run are allocated, or split off another run."""
         at = bisect_right(self._run_starts, run.first.id)
         self._run_starts.insert(at, run.first.id)
         self._runs.insert(at, run)

@@ -60,7 +60,7 @@ class PhysicalMemory:
         return pfn
 
     def place(self, folio: Folio) -> None:
-        """Let ``folio.pfn`` and the pages behind it belong to the folio."""
+        """Assign the pages from ``folio.pfn`` on to the folio."""
         pfn, order = folio.pfn, folio.order
         pages = self._sections.get(pfn >> _SECTION_BITS)
         if not order and pages.__class__ is list:
@@ -77,7 +77,7 @@ class PhysicalMemory:
         pages[offset : offset + folio.nr_pages] = [folio] * folio.nr_pages
 
     def remove(self, folio: Folio) -> None:
-        """Let the pages of the folio belong to nobody."""
+        """The pages of the folio belong to no folio any more."""
         section = folio.pfn >> _SECTION_BITS
         if folio.order >= _SECTION_BITS:
             for number in range(section, section + (folio.nr_pages >> _SECTION_BITS)):
@@ -89,14 +89,14 @@ class PhysicalMemory:
         pages[offset : offset + folio.nr_pages] = [None] * folio.nr_pages
 
     def place_run(self, run: FolioRun) -> None:
-        """Let ``run.first.pfn`` and the pages behind it, all in one section, belong to the folios of a run."""
+        """Assign the pages from ``run.first.pfn`` on, all in one section, to the folios of a run."""
         pages = self._pages(run.first.pfn)
         offset = run.first.pfn & (_SECTION - 1)
         pages[offset : offset + run.nr] = [run] * run.nr
         self.folios.add_run(run)
 
     def remove_run(self, run: FolioRun) -> None:
-        """Let the pages of the folios of a run belong to nobody; the folios live no more."""
+        """The folios of a run are freed; their pages belong to no folio any more."""
         pages = self._pages(run.first.pfn)
         offset = run.first.pfn & (_SECTION - 1)
         pages[offset : offset + run.nr] = [None] * run.nr

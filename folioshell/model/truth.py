@@ -153,7 +153,7 @@ def _check_mm(k: Kernel, mm: Mm, seen: dict[int, _Seen]) -> Iterator[str]:
     last_end = 0
     for vma in mm.vmas:
         if vma.start < last_end or vma.start >= vma.end:
-            yield f"{mm}: {vma} overlaps its neighbour or is empty"
+            yield f"{mm}: {vma} overlaps the next VMA or is empty"
         last_end = vma.end
     for block, pmd, entry in mm.tables.blocks():
         if isinstance(entry, PageTable):

@@ -23,7 +23,7 @@ UNDER_MMAP_LOCK = "UNDER_MMAP_LOCK"
 
 
 def anon_prepare(k: Kernel, vma: Vma, vma_locked: bool) -> Path[bool]:
-    """Give the VMA an anon_vma. Looking at its neighbours needs mmap_lock.
+    """Give the VMA an anon_vma. Looking at adjacent VMAs needs mmap_lock.
 
     Args:
         vma_locked: the fault runs under the VMA lock; then mmap_lock is tried for. Else the caller holds it.

@@ -27,7 +27,7 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
 
     Returns: runs of accesses that failed: [first access, number, SIGSEGV or SIGBUS].
     Raises:
-        KernelBug: an access faults for ever.
+        KernelBug: an access refaults without progress (livelock).
     """
     signals: list[tuple[int, str]] = []
     entry_of = mm.tables.entry
@@ -39,7 +39,7 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
         while (entry := entry_of(vpn)) <= 0 or entry & looked_at != needed:
             faults += 1
             if faults > _MAX_FAULTS:
-                raise KernelBug(f"an access of {mm} to page {vpn:#x} faults for ever")
+                raise KernelBug(f"an access of {mm} to page {vpn:#x} refaults without progress (livelock)")
             times = _alike(k, mm, vpn, end, write) if entry == pte.NONE and k.batches else 1
             signal = yield from page_fault(k, mm, vpn, write, times)
             if signal is not None:
@@ -181,7 +181,7 @@ def handle_mm_fault(
 def _handle_pmd_fault(
     k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool, tried: bool, times: int
 ) -> Path[str | None]:
-    """A fault where there is no leaf table."""
+    """A fault where there is no PTE table."""
     mm = vma.mm
     pmd = mm.tables.pmd_table(vpn)
     if pmd is None:

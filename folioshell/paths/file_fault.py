@@ -270,7 +270,7 @@ def _next_uptodate(folios: Iterable[Folio], start_index: int, size: int) -> Path
 
     Args:
         start_index: page offset from which folios are looked for.
-        size: pages of the file; what lies behind its end is not mapped, even if the folio begins before it.
+        size: pages of the file; pages beyond EOF are not mapped, even if the folio starts before EOF.
     Kernel: mm/filemap.c: next_uptodate_folio() (v6.18)
     """
     for folio in folios:

@@ -64,7 +64,7 @@ def _copy_page_range(k: Kernel, src: Vma, dst: Vma) -> Path[None]:
 
 
 def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: PmdTable, block: int) -> Path[bool]:
-    """Copy a PMD entry. False: its folio is pinned, the entry was split, copy the leaf table.
+    """Copy a PMD entry. False: its folio is pinned and the entry was split: copy the PTE table.
 
     Kernel: mm/huge_memory.c: copy_huge_pmd() (v6.18)
     """
@@ -100,7 +100,7 @@ def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: Pm
 def _copy_pte_range(
     k: Kernel, src: Vma, dst: Vma, source: PageTable, target: PageTable, block: int, first: int, last: int
 ) -> Path[None]:
-    """Copy the entries ``[first, last)`` of one leaf table: the child's lock is taken first, then the parent's.
+    """Copy the entries ``[first, last)`` of one PTE table: the child's lock is taken first, then the parent's.
 
     Kernel: mm/memory.c: copy_pte_range() (v6.18)
     """
@@ -197,7 +197,7 @@ def _copy_pinned(
 
     Args:
         spare: the new folio for a copy, if one was allocated.
-    Returns: entries that were done, and the spare folio that is left; (0, folio) if both locks were let go to allocate
+    Returns: entries that were done, and the spare folio that is left; (0, folio) if both locks were dropped to allocate
         one: then look again.
     Kernel: mm/memory.c: copy_present_ptes(), copy_present_page() (v6.18)
     """

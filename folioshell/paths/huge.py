@@ -1,4 +1,4 @@
-"""PMD entries that map a whole folio: splitting them into a leaf table."""
+"""PMD entries that map a whole folio: splitting them into a PTE table."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def split_huge_pmd_if_needed(k: Kernel, vma: Vma, vpn: int) -> Path[None]:
 
 
 def split_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, frozen: Folio | None = None) -> Path[None]:
-    """Make a PMD entry that maps a folio into a leaf table (anonymous memory) or drop it (files).
+    """Replace a PMD entry that maps a folio by a PTE table (anonymous memory), or zap it (files).
 
     Args:
         block: first virtual page that the entry maps.

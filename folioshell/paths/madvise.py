@@ -97,7 +97,7 @@ def _walk_vmas(k: Kernel, mm: Mm, start: int, end: int, behaviour: _Behaviour) -
         error = yield from behaviour(k, vma, position, stop)
         if error is not None:
             return error
-        # The advice may have split or merged VMAs: go on by address.
+        # The advice may have split or merged VMAs: continue by address.
         position = stop
     return unmapped
 

@@ -53,7 +53,7 @@ def _cold_or_pageout(k: Kernel, vma: Vma, start: int, end: int, pageout: bool) -
 
 
 def _cold_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool, pageout: bool) -> Path[bool]:
-    """Handle a PMD entry. True: the folio was split, go on with PTEs."""
+    """Handle a PMD entry. True: the folio was split, continue with PTEs."""
     index = vma.mm.tables.pmd_index(block)
     yield pmd.lock.acquire(_COLD)
     # The entry was read without the lock: it may have been split or zapped before the lock was taken.
@@ -156,7 +156,7 @@ def madvise_free(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
 
 
 def _free_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool) -> Path[bool]:
-    """Handle a PMD entry. True: done; else go on with PTEs, if there are any."""
+    """Handle a PMD entry. True: done; else continue with PTEs, if there are any."""
     function = Question.FREE_PMD.function
     index = vma.mm.tables.pmd_index(block)
     yield pmd.lock.acquire(function)
@@ -237,7 +237,7 @@ def _free_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int)
 
 
 def _free_folio(k: Kernel, vma: Vma, table: PageTable, index: int, nr: int, folio: Folio) -> Path[None]:
-    """Clean the entries of a folio that is mapped whole and mark it lazyfree, unless another mm needs its contents."""
+    """Clean the entries of a fully mapped folio and mark it lazyfree, unless another mm needs its contents."""
     # A clean folio may be marked although others map it: reclaim checks their dirty bits before it discards.
     if folio.swap_slot is not None or folio.dirty:
         if (yield folio.lock.trylock(_FREE)):

@@ -35,8 +35,8 @@ def do_migrate(k: Kernel, folio: Folio) -> Path[str | None]:
         yield lock.acquire("try_to_migrate", "R")
         yield from try_to_migrate(k, folio, split_pmd=False)
         yield lock.release("R")
-    # Only now, without entries, can a reference be told from a mapping that comes and goes. It may be GUP's, which
-    # would go on using the old pages: then the entries are restored to the old folio.
+    # Only now, without entries, can a reference be distinguished from a mapping. It may be GUP's, which
+    # would keep using the old pages: then the entries are restored to the old folio.
     moved = folio.ref == rmap.expected_references(k, folio) + 1
     if moved:
         yield from _move(k, folio, new)

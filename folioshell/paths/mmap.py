@@ -59,7 +59,7 @@ def do_mmap(
     if kind == "shared" and file is None:
         file = AddressSpace(f"shm:{name}", nr, "tmpfs")
         k.shared_memory.append(file)
-    # Anonymous memory is indexed by its address, so that neighbours have consecutive offsets and can merge.
+    # Anonymous memory is indexed by its address, so that adjacent VMAs have consecutive offsets and can merge.
     if file is None:
         pgoff = start
     vma = yield from vma_paths.merge_new(k, vma_paths.Merge(mm, start, end, flags, pgoff, file))
@@ -124,7 +124,7 @@ def unmap_locked(k: Kernel, mm: Mm, start: int, end: int, downgrade: bool) -> Pa
         yield from zap_range(k, vma, vma.start, vma.end)
     for vma in victims:
         yield from vma_paths.unlink_rmap(k, vma)
-    # A table goes if no neighbour uses any of it: floor and ceiling are where they begin.
+    # A table is freed if no adjacent VMA uses any of it: floor and ceiling are where they start.
     before, after = mm.vmas.prev(victims[0].start), mm.vmas.next(victims[-1].end)
     floor = before.end if before is not None else 0
     ceiling = after.start if after is not None else 0

@@ -123,14 +123,14 @@ def _mremap_to(k: Kernel, remap: _Remap) -> Path[str | None]:
 
 
 def _copy_vma(k: Kernel, vma: Vma, start: int, new_start: int, new_nr: int) -> Path[tuple[Vma, bool]]:
-    """A VMA at the destination, new or part of a neighbour, and whether moving entries needs the rmap locks.
+    """A VMA at the destination, new or part of an adjacent one, and whether moving entries needs the rmap locks.
 
     A walk visits the VMAs of a mapping by offset. If it visits the destination before the source, an entry that moves
     in between is missed: then the rmap locks keep walks out.
 
     Kernel: mm/vma.c: copy_vma() (v6.18)
     """
-    # Nothing was faulted in yet, so no folio holds an index: the range is indexed anew, and can merge at its new place.
+    # Nothing was faulted in yet, so no folio has an index: the range is indexed by its new address, and can merge there.
     pgoff = new_start if vma.is_anonymous and vma.anon_vma is None else vma.pgoff_of(start)
     old_pgoff = vma.pgoff
     merge = vma_paths.Merge(vma.mm, new_start, new_start + new_nr, vma.flags, pgoff, vma.file, source=vma)

@@ -1,9 +1,9 @@
-"""Pins: pages held for a device that reads or writes them behind the back of page tables and mapcounts.
+"""Pins: pages held for a device that reads or writes them bypassing page tables and mapcounts.
 
 Rules:
 - A pin is for writing, and not for long (no FOLL_LONGTERM): shared pages of files can be had, nothing is migrated
   before.
-- All or nothing: who gets fewer pages than wanted lets go of those, as io_uring and vfio do.
+- All or nothing: if fewer pages than requested could be pinned, those are unpinned, as in io_uring and vfio.
 - A pin belongs to the process that made it and is found again by the address, which need not be mapped any more.
 
 Kernel: mm/gup.c: pin_user_pages() (v6.18)
@@ -60,7 +60,7 @@ def _pin_range(k: Kernel, mm: Mm, start: int, end: int, pins: list[tuple[int, Fo
 
 
 def do_unpin(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
-    """Let go of the last pin of each page ``[start, start + nr)``, by the addresses at which they were pinned.
+    """Drop the most recent pin of each page ``[start, start + nr)``, by the addresses at which they were pinned.
 
     Returns: EINVAL if one of them is not pinned; then all stay.
     Kernel: mm/gup.c: unpin_user_pages() (v6.18)
@@ -78,7 +78,7 @@ def do_unpin(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
 
 
 def release_all(k: Kernel, mm: Mm) -> Path[None]:
-    """Let go of all pins of a process, ascending by address."""
+    """Drop all pins of a process, in order of addresses."""
     for vpn in sorted(mm.pins):
         for folio in mm.pins.pop(vpn):
             yield from _unpin(k, folio)

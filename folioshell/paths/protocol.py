@@ -5,9 +5,9 @@ a few pages, whether the VMA maps others. Each protocol is one answer. Its numbe
 definition; the definition itself is the scheme ``vmas``, which no lock can disturb.
 
 Rules:
-- A look is taken under the lock of the own table, before entries are set and after they were cleared.
+- A protocol looks under the lock of its own table, before entries are set and after they were cleared.
 - A call that maps or unmaps all pages of the folio needs no look.
-- What a protocol holds beyond the own lock, it holds until the entries are set, and lets go then.
+- Locks beyond that of its own table are held until the entries are set, and released then.
 
 Origin: M. Wilcox, linux-mm, February 2023: folio_add_file_rmap_range(), folio_mapped_in_vma().
 """
@@ -35,11 +35,11 @@ LOOK = "folio_mapped_in_vma"
 
 @dataclass(slots=True)
 class Span:
-    """Entries of one leaf table that are about to map pages of a folio, or mapped them until now.
+    """Entries of one PTE table that are about to map pages of a folio, or mapped them until now.
 
     Args:
         folio, first, nr: pages ``[first, first + nr)`` of the folio.
-        vma, table, vpn: the VMA, the leaf table whose lock is held, the virtual page of the first entry.
+        vma, table, vpn: the VMA, the PTE table whose lock is held, the virtual page of the first entry.
         size: entries of a table.
     """
 
@@ -62,7 +62,7 @@ class Span:
         return max(self.vma.start, base), min(self.vma.end, base + self.folio.nr_pages)
 
     def tables(self) -> Iterator[tuple[PageTable, int, int]]:
-        """(leaf table, first entry, last entry + 1) of the window, ascending; where there is no table, nothing is."""
+        """(PTE table, first entry, last entry + 1) of the window, ascending; where there is no table, nothing is."""
         start, end = self.window()
         block = start - start % self.size
         while block < end:
@@ -72,7 +72,7 @@ class Span:
             block += self.size
 
     def others(self) -> list[tuple[PageTable, int, int]]:
-        """The tables of the window but the own one."""
+        """The tables of the window except its own."""
         return [row for row in self.tables() if row[0] is not self.table]
 
     def maps(self, entry: int) -> bool:
@@ -84,7 +84,7 @@ class Span:
         return any(self.maps(entry) for entry in table.entries[first:last])
 
     def found_in_own(self) -> bool:
-        """Does the own table map a page of the folio in this VMA?"""
+        """Does its own table map a page of the folio in this VMA?"""
         return any(self.found_in(*row) for row in self.tables() if row[0] is self.table)
 
     def entries(self) -> array[int]:
@@ -119,10 +119,10 @@ class Protocol(ABC):
         self.counts[folio.id] = self.counts.get(folio.id, 0) + delta
 
     def before(self, span: Span) -> Path[list[Lock] | None]:
-        """Take what must be held beyond the own lock before entries are changed.
+        """Take the locks beyond that of its own table before entries are changed.
 
         Returns: the locks taken, in this order; None if entries of the span changed meanwhile and the caller must look
-        at them again (the own lock is held).
+        at them again (the lock of its own table is held).
         """
         yield from ()
         return []
@@ -162,9 +162,9 @@ def walk_table(span: Span, table: PageTable, first: int, last: int, sync: bool) 
 
 
 def on_boundaries(k: Kernel, mm: Mm, low: int, high: int, cuts: Sequence[int], sign: int) -> Path[None]:
-    """A VMA ``[low, high)`` is cut at ``cuts`` (sign +1), or was and is one now (sign -1): correct the numbers.
+    """A VMA ``[low, high)`` is split at ``cuts`` (sign +1), or merged again (sign -1): correct the numbers.
 
-    Looks at the folios around each cut under the lock of each table in turn. The caller holds mmap_lock and the rmap
+    Looks at the folios around each split under the lock of each table in turn. The caller holds mmap_lock and the rmap
     locks, so no fault and no walker is under way.
     """
     protocol = k.protocol

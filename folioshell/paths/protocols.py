@@ -34,7 +34,7 @@ class AsMailedSync(AsMailed):
 
 
 class ExcludeOwn(Protocol):
-    """The mend that the mail names: the current table is not looked at."""
+    """The fix that the mail suggests: skip the current table."""
 
     name = "exclude-own"
     about = "walks the other tables only, under their locks: a second call in one table counts again"
@@ -48,13 +48,13 @@ class ExcludeOwn(Protocol):
 
 
 class OwnTableFirst(ExcludeOwn):
-    """The own table is scanned under the lock that is held; others are walked only if it holds nothing of the folio."""
+    """Scans its own table under the lock that it holds; walks others only if that maps no page of the folio."""
 
     name = "own-table-first"
     about = "scans its own table first, then walks the others under their locks"
 
     def look(self, span: Span) -> Path[bool]:
-        """The own table, then the others."""
+        """Its own table, then the others."""
         if span.found_in_own():
             return True
         return (yield from super().look(span))
@@ -67,7 +67,7 @@ class LocklessLook(Protocol):
     about = "scans its own table, reads the others without a lock: no deadlock, but two may overlook each other"
 
     def look(self, span: Span) -> Path[bool]:
-        """The own table, then a glance at each of the others."""
+        """Its own table, then a lockless look at each of the others."""
         if span.found_in_own():
             return True
         for table, first, last in span.others():
@@ -88,7 +88,7 @@ class AddressOrder(Protocol):
     about = "holds the locks of all tables of the window, taken in ascending order; drops its own to take a lower one"
 
     def before(self, span: Span) -> Path[list[Lock] | None]:
-        """The locks of the other tables. A lower one is wanted: let go of the own, take all in order, check."""
+        """The locks of the other tables. For a lower one: drop its own, take all in order, re-check."""
         if span.is_whole:
             return []
         wanted = sorted((row[0] for row in span.others()), key=_number)
@@ -143,7 +143,7 @@ class TrylockRetry(AddressOrder):
 
 
 class PmdLock(AddressOrder):
-    """The lock of the PMD table outside the own one: levels have an order where equals have none.
+    """The lock of the PMD table outside that of its own table: levels are ordered, tables of one level are not.
 
     Whoever maps or unmaps a part of a folio below a PMD table holds its lock, so the others' tables may be read without
     theirs. A window across two PMD tables needs both, in ascending order: the question comes back one level up, a
@@ -154,9 +154,9 @@ class PmdLock(AddressOrder):
     about = "drops its own lock, takes that of the PMD table and its own again; others are read without theirs"
 
     def before(self, span: Span) -> Path[list[Lock] | None]:
-        """The locks of the PMD tables above the window, unless all of it lies in the own table.
+        """The locks of the PMD tables above the window, unless all of it lies in its own table.
 
-        What is not there yet may be put there meanwhile: under the lock that is taken for a leaf table, under
+        What is not there yet may be put there meanwhile: under the lock that is taken for a PTE table, under
         page_table_lock, which is taken too then, for a PMD table.
         """
         start, end = span.window()
@@ -197,7 +197,7 @@ class FolioBitLock(Protocol):
         return [lock]
 
     def look(self, span: Span) -> Path[bool]:
-        """All tables; nobody changes an entry of the folio meanwhile."""
+        """All tables; no other thread changes an entry of the folio meanwhile."""
         yield from ()
         return any(span.found_in(*row) for row in span.tables())
 

@@ -95,7 +95,7 @@ def _next_size(size: int, most: int) -> int:
 
 
 def _next_miss(file: AddressSpace, index: int, most: int) -> int:
-    """The first of ``most`` pages from ``index`` on that is not cached; the page behind them if all are.
+    """The first of ``most`` pages from ``index`` on that is not cached; the page after them if all are.
 
     Inside a folio the walk starts at the folio's first slot but counts from ``index``, so that a gap looks farther away
     than it is; the two agree again in the next node of the tree.

@@ -63,7 +63,7 @@ def _swapin(k: Kernel, vma: Vma, vpn: int, slot: int) -> Path[Folio]:
 
 
 def _map_swapped(k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Folio, entry: int) -> Path[None]:
-    """Put a present entry where a swap entry was, under the PTL, and let the slot go."""
+    """Put a present entry where a swap entry was, under the PTL, and free the slot."""
     slot = pte.swap_slot(entry)
     assert folio.swap_slot is not None
     page = slot - folio.swap_slot

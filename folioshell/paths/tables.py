@@ -36,7 +36,7 @@ def pmd_alloc(k: Kernel, mm: Mm, vpn: int) -> Path[PmdTable]:
 
 
 def pte_alloc(k: Kernel, mm: Mm, pmd: PmdTable, vpn: int) -> Path[None]:
-    """Install a leaf table for ``vpn`` if its PMD entry is none.
+    """Install a PTE table for ``vpn`` if its PMD entry is none.
 
     Kernel: mm/memory.c: __pte_alloc(), pmd_install() (v6.18)
     """
@@ -50,14 +50,14 @@ def pte_alloc(k: Kernel, mm: Mm, pmd: PmdTable, vpn: int) -> Path[None]:
 
 
 def leaf_alloc(k: Kernel, mm: Mm, vpn: int) -> Path[PageTable | None]:
-    """The leaf table for ``vpn``, with all tables above it allocated; None if a PMD entry maps a folio there."""
+    """The PTE table for ``vpn``, with all tables above it allocated; None if a PMD entry maps a folio there."""
     pmd = yield from pmd_alloc(k, mm, vpn)
     yield from pte_alloc(k, mm, pmd, vpn)
     return mm.tables.leaf(vpn)
 
 
 def deposit(pmd: PmdTable, table: PageTable) -> None:
-    """Keep a spare leaf table for an anonymous PMD mapping.
+    """Keep a spare PTE table for an anonymous PMD mapping.
 
     Kernel: mm/pgtable-generic.c: pgtable_trans_huge_deposit() (v6.18)
     """
@@ -65,7 +65,7 @@ def deposit(pmd: PmdTable, table: PageTable) -> None:
 
 
 def withdraw(pmd: PmdTable) -> PageTable:
-    """Take the oldest spare leaf table.
+    """Take the oldest spare PTE table.
 
     Kernel: mm/pgtable-generic.c: pgtable_trans_huge_withdraw() (v6.18)
     """
@@ -73,12 +73,12 @@ def withdraw(pmd: PmdTable) -> PageTable:
 
 
 def free_leaf(mm: Mm) -> None:
-    """Give a leaf table back; nothing points to it any more."""
+    """Free a PTE table; no entry points to it any more."""
     mm.nr_ptes -= 1
 
 
 def free_pgtables(mm: Mm, start: int, end: int, floor: int, ceiling: int) -> Path[None]:
-    """Free the tables of ``[start, end)`` that no VMA outside it needs. Takes no lock: nobody can reach them.
+    """Free the tables of ``[start, end)`` that no VMA outside it needs. Takes no lock: no one else can find them.
 
     Args:
         start, end: the virtual pages that were unmapped.
@@ -114,7 +114,7 @@ def _owned(start: int, end: int, floor: int, ceiling: int, span: int) -> tuple[i
 
 
 def reclaim_empty_leaf(k: Kernel, mm: Mm, vpn: int, table: PageTable) -> Path[None]:
-    """Free a leaf table that one MADV_DONTNEED covered whole and that is empty now. The caller holds its PTL.
+    """Free a PTE table that one MADV_DONTNEED covered completely and that is empty now. The caller holds its PTL.
 
     Kernel: mm/pt_reclaim.c: try_get_and_clear_pmd() (v6.18)
     """

@@ -1,4 +1,4 @@
-"""Punching holes into files, and cutting them short.
+"""Punching holes into files, and truncating them.
 
 Kernel: mm/truncate.c: truncate_inode_pages_range() (v6.18); mm/shmem.c: shmem_undo_range() (v6.18)
 """

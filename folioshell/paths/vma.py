@@ -132,7 +132,7 @@ def split(k: Kernel, vma: Vma, vpn: int, new_below: bool) -> Path[Vma]:
 
 @dataclass(slots=True)
 class Merge:
-    """A range that may become part of its neighbours.
+    """A range that may be merged with adjacent VMAs.
 
     Args:
         mm, start, end: where it is, in virtual pages.
@@ -193,7 +193,7 @@ def _are_anon_vmas_compatible(left: Vma, right: Vma) -> bool:
 
 
 def merge_new(k: Kernel, merge: Merge) -> Path[Vma | None]:
-    """Let a new mapping of a free range be part of a neighbour, or join both of them.
+    """Merge a new mapping of a free range with one or both adjacent VMAs.
 
     Returns: the VMA that covers the range now, or None if it merges with nothing.
     Kernel: mm/vma.c: vma_merge_new_range() (v6.18)
@@ -243,7 +243,7 @@ def _commit(
 
     Args:
         remove: VMAs that it absorbs.
-        adjust: (vma, its new start, its new end): the neighbour that shrinks.
+        adjust: (vma, its new start, its new end): the adjacent VMA that shrinks.
         boundaries: the VMA boundaries that vanish.
     Kernel: mm/vma.c: commit_merge() (v6.18)
     """
@@ -287,7 +287,7 @@ def _set_range(vma: Vma, start: int, end: int) -> None:
 
 
 def modify_flags(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[Vma]:
-    """Make ``[start, end)``, part of a VMA, a VMA of its own for new flags: merge with neighbours, or split.
+    """Make ``[start, end)``, part of a VMA, a VMA of its own for new flags: merge with adjacent VMAs, or split.
 
     The caller sets the flags.
     Returns: the VMA that covers the range.

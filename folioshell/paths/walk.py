@@ -149,7 +149,7 @@ class VmaWalk:
         yield pmd.lock.release()
         if matches and isinstance(pmd.entries.get(index, pte.NONE), PageTable):
             return False
-        # A PMD entry of another folio ends the walk of this VMA too, up to 7.0; 7.3 goes on with the next PMD.
+        # A PMD entry of another folio ends the walk of this VMA too, up to 7.0; 7.3 continues with the next PMD.
         return stop or not matches
 
     def _walk_leaf(self, table: PageTable, block: int, start: int, end: int) -> Path[bool]:

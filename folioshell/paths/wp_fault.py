@@ -61,7 +61,7 @@ def _reuse(vma: Vma, table: PageTable, index: int) -> None:
 
 
 def _can_reuse(k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Folio, page: int) -> Path[bool]:
-    """May the page be written where it is, because nobody else has it? Held: the PTL.
+    """May the page be written in place, because no one else maps or references it? Held: the PTL.
 
     Kernel: mm/memory.c: wp_can_reuse_anon_folio() (v6.18)
     """
@@ -138,7 +138,7 @@ def _wp_page_copy(
 
 
 def wp_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, vpn: int) -> Path[bool]:
-    """A write to a read-only PMD entry. False: it was split, the fault goes on with small entries.
+    """A write to a read-only PMD entry. False: it was split, the fault continues with PTEs.
 
     Kernel: mm/memory.c: wp_huge_pmd() (v6.18)
     """

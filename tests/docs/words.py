@@ -24,7 +24,7 @@ RETIRED = {
     r"leaf[ -]tables?": "PTE table",
     r"mapped whole": "PMD-mapped, PTE-mapped, fully mapped",
     r"the own \w+": "its own",
-    r"cuts?|cutting": "split",
+    r"(?:is|are|was|were|be|been|being|VMAs?|a|the) cut|cuts? (?:the|a|its) VMA|cut, map|cutting": "split",
     r"lines? of (?:the )?history": "branch",
     r"hooks?": "callback",
     r"mends?|mended|mending": "fix",
