@@ -130,7 +130,7 @@ def _copy_vma(k: Kernel, vma: Vma, start: int, new_start: int, new_nr: int) -> P
 
     Kernel: mm/vma.c: copy_vma() (v6.18)
     """
-    # Nothing was faulted in yet, so no folio has an index: the range is indexed by its new address, and can merge there.
+    # Nothing was faulted in yet, so no folio has an index: the range gets that of its new address, and can merge there.
     pgoff = new_start if vma.is_anonymous and vma.anon_vma is None else vma.pgoff_of(start)
     old_pgoff = vma.pgoff
     merge = vma_paths.Merge(vma.mm, new_start, new_start + new_nr, vma.flags, pgoff, vma.file, source=vma)
