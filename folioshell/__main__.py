@@ -1,4 +1,4 @@
-"""``python -m folioshell``: the same as the command ``folioshell``."""
+"""``python -m folioshell``."""
 
 import sys
 

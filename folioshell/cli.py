@@ -1,8 +1,9 @@
-"""The command line: what ``folioshell`` was asked to do, and the exit status.
+"""The command line: what each action does, and the exit status.
 
 Rules:
 - Imports are late: ``--version`` needs none, ``run`` neither prompt_toolkit nor pydantic.
-- Statuses: 0 fine, 1 an expect or a command failed, 2 refused or not readable, 3 a bug of folioshell.
+- Statuses: 0 success, 1 an expect or a command failed, 2 refused or unreadable, 3 an internal error.
+- A standard stream that is closed, full or unread gives a message and a status, never a traceback.
 """
 
 from __future__ import annotations
@@ -11,53 +12,43 @@ import os
 import sys
 
 from folioshell import __version__
-from folioshell.options import (
-    allowed_of,
-    golden_lines,
-    limits_of,
-    replay_of,
-    runner_of,
-    screen_of,
-    session_of,
-)
-from folioshell.streams import abandon, complain, open_closed
 
 # typing.TYPE_CHECKING without importing typing, which would be a quarter of what --version takes.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Sequence
+    from typing import TextIO
 
+    from folioshell.command_line import Options
     from folioshell.session.session import Session
 
 REFUSED = 2
-BUG = 3
+INTERNAL_ERROR = 3
 INTERRUPTED = 130
 CLOSED_PIPE = 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run folioshell with these arguments (by default the process's own) and return its exit status."""
+    """Run folioshell with these arguments (default: the process's own) and return its exit status."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    if not open_closed():
+    if not _open_closed_streams():
         return REFUSED
     try:
         try:
             status = _version() if arguments == ["--version"] else _main(arguments)
         except SystemExit as done:
-            # --help, and words that are no options: what was written may not have arrived yet.
+            # argparse exits after --help and after an error; what it wrote may still be buffered.
             status = int(done.code or 0)
         sys.stdout.flush()
     except BrokenPipeError:
-        abandon(sys.stdout)
+        _abandon(sys.stdout)
         return CLOSED_PIPE
     except KeyboardInterrupt:
-        complain("interrupted")
+        _complain("interrupted")
         return INTERRUPTED
     except OSError as error:
-        abandon(sys.stdout)
-        complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
-        return REFUSED
+        _abandon(sys.stdout)
+        return _complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
     return status
 
 
@@ -67,9 +58,9 @@ def _version() -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    from folioshell.command_line import parser
+    from folioshell.command_line import Options, parser
 
-    options = parser().parse_args(arguments)
+    options = parser().parse_args(arguments, Options())
     if options.version:
         return _version()
     for stream in (sys.stdout, sys.stderr):
@@ -82,89 +73,80 @@ def _main(arguments: list[str]) -> int:
         return _act(options)
     except Refused as error:
         sys.stdout.flush()
-        screen_of(sys.stderr, options).refusal(error)
+        options.errors.refusal(error)
         return REFUSED
     except OSError:
         raise
-    except Exception as error:  # noqa: BLE001 - a bug is shown, not thrown at whoever typed
+    except Exception as error:  # noqa: BLE001 - an internal error is shown, not thrown at the user
         sys.stdout.flush()
-        screen_of(sys.stderr, options).bug(error)
-        return BUG
+        options.errors.bug(error)
+        return INTERNAL_ERROR
 
 
-def _check_scheme(options: Namespace) -> int:
-    from folioshell.shell.definition_check import check_files
-
-    return check_files(
-        options.files, screen_of(sys.stdout, options), screen_of(sys.stderr, options), quiet=options.quiet
-    )
-
-
-def _act(options: Namespace) -> int:
+def _act(options: Options) -> int:
     if options.resume:
         return _resume(options)
     if options.action and options.commands is not None:
-        complain(f"-c runs commands instead of an action: it does not go with {options.action}")
-        return REFUSED
-    if options.action == "schema":
-        return _schema(options)
-    if options.action == "run":
-        return _run(options)
-    if options.action in ("verify", "convert"):
-        return _recordings(options)
-    if options.action == "check-scheme":
-        return _check_scheme(options)
+        return _complain(f"-c cannot be combined with {options.action}")
+    if options.action is not None:
+        return _ACTIONS[options.action](options)
     if options.commands is not None:
-        return _play_commands(options)
-    if not sys.stdin.isatty():
-        return _play_stdin(options, session_of(options))
-    return _open_shell(options, session_of(options))
+        from folioshell.script.runner import run_text
+
+        # Whoever writes the command line could write the file as well.
+        return options.replay(whole=False).run(run_text(options.commands, name="-c", **options.run_settings()), "-c")
+    return _open(options, options.session())
 
 
-def _resume(options: Namespace) -> int:
+def _resume(options: Options) -> int:
     if options.action or options.commands is not None or not sys.stdin.isatty():
-        sys.stderr.write(
-            "folioshell: --resume opens the shell: it goes with a terminal, and with neither -c nor action\n"
-        )
-        return REFUSED
-    from folioshell.shell.interact import interact
-    from folioshell.shell.resume import resume
+        return _complain("--resume opens the shell: it needs a terminal, and takes neither -c nor an action")
+    from folioshell.shell.crash_log import resume
+    from folioshell.shell.repl import interact
 
-    return interact(session_of(options), screen_of(sys.stdout, options), screen_of(sys.stderr, options), resume)
+    return interact(options.session(), options.screen, options.errors, resume)
 
 
-def _run(options: Namespace) -> int:
+def _open(options: Options, session: Session) -> int:
+    """Open the shell at a terminal; run standard input as a script without one."""
+    if sys.stdin.isatty():
+        from folioshell.shell.repl import interact
+
+        return interact(session, options.screen, options.errors)
+    from folioshell.script.runner import run_file
+
+    return options.replay(whole=False).run(run_file("-", **options.run_settings(session, script=True)), "-")
+
+
+def _run(options: Options) -> int:
     if options.interactive and (len(options.files) > 1 or options.json or options.quiet):
-        sys.stderr.write("folioshell run: -i takes one FILE, and neither --json nor --quiet\n")
-        return REFUSED
+        return _complain("run: -i takes one FILE, and neither --json nor --quiet")
     if options.update:
         return _update(options)
     if options.junit is not None:
         return _run_for_junit(options)
-    replay = replay_of(options, whole=True)
+    replay = options.replay(whole=True)
     status = 0
     for name in options.files:
-        runner = runner_of(options, name)
+        runner = options.runner(name)
         status = max(status, replay.run(runner, name))
         if options.interactive and runner.status != REFUSED:
-            interact = _open_shell if sys.stdin.isatty() else _play_stdin
-            return max(status, interact(options, runner.session))
+            return max(status, _open(options, runner.session))
     return status
 
 
-def _run_for_junit(options: Namespace) -> int:
-    """Run scripts, and write what was asserted as XML whatever comes of them."""
+def _run_for_junit(options: Options) -> int:
+    """Run scripts, and write the results of their assertions as XML however the run ends."""
     if options.interactive:
-        sys.stderr.write("folioshell run: --junit does not go with -i\n")
-        return REFUSED
-    from folioshell.shell.junit import JUnit
+        return _complain("run: --junit cannot be combined with -i")
+    from folioshell.shell.run_outputs import JUnit
 
-    junit, replay = JUnit(), replay_of(options, whole=True)
+    junit, replay = JUnit(), options.replay(whole=True)
     status = 0
     try:
         for name in options.files:
             junit.begin(name)
-            status = max(status, replay.run(runner_of(options, name, junit.note), name))
+            status = max(status, replay.run(options.runner(name, junit.note), name))
     except Exception as error:
         junit.crashed(error)
         raise
@@ -173,63 +155,84 @@ def _run_for_junit(options: Namespace) -> int:
     return status
 
 
-def _update(options: Namespace) -> int:
+def _update(options: Options) -> int:
     """Run scripts and rewrite their golden blocks."""
     if options.json or options.interactive or "-" in options.files:
-        sys.stderr.write("folioshell run: --update takes files, and neither -i nor --json\n")
-        return REFUSED
+        return _complain("run: --update takes files, and neither -i nor --json")
     from folioshell.shell.replay import Replay
-    from folioshell.shell.update import Update, check_permitted
+    from folioshell.shell.run_outputs import Update, check_permitted
 
     check_permitted(os.environ, forced=options.force)
-    update, screen = Update(), screen_of(sys.stdout, options)
-    errors = screen_of(sys.stderr, options)
-    replay = Replay(screen, errors, echo=False, quiet=True, summary=False, updating=True)
+    update = Update()
+    replay = Replay(options.screen, options.errors, echo=False, quiet=True, summary=False, updating=True)
     for name in options.files:
-        replay.run(runner_of(options, name, update.note), name)
-    screen.write(update.write())
+        replay.run(options.runner(name, update.note), name)
+    options.screen.write(update.write())
     return 0
 
 
-def _recordings(options: Namespace) -> int:
-    from folioshell.shell.recordings import Verification, convert_file, emit_files
+def _verify(options: Options) -> int:
+    from folioshell.shell.recordings import Verification, emit_files
 
-    errors = screen_of(sys.stderr, options)
-    if options.action == "convert":
-        return convert_file(options.file, sys.stdout, errors, session_of(options).language)
     if options.emit:
-        return emit_files(options.files, sys.stdout, errors)
-    screen = screen_of(sys.stdout, options)
-    return Verification(screen, errors, verbose=options.verbose, quiet=options.quiet).run(options.files)
+        return emit_files(options.files, sys.stdout, options.errors)
+    verification = Verification(options.screen, options.errors, verbose=options.verbose, quiet=options.quiet)
+    return verification.run(options.files)
 
 
-def _play_commands(options: Namespace) -> int:
-    from folioshell.script.runner import run_text
+def _convert(options: Options) -> int:
+    from folioshell.shell.recordings import convert_file
 
-    # Whoever writes the command line could write the file just as well.
-    session = session_of(options)
-    allowed = {"allow_files": True, "allow_code": True}
-    limits = limits_of(options, scripts=False)
-    runner = run_text(options.commands, name="-c", session=session, limits=limits, render=golden_lines, **allowed)
-    return replay_of(options, whole=False).run(runner, "-c")
+    return convert_file(options.file, sys.stdout, options.errors, options.session().language)
 
 
-def _play_stdin(options: Namespace, session: Session) -> int:
-    from folioshell.script.runner import run_file
+def _check_scheme(options: Options) -> int:
+    from folioshell.shell.scheme_check import check_files
 
-    limits = limits_of(options, scripts=True)
-    runner = run_file("-", session=session, limits=limits, render=golden_lines, **allowed_of(options))
-    return replay_of(options, whole=False).run(runner, "-")
+    return check_files(options.files, options.screen, options.errors, quiet=options.quiet)
 
 
-def _open_shell(options: Namespace, session: Session) -> int:
-    from folioshell.shell.interact import interact
-
-    return interact(session, screen_of(sys.stdout, options), screen_of(sys.stderr, options))
-
-
-def _schema(options: Namespace) -> int:
+def _schema(options: Options) -> int:
     from folioshell.export.schema import schema_text
 
-    sys.stdout.write(schema_text(ascii_only=not screen_of(sys.stdout, options).signs))
+    sys.stdout.write(schema_text(ascii_only=not options.screen.signs))
     return 0
+
+
+_ACTIONS = {"run": _run, "verify": _verify, "convert": _convert, "check-scheme": _check_scheme, "schema": _schema}
+
+
+# Standard streams.
+
+
+def _open_closed_streams() -> bool:
+    """Replace streams that the process was started without; False if that is standard output, after a message."""
+    if sys.stdin is None:
+        sys.stdin = _null("r")
+    if sys.stderr is None:
+        sys.stderr = _null("w")
+    if sys.stdout is None:
+        _complain("standard output is closed")
+        return False
+    return True
+
+
+def _complain(text: str) -> int:
+    """Write an error message, if standard error can still be written; returns the status of a refusal."""
+    try:
+        sys.stderr.write(f"folioshell: {text}\n")
+        sys.stderr.flush()
+    except OSError:
+        _abandon(sys.stderr)
+    return REFUSED
+
+
+def _abandon(stream: TextIO) -> None:
+    """Discard what is still buffered for a stream that cannot be written, so that the interpreter exits quietly."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _null(mode: str) -> TextIO:
+    # pathlib is not worth its import for so rare a case.
+    stream: TextIO = open(os.devnull, mode, encoding="utf-8")  # type: ignore[assignment]  # noqa: PTH123, SIM115
+    return stream

@@ -1,32 +1,134 @@
-"""The options and actions of the command line, and what may stand behind them."""
+"""The options and actions of the command line, and what they stand for: a session, limits, screens, runs of scripts."""
 
 from __future__ import annotations
 
 import sys
-from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, HelpFormatter
-from functools import partial
-from typing import Any, NoReturn
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from folioshell.session.limits import LIMITS, read_limits
+from folioshell.session.limits import GENEROUS, LIMITS, STRICT, Limits, read_limits
 from folioshell.units import parse_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from folioshell.script.runner import Runner, ScriptEvent
+    from folioshell.session.session import Session
+    from folioshell.shell.replay import Replay
+    from folioshell.views.screen import Screen
+
+_EPILOG = """\
+Without an action, folioshell opens the shell, or runs commands from standard input if that is no terminal.
+
+examples:
+  folioshell -c 'mmap buf 16 ; fault buf ; query shared? buf[0]'
+  folioshell run scenarios/mail/straddle.fs
+  folioshell run session.fs --until 3 -i
+
+exit status: 0 success; 1 an expect or a command failed; 2 refused or unreadable; 3 internal error in folioshell"""
 
 
 class Until:
-    """Where a run stops: after a number of steps, behind a line, or nowhere if both are None."""
+    """Where a run stops: after a number of steps, after a line, or nowhere if both are None."""
 
     def __init__(self, step: int | None = None, line: int | None = None) -> None:
         self.step = step
         self.line = line
 
 
+class Options(Namespace):
+    """The parsed command line. Imports are late: an action loads only what it needs."""
+
+    @cached_property
+    def screen(self) -> Screen:
+        """Standard output."""
+        return self._screen(sys.stdout)
+
+    @cached_property
+    def errors(self) -> Screen:
+        """Standard error."""
+        return self._screen(sys.stderr)
+
+    def _screen(self, stream: Any) -> Screen:
+        from folioshell.views.screen import screen_for
+
+        return screen_for(stream, plain_wanted=self.plain, width=self.width)
+
+    def session(self) -> Session:
+        """A fresh session that counts the schemes of all --scheme files."""
+        from time import monotonic
+
+        from folioshell.script import Session
+
+        session = Session()
+        session.clock = monotonic
+        session.limits = self.limits(scripts=False)
+        mode = "json" if self.json else self.mode or ("plain" if self.plain else "")
+        session.output.mode = mode or self.screen.mode
+        session.output.fixed = bool(mode)
+        session.settings.full = self.json == "full"
+        for path in self._schemes:
+            from folioshell.script.definitions import define
+
+            define(session, path)
+        return session
+
+    def limits(self, *, scripts: bool) -> Limits:
+        """The limits of scripts, or of a user at the prompt."""
+        return (STRICT if scripts else GENEROUS)._replace(**self._limits)
+
+    def replay(self, *, whole: bool) -> Replay:
+        """What shows a run; ``whole`` for a script file, whose lines are echoed and summed up."""
+        from folioshell.shell.replay import Replay
+
+        quiet = self.quiet and not self.json
+        return Replay(self.screen, self.errors, echo=whole and not quiet, quiet=quiet, summary=whole or quiet)
+
+    def run_settings(self, session: Session | None = None, *, script: bool = False) -> dict[str, Any]:
+        """Arguments of ``run_file`` and ``run_text``; a script: strict limits, explicit permissions."""
+        from folioshell.shell.replay import golden_lines
+
+        return {
+            "session": session or self.session(),
+            "limits": self.limits(scripts=script),
+            "render": golden_lines,
+            "allow_files": self.allow_files or not script,
+            "allow_code": self.allow_code or not script,
+        }
+
+    def runner(self, name: str, note: Callable[[ScriptEvent], None] | None = None) -> Runner:
+        """The run of a script file; ``note`` as in ``run_file``."""
+        from folioshell.script.runner import run_file
+
+        chosen = [f"{name}={'none' if most is None else most}" for name, most in self._limits.items()]
+        repeated = [word for path in self._schemes for word in ("--scheme", path)]
+        return run_file(
+            name,
+            until=self.until.step,
+            until_line=self.until.line,
+            note=note,
+            options=[*repeated, *(("--limit", ",".join(chosen)) if chosen else ())],
+            **self.run_settings(script=True),
+        )
+
+    @property
+    def _schemes(self) -> list[str]:
+        return [*self.scheme, *self.more_schemes]
+
+    @property
+    def _limits(self) -> dict[str, int | None]:
+        return {name: most for chosen in (*self.limit, *self.more_limits) for name, most in chosen.items()}
+
+
 class _Parser(ArgumentParser):
-    """A parser that says what may have been meant by a word that is none of those allowed."""
+    """A parser that suggests the nearest allowed word for an unknown one."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong, and end with status 2."""
+        """Say what is wrong, and exit with status 2."""
         word, _, choices = message.partition("invalid choice: '")[2].partition("' (choose from ")
         if word.endswith(".fs"):
-            message = f"{word!r} is no action; did you mean `folioshell run {word}`?"
+            message = f"{word!r} is not an action; did you mean `folioshell run {word}`?"
         elif word:
             from difflib import get_close_matches
 
@@ -35,75 +137,70 @@ class _Parser(ArgumentParser):
         super().error(message)
 
     def print_help(self, file: Any = None) -> None:
-        """Print the help; an error of writing is one, which argparse would keep to itself."""
+        """Print the help; unlike argparse, pass on an error of writing."""
         (file or sys.stdout).write(self.format_help())
 
 
 def parser() -> ArgumentParser:
     """The parser of the command line."""
-    # A formatter that is told its width does not import what it would ask the terminal with: a tenth of a run's start.
-    formatter = partial(HelpFormatter, width=90)
+    # A formatter with a given width does not import what it would ask the terminal with: a tenth of a run's start.
+    formatter = partial(RawDescriptionHelpFormatter, width=100)
     made = _Parser(
         prog="folioshell",
-        description="A shell in which definitions of the folio mapcount are tried on a model of Linux mm.",
-        epilog="Without an action it opens the shell, or reads commands from a pipe. "
-        "Status: 0 fine, 1 something failed, 2 refused or not readable, 3 a bug of folioshell.",
+        description="A shell to try folio mapcount schemes on a model of Linux memory management.",
+        epilog=_EPILOG,
         allow_abbrev=False,
         formatter_class=formatter,
     )
     made.add_argument("--version", action="store_true", help="print the version and exit")
-    made.add_argument("--resume", action="store_true", help="go on where a shell was that crashed or was killed")
+    made.add_argument("--resume", action="store_true", help="restore the last shell that crashed or was killed")
     made.add_argument("-c", dest="commands", metavar="COMMANDS", help="run these commands and exit")
     verbs = "run | verify | convert | check-scheme | schema"
     actions = made.add_subparsers(dest="action", metavar=verbs, title="actions")
-    run = actions.add_parser(
-        "run", help="replay scripts and print each step", allow_abbrev=False, formatter_class=formatter
-    )
-    run.add_argument("files", nargs="+", metavar="FILE", help="a script; - is standard input")
-    until = "stop when N steps were done and what follows them is one; line:N stops behind line N"
+    add_action = partial(actions.add_parser, allow_abbrev=False, formatter_class=formatter)
+    run = add_action("run", help="run scripts and print each step")
+    run.add_argument("files", nargs="+", metavar="FILE", help="a script; - for standard input")
+    until = "stop after step N and the queries that follow it; line:N: stop after line N"
     run.add_argument("--until", type=_until, default=Until(), metavar="N", help=until)
-    run.add_argument("--junit", metavar="OUT.xml", help="write what was asserted as JUnit XML, too")
-    run.add_argument("--update", action="store_true", help="rewrite the golden blocks with what is shown")
-    run.add_argument("--force", action="store_true", help="with --update: where CI is set, too")
-    run.add_argument("-i", dest="interactive", action="store_true", help="then open the shell in that state")
-    verify = actions.add_parser("verify", help="replay what a real kernel was recorded doing, and compare")
+    run.add_argument("--junit", metavar="OUT.xml", help="also write the results of all assertions as JUnit XML")
+    run.add_argument("--update", action="store_true", help="rewrite golden blocks with the actual output")
+    run.add_argument("--force", action="store_true", help="with --update: also where CI is set")
+    run.add_argument("-i", dest="interactive", action="store_true", help="open the shell in the final state")
+    verify = add_action("verify", help="replay recordings of real kernels on the model and compare")
     verify.add_argument("files", nargs="+", metavar="RECORDING", help="a recording, .json or .json.gz")
     verify.add_argument("-v", dest="verbose", action="store_true", help="show the first difference as a table")
-    verify.add_argument("--emit", action="store_true", help="print the model's own recordings instead, one a line")
-    convert = actions.add_parser("convert", help="print a scenario as a script, or a script as a scenario")
+    verify.add_argument("--emit", action="store_true", help="print the model's own recordings instead, one per line")
+    convert = add_action("convert", help="print a scenario as a script, or a script as a scenario")
     convert.add_argument("file", metavar="FILE", help="a recording or scenario (.json, .json.gz), or a script")
-    check = actions.add_parser("check-scheme", help="check which laws the definitions of a Python file break")
+    check = add_action("check-scheme", help="check which laws the schemes of a Python file violate")
     check.add_argument("files", nargs="+", metavar="FILE", help="a Python file that subclasses Scheme")
-    actions.add_parser("schema", help="print the JSON schema of --json", allow_abbrev=False)
-    # Options of output may stand before or behind the action; only the former have defaults, lest they undo the latter.
+    add_action("schema", help="print the JSON schema of --json")
+    # Output options are allowed before and after the action; only the former have defaults, lest they undo the latter.
     for action in (run, verify, convert, check):
         _add_output_options(action, schemes="more_schemes", limits="more_limits")
     _add_output_options(made, schemes="scheme", limits="limit")
-    _add_mode(run)
-    _add_mode(made)
+    modes = ("table", "plain", "json", "csv", "markdown", "mail")
+    for action in (run, made):
+        action.add_argument(
+            "--mode", choices=modes, default=SUPPRESS, help="output format; overrides `mode` in scripts"
+        )
     made.set_defaults(plain=False, width=None, json=None, mode="", quiet=False, allow_files=False, allow_code=False)
     made.set_defaults(scheme=[], more_schemes=[], limit=[], more_limits=[])
     return made
 
 
-def _add_mode(parser: ArgumentParser) -> None:
-    """The option of those actions whose output has modes."""
-    modes = ("table", "plain", "json", "csv", "markdown", "mail")
-    parser.add_argument("--mode", choices=modes, default=SUPPRESS, help="print in this form, whatever scripts say")
-
-
 def _add_output_options(parser: ArgumentParser, schemes: str, limits: str) -> None:
-    """The options that all actions have; those that may stand several times are collected under the names given."""
+    """Add the options that all actions have; repeated ones are collected under the names given."""
     flag = partial(parser.add_argument, action="store_true", default=SUPPRESS)
     choose_json = partial(parser.add_argument, dest="json", action="store_const", default=SUPPRESS)
-    flag("--plain", help="aligned text without boxes or colour, on a terminal too")
+    flag("--plain", help="aligned text without boxes and color, even on a terminal")
     parser.add_argument("--width", type=_columns, default=SUPPRESS, metavar="N", help="use N columns")
-    choose_json("--json", const="steps", help="print JSON Lines, a document a command")
+    choose_json("--json", const="steps", help="print JSON Lines, one document per command")
     choose_json("--json=full", const="full", help="the same, with the whole state after each step")
-    flag("--quiet", help="print only failures, and a last line for each file")
+    flag("--quiet", help="print only failures, and a summary line for each file")
     collect = partial(parser.add_argument, action="append", default=SUPPRESS)
-    collect("--scheme", dest=schemes, metavar="FILE.py", help="count by the definitions of a file, too")
-    limit = f"how much may be done: {', '.join(LIMITS)}; or none"
+    collect("--scheme", dest=schemes, metavar="FILE.py", help="also count with the schemes of this file")
+    limit = f"resource limits: {', '.join(LIMITS)}; N may be none"
     collect("--limit", type=_limits, dest=limits, metavar="NAME=N,…", help=limit)
     flag("--allow-files", help="let scripts write files")
     flag("--allow-code", help="let scripts load Python code")
@@ -112,7 +209,7 @@ def _add_output_options(parser: ArgumentParser, schemes: str, limits: str) -> No
 def _columns(text: str) -> int:
     number = parse_number(text)
     if number is None or not 1 <= number <= 10_000:
-        raise ArgumentTypeError(f"{text!r} is no number of columns: 1 to 10,000 may be used")
+        raise ArgumentTypeError(f"{text!r} is not a number of columns from 1 to 10,000")
     return number
 
 
@@ -127,5 +224,5 @@ def _until(text: str) -> Until:
     place, colon, line = text.partition(":")
     number = parse_number(line if colon else text)
     if number is None or (colon and place != "line"):
-        raise ArgumentTypeError(f"{text!r} is no place to stop: N is a number of steps, line:N a line")
+        raise ArgumentTypeError(f"{text!r} is neither a number of steps nor line:N")
     return Until(line=number) if colon else Until(step=number)

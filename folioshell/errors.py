@@ -1,6 +1,6 @@
-"""What can go wrong, and for whom the message is.
+"""The exceptions of folioshell.
 
-A failure that Linux itself has (an errno, a signal) is not here: it is a result that a kernel path returns.
+A failure of the simulated system call (an errno, a signal) is not among them: a kernel path returns it as a result.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from collections.abc import Sequence
 
 
 class FolioshellError(Exception):
-    """Base of everything that folioshell raises on purpose."""
+    """Base of the exceptions that folioshell raises on purpose."""
 
 
 class Refused(FolioshellError):
-    """What was typed cannot be done; nothing was changed.
+    """A command cannot be executed; nothing was changed.
 
     Args:
         message: what is wrong, without the place.
-        start, end: columns of the offending word in ``text``, half-open, from 0; None when it is the whole line.
+        start, end: columns of the offending word in ``text``, half-open, from 0; None for the whole line.
         text: the line as typed.
-        allowed: what could stand there, in the order in which it should be read.
+        allowed: the alternatives, in reading order.
         hint: the nearest right word, or another way forward.
-        file, line: where the line stands, when it was read from a script (line counts from 1).
+        file, line: place of the line in a script (line counts from 1).
     """
 
     def __init__(
@@ -62,36 +62,36 @@ class KernelBug(FolioshellError):
 
 
 class SelfDeadlock(FolioshellError):
-    """A task wants a page-table lock that it holds: the protocol under test hangs the simulated kernel.
+    """Recursive locking: a task acquires a page-table lock that it holds, and the simulated kernel deadlocks.
 
     Args:
         lock: the lock, as a trace names it.
-        function: the kernel function that wants it.
+        function: the kernel function that acquires it.
         protocol: the protocol under test.
     """
 
     def __init__(self, lock: str, function: str, protocol: str) -> None:
-        super().__init__(f"self-deadlock on {lock}: {function}() wants it, and the same task holds it")
+        super().__init__(f"recursive locking (AA deadlock) on {lock}: {function}() acquires it, but its task holds it")
         self.lock = lock
         self.function = function
         self.protocol = protocol
 
 
 class SchemeError(FolioshellError):
-    """A definition that was loaded from a file raised, or answered what is no answer.
+    """A scheme that was loaded from a file raised, or returned a value of the wrong type.
 
     Args:
         scheme: its name.
-        asked: what it was told or asked: ``on_mapped`` or ``shared``.
-        error: what it raised, with the place in its file.
-        event: the event that it was told; None where it was asked.
+        asked: its method: ``on_mapped`` or ``shared``.
+        error: the exception with its place in the file, or the wrong value.
+        event: the event that it was called with; None for a question.
 
     Attributes:
-        told: the event in words, once somebody who knows the names in it has put it so.
+        told: the event in words, filled in by whoever knows the names in it.
     """
 
     def __init__(self, scheme: str, asked: str, error: str, event: object = None) -> None:
-        super().__init__(f"{scheme}.{asked}(): {error}")
+        super().__init__(f"scheme {scheme}, {asked}(): {error}")
         self.scheme = scheme
         self.asked = asked
         self.error = error
@@ -99,17 +99,17 @@ class SchemeError(FolioshellError):
         self.told = ""
 
     def __str__(self) -> str:
-        return f"{self.args[0]}; it was told: {self.told}" if self.told else str(self.args[0])
+        return f"{self.args[0]}; event: {self.told}" if self.told else str(self.args[0])
 
 
 class OutOfTime(BaseException):
-    """The time that a script may take is over. Like a KeyboardInterrupt, nobody catches it but whoever set the time."""
+    """The time limit of a script is exceeded. Like KeyboardInterrupt, caught only by the code that set the limit."""
 
 
 class DeterminismError(FolioshellError):
-    """A replay of typed commands did not lead to the state that it led to before."""
+    """A replay did not lead to the same state as before."""
 
 
 def reason_of(error: Exception) -> str:
-    """Why a file of the host could not be read or written, in the words of the system."""
+    """Why a file of the host could not be read or written: the system's error text."""
     return str(getattr(error, "strerror", None) or error)

@@ -186,11 +186,11 @@ def test_run_dash() -> None:
     ("arguments", "message"),
     [
         (("rnu", "a.fs"), "did you mean `run`?"),
-        (("a.fs",), "'a.fs' is no action; did you mean `folioshell run a.fs`?"),
+        (("a.fs",), "'a.fs' is not an action; did you mean `folioshell run a.fs`?"),
         (("run", "--mode", "tabel", "a.fs"), "did you mean `table`?"),
-        (("run", "--until", "line:x", "a.fs"), "'line:x' is no place to stop: N is a number of steps, line:N a line"),
-        (("-c", "fork B", "run", "a.fs"), "-c runs commands instead of an action: it does not go with run"),
-        (("--width", "0"), "'0' is no number of columns: 1 to 10,000 may be used"),
+        (("run", "--until", "line:x", "a.fs"), "'line:x' is neither a number of steps nor line:N"),
+        (("-c", "fork B", "run", "a.fs"), "-c cannot be combined with run"),
+        (("--width", "0"), "'0' is not a number of columns from 1 to 10,000"),
     ],
 )
 def test_wrong_words(arguments: tuple[str, ...], message: str) -> None:
@@ -257,7 +257,10 @@ def test_version_and_help() -> None:
     """The version is one line, and help names every action."""
     assert folioshell("--version").stdout == f"folioshell {__version__}\n"
     assert folioshell("--plain", "--version").stdout == f"folioshell {__version__}\n"
-    assert {"run", "schema"} <= set(folioshell("--help").stdout.replace(",", " ").split())
+    help_text = folioshell("--help").stdout
+    assert {"run", "verify", "convert", "check-scheme", "schema"} <= set(help_text.split())
+    examples = [text for text in help_text.splitlines() if text.startswith("  folioshell ")]
+    assert len(examples) == 3
 
 
 def test_width() -> None:
@@ -363,7 +366,7 @@ def test_check_scheme(tmp_path: Path) -> None:
     done = folioshell("check-scheme", str(tmp_path / "mine.py"))
 
     assert done.returncode == 0
-    assert "never-false-yes is broken by 2 steps:" in done.stdout
+    assert "never-false-yes violated after 2 steps:" in done.stdout
 
 
 @pytest.mark.parametrize("others", [(), ("run", "file.fs"), ("-c", "history")])
@@ -419,7 +422,7 @@ def test_closed_streams(closing: str, status: int, message: str) -> None:
         ("mmap buf 4\nquit\nmmap more 4\n", 0, "A mapped buf"),
         ("mmap buf 4\nfault x[0]\nmmap more 4\n", 2, "A mapped buf"),
         ("mmap buf 4\nexpect vmas A == 2\nmmap more 4\n", 1, "A mapped more"),
-        ("munmap 0x1000+1\nmprotect 0x1000+1 r\nmmap more 4\n", 1, "the script stops here"),
+        ("munmap 0x1000+1\nmprotect 0x1000+1 r\nmmap more 4\n", 1, "script stopped"),
     ],
 )
 def test_errors_in_the_middle_of_a_pipe(text: str, status: int, shown: str) -> None:
@@ -468,7 +471,7 @@ def test_a_script_may_not_write() -> None:
     done = folioshell(stdin=text)
 
     assert done.returncode == 2
-    assert "-:2:6: error: a script may not write files" in done.stderr
+    assert "-:2:6: error: scripts may not write files" in done.stderr
     assert folioshell("--allow-files", "run", "-", stdin=text).returncode == 0
     assert folioshell("-c", text.replace("\n", ";")).returncode == 0
 

@@ -128,7 +128,7 @@ def _spawned(call: Call) -> Spawned:
 
 def _replayed(race: Race, spawned: Spawned) -> list[RaceStep]:
     from folioshell.explore.replay import replay
-    from folioshell.explore.schedule import Schedule
+    from folioshell.explore.search import Schedule
 
     return list(replay(race, Schedule(tuple(spawned.schedule))))
 

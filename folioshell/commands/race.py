@@ -24,7 +24,7 @@ from folioshell.wording import counted
 if TYPE_CHECKING:
     from folioshell.explore.race import Race
     from folioshell.explore.replay import RaceStep
-    from folioshell.explore.schedule import Schedule
+    from folioshell.explore.search import Schedule
     from folioshell.session.race import Followed, Found, Thread, Verdict
 
 TOPIC = "concurrency"
@@ -43,7 +43,7 @@ class ScheduleOperand(Operand):
 
     def read(self, token: Token) -> Schedule:
         """The schedule."""
-        from folioshell.explore.schedule import Schedule
+        from folioshell.explore.search import Schedule
 
         try:
             schedule = Schedule.parse(token.text)

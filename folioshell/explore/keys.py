@@ -54,7 +54,7 @@ class _Name:
 _Child = tuple[object, _Name, tuple[str, str]]
 
 
-class _Node:
+class _Object:
     """An object of the machine: its name, its contents when last looked at, and their number; -1 if not known yet.
 
     ``plain`` contents hold nothing but atoms; ``children`` are the objects in them that may change.
@@ -89,8 +89,8 @@ class Keys:
         self._roots: list[_Child] = [(root, self._name(path), ("", path[0])) for path, root in reversed(roots.items())]
         self._contents: dict[Hashable, int] = {}
         self._states: dict[frozenset[int], int] = {}
-        self._nodes: list[_Node] = []
-        self._by_id: dict[int, _Node] = {}
+        self._nodes: list[_Object] = []
+        self._by_id: dict[int, _Object] = {}
         self._state = -1
         #: names of the machine's objects that can be reached
         self.present: frozenset[Hashable] = frozenset()
@@ -124,7 +124,7 @@ class Keys:
         self._state = self._states.setdefault(key, len(self._states))
         return self._state
 
-    def _walk(self) -> list[_Node]:
+    def _walk(self) -> list[_Object]:
         """Find all objects anew, keeping what is known of those that did not change. Returns: those to be numbered."""
         known, self._by_id, self._nodes = self._by_id, {}, []
         by_id, nodes = self._by_id, self._nodes
@@ -142,7 +142,7 @@ class Keys:
             if node is None or node.target is not target or node.name is not name:
                 shape = shape_of(target.__class__)
                 assert shape is not None
-                node = _Node(target, shape, name, owner)
+                node = _Object(target, shape, name, owner)
                 self._look_into(node)
             by_id[number] = node
             nodes.append(node)
@@ -150,7 +150,7 @@ class Keys:
         self.present = frozenset(taken)
         return [node for node in nodes if node.number < 0]
 
-    def _look_into(self, node: _Node) -> None:
+    def _look_into(self, node: _Object) -> None:
         """Note what an object refers to; its contents are to be numbered again."""
         node.number = -1
         copy = node.copy
@@ -189,12 +189,12 @@ class Keys:
                 return self._name((cls.__name__, getattr(target, attribute)))
         return self._name(path)
 
-    def _number(self, node: _Node) -> None:
+    def _number(self, node: _Object) -> None:
         """Number the contents of an object."""
         key = (node.name, self._written(node))
         node.number = self._contents.setdefault(key, len(self._contents))
 
-    def _written(self, node: _Node) -> Hashable:
+    def _written(self, node: _Object) -> Hashable:
         copy = node.copy
         if isinstance(copy, dict):
             items = [(key, self._value(value)) for key, value in copy.items()]
@@ -232,7 +232,7 @@ class Keys:
 class _PathWriter:
     """Writes out the private state of one path, each object once: a second reference to it is a number."""
 
-    def __init__(self, nodes: dict[int, _Node], apart: dict[int, str]) -> None:
+    def __init__(self, nodes: dict[int, _Object], apart: dict[int, str]) -> None:
         self._nodes = nodes
         self._apart = apart
         self._written: dict[int, int] = {}

@@ -13,10 +13,9 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from folioshell.engine.machine import Machine
-from folioshell.explore.locks import LockState, LockTable, Op
-from folioshell.explore.reduction import AssumptionError, Reduction
-from folioshell.explore.search import Action, Finding, Flaw, SearchResult, search
-from folioshell.explore.threads import GO, Repeat, Stop, Stretch, Task, Threads
+from folioshell.explore.locks import AssumptionError, LockState, LockTable, Op, Reduction
+from folioshell.explore.search import Action, Counterexample, Flaw, SearchResult, search
+from folioshell.explore.threads import GO, Repeat, Segment, Stop, Task, ThreadRunner
 
 #: sentences about what is wrong with a machine; empty if nothing is
 Check = Callable[[Machine], list[str]]
@@ -49,12 +48,12 @@ class RaceResult:
         return self.search.count("miscount")
 
     @property
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[Counterexample]:
         """All findings, shortest schedule first."""
         return self.search.findings
 
 
-class _Numbers:
+class _Numbering:
     """Numbers of values, from 0."""
 
     def __init__(self) -> None:
@@ -114,15 +113,15 @@ class Race:
         self.end_check = end_check
         self.invariant_check = invariant_check
         self.reduction = Reduction(on=reduction)
-        self.threads = Threads(machine, self.tasks, self.reduction)
+        self.threads = ThreadRunner(machine, self.tasks, self.reduction)
         self._forget()
 
     def _forget(self) -> None:
         """Begin with no knowledge of what threads do."""
         self._results: dict[tuple[int, int, int, bool], _Result] = {}
-        self._places = _Numbers()
+        self._places = _Numbering()
         self._stops: list[Stop] = []
-        self._ops = _Numbers()
+        self._ops = _Numbering()
         self._lock_states: dict[LockState, int] = {}
         self._locks: list[LockState] = []
         self._waiting: list[frozenset[int]] = []
@@ -269,7 +268,7 @@ class Race:
             self._stops.append(stop)
         return number
 
-    def _remember(self, stretch: Stretch) -> _Result:
+    def _remember(self, stretch: Segment) -> _Result:
         place = self._place(stretch.stop, stretch.place)
         ops, over = stretch.ops, stretch.stop.kind == "end"
         number = self._ops.of((ops, over)) + 1 if ops or over else 0

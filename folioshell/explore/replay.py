@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from folioshell.events import Event
-from folioshell.explore.locks import Op
+from folioshell.explore.locks import AssumptionError, Op, value_of
 from folioshell.explore.race import Race
-from folioshell.explore.reduction import AssumptionError
-from folioshell.explore.schedule import Schedule
+from folioshell.explore.search import Schedule
 from folioshell.model.lock import LockOp
 
 
@@ -92,3 +91,63 @@ def _learn(race: Race) -> None:
 
 #: steps after which a thread that never ends is left alone
 _LONGEST_RUN = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRow:
+    """One line of a picture.
+
+    Args:
+        task: number of the thread, from 0.
+        op: the acquisition.
+        waits: it was not granted.
+    """
+
+    task: int
+    op: Op
+    waits: bool
+
+
+def operations(steps: Iterable[RaceStep]) -> list[PictureRow]:
+    """All lock operations of a replay in order, releases included, and the acquisitions that had to wait."""
+    rows = []
+    for step in steps:
+        rows += [PictureRow(step.task, value_of(event), False) for event in step.trace if isinstance(event, LockOp)]
+        if step.waits is not None:
+            rows.append(PictureRow(step.task, step.waits, True))
+    return rows
+
+
+def deadlock_rows(steps: Iterable[RaceStep]) -> list[PictureRow]:
+    """What is held and what is waited for after a replay, in the order in which it was taken or asked for.
+
+    Returns: rows of the locks that somebody waits for; without any wait, rows of all that is held.
+    """
+    rows: list[PictureRow] = []
+    for row in operations(steps):
+        own = [other for other in rows if other.task == row.task and other.op.lock == row.op.lock]
+        if row.op.verb == "-" or (own and own[-1].waits):
+            rows = [other for other in rows if not own or other is not own[-1]]
+        if row.op.verb in "+~":
+            rows.append(row)
+    wanted = {row.op.lock for row in rows if row.waits}
+    return [row for row in rows if not wanted or row.op.lock in wanted]
+
+
+def draw(rows: Sequence[PictureRow], names: Sequence[str], width: int = 24) -> list[str]:
+    """Lines of text: the threads side by side, time going down.
+
+    Args:
+        rows: as ``deadlock_rows`` gives them.
+        names: of the threads.
+        width: columns for a thread.
+    """
+    tasks = sorted({row.task for row in rows})
+    lines = ["".join(f"{names[task]:<{width}}" for task in tasks).rstrip()]
+    for row in rows:
+        mode = f"({row.op.mode})" if row.op.mode else ""
+        text = f"lock({row.op.lock}){mode}{'  waits' if row.waits else ''}"
+        lines.append(" " * width * tasks.index(row.task) + text)
+    if rows and rows[-1].waits:
+        lines[-1] = f"{lines[-1]:<{width * len(tasks)}} *** DEADLOCK ***"
+    return lines

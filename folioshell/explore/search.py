@@ -1,20 +1,62 @@
-"""Exhaustive search over a system of enabled actions, and the shortest schedule to each thing that it finds.
-
-The system is executed, never described: it begins anew with ``reset`` and is led to a state by repeating the actions
-that lead there. States are told apart by their keys, so that each is expanded once however many orders lead to it. The
-graph of states is recorded; shortest schedules and the number of interleavings are computed from it afterwards.
-
-What the actions are is no business of this module: steps of threads, or commands.
-"""
+"""Schedules: the order in which threads, or other actors, made their steps. Values, printed, parsed and replayed."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from folioshell.explore.schedule import Schedule
+from folioshell.units import parse_number
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A sequence of choices, each the number of an actor from 1.
+
+    Args:
+        steps: the choices, in order.
+    """
+
+    steps: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, choices: Iterable[int]) -> Schedule:
+        """The schedule of choices that are counted from 0."""
+        return cls(tuple(choice + 1 for choice in choices))
+
+    @classmethod
+    def parse(cls, text: str) -> Schedule:
+        """The schedule that prints as ``text``: ``1,1,2``, spaces allowed; an empty text is an empty schedule.
+
+        Raises:
+            ValueError: a part of it is not a number from 1; the message quotes that part.
+        """
+        parts = [part.strip() for part in text.split(",")] if text.strip() else []
+        steps = []
+        for part in parts:
+            number = parse_number(part)
+            if not number:
+                raise ValueError(f"{part!r} is no number of a thread")
+            steps.append(number)
+        return cls(tuple(steps))
+
+    @property
+    def choices(self) -> Iterator[int]:
+        """The choices counted from 0."""
+        return (step - 1 for step in self.steps)
+
+    @property
+    def switches(self) -> int:
+        """How often another actor goes on than the one before."""
+        return sum(left != right for left, right in zip(self.steps, self.steps[1:], strict=False))
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.steps))
+
 
 #: number of an actor, from 0: what ``enabled`` lists and ``do`` makes
 Action = int
@@ -67,7 +109,7 @@ class Resumable(Protocol):
 
 
 @dataclass(slots=True)
-class Finding:
+class Counterexample:
     """One kind of fault, with the shortest way to it.
 
     Args:
@@ -99,7 +141,7 @@ class SearchResult:
     transitions: int = 0
     schedules: int | None = 0
     ends: int = 0
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Counterexample] = field(default_factory=list)
     loop: Schedule | None = None
     exhausted: bool = True
     stopped: str = ""
@@ -108,7 +150,7 @@ class SearchResult:
         """Number of states with a fault of a kind, a state with two such faults counted twice."""
         return sum(finding.states for finding in self.findings if finding.flaw.kind == kind)
 
-    def of_kind(self, kind: str) -> list[Finding]:
+    def of_kind(self, kind: str) -> list[Counterexample]:
         """The findings of a kind."""
         return [finding for finding in self.findings if finding.flaw.kind == kind]
 
@@ -295,4 +337,4 @@ def _conclude(graph: _Graph, result: SearchResult) -> None:
         for flaw in graph.flaws.get(state, ()):
             first.setdefault(flaw, schedule)
             often[flaw] = often.get(flaw, 0) + 1
-    result.findings = [Finding(flaw, schedule, often[flaw]) for flaw, schedule in first.items()]
+    result.findings = [Counterexample(flaw, schedule, often[flaw]) for flaw, schedule in first.items()]

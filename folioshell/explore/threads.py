@@ -18,8 +18,7 @@ from folioshell.engine.machine import Machine
 from folioshell.errors import KernelBug
 from folioshell.events import Event
 from folioshell.explore.keys import CountKeys, Keys
-from folioshell.explore.locks import Op, value_of
-from folioshell.explore.reduction import Reduction
+from folioshell.explore.locks import Op, Reduction, value_of
 from folioshell.explore.snapshot import Snapshot
 from folioshell.model import pte
 from folioshell.model.lock import LockClass, LockOp
@@ -80,7 +79,7 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Segment:
     """What a thread did from one stop to the next, as values.
 
     Args:
@@ -103,7 +102,7 @@ _HARDWARE = pte.YOUNG | pte.DIRTY
 
 
 @dataclass(slots=True)
-class _Thread:
+class _ThreadState:
     """A thread in the middle of its work. ``next_command`` counts those begun; ``held`` are locks, by name.
 
     ``pending`` is the operation or event that it stopped before; ``steps`` counts how often its path was resumed in the
@@ -120,7 +119,7 @@ class _Thread:
     referred: frozenset[Hashable] = frozenset()
 
 
-class Threads:
+class ThreadRunner:
     """The threads of a race and the machine that they run on.
 
     Args:
@@ -141,7 +140,7 @@ class Threads:
         self._counts = CountKeys(Keys({("scheme", name): scheme for name, scheme in schemes.items()}))
         self._states: dict[Hashable, int] = {}
         self._start = Snapshot([machine.kernel, *schemes.values()])
-        self._threads = [_Thread() for _ in tasks]
+        self._threads = [_ThreadState() for _ in tasks]
         reduction.share_out([task.mm for task in tasks])
 
     def reset(self) -> None:
@@ -149,7 +148,7 @@ class Threads:
         self._start.restore()
         self._counts.reset()
         self.machine.begin()
-        self._threads = [_Thread() for _ in self.tasks]
+        self._threads = [_ThreadState() for _ in self.tasks]
 
     def state(self) -> int:
         """The number of the machine's state.
@@ -170,7 +169,7 @@ class Threads:
         """What the commands of a thread returned, as far as they are over."""
         return self._threads[task].results
 
-    def resume(self, task: int, failed: bool) -> Stretch:
+    def resume(self, task: int, failed: bool) -> Segment:
         """Let a thread go on to its next stop, and say what it did and where it is.
 
         Args:
@@ -198,7 +197,7 @@ class Threads:
         private, thread.referred = self._kernel.path((thread.path, thread.results))
         place = (thread.next_command, private, len(thread.held))
         after = Repeat(thread.steps, self._counts.state, thread.stop, dict(thread.held), thread.referred)
-        return Stretch(tuple(ops), thread.stop, place, state, after)
+        return Segment(tuple(ops), thread.stop, place, state, after)
 
     def repeat(self, task: int, failed: bool, known: Repeat) -> None:
         """Let a thread do again what is known of it, from the same state of machine and thread."""
@@ -227,7 +226,7 @@ class Threads:
         thread.held = dict(known.held)
         thread.referred = known.referred
 
-    def _run(self, task: int, thread: _Thread, failed: bool, ops: list[Op]) -> None:
+    def _run(self, task: int, thread: _ThreadState, failed: bool, ops: list[Op]) -> None:
         announce, is_counted = self._announce, self.machine.is_counted
         trace = self.machine.trace
         reply: bool | None = None
@@ -270,7 +269,7 @@ class Threads:
             else:
                 announce(step)
 
-    def _log(self, thread: _Thread, failed: bool) -> None:
+    def _log(self, thread: _ThreadState, failed: bool) -> None:
         """Write the operation that a thread stopped before into the trace; a trylock that failed is no event."""
         if not failed:
             self.machine.trace.append(thread.pending)
@@ -280,7 +279,7 @@ class Threads:
         if self.machine.is_counted(event):
             self._counts.announced(event)
 
-    def _advance(self, task: int, thread: _Thread, reply: bool | None) -> Any:
+    def _advance(self, task: int, thread: _ThreadState, reply: bool | None) -> Any:
         """The next step of a thread, of its next command perhaps; None at the end of the last."""
         commands = self.tasks[task].commands
         while True:
@@ -300,7 +299,7 @@ class Threads:
                 reply = None
 
     @staticmethod
-    def _perform(thread: _Thread, op: Op, failed: bool) -> None:
+    def _perform(thread: _ThreadState, op: Op, failed: bool) -> None:
         """Keep book of what the thread holds."""
         if op.verb == "-":
             del thread.held[op.lock]

@@ -1,19 +1,192 @@
-"""Recordings and bare scenarios: from a file to what was checked."""
+"""Reading scenarios and recordings: the format of their operations, and what is wrong with a malformed file."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import zlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from folioshell.errors import reason_of
-from folioshell.recording.form import BadScenario, check_scenario
-from folioshell.recording.ptl import FORMAT as PTL_FORMAT
-from folioshell.recording.ptl import PtlRecording
-from folioshell.recording.ptl import parse as parse_ptl
+from folioshell.errors import FolioshellError, reason_of
+from folioshell.model.vm import PROT_FLAGS
+from folioshell.recording.scenario import FILE_KINDS, FILE_SYSTEMS, SLOT, SLOT_MARGIN, Op, placement
+from folioshell.units import parse_number
+
+#: maximum pages of a file, and regions of a scenario
+FILE_PAGES = 1 << 21
+REGIONS = 256
+
+KINDS = ("anon", "anon_shared", *FILE_KINDS)
+ADVICES = (
+    *("cold", "pageout", "free", "dontneed", "hugepage", "nohugepage", "collapse", "populate_read", "populate_write"),
+    *("dontfork", "dofork", "wipeonfork", "keeponfork", "remove"),
+)
+
+
+class BadScenario(FolioshellError):
+    """A scenario or recording that is unusable: damaged, of another version, or with an unknown word."""
+
+
+_Check = Callable[[Any], str]
+
+
+def _name(value: Any) -> str:
+    return "" if isinstance(value, str) and value else "expected a name"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(least: int, most: int) -> _Check:
+    def check(value: Any) -> str:
+        good = _is_number(value) and least <= value <= most
+        return "" if good else f"expected a number from {least} to {most}"
+
+    return check
+
+
+def _one_of(words: Iterable[str]) -> _Check:
+    allowed = list(words)
+
+    def check(value: Any) -> str:
+        if value in allowed:
+            return ""
+        close = get_close_matches(str(value), allowed, n=1)
+        return f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(allowed)}"
+
+    return check
+
+
+def _flag(value: Any) -> str:
+    return "" if isinstance(value, bool) else "expected true or false"
+
+
+_PAGES = _number(0, SLOT)
+_RANGE = {"proc": _name, "region": _name, "page": _PAGES, "count": _PAGES}
+_SHAPE = {"align_pages": _number(1, SLOT // 4), "skew_pages": _PAGES, "after": _name}
+
+#: operation -> (required keys, optional keys); like the recorder, we ignore other keys
+OPERATIONS: dict[str, tuple[dict[str, _Check], dict[str, _Check]]] = {
+    "mmap": (
+        {
+            "proc": _name,
+            "region": _name,
+            "kind": _one_of(KINDS),
+            "pages": _number(1, SLOT),
+            "prot": _one_of(PROT_FLAGS),
+        },
+        {
+            **_SHAPE,
+            "thp": _one_of(("default", "hugepage", "nohugepage")),
+            "file": _name,
+            "file_offset_pages": _number(0, 1 << 40),
+        },
+    ),
+    "touch": ({**_RANGE, "access": _one_of(("read", "write"))}, {}),
+    "fork": ({"proc": _name, "child": _name}, {}),
+    "exit": ({"proc": _name}, {}),
+    "munmap": (_RANGE, {}),
+    "mprotect": ({**_RANGE, "prot": _one_of(PROT_FLAGS)}, {}),
+    "mlock": (_RANGE, {}),
+    "munlock": (_RANGE, {}),
+    "madvise": ({**_RANGE, "advice": _one_of(ADVICES)}, {}),
+    "mremap": ({**_RANGE, "new_region": _name}, {**_SHAPE, "dontunmap": _flag}),
+}
+
+_FILE = (
+    {"pages": _number(1, FILE_PAGES), "fs": _one_of(FILE_SYSTEMS)},
+    {"cached": _flag, "chunk_pages": _number(1, FILE_PAGES)},
+)
+
+
+def check_scenario(scenario: Any) -> dict[str, Any]:
+    """The scenario itself, validated.
+
+    Raises:
+        BadScenario: it is malformed; the message names the place.
+    """
+    if not isinstance(scenario, dict) or not isinstance(scenario.get("ops"), list):
+        raise BadScenario("not a scenario: expected an object with a list `ops`")
+    setup = scenario.get("setup", {})
+    files, mthp = (setup.get(key) or {} for key in ("files", "mthp")) if isinstance(setup, dict) else (None, None)
+    if not isinstance(files, dict) or not isinstance(mthp, dict):
+        raise BadScenario("setup: expected objects `files` and `mthp`")
+    for name, spec in files.items():
+        _check_keys(f"file {name}", spec, *_FILE)
+    for size, mode in mthp.items():
+        _check_mthp(size, mode)
+    made: set[str] = set()
+    for number, op in enumerate(scenario["ops"]):
+        _check_op(f"operation {number}", op, made, files)
+    _check_places(scenario["ops"])
+    return scenario
+
+
+def _check_keys(place: str, found: Any, must: Mapping[str, _Check], may: Mapping[str, _Check]) -> None:
+    if not isinstance(found, dict):
+        raise BadScenario(f"{place}: expected an object")
+    for key in must:
+        if key not in found:
+            raise BadScenario(f"{place}: `{key}` is missing")
+    for key, check in (*must.items(), *may.items()):
+        if key in found and (wrong := check(found[key])):
+            raise BadScenario(f"{place}: `{key}` is {found[key]!r}; {wrong}")
+
+
+def _check_mthp(size: str, mode: Any) -> None:
+    kb = parse_number(size) or 0
+    if kb & (kb - 1) or not 16 <= kb <= 2048:
+        raise BadScenario(f"setup: no anonymous folios of {size} kB; allowed: 16, 32, … 2048")
+    if wrong := _one_of(("always", "madvise", "never", "inherit"))(mode):
+        raise BadScenario(f"setup: folios of {size} kB are {mode!r}; {wrong}")
+
+
+def _check_op(place: str, op: Any, made: set[str], files: Mapping[str, Any]) -> None:
+    if not isinstance(op, dict) or "op" not in op:
+        raise BadScenario(f"{place}: an object with `op` is wanted")
+    verb = op["op"]
+    if wrong := _one_of(OPERATIONS)(verb):
+        raise BadScenario(f"{place}: no operation {verb!r}; {wrong}")
+    place = f"{place}, {verb}"
+    _check_keys(place, op, *OPERATIONS[verb])
+    used = [op[key] for key in ("region", "after") if key in op and not (key == "region" and verb == "mmap")]
+    for name in used:
+        if name not in made:
+            raise BadScenario(f"{place}: no earlier region {name!r}")
+    if verb in ("mmap", "mremap"):
+        _check_maker(place, op, made, files)
+
+
+def _check_maker(place: str, op: Op, made: set[str], files: Mapping[str, Any]) -> None:
+    name = op["region"] if op["op"] == "mmap" else op["new_region"]
+    if name in made:
+        raise BadScenario(f"{place}: region {name!r} exists already")
+    made.add(name)
+    align = op.get("align_pages", 1)
+    if align & (align - 1):
+        raise BadScenario(f"{place}: `align_pages` is {align}; expected a power of two")
+    if op.get("kind") in FILE_KINDS and op.get("file") not in files:
+        raise BadScenario(f"{place}: no file {op.get('file')!r} in the setup")
+
+
+def _check_places(ops: list[Op]) -> None:
+    placed = placement(ops)
+    if len(placed.regions) > REGIONS:
+        raise BadScenario(f"{len(placed.regions)} regions; at most {REGIONS} are allowed")
+    for name, (_, nr) in placed.regions.items():
+        if sum(placed.shapes[name]) + nr > SLOT - SLOT_MARGIN:
+            raise BadScenario(f"region {name!r} does not fit its slot of {SLOT} pages")
+    spans = sorted((vpn, vpn + nr, name) for name, (vpn, nr) in placed.regions.items())
+    for (_, end, name), (start, _, other) in pairwise(spans):
+        if end > start:
+            raise BadScenario(f"regions {name!r} and {other!r} overlap")
+
 
 FORMAT = "mm-oracle-recording/1"
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -23,14 +196,14 @@ _STEP = {"result": dict, "procs": dict, "folios": list}
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A scenario, and what a kernel was seen doing with it.
+    """A scenario, and what a kernel did with it.
 
     Args:
-        name: the scenario's.
-        scenario: the scenario, checked.
+        name: of the scenario.
+        scenario: validated.
         regions: name -> its ``vpn`` and ``pages``.
         files: name -> its specification and ``layout``.
-        steps: a row an operation; None if only the scenario is there.
+        steps: one row per operation; None for a bare scenario.
     """
 
     name: str
@@ -44,19 +217,9 @@ def load(path: str) -> Recording:
     """Read a recording or a bare scenario, ``.json`` or gzipped.
 
     Raises:
-        BadScenario: it cannot be read, is damaged, or has a word that is not known.
+        BadScenario: it cannot be read, is damaged, or has an unknown word.
     """
     return parse(read(path))
-
-
-def load_any(path: str) -> Recording | PtlRecording:
-    """As ``load``, of a trace of page-table locks too.
-
-    Raises:
-        BadScenario: it cannot be read, is damaged, or has a word that is not known.
-    """
-    document = _document(read(path))
-    return parse_ptl(document) if document.get("format") == PTL_FORMAT else _parsed(document)
 
 
 def read(path: str) -> bytes:
@@ -80,28 +243,38 @@ def parse(data: bytes) -> Recording:
     """The recording or bare scenario in JSON text.
 
     Raises:
-        BadScenario: it is none.
+        BadScenario: it is neither.
     """
-    return _parsed(_document(data))
+    return recording_of(document_of(data))
 
 
-def _document(data: bytes) -> dict[str, Any]:
+def document_of(data: bytes) -> dict[str, Any]:
+    """The object in JSON text.
+
+    Raises:
+        BadScenario: there is none.
+    """
     try:
         document = json.loads(data)
     except UnicodeDecodeError as error:
         raise BadScenario(f"not UTF-8 text at byte {error.start}") from None
     except json.JSONDecodeError as error:
         cut = not data[error.pos :].strip() or error.msg.startswith("Unterminated string")
-        what = "the JSON text ends too early" if cut else f"no JSON: {error.msg}"
+        what = "truncated JSON" if cut else f"invalid JSON: {error.msg}"
         raise BadScenario(f"{what} (line {error.lineno}, column {error.colno})") from None
     except (RecursionError, ValueError) as error:
-        raise BadScenario(f"no JSON that we can read: {error}") from None
+        raise BadScenario(f"unreadable JSON: {error}") from None
     if not isinstance(document, dict):
-        raise BadScenario("an object is wanted, a recording or a scenario")
+        raise BadScenario("expected an object: a recording or a scenario")
     return document
 
 
-def _parsed(document: dict[str, Any]) -> Recording:
+def recording_of(document: dict[str, Any]) -> Recording:
+    """The recording or bare scenario in a JSON document.
+
+    Raises:
+        BadScenario: it is neither.
+    """
     if "ops" in document and "format" not in document:
         return Recording(str(document.get("name", "")), check_scenario(document), {}, {}, None)
     return _recording(document)
@@ -110,11 +283,11 @@ def _parsed(document: dict[str, Any]) -> Recording:
 def _recording(document: dict[str, Any]) -> Recording:
     version = document.get("format")
     if version != FORMAT:
-        raise BadScenario(f"format {version!r}; {FORMAT!r} and {PTL_FORMAT!r} are those that we know")
+        raise BadScenario(f"unknown format {version!r}")
     scenario = check_scenario(document.get("scenario"))
     regions, files, steps = (document.get(key) for key in ("regions", "files", "steps"))
     if not isinstance(regions, dict) or not isinstance(files, dict) or not isinstance(steps, list):
-        raise BadScenario("objects `regions` and `files` and a list `steps` are wanted")
+        raise BadScenario("expected objects `regions` and `files` and a list `steps`")
     if len(steps) != len(scenario["ops"]):
         raise BadScenario(f"{len(steps)} steps for {len(scenario['ops'])} operations")
     for number, step in enumerate(steps):
@@ -124,20 +297,20 @@ def _recording(document: dict[str, Any]) -> Recording:
 
 def _check_step(place: str, step: Any) -> None:
     if not isinstance(step, dict) or any(not isinstance(step.get(key), kind) for key, kind in _STEP.items()):
-        raise BadScenario(f"{place}: objects `result` and `procs` and a list `folios` are wanted")
+        raise BadScenario(f"{place}: expected objects `result` and `procs` and a list `folios`")
     for name, process in step["procs"].items():
         if not isinstance(process, dict) or not isinstance(process.get("vmas"), list):
-            raise BadScenario(f"{place}, {name}: a list `vmas` is wanted")
+            raise BadScenario(f"{place}, {name}: expected a list `vmas`")
         if not all(isinstance(row, dict) for row in process["vmas"]):
-            raise BadScenario(f"{place}, {name}: a VMA is an object")
+            raise BadScenario(f"{place}, {name}: a VMA must be an object")
         pages = process.get("pages")
         if not isinstance(pages, dict):
-            raise BadScenario(f"{place}, {name}: an object `pages` is wanted")
+            raise BadScenario(f"{place}, {name}: expected an object `pages`")
         for region, runs in pages.items():
             if not isinstance(runs, list) or not all(_is_run(run) for run in runs):
-                raise BadScenario(f"{place}, {name}, {region}: runs are [page, n, bits, folio, index, kpagecount]")
+                raise BadScenario(f"{place}, {name}, {region}: expected runs [page, n, bits, folio, index, kpagecount]")
     if not all(_is_folio(row) for row in step["folios"]):
-        raise BadScenario(f"{place}: a folio has numbers `id`, `n` and `order`")
+        raise BadScenario(f"{place}: a folio must have numbers `id`, `n` and `order`")
 
 
 def _is_run(run: Any) -> bool:

@@ -1,42 +1,41 @@
-"""What a recorder would see of the model after each operation of a scenario.
+"""The model's own recording of a scenario: what the recorder would see after each operation.
 
-Folios have numbers of the recording's own, given in order of first appearance: processes in order of creation, regions
-in order of creation, pages ascending. A folio keeps its number as long as a page of it that is seen was seen before at
-the same place, with the same order.
+A recording numbers folios itself, in order of first appearance: processes in order of creation, regions in order of
+creation, pages ascending. A folio keeps its number as long as one of its visible pages was seen before at the same
+place, with the same order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from folioshell.model.folio import Folio
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.observation import Places, Sight, Sighting, object_name
-from folioshell.recording.scenario import Op, Replay
+from folioshell.model.release import DEFAULT
+from folioshell.recording.load import FORMAT
+from folioshell.recording.scenario import Op, ScenarioRun
 
-#: first pfn and order of a folio, and its number, when it was seen last
+#: first pfn, order and number of a folio when it was last seen
 _Known = tuple[int, int, int]
 
 
 class Observer:
-    """Observes one replay, step after step; keeps what it needs to recognize folios.
+    """Observes one run, step after step, and recognizes folios that it saw before."""
 
-    Args:
-        replay: the replay to be observed.
-    """
-
-    def __init__(self, replay: Replay) -> None:
+    def __init__(self, replay: ScenarioRun) -> None:
         self.replay = replay
         self._places = Places({name: (replay.vpn(name), nr) for name, (_, nr) in replay.regions.items()})
         self._next = 1
-        # (virtual page, pfn) of anonymous pages in the last observation. pfns are never used again.
+        # (virtual page, pfn) of anonymous pages in the last observation. A pfn is never reused.
         self._at: dict[tuple[int, int], _Known] = {}
         # (object, page offset) -> pfn and folio of page-cache pages that were ever mapped.
         self._files: dict[tuple[str, int], tuple[int, _Known]] = {}
         self._objects: dict[AddressSpace, str] = {}
 
     def observe(self, op: Op) -> dict[str, Any]:
-        """What is seen after ``op``: ``procs`` and ``folios`` of a step."""
+        """``procs`` and ``folios`` of a step, after ``op``."""
         kernel = self.replay.machine.kernel
         sight = Sight(kernel, self._places, self.replay.processes)
         for mm in kernel.mms.values():
@@ -48,7 +47,7 @@ class Observer:
         return {"procs": sight.processes(numbers, self._objects), "folios": sight.folio_rows(numbers, origin)}
 
     def _identify(self, sight: Sight, op: Op) -> tuple[dict[int, int], dict[int, list[int]]]:
-        """Numbers of the folios, and [number, page] of the folio that a new one was split from."""
+        """Numbers of the folios; for a new folio that was split from another, [number, page] of that."""
         numbers: dict[int, int] = {}
         origin: dict[int, list[int]] = {}
         used: set[int] = set()
@@ -66,7 +65,7 @@ class Observer:
         return numbers, origin
 
     def _was(self, sighting: Sighting, op: Op) -> _Known | None:
-        """The folio that a page of this one belonged to when it was seen last."""
+        """The folio that a page of this one belonged to when it was last seen."""
         shift: tuple[int, int, int] | None = None
         if op["op"] == "mremap":
             new = self.replay.vpn(op["new_region"])
@@ -105,3 +104,37 @@ class Observer:
                     name, index = self._object_of(folio), folio.index + run.page
                     for offset in range(run.nr):
                         self._files[name, index + offset] = (pfn + offset, was)
+
+
+def regions_of(replay: ScenarioRun) -> dict[str, dict[str, int]]:
+    """The regions of a recording, in pages from the arena's base."""
+    return {name: {"vpn": vpn, "pages": nr} for name, (vpn, nr) in replay.regions.items()}
+
+
+def files_of(replay: ScenarioRun, scenario: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The files of a recording: specification, and page-cache folios before the first step."""
+    files = scenario.get("setup", {}).get("files") or {}
+    return {name: {**spec, "layout": replay.layout(name)} for name, spec in files.items()}
+
+
+def steps_of(replay: ScenarioRun, scenario: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The steps of a recording, lazily: the machine is in the state that the last one describes."""
+    observer = Observer(replay)
+    for number, op in enumerate(scenario["ops"]):
+        result = replay.run(op)
+        yield {"i": number, "result": result, **observer.observe(op)}
+
+
+def emit(scenario: dict[str, Any], profile: str = DEFAULT.version) -> dict[str, Any]:
+    """Run a checked scenario on a fresh machine and record every step; ``profile`` is the kernel to model."""
+    replay = ScenarioRun(scenario, profile)
+    regions, files = regions_of(replay), files_of(replay, scenario)
+    return {
+        "format": FORMAT,
+        "name": scenario.get("name", ""),
+        "doc": scenario.get("doc", ""),
+        "scenario": scenario,
+        "regions": regions,
+        "files": files,
+        "steps": list(steps_of(replay, scenario)),
+    }

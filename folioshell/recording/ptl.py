@@ -1,4 +1,4 @@
-"""Traces of page-table locks: reading those of a real kernel, making the model's own, and comparing.
+"""Traces of page-table locks: reading those of a real kernel, tracing the model, and comparing.
 
 A lock is named by what it guards in the scenario: ``pte:A:buf:0`` the table of the first block of region buf in A,
 ``pmd:A`` the PMD table of the first GiB of the arena (``pmd:A:g3`` of another), ``mm:A`` page_table_lock.
@@ -13,16 +13,16 @@ from typing import Any
 from folioshell.model.lock import Lock, LockOp
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm
-from folioshell.recording.form import BadScenario, check_scenario
-from folioshell.recording.scenario import ARENA, SLOT, Replay
+from folioshell.recording.load import BadScenario, Recording, check_scenario, document_of, read, recording_of
+from folioshell.recording.scenario import ARENA, SLOT, ScenarioRun
 
 FORMAT = "mm-ptl-recording/1"
 
 #: the kernel that the traces were recorded on
 PROFILE = "6.12"
 
-#: a lock, how many page-table locks were held before, and the function that took it
-Row = tuple[str, int, str]
+#: a lock, the number of page-table locks already held, and the function that took it
+PtlRow = tuple[str, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +30,17 @@ class PtlRecording:
     """A trace of one operation.
 
     Args:
-        name: the recorded operation.
-        scenario: the operations that led to it and, last, the operation.
-        result: how it ended.
-        ptl: the page-table locks in the order in which they were taken, written out.
+        name: of the recorded operation.
+        scenario: the operations before it and, last, the operation.
+        result: of the operation.
+        ptl: the page-table locks in the order in which they were taken, expanded.
         held_together: (outer, inner) of those held at the same time.
     """
 
     name: str
     scenario: dict[str, Any]
     result: dict[str, Any]
-    ptl: tuple[Row, ...]
+    ptl: tuple[PtlRow, ...]
     held_together: frozenset[tuple[str, str]]
 
 
@@ -48,11 +48,11 @@ def parse(document: dict[str, Any]) -> PtlRecording:
     """The trace in a JSON document.
 
     Raises:
-        BadScenario: it is damaged, or has an operation that is not known.
+        BadScenario: it is damaged, or has an unknown operation.
     """
     ops, op = document.get("ops"), document.get("op")
     if not isinstance(ops, list) or not isinstance(op, dict):
-        raise BadScenario("a list `ops` and an object `op` are wanted")
+        raise BadScenario("expected a list `ops` and an object `op`")
     scenario = check_scenario({"name": document.get("name", ""), "setup": document.get("setup", {}), "ops": [*ops, op]})
     try:
         rows = tuple(written_out(document["ptl"], 3))
@@ -60,14 +60,26 @@ def parse(document: dict[str, Any]) -> PtlRecording:
         together = frozenset((str(outer), str(inner)) for outer, inner in document.get("held_together", ()))
         return PtlRecording(str(document.get("name", "")), scenario, dict(document["result"]), ptl, together)
     except (KeyError, TypeError, ValueError):
-        raise BadScenario("`ptl` is a list of [lock, depth, function], `held_together` one of [outer, inner]") from None
+        raise BadScenario(
+            "expected `ptl` with rows [lock, depth, function] and `held_together` with rows [outer, inner]"
+        ) from None
+
+
+def load_any(path: str) -> Recording | PtlRecording:
+    """Read a recording or bare scenario as ``load``, or a trace of page-table locks.
+
+    Raises:
+        BadScenario: it cannot be read, is damaged, or has an unknown word.
+    """
+    document = document_of(read(path))
+    return parse(document) if document.get("format") == FORMAT else recording_of(document)
 
 
 def written_out(rows: Sequence[Any], width: int) -> Iterator[Any]:
     """The rows of a run-length encoded list: n appended to a row repeats it, ["*", n, rows] repeats a group.
 
     Args:
-        width: how many values a row has without n.
+        width: number of values of a row without n.
     """
     for row in rows:
         if row[0] == "*":
@@ -82,15 +94,15 @@ def trace(scenario: dict[str, Any], profile: str = PROFILE) -> PtlRecording:
     """Run a checked scenario and trace its last operation.
 
     Args:
-        profile: which kernel the model is to behave like.
+        profile: the kernel to model.
     """
-    replay = Replay(scenario, profile)
+    replay = ScenarioRun(scenario, profile)
     *before, last = scenario["ops"]
     for op in before:
         replay.run(op)
     names = _names(replay)
     result = replay.run(last)
-    # A table that the operation frees has its name from before, one that it makes from after.
+    # A table that the operation frees is named before it, one that it installs after it.
     names = {**_names(replay), **names}
     rows, together = locks_taken(replay.machine.trace)
     return PtlRecording(
@@ -103,7 +115,7 @@ def trace(scenario: dict[str, Any], profile: str = PROFILE) -> PtlRecording:
 
 
 def locks_taken(events: Sequence[object]) -> tuple[list[tuple[Lock, int, str]], set[tuple[Lock, Lock]]]:
-    """The page-table locks that were taken, each with its depth and function, and the pairs that were held together."""
+    """The page-table locks taken, each with its depth and function, and the pairs held together."""
     rows: list[tuple[Lock, int, str]] = []
     together: set[tuple[Lock, Lock]] = set()
     held: list[Lock] = []
@@ -119,8 +131,8 @@ def locks_taken(events: Sequence[object]) -> tuple[list[tuple[Lock, int, str]], 
     return rows, together
 
 
-def _names(replay: Replay) -> dict[Lock, str]:
-    """The names of the locks of all tables that exist."""
+def _names(replay: ScenarioRun) -> dict[Lock, str]:
+    """The names of the locks of all existing tables."""
     names: dict[Lock, str] = {}
     for mm in replay.machine.kernel.mms.values():
         names[mm.page_table_lock] = f"mm:{mm.name}"
@@ -133,8 +145,8 @@ def _names(replay: Replay) -> dict[Lock, str]:
     return names
 
 
-def _table_name(replay: Replay, mm: Mm, block: int) -> str:
-    """A table is named after the first region that shares it and is no pad."""
+def _table_name(replay: ScenarioRun, mm: Mm, block: int) -> str:
+    """A table is named after the first region in it that is not a pad."""
     size = replay.machine.kernel.geometry.pmd_pages
     for region, (vpn, nr) in replay.regions.items():
         if not region.startswith("pad") and vpn - size < block < vpn + nr:
@@ -143,7 +155,7 @@ def _table_name(replay: Replay, mm: Mm, block: int) -> str:
 
 
 def document(recording: PtlRecording) -> dict[str, Any]:
-    """A trace for JSON, written out."""
+    """A trace for JSON, expanded."""
     return {
         "name": recording.name,
         "result": recording.result,
@@ -153,7 +165,7 @@ def document(recording: PtlRecording) -> dict[str, Any]:
 
 
 def first_difference(kernel: PtlRecording, model: PtlRecording) -> tuple[str, str, str] | None:
-    """(what differs, as the kernel had it, as the model has it), the weightiest first; None if nothing does."""
+    """(what differs, kernel, model), the most significant difference; None if there is none."""
     if kernel.result != model.result:
         return "result", str(kernel.result), str(model.result)
     for number in range(max(len(kernel.ptl), len(model.ptl))):
@@ -165,8 +177,8 @@ def first_difference(kernel: PtlRecording, model: PtlRecording) -> tuple[str, st
     return None
 
 
-def _shown(rows: tuple[Row, ...]) -> str:
+def _shown(rows: tuple[PtlRow, ...]) -> str:
     if not rows:
-        return "no more"
+        return "none"
     lock, depth, function = rows[0]
     return f"{lock} at depth {depth} in {function}()"

@@ -1,4 +1,4 @@
-"""Scenarios of the recording format: their placement, and each of their operations on the model."""
+"""Running scenarios of the recording format on the model: placement of regions, and each operation."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from folioshell.paths.step import Path
 from folioshell.paths.vma_flags import do_mlock, do_mprotect, do_munlock
 from folioshell.units import parse_pages
 
-#: virtual page of the arena: 512 GiB aligned, as the recorder's
+#: virtual page of the arena: 512 GiB aligned, as in the recorder
 ARENA = 0x7F0000000000 >> 12
-#: pages of the slot that each operation which makes a region owns
+#: pages of the slot of each operation that creates a region
 SLOT = 262144
 #: pages that the recorder's disk reads ahead (8192K in /sys/block/DISK/queue/read_ahead_kb)
 READ_AHEAD = 2048
-#: pages of a slot that stay free behind its region
+#: pages of a slot that stay free after its region
 SLOT_MARGIN = 512
 
 Op = dict[str, Any]
@@ -33,15 +33,15 @@ Result = dict[str, Any]
 
 #: file system in a scenario -> as typed
 FILE_SYSTEMS = {"ext4": "ext4", "tmpfs": "tmpfs", "tmpfs_huge": "tmpfs-huge", "tmpfs_within": "tmpfs-within"}
-#: kinds of mappings that have a file
+#: kinds of file mappings
 FILE_KINDS = ("file_private", "file_shared", "shmem_file")
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a scenario's regions lie: region -> (virtual page from the arena's base, pages), in order of creation.
+    """The regions of a scenario: (virtual page from the arena's base, pages), in order of creation.
 
-    The k-th operation that makes a region owns slot k, whether it succeeds or not; ``align`` and ``skew`` are those of
+    The k-th operation that creates a region owns slot k, whether it succeeds or not. ``shapes`` are (align, skew) of
     each region.
     """
 
@@ -50,7 +50,7 @@ class Placement:
 
 
 def placement(ops: list[Op]) -> Placement:
-    """The placement of regions, from the text of checked operations alone."""
+    """The placement of regions, from the checked operations alone."""
     placed = Placement({}, {})
     for slot, op in enumerate(op for op in ops if op["op"] in ("mmap", "mremap")):
         if op["op"] == "mmap":
@@ -64,18 +64,18 @@ def placement(ops: list[Op]) -> Placement:
     return placed
 
 
-class Replay:
-    """A machine on which the operations of one scenario are run.
+class ScenarioRun:
+    """A machine that runs the operations of one scenario.
 
     Args:
-        scenario: a scenario that ``check_scenario`` accepts.
-        profile: which kernel the model is to behave like.
+        scenario: accepted by ``check_scenario``.
+        profile: the kernel to model.
 
     Attributes:
         machine: the machine.
         regions: region -> (virtual page from the arena's base, pages), in order of creation.
-        processes: names of the living processes in order of creation.
-        process_names: MM-ID -> name, of processes that ended too.
+        processes: names of live processes in order of creation.
+        process_names: MM-ID -> name, of all processes.
     """
 
     def __init__(self, scenario: dict[str, Any], profile: str = DEFAULT.version) -> None:
@@ -87,7 +87,7 @@ class Replay:
         setup = scenario.get("setup", {})
         for size, mode in setup.get("mthp", {}).items():
             order = parse_pages(f"{size}K").bit_length() - 1
-            # What the sizes inherit from is madvise, as it was for the recordings.
+            # The global setting was madvise for all recordings.
             self.machine.kernel.config.thp[order] = "madvise" if mode == "inherit" else mode
         self.machine.kernel.config.read_ahead = READ_AHEAD
         if setup.get("swap"):
@@ -115,7 +115,7 @@ class Replay:
         return rows
 
     def process_name(self, mm_id: int) -> str:
-        """The name of the process with this MM-ID, living or not."""
+        """The name of the process with this MM-ID, live or not."""
         return self.process_names[mm_id]
 
     def vpn(self, region: str, page: int = 0) -> int:
@@ -123,7 +123,7 @@ class Replay:
         return ARENA + self.regions[region][0] + page
 
     def run(self, op: Op) -> Result:
-        """Run one operation, checked before by ``check_scenario``. Returns its result as in a recording."""
+        """Run one checked operation; returns its result as in a recording."""
         mm = self.machine.kernel.mms.get(op["proc"])
         if mm is None:
             return {"skipped": "no such process"}
@@ -137,10 +137,10 @@ def _ended(errno: str | None) -> Result:
     return {"ok": True} if errno is None else {"errno": errno}
 
 
-def _on_range(do: Callable[..., Path[str | None]], word: str = "") -> Callable[[Replay, Mm, Op], Result]:
-    """The handler of an operation on a range of pages, with the value of ``word`` as its last argument."""
+def _on_range(do: Callable[..., Path[str | None]], word: str = "") -> Callable[[ScenarioRun, Mm, Op], Result]:
+    """The handler of an operation on a range; the value of key ``word``, if given, is the last argument."""
 
-    def handler(replay: Replay, mm: Mm, op: Op) -> Result:
+    def handler(replay: ScenarioRun, mm: Mm, op: Op) -> Result:
         words = (op[word],) if word else ()
         start = replay.vpn(op["region"], op["page"])
         return _ended(replay.machine.run(do(replay.machine.kernel, mm, start, op["count"], *words)))
@@ -148,7 +148,7 @@ def _on_range(do: Callable[..., Path[str | None]], word: str = "") -> Callable[[
     return handler
 
 
-def _mmap(replay: Replay, mm: Mm, op: Op) -> Result:
+def _mmap(replay: ScenarioRun, mm: Mm, op: Op) -> Result:
     k, run = replay.machine.kernel, replay.machine.run
     kind = {"anon": "anon", "file_private": "private"}.get(op["kind"], "shared")
     file = k.files[op["file"]] if op["kind"] in FILE_KINDS else None
@@ -165,33 +165,33 @@ def _mmap(replay: Replay, mm: Mm, op: Op) -> Result:
     return result
 
 
-def _touch(replay: Replay, mm: Mm, op: Op) -> Result:
+def _touch(replay: ScenarioRun, mm: Mm, op: Op) -> Result:
     start = replay.vpn(op["region"], op["page"])
     signals = replay.machine.run(touch(replay.machine.kernel, mm, start, op["count"], op["access"] == "write"))
     return {"signals": signals} if signals else {"ok": True}
 
 
-def _fork(replay: Replay, mm: Mm, op: Op) -> Result:
+def _fork(replay: ScenarioRun, mm: Mm, op: Op) -> Result:
     child = replay.machine.run(do_fork(replay.machine.kernel, mm, op["child"]))
     replay.processes.append(op["child"])
     replay.process_names[child.mm_id] = child.name
     return {"ok": True}
 
 
-def _exit(replay: Replay, mm: Mm, op: Op) -> Result:
+def _exit(replay: ScenarioRun, mm: Mm, op: Op) -> Result:
     replay.machine.run(do_exit(replay.machine.kernel, mm))
     replay.processes.remove(op["proc"])
     return {"ok": True}
 
 
-def _mremap(replay: Replay, mm: Mm, op: Op) -> Result:
+def _mremap(replay: ScenarioRun, mm: Mm, op: Op) -> Result:
     start, nr = replay.vpn(op["region"], op["page"]), op["count"]
     dontunmap = bool(op.get("dontunmap", False))
     path = do_mremap(replay.machine.kernel, mm, start, nr, replay.vpn(op["new_region"]), nr, dontunmap=dontunmap)
     return _ended(replay.machine.run(path))
 
 
-_HANDLERS: dict[str, Callable[[Replay, Mm, Op], Result]] = {
+_HANDLERS: dict[str, Callable[[ScenarioRun, Mm, Op], Result]] = {
     "mmap": _mmap,
     "touch": _touch,
     "fork": _fork,

@@ -1,10 +1,10 @@
-"""A script in the command language as a scenario, which a recorder can run on a real kernel.
+"""A script in the command language as a scenario, which the recorder can run on a real kernel.
 
 Rules:
-- The script is run on the model meanwhile: it tells where each region lies and who is the current process.
-- What changes no state (queries, expects, views) is left out; what a scenario has no word for is refused.
-- Slots decide where a scenario's regions lie. A region that lies elsewhere is moved as a whole, together with all that
-  touches it or shares a page table with it, or refused.
+- The script is run on the model meanwhile, which knows the address of each region and the current process.
+- Commands that change no state (queries, expects, views) are left out; what a scenario cannot express is refused.
+- A scenario places regions in slots. A region elsewhere is moved as a whole, together with everything that touches it
+  or shares a page table with it, or refused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from folioshell.commands.grammar import MODEL, PROGRAM, SESSION
 from folioshell.commands.memory import start_of
 from folioshell.commands.statement import ParsedStatement
 from folioshell.model.release import DEFAULT
-from folioshell.recording.form import ADVICES
+from folioshell.recording.load import ADVICES
 from folioshell.recording.scenario import ARENA, FILE_SYSTEMS, READ_AHEAD, SLOT, SLOT_MARGIN, Op
 from folioshell.session.language import Statement
 from folioshell.units import align_down, align_up, parse_pages
@@ -28,7 +28,7 @@ from folioshell.units import align_down, align_up, parse_pages
 _TABLE = 512
 _PMD_ORDER = 9
 _FS_NAMES = {word: name for name, word in FILE_SYSTEMS.items()}
-#: commands of a session that change nothing which an operation depends on
+#: session commands that do not affect operations
 _HARMLESS = ("mark", "save", "set", "watch", "unwatch")
 
 
@@ -36,9 +36,9 @@ def scenario_of(statements: Iterable[Statement], name: str, doc: str = "") -> di
     """The scenario of a script's statements.
 
     Args:
-        name, doc: what it is called, and what it is about.
+        name, doc: name and description of the scenario.
     Raises:
-        Refused: a command cannot be run, or a scenario has no word for it; columns are those of its line.
+        Refused: a command cannot be run, or a scenario cannot express it; columns are those of its line.
     """
     writer = ScenarioWriter()
     for statement in statements:
@@ -47,13 +47,13 @@ def scenario_of(statements: Iterable[Statement], name: str, doc: str = "") -> di
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
+class _PlacedRegion:
     """A region of the scenario.
 
     Args:
         name: its name in the scenario.
-        start, nr: where it lies in the script, in virtual pages.
-        moved: by how many pages it lies higher in the scenario.
+        start, nr: its virtual pages in the script.
+        moved: its offset in the scenario, in pages.
     """
 
     name: str
@@ -63,11 +63,11 @@ class _Span:
 
     @property
     def end(self) -> int:
-        """First virtual page behind it."""
+        """Its first virtual page beyond the end."""
         return self.start + self.nr
 
     def touches_tables_of(self, start: int, end: int) -> bool:
-        """Does ``[start, end)`` touch it, or need a page table that it needs?"""
+        """Does ``[start, end)`` touch it, or share a page table with it?"""
         shares = align_down(start, _TABLE) < align_up(self.end, _TABLE) and align_down(self.start, _TABLE) < align_up(
             end, _TABLE
         )
@@ -86,7 +86,7 @@ class ScenarioWriter:
         self._session = Session()
         self._files: dict[str, dict[str, Any]] = {}
         self._mthp: dict[str, str] = {}
-        self._spans: list[_Span] = []
+        self._spans: list[_PlacedRegion] = []
         self._mmap_line = ""
         self._handlers: dict[str, Callable[[Call], list[Op]]] = {
             "file": self._file,
@@ -111,10 +111,10 @@ class ScenarioWriter:
         return {key: value for key, value in parts.items() if value}
 
     def add(self, statement: Statement) -> None:
-        """Run a statement, and note the operations that it is.
+        """Run a statement, and add its operations.
 
         Raises:
-            Refused: it cannot be run, or a scenario has no word for it.
+            Refused: it cannot be run, or a scenario cannot express it.
         """
         assert isinstance(statement, ParsedStatement)
         verb = statement.command.verb
@@ -123,18 +123,18 @@ class ScenarioWriter:
         if statement.kind == MODEL:
             handler = self._handlers.get(verb)
             if handler is None:
-                raise call.refused(None, f"`{verb}` is nothing that a program can ask a kernel for")
-            # Without its process it is refused when it is run.
+                raise call.refused(None, f"`{verb}` is not a system call")
+            # A missing process is refused by run().
             ops = handler(call) if call.process in call.kernel.mms else []
             session.run(statement)
             self._append(statement, ops)
         elif verb == "as":
             session.run(statement)
         elif statement.kind in (SESSION, PROGRAM) and verb not in _HARMLESS:
-            raise call.refused(None, f"`{verb}` goes with a session; a scenario has no word for it")
+            raise call.refused(None, f"a scenario cannot express `{verb}`")
 
     def _append(self, statement: ParsedStatement, ops: list[Op]) -> None:
-        """Add operations; a THP advice right behind an mmap on its line is a part of it."""
+        """Add operations; a THP advice directly after an mmap on its line is part of it."""
         is_thp = len(ops) == 1 and ops[0].get("advice") in ("hugepage", "nohugepage")
         if is_thp and self._mmap_line == statement.line:
             made, op = self.ops[-1], ops[0]
@@ -150,7 +150,7 @@ class ScenarioWriter:
     def _file(self, call: Call) -> list[Op]:
         fs, order = _FS_NAMES[call.word("fs", "ext4")], call.number("order", 0)
         if order > (_PMD_ORDER if fs in ("ext4", "tmpfs_within") else 0) and fs != "tmpfs_huge":
-            raise call.refused_at("order", f"Linux has no page-cache folios of order {order} there")
+            raise call.refused_at("order", f"Linux has no page-cache folios of order {order} on this file system")
         spec = {"pages": call.number("SIZE"), "fs": fs, "cached": call.word("cache", "cached") == "cached"}
         if order and fs != "tmpfs_huge":
             spec["chunk_pages"] = 1 << order
@@ -168,9 +168,9 @@ class ScenarioWriter:
                 ("read_ahead", READ_AHEAD),
             )
             if (lead, value) not in usual:
-                raise call.refused_at("lead", f"a scenario has no word for {lead}")
+                raise call.refused_at("lead", f"a scenario cannot express {lead}")
         elif self.ops:
-            raise call.refused_at("lead", "a scenario sets this before its first operation")
+            raise call.refused_at("lead", "must be set before the first operation of a scenario")
         else:
             size = lead.partition(".")[2]
             pages = _TABLE if size == "pmd" else parse_pages(size)
@@ -182,7 +182,7 @@ class ScenarioWriter:
     def _mmap(self, call: Call) -> list[Op]:
         for word in ("populate", "fixed"):
             if word in call.arguments:
-                raise call.refused_at(word, f"a scenario has no word for `{word}`")
+                raise call.refused_at(word, f"a scenario cannot express `{word}`")
         file = call.word("file")
         kind = call.word("kind", "private" if file else "anon")
         nr = call.number("SIZE")
@@ -201,7 +201,7 @@ class ScenarioWriter:
 
     def _mremap(self, call: Call) -> list[Op]:
         if "SIZE" in call.arguments and call.number("SIZE") != call.own_range("PLACE").nr:
-            raise call.refused_at("SIZE", "a scenario has no word for another size")
+            raise call.refused_at("SIZE", "a scenario cannot express another size")
         op = {"op": "mremap", "proc": call.process, **self._range(call)}
         op["new_region"] = self._new_name(call.word("new"))
         if "dontunmap" in call.arguments:
@@ -224,7 +224,7 @@ class ScenarioWriter:
     def _madvise(self, call: Call) -> list[Op]:
         advice = call.word("ADVICE")
         if advice not in ADVICES:
-            raise call.refused_at("ADVICE", f"a scenario has no word for {advice}", allowed=ADVICES)
+            raise call.refused_at("ADVICE", f"a scenario cannot express {advice}", allowed=ADVICES)
         return [{"op": "madvise", "proc": call.process, **self._range(call), "advice": advice}]
 
     def _range_op(self, call: Call) -> list[Op]:
@@ -234,14 +234,14 @@ class ScenarioWriter:
     # Places.
 
     def _new_name(self, name: str) -> str:
-        """A name that no region of the scenario has: the label of an mmap that failed may be used again."""
+        """An unused region name: the label of a failed mmap may be reused in a script."""
         taken = {span.name for span in self._spans}
         while name in taken:
             name += "_"
         return name
 
     def _place_region(self, call: Call, argument: str, name: str, nr: int) -> dict[str, Any]:
-        """Note a new region. Returns the keys that place it."""
+        """Add a new region; returns the keys that place it."""
         start = start_of(call, nr)
         slot = len(self._spans) * SLOT
         offset = start - ARENA - slot
@@ -258,10 +258,10 @@ class ScenarioWriter:
             keys = {"align_pages": _TABLE, "skew_pages": start % _TABLE}
         for span in self._spans:
             if span.start < start + nr and start < span.end:
-                raise call.refused_at(argument, f"a scenario cannot place this: it overlaps {span.name}")
+                raise call.refused_at(argument, f"cannot be placed in a scenario: overlaps {span.name}")
             if span.moved != moved and span.touches_tables_of(start, start + nr):
-                raise call.refused_at(argument, f"a scenario cannot place this so near to {span.name}", hint=_NEAR)
-        self._spans.append(_Span(name, start, nr, moved))
+                raise call.refused_at(argument, f"cannot be placed so close to {span.name} in a scenario", hint=_NEAR)
+        self._spans.append(_PlacedRegion(name, start, nr, moved))
         return keys
 
     def _range(self, call: Call) -> dict[str, Any]:
@@ -269,18 +269,20 @@ class ScenarioWriter:
         return self._translated(call, found.start, found.nr)
 
     def _translated(self, call: Call, start: int, nr: int) -> dict[str, Any]:
-        """The keys that name pages ``[start, start + nr)`` of the script."""
+        """The keys for pages ``[start, start + nr)`` of the script."""
         end = start + nr
         owner = next((span for span in reversed(self._spans) if span.start <= start < span.end), None)
         if owner is None:
-            raise call.refused_at("PLACE", "no region is there, and a scenario has no addresses")
+            raise call.refused_at("PLACE", "no region at this address, and scenarios have no addresses")
         low, high = start + owner.moved, end + owner.moved
         for span in self._spans:
             here = span.start < end and start < span.end
             there = span.start + span.moved < high and low < span.end + span.moved
             if here != there:
-                raise call.refused_at("PLACE", f"this reaches {span.name}, which a scenario places elsewhere")
+                raise call.refused_at(
+                    "PLACE", f"this range includes {span.name}, which has another place in a scenario"
+                )
         return {"region": owner.name, "page": start - owner.start, "count": nr}
 
 
-_NEAR = "only `after=` makes neighbours; other regions have page tables of their own"
+_NEAR = "only regions with `after=` are adjacent; others have their own page tables"

@@ -1,9 +1,9 @@
-"""A scenario as a script in the command language, which does the same to the same addresses.
+"""A scenario as a script in the command language, with the same addresses.
 
 Rules:
-- The scenario is run on the model while it is written down: what fails there is written under ``fails``.
+- The scenario is run on the model meanwhile: an operation that fails there is written under ``fails``.
 - ``mmap … ; madvise hugepage …`` on one line is one operation of the scenario, on two lines two.
-- Names that the language cannot have (``f1`` is a folio there) get an underscore.
+- Names that are invalid in the language (``f1`` is a folio there) get an underscore.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 from folioshell.commands.operands import ID_FORM, NAME
 from folioshell.model.mapping import write_orders
-from folioshell.recording.form import BadScenario
-from folioshell.recording.scenario import FILE_KINDS, FILE_SYSTEMS, READ_AHEAD, Op, Replay, Result
+from folioshell.recording.load import BadScenario
+from folioshell.recording.scenario import FILE_KINDS, FILE_SYSTEMS, READ_AHEAD, Op, Result, ScenarioRun
 from folioshell.units import PAGE_SHIFT, format_pages
 
 MAGIC = "#!folioshell 1"
@@ -27,24 +27,20 @@ def script_of(scenario: dict[str, Any]) -> str:
     """The script of a checked scenario.
 
     Raises:
-        BadScenario: the language has no words for a part of it.
+        BadScenario: the language cannot express a part of it.
     """
     return "\n".join(_Writer(scenario).lines()) + "\n"
 
 
 class _Writer:
-    """Writes one scenario down.
-
-    Args:
-        scenario: the scenario, checked.
-    """
+    """Writes one checked scenario."""
 
     def __init__(self, scenario: dict[str, Any]) -> None:
         self._scenario = scenario
-        self._replay = Replay(scenario)
+        self._replay = ScenarioRun(scenario)
         self._taken: set[str] = {_FIRST_PROCESS}
         self._names: dict[tuple[str, str], str] = {("process", _FIRST_PROCESS): _FIRST_PROCESS}
-        # Regions that the language knows: those whose mmap or mremap did not fail.
+        # Regions with a label in the script: those whose mmap or mremap succeeded.
         self._labels: set[str] = set()
         self._first_is_alive = True
 
@@ -67,7 +63,7 @@ class _Writer:
             yield self._op(number, op)
 
     def _name(self, kind: str, name: str) -> str:
-        """What something is called in the script, where regions, files and processes share their names."""
+        """The name in the script, where regions, files and processes share one namespace."""
         known = self._names.get((kind, name))
         if known is not None:
             return known
@@ -94,8 +90,8 @@ class _Writer:
         what = self._words(op)
         result = self._replay.run(op)
         if "skipped" in result or not what:
-            reason = result.get("skipped", "no pages at all")
-            return f"# operation {number}, {op['op']} by {_printable(op['proc'])}, is left out: {reason}"
+            reason = result.get("skipped", "no pages")
+            return f"# operation {number}, {op['op']} by {_printable(op['proc'])}, left out: {reason}"
         if op["op"] in ("mmap", "mremap") and "ok" in result:
             self._labels.add(op["region"] if op["op"] == "mmap" else op["new_region"])
         line = self._command(op["proc"], what, result)
@@ -108,15 +104,15 @@ class _Writer:
         return line
 
     def _command(self, process: str, what: str, result: Result) -> str:
-        """A command, with who runs it and how it ends where that is not the usual."""
+        """A command, with its process and failure where those are not the default."""
         failure = result.get("errno") or next((row[2] for row in result.get("signals", ())), "")
-        # While the first process lives it is the current one.
+        # The first process is the current one while it lives.
         usual = self._first_is_alive and process == _FIRST_PROCESS
         who = "" if usual else f"{self._name('process', process)}: "
         return f"{who}{f'fails {failure} ' if failure else ''}{what}"
 
     def _words(self, op: Op) -> str:
-        """The command without who runs it; empty if the language cannot say it."""
+        """The command without its process; empty if the language cannot express it."""
         verb = op["op"]
         if verb == "mmap":
             return self._mmap(op)
@@ -155,7 +151,7 @@ class _Writer:
         return f"at={self._address(self._replay.vpn(region))}"
 
     def _place(self, region: str, page: int, count: int) -> str:
-        """A range of a region; its address where the region has no label, or ends before the range does."""
+        """A range of a region; an address if the region has no label, or ends before the range."""
         nr = self._replay.regions[region][1]
         if region not in self._labels or page + count > nr:
             return f"{self._address(self._replay.vpn(region, page))}+{count}"
@@ -170,13 +166,13 @@ class _Writer:
 
 
 def _order(name: str, spec: dict[str, Any]) -> int:
-    """The order that makes the same folios as the chunks in which a file was written."""
+    """The order that results in the same folios as the chunks in which a file was written."""
     size, chunk = spec["pages"], spec.get("chunk_pages", 1)
     wanted = list(write_orders(size, chunk, _PMD_ORDER, False))
     for order in range(_PMD_ORDER + 1):
         if list(write_orders(size, 1 << order, _PMD_ORDER, False)) == wanted:
             return order
-    raise BadScenario(f"file {name}: `file` has no word for folios as chunks of {chunk} pages make them")
+    raise BadScenario(f"file {name}: `file` cannot express the folios of a write in chunks of {chunk} pages")
 
 
 def _printable(text: str) -> str:

@@ -1,32 +1,28 @@
-"""Replaying what a real kernel was recorded doing, and where the model first does otherwise."""
+"""Replaying a recording of a real kernel on the model, up to the first difference."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from folioshell.errors import KernelBug
 from folioshell.events import Asked, Event, Finding
 from folioshell.model.lock import LockOp
 from folioshell.model.release import DEFAULT
-from folioshell.recording.compare import ABSENT, Row, differences
-from folioshell.recording.emit import files_of, regions_of, steps_of
 from folioshell.recording.load import Recording
-from folioshell.recording.scenario import Op, Replay
+from folioshell.recording.observe import files_of, regions_of, steps_of
+from folioshell.recording.scenario import Op, ScenarioRun
 from folioshell.session.describe import Describer
 
-#: events that explain a difference at most
+#: maximum number of events that explain a difference
 RULES = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """An event of the step that decided what the model says.
-
-    Args:
-        text: what happened.
-        function: the kernel function that did it.
-    """
+    """An event that led to the model's result: its text, and the kernel function."""
 
     text: str
     function: str
@@ -34,29 +30,29 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where the model first does otherwise than the kernel.
+    """The first step in which model and kernel differ.
 
     Args:
-        step: number of the step; -1 for the state before the first.
+        step: its number; -1 for the initial state.
         op: its operation.
-        rows: all that differs then.
+        rows: all differences.
         rules: the events of the step that concern the first row, in order.
     """
 
     step: int
     op: Op | None
-    rows: tuple[Row, ...]
+    rows: tuple[DiffRow, ...]
     rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """How a recording and the model compare.
+class RecordingMatch:
+    """How far a recording and the model match.
 
     Args:
-        name: the recording's.
-        steps: how many steps it has.
-        matched: how many of them match from the first on.
+        name: of the recording.
+        steps: number of its steps.
+        matched: number of steps before the first difference.
         difference: the first difference; None if everything matches.
     """
 
@@ -66,65 +62,55 @@ class Verdict:
     difference: Difference | None = None
 
 
-def verify(recording: Recording, profile: str = DEFAULT.version) -> Verdict:
-    """Replay a recording up to the first step that differs.
-
-    Args:
-        recording: with steps.
-        profile: which kernel the model is to behave like.
-    """
+def verify(recording: Recording, profile: str = DEFAULT.version) -> RecordingMatch:
+    """Replay a recording with steps up to the first that differs; ``profile`` is the kernel to model."""
     assert recording.steps is not None
-    replay = Replay(recording.scenario, profile)
+    replay = ScenarioRun(recording.scenario, profile)
     before = _setup_rows(recording, replay)
     if before:
-        return Verdict(recording.name, len(recording.steps), 0, Difference(-1, None, tuple(before)))
+        return RecordingMatch(recording.name, len(recording.steps), 0, Difference(-1, None, tuple(before)))
     made = steps_of(replay, recording.scenario)
     for number, (wanted, op) in enumerate(zip(recording.steps, recording.scenario["ops"], strict=True)):
         try:
             found = next(made)
         except KernelBug as bug:
-            broken = Row("the model", "goes on", f"breaks: {bug.message}")
-            return Verdict(
+            broken = DiffRow("the model", "continues", f"fails: {bug.message}")
+            return RecordingMatch(
                 recording.name, len(recording.steps), number, Difference(number, op, (broken,), _rules(replay, broken))
             )
         rows = differences(wanted, found)
         if rows:
             difference = Difference(number, op, tuple(rows), _rules(replay, rows[0]))
-            return Verdict(recording.name, len(recording.steps), number, difference)
-    return Verdict(recording.name, len(recording.steps), len(recording.steps))
+            return RecordingMatch(recording.name, len(recording.steps), number, difference)
+    return RecordingMatch(recording.name, len(recording.steps), len(recording.steps))
 
 
-def _setup_rows(recording: Recording, replay: Replay) -> list[Row]:
+def _setup_rows(recording: Recording, replay: ScenarioRun) -> list[DiffRow]:
     regions, files = regions_of(replay), files_of(replay, recording.scenario)
     return [
-        Row(f"{what} {name}", str(wanted.get(name, ABSENT)), str(found.get(name, ABSENT)))
+        DiffRow(f"{what} {name}", str(wanted.get(name, ABSENT)), str(found.get(name, ABSENT)))
         for what, wanted, found in (("region", recording.regions, regions), ("file", recording.files, files))
         for name in dict.fromkeys((*wanted, *found))
         if wanted.get(name) != found.get(name)
     ]
 
 
-def _rules(replay: Replay, row: Row) -> tuple[Rule, ...]:
-    """The last events of the step that concern what differs; without any, the last events at all."""
+def _rules(replay: ScenarioRun, row: DiffRow) -> tuple[Rule, ...]:
+    """The last events of the step that concern the difference; without any, the last events."""
     about = _About(replay, row)
     events = [event for event in replay.machine.trace if not isinstance(event, LockOp)]
     chosen = [event for event in events if about.concerns(event)] or events
     asked = [event for event in chosen if isinstance(event, Asked | Finding)]
-    # A sharing test decides more than all that follows from it.
+    # Keep the last sharing tests: they decide what follows.
     kept = [event for event in chosen if event in asked[-2:] or event in chosen[-RULES:]][-RULES - 2 :]
     describer = Describer(replay)
     return tuple(Rule(describer.text(event), describer.who(event)) for event in kept)
 
 
 class _About:
-    """What a difference is about, in the model's own terms.
+    """The objects of the model that a difference concerns, in the state after the step."""
 
-    Args:
-        replay: the replay, in the state after the step.
-        row: the difference.
-    """
-
-    def __init__(self, replay: Replay, row: Row) -> None:
+    def __init__(self, replay: ScenarioRun, row: DiffRow) -> None:
         self._folios: set[int] = set()
         self._vma = 0
         self._vpn = -1
@@ -146,7 +132,7 @@ class _About:
         }
 
     def concerns(self, event: Event) -> bool:
-        """Does an event speak of the folio, the VMA or the page?"""
+        """Does an event concern the folio, the VMA or the page?"""
         if self._folios & set(_folios_of(event)):
             return True
         if self._vma and self._vma in (getattr(event, key, 0) for key in ("vma", "new", "gone", "to_vma")):
@@ -162,3 +148,179 @@ def _length(event: object) -> int:
 def _folios_of(event: object) -> tuple[int, ...]:
     folio = getattr(event, "folio", None)
     return tuple(getattr(event, "folios", () if folio is None else (folio,)))
+
+
+#: a page as it is compared: bits, folio, index, kpagecount
+_Page = tuple[Any, ...]
+
+ABSENT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class DiffRow:
+    """One difference.
+
+    Args:
+        what: ``A, VMA t[0+512], Rss``.
+        kernel, model: the values; ``-`` for none.
+        process, region, page: its place, as far as it has one.
+        folio: its number in the model's recording; 0 if it is not about a folio.
+    """
+
+    what: str
+    kernel: str
+    model: str
+    process: str = ""
+    region: str = ""
+    page: int = 0
+    folio: int = 0
+
+
+def differences(kernel: Mapping[str, Any], model: Mapping[str, Any]) -> list[DiffRow]:
+    """All differences between a recorded step and the model: result, VMAs, pages, folios, smaps, in this order."""
+    rows: list[DiffRow] = []
+    if kernel["result"] != model["result"]:
+        rows.append(DiffRow("result", result_text(kernel["result"]), result_text(model["result"])))
+    if kernel["procs"] == model["procs"] and kernel["folios"] == model["folios"]:
+        return rows
+    if list(kernel["procs"]) != list(model["procs"]):
+        rows.append(DiffRow("processes", " ".join(kernel["procs"]), " ".join(model["procs"])))
+    for name, process in kernel["procs"].items():
+        if name in model["procs"]:
+            rows += _vma_rows(name, process["vmas"], model["procs"][name]["vmas"])
+    for name, process in kernel["procs"].items():
+        if name in model["procs"]:
+            rows += _page_rows(name, process["pages"], model["procs"][name]["pages"], (kernel, model))
+    rows += _folio_rows(kernel["folios"], model["folios"])
+    for name, process in kernel["procs"].items():
+        if name in model["procs"]:
+            rows += _smaps_rows(name, process["vmas"], model["procs"][name]["vmas"])
+    return rows or [DiffRow("encoding", "equal content, another encoding", "equal content")]
+
+
+def result_text(result: Mapping[str, Any]) -> str:
+    """The result of an operation in words: ``ok``, ``ENOMEM``, ``SIGBUS at access 3, 2 times``."""
+    if "signals" in result:
+        return ", ".join(
+            f"{signal} at access {first}" + (f", {nr} times" if nr > 1 else "")
+            for first, nr, signal in result["signals"]
+        )
+    parts = [str(result[key]) for key in ("errno", "skipped") if key in result] or ["ok"]
+    if "thp_errno" in result:
+        parts.append(f"then {result['thp_errno']}")
+    return ", ".join(parts)
+
+
+def _vma_name(vma: Mapping[str, Any]) -> str:
+    return f"{vma.get('region')}[{vma.get('page')}+{vma.get('count')}]"
+
+
+def _vma_rows(process: str, kernel: list[Any], model: list[Any]) -> Iterator[DiffRow]:
+    if [_vma_name(vma) for vma in kernel] != [_vma_name(vma) for vma in model]:
+        extra = next((two for one, two in zip(kernel, model, strict=False) if _vma_name(one) != _vma_name(two)), None)
+        at = extra or (model or kernel)[-1]
+        names = [" ".join(_vma_name(vma) for vma in vmas) or ABSENT for vmas in (kernel, model)]
+        yield DiffRow(f"{process}, VMAs", names[0], names[1], process, str(at.get("region")), int(at.get("page", 0)))
+        return
+    for one, two in zip(kernel, model, strict=True):
+        for key in _keys(one, two):
+            if key != "smaps" and one.get(key) != two.get(key):
+                what = f"{process}, VMA {_vma_name(two)}, {key}"
+                values = str(one.get(key, ABSENT)), str(two.get(key, ABSENT))
+                yield DiffRow(what, *values, process, str(two["region"]), int(two["page"]))
+
+
+def _smaps_rows(process: str, kernel: list[Any], model: list[Any]) -> Iterator[DiffRow]:
+    for one, two in zip(kernel, model, strict=False):
+        if _vma_name(one) != _vma_name(two):
+            return
+        figures = one.get("smaps", {}), two["smaps"]
+        for key in _keys(*figures):
+            values = [figure.get(key, 0) for figure in figures]
+            if values[0] != values[1]:
+                what = f"{process}, VMA {_vma_name(two)}, {key}"
+                yield DiffRow(what, f"{values[0]} kB", f"{values[1]} kB", process, str(two["region"]), int(two["page"]))
+
+
+def _keys(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys((*one, *two)))
+
+
+def orders(folios: list[dict[str, Any]]) -> dict[int, int]:
+    """Number of a folio -> its order."""
+    return {row["id"] + number: row["order"] for row in folios for number in range(row["n"])}
+
+
+def expand(runs: list[list[Any]], order_of: Mapping[int, int]) -> dict[int, _Page]:
+    """Page of a region -> bits, folio, index, kpagecount, from the run-length encoding of recordings."""
+    pages: dict[int, _Page] = {}
+    for first, nr, bits, number, page, count in runs:
+        if number == "zero":
+            pages.update((first + offset, (bits, "zero", None, None)) for offset in range(nr))
+            continue
+        folio, index = number, page
+        for offset in range(nr):
+            pages[first + offset] = (bits, folio, index, count)
+            index += 1
+            if index >= 1 << order_of.get(folio, 0):
+                folio, index = folio + 1, 0
+    return pages
+
+
+def _page_rows(
+    process: str,
+    kernel: Mapping[str, Any],
+    model: Mapping[str, Any],
+    steps: tuple[Mapping[str, Any], Mapping[str, Any]],
+) -> Iterator[DiffRow]:
+    for region in _keys(kernel, model):
+        if kernel.get(region) == model.get(region):
+            continue
+        one = expand(kernel.get(region, []), orders(steps[0]["folios"]))
+        two = expand(model.get(region, []), orders(steps[1]["folios"]))
+        differing = [page for page in sorted({*one, *two}) if one.get(page) != two.get(page)]
+        if not differing:
+            continue
+        page = differing[0]
+        more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
+        found = two.get(page)
+        number = found[1] if found and found[1] != "zero" else 0
+        texts = _page_text(one.get(page)), _page_text(found)
+        yield DiffRow(f"{process}, {region}[{page}]{more}", *texts, process, region, page, number)
+
+
+def _page_text(page: _Page | None) -> str:
+    if page is None:
+        return ABSENT
+    bits, folio, index, count = page
+    return f"{bits} zero page" if folio == "zero" else f"{bits} folio {folio} page {index}, mapcount {count}"
+
+
+def _folio_rows(kernel: list[dict[str, Any]], model: list[dict[str, Any]]) -> Iterator[DiffRow]:
+    one, two = _by_number(kernel), _by_number(model)
+    for number in sorted({*one, *two}):
+        if one.get(number) != two.get(number):
+            yield DiffRow(f"folio {number}", _folio_text(one.get(number)), _folio_text(two.get(number)), folio=number)
+
+
+def _by_number(folios: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    found: dict[int, dict[str, Any]] = {}
+    for row in folios:
+        for offset in range(row["n"]):
+            one = {key: value for key, value in row.items() if key not in ("id", "n")}
+            if "from" in one:
+                one["from"] = [one["from"][0], one["from"][1] + (offset << row["order"])]
+            found[row["id"] + offset] = one
+    return found
+
+
+def _folio_text(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return ABSENT
+    counts = " ".join(f"{count}×{nr}" for count, nr in row.get("mapcounts", ()))
+    parts = [f"order {row['order']}", "anon" if row.get("anon") else "file", f"mapcounts {counts}"]
+    if row.get("pmd"):
+        parts.append(f"PMD of {' '.join(row['pmd'])}")
+    if "from" in row:
+        parts.append(f"from page {row['from'][1]} of folio {row['from'][0]}")
+    return ", ".join(parts)

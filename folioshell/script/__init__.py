@@ -1,6 +1,6 @@
 """Scripts: reading, running and writing `.fs` files.
 
-Importing this package declares the commands that read and write scripts; with them the command language is complete.
+Importing this package declares the last commands, those that read and write files: the command language is complete.
 """
 
 from __future__ import annotations

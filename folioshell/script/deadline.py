@@ -1,10 +1,9 @@
-"""The time that a script may take, taken from the clock of the host.
+"""The time limit of a script, on the host's clock.
 
 Rules:
-- Whatever runs is stopped by a signal, so that nothing has to ask for the time. Where there are no such signals, or in
-  a thread that gets none, the time is looked at between commands only.
-- It is stopped in code of ours or of a loaded definition: a library, or somebody's callback of the garbage collector,
-  would take the exception for its own.
+- A signal stops whatever runs, so that no code has to poll the clock. Without such signals, or outside the main thread,
+  the clock is checked between commands only.
+- It stops our own code or a loaded scheme: a library or a garbage-collector callback would swallow the exception.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from types import FrameType
 
 from folioshell.errors import OutOfTime
 
-#: seconds between two looks at whose code runs, and until it is stopped whosever it is
+#: seconds between two attempts to stop, and until code is stopped whatever it is
 _TICK, _PATIENCE = 0.01, 1.0
 
 
 class Deadline:
-    """Time that is used up by what is done within ``running``.
+    """A time budget that code within ``running`` uses up.
 
     Args:
-        seconds: how much there is; None for as much as is wanted.
+        seconds: the budget; None for no limit.
     """
 
     def __init__(self, seconds: int | None) -> None:
@@ -34,10 +33,10 @@ class Deadline:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Do something for as long as there is time.
+        """Run code within the budget.
 
         Raises:
-            OutOfTime: there is no more.
+            OutOfTime: it is used up.
         """
         if self.seconds is None:
             yield
@@ -54,7 +53,7 @@ class Deadline:
 
 @contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    """Raise OutOfTime in so many seconds; an alarm that somebody else waits for comes when it would have come."""
+    """Raise OutOfTime after so many seconds; another alarm that is pending goes off when it would have."""
     if not hasattr(signal, "setitimer"):
         yield
         return
@@ -67,7 +66,7 @@ def _alarm(seconds: float) -> Iterator[None]:
     def ring(_: int, frame: FrameType | None) -> None:
         late = monotonic() - begin - seconds
         if _may_be_stopped(frame, late):
-            # Whoever destroys an object throws away what is raised meanwhile: then it comes again.
+            # An exception within __del__ is lost: rearm.
             signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
             raise OutOfTime
         signal.setitimer(signal.ITIMER_REAL, _TICK)
@@ -75,7 +74,7 @@ def _alarm(seconds: float) -> Iterator[None]:
     try:
         handler = signal.signal(signal.SIGALRM, ring)
     except ValueError:
-        # Signals come to the main thread, and this is another.
+        # Only the main thread gets signals.
         yield
         return
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -89,6 +88,6 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 
 def _may_be_stopped(frame: FrameType | None, late: float) -> bool:
-    """Is this a good place for an exception, or has one been waited for long enough? Never while an alarm is set up."""
+    """Is this our own code, or are we too late to be choosy? Never within this module, which sets up the alarm."""
     name = "" if frame is None else str(frame.f_globals.get("__name__"))
     return name != __name__ and (name.startswith("folioshell") or late > _PATIENCE)

@@ -5,10 +5,10 @@
     >   id  order  …
 
 Rules:
-- A block is the lines that begin with ``>`` right below a line with commands. It holds what all of them show, as plain
-  text of WIDTH columns, whatever the screen is like.
+- A block is the lines that begin with ``>`` directly below a line with commands. It holds the output of all of them, as
+  plain text of WIDTH columns regardless of the screen.
 - ``[..]`` stands for any text within a line, a line ``...`` for any number of lines.
-- An update keeps each line that still holds, and so its ``[..]``; ``...`` is kept where both its neighbours are.
+- An update keeps each line that still matches, including its ``[..]``; ``...`` is kept where both its neighbors are.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WIDTH = 100
 ANY_LINES = "..."
 ANY_TEXT = "[..]"
 _MARK = ">"
-#: lines of a difference that are shown, and lines around each of them
+#: lines of a diff that are shown, and context lines around each change
 _SHOWN = 16
 _CONTEXT = 1
 
@@ -40,23 +40,17 @@ class Golden(NamedTuple):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The text that is expected."""
+        """The expected output."""
         return tuple(line.lstrip().removeprefix(_MARK).removeprefix(" ").rstrip() for line in self.written)
 
     def rewritten(self, lines: Sequence[str]) -> list[str]:
-        """Other lines as they would stand in its place."""
+        """Other output, written as a golden block in its place."""
         indent = self.written[0][: self.written[0].index(_MARK)]
         return [f"{indent}{_MARK} {text}".rstrip() for text in lines]
 
 
 class Compared(NamedTuple):
-    """A golden block and what was shown instead.
-
-    Args:
-        golden: the block.
-        actual: the text that was shown.
-        passed: the two agree.
-    """
+    """A golden block, the actual output, and whether they match."""
 
     golden: Golden
     actual: tuple[str, ...]
@@ -64,12 +58,12 @@ class Compared(NamedTuple):
 
 
 def compared(golden: Golden, actual: Sequence[str]) -> Compared:
-    """A block and the text that was shown."""
+    """Compare a block with the actual output."""
     return Compared(golden, tuple(actual), agree(golden.lines, actual))
 
 
 def agree(expected: Sequence[str], actual: Sequence[str]) -> bool:
-    """Is a text what a block expects?"""
+    """Does the output match a block?"""
     first, *rest = _pieces(expected)
     if not _holds(first, actual, 0):
         return False
@@ -86,7 +80,7 @@ def agree(expected: Sequence[str], actual: Sequence[str]) -> bool:
 
 
 def _pieces(expected: Sequence[str]) -> list[list[re.Pattern[str]]]:
-    """The patterns of the lines, cut where any lines may stand."""
+    """The patterns of the lines, split at each ``...``."""
     pieces: list[list[re.Pattern[str]]] = [[]]
     for text in expected:
         if text.strip() == ANY_LINES:
@@ -106,7 +100,7 @@ def _holds(piece: Sequence[re.Pattern[str]], actual: Sequence[str], start: int) 
 
 
 def difference(expected: Sequence[str], actual: Sequence[str]) -> list[str]:
-    """What differs, as a short diff: ``-`` lines are expected, ``+`` lines were shown."""
+    """A short diff: ``-`` lines are expected, ``+`` lines actual."""
     from difflib import unified_diff
 
     made = list(unified_diff(expected, _spoken(expected, actual), n=_CONTEXT, lineterm=""))[2:]
@@ -122,7 +116,7 @@ def updated(expected: Sequence[str], actual: Sequence[str]) -> list[str]:
 
 
 def _spoken(expected: Sequence[str], actual: Sequence[str]) -> list[str]:
-    """The text that was shown, in the words of the block where those still hold."""
+    """The actual output, with the lines of the block where those still match."""
     from difflib import SequenceMatcher
 
     texts = [text for text in expected if text.strip() != ANY_LINES]
@@ -151,7 +145,7 @@ def _said(line: str, patterns: dict[str, re.Pattern[str]]) -> str:
 
 
 def _elided(expected: Sequence[str], kept: dict[int, int]) -> Iterator[tuple[int, int]]:
-    """(first, end) of the shown lines that each ``...`` between two lines that were kept stands for."""
+    """(first, end) of the actual lines that each ``...`` between two kept lines stands for."""
     before = -1
     for text in expected:
         if text.strip() != ANY_LINES:

@@ -2,65 +2,105 @@
 
 Rules:
 - A script is parsed whole before its first command runs.
-- A failed ``expect`` does not stop it; a command does that is refused, fails without ``fails``, or does not under it.
+- A failed ``expect`` does not stop it; a refused command does, one that fails without ``fails``, and one that does not
+  fail under it.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from folioshell.errors import OutOfTime, Refused, SchemeError
 from folioshell.report import Report
 from folioshell.script import script
 from folioshell.script.deadline import Deadline
-from folioshell.script.golden import Golden, compared
-from folioshell.script.script_event import ScriptEvent, unexpected
-from folioshell.script.verbs import included_script
+from folioshell.script.golden import Compared, Golden, compared
 from folioshell.session.access import Access
 from folioshell.session.language import MODEL, OUTPUT, VIEW, Statement
 from folioshell.session.limits import STRICT, Limits, raised_by
+from folioshell.session.result import failure_of, is_failure
 from folioshell.session.session import Session
+
+
+class ScriptEvent(NamedTuple):
+    """One thing that happened while a script ran: exactly one of prose to golden is set.
+
+    Args:
+        file, line: its place, lines from 1.
+        text: the line as written.
+        prose: Markdown for the reader.
+        report: of a command; a failed ``expect`` is a report, too.
+        failure: why the script stops with status 1: a command failed without ``fails``, or did not under it.
+        refused: why the script stops with status 2.
+        golden: the output of the line above, compared with its golden block.
+        column: of the command, from 1; 0 without a command.
+        reopen: the shell command that opens folioshell at a failure; empty if there is none, or no script file.
+    """
+
+    file: str
+    line: int
+    text: str
+    prose: str | None = None
+    report: Report | None = None
+    failure: str | None = None
+    refused: Refused | None = None
+    golden: Compared | None = None
+    column: int = 0
+    reopen: str = ""
+
+
+def unexpected(report: Report, expected: str) -> str:
+    """Why a step did not end as expected; empty if it did.
+
+    Args:
+        expected: the errno or signal after ``fails``, or empty.
+    """
+    if report.result is None:
+        return f"expected {expected}, but it did not complete" if expected else ""
+    ending = failure_of(report.result)
+    if expected:
+        return "" if is_failure(report.result, expected) else f"expected {expected}, but it ended with {ending or 'ok'}"
+    return f"failed with {ending} (`fails {ending} …` would expect that)" if ending else ""
+
 
 PASSED, FAILED, REFUSED = 0, 1, 2
 
-#: the lines that the reports of a line of a script are shown as
+#: the output of a line: its reports as lines of text
 Render = Callable[[Sequence[Report]], list[str]]
 
 
-#: failed expects of a run whose values are traced through the history, which replays it
+#: number of failed expects whose values are traced through the history, which costs a replay each
 EXPLAINED = 10
 
-#: commands that are no steps and neither move in the history nor end the session
+#: beginnings of commands that are no steps, do not move in the history and do not end the session
 _STAYING = ("as ", "mark ", "branch", "set ", "watch", "unwatch", "save ", "source ", "load scheme ")
 
 
 class Runner:
-    """Iterate over it to run the script, once; then look at the attributes.
+    """Runs a script while it is iterated over, once; then the attributes are final.
 
     Args:
         name: path of the script, ``-`` for standard input, or what messages call the text.
         text: the script; None to read it from ``name``.
         session: where it runs.
-        until: stop when the session has done this many steps, and what follows them without being a step.
-        access: what its commands may do with files.
-        limits: how much it may grow, and how long it may take.
-        until_line: stop behind this line of the script.
-        render: the lines that reports are shown as in golden blocks; without it those are not compared.
-        note: is told everything that happens before whoever iterates is.
-        options: words that whoever runs the script again has to repeat, ``--scheme mine.py``.
+        until: stop after this many steps and the commands that follow them without being steps.
+        access: which files its commands may read and write.
+        limits: resource limits, including time.
+        until_line: stop after this line of the script.
+        render: renders the output that golden blocks are compared with; None: do not compare.
+        note: called with each event before it is handed out.
+        options: words to repeat when the script is run again: ``--scheme mine.py``.
 
     Attributes:
         session: stays usable afterwards (``-i``).
-        status: 0 passed, 1 an expect or a command failed, 2 refused; final when the iteration has ended.
-        steps, expects, goldens: numbers of steps done, of expects evaluated, of golden blocks compared.
+        status: 0 passed, 1 an expect or a command failed, 2 refused.
+        steps, expects, goldens: numbers of steps, of evaluated expects, of compared golden blocks.
         failed: number of expects and golden blocks that failed.
-        line: line of the script's own that is being run, or that was run last, a ``source`` while what it names is; 0
-            before the first.
-        stopped: there was something that the script does not go on behind.
-        place: (line, column), from 1, of the script's own command that is being run, a ``source`` while what it names
-            is; column 0 is a golden block.
+        line: the current or last line of the script itself, not of one that it includes; 0 before the first.
+        place: (line, column), from 1, of its current command; column 0 is a golden block.
+        stopped: a refusal or an unexpected failure stopped the script.
     """
 
     def __init__(
@@ -96,7 +136,7 @@ class Runner:
         self._render = render
         self._note = note
         self._options = options
-        #: the session went back or forth in its history, so that its steps do not tell where it is
+        #: the session has moved in its history, so a number of steps does not identify the place
         self._moved = False
 
     def __iter__(self) -> Iterator[ScriptEvent]:
@@ -104,10 +144,10 @@ class Runner:
         before = session.access, session.limits, session.settings.explain
         session.access, session.limits = self._access, self._limits
         try:
-            for played in self._play_script(self.name, self._text):
+            for event in self._play_script(self.name, self._text):
                 if self._note is not None:
-                    self._note(played)
-                yield played
+                    self._note(event)
+                yield event
         finally:
             session.access, session.limits, session.settings.explain = before
 
@@ -130,20 +170,20 @@ class Runner:
                 if name == self.name:
                     number, _, first = line.written.row_of(statement.start)
                     self.place = (number, statement.start - first + 1)
-                for played in self._play_statement(name, line, statement):
-                    if played.report is not None:
-                        shown.append(played.report)
-                    yield played
+                for event in self._play_statement(name, line, statement):
+                    if event.report is not None:
+                        shown.append(event.report)
+                    yield event
             if line.golden is not None and self._render is not None and not self.stopped:
                 if name == self.name:
                     self.place = (line.golden.number, 0)
                 yield self._compared(name, line, line.golden, self._render(shown))
 
-    def _lines(self, name: str, text: str | None) -> list[script.Line]:
-        """The lines of a script, which is read unless it is at hand.
+    def _lines(self, name: str, text: str | None) -> list[script.ScriptLine]:
+        """The parsed lines of a script; ``text`` None: read it.
 
         Raises:
-            Refused: it cannot be read.
+            Refused: it cannot be read or parsed.
         """
         text = script.read_text(name) if text is None else text
         try:
@@ -153,7 +193,7 @@ class Runner:
             raise self._out_of_time(file=name) from None
 
     def _done(self, following: Statement | None) -> bool:
-        """Is the run over before this statement, or before a line of prose?"""
+        """Does the run end before this statement, or before a line of prose?"""
         if self.stopped or self.session.finished:
             return True
         if self._until_line is not None and self.line > self._until_line:
@@ -161,13 +201,13 @@ class Runner:
         reached = self._until is not None and self.session.step >= self._until
         return reached and (following is None or not _stays(following))
 
-    def _play_statement(self, name: str, line: script.Line, statement: Statement) -> Iterator[ScriptEvent]:
+    def _play_statement(self, name: str, line: script.ScriptLine, statement: Statement) -> Iterator[ScriptEvent]:
         self._moved |= statement.kind != MODEL and not _stays(statement)
         self.session.settings.explain = self.failed < EXPLAINED
         reports: Sequence[Report] = ()
         try:
             with self._deadline.running():
-                included = included_script(self.session, statement)
+                included = script.included_script(self.session, statement)
                 if included is None:
                     reports = self.session.run(statement)
         except Refused as error:
@@ -180,7 +220,7 @@ class Runner:
         except SchemeError as error:
             self.stopped = True
             self.status = max(self.status, FAILED)
-            yield ScriptEvent(name, line.number, line.text, failure=f"a loaded definition failed: {error}")
+            yield ScriptEvent(name, line.number, line.text, failure=str(error))
             return
         if included is not None:
             yield from self._play_included(included)
@@ -196,8 +236,8 @@ class Runner:
                 yield ScriptEvent(name, line.number, line.text, failure=failure, column=column, reopen=reopen)
                 return
 
-    def _reported(self, name: str, line: script.Line, statement: Statement, report: Report) -> ScriptEvent:
-        """What a command did; a failed expect with the one line of several that it stands in."""
+    def _reported(self, name: str, line: script.ScriptLine, statement: Statement, report: Report) -> ScriptEvent:
+        """The report of a command; a failed expect with its place in a line of several physical lines."""
         expect = report.failed_expect
         if expect is None:
             return ScriptEvent(name, line.number, line.text, report=report, column=statement.start + 1)
@@ -206,7 +246,7 @@ class Runner:
         reopen = self._reopen(self.session.step, self.line)
         return ScriptEvent(name, number, text, report=report, column=statement.start - first + 1, reopen=reopen)
 
-    def _compared(self, name: str, line: script.Line, golden: Golden, actual: Sequence[str]) -> ScriptEvent:
+    def _compared(self, name: str, line: script.ScriptLine, golden: Golden, actual: Sequence[str]) -> ScriptEvent:
         found = compared(golden, actual)
         self.goldens += 1
         if not found.passed:
@@ -216,10 +256,10 @@ class Runner:
         return ScriptEvent(name, golden.number, line.text, golden=found, reopen=reopen)
 
     def _reopen(self, step: int, line: int) -> str:
-        """The command that opens the shell after a step, or behind a line where steps do not tell the place."""
+        """The command that opens folioshell after a step, or after a line where steps do not identify the place."""
         if self._text is not None or self.name == "-":
             return ""
-        # Needed when something failed only.
+        # Imported for a failure only.
         from shlex import join
 
         allowed = [*["--allow-files"] * self._access.may_write, *["--allow-code"] * self._access.may_load]
@@ -238,7 +278,7 @@ class Runner:
             self.session.access = access
 
     def _out_of_time(self, **place: Any) -> Refused:
-        message = f"the script passes the limit of {self._deadline.seconds} seconds"
+        message = f"the script exceeds the limit of {self._deadline.seconds} seconds"
         return Refused(message, hint=raised_by("seconds"), **place)
 
     def _refuse(self, error: Refused, name: str, line: int, text: str) -> ScriptEvent:
@@ -257,7 +297,7 @@ class Runner:
 
 
 def _stays(statement: Statement) -> bool:
-    """True for what is no step and leaves the session at its step."""
+    """Is this a command that leaves the session at its step?"""
     return statement.kind in (VIEW, OUTPUT) or (statement.kind != MODEL and statement.text.startswith(_STAYING))
 
 
@@ -278,16 +318,11 @@ def run_file(
     """A runner for a script file, ``-`` for standard input; nothing runs until it is iterated over.
 
     Args:
-        path: where the script is.
+        path: of the script.
         session: run in this one instead of a fresh one.
-        until: stop when this many steps were done, and what follows them without being a step.
-        until_line: stop behind this line.
         allow_files, allow_code: permit commands that write files, that load code.
         confined: ``source`` and ``load`` read only below the script's folder.
-        limits: how much it may grow, and how long it may take.
-        render: the lines that reports are shown as in golden blocks; without it those are not compared.
-        note: is told everything that happens before whoever iterates is.
-        options: words that whoever runs the script again has to repeat.
+        until, until_line, limits, render, note, options: see Runner.
     A file that is missing, unreadable or cannot be parsed gives one ``ScriptEvent`` with ``refused`` and status 2.
     """
     name = os.fspath(path)
@@ -319,6 +354,6 @@ def run_text(
     limits: Limits = STRICT,
     render: Render | None = None,
 ) -> Runner:
-    """As ``run_file``, for a script already at hand (``-c``); ``source`` reads below the working directory."""
+    """As ``run_file``, for a text (``-c``); ``source`` reads below the working directory."""
     access = Access("", True, "", allow_files, allow_code)
     return Runner(name, text, session or Session(), until, access, limits=limits, render=render)

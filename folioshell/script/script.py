@@ -1,4 +1,4 @@
-"""Scripts: from bytes to lines whose statements are parsed, all of them before any is run."""
+"""Scripts: from bytes to parsed lines, all of them before any is run; and which scripts a script may read."""
 
 from __future__ import annotations
 
@@ -8,27 +8,32 @@ import stat
 import sys
 from typing import NamedTuple
 
+from folioshell.commands.call import Call
 from folioshell.commands.lex import is_golden, is_prose, scan
 from folioshell.commands.lines import LogicalLine, logical_lines
+from folioshell.commands.statement import ParsedStatement
 from folioshell.errors import Refused, reason_of
 from folioshell.script.golden import Golden
 from folioshell.session.language import Language, Statement
+from folioshell.session.session import Session
 
-#: a script of the version that this program speaks may begin with this line
+#: optional first line of a script in this version of the language
 MAGIC = "#!folioshell 1"
 _MAGIC_FORM = re.compile(r"#!\s*folioshell\s+(\S+)\s*\Z")
-#: bytes of a script at most
+#: maximum size of a script in bytes
 SIZE = 1 << 24
+#: maximum depth of nested `source` commands
+DEPTH = 32
 
 
-class Line(NamedTuple):
-    """One line of a script that says something.
+class ScriptLine(NamedTuple):
+    """One line of a script that is neither empty nor a comment.
 
     Args:
-        written: as it stands in the script; several lines if braces hold them together.
+        written: as it stands in the script; several physical lines if braces hold them together.
         statements: its commands.
         prose: Markdown for the reader; None if the line holds commands.
-        golden: what its commands show, if that is written below it.
+        golden: the expected output of its commands, if the script has it.
     """
 
     written: LogicalLine
@@ -38,7 +43,7 @@ class Line(NamedTuple):
 
     @property
     def number(self) -> int:
-        """Of its first line, from 1."""
+        """Of its first physical line, from 1."""
         return self.written.number
 
     @property
@@ -51,7 +56,7 @@ def read_text(path: str) -> str:
     """The text of a script file, ``-`` for standard input.
 
     Raises:
-        Refused: it cannot be read, or is no UTF-8 text.
+        Refused: it cannot be read, or is not UTF-8 text.
     """
     try:
         if path == "-":
@@ -63,12 +68,12 @@ def read_text(path: str) -> str:
     except (OSError, ValueError) as error:
         raise Refused(f"cannot read {path}: {reason_of(error)}", file=path) from None
     if len(data) > SIZE:
-        raise Refused(f"too large for a script: more than {SIZE >> 20}M bytes", file=path)
+        raise Refused(f"script too large: more than {SIZE >> 20}M bytes", file=path)
     return decoded(data, path)
 
 
 def would_wait(path: str) -> bool:
-    """True for what is no file and no folder: reading it might never end."""
+    """True for a FIFO or device: reading it may block forever."""
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 - pathlib would be a tenth of what a short script takes to start
     except (OSError, ValueError):
@@ -77,12 +82,12 @@ def would_wait(path: str) -> bool:
 
 
 def folder_of(path: str) -> str:
-    """The folder that a script lies in."""
+    """The folder of a script."""
     return path.rpartition("/")[0] or ("/" if path.startswith("/") else ".")
 
 
 def below(folder: str, name: str) -> str:
-    """The path of a script that is named from a folder; an absolute name stays as it is."""
+    """The path of a script named relative to a folder; an absolute name is unchanged."""
     return name if name.startswith("/") or folder in ("", ".") else f"{folder}/{name}"
 
 
@@ -90,7 +95,7 @@ def decoded(data: bytes, name: str) -> str:
     """The text of UTF-8 bytes.
 
     Raises:
-        Refused: they are none; line and column are those of the first byte that is wrong.
+        Refused: they are not UTF-8; line and column are those of the first invalid byte.
     """
     try:
         return data.decode("utf-8-sig")
@@ -102,16 +107,16 @@ def decoded(data: bytes, name: str) -> str:
         raise Refused("this is not UTF-8 text", start=column, end=column + 1, text=text, file=name, line=line) from None
 
 
-def parse(text: str, name: str, language: Language) -> list[Line]:
-    """The lines of a script that say something.
+def parse(text: str, name: str, language: Language) -> list[ScriptLine]:
+    """The lines of a script, without comments and empty lines.
 
     Args:
         name: what messages call the script.
 
     Raises:
-        Refused: a line cannot be read; file, line and columns say where.
+        Refused: a line cannot be parsed; file, line and columns say where.
     """
-    lines: list[Line] = []
+    lines: list[ScriptLine] = []
     block: list[LogicalLine] = []
     for line in logical_lines(text.replace("\r\n", "\n")):
         try:
@@ -129,29 +134,29 @@ def parse(text: str, name: str, language: Language) -> list[Line]:
             continue
         block.clear()
         if is_prose(line.text):
-            lines.append(Line(line, prose=scan(line.text)[0].text))
+            lines.append(ScriptLine(line, prose=scan(line.text)[0].text))
         elif statements:
-            lines.append(Line(line, statements))
+            lines.append(ScriptLine(line, statements))
     return lines
 
 
-def _check_golden(line: LogicalLine, above: LogicalLine | None, lines: list[Line]) -> None:
-    """Check that a line of a golden block stands right below what it is the output of.
+def _check_golden(line: LogicalLine, above: LogicalLine | None, lines: list[ScriptLine]) -> None:
+    """Check that a line of a golden block stands directly below its command.
 
     Raises:
         Refused: it does not.
     """
-    what = "output stands right below the command that shows it"
+    what = "a golden block stands directly below the command whose output it is"
     end = len(line.text)
     if above is None or above.number + above.nr_lines != line.number or not lines[-1].statements:
-        raise Refused("there is no command above this", start=line.text.index(">"), end=end, hint=what)
+        raise Refused("there is no command above this golden block", start=line.text.index(">"), end=end, hint=what)
     if any(statement.text.split()[0] in ("source", "load") for statement in lines[-1].statements):
-        hint = "put it into the script that is read"
-        raise Refused("output of a script that is read", start=line.text.index(">"), end=end, hint=hint)
+        hint = "put the block into the included script"
+        raise Refused("`source` and `load` cannot have a golden block", start=line.text.index(">"), end=end, hint=hint)
 
 
 def located(error: Refused, name: str, line: LogicalLine) -> Refused:
-    """The same error, with the place in a script; what already has one keeps it."""
+    """The same error, with its place in a script unless it already has one."""
     if not error.file:
         error.text = error.text or line.text
         error.line = line.number
@@ -163,8 +168,59 @@ def located(error: Refused, name: str, line: LogicalLine) -> Refused:
 def _check_magic(line: str) -> None:
     form = _MAGIC_FORM.match(line)
     if form is None:
-        raise Refused("another program's script", start=0, end=len(line), hint=f"ours may begin with `{MAGIC}`")
+        raise Refused("a script for another program", start=0, end=len(line), hint=f"ours begin with `{MAGIC}`")
     if form[1] != "1":
-        raise Refused(
-            f"version {form[1]} of the language is not known", start=form.start(1), end=form.end(1), allowed=["1"]
+        raise Refused(f"unknown version {form[1]} of the language", start=form.start(1), end=form.end(1), allowed=["1"])
+
+
+def readable(call: Call) -> str:
+    """The path of the script that ``source`` or ``load`` names.
+
+    Raises:
+        Refused: access is denied, or it cannot be read or parsed.
+    """
+    access = call.session.access
+    path = below(access.folder, call.word("FILE"))
+    try:
+        real = os.path.realpath(path)
+    except ValueError as error:
+        raise call.refused_at("FILE", f"cannot read {path}: {reason_of(error)}") from None
+    root = os.path.realpath(access.root or ".")
+    if access.confined and os.path.commonpath([root, real]) != root:
+        raise call.refused_at(
+            "FILE", "a script may read only files below its own folder", hint=f"that is {access.root or '.'}"
         )
+    if access.confined and would_wait(real):
+        raise call.refused_at("FILE", "not a regular file")
+    if len(access.sources) >= DEPTH:
+        raise call.refused_at("FILE", f"more than {DEPTH} nested scripts")
+    if real in access.sources:
+        raise call.refused_at("FILE", "this script is already being run: endless recursion")
+    try:
+        parse(read_text(path), path, call.session.language)
+    except Refused as error:
+        if error.line:
+            raise
+        raise call.refused_at("FILE", error.message) from None
+    return path
+
+
+def included_script(session: Session, statement: Statement) -> str | None:
+    """The script that a ``source`` or ``load`` names; None for any other command.
+
+    Raises:
+        Refused: as in ``readable``.
+    """
+    if not isinstance(statement, ParsedStatement) or statement.command.verb not in ("source", "load"):
+        return None
+    if statement.form.lead:
+        return None
+    call = Call(statement, session.workspace, session.process, session)
+    try:
+        path = readable(call)
+    except Refused as error:
+        error.text = error.text or statement.line
+        raise
+    if statement.command.verb == "load":
+        session.reset()
+    return path

@@ -11,10 +11,9 @@ from typing import Any, NamedTuple, Protocol
 
 from folioshell.engine.machine import Machine
 from folioshell.errors import Refused
-from folioshell.explore.picture import deadlock_rows, draw
 from folioshell.explore.race import Race, RaceResult, explore
-from folioshell.explore.replay import RaceStep, replay
-from folioshell.explore.schedule import Schedule
+from folioshell.explore.replay import RaceStep, deadlock_rows, draw, replay
+from folioshell.explore.search import Schedule
 from folioshell.explore.threads import Task
 from folioshell.model.lock import LockClass, LockOp
 from folioshell.paths.protocol import LOOK

@@ -1,36 +1,52 @@
-"""Notes of a running shell: the lines that lead where it is, in a file of its own, so that a crash loses nothing typed.
+"""The crash log: every line that a shell executes goes to a file, from which ``--resume`` restores the session.
 
 Rules:
-- A file is a script. Comments in it say what was typed and not yet done; they are no part of what is done again.
-- A running shell holds a lock on its file, which the system takes back however the shell ends: what nobody holds was
-  left over.
-- A folder that cannot be written, a disk that is full: the shell goes on without notes.
+- A log is a script. Comments in it hold input that was not yet executed; they are not replayed.
+- A running shell holds a lock on its log; the kernel drops it however the process ends, so an unlocked log was left
+  over by a shell that did not exit.
+- If the folder is not writable or the disk is full, the shell continues without a log.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from folioshell.script.script import MAGIC
-from folioshell.shell.reader import Reader
+from folioshell.commands.history_points import spot_text
+from folioshell.errors import Refused
+from folioshell.script import script
+from folioshell.session.history import HistoryPoint
+from folioshell.session.session import Session
 
-#: comments: a line that was typed, and the end of all that was typed at once
+#: comments: a line of input, and the end of one input
 _TYPED, _DONE = "#> ", "#."
-#: notes of shells that did not end by themselves are kept for so many, the newest
+#: number of leftover logs that are kept, the newest ones
 MOST_LEFT = 10
+#: folder of the logs in the state folder
+FOLDER = "running"
 
 
-class Notes:
-    """The file of a running shell.
+def state_folder(environ: Mapping[str, str]) -> Path | None:
+    """Our folder in the XDG state directory; None without a home directory."""
+    state = environ.get("XDG_STATE_HOME", "")
+    if state.startswith("/"):
+        return Path(state) / "folioshell"
+    try:
+        return Path.home() / ".local" / "state" / "folioshell"
+    except RuntimeError:
+        return None
+
+
+class CrashLog:
+    """The log of a running shell.
 
     Args:
-        path: where it is.
-        descriptor: it, open for appending and locked; None where no notes can be made.
+        path: of the file.
+        descriptor: of the file, open for appending and locked; None if there can be no log.
     """
 
     def __init__(self, path: Path | None, descriptor: int | None) -> None:
@@ -39,7 +55,7 @@ class Notes:
         self._busy = False
 
     def note(self, line: str) -> None:
-        """Append a line; it is in the system's hands when this returns."""
+        """Append a line; it has reached the kernel when this returns."""
         if self._descriptor is None:
             return
         try:
@@ -48,19 +64,19 @@ class Notes:
             self._close()
 
     def begin(self, typed: str) -> None:
-        """Somebody typed this, and it is about to be executed."""
+        """This input is about to be executed."""
         self._busy = True
         for line in typed.splitlines():
             self.note(f"{_TYPED}{line}")
 
     def end(self) -> None:
-        """All that was typed was executed, or refused."""
+        """The input was executed, or refused."""
         if self._busy:
             self.note(_DONE)
         self._busy = False
 
     def remove(self) -> None:
-        """The shell ends by itself: nothing needs to be found later."""
+        """The shell exits: nothing is left over."""
         if self.path is not None:
             with suppress(OSError):
                 self.path.unlink()
@@ -72,34 +88,10 @@ class Notes:
         self._descriptor = None
 
 
-class NotedReader:
-    """Notes what a reader brings before it is executed.
-
-    Args:
-        reader: brings it.
-        notes: where it is noted.
-    """
-
-    def __init__(self, reader: Reader, notes: Notes) -> None:
-        self._reader = reader
-        self._notes = notes
-
-    def read(self, prompt: str) -> str:
-        """The next lines; see Reader."""
-        self._notes.end()
-        text = self._reader.read(prompt)
-        self._notes.begin(text)
-        return text
-
-    def keep(self, text: str) -> bool:
-        """Put text where it can be called back; see Reader."""
-        return self._reader.keep(text)
-
-
-def open_notes(folder: Path | None, lines: Sequence[str]) -> Notes:
-    """Notes of a shell that begins, with the lines that led to its present state."""
+def open_log(folder: Path | None, lines: Sequence[str]) -> CrashLog:
+    """A new log, beginning with the lines that lead to the current state."""
     if folder is None:
-        return Notes(None, None)
+        return CrashLog(None, None)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for number in count():
@@ -110,50 +102,50 @@ def open_notes(folder: Path | None, lines: Sequence[str]) -> Notes:
                 continue
             if _lock(descriptor):
                 break
-            # Somebody who looks for what was left over holds it just now.
+            # Another shell that looks for leftover logs has just locked it.
             path.unlink()
             os.close(descriptor)
     except OSError:
-        return Notes(None, None)
-    notes = Notes(path, descriptor)
-    for line in (MAGIC, *lines):
-        notes.note(line)
-    return notes
+        return CrashLog(None, None)
+    log = CrashLog(path, descriptor)
+    for line in (script.MAGIC, *lines):
+        log.note(line)
+    return log
 
 
 class Leftover(NamedTuple):
-    """The file of a shell that did not end by itself, locked.
+    """The log of a shell that did not exit, locked by us.
 
     Args:
         path, descriptor: the file, open for appending.
-        text: its whole lines.
-        cut: what stands behind them.
-        unfinished: the lines that were typed last, if they were not executed to the end.
+        text: its complete lines.
+        partial: the incomplete line at its end.
+        unfinished: the lines of the last input, if that was not executed to its end.
     """
 
     path: Path
     descriptor: int
     text: str
-    cut: str
+    partial: str
     unfinished: tuple[str, ...]
 
     @property
-    def says_something(self) -> bool:
-        """There is a line to be done again, or one to be told of."""
+    def is_useful(self) -> bool:
+        """Does it hold a line to replay or to report?"""
         lines = self.text.splitlines()
         return bool(self.unfinished) or any(line and not line.startswith("#") for line in lines)
 
-    def adopt(self) -> Notes:
-        """Go on in this file; what was cut off in it, or not finished, counts no more."""
+    def adopt(self) -> CrashLog:
+        """Continue this log, without its incomplete line and unfinished input."""
         with suppress(OSError):
             os.ftruncate(self.descriptor, len(self.text.encode("utf-8", "surrogateescape")))
-        notes = Notes(self.path, self.descriptor)
+        log = CrashLog(self.path, self.descriptor)
         if self.unfinished:
-            notes.note(_DONE)
-        return notes
+            log.note(_DONE)
+        return log
 
     def set_aside(self) -> Path:
-        """Keep the file where nobody looks for notes; returns its place."""
+        """Rename the file so that it is not found as a leftover again; returns its new path."""
         names = (self.path.with_suffix(f".kept{number or ''}") for number in count())
         aside = next(path for path in names if not path.exists())
         try:
@@ -164,22 +156,22 @@ class Leftover(NamedTuple):
         return aside
 
     def release(self) -> None:
-        """Leave it to somebody else."""
+        """Unlock the file and leave it."""
         os.close(self.descriptor)
 
 
 def leftovers(folder: Path | None) -> list[Leftover]:
-    """What shells that did not end by themselves left behind, the newest first; those that run are passed over.
+    """The logs of shells that did not exit, newest first, without those still running.
 
-    Whoever asks must adopt, set aside or release each. Files that say nothing are removed, and the oldest beyond
-    MOST_LEFT.
+    The caller must adopt, set aside or release each. Logs that hold nothing, and the oldest ones beyond MOST_LEFT, are
+    removed.
     """
     found: list[Leftover] = []
     for path in _newest_first(folder):
         leftover = _open(path)
         if leftover is None:
             continue
-        if leftover.says_something and len(found) < MOST_LEFT:
+        if leftover.is_useful and len(found) < MOST_LEFT:
             found.append(leftover)
             continue
         with suppress(OSError):
@@ -200,13 +192,13 @@ def _newest_first(folder: Path | None) -> list[Path]:
 
 
 def _open(path: Path) -> Leftover | None:
-    """A file that nobody holds; None if somebody does, or it cannot be read."""
+    """A leftover log; None if its shell still runs, or if it cannot be read."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
     except OSError:
         return None
     try:
-        # A file that was removed, or is one that a shell has just made, is nobody's to take.
+        # Not a file that was removed meanwhile, nor one that a shell has created but not yet written.
         ours = _lock(descriptor) and os.fstat(descriptor).st_nlink and os.fstat(descriptor).st_size
         data = _read(descriptor) if ours else b""
     except OSError:
@@ -214,9 +206,9 @@ def _open(path: Path) -> Leftover | None:
     if not data:
         os.close(descriptor)
         return None
-    whole, newline, cut = data.rpartition(b"\n")
+    whole, newline, partial = data.rpartition(b"\n")
     text = (whole + newline).decode("utf-8", "surrogateescape")
-    return Leftover(path, descriptor, text, cut.decode("utf-8", "replace"), _unfinished(text))
+    return Leftover(path, descriptor, text, partial.decode("utf-8", "replace"), _unfinished(text))
 
 
 def _read(descriptor: int) -> bytes:
@@ -237,14 +229,96 @@ def _unfinished(text: str) -> tuple[str, ...]:
 
 
 def _lock(descriptor: int) -> bool:
-    """Lock an open file until it is closed; False if somebody else has."""
+    """Lock an open file until it is closed; False if another process holds the lock."""
     try:
         from fcntl import LOCK_EX, LOCK_NB, flock
     except ImportError:
-        # Without locks nobody could tell the file of a shell that runs from one that was left.
+        # Without locks the log of a running shell looks like a leftover one.
         raise OSError("this system cannot lock files") from None
     try:
         flock(descriptor, LOCK_EX | LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def begin(session: Session, folder: Path | None) -> tuple[CrashLog, list[str]]:
+    """Start to log what a session does; returns the log, and messages for the user."""
+    left = leftovers(folder)
+    for leftover in left:
+        leftover.release()
+    log = open_log(folder, session.script())
+    session.note = log.note
+    messages = []
+    if left:
+        which = "it" if len(left) == 1 else "the most recent one"
+        messages.append(f"{_shells(len(left))} without `quit`. `folioshell --resume` restores {which}.")
+    return log, messages
+
+
+def resume(session: Session, folder: Path | None) -> tuple[CrashLog, list[str]]:
+    """Bring a fresh session to the state of the last shell that did not exit; returns as ``begin``.
+
+    Raises:
+        Refused: there is none.
+    """
+    left = leftovers(folder)
+    if not left:
+        raise Refused("nothing to resume: every shell exited with `quit`", hint="`folioshell` opens a new one")
+    newest, *others = left
+    for other in others:
+        other.release()
+    try:
+        lines, problem = _readable(newest.text, session)
+        done, failure = _replay(session, lines)
+    except BaseException:
+        newest.release()
+        raise
+    problem = failure or problem
+    history = session.history
+    messages = [f"Resumed at {spot_text(history, HistoryPoint(history.current, history.position))}."]
+    if newest.unfinished:
+        messages.append(f"The last input may not have been executed: {_quoted(newest)}.")
+    if newest.partial:
+        messages.append(f"The last line of the crash log is incomplete: `{newest.partial}`.")
+    if problem:
+        log = open_log(folder, done)
+        messages.append(f"Replay stopped at {problem}. The old crash log is kept in {newest.set_aside()}.")
+    else:
+        log = newest.adopt()
+    if others:
+        messages.append(f"{_shells(len(others), 'other')} without `quit`. `folioshell --resume` restores the next.")
+    session.note = log.note
+    return log, messages
+
+
+def _shells(nr: int, other: str = "") -> str:
+    if nr == 1:
+        return "Another shell ended" if other else "The previous shell ended"
+    return f"{nr} {'other' if other else 'earlier'} shells ended"
+
+
+def _quoted(leftover: Leftover) -> str:
+    return " and ".join(f"`{line}`" for line in leftover.unfinished)
+
+
+def _readable(text: str, session: Session) -> tuple[list[script.ScriptLine], str]:
+    """The lines of a log up to the first that cannot be parsed, and what is wrong with that one."""
+    try:
+        return script.parse(text, "the crash log", session.language), ""
+    except Refused as error:
+        before = "\n".join(text.split("\n")[: max(error.line - 1, 0)])
+        return script.parse(before, "the crash log", session.language), f"line {error.line}: {error.message}"
+
+
+def _replay(session: Session, lines: Sequence[script.ScriptLine]) -> tuple[list[str], str]:
+    """Replay lines; returns those that were executed, and what was wrong with the next one."""
+    done: list[str] = []
+    for line in lines:
+        for statement in line.statements:
+            try:
+                session.run(statement)
+            except Exception as error:  # noqa: BLE001 - what crashed the shell may do so again
+                return done, f"line {line.number}, `{line.text}`: {error}"
+        done.append(line.text)
+    return done, ""

@@ -1,4 +1,4 @@
-"""Colour while typing: the kinds of words that the language knows become style classes."""
+"""Syntax highlighting: the kinds of words that the language knows become style classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from folioshell.commands.grammar import registry
 from folioshell.commands.lex import comment_at, spans
 from folioshell.commands.lines import LogicalLine, logical_lines
 
-#: from the eight colours that every terminal has, so that its own theme decides how they look
+#: only the eight colors that every terminal has, so that its theme decides how they look
 STYLE = Style.from_dict(
     {
         "prompt": "bold",
@@ -44,10 +44,10 @@ STYLE = Style.from_dict(
 
 
 class CommandLexer(Lexer):
-    """Colours lines by ``commands.lex.spans``."""
+    """Highlights lines by ``commands.lex.spans``."""
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
-        """A function from a line's number to its styled pieces; a line is looked at when it is asked for."""
+        """A function from a line's number to its styled pieces; a line is scanned on demand."""
         rows = [(line, row) for line in logical_lines(document.text) for row in range(line.nr_lines)]
         done: dict[int, list[StyleAndTextTuples]] = {}
 
@@ -63,7 +63,7 @@ class CommandLexer(Lexer):
 
 
 def styled(line: LogicalLine) -> list[StyleAndTextTuples]:
-    """The pieces of each row of a line, each with its style class; together they are the row."""
+    """The pieces of each row of a line, each with its style class."""
     rows: list[StyleAndTextTuples] = []
     begin = 0
     found = [(start, end, _kind_of(line.text, start, end, kind)) for start, end, kind in spans(line.text)]
@@ -93,7 +93,7 @@ def _pieces(raw: str, begin: int, found: Sequence[tuple[int, int, str]]) -> Styl
 
 
 def _kind_of(text: str, start: int, end: int, kind: str) -> str:
-    """A verb that no command begins with is none."""
+    """``kind``, or ``unknown`` for a verb that is no prefix of any command."""
     if kind != "verb" or any(command.verb.startswith(text[start:end]) for command in registry):
         return kind
     return "unknown"

@@ -1,8 +1,6 @@
-"""The pager: what does not fit on the screen of a terminal is shown by another program.
+"""The pager: text that does not fit on the terminal goes through another program; a pipe never gets one.
 
-Rules:
-- It is asked for by whoever shows something to a person at a terminal, never for a pipe.
-- A pager that is missing, fails or is left early costs nothing: the text is printed, or was seen.
+A pager that is missing or fails loses nothing: the text is printed instead.
 """
 
 from __future__ import annotations
@@ -14,18 +12,18 @@ from typing import TextIO
 
 from folioshell.views.screen import window_of
 
-#: what less does unless $LESS says otherwise: leave if all fits, pass colours on, leave the text on the screen
+#: default of $LESS: exit if all fits, pass colors on, leave the text on the screen
 _LESS = "FRX"
-#: with these a shell, or what stands in for one, says that there is no such program
+#: exit statuses by which a shell says that it cannot run a program
 _NOT_FOUND = (126, 127)
-#: lines that the prompt and the line under it take
+#: rows of the prompt and the toolbar
 _PROMPT_LINES = 2
 
 
 def pager_command(environ: Mapping[str, str]) -> list[str]:
     """The pager and its arguments: $FOLIOSHELL_PAGER, else $PAGER, else less; empty for none.
 
-    A variable that is set to nothing, to ``cat`` or to what no shell could read asks for none.
+    A variable that is empty, ``cat``, or not valid shell syntax means no pager.
     """
     import shlex
     import shutil
@@ -53,7 +51,7 @@ class Pager:
         self._stream = stream
 
     def show(self, text: str) -> bool:
-        """Let the pager show ``text``; False if it fits on the screen, or if there is no pager."""
+        """Show ``text`` in the pager; False if it fits on the screen, or if there is no pager."""
         if self._fits(text):
             return False
         command = pager_command(self._environ)
@@ -71,7 +69,7 @@ class Pager:
         except OSError:
             return False
         assert process.stdin is not None
-        # Ctrl-C is the pager's, which was started before it is ignored here.
+        # Ctrl-C belongs to the pager, which was started before we ignore it here.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             process.communicate(text.encode(self._stream.encoding or "utf-8", "backslashreplace"))

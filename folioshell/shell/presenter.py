@@ -1,49 +1,51 @@
-"""Showing reports in the mode that is set: on the screen, in the pager, or in the file that `once` named.
+"""Showing reports in the current mode: on the screen, in the pager, or in the file that `once` named.
 
 Rules:
-- json and csv are for programs: nothing but documents and tables is written there. What else must be said goes to the
-  error stream; what only a reader needs (empty lines, echoed commands, prose, summaries) is left out.
-- A file that cannot be written loses nothing: what was meant for it is shown.
+- json and csv are for programs: they get documents and tables only. Remarks go to the error stream; what only a human
+  needs (empty lines, echoed commands, prose, summaries) is left out.
+- If a file cannot be written, its content is shown instead.
+- mail ends with a reproducer: the lines that lead to the answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from folioshell.commands.grammar import OUTPUT, VIEW, registry
+from folioshell.commands.lex import scan
 from folioshell.errors import Refused, reason_of
 from folioshell.report import Report, Target
 from folioshell.session.session import Session
-from folioshell.shell.reproducer import answers, lines_to, reproducer
-from folioshell.views.answer_view import Place
 from folioshell.views.blocks import Block, Line, Span, Tone, line, preformatted
 from folioshell.views.glyphs import visible
-from folioshell.views.prose import paragraphs
-from folioshell.views.report_view import report_blocks
+from folioshell.views.layout import paragraphs
+from folioshell.views.report_view import ScriptPlace, report_blocks
 from folioshell.views.screen import Screen
 from folioshell.wording import counted
 
 if TYPE_CHECKING:
     from folioshell.shell.pager import Pager
 
-#: modes that programs read
+#: modes for programs
 _FOR_PROGRAMS = ("json", "csv")
-#: modes that have no room for errors
+#: modes whose errors go to the error stream
 _ERRORS_APART = (*_FOR_PROGRAMS, "markdown")
-#: modes that a pager suits; what is copied elsewhere is better printed
+#: modes shown in a pager; the others are meant to be copied
 _PAGED = ("table", "plain")
 
 
 class Presenter:
-    """Shows what happens in a session.
+    """Shows the reports of a session.
 
     Args:
-        session: its output says the mode.
+        session: its output has the mode.
         screen: where reports go.
-        errors: what the modes for programs have no room for.
-        pager: None if nobody sits at a terminal.
-        asked: somebody asks and is answered: in mode mail each answer has its reproducer.
+        errors: where remarks go in the modes for programs.
+        pager: None without a terminal.
+        asked: interactive use: in mode mail each answer gets its own reproducer.
     """
 
     def __init__(
@@ -63,17 +65,17 @@ class Presenter:
 
     @property
     def mode(self) -> str:
-        """The mode of what is shown next."""
+        """The current mode."""
         return self.session.output.mode
 
-    def show(self, reports: Sequence[Report], place: Place | None = None) -> None:
-        """Show the reports of one command; ``place`` is where it stands in a script."""
+    def show(self, reports: Sequence[Report], place: ScriptPlace | None = None) -> None:
+        """Show the reports of one command; ``place`` is its place in a script."""
         target = reports[0].target if reports else None
         if target is not None:
             self._write_file(target, reports, place)
             return
         if self.mode == "csv":
-            self._say_remarks(reports, place)
+            self._show_remarks(reports, place)
         text = _text(reports, self.mode, self.screen, place, self.screen.has_table)
         self.screen.has_table |= self.mode == "csv" and bool(text)
         if self.mode == "mail" and self._asked and any(map(answers, reports)):
@@ -83,35 +85,35 @@ class Presenter:
             self.screen.stream.write(text)
 
     def write(self, blocks: Sequence[Block]) -> None:
-        """Show what only a reader needs; nothing where a program reads."""
+        """Show what only a human needs; nothing in the modes for programs."""
         if not self._for_programs:
             self.screen.write(blocks, self.mode)
 
     def gap(self) -> None:
-        """Set what follows apart for a reader."""
+        """Write an empty line, unless a program reads."""
         if not self._for_programs:
             self.screen.stream.write("\n")
 
     def part(self) -> None:
-        """Set the answers to the commands of one line apart, where they would flow together."""
+        """Separate the answers to the commands of one line where they would run together."""
         if self.mode == "markdown":
             self.gap()
 
     def echo(self, texts: Sequence[str]) -> None:
-        """Show lines as they would stand behind the prompt."""
+        """Show lines of input."""
         self.write([Line((Span(text, Tone.STRONG),), wraps=False) for text in texts])
         if self.mode == "markdown":
             self.gap()
 
     def prose(self, lines: Sequence[str]) -> None:
-        """Show the prose of a script, which is Markdown already."""
+        """Show the prose of a script, which is Markdown."""
         if self.mode == "markdown":
             self.screen.stream.writelines(f"{text}\n" for text in lines)
         else:
             self.write([preformatted(text) for text in paragraphs(lines)])
 
     def remark(self, blocks: Sequence[Block]) -> None:
-        """Show what must be said and is no report."""
+        """Show a message that is no report."""
         if not self._for_programs:
             self.screen.write(blocks, self.mode)
         elif blocks:
@@ -120,13 +122,13 @@ class Presenter:
             self.errors.flush()
 
     def refusal(self, error: Refused) -> None:
-        """Show a refusal to whoever typed."""
+        """Show a refusal."""
         self.screen.flush()
         self._for_errors.refusal(error, self.session.step)
         self._for_errors.flush()
 
     def bug(self, error: Exception, typed: str) -> None:
-        """Show what should never happen, and what was typed for it."""
+        """Show an internal error, and the input that led to it."""
         self.screen.flush()
         self._for_errors.bug(error, self.session.step, typed)
         self._for_errors.flush()
@@ -140,21 +142,21 @@ class Presenter:
         return self.errors if self.mode in _ERRORS_APART else self.screen
 
     def flush(self) -> None:
-        """Hand everything written to the system."""
+        """Flush the output."""
         self.screen.flush()
 
     def reproduce(self, lines: Iterable[str]) -> None:
-        """Show the lines of a run where a mode has them: in mail."""
+        """In mode mail, end a run with the lines that reproduce it."""
         if self.mode == "mail":
             self.screen.stream.write("\n" + reproducer(lines))
 
-    def _say_remarks(self, reports: Sequence[Report], place: Place | None) -> None:
-        """Say what CSV has no room for."""
+    def _show_remarks(self, reports: Sequence[Report], place: ScriptPlace | None) -> None:
+        """Show what reports say besides their tables."""
         from folioshell.views.csv_view import remark_blocks
 
         self.remark([block for report in reports for block in remark_blocks(report, place)])
 
-    def _write_file(self, target: Target, reports: Sequence[Report], place: Place | None) -> None:
+    def _write_file(self, target: Target, reports: Sequence[Report], place: ScriptPlace | None) -> None:
         mode = target.mode or self.mode
         text = _text(reports, mode, self.screen.paper(), place, False)
         if mode == "mail":
@@ -164,24 +166,24 @@ class Presenter:
         try:
             Path(target.path).write_text(text, encoding="utf-8", errors="backslashreplace")
         except (OSError, ValueError) as error:
-            what = f"cannot write {target.path}: {reason_of(error)}; it is shown instead"
+            what = f"cannot write {target.path}: {reason_of(error)}; shown here instead"
             self.remark([Line((Span("error: ", Tone.BAD), Span(visible(what), Tone.STRONG)))])
             self.show([replace(report, target=None) for report in reports], place)
             return
         if mode == "csv":
-            self._say_remarks(reports, place)
+            self._show_remarks(reports, place)
         else:
             self.remark([block for report in reports if report.failed_expect for block in report_blocks(report, place)])
         nr = text.count("\n")
         self.remark([line(f"{counted(nr, 'line')} written to {visible(target.path)}.", Tone.DIM)])
 
 
-def _text(reports: Sequence[Report], mode: str, screen: Screen, place: Place | None, has_table: bool) -> str:
-    """The reports of one command in a mode; ``has_table``: a CSV table stands before them already."""
+def _text(reports: Sequence[Report], mode: str, screen: Screen, place: ScriptPlace | None, has_table: bool) -> str:
+    """The reports of one command in a mode; ``has_table``: they follow a CSV table."""
     if mode == "json":
         from folioshell.export.document import document_line
 
-        file, number, _, reopen = place or Place("", 0, "")
+        file, number, _, reopen = place or ScriptPlace("", 0, "")
         return "".join(
             document_line(report, file=file, line=number, reopen=reopen, ascii_only=not screen.signs)
             for report in reports
@@ -192,3 +194,42 @@ def _text(reports: Sequence[Report], mode: str, screen: Screen, place: Place | N
         tables = [table for report in reports for table in csv_tables(report)]
         return "\n" * (has_table and bool(tables)) + "\n".join(tables)
     return "\n".join(screen.rendered(report_blocks(report, place), mode) for report in reports)
+
+
+_TITLE = "Reproducer (folioshell 1):"
+#: topics whose answers are not about the simulated kernel
+_ABOUT_US = ("settings", "session")
+
+
+def answers(report: Report) -> bool:
+    """True if a report answers a question about the simulated kernel."""
+    command = registry.commands.get(report.command.partition(" ")[0])
+    return report.step is None and command is not None and command.kind == VIEW and command.topic not in _ABOUT_US
+
+
+def lines_to(session: Session, reports: Sequence[Report]) -> list[str]:
+    """The lines that lead from a fresh session to its current state, and the questions just answered."""
+    asked = [
+        f"{report.process}: {report.command}" if report.process != session.process else report.command
+        for report in reports
+        if answers(report)
+    ]
+    return [*session.script(), *asked]
+
+
+def statements(line: str) -> list[str]:
+    """The commands of a line as typed, without those that only direct output."""
+    ends = [token.start for token in scan(line) if token.kind == ";"]
+    pieces = [line[start + 1 : end].strip() for start, end in pairwise((-1, *ends, len(line)))]
+    return [piece for piece in pieces if piece and not _is_about_output(piece)]
+
+
+def _is_about_output(text: str) -> bool:
+    command = registry.commands.get(text.split(maxsplit=1)[0])
+    return command is not None and command.kind == OUTPUT
+
+
+def reproducer(lines: Iterable[str]) -> str:
+    """The lines as they stand below a mail, not wrapped, so that they can be pasted."""
+    pieces = [f"  {visible(piece)}" for line in lines for piece in line.strip().split("\n")]
+    return "\n".join((_TITLE, *pieces)) + "\n"

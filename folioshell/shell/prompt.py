@@ -1,39 +1,46 @@
-"""The prompt of a terminal: line editing, completion, hints, colour, suggestions, history and a toolbar."""
+"""The prompt of a terminal: line editing, completion, hints, color, suggestions, history and a toolbar."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
-from prompt_toolkit.history import History
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output
 from prompt_toolkit.shortcuts import PromptSession
 
+from folioshell.commands.complete import complete
 from folioshell.commands.hint import hint
 from folioshell.commands.lines import is_open, line_before
 from folioshell.session.session import Session
-from folioshell.shell.completion import CommandCompleter
+from folioshell.shell.crash_log import state_folder
 from folioshell.shell.highlight import STYLE, CommandLexer
-from folioshell.shell.history_file import history_path, open_history
 from folioshell.shell.toolbar import hint_pieces, state_text
 
-_GOES_ON = " goes on until the brace is closed; Ctrl-C gives up"
-_TIP = " the right arrow takes what is suggested  |"
+_OPEN_BRACE = " continues until the brace is closed; Ctrl-C cancels"
+_TIP = " the right arrow accepts the suggestion  |"
+
+#: bytes read from the end of the history file: some ten thousand lines, which take a few hundredths of a second
+MOST_READ = 1 << 19
 
 
 class PromptReader:
-    """Reads lines with prompt_toolkit. Enter goes on in a new line while a brace is open.
+    """Reads lines with prompt_toolkit. While a brace is open, Enter begins a new line.
 
     Args:
         session: completes names from it and shows where it is.
         history: of typed lines; by default the file in the XDG state directory.
         when_idle: called once, when the first prompt is on the screen.
-        source, sink: a terminal other than the process's own.
+        source, sink: another terminal than the process's own.
     """
 
     def __init__(
@@ -47,7 +54,7 @@ class PromptReader:
     ) -> None:
         self._session = session
         self._is_open = lru_cache(maxsize=4)(is_open)
-        # The key that takes a suggestion is told while the first line for which there is one is typed.
+        # The key that accepts a suggestion is shown until the first line with a suggestion has been typed.
         self._tip = _TIP
         self._tip_seen = False
         self._prompt: PromptSession[str] = PromptSession(
@@ -66,35 +73,35 @@ class PromptReader:
         self._when_idle = when_idle
 
     def read(self, prompt: str) -> str:
-        """The next line, or several; see Reader."""
+        """The next line, or several; see LineReader."""
         if self._tip_seen:
             self._tip = ""
         return self._prompt.prompt([("class:prompt", prompt)], pre_run=self._arrange_idle_call)
 
     def keep(self, text: str) -> bool:
-        """Put text where the up arrow finds it; see Reader."""
+        """Append text to the history; see LineReader."""
         self._prompt.history.append_string(text)
         return True
 
     @property
     def typed(self) -> str:
-        """The line as far as it is typed now."""
+        """The line so far."""
         return self._prompt.default_buffer.text
 
     @property
     def suggested(self) -> str:
-        """What is suggested as its rest."""
+        """The suggested rest of the line."""
         suggestion = self._prompt.default_buffer.suggestion
         return suggestion.text if suggestion else ""
 
     @property
     def offered(self) -> list[str]:
-        """The completions that the menu shows."""
+        """The completions in the menu."""
         state = self._prompt.default_buffer.complete_state
         return [completion.text for completion in state.completions] if state else []
 
     def _toolbar(self) -> StyleAndTextTuples:
-        """What the command at the cursor wants, if one is being typed, above where the session is."""
+        """A hint about the command at the cursor, if there is one, above the state of the session."""
         width = self._prompt.app.output.get_size().columns
         line = line_before(self._prompt.default_buffer.document.text_before_cursor)
         found = hint(self._session, line, len(line))
@@ -104,7 +111,7 @@ class PromptReader:
         if found is not None:
             return [*hint_pieces(found, width), ("", "\n"), *state]
         if self._is_open(self.typed):
-            return [("", _GOES_ON[:width]), ("", "\n"), *state]
+            return [("", _OPEN_BRACE[:width]), ("", "\n"), *state]
         return state
 
     def _arrange_idle_call(self) -> None:
@@ -121,5 +128,77 @@ class PromptReader:
 
 
 def _continuation(width: int, number: int, wrapped: int) -> str:
-    """What stands before a further line: dots below the prompt, nothing where a long line is wrapped."""
+    """The prompt of a continuation line: dots, or blanks where a long line is wrapped."""
     return " " * width if wrapped else "... ".rjust(width)
+
+
+class CommandCompleter(Completer):
+    """Completes verbs, options and names from the command language."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
+        """Candidates at the cursor, in the language's order; none if the only candidate is typed already.
+
+        On an empty line there are candidates only on request (Tab).
+        """
+        line = line_before(document.text_before_cursor)
+        if complete_event.text_inserted and not line.strip():
+            return
+        found = complete(self.session, line, len(line))
+        if len(found) == 1 and line[found[0].start :] == found[0].text:
+            return
+        for candidate in found:
+            yield Completion(
+                candidate.text, start_position=candidate.start - len(line), display_meta=candidate.description
+            )
+
+
+def history_path(environ: Mapping[str, str]) -> Path | None:
+    """The history file; None without a home directory."""
+    folder = state_folder(environ)
+    return folder / "history" if folder is not None else None
+
+
+class LineHistory(FileHistory):
+    """Lines in a file to which several shells may append; each sees those that were there when it started.
+
+    A line repeated in succession is stored once. If the file is no longer writable, new lines are kept in memory only.
+    """
+
+    def load_history_strings(self) -> Iterable[str]:
+        """The lines at the end of the file, newest first."""
+        with suppress(OSError), Path(os.fsdecode(self.filename)).open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(size - MOST_READ, 0))
+            text = stream.read(MOST_READ).decode("utf-8", "replace")
+            # An entry is the lines that begin with +; the first one may be incomplete.
+            entries = text.split("\n# ")[1:]
+            found = ["\n".join(row[1:] for row in entry.split("\n") if row.startswith("+")) for entry in entries]
+            return [entry for entry in reversed(found) if entry]
+        return []
+
+    def append_string(self, string: str) -> None:
+        """Add a line, unless it repeats the last one."""
+        if self.get_strings()[-1:] != [string]:
+            super().append_string(string)
+
+    def store_string(self, string: str) -> None:
+        """Append a line to the file."""
+        with suppress(OSError):
+            super().store_string(string)
+
+
+def open_history(path: Path | None) -> History:
+    """The history in a file, readable by its owner only; in memory if the file is not writable."""
+    if path is None:
+        return InMemoryHistory()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        with path.open("ab"):
+            pass
+    except OSError:
+        return InMemoryHistory()
+    return LineHistory(path)

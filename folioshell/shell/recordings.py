@@ -1,4 +1,4 @@
-"""What ``verify`` and ``convert`` do with files: one after another, with a line for each."""
+"""``verify`` and ``convert``: recordings and scenarios, one file after another."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any, TextIO
 
 from folioshell.errors import Refused, reason_of
 from folioshell.recording import ptl
-from folioshell.recording.form import BadScenario, check_scenario
-from folioshell.recording.load import Recording, load_any, parse
-from folioshell.recording.verify import Difference, Verdict, verify
+from folioshell.recording.load import BadScenario, Recording, check_scenario, parse
+from folioshell.recording.verify import Difference, RecordingMatch, verify
 from folioshell.script import script
 from folioshell.session.language import Language
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line
@@ -19,7 +18,7 @@ from folioshell.views.glyphs import visible
 from folioshell.views.screen import Screen
 from folioshell.wording import counted
 
-MATCHES, DIFFERS, BAD = 0, 1, 2
+MATCHES, DIFFERS, UNUSABLE = 0, 1, 2
 #: rows of a table of differences
 _ROWS = 20
 
@@ -28,10 +27,10 @@ class Verification:
     """Verifies recordings and shows how they compare.
 
     Args:
-        screen: where verdicts go.
-        errors: where files that cannot be used are named.
+        screen: where results go.
+        errors: where unusable files are reported.
         verbose: show the first difference of each as a table.
-        quiet: leave out the recordings that match.
+        quiet: show only recordings that differ.
     """
 
     def __init__(self, screen: Screen, errors: Screen, *, verbose: bool = False, quiet: bool = False) -> None:
@@ -41,49 +40,49 @@ class Verification:
         self._quiet = quiet
 
     def run(self, names: Sequence[str]) -> int:
-        """Verify files; returns 0 if all match, 1 if one differs, 2 if one cannot be used."""
+        """Verify files; returns 0 if all match, 1 if one differs, 2 if one is unusable."""
         counts = [0, 0, 0]
         for name in names:
             counts[self._one(name)] += 1
         differ = "differs" if counts[DIFFERS] == 1 else "differ"
-        words = (f"{counts[MATCHES]} match", f"{counts[DIFFERS]} {differ}", f"{counts[BAD]} could not be used")
+        words = (f"{counts[MATCHES]} match", f"{counts[DIFFERS]} {differ}", f"{counts[UNUSABLE]} unusable")
         shown = [word for word, count in zip(words, counts, strict=True) if count or word is words[0]]
         tone = Tone.GOOD if counts[MATCHES] == len(names) else Tone.BAD
         self._screen.write([Line((Span(f"{counted(len(names), 'recording')}: "), Span(", ".join(shown), tone)))])
         self._screen.flush()
-        return max(status for status in (MATCHES, DIFFERS, BAD) if counts[status] or status == MATCHES)
+        return max(status for status in (MATCHES, DIFFERS, UNUSABLE) if counts[status] or status == MATCHES)
 
     def _one(self, name: str) -> int:
         try:
-            recording = load_any(name)
+            recording = ptl.load_any(name)
             if isinstance(recording, ptl.PtlRecording):
                 return self._trace(name, recording)
             if recording.steps is None:
-                raise BadScenario("a scenario without steps; `verify --emit` runs it")
+                raise BadScenario("a scenario without recorded steps; `verify --emit` runs it")
         except BadScenario as error:
-            _name_bad(self._errors, name, error)
-            return BAD
-        verdict = verify(recording)
-        if verdict.difference is None:
+            _report_unusable(self._errors, name, error)
+            return UNUSABLE
+        comparison = verify(recording)
+        if comparison.difference is None:
             if not self._quiet:
-                self._screen.write([_verdict_line(name, verdict)])
+                self._screen.write([_comparison_line(name, comparison)])
             return MATCHES
-        self._screen.write([_verdict_line(name, verdict), *self._difference(verdict.difference)])
+        self._screen.write([_comparison_line(name, comparison), *self._difference(comparison.difference)])
         self._screen.flush()
         return DIFFERS
 
     def _trace(self, name: str, kernel: ptl.PtlRecording) -> int:
-        """A trace of page-table locks: of one operation, on the kernel that such traces were recorded on."""
+        """Verify a trace of page-table locks: of one operation, on the kernel of such traces."""
         difference = ptl.first_difference(kernel, ptl.trace(kernel.scenario))
         if difference is None:
             if not self._quiet:
-                text = f"{counted(len(kernel.ptl), 'PTL')} and what is held together match"
+                text = f"{counted(len(kernel.ptl), 'PTL')} and their nesting match"
                 self._screen.write([Line((Span(f"{visible(Path(name).name)}: "), Span(text, Tone.GOOD)))])
             return MATCHES
         what, wanted, found = (visible(text) for text in difference)
         self._screen.write([Line((Span(f"{visible(Path(name).name)}: "), Span(f"{what} differs", Tone.BAD)))])
         if self._verbose:
-            columns = (Column("what"), Column("the kernel showed"), Column("the model says"))
+            columns = (Column("what"), Column("kernel"), Column("model"))
             title = visible(f"{operation_text(kernel.scenario['ops'][-1])}, profile {ptl.PROFILE}")
             self._screen.write([Grid(columns, ((Span(what), Span(wanted), Span(found, Tone.BAD)),), title=title)])
         else:
@@ -100,15 +99,15 @@ class Verification:
         return [line(visible(text), indent=2)]
 
 
-def _verdict_line(name: str, verdict: Verdict) -> Line:
-    good = verdict.difference is None
-    text = f"{verdict.matched} of {counted(verdict.steps, 'step')} match"
+def _comparison_line(name: str, comparison: RecordingMatch) -> Line:
+    good = comparison.difference is None
+    text = f"{comparison.matched} of {counted(comparison.steps, 'step')} match"
     return Line((Span(f"{visible(Path(name).name)}: "), Span(text, Tone.GOOD if good else Tone.BAD)))
 
 
 def _place(difference: Difference) -> str:
     if difference.op is None:
-        return "before the first step"
+        return "initial state"
     return f"step {difference.step}, {operation_text(difference.op)}"
 
 
@@ -123,37 +122,37 @@ def operation_text(op: dict[str, Any]) -> str:
 
 
 def _tables(difference: Difference) -> list[Block]:
-    """The first difference: what the kernel showed and what the model says, and the events that decided it."""
+    """The first difference: kernel and model side by side, and the events that led to it."""
     rows = tuple(
         (Span(visible(row.what)), Span(visible(row.kernel)), Span(visible(row.model), Tone.BAD))
         for row in difference.rows[:_ROWS]
     )
     left = len(difference.rows) - _ROWS
-    columns = (Column("what"), Column("the kernel showed"), Column("the model says"))
+    columns = (Column("what"), Column("kernel"), Column("model"))
     note = f"{counted(left, 'more difference')}" if left > 0 else ""
     blocks: list[Block] = [Grid(columns, rows, title=visible(_place(difference)), note=note)]
     if difference.rules:
         events = tuple((Span(visible(rule.text)), Span(rule.function)) for rule in difference.rules)
-        title = "what decided it in the model, which has numbers of its own"
+        title = "events in the model (ids are the model's own)"
         blocks.append(Grid((Column("event"), Column("function")), events, title=title))
     return blocks
 
 
 def emit_files(names: Sequence[str], stream: TextIO, errors: Screen) -> int:
-    """Write the model's own recording of each scenario, a document a line; returns 2 if one cannot be used, else 0."""
-    from folioshell.recording.emit import emit
+    """Write the model's own recording of each scenario, one JSON document per line; returns 2 if a file is unusable."""
+    from folioshell.recording.observe import emit
 
     status = MATCHES
     for name in names:
         try:
-            recording = load_any(name)
+            recording = ptl.load_any(name)
             if isinstance(recording, ptl.PtlRecording):
                 document = ptl.document(ptl.trace(recording.scenario))
             else:
                 document = emit(recording.scenario)
         except BadScenario as error:
-            _name_bad(errors, name, error)
-            status = BAD
+            _report_unusable(errors, name, error)
+            status = UNUSABLE
             continue
         stream.write(json_line(document))
         stream.flush()
@@ -161,20 +160,22 @@ def emit_files(names: Sequence[str], stream: TextIO, errors: Screen) -> int:
 
 
 def convert_file(name: str, stream: TextIO, errors: Screen, language: Language) -> int:
-    """Write a scenario as a script, or a script as a scenario; returns 2 if that cannot be, else 0."""
+    """Write a scenario as a script, or a script as a scenario; returns 2 if that is impossible."""
     try:
         data = Path(name).read_bytes() if name != "-" else script.read_text(name).encode()
         is_json = name.endswith((".json", ".json.gz")) or data.lstrip()[:1] == b"{" or data[:2] == b"\x1f\x8b"
-        text = _script(load_any(name) if name != "-" else parse(data)) if is_json else _scenario(name, data, language)
+        text = (
+            _script(ptl.load_any(name) if name != "-" else parse(data)) if is_json else _scenario(name, data, language)
+        )
     except OSError as error:
-        _name_bad(errors, name, BadScenario(f"cannot be read: {reason_of(error)}"))
-        return BAD
+        _report_unusable(errors, name, BadScenario(f"cannot be read: {reason_of(error)}"))
+        return UNUSABLE
     except (BadScenario, ValueError) as error:
-        _name_bad(errors, name, error)
-        return BAD
+        _report_unusable(errors, name, error)
+        return UNUSABLE
     except Refused as error:
         errors.refusal(error)
-        return BAD
+        return UNUSABLE
     stream.write(text)
     return MATCHES
 
@@ -207,6 +208,6 @@ def json_line(document: dict[str, Any]) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-def _name_bad(errors: Screen, name: str, error: Exception) -> None:
+def _report_unusable(errors: Screen, name: str, error: Exception) -> None:
     errors.write([Line((Span(f"{visible(name)}: "), Span(visible(str(error)), Tone.BAD)))])
     errors.flush()

@@ -1,47 +1,117 @@
-"""The shell's turn: read, execute, show; nothing that is typed ends it but ``quit`` and the end of input."""
+"""The interactive shell: read, execute, show, until ``quit`` or the end of input."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from folioshell.commands.lines import LogicalLine, logical_lines
+from folioshell import __version__
+from folioshell.commands.lines import LogicalLine, is_open, logical_lines
 from folioshell.errors import Refused
 from folioshell.report import Report
-from folioshell.script.runner import FAILED, Runner
-from folioshell.script.script_event import unexpected
+from folioshell.script.runner import FAILED, Runner, unexpected
 from folioshell.session.result import expected_failure
 from folioshell.session.session import Session
 from folioshell.shell.presenter import Presenter
-from folioshell.shell.reader import Reader
 from folioshell.shell.waiting import waited_for
 from folioshell.views.blocks import Tone, line
-from folioshell.views.screen import Screen
+from folioshell.views.glyphs import visible
+from folioshell.views.screen import Screen, warm_up
 from folioshell.wording import counted
+
+if TYPE_CHECKING:
+    from folioshell.shell.crash_log import CrashLog
+    from folioshell.shell.pager import Pager
 
 #: what messages call several lines that were typed or pasted at once
 PASTED = "pasted"
+#: shown above the first prompt on a terminal
+GREETING = f"folioshell {__version__}. Type `help` for the list of commands, Tab to complete, `quit` to exit."
 
-if TYPE_CHECKING:
-    from folioshell.shell.pager import Pager
+#: opens the crash log of a session in a folder; returns it, and messages for the user
+Start = Callable[[Session, Path | None], tuple["CrashLog", list[str]]]
+
+
+class LineReader(Protocol):
+    """A source of typed lines."""
+
+    def read(self, prompt: str) -> str:
+        """The next line, or several that were pasted at once or that braces hold together.
+
+        Raises:
+            EOFError: the end of input.
+            KeyboardInterrupt: the line was discarded.
+        """
+        ...
+
+    def keep(self, text: str) -> bool:
+        """Put text where the user can recall it; False if there is no such place."""
+        ...
+
+
+class DumbReader:
+    """Reads from a terminal that can only print: no color, no menus, no repainting."""
+
+    def read(self, prompt: str) -> str:
+        """The next line, and those that follow while a brace is open; see LineReader."""
+        try:
+            text = input(prompt)
+            while is_open(text):
+                text += "\n" + input("... ".rjust(len(prompt)))
+        except (EOFError, KeyboardInterrupt):
+            # The terminal left the cursor after the prompt.
+            sys.stdout.write("\n")
+            raise
+        return text
+
+    def keep(self, text: str) -> bool:
+        """There is no place to recall lines from; see LineReader."""
+        return False
+
+
+class LoggedReader:
+    """Writes input to the crash log before it is executed.
+
+    Args:
+        reader: reads it.
+        log: the crash log.
+    """
+
+    def __init__(self, reader: LineReader, log: CrashLog) -> None:
+        self._reader = reader
+        self._log = log
+
+    def read(self, prompt: str) -> str:
+        """See LineReader."""
+        self._log.end()
+        text = self._reader.read(prompt)
+        self._log.begin(text)
+        return text
+
+    def keep(self, text: str) -> bool:
+        """See LineReader."""
+        return self._reader.keep(text)
 
 
 class Repl:
-    """A session that a person talks to.
+    """A read-execute-show loop.
 
     Args:
         session: executes the lines.
         screen: shows what they did.
-        reader: brings the lines.
-        errors: where refusals go in the modes that have no room for them; the screen, unless said.
-        pager: shows what does not fit on the screen; None if nothing does.
+        reader: reads the lines.
+        errors: where refusals go in the modes that have no room for them; default: the screen.
+        pager: shows what does not fit on the screen; None for no pager.
     """
 
     def __init__(
         self,
         session: Session,
         screen: Screen,
-        reader: Reader,
+        reader: LineReader,
         *,
         errors: Screen | None = None,
         pager: Pager | None = None,
@@ -51,7 +121,7 @@ class Repl:
         self.reader = reader
 
     def run(self) -> int:
-        """Talk until ``quit`` or the end of input; returns the exit status."""
+        """Run until ``quit`` or the end of input; returns the exit status."""
         while not self.session.finished:
             try:
                 text = self.reader.read(f"{self.session.prompt} ")
@@ -63,14 +133,14 @@ class Repl:
         return 0
 
     def execute(self, text: str) -> None:
-        """Run what was typed: a line, or several as a script is run."""
+        """Execute one input: a line, or several as a script."""
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         lines = [typed for typed in logical_lines(text) if typed.text.strip()]
         if len(lines) > 1:
             self._execute_script(text)
         elif lines:
             typed = lines[0]
-            self._survives(typed.raw, lambda: self._execute_line(typed))
+            self._completes(typed.raw, lambda: self._execute_line(typed))
         self.presenter.flush()
 
     def _execute_line(self, typed: LogicalLine) -> None:
@@ -81,62 +151,94 @@ class Repl:
                     self.presenter.part()
                 answered = True
                 self.presenter.show(reports)
-                self._judge(reports)
+                self._check_expected(reports)
                 self.presenter.flush()
             if answered:
                 self.presenter.gap()
         except Refused as error:
             self.presenter.refusal(typed.located(error))
 
-    def _judge(self, reports: Sequence[Report]) -> None:
-        """Say it if a command did not fail as ``fails`` expected_failure."""
+    def _check_expected(self, reports: Sequence[Report]) -> None:
+        """Report a command under ``fails`` that did not fail as expected."""
         for report in reports:
             expected, _ = expected_failure(report.command)
             if expected and (failure := unexpected(report, expected)):
                 self.presenter.remark([line(failure, Tone.BAD)])
 
     def _execute_script(self, text: str) -> None:
-        """Run lines as a script is run: all are read first, and what is refused or fails unforeseen ends them."""
+        """Run lines as a script: all are parsed first, and a refusal or an unexpected failure stops them."""
         from folioshell.shell.replay import Replay
 
         runner = Runner(PASTED, text, self.session, None, self.session.access, limits=self.session.limits)
         replay = Replay(self.presenter.screen, self.presenter.errors, echo=True, quiet=False, summary=False)
-        if not self._survives(text, lambda: replay.run(runner, PASTED)) or runner.stopped:
+        if not self._completes(text, lambda: replay.run(runner, PASTED)) or runner.stopped:
             self._keep_rest(text.rstrip("\n").split("\n"), runner)
         self.presenter.gap()
 
     def _keep_rest(self, rows: list[str], runner: Runner) -> None:
-        """Say where lines ended before their end, and keep those that were not run."""
+        """Say at which line the input stopped, and keep the lines that did not run."""
         if not runner.line:
-            text = f"nothing of these {len(rows)} lines was run"
+            text = f"none of these {len(rows)} lines was executed"
             left = rows
         else:
-            # A line that failed in the kernel was run, one that was refused or interrupted was not.
+            # A line that failed in the kernel was executed; one that was refused or interrupted was not.
             failed = runner.stopped and runner.status == FAILED
             left = rows[runner.line - (not failed) :]
-            text = f"stopped at line {runner.line} of {len(rows)}; {counted(len(left), 'line')} not run"
+            text = f"stopped at line {runner.line} of {len(rows)}; {counted(len(left), 'line')} not executed"
         if self.session.finished or not any(row.strip() for row in left):
             return
         if self.reader.keep("\n".join(left)):
-            text += ": the up arrow brings them back"
+            text += " (press Up to recall)"
         self.presenter.remark([line(f"note: {text}", Tone.DIM)])
 
-    def _survives(self, typed: str, act: Callable[[], object]) -> bool:
-        """Do something; whatever becomes of it is shown, and the session goes on.
-
-        Returns: whether it came to its end.
-        """
+    def _completes(self, typed: str, act: Callable[[], object]) -> bool:
+        """Call ``act``; an error is shown and the session continues. Returns whether it completed."""
         try:
             act()
-        except Exception as error:  # noqa: BLE001 - a bug of ours must not end the session
+        except Exception as error:  # noqa: BLE001 - an internal error must not end the session
             self.presenter.bug(error, typed)
         except KeyboardInterrupt:
             step = self.session.step
             if self.session.is_cut_off:
-                text = f"interrupted on the way back, too; the next command goes back to step {step} first"
+                text = f"interrupted, and rollback too; the next command first completes the rollback to step {step}"
             else:
-                text = f"interrupted; the state is that of step {step}"
+                text = f"interrupted; rolled back to step {step}"
             self.presenter.remark([line(text, Tone.BAD)])
         else:
             return True
         return False
+
+
+def interact(session: Session, screen: Screen, errors: Screen, start: Start | None = None) -> int:
+    """Run the shell at a terminal; returns the exit status.
+
+    Args:
+        start: ``crash_log.begin`` (default) or ``crash_log.resume``.
+    Raises:
+        Refused: there is nothing to resume.
+    """
+    from folioshell.shell.crash_log import FOLDER, begin, state_folder
+    from folioshell.shell.pager import Pager
+
+    reader: LineReader = DumbReader()
+    if screen.rich:
+        from folioshell.shell.prompt import PromptReader
+
+        reader = PromptReader(session, when_idle=_warm_up)
+    session.output.pager, session.output.fixed = screen.rich, False
+    pager = Pager(os.environ, screen.stream) if screen.stream.isatty() else None
+    state = state_folder(os.environ)
+    folder = state / FOLDER if state else None
+    [(log, messages)] = waited_for((first(session, folder) for first in (start or begin,)), session, screen)
+    if screen.stream.isatty() and start is None and not session.step:
+        screen.write([line(GREETING, Tone.DIM)])
+    screen.write([line(visible(text)) for text in messages])
+    status = Repl(session, screen, LoggedReader(reader, log), errors=errors, pager=pager).run()
+    log.remove()
+    return status
+
+
+def _warm_up() -> None:
+    from threading import Thread
+
+    Thread(target=warm_up).start()

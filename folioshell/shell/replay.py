@@ -1,17 +1,20 @@
-"""Showing what a script does while it runs: as at the prompt, or only what went wrong."""
+"""Showing a script while it runs: as at the prompt, or only failures."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from folioshell.errors import Refused
-from folioshell.script.runner import FAILED, REFUSED, Runner
-from folioshell.script.script_event import ScriptEvent
-from folioshell.shell.failures import failure_blocks
-from folioshell.shell.presenter import Presenter
-from folioshell.shell.reproducer import statements
+from folioshell.report import Report
+from folioshell.script.golden import WIDTH, difference
+from folioshell.script.runner import FAILED, REFUSED, Runner, ScriptEvent
+from folioshell.shell.presenter import Presenter, statements
 from folioshell.shell.waiting import waited_for
-from folioshell.views.answer_view import Place
-from folioshell.views.blocks import Line, Span, Tone
+from folioshell.views.blocks import Block, Line, Span, Tone
 from folioshell.views.glyphs import visible
+from folioshell.views.plain import render
+from folioshell.views.refusal_view import refusal_blocks
+from folioshell.views.report_view import ScriptPlace, golden_blocks, plain_lines, report_blocks, stop_blocks
 from folioshell.views.screen import Screen
 from folioshell.wording import counted
 
@@ -22,10 +25,10 @@ class Replay:
     Args:
         screen: where reports go.
         errors: where refusals go.
-        echo: show each line as it would stand behind the prompt.
-        quiet: show only what went wrong.
-        summary: end each run with a line about it.
-        updating: golden blocks are rewritten afterwards, so that it is no failure if they differ.
+        echo: show each line after a prompt.
+        quiet: show only failures.
+        summary: end each run with a summary line.
+        updating: golden blocks are rewritten afterwards, so a difference is not shown as a failure.
     """
 
     def __init__(
@@ -44,23 +47,23 @@ class Replay:
         self._lines: dict[tuple[str, int], str] = {}
 
     def run(self, runner: Runner, name: str) -> int:
-        """Run a script to its end, showing it; returns its status. ``name`` is what it is called."""
+        """Run a script and show it; returns its status. ``name`` appears in the summary."""
         self._presenter = Presenter(runner.session, self.screen, self.errors)
         self._echoed = ("", 0)
         self._lines = {}
         before = runner.session.script()
-        played = waited_for(runner, runner.session, self.screen)
+        events = waited_for(runner, runner.session, self.screen)
         while True:
             prompt = runner.session.prompt
-            happened = next(played, None)
-            if happened is None:
+            event = next(events, None)
+            if event is None:
                 break
-            if happened.prose is None:
-                self._tell()
-                self._show(happened, prompt)
+            if event.prose is None:
+                self._flush_prose()
+                self._show(event, prompt)
             elif not self.quiet:
-                self._prose.append(visible(happened.prose))
-        self._tell()
+                self._prose.append(visible(event.prose))
+        self._flush_prose()
         if self.summary:
             self._begin("summary")
             self._presenter.write([_summary(runner, name)])
@@ -69,29 +72,29 @@ class Replay:
         self._presenter.flush()
         return runner.status
 
-    def _show(self, played: ScriptEvent, prompt: str) -> None:
-        place = Place(played.file, played.line, played.text, played.reopen)
-        report = played.report
-        if played.refused is not None:
-            self._refuse(played.refused)
-        elif played.failure is not None or played.golden is not None:
-            blocks = failure_blocks(played)
-            if blocks and not (played.golden is not None and self.updating):
+    def _show(self, event: ScriptEvent, prompt: str) -> None:
+        place = ScriptPlace(event.file, event.line, event.text, event.reopen)
+        report = event.report
+        if event.refused is not None:
+            self._refuse(event.refused)
+        elif event.failure is not None or event.golden is not None:
+            blocks = failure_blocks(event)
+            if blocks and not (event.golden is not None and self.updating):
                 self._begin("failure")
                 self._presenter.remark(blocks)
         elif report is not None:
-            self._lines[played.file, played.line] = played.text
+            self._lines[event.file, event.line] = event.text
             if report.says_nothing and not self.echo and self._presenter.mode != "json":
                 return
             if report.expect is not None and not (self.quiet and report.expect.passed and report.target is None):
                 self._begin("expect")
                 self._presenter.show([report], place)
             elif report.expect is None and not (self.quiet and report.target is None):
-                self._echo(played, prompt)
+                self._echo(event, prompt)
                 self._presenter.show([report], place)
 
-    def _tell(self) -> None:
-        """Show the prose that was gathered since something else was shown."""
+    def _flush_prose(self) -> None:
+        """Show the prose collected since the last output."""
         if self._prose:
             self._begin("prose")
             self._presenter.prose(self._prose)
@@ -102,23 +105,23 @@ class Replay:
         self.errors.refusal(error)
         self.errors.flush()
 
-    def _echo(self, played: ScriptEvent, prompt: str) -> None:
-        """Begin the output of a line with the line itself, once for all its commands."""
-        if self._echoed == (played.file, played.line) and self.echo:
+    def _echo(self, event: ScriptEvent, prompt: str) -> None:
+        """Echo a line before the output of its first command."""
+        if self._echoed == (event.file, event.line) and self.echo:
             if self._last == "command":
                 self._presenter.part()
             else:
                 self._begin("command")
             return
-        self._echoed = (played.file, played.line)
+        self._echoed = (event.file, event.line)
         self._begin("command")
         if self.echo:
-            first, *more = played.text.strip().split("\n")
+            first, *more = event.text.strip().split("\n")
             texts = [f"{prompt} {visible(first)}", *(" " * (len(prompt) + 1) + visible(text) for text in more)]
             self._presenter.echo(texts)
 
     def _begin(self, kind: str) -> None:
-        """Set what follows apart from what stands above; lines of prose stand together, and so do expects."""
+        """Separate the following output from the one above; consecutive prose and consecutive expects stay together."""
         together = kind == "prose" or (kind == "expect" and self._presenter.mode != "markdown")
         if self._last and not (together and kind == self._last) and not self.quiet:
             self._presenter.gap()
@@ -135,3 +138,31 @@ def _summary(runner: Runner, name: str) -> Line:
     if runner.failed:
         counts += f", {runner.failed} of them failed"
     return Line((Span(f"{visible(name)}: "), Span(word, tone), Span(f": {counts}")))
+
+
+def failure_blocks(event: ScriptEvent) -> list[Block]:
+    """What is shown of an event that is a failure; nothing for others."""
+    place = ScriptPlace(event.file, event.line, event.text, event.reopen)
+    if event.refused is not None:
+        return refusal_blocks(event.refused, WIDTH)
+    if event.failure is not None:
+        return list(stop_blocks(event.failure, place, max(event.column - 1, 0)))
+    if event.golden is not None and not event.golden.passed:
+        # Imported for a failure only.
+        from shlex import join
+
+        diff = difference(event.golden.golden.lines, event.golden.actual)
+        return list(golden_blocks(diff, place, join(["folioshell", "run", "--update", event.file])))
+    if event.report is not None and event.report.failed_expect is not None:
+        return report_blocks(event.report, place)
+    return []
+
+
+def failure_text(event: ScriptEvent) -> str:
+    """The same as plain text; empty if the event is no failure."""
+    return render(failure_blocks(event), WIDTH).rstrip()
+
+
+def golden_lines(reports: Sequence[Report]) -> list[str]:
+    """The output of reports as golden blocks hold it."""
+    return plain_lines(reports, WIDTH)

@@ -1,4 +1,4 @@
-"""The lines under the prompt: what the command at the cursor wants next, and where the session is."""
+"""The toolbar: a hint about the command at the cursor, and the state of the session."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from folioshell.model.lock import LockOp
 from folioshell.session.journal import Happening
 from folioshell.session.session import Session
 from folioshell.views.glyphs import ELLIPSIS
-from folioshell.views.measure import columns_of
+from folioshell.views.layout import columns_of
 
-#: how many locks are shown
+#: number of locks shown
 MOST_LOCKS = 6
 _BETWEEN = "  |  "
 #: a blank before a hint, two before its meaning
 _MARGINS = 3
-#: columns in which a meaning that is longer says something
+#: a meaning that is truncated to fewer columns is left out
 _LEAST_MEANING = 16
 
 
 def state_text(session: Session, width: int) -> str:
-    """Where a session is: process, step, deciding scheme, protocol under test, last page-table locks.
+    """The state of a session: process, step, deciding scheme, protocol under test, last page-table locks.
 
     Args:
-        width: columns; what does not fit is left out, the last words first.
+        width: columns; items that do not fit are left out, the last ones first.
     """
     parts = list(_state_parts(session, MOST_LOCKS))
     for most in (3, 1):
@@ -51,10 +51,10 @@ def _state_parts(session: Session, most_locks: int) -> Iterable[str]:
     if kernel.protocol is not None:
         yield f"protocol {kernel.protocol.name}"
     if session.spawned is not None:
-        yield f"under way {' '.join(session.spawned.names)}"
+        yield f"running {' '.join(session.spawned.names)}"
     if workspace.journal:
         locks = last_locks(workspace.journal[-1].trace, most_locks)
-        yield f"last PTLs {' '.join(locks)}" if locks else "no PTL taken"
+        yield f"last PTLs {' '.join(locks)}" if locks else "no PTLs taken"
 
 
 def last_locks(events: Sequence[Happening], most: int = MOST_LOCKS) -> list[str]:
@@ -70,10 +70,10 @@ def last_locks(events: Sequence[Happening], most: int = MOST_LOCKS) -> list[str]
 
 
 def hint_pieces(hint: Hint, width: int) -> StyleAndTextTuples:
-    """A hint in one line: the verb, the signature around the part that is being typed, and what that part means.
+    """A hint in one line: the verb, the signature around the part at the cursor, and the meaning of that part.
 
     Args:
-        width: columns; of the signature as much is shown as the meaning leaves room for.
+        width: columns; the signature gets those that the meaning leaves.
     """
     half = width // 2
     parts = [part if len(part) <= half else part[:half] + ELLIPSIS for part in hint.parts]
@@ -84,7 +84,7 @@ def hint_pieces(hint: Hint, width: int) -> StyleAndTextTuples:
     if room < min(len(hint.meaning), _LEAST_MEANING):
         meaning = ""
     room = width - len(meaning) - _MARGINS
-    # Whoever types has seen the parts to the left; those to the right are to come.
+    # The parts to the left are typed already; those to the right matter more.
     while last < len(parts) and _width(parts, first, last + 1) <= room:
         last += 1
     while first > 1 and _width(parts, first - 1, last) <= room:

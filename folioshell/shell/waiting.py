@@ -1,6 +1,6 @@
-"""Shows how far a command has come once somebody has waited for it long enough; at a terminal only.
+"""The progress line of a long command, on a rich terminal only.
 
-A thread looks and draws, so that nothing that runs has to stop for it.
+A thread polls and draws, so that the command itself does not have to.
 """
 
 from __future__ import annotations
@@ -10,28 +10,24 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from folioshell.session.session import Session
-    from folioshell.views.progress_view import ProgressLine
+    from folioshell.views.rich_view import ProgressLine
     from folioshell.views.screen import Screen
 
 T = TypeVar("T")
 
-#: seconds before anything is shown, and between two looks
+#: seconds before the line is shown, and between two polls
 PATIENCE = 0.5
 _TICK = 0.1
 
 
 def waited_for(happenings: Iterable[T], session: Session, screen: Screen) -> Iterator[T]:
-    """What happens in a session, one after the other, with a line on the screen while one takes long.
-
-    Args:
-        screen: where the line stands; there is none unless it is a terminal that takes more than plain text.
-    """
+    """The same items, with a progress line on ``screen`` while the next one takes long; no line unless it is rich."""
     iterator = iter(happenings)
     return _Waiting(session, screen).each(iterator) if screen.rich else iterator
 
 
 class _Waiting:
-    """Somebody who waits, and a thread that watches for them."""
+    """An iteration, and the thread that watches it."""
 
     def __init__(self, session: Session, screen: Screen) -> None:
         from threading import Event, Lock, Thread
@@ -46,7 +42,7 @@ class _Waiting:
         Thread(target=self._watch, daemon=True).start()
 
     def each(self, iterator: Iterator[T]) -> Iterator[T]:
-        """What the iterator gives, each waited for."""
+        """The items of the iterator."""
         from time import monotonic
 
         try:
@@ -58,14 +54,14 @@ class _Waiting:
                 except StopIteration:
                     return
                 finally:
-                    self._had()
+                    self._arrived()
                 yield happening
         finally:
             self._over = True
             self._waits.set()
 
-    def _had(self) -> None:
-        """It came: the screen belongs to somebody else from here on."""
+    def _arrived(self) -> None:
+        """The item has arrived: clear the line before anything else is printed."""
         self._waits.clear()
         with self._drawing:
             if self._line is not None:
@@ -83,14 +79,14 @@ class _Waiting:
             sleep(_TICK)
 
     def _draw(self, seconds: float) -> None:
-        from folioshell.views.progress_view import ProgressLine
+        from folioshell.views.rich_view import ProgressLine
 
         undertaking = self._session.undertaking
         if undertaking is None:
             return
         try:
             progress = undertaking.progress()
-        except Exception:  # noqa: BLE001 - the state changes under our eyes; the next look will do
+        except Exception:  # noqa: BLE001 - the command changes this state concurrently; poll again later
             return
         if self._line is None:
             self._line = ProgressLine(self._screen.stream)

@@ -1,24 +1,32 @@
-"""Scripts as pytest sees them: a file, and in it an item for everything that may fail."""
+"""Scripts as pytest sees them: a file, with an item for each assertion, and the run that its items share."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import Any
+import sys
+from collections.abc import Iterator, Sequence
+from time import monotonic
+from typing import Any, NamedTuple
 
 import pytest
 
 from folioshell.errors import Refused
 from folioshell.script import Session, script
-from folioshell.testing.replay import END, Key, ScriptReplay, refusal_text
+from folioshell.script.definitions import define
+from folioshell.script.golden import WIDTH
+from folioshell.script.runner import Runner, ScriptEvent, run_file
+from folioshell.session.limits import STRICT, read_limits
+from folioshell.shell.replay import failure_text, golden_lines
+from folioshell.views.plain import render
+from folioshell.views.refusal_view import bug_blocks, refusal_blocks
 
 
 class ScriptFailed(Exception):
-    """Something in a script failed; the text says all that there is to say."""
+    """An assertion of a script failed; the text is the whole report."""
 
 
 class ScriptFile(pytest.File):
-    """A script. Its items share one replay, which goes as far as the item that is asked for."""
+    """A script. Its items share one run, which is advanced to the item that pytest runs."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -27,12 +35,12 @@ class ScriptFile(pytest.File):
         self.replay = ScriptReplay(self._shown_path(), schemes, self.config.getini("folioshell_limit"), check=check)
 
     def _shown_path(self) -> str:
-        """The path as somebody would type it who started pytest."""
+        """The path relative to where pytest was started."""
         here = self.config.invocation_params.dir
         return str(self.path.relative_to(here)) if self.path.is_relative_to(here) else str(self.path)
 
     def collect(self) -> Iterator[pytest.Item]:
-        """An item for each expect, golden block and script that is read, and one for the script as a whole."""
+        """An item for each expect, golden block and included script, and one for the script as a whole."""
         name = self.replay.name
         lines = script.parse(script.read_text(os.fspath(self.path)), name, Session().language)
         taken: set[str] = set()
@@ -45,35 +53,31 @@ class ScriptFile(pytest.File):
         yield ScriptItem.from_parent(self, name="runs to its end", key=END)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], **options: Any) -> Any:  # type: ignore[override]
-        """A script that cannot be read, with a caret under the place."""
+        """A script that cannot be parsed, with a caret under the place."""
         if isinstance(excinfo.value, Refused):
             return refusal_text(excinfo.value)
         return super().repr_failure(excinfo)
 
     def teardown(self) -> None:
-        """Let go of the state: there may be many scripts."""
+        """Free the session: there may be many scripts."""
         self.replay.drop()
 
 
 class ScriptItem(pytest.Item):
-    """One thing that a script asserts.
-
-    Args:
-        key: where it stands.
-    """
+    """One assertion of a script, at ``key``."""
 
     def __init__(self, *, key: Key, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.key = key
 
     def runtest(self) -> None:
-        """Replay the script up to here, unless that was done already."""
+        """Advance the run to this place, unless it is there already."""
         assert isinstance(self.parent, ScriptFile)
         if failure := self.parent.replay.failure_at(self.key):
             raise ScriptFailed(failure)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """What `folioshell run` would print."""
+        """The same as `folioshell run` prints."""
         if isinstance(excinfo.value, ScriptFailed):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
@@ -83,8 +87,8 @@ class ScriptItem(pytest.Item):
         return self.path, self.key.line - 1 if self.key != END else None, self.name
 
 
-def _checks(lines: list[script.Line]) -> Iterator[tuple[Key, str]]:
-    """(place, text) of everything in a script that may fail."""
+def _checks(lines: list[script.ScriptLine]) -> Iterator[tuple[Key, str]]:
+    """(place, text) of the assertions of a script."""
     for line in lines:
         for statement in line.statements:
             verb, _, rest = statement.text.partition(" ")
@@ -93,3 +97,103 @@ def _checks(lines: list[script.Line]) -> Iterator[tuple[Key, str]]:
                 yield Key(number, statement.start - first + 1), rest if verb == "expect" else statement.text
         if line.golden is not None:
             yield Key(line.golden.number, 0), f"output of {line.statements[-1].text}"
+
+
+class Key(NamedTuple):
+    """A place in a script: line and column, both from 1; column 0 is a golden block."""
+
+    line: int
+    column: int
+
+
+#: the end of the script
+END = Key(sys.maxsize, 0)
+
+
+class ScriptReplay:
+    """A run of one script, advanced as far as its items ask.
+
+    Args:
+        name: path of the script, as messages show it.
+        schemes: files with schemes that also count.
+        limits: resource limits, in the syntax of ``--limit``.
+        check: check all invariants of the model after each step.
+    """
+
+    def __init__(
+        self, name: str, schemes: Sequence[str] = (), limits: Sequence[str] = (), *, check: bool = False
+    ) -> None:
+        self.name = name
+        self._limits = limits
+        self._check = check
+        self._schemes = schemes
+        self._failures: dict[Key, list[str]] = {}
+        #: the current place, or END; and the last assertion that was evaluated
+        self._place = self._asserted = Key(0, 0)
+        self._stopped = ""
+        self._over = False
+        self._runner: Runner | None = None
+        self._events: Iterator[ScriptEvent] = iter(())
+
+    def failure_at(self, key: Key) -> str:
+        """What failed at a place; empty if nothing did. At END: why the script did not get there."""
+        while not self._over and self._place <= key != self._asserted:
+            if self._runner is None:
+                self._begin()
+            self._step()
+        if key in self._failures:
+            return "\n".join(self._failures[key])
+        if key > self._place:
+            return self._stopped if key == END else f"not reached: {self._stopped}"
+        return ""
+
+    def drop(self) -> None:
+        """Free the session; known results are kept, and another item restarts the script."""
+        self._runner, self._events = None, iter(())
+
+    def _begin(self) -> None:
+        session = Session()
+        session.clock = monotonic
+        session.settings.check = self._check
+        for path in self._schemes:
+            define(session, path)
+        options = [word for path in self._schemes for word in ("--scheme", path)]
+        options += [word for text in self._limits for word in ("--limit", text)]
+        chosen = {name: most for text in self._limits for name, most in read_limits(text).items()}
+        self._failures.clear()
+        self._runner = run_file(
+            self.name, session=session, limits=STRICT._replace(**chosen), render=golden_lines, options=options
+        )
+        self._events = iter(self._runner)
+
+    def _step(self) -> None:
+        """Advance by one script event."""
+        assert self._runner is not None
+        try:
+            event = next(self._events, None)
+        except Exception as error:  # noqa: BLE001 - an internal error fails the script
+            self._stopped = render(bug_blocks(error), WIDTH).rstrip()
+            event = None
+        self._place = Key(*self._runner.place)
+        if event is None:
+            self._end(self._runner)
+            return
+        if failure := failure_text(event):
+            self._failures.setdefault(self._place, []).append(failure)
+        if event.failure is not None or event.refused is not None:
+            self._stopped = failure
+        if event.file == self.name and (event.golden is not None or (event.report and event.report.expect)):
+            self._asserted = self._place
+
+    def _end(self, runner: Runner) -> None:
+        self._over = True
+        if runner.session.finished:
+            self._stopped = self._stopped or f"the script ends at line {self._place.line}"
+        elif not self._stopped:
+            self._place = END
+        self.drop()
+
+
+def refusal_text(error: Refused) -> str:
+    """A refusal with its place and caret."""
+    return render(refusal_blocks(error, WIDTH), WIDTH).rstrip()

@@ -1,7 +1,7 @@
-"""What pytest loads: collects every ``.fs`` file whose first line is ``#!folioshell``, an item an ``expect``.
+"""The pytest plugin: collects every ``.fs`` file whose first line is ``#!folioshell``, one item per ``expect``.
 
 Rules:
-- Nothing of folioshell is imported until such a file is found: whoever has folioshell installed pays for it only then.
+- pytest always imports this module, so it imports nothing of folioshell until it finds such a file.
 - The entry point has the name of this module, so that ``-p folioshell.testing.plugin`` never registers it twice.
 """
 
@@ -13,17 +13,19 @@ from pathlib import Path
 import pytest
 
 SUFFIX = ".fs"
-# Other languages have the same suffix, so only the first line tells. A byte-order mark may stand before it.
+# Other languages use the same suffix, so the first line decides. A byte-order mark may precede it.
 _MAGIC = re.compile(rb"(?:\xef\xbb\xbf)?#![ \t]*folioshell\b")
-#: bytes in which the first words of a file are found
+#: bytes read of a file to find that line
 _HEAD = 64
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the settings of scripts in the configuration file."""
-    parser.addini("folioshell_scheme", "Python files with definitions that scripts count by, too", "paths", [])
-    parser.addini("folioshell_limit", "how much scripts may do, as `folioshell run --limit` takes it", "args", [])
-    parser.addini("folioshell_check", "verify every invariant of the model after each step of a script", "bool", False)
+    """Declare the configuration options."""
+    parser.addini("folioshell_scheme", "Python files with schemes that scripts also count with", "paths", [])
+    parser.addini(
+        "folioshell_limit", "resource limits of scripts, in the syntax of `folioshell run --limit`", "args", []
+    )
+    parser.addini("folioshell_check", "check all invariants of the model after each step", "bool", False)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

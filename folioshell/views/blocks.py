@@ -1,8 +1,8 @@
-"""What a view says, before anything decides how it looks: lines and grids whose parts carry a tone.
+"""Blocks: the content of a view before it is rendered, as lines and grids whose parts have a tone.
 
 Rules:
-- Tone is never the only carrier of a meaning: whatever is dim, bold or red also says so in words or signs.
-- Blocks use the signs of ``signs.py``; a terminal that cannot show them gets their spelling before widths are measured.
+- Tone is never the only carrier of a meaning: words or signs say the same.
+- Blocks use the signs of ``glyphs``; for a terminal that cannot show them they are spelled before widths are measured.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _WIDEST_HANG = 24
 
 
 class Tone(Enum):
-    """How a piece of text stands out."""
+    """Emphasis of a piece of text."""
 
     PLAIN = "plain"
     DIM = "dim"
@@ -41,9 +41,9 @@ class Line:
     Args:
         spans: its pieces, side by side.
         indent: columns before it.
-        wraps: it may be broken at spaces when it is too long; the line that a caret stands under may not.
-        hang: columns by which what follows a break is set in, in addition to ``indent``.
-        preformatted: somebody else set it: a drawing, or one line of a list.
+        wraps: it may be broken at spaces when it is too long; a line with a caret below it may not.
+        hang: extra indent of the lines after a break.
+        preformatted: its layout is fixed: part of a drawing or list.
     """
 
     spans: tuple[Span, ...]
@@ -55,7 +55,7 @@ class Line:
 
 @dataclass(slots=True)
 class Column:
-    """A column of a grid: its header, and whether its cells are set flush right."""
+    """A column of a grid: its header, and whether its cells are right-aligned."""
 
     header: str
     flush_right: bool = False
@@ -67,9 +67,9 @@ class Grid:
 
     Args:
         columns: at least one.
-        rows: one span a column each.
+        rows: one span per column each.
         title, note: a line above, lines below.
-        keys: how many columns on the left tell what a row is about; they are repeated when a grid is folded.
+        keys: number of columns on the left that identify a row; they are repeated when a grid is folded.
     """
 
     columns: tuple[Column, ...]
@@ -81,10 +81,10 @@ class Grid:
 
 @dataclass(slots=True)
 class Drawing:
-    """What is drawn where it can be seen, and told in words where it is read aloud.
+    """A drawing with an equivalent in words for a screen reader.
 
     Args:
-        draw: the lines of the drawing in a width; called once the width is known.
+        draw: the lines of the drawing in a given width.
         words: lines that say the same.
     """
 
@@ -101,7 +101,7 @@ def line(text: str, tone: Tone = Tone.PLAIN, indent: int = 0) -> Line:
 
 
 def preformatted(text: str) -> Line:
-    """A line that somebody else set: its own indent is kept, and if it must be broken, so is its second column."""
+    """A line with a fixed layout: its indent is kept, and after a break the text continues in its second column."""
     words = text.lstrip(" ")
     first_column = words.find("  ")
     hang = len(words[first_column:]) - len(words[first_column:].lstrip(" ")) + first_column if first_column > 0 else 0

@@ -1,8 +1,8 @@
-"""The tables of a report as comma-separated values, and apart from them what else it says.
+"""The tables of a report as CSV, and separately its remarks.
 
 Rules:
-- A table is data: every row, numbers old and new in columns of their own, nothing for what is not there.
-- Sentences, findings, drawings and notes are never in it: whoever reads CSV would take them for rows.
+- A table is complete data: old and new numbers have their own columns, and a missing value is an empty cell.
+- Sentences, findings, drawings and notes are never part of it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from dataclasses import replace
 from io import StringIO
 
 from folioshell.report import Picture, Query, Report, Section, Table, Text
-from folioshell.views.answer_view import Place
 from folioshell.views.blocks import Block
-from folioshell.views.report_view import report_blocks
+from folioshell.views.report_view import ScriptPlace, report_blocks
 
 _Cell = str | int | None
 #: the rows of a table, its header first
@@ -23,12 +22,12 @@ _Rows = list[Sequence[_Cell]]
 
 
 def csv_tables(report: Report) -> list[str]:
-    """Each table of a report as CSV, its header first, every row ended by a newline."""
+    """Each table of a report as CSV, header first."""
     return [_written(rows) for rows in _tables(report)]
 
 
-def remark_blocks(report: Report, place: Place | None = None) -> list[Block]:
-    """What a report says besides its tables; an expect that failed is explained here, too, with its ``place``."""
+def remark_blocks(report: Report, place: ScriptPlace | None = None) -> list[Block]:
+    """What a report says besides its tables, including a failed expect with its ``place``."""
     said = tuple(text for section in report.sections for text in _text_of(section))
     unread = tuple(one for one in report.watched if one.note)
     rest = replace(
@@ -82,7 +81,7 @@ def _tables(report: Report) -> Iterator[_Rows]:
         yield [("step", "watch", "watched", "what", "old", "new"), *news]
     for section in report.sections:
         if isinstance(section, Table):
-            # What is set in for the eye has a column that says how deep.
+            # Indented cells are accompanied by a depth column.
             cells = ([cell.strip() if isinstance(cell, str) else cell for cell in row] for row in section.rows)
             yield [section.columns, *cells]
         elif isinstance(section, Picture):
@@ -102,7 +101,7 @@ def _folios(report: Report) -> _Rows:
 
 
 def _picture(picture: Picture) -> Iterator[_Rows]:
-    """A row a process and stretch of addresses in which it has a VMA, and a row a run of folios."""
+    """A row per process and column of the picture where it has a VMA, and a row per run of folios."""
     yield [
         ("process", "vma", "address", "pages", "label", "table", "maps", "sharing"),
         *(
@@ -126,7 +125,7 @@ def _picture(picture: Picture) -> Iterator[_Rows]:
 
 
 def _walks(report: Report) -> _Rows:
-    """A row a table that was entered; one without a table for a VMA in which none was."""
+    """A row per page table entered; one without a table for a VMA in which none was."""
     rows: _Rows = [("step", "folio", "reason", "through", "process", "vma", "table", "entries", "note")]
     for walk in report.walks:
         for visit in walk.visits:

@@ -1,4 +1,4 @@
-"""Signs beyond ASCII that views use, their spelling where the terminal lacks them, and text that is safe to print."""
+"""Signs beyond ASCII, their ASCII spelling, and text that is safe to print."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from folioshell.views.blocks import Block, Column, Drawing, Grid, Line, Span
-from folioshell.views.measure import columns_of
+from folioshell.views.layout import columns_of
 
 ARROW = "→"
 TIMES = "×"
@@ -30,19 +30,19 @@ _SPELLING = str.maketrans(
     }
     | {"█": "#", "▓": "#", "░": ".", "▏": "|", "▕": "|", "‘": "'", "’": "'", "“": '"', "”": '"'}
 )
-# Escape sequences and bidirectional overrides in somebody's script must not reach the terminal.
+# Escape sequences and bidirectional overrides in a script must not reach the terminal.
 _HIDDEN = (*range(0x20), *range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F, 0x2028, 0x2029)
 _HIDDEN_RANGES = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xD800, 0xE000))
 _VISIBLE = dict.fromkeys((*_HIDDEN, *_HIDDEN_RANGES), "?") | {0x09: " "}
 
 
 def visible(text: str) -> str:
-    """``text`` with every character that does not print replaced by ``?`` (a tab by a space): columns stay columns."""
+    """``text`` with every nonprinting character replaced by ``?`` (a tab by a space), so that columns are preserved."""
     return text.translate(_VISIBLE)
 
 
 def has_signs(encoding: str | None) -> bool:
-    """True if text of this encoding may hold the signs."""
+    """Can this encoding represent the signs?"""
     try:
         (ARROW + TIMES + ELLIPSIS + "─").encode(encoding or "ascii")
     except (LookupError, UnicodeEncodeError):
@@ -51,17 +51,17 @@ def has_signs(encoding: str | None) -> bool:
 
 
 def spelled(blocks: Sequence[Block], spelling: Callable[[str], str] | None = None) -> list[Block]:
-    """The blocks with every sign spelled: by ``spell`` unless another is given."""
+    """The blocks with every sign spelled (default: by ``spell``)."""
     return [_spelled_block(block, spelling or spell) for block in blocks]
 
 
 def spell_signs(text: str) -> str:
-    """``text`` with every sign spelled in ASCII; what has no spelling is left as it is."""
+    """``text`` with every sign spelled in ASCII; other characters are unchanged."""
     return text.translate(_SPELLING)
 
 
 def spell(text: str) -> str:
-    """``text`` in ASCII; what has no spelling becomes ``?``, two for a character of two columns."""
+    """``text`` in ASCII; characters without a spelling become ``?``, two for a wide one."""
     text = spell_signs(text)
     return text if text.isascii() else "".join(c if c.isascii() else "?" * columns_of(c) for c in text)
 

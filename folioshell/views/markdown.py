@@ -1,8 +1,8 @@
-"""The Markdown renderer: tables as GitHub shows them, sentences as paragraphs, what was set by hand in a fence.
+"""The Markdown renderer: GitHub tables, sentences as paragraphs, preformatted lines in a fence.
 
 Rules:
-- What is printed is shown as it is: whatever Markdown would take for its own is escaped.
-- Nothing is broken or folded: whoever shows the page knows its width.
+- Text is shown literally: Markdown syntax in it is escaped.
+- Nothing is wrapped or folded: that is left to the page.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from folioshell.views.blocks import Block, Drawing, Grid, Line
-from folioshell.views.measure import columns_of, padded
+from folioshell.views.layout import columns_of, padded
 from folioshell.views.plain import line_texts
 
-#: columns of what stands in a fence, which a page does not break
+#: columns of a fence, which a page does not wrap
 _FENCED = 100
 _CODE = re.compile(r"(`[^`]+`)")
 # An underscore within a word stands for itself.
@@ -24,14 +24,14 @@ _STARTS = re.compile(r"(?=[#>+=-])|(\d+)(?=[.)] )")
 
 
 def render(blocks: Sequence[Block]) -> str:
-    """The blocks as paragraphs, tables and fences with an empty line between them."""
+    """The blocks as paragraphs, tables and fences, separated by empty lines."""
     simple = (one for block in blocks for one in _of_drawing(block))
     parts = [part for _, group in groupby(simple, _kind) for part in _parts(list(group))]
     return "\n\n".join(parts) + "\n" if parts else ""
 
 
 def escaped(text: str) -> str:
-    """``text`` as Markdown that is shown as it is; what stands in backticks already is code."""
+    """``text`` as Markdown that is shown literally; text in backticks is code."""
     text = _inline(text)
     return _STARTS.sub(r"\g<0>\\", text, count=1) if _STARTS.match(text) else text
 
@@ -91,6 +91,6 @@ def _table(grid: Grid) -> str:
 
 
 def _cell(text: str) -> str:
-    """A cell; an indent, by which nested locks are told, is kept."""
+    """A cell; its indent, which shows the nesting of locks, is kept."""
     words = text.lstrip(" ")
     return "&nbsp;" * (len(text) - len(words)) + _inline(words).replace("\n", "<br>")

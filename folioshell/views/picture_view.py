@@ -1,17 +1,21 @@
-"""The whole picture as blocks: lanes over a common axis and a grid of folios, or the same in words."""
+"""The picture: a lane per process over a common axis of addresses, a grid of folios, and the lanes in words.
+
+The axis is broken into as many bands as the width needs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from folioshell.report import Bar, Cell, FolioLane, Lane, Picture, Stretch, Visit
 from folioshell.views.blocks import Block, Column, Drawing, Grid, Line, Span, Tone, line
-from folioshell.views.glyphs import TIMES
-from folioshell.views.lanes import SIGNS, drawn
-from folioshell.views.runs import joined_runs
+from folioshell.views.glyphs import ELLIPSIS, TIMES
+from folioshell.views.layout import columns_of, padded
+from folioshell.views.step_view import joined_runs
 from folioshell.wording import counted, id_run, id_runs
 
-#: pages of a row that are written a digit each
+#: maximum pages of a row that are shown as one digit each
 _MOST_DIGITS = 32
 _UNMAPPED = "·"
 _LEGEND = {
@@ -21,12 +25,12 @@ _LEGEND = {
     "?": "?NAME says maybe",
     "!": "!NAME is wrong",
     _UNMAPPED: f"{_UNMAPPED} not mapped",
-    "┊": "┊ gap in the addresses",
+    "┊": "┊ address gap",
 }
 
 
 def picture_blocks(picture: Picture) -> Iterator[Block]:
-    """The title, the lanes, the folios, a legend of the signs that occur, and what was left out."""
+    """The title, the lanes, the folios, a legend of the signs that occur, and notes."""
     yield line(picture.title, Tone.STRONG)
     yield Drawing(lambda width: drawn(picture, width), tuple(_lane_words(picture)))
     yield from _folios(picture)
@@ -38,7 +42,7 @@ def picture_blocks(picture: Picture) -> Iterator[Block]:
 
 
 def _folios(picture: Picture) -> Iterator[Block]:
-    """A row a folio or run of folios, then the legend of all signs."""
+    """A row per folio or run of folios, then the legend."""
     rows = picture.folios
     sharing = [_sharing(row) for row in rows]
     columns = [
@@ -57,7 +61,7 @@ def _folios(picture: Picture) -> Iterator[Block]:
 
 
 def digits(row: FolioLane) -> str:
-    """How many entries map each page: a digit a page, or for many pages ``1×512``."""
+    """The number of entries that map each page: a digit per page, or ``1×512`` for many pages."""
     counts = [(row.nr * row.counts[0][0], row.counts[0][1])] if len(row.counts) == 1 else list(row.counts)
     if sum(pages for pages, _ in counts) <= _MOST_DIGITS and all(entries < 10 for _, entries in counts):
         text = "".join((str(entries) if entries else _UNMAPPED) * pages for pages, entries in counts)
@@ -67,7 +71,7 @@ def digits(row: FolioLane) -> str:
 
 
 def _sharing(row: FolioLane) -> str:
-    """What the page tables say, and who says otherwise: ``x !per-page ?tuples``."""
+    """What the page tables say, and the schemes that disagree: ``x !per-page ?tuples``."""
     errs = (*(f"!{name}" for name in row.wrong), *(f"?{name}" for name in row.undecided))
     return " ".join((SIGNS[row.sharing], *errs))
 
@@ -77,14 +81,14 @@ def _tone(sharing: str) -> Tone:
 
 
 def _mappers(row: FolioLane) -> str:
-    """Who maps it, through which tables; of a single large folio with the entries in each."""
+    """Who maps it, through which tables; for a single large folio also the entries in each."""
     single = row.nr == 1 and row.order > 0
     return (
         "; ".join(
             f"{visit.process}:{visit.vma} {joined_runs(visit.tables) if single else _tables(visit)}"
             for visit in row.mappers
         )
-        or "nobody"
+        or "none"
     )
 
 
@@ -93,7 +97,7 @@ def _tables(visit: Visit) -> str:
 
 
 def _legend(picture: Picture, sharing: Sequence[str]) -> str:
-    """What the signs mean that occur."""
+    """The meaning of the signs that occur."""
     shown = "".join(sign for text in sharing for sign in _LEGEND if sign in text.split(" ")[0] or f" {sign}" in text)
     shown += "".join(digits(row) for row in picture.folios)
     shown += "*" if picture.stretches and any(lane.current for lane in picture.lanes) else ""
@@ -110,7 +114,7 @@ def _is_hole(cell: Cell) -> bool:
 
 
 def _lane_words(picture: Picture) -> Iterator[Line]:
-    """For each process its VMAs, and under each its stretches."""
+    """Each process, its VMAs, and what is mapped in each."""
     for lane in picture.lanes:
         current = " (current)" if lane.current else ""
         yield line(f"{lane.process}{current}: {counted(len(lane.vmas), 'VMA')}", Tone.STRONG)
@@ -132,3 +136,200 @@ def _where(stretch: Stretch) -> str:
 def _cell_words(cell: Cell) -> str:
     words = (cell.maps or "not mapped", cell.sharing, f"in {cell.table}" if cell.table else "no page table")
     return ", ".join(word for word in words if word)
+
+
+#: signs of sharing according to the page tables
+SIGNS = {"shared": "S", "exclusive": "x", "mixed": "S+x", "unmapped": "-", "": ""}
+_TONES = {"shared": Tone.STRONG, "mixed": Tone.STRONG}
+_ROWS = ("VMAs", "tables", "maps")
+_RULE = "─"
+_GAP = " ┊ "
+#: maximum columns per page
+_WIDEST_PAGE = 8
+#: minimum columns for the axis
+_NARROWEST = 16
+
+
+@dataclass(slots=True)
+class _BandItem:
+    """A stretch of the axis in a band.
+
+    Args:
+        index: its number.
+        width: its columns.
+        begins, ends: the addresses directly before it, after it, are unmapped.
+        after_gap: there is a gap between it and the stretch on its left.
+    """
+
+    index: int
+    width: int
+    begins: bool
+    ends: bool
+    after_gap: bool
+
+
+def drawn(picture: Picture, width: int) -> list[Line]:
+    """The lanes as lines of at most ``width`` columns."""
+    heads = [f"{lane.process}{'*' if lane.current else ''}" for lane in picture.lanes]
+    widest = max(map(columns_of, heads), default=0)
+    margin = widest + len(f" {_ROWS[1]} ")
+    lines: list[Line] = []
+    for band in _bands(picture, max(width - margin, _NARROWEST)):
+        lines.append(_line(_axis(picture, band), margin))
+        for head, lane in zip(heads, picture.lanes, strict=True):
+            rows = _lane_rows(lane, band)
+            for name, spans in zip(_ROWS, rows, strict=False):
+                prefix = f"{padded(head if spans is rows[0] else '', widest)} {padded(name, len(_ROWS[1]))} "
+                lines.append(_line([Span(prefix, Tone.STRONG), *spans]))
+    return lines
+
+
+def _line(spans: Sequence[Span], indent: int = 0) -> Line:
+    *others, last = spans
+    return Line((*others, Span(last.text.rstrip(), last.tone)), indent=indent, wraps=False)
+
+
+# Bands.
+
+
+def _bands(picture: Picture, room: int) -> Iterator[list[_BandItem]]:
+    """The stretches in bands that fit, widened to the full width.
+
+    Stretches without a gap between them stay in one band if that is wide enough.
+    """
+    band: list[_BandItem] = []
+    used = 0
+    for group in _without_gap(picture):
+        whole = sum(_least(picture, index, index == group[0]) for index in group)
+        for index in group:
+            gap = len(_GAP) if band and index == group[0] else 0
+            least = min(_least(picture, index, not band or gap > 0), room)
+            wanted = whole if gap and whole <= room else least
+            if band and used + gap + wanted > room:
+                yield _widened(picture, band, room - used)
+                band, used, gap = [], 0, 0
+                least = min(_least(picture, index, True), room)
+            band.append(_BandItem(index, least, index == group[0], index == group[-1], gap > 0))
+            used += gap + least
+    if band:
+        yield _widened(picture, band, room - used)
+
+
+def _without_gap(picture: Picture) -> Iterator[list[int]]:
+    """The numbers of adjacent stretches, in groups."""
+    group: list[int] = []
+    for index, stretch in enumerate(picture.stretches):
+        if stretch.gap and group:
+            yield group
+            group = []
+        group.append(index)
+    if group:
+        yield group
+
+
+def _least(picture: Picture, index: int, begins: bool) -> int:
+    """Columns that the texts of a stretch need, and one for separation."""
+    stretch = picture.stretches[index]
+    texts = [stretch.label or _address(stretch, begins)]
+    for lane in picture.lanes:
+        cell = lane.cells[index]
+        texts += [f"[{cell.vma}]", f"[{cell.table}]", f"{cell.maps} {SIGNS[cell.sharing]}".rstrip()]
+    return max(map(columns_of, texts)) + 1
+
+
+def _widened(picture: Picture, band: list[_BandItem], spare: int) -> list[_BandItem]:
+    """Distribute the spare columns in proportion to the pages."""
+    pages = [picture.stretches[place.index].pages for place in band]
+    total = sum(pages)
+    for place, nr in zip(band, pages, strict=True):
+        place.width = max(place.width, min(place.width + spare * nr // total, _WIDEST_PAGE * nr))
+    return band
+
+
+# Rows of a band.
+
+
+def _axis(picture: Picture, band: Sequence[_BandItem]) -> list[Span]:
+    """The labels of the regions, or their addresses."""
+    texts = []
+    for at, place in enumerate(band):
+        stretch = picture.stretches[place.index]
+        texts.append(Span(stretch.label or _address(stretch, at == 0 or place.after_gap), Tone.DIM))
+    return _spread(band, texts)
+
+
+def _address(stretch: Stretch, begins: bool) -> str:
+    """The address of a stretch; only its last digits if it adjoins the one before."""
+    return stretch.address if begins else f"{ELLIPSIS}{stretch.address[-7:]}"
+
+
+def _lane_rows(lane: Lane, band: Sequence[_BandItem]) -> list[list[Span]]:
+    """The rows VMAs, tables and maps; only the first for a process without a VMA here."""
+    cells = [lane.cells[place.index] for place in band]
+    if not any(cell.vma for cell in cells):
+        return [[Span("-", Tone.DIM)]]
+    bars = {bar.id: bar for bar in lane.vmas}
+    return [
+        _bars(band, [cell.vma for cell in lane.cells], bars),
+        _bars(band, [cell.table for cell in lane.cells], {}),
+        _spread(band, [Span(_mapped(cell), _TONES.get(cell.sharing, Tone.PLAIN)) for cell in cells]),
+    ]
+
+
+def _mapped(cell: Cell) -> str:
+    """What is mapped, with the sign of sharing; a dot where a VMA has no entries."""
+    return f"{cell.maps} {SIGNS[cell.sharing]}".rstrip() or ("·" if cell.vma else "")
+
+
+def _spread(band: Sequence[_BandItem], texts: Sequence[Span]) -> list[Span]:
+    """A text at the beginning of each stretch."""
+    spans: list[Span] = []
+    for place, span in zip(band, texts, strict=True):
+        if place.after_gap:
+            spans.append(Span(_GAP, Tone.DIM))
+        spans.append(Span(padded(_cut(span.text, place.width), place.width), span.tone))
+    return spans
+
+
+def _bars(band: Sequence[_BandItem], names: Sequence[str], bars: Mapping[str, Bar]) -> list[Span]:
+    """A bar over adjacent stretches of the same name, open at an end that continues in another band.
+
+    Args:
+        names: of all stretches, those of other bands included.
+    """
+    spans: list[Span] = []
+    at = 0
+    while at < len(band):
+        first = last = band[at]
+        width = first.width
+        while (at := at + 1) < len(band) and not band[at].after_gap and names[band[at].index] == names[first.index]:
+            last = band[at]
+            width += last.width
+        if first.after_gap:
+            spans.append(Span(_GAP, Tone.DIM))
+        name = names[first.index]
+        before = first is band[0] and not first.begins and names[first.index - 1] == name
+        after = last is band[-1] and not last.ends and names[last.index + 1] == name
+        spans.append(Span(_bar(_texts(name, bars), width, before, after) if name else " " * width))
+    return spans
+
+
+def _texts(name: str, bars: Mapping[str, Bar]) -> Iterator[str]:
+    """Possible texts of a bar, the longest first."""
+    if bar := bars.get(name):
+        yield f"{name} {bar.perm} {bar.maps} {bar.address}"
+        yield f"{name} {bar.perm} {bar.maps}"
+        yield f"{name} {bar.perm}"
+    yield name
+
+
+def _bar(texts: Iterable[str], width: int, before: bool, after: bool) -> str:
+    """A bar of ``width`` columns with the first text that fits, open where it continues before or after."""
+    inner = width - 2
+    text = next((text for text in texts if columns_of(text) <= inner), "")
+    fill = f" {_RULE * (inner - columns_of(text) - 1)}" if text and inner > columns_of(text) else ""
+    return f"{_RULE if before else '['}{text}{fill or _RULE * (inner - columns_of(text))}{_RULE if after else ']'}"
+
+
+def _cut(text: str, width: int) -> str:
+    return text if columns_of(text) <= width else text[: max(width - 1, 0)] + ELLIPSIS

@@ -1,8 +1,8 @@
 """The plain renderer: aligned text without boxes or colour, for pipes, files, screen readers and dumb terminals.
 
 Rules:
-- Never imports rich: a script's first step does not wait for it.
-- One grid row is one line unless a cell was broken, and no line ends in a space.
+- Never imports rich, which would delay the first step of a script.
+- A grid row is one line unless a cell was wrapped, and no line ends in a space.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from folioshell.views.blocks import Block, Column, Drawing, Grid, Line, Span
-from folioshell.views.fit import GAP, MARGIN, fit, natural_widths
-from folioshell.views.measure import padded, wrapped
+from folioshell.views.layout import GAP, MARGIN, fit, natural_widths, padded, wrapped
 
 
 def render(blocks: Sequence[Block], width: int, *, screen_reader: bool = False, drawn: bool = False) -> str:
     """The blocks as text of at most ``width`` columns, each line ended by a newline.
 
     Args:
-        screen_reader: it is read aloud: a grid that does not fit is said row by row instead of being folded.
-        drawn: drawings are drawn; else they are told in words.
+        screen_reader: a grid that does not fit is written row by row instead of being folded.
+        drawn: render drawings; otherwise their words.
     """
     simple = (one for block in blocks for one in _of_drawing(block, width, drawn))
     return "".join(f"{text.rstrip()}\n" for block in simple for text in _lines(block, width, screen_reader))
@@ -32,7 +31,7 @@ def _of_drawing(block: Block, width: int, drawn: bool) -> Sequence[Line | Grid]:
 
 
 def line_texts(line: Line, width: int) -> list[str]:
-    """A line, broken where it is too long."""
+    """A line, wrapped where it is too long."""
     text = "".join(span.text for span in line.spans)
     if not line.wraps:
         return [" " * line.indent + text]
@@ -70,7 +69,7 @@ def _note_lines(grid: Grid, width: int) -> Iterator[str]:
 
 
 def _spoken_lines(grid: Grid, width: int) -> Iterator[str]:
-    """A row as what it is about, then a ``label: value`` line for each cell that says something.
+    """A row as its keys, then a ``label: value`` line for each nonempty cell.
 
     Of two columns the first is the label of the second.
     """

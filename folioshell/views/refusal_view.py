@@ -1,4 +1,4 @@
-"""A refusal: the line, a caret under the word, what is allowed, the nearest right word, and that nothing changed."""
+"""Refusals: what is wrong, the line with a caret, what is allowed, a hint, the unchanged state. Internal errors."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from folioshell.errors import FolioshellError, KernelBug, Refused, SchemeError
 from folioshell.views.blocks import Block, Line, Span, Tone, line
 from folioshell.views.glyphs import visible
-from folioshell.views.measure import columns_of
+from folioshell.views.layout import columns_of
 
 _INDENT = 2
-# Of very many names those nearest to what was typed are in the hint.
+# The hint has the names nearest to the input.
 _MOST_ALLOWED = 24
 # ASCII on purpose: its spelling must not move the caret.
 _CUT = "..."
@@ -19,12 +19,12 @@ _LINES_OF_A_BUG = 5
 
 
 def refusal_blocks(error: Refused, width: int, step: int | None = None) -> list[Block]:
-    """What a refusal says.
+    """A refusal as blocks.
 
     Args:
         error: the refusal.
-        width: columns; a line that is longer is shown around the place.
-        step: the step that the session is still at; None where there is no session to reassure about.
+        width: columns; a longer line is shown around the place.
+        step: the step that the session is still at; None without a session.
     """
     return list(_parts(error, width, step))
 
@@ -42,38 +42,42 @@ def _parts(error: Refused, width: int, step: int | None) -> Iterator[Block]:
     if error.hint:
         yield Line((Span("help: ", Tone.GOOD), Span(_help(visible(error.hint)))))
     if step is not None:
-        # What stands in a file before the place stays done.
-        changed = "this command changed nothing; at" if error.file else "nothing was changed; still at"
+        # The lines of a file before the place were executed.
+        changed = "the refused command changed nothing; now at" if error.file else "state unchanged; still at"
         yield line(f"note: {changed} step {step}", Tone.DIM)
 
 
 def bug_blocks(error: Exception, step: int | None = None, typed: str = "") -> list[Block]:
-    """What should never happen, and what was typed to make it happen.
+    """An internal error, and the input that led to it.
 
-    A broken invariant comes with the last events before it, oldest first, an error of the program with the last lines
-    that it came through. An error within a definition that was loaded is not called a bug of folioshell.
+    A broken invariant comes with the last events before it, oldest first; any other error with the end of its
+    traceback. An error in a loaded scheme is reported as that, not as an internal error.
     """
     if isinstance(error, SchemeError):
-        blocks = [*_definition_failed(error)]
+        blocks = [*_scheme_failed(error)]
     else:
         broken = isinstance(error, KernelBug)
         blocks = [
-            Line((Span("KERNEL BUG: " if broken else "BUG: ", Tone.LOUD), Span(visible(_named(error)), Tone.BAD))),
+            Line(
+                (
+                    Span("KERNEL BUG: " if broken else "INTERNAL ERROR: ", Tone.LOUD),
+                    Span(visible(_named(error)), Tone.BAD),
+                )
+            ),
             *(line(visible(text), indent=_INDENT) for text in _evidence(error)),
-            line("This is a bug of folioshell, not of what was typed."),
+            line("This is a bug in folioshell, not in the input; please report it."),
         ]
     if typed:
-        blocks.append(Line((Span("typed: "), Span(visible(typed)))))
+        blocks.append(Line((Span("input: "), Span(visible(typed)))))
     if step is not None:
-        blocks.append(line(f"note: the command was taken back; still at step {step}", Tone.DIM))
+        blocks.append(line(f"note: command discarded, state unchanged; still at step {step}", Tone.DIM))
     return blocks
 
 
-def _definition_failed(error: SchemeError) -> Iterator[Block]:
-    what = f"the definition {error.scheme} failed in {error.asked}(): {error.error}"
-    yield Line((Span("!!! FINDING: ", Tone.LOUD), Span(visible(what), Tone.BAD)))
+def _scheme_failed(error: SchemeError) -> Iterator[Block]:
+    yield Line((Span("!!! FINDING: ", Tone.LOUD), Span(visible(str(error.args[0])), Tone.BAD)))
     if error.told:
-        yield line(f"it was told: {visible(error.told)}", indent=_INDENT)
+        yield line(f"event: {visible(error.told)}", indent=_INDENT)
 
 
 def _named(error: Exception) -> str:
@@ -81,12 +85,12 @@ def _named(error: Exception) -> str:
 
 
 def _evidence(error: Exception) -> list[str]:
-    """The last events before a broken invariant, or the last lines that an error of the program came through."""
+    """The last events before a broken invariant, or the end of a traceback."""
     if isinstance(error, KernelBug):
         return [str(event) for event in error.events[-_EVENTS_OF_A_BUG:]]
     if isinstance(error, FolioshellError):
         return []
-    # A tenth of what a short script takes to start, for what should never happen.
+    # traceback costs a tenth of a short script's start.
     from traceback import extract_tb
 
     frames = extract_tb(error.__traceback__)[-_LINES_OF_A_BUG:]
@@ -94,7 +98,7 @@ def _evidence(error: Exception) -> list[str]:
 
 
 def place_text(error: Refused) -> str:
-    """``file:line:column: `` as compilers write it, as far as it is known; the column counts from 1."""
+    """``file:line:column: `` as compilers print it, as far as known; the column counts from 1."""
     if not error.file:
         return ""
     parts = [visible(error.file)]
@@ -106,12 +110,12 @@ def place_text(error: Refused) -> str:
 
 
 def _help(hint: str) -> str:
-    """A hint that is one word is the nearest right one; a longer one speaks for itself."""
+    """A hint of one word is a suggested spelling; a longer one is a sentence."""
     return hint if " " in hint else f"did you mean {hint}?"
 
 
 def caret_blocks(text: str, start: int, end: int | None, room: int, indent: int = _INDENT) -> Iterator[Block]:
-    """A line as typed, or the part of it that fits into ``room`` columns, with a caret under a place in it."""
+    """A line, or the part of it that fits into ``room`` columns, with carets under a place."""
     shown = visible(text)
     start = min(start, len(shown))
     end = max(start + 1, min(end if end is not None else start + 1, max(len(shown), start + 1)))
@@ -124,7 +128,7 @@ def caret_blocks(text: str, start: int, end: int | None, room: int, indent: int 
 
 
 def _window(text: str, place: int, room: int) -> tuple[str, int]:
-    """``text`` or the part around ``place`` that fits, and by how many characters the place moved left."""
+    """``text`` or the part around ``place`` that fits, and the number of characters cut on the left."""
     if columns_of(text) <= room:
         return text, 0
     inner = max(1, (room - 2 * len(_CUT)) // (1 if text.isascii() else 2))

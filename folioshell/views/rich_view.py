@@ -1,25 +1,29 @@
-"""The rich renderer: the same blocks as the plain one, in the same columns, with rules and colour.
+"""The rich renderer: the layout of the plain one with rules and color, and the progress line of a terminal.
 
 Rules:
 - Imported only when something is written to a terminal; nothing else in folioshell imports rich.
-- Widths are not left to rich: both renderers fold and break alike, because ``fit`` has decided.
+- ``layout.fit`` decides the widths, not rich, so both renderers fold and wrap alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TextIO
 
 from rich.box import SIMPLE_HEAD, Box
 from rich.console import Console
 from rich.padding import Padding
+from rich.progress import BarColumn, SpinnerColumn, TextColumn
+from rich.progress import Progress as Bars
 from rich.style import Style
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
+from folioshell.session.progress import Progress
 from folioshell.views.blocks import Block, Drawing, Grid, Line, Span, Tone
-from folioshell.views.fit import GAP, MARGIN, fit, natural_widths
-from folioshell.views.measure import wrapped
+from folioshell.views.layout import GAP, MARGIN, fit, natural_widths, wrapped
 from folioshell.views.plain import line_texts
+from folioshell.views.screen import window_of
 
 STYLES = {
     Tone.PLAIN: Style.null(),
@@ -35,7 +39,7 @@ _ASCII_HEAD = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True
 
 
 def write(blocks: Sequence[Block], console: Console) -> None:
-    """Print the blocks on a console, in its width."""
+    """Print the blocks on a console."""
     for block in blocks:
         if isinstance(block, Line):
             _write_line(block, console)
@@ -53,7 +57,7 @@ def _write_line(line: Line, console: Console) -> None:
 
 
 def _line_texts(line: Line, width: int) -> Iterable[Text]:
-    """The pieces that the plain renderer would print, with the tones of the spans laid over them."""
+    """The lines of the plain renderer, with the tones of the spans."""
     styled = Text.assemble(*((span.text, STYLES[span.tone]) for span in line.spans))
     place = 0
     for piece in line_texts(line, width):
@@ -84,3 +88,69 @@ def _write_grid(grid: Grid, console: Console) -> None:
 
 def _cell(span: Span) -> Text:
     return Text(span.text, STYLES[span.tone])
+
+
+#: columns of a terminal of unknown width
+_USUAL = 80
+#: columns that stay free: the ^C that the terminal echoes must not wrap into a line that is never cleared
+_FREE = 3
+#: columns of the bar, and of everything but description and numbers
+_BAR = 20
+_BESIDES = len("x  ") + _BAR + len("  Ctrl-C stops")
+#: minimum columns of the description
+_LEAST = 8
+
+
+class ProgressLine:
+    """A spinner, a description, a bar if the total is known, numbers, the time, and the key that interrupts.
+
+    Args:
+        stream: the terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._description = Column(no_wrap=True, overflow="ellipsis")
+        self._bars = Bars(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False, table_column=self._description),
+            BarColumn(bar_width=_BAR),
+            TextColumn("{task.fields[numbers]}", markup=False, table_column=Column(no_wrap=True)),
+            TextColumn("Ctrl-C stops", style="dim", table_column=Column(no_wrap=True)),
+            console=Console(file=stream, force_terminal=True),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._task = self._bars.add_task("", total=None, numbers="")
+
+    def show(self, progress: Progress, seconds: float) -> None:
+        """Redraw the line; ``seconds`` is the time so far."""
+        numbers = numbers_text(progress, seconds)
+        self._make_room(len(numbers))
+        self._bars.update(
+            self._task, description=progress.doing, completed=progress.done, total=progress.total, numbers=numbers
+        )
+        # No effect once started.
+        self._bars.start()
+        self._bars.refresh()
+
+    def clear(self) -> None:
+        """Remove the line."""
+        self._bars.stop()
+
+    def _make_room(self, numbers: int) -> None:
+        """Fit the description into the columns that the numbers leave in the terminal's current width."""
+        width = max((window_of(self._stream).columns or _USUAL) - _FREE, 1)
+        self._bars.console.width = width
+        self._description.max_width = max(width - _BESIDES - numbers - 1, _LEAST)
+
+
+def numbers_text(progress: Progress, seconds: float) -> str:
+    """``4,096 of 8,192 pages, 3 s``."""
+    time = f"{seconds:.0f} s"
+    if not progress.unit:
+        return time
+    of = "" if progress.total is None else f" of {progress.total:,}"
+    return f"{progress.done:,}{of} {progress.unit}, {time}"

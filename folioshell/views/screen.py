@@ -1,8 +1,8 @@
-"""Where output goes: one stream, written by the plain or by the rich renderer.
+"""The output stream, and the renderer that writes on it.
 
 Rules:
-- Rich is for terminals that can do it; a pipe, a file, ``TERM=dumb`` and ``--plain`` get plain text, always.
-- Whoever owns a screen decides the width and the renderer once; views never look at the environment.
+- Rich is for capable terminals; a pipe, a file, ``TERM=dumb`` and ``--plain`` always get plain text.
+- Width and renderer are decided once, when the screen is made; views never read the environment.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from folioshell.views.refusal_view import bug_blocks, refusal_blocks
 if TYPE_CHECKING:
     from rich.console import Console
 
-#: columns of what is not a terminal
+#: columns of a stream that is no terminal
 DEFAULT_WIDTH = 100
-#: columns of a mail, which quotes will set in
+#: columns of a mail, which leaves room for quoting
 MAIL_WIDTH = 72
-#: below this nothing can be laid out
+#: minimum columns
 LEAST_WIDTH = 24
 
 
 def wants_plain(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """True if this stream should get plain text: it is no terminal, or a dumb one."""
+    """True if this stream is no terminal, or a dumb one."""
     return not stream.isatty() or environ.get("TERM", "dumb") in ("dumb", "unknown", "")
 
 
 def window_of(stream: TextIO) -> os.terminal_size:
-    """The window of a terminal; 0 columns and lines for a stream that is none, and a terminal that does not know."""
+    """The size of a terminal; 0 columns and lines if the stream is none, or its size is unknown."""
     try:
         return os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
@@ -48,13 +48,13 @@ class Screen:
 
     Args:
         stream: where text goes.
-        rich: whether the rich renderer may be used.
+        rich: use the rich renderer.
         width: columns, at least LEAST_WIDTH; None follows the terminal.
-        fallback: columns where there is neither a width nor a terminal that knows its own.
-        screen_reader: plain text is read aloud: a table that does not fit becomes ``label: value`` lines.
+        fallback: columns if neither ``width`` nor the terminal gives them.
+        screen_reader: in plain text a table that does not fit becomes ``label: value`` lines.
 
     Attributes:
-        has_table: a CSV table was written, which an empty line parts from the next, whoever writes that.
+        has_table: a CSV table was written; an empty line separates it from the next.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class Screen:
 
     @property
     def width(self) -> int:
-        """Columns that may be used now; a terminal may have been resized since the last time."""
+        """The current number of columns; a terminal may be resized at any time."""
         if self._width is not None:
             return max(self._width, LEAST_WIDTH)
         return max(window_of(self.stream).columns or self._fallback, LEAST_WIDTH)
 
     @property
     def mode(self) -> str:
-        """The mode of whoever does not choose another."""
+        """The default mode."""
         return "table" if self.rich else "plain"
 
     def write(self, blocks: Sequence[Block], mode: str = "") -> None:
@@ -92,9 +92,9 @@ class Screen:
         self.stream.write(self.rendered(blocks, mode))
 
     def rendered(self, blocks: Sequence[Block], mode: str = "") -> str:
-        """The blocks in a mode, by default the screen's own, with the spelling that the stream's encoding needs.
+        """The blocks in a mode (default: the screen's own), spelled for the stream's encoding.
 
-        json and csv are made of reports, not of blocks: what else there is to say in these modes is plain text.
+        json and csv are made from reports, not from blocks: remarks in these modes are plain text.
         """
         mode = mode or self.mode
         if mode == "mail":
@@ -118,31 +118,31 @@ class Screen:
         with console.capture() as capture:
             rich_view.write(blocks, console)
         text = capture.get()
-        # A terminal may be wiped to its edge; what is kept has no spaces at the ends of its lines.
+        # Trailing spaces are stripped from everything that may be stored.
         return text if self.rich else "".join(f"{piece.rstrip()}\n" for piece in text.splitlines())
 
     def paper(self) -> Screen:
-        """A screen of the same width that stands for a file of UTF-8; what is rendered for it is written elsewhere."""
+        """A screen of the same width that renders for a UTF-8 file."""
         sheet = TextIOWrapper(BytesIO(), encoding="utf-8")
         return Screen(sheet, rich=False, width=self._width, fallback=self._fallback)
 
     def refusal(self, error: Refused, step: int | None = None) -> None:
-        """Write a refusal; ``step`` is the step that the session is still at."""
+        """Write a refusal; ``step`` as in ``refusal_blocks``."""
         self.write(refusal_blocks(error, self.width, step))
 
     def bug(self, error: Exception, step: int | None = None, typed: str = "") -> None:
-        """Write what should never happen, and what was typed for it; ``step`` as in ``refusal``."""
+        """Write an internal error and the input that led to it; ``step`` as in ``refusal``."""
         self.write(bug_blocks(error, step, typed))
 
     def flush(self) -> None:
-        """Hand everything written to the system."""
+        """Flush the stream."""
         self.stream.flush()
 
     def _rich_console(self) -> Console:
         if self._console is None:
             from rich.console import Console
 
-            # Where there is no terminal that could do it, rules stay and escape codes do not.
+            # Without a capable terminal there are rules, but no escape codes.
             self._console = Console(
                 file=self.stream,
                 force_terminal=self.rich,
@@ -156,17 +156,17 @@ class Screen:
 
 
 def warm_up() -> None:
-    """Import what the first table needs, while nobody waits for it."""
+    """Import what the first table needs; called in the background."""
     import folioshell.views.rich_view  # noqa: F401
 
 
 def listens(environ: Mapping[str, str]) -> bool:
-    """True if somebody listens to what is printed: FOLIOSHELL_PLAIN is set, and not to 0."""
+    """True for a screen reader: FOLIOSHELL_PLAIN is set, and not to 0."""
     return environ.get("FOLIOSHELL_PLAIN", "") not in ("", "0")
 
 
 def screen_for(stream: TextIO, *, plain_wanted: bool = False, width: int | None = None) -> Screen:
-    """The screen for a stream, by what it is and by the environment."""
+    """The screen for a stream, according to its kind and the environment."""
     screen_reader = listens(os.environ)
     rich = not (plain_wanted or screen_reader or wants_plain(stream, os.environ))
     return Screen(
@@ -179,6 +179,6 @@ def screen_for(stream: TextIO, *, plain_wanted: bool = False, width: int | None 
 
 
 def columns_wanted(environ: Mapping[str, str]) -> int:
-    """COLUMNS, for what is no terminal; DEFAULT_WIDTH if it is not set, or to no number of columns."""
+    """The value of COLUMNS; DEFAULT_WIDTH if it is not set or not a valid width."""
     columns = parse_number(environ.get("COLUMNS", "")) or 0
     return columns if 0 < columns <= 10_000 else DEFAULT_WIDTH

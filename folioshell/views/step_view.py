@@ -1,24 +1,23 @@
-"""What a step did: touched folios, reverse-map walks, page-table locks."""
+"""What a step did: touched folios, rmap walks, page-table locks, watched values."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from folioshell.report import FolioChange, LockRow, Visit, Walk
-from folioshell.views.blocks import Block, Column, Grid, Span, Tone, line
-from folioshell.views.glyphs import ELLIPSIS, TIMES
-from folioshell.views.runs import joined_runs, old_new
+from folioshell.report import Change, FolioChange, LockRow, Visit, Walk, Watched, WatchedValue
+from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line
+from folioshell.views.glyphs import ARROW, ELLIPSIS, TIMES
 from folioshell.wording import counted, follows, id_run
 
-#: rows of one table after a step; the views (trace, show) have no limit
+#: maximum rows of a table after a step; `trace` and `show` have no limit
 MOST_ROWS = 32
-#: groups of locks that are looked at for being taken over and over
+#: maximum period, in groups of locks, that is recognized as a repetition
 MOST_REPEATED = 8
 
 
 def folio_blocks(folios: Sequence[FolioChange]) -> Iterator[Block]:
-    """The mapcounts of the touched folios under every shown scheme; folios that kept all their numbers are left out."""
+    """The mapcounts of the touched folios under every shown scheme, without folios whose numbers did not change."""
     changed = [folio for folio in folios if folio.note or any(c.old != c.new for c in folio.mapcounts.values())]
     if not changed:
         return
@@ -45,11 +44,11 @@ def _folio_row(folio: FolioChange, schemes: Sequence[str], with_notes: bool) -> 
 
 
 def walk_blocks(walks: Sequence[Walk], titled: bool = True) -> Iterator[Block]:
-    """One grid a walk: every VMA visited, misses too, the page tables entered and the entries found there.
+    """One grid per walk: every VMA visited (misses too), the page tables entered and the entries found there.
 
     Args:
-        walks: in the order in which they were made.
-        titled: False if somebody else says whose walk it was and what it found.
+        walks: in order.
+        titled: False if the sentence of the report already says which walk it was and what it found.
     """
     for walk in walks:
         title = _walk_title(walk) if titled else ""
@@ -91,7 +90,7 @@ def _visit_row(visit: Visit, with_notes: bool) -> tuple[Span, ...]:
 
 
 def lock_blocks(locks: Sequence[LockRow]) -> Iterator[Block]:
-    """The page-table locks in the order in which they were taken; one under another is set in by its depth."""
+    """The page-table locks in the order in which they were taken, indented by depth."""
     if not locks:
         return
     groups = list(_repeated(list(_lock_groups(locks))))
@@ -105,7 +104,7 @@ def lock_blocks(locks: Sequence[LockRow]) -> Iterator[Block]:
 
 
 def _lock_groups(locks: Sequence[LockRow]) -> Iterator[tuple[LockRow, int]]:
-    """Rows that differ in nothing but consecutive ids, as the first of them and their number."""
+    """Runs of rows that differ only in consecutive ids: (first row, length)."""
     start = locks[0]
     nr = 1
     for earlier, row in pairwise(locks):
@@ -123,9 +122,9 @@ _Group = tuple[str, int, str]
 
 
 def _repeated(groups: Sequence[tuple[LockRow, int]]) -> Iterator[_Group]:
-    """Groups of locks; some that are taken over and over, at one depth by one function, as one.
+    """Groups of locks; a sequence repeated at one depth by one function is one group.
 
-    Of others that are taken over and over, the last row says so.
+    Any other repeated sequence is shown once, and its last row has the number of repetitions.
     """
     labels = [(_label(row, nr), row.depth, row.function) for row, nr in groups]
     at = 0
@@ -147,7 +146,7 @@ def _label(row: LockRow, nr: int) -> str:
 
 
 def _period(labels: Sequence[tuple[str, int, str]], at: int) -> tuple[int, int]:
-    """(number of groups, how often they stand there one after the other) of what begins at ``at``."""
+    """(period, repetitions) of the sequence of groups that begins at ``at``."""
     for nr in range(1, MOST_REPEATED + 1):
         block = labels[at : at + nr]
         times = 1
@@ -165,3 +164,42 @@ def _names(names: Sequence[str], times: int) -> str:
 
 def _more(total: int, command: str) -> str:
     return f"{ELLIPSIS} {total - MOST_ROWS} more rows: {command}" if total > MOST_ROWS else ""
+
+
+def old_new(change: Change) -> str:
+    """``4 → 8``, or the number alone if it did not change."""
+    return str(change.new) if change.old == change.new else f"{change.old} {ARROW} {change.new}"
+
+
+def joined_runs(words: Sequence[tuple[str, int]]) -> str:
+    """Tables and the entries found in each, equal neighbors grouped: 'pt1 8, pt2 8' or 'pt1..pt4 512 each'."""
+    groups: list[tuple[str, int, int]] = []
+    for name, number in words:
+        if groups and groups[-1][2] == number and follows(groups[-1][0], name, groups[-1][1]):
+            groups[-1] = (groups[-1][0], groups[-1][1] + 1, number)
+        else:
+            groups.append((name, 1, number))
+    return ", ".join(f"{id_run(first, nr)} {number}{' each' if nr > 1 else ''}" for first, nr, number in groups)
+
+
+def watched_blocks(watched: Sequence[Watched]) -> Iterator[Block]:
+    """``watch 1  f1: per-page, mm-id 1 → 2``; equal values are grouped."""
+    for one in watched:
+        label = Span(f"watch {one.number}  {one.text}: ", Tone.STRONG)
+        if one.note:
+            yield Line((label, Span(f"no value now: {one.note}", Tone.DIM)))
+        else:
+            yield Line((label, *_values(one.values)))
+
+
+def _values(values: dict[str, WatchedValue]) -> Iterator[Span]:
+    groups: dict[WatchedValue, list[str]] = {}
+    for name, value in values.items():
+        groups.setdefault(value, []).append(name)
+    for value, names in groups.items():
+        between = "; " if value is not next(iter(groups)) else ""
+        changed = value.old != value.new
+        text = f"{value.old or '-'} {ARROW} {value.new}" if changed else value.new
+        # The label of a single value is the text of the watch.
+        yield Span(f"{between}{', '.join(names)} " if len(values) > 1 else "")
+        yield Span(text, Tone.CHANGED if changed else Tone.PLAIN)

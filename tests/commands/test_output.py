@@ -71,10 +71,10 @@ def test_once_takes_one_command() -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("missing/out.txt", "there is no directory missing"),
+        ("missing/out.txt", "no such directory: missing"),
         (".", "it is a directory"),
         ("x" * 300, "File name too long"),
-        ("file.txt/out.txt", "there is no directory file.txt"),
+        ("file.txt/out.txt", "no such directory: file.txt"),
     ],
 )
 def test_once_refuses_what_cannot_be_written(

@@ -174,7 +174,7 @@ def test_a_definition_that_raises(tmp_path: Path) -> None:
     session = session_after(f'load scheme "{path}"', *MAPPED)
     (report,) = session.execute("watch shared? mine f1")
 
-    assert "mine.shared(): ValueError: not so" in report.watched[0].note
+    assert "scheme mine, shared(): ValueError: not so" in report.watched[0].note
     assert session.execute("fork B")[0].step == 3
 
 

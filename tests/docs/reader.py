@@ -11,8 +11,7 @@ from pathlib import Path
 
 import folioshell
 from folioshell.errors import Refused
-from folioshell.script.runner import PASSED, run_text
-from folioshell.script.script_event import ScriptEvent
+from folioshell.script.runner import PASSED, ScriptEvent, run_text
 from folioshell.views.blocks import Block as Shown
 from folioshell.views.blocks import Drawing
 from folioshell.views.plain import render

@@ -7,10 +7,9 @@ import pytest
 from folioshell.events import Mapped
 from folioshell.explore.lockdep import Lockdep, lockdep_report
 from folioshell.explore.locks import value_of
-from folioshell.explore.picture import deadlock_rows, draw, operations
 from folioshell.explore.race import Race
-from folioshell.explore.replay import replay
-from folioshell.explore.schedule import Schedule
+from folioshell.explore.replay import deadlock_rows, draw, operations, replay
+from folioshell.explore.search import Schedule
 from folioshell.model.lock import LockOp
 from tests.explore.programs import explored, fault_race, race_of, written
 

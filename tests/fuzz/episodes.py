@@ -16,8 +16,7 @@ from folioshell.script import Session
 from folioshell.script.runner import run_file
 from folioshell.session.limits import Limits
 from folioshell.session.output import MODES
-from folioshell.shell.failures import failure_text, golden_lines
-from folioshell.shell.replay import Replay
+from folioshell.shell.replay import Replay, failure_text, golden_lines
 from tests.fuzz.lines import LineMaker
 from tests.fuzz.strict import StrictShell, check_printed, drawn_screen, fresh_session, printed
 

@@ -21,8 +21,8 @@ from folioshell.shell.highlight import CommandLexer
 from folioshell.shell.presenter import Presenter
 from folioshell.shell.repl import Repl
 from folioshell.shell.toolbar import hint_pieces, state_text
-from folioshell.views.answer_view import Place
 from folioshell.views.glyphs import visible
+from folioshell.views.report_view import ScriptPlace
 from folioshell.views.screen import Screen
 from tests.fuzz.lines import SCENARIOS
 
@@ -56,7 +56,7 @@ class StrictPresenter(Presenter):
         compares = self._thorough and session.spawned is None
         return session.prompt, session.workspace.machine.fingerprint() if compares else ""
 
-    def show(self, reports: Sequence[Report], place: Place | None = None) -> None:
+    def show(self, reports: Sequence[Report], place: ScriptPlace | None = None) -> None:
         """Show a report, and remember the state that it left."""
         super().show(reports, place)
         self.shown += 1

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from folioshell.recording.emit import emit
 
 from folioshell.commands import Session
 from folioshell.engine import machine
@@ -17,7 +18,6 @@ from folioshell.errors import Refused
 from folioshell.model import pte
 from folioshell.model.release import DEFAULT, DIFFERENCES, MM_ID, RELEASES, Question, Release, release
 from folioshell.recording import ptl
-from folioshell.recording.emit import emit
 from tests.paths.memory import Memory
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"

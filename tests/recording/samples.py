@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from folioshell.recording.emit import emit
 from folioshell.recording.load import Recording, parse
+from folioshell.recording.observe import emit
 
 FOLDER = Path(__file__).parents[1] / "recordings"
 #: recordings of real kernels: the public ones, and those of rules that random operations brought up

@@ -9,10 +9,9 @@ import pytest
 
 from folioshell.errors import Refused
 from folioshell.model.kernel import Kernel
-from folioshell.recording.emit import emit
-from folioshell.recording.form import BadScenario, check_scenario
-from folioshell.recording.load import load
-from folioshell.recording.scenario import ARENA, SLOT, Replay, placement
+from folioshell.recording.load import BadScenario, check_scenario, load
+from folioshell.recording.observe import emit
+from folioshell.recording.scenario import ARENA, SLOT, ScenarioRun, placement
 from folioshell.recording.to_scenario import scenario_of
 from folioshell.recording.to_script import script_of
 from folioshell.script import Session
@@ -45,7 +44,7 @@ def operations(ops: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def replayed(scenario: dict[str, Any]) -> Kernel:
     """The kernel after all operations of a scenario."""
-    replay = Replay(scenario)
+    replay = ScenarioRun(scenario)
     for op in scenario["ops"]:
         replay.run(op)
     return replay.machine.kernel
@@ -106,7 +105,7 @@ def test_script() -> None:
         "fails ENOMEM mprotect 0x7f000021e000+5 none",
         "exit",
         "B: madvise cold r",
-        "# operation 10, touch by A, is left out: no such process",
+        "# operation 10, touch by A, left out: no such process",
     ]
 
 
@@ -170,19 +169,19 @@ def test_the_current_process() -> None:
 @pytest.mark.parametrize(
     ("script", "message", "word"),
     [
-        ("mmap a 4 populate", "no word for `populate`", "populate"),
-        ("mmap a 4 at=0x7f0000000000 fixed", "no word for `fixed`", "fixed"),
-        ("mmap a 4\nmremap a 8 new=b", "no word for another size", "8"),
-        ("mmap a 4\nmadvise willneed a", "no word for willneed", "willneed"),
-        ("set geometry classroom", "no word for geometry", "geometry"),
-        ("mmap a 4\nset thp.64K always", "before its first operation", "thp.64K"),
+        ("mmap a 4 populate", "cannot express `populate`", "populate"),
+        ("mmap a 4 at=0x7f0000000000 fixed", "cannot express `fixed`", "fixed"),
+        ("mmap a 4\nmremap a 8 new=b", "cannot express another size", "8"),
+        ("mmap a 4\nmadvise willneed a", "cannot express willneed", "willneed"),
+        ("set geometry classroom", "cannot express geometry", "geometry"),
+        ("mmap a 4\nset thp.64K always", "before the first operation", "thp.64K"),
         ("file f 2048 order=10", "no page-cache folios of order 10", "10"),
         ("file f 16 order=2 fs=tmpfs", "no page-cache folios of order 2", "2"),
-        ("mmap a 16\nmmap b 8 align=4 skew=1", "so near to a", "b"),
+        ("mmap a 16\nmmap b 8 align=4 skew=1", "so close to a", "b"),
         ("mmap a 16\nmmap b 8 at=0x7f0000004000", "overlaps a", "b"),
-        ("mmap a 16\nread 0x7f8000000000", "no region is there", "0x7f8000000000"),
-        ("mmap a 16\nmmap b 8\nmunmap 0x7f0000000000+1024", "reaches b", "0x7f0000000000+1024"),
-        ("mmap a 4\nundo", "`undo` goes with a session", ""),
+        ("mmap a 16\nread 0x7f8000000000", "no region at this address", "0x7f8000000000"),
+        ("mmap a 16\nmmap b 8\nmunmap 0x7f0000000000+1024", "includes b", "0x7f0000000000+1024"),
+        ("mmap a 4\nundo", "cannot express `undo`", ""),
     ],
 )
 def test_what_a_scenario_has_no_word_for(script: str, message: str, word: str) -> None:

@@ -1,4 +1,4 @@
-"""Reading recordings and scenarios: what is good, and what names its fault."""
+"""The form of scenarios: what is wrong is named with its place."""
 
 from __future__ import annotations
 
@@ -9,9 +9,79 @@ from typing import Any
 
 import pytest
 
-from folioshell.recording.form import BadScenario
-from folioshell.recording.load import load, parse
+from folioshell.recording.load import BadScenario, check_scenario, load, parse
 from tests.recording.samples import RECORDINGS, scenario, small_recording
+
+
+def test_a_good_scenario_comes_back() -> None:
+    """A scenario with nothing wrong is returned as it is."""
+    assert check_scenario(scenario()) == scenario()
+
+
+def _changed(number: int, **keys: Any) -> dict[str, Any]:
+    found = scenario()
+    found["ops"][number].update(keys)
+    return found
+
+
+def _without(number: int, key: str) -> dict[str, Any]:
+    found = scenario()
+    del found["ops"][number][key]
+    return found
+
+
+def _setup(**parts: Any) -> dict[str, Any]:
+    return {**scenario(), "setup": {**scenario()["setup"], **parts}}
+
+
+_SECOND = {"op": "mmap", "proc": "A", "region": "s", "kind": "anon", "pages": 8, "prot": "rw"}
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ([], "not a scenario"),
+        ({"ops": 3}, "not a scenario"),
+        ({"ops": [3]}, "operation 0: an object"),
+        (_changed(1, op="tuch"), "operation 1: no operation 'tuch'; did you mean 'touch'"),
+        (_changed(1, op=["touch"]), "operation 1: no operation"),
+        (_changed(1, access="wrote"), "operation 1, touch: `access` is 'wrote'; did you mean 'write'"),
+        (_changed(1, count=-1), "operation 1, touch: `count` is -1; expected a number"),
+        (_changed(1, count=True), "operation 1, touch: `count` is True"),
+        (_changed(1, count=1 << 60), "operation 1, touch: `count`"),
+        (_without(1, "page"), "operation 1, touch: `page` is missing"),
+        (_changed(1, region="q"), "operation 1, touch: no earlier region 'q'"),
+        (_changed(2, child=""), "operation 2, fork: `child`"),
+        (_changed(3, region="r"), "operation 3, mmap: region 'r' exists"),
+        (_changed(3, file="g"), "operation 3, mmap: no file 'g'"),
+        (_changed(3, align_pages=3), "operation 3, mmap: `align_pages` is 3; expected a power of two"),
+        (_changed(3, kind="hugetlb"), "operation 3, mmap: `kind`"),
+        (_changed(3, pages=262144), "region 'm' does not fit its slot"),
+        (_changed(3, after="q"), "operation 3, mmap: no earlier region 'q'"),
+        (_setup(files={"f": {"pages": 0, "fs": "ext4"}}), "file f: `pages` is 0"),
+        (_setup(files={"f": {"pages": 4, "fs": "xfs"}}), "file f: `fs` is 'xfs'"),
+        (_setup(files=3), "setup: expected objects `files` and `mthp`"),
+        (_setup(mthp={"48": "always"}), "setup: no anonymous folios of 48 kB"),
+        (_setup(mthp={"64": "allways"}), "did you mean 'always'"),
+    ],
+)
+def test_bad_scenario(found: Any, message: str) -> None:
+    """What a scenario cannot have is refused, with the operation and the word."""
+    with pytest.raises(BadScenario, match=message):
+        check_scenario(found)
+
+
+def test_regions_that_overlap() -> None:
+    """Two regions behind the same one would lie over each other."""
+    found = scenario()
+    found["ops"] = [found["ops"][0], {**_SECOND, "after": "r"}, {**_SECOND, "region": "u", "after": "r"}]
+    with pytest.raises(BadScenario, match="overlap"):
+        check_scenario(found)
+
+
+def test_unknown_keys_are_left_alone() -> None:
+    """Keys that no operation has are ignored, as the recorder does."""
+    assert check_scenario(_changed(1, note="the first write"))["ops"][1]["note"] == "the first write"
 
 
 def test_gzipped_and_plain_are_read_alike(tmp_path: Path) -> None:
@@ -29,7 +99,7 @@ def test_a_bare_scenario_has_no_steps() -> None:
     assert (found.name, found.steps, found.scenario) == ("small", None, scenario())
 
 
-def _without(key: str) -> dict[str, Any]:
+def _recording_without(key: str) -> dict[str, Any]:
     found = small_recording()
     del found[key]
     return found
@@ -44,16 +114,16 @@ def _with_step(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "ends too early"),
-        (b'{"format": "mm-oracle-reco', "ends too early"),
+        (b"", "truncated JSON"),
+        (b'{"format": "mm-oracle-reco', "truncated JSON"),
         (b'{"format": "mm",\n "name" 3}', "line 2, column 9"),
-        (b"[1, 2]", "an object is wanted"),
+        (b"[1, 2]", "expected an object"),
         (b"\xff\xfe\xfd{}", "not UTF-8"),
         (
             b'{"format": "mm-oracle-recording/2"}',
-            "'mm-oracle-recording/1' and 'mm-ptl-recording/1'",
+            "unknown format 'mm-oracle-recording/2'",
         ),
-        (b"[" * 100_000, "no JSON that we can read"),
+        (b"[" * 100_000, "unreadable JSON"),
     ],
 )
 def test_bad_text(data: bytes, message: str) -> None:
@@ -65,15 +135,15 @@ def test_bad_text(data: bytes, message: str) -> None:
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        (_without("steps"), "a list `steps`"),
-        (_without("regions"), "objects `regions`"),
-        (_without("scenario"), "no scenario"),
-        (_without("format"), "format None"),
+        (_recording_without("steps"), "a list `steps`"),
+        (_recording_without("regions"), "objects `regions`"),
+        (_recording_without("scenario"), "not a scenario"),
+        (_recording_without("format"), "format None"),
         ({**small_recording(), "steps": small_recording()["steps"][:-1]}, "5 steps for 6 operations"),
-        (_with_step(procs=[]), "step 1: objects"),
-        (_with_step(procs={"A": {"vmas": [3], "pages": {}}}), "step 1, A: a VMA is an object"),
-        (_with_step(procs={"A": {"vmas": [], "pages": {"r": [[0, 1]]}}}), "step 1, A, r: runs are"),
-        (_with_step(folios=[{"id": 1}]), "step 1: a folio has numbers"),
+        (_with_step(procs=[]), "step 1: expected objects"),
+        (_with_step(procs={"A": {"vmas": [3], "pages": {}}}), "step 1, A: a VMA must be an object"),
+        (_with_step(procs={"A": {"vmas": [], "pages": {"r": [[0, 1]]}}}), "step 1, A, r: expected runs"),
+        (_with_step(folios=[{"id": 1}]), "step 1: a folio must have numbers"),
     ],
 )
 def test_damaged_recording(found: dict[str, Any], message: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from folioshell.recording import ptl
-from folioshell.recording.form import BadScenario
+from folioshell.recording.load import BadScenario
 
 TRACES = sorted((Path(__file__).parents[1] / "recordings" / "ptl").glob("*.json.gz"))
 

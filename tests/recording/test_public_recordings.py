@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from folioshell.recording.emit import emit, steps_of
 from folioshell.recording.load import load
-from folioshell.recording.scenario import Replay
+from folioshell.recording.observe import emit, steps_of
+from folioshell.recording.scenario import ScenarioRun
 from folioshell.recording.verify import verify
 from tests.recording.samples import FOLDER, RECORDINGS
 
@@ -34,7 +34,7 @@ def test_recording(path: Path) -> None:
 @pytest.mark.parametrize("path", RECORDINGS, ids=_name)
 def test_invariants(path: Path) -> None:
     """No invariant of the model is broken after any step of the recording's scenario."""
-    replay = Replay(load(str(path)).scenario)
+    replay = ScenarioRun(load(str(path)).scenario)
 
     for step in steps_of(replay, load(str(path)).scenario):
         assert (step["i"], replay.machine.check()) == (step["i"], [])

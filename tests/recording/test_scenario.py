@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from folioshell.recording.scenario import ARENA, SLOT, Replay, placement
+from folioshell.recording.scenario import ARENA, SLOT, ScenarioRun, placement
 from tests.recording.samples import scenario
 
 
@@ -32,7 +32,7 @@ def test_placement() -> None:
 
 def test_vpn() -> None:
     """A page of a region is where the placement says, from the arena's base on."""
-    assert Replay(scenario()).vpn("r", 5) == ARENA + 512 + 5
+    assert ScenarioRun(scenario()).vpn("r", 5) == ARENA + 512 + 5
 
 
 _TWELVES = [[0, 3, 1], [8, 2, 2], [16, 3, 2], [32, 2, 2], [40, 3, 1], [48, 1, 1]]
@@ -56,14 +56,14 @@ _THOUSANDS = [
 )
 def test_layout(spec: dict[str, Any], layout: list[list[int]]) -> None:
     """The page cache of a new file is made of the folios that a 6.18 kernel made of the same writes."""
-    replay = Replay({"setup": {"files": {"f": spec}}, "ops": []})
+    replay = ScenarioRun({"setup": {"files": {"f": spec}}, "ops": []})
 
     assert replay.layout("f") == layout
 
 
 def test_nobody_there() -> None:
     """An operation of a process that does not live, and a fork of a name that does, are skipped."""
-    replay = Replay(scenario())
+    replay = ScenarioRun(scenario())
     touch = {"op": "touch", "proc": "Z", "region": "r", "page": 0, "count": 1, "access": "read"}
     fork = {"op": "fork", "proc": "A", "child": "B"}
 
@@ -74,7 +74,7 @@ def test_nobody_there() -> None:
 
 def test_a_name_may_come_back() -> None:
     """A child may have the name of one that ended; it then is the youngest."""
-    replay = Replay(scenario())
+    replay = ScenarioRun(scenario())
     for op in ("B", "C"):
         replay.run({"op": "fork", "proc": "A", "child": op})
     replay.run({"op": "exit", "proc": "B"})
@@ -85,7 +85,7 @@ def test_a_name_may_come_back() -> None:
 
 def test_thp_advice_that_fails() -> None:
     """An mmap whose advice fails stays mapped, and both results are told."""
-    replay = Replay({"ops": [_mmap("r")]})
+    replay = ScenarioRun({"ops": [_mmap("r")]})
 
     assert replay.run({**_mmap("r"), "thp": "hugepage"}) == {"ok": True}
     assert replay.run({**_mmap("r"), "thp": "hugepage"}) == {"errno": "EEXIST"}

@@ -13,8 +13,8 @@ from tests.repo.tree import PACKAGE, import_name, modules, parsed
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"command_line", "options", "testing"},
-    {"shell", "streams"},
+    {"command_line", "testing"},
+    {"shell"},
     {"views", "export", "script", "recording"},
     {"commands"},
     {"session"},

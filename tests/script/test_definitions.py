@@ -74,7 +74,7 @@ def test_it_counts_from_the_first_step_on(calls: Path) -> None:
     session.execute(MAPPED)
     (report,) = session.execute(f'load scheme "{calls}"')
 
-    assert report.sentence == "calls counts now, from the first step on."
+    assert report.sentence == "calls loaded, counting from the first step."
     assert number(session, "calls") == 1
     assert session.shown_schemes[-1] == "calls"
     (step,) = session.execute("munmap win[0..3]")
@@ -181,7 +181,7 @@ def test_scripts_may_not_load_code(calls: Path) -> None:
     script = f'load scheme "{calls}"\n{MAPPED}\nexpect mapcount calls f1 == 1\n'
     refused = run_text(script)
     (played,) = refused
-    assert played.refused is not None and played.refused.message == "a script may not load code"
+    assert played.refused is not None and played.refused.message == "scripts may not load code"
     assert refused.status == 2
 
     allowed = run_text(script, allow_code=True)
@@ -195,15 +195,15 @@ def test_scripts_may_not_load_code(calls: Path) -> None:
         ("class Calls(Scheme):", "class Calls(Scheme:", 5, r"invalid syntax|was never closed|perhaps"),
         ("import events", "import fcats", 1, "ImportError: cannot import name 'fcats'"),
         ('name = "calls"', "title = 1", 5, "has no attribute 'name'"),
-        ('name = "calls"', 'name = "vmas"', 5, "the name vmas is in use"),
-        ('name = "calls"', 'name = "f1"', 5, "'f1' cannot be a name"),
-        ('name = "calls"', 'name = "truth"', 5, "'truth' cannot be a name"),
-        ("def shared", "def sharde", 5, "it does not say how it answers: shared missing"),
+        ('name = "calls"', 'name = "vmas"', 5, "the name vmas is already used by a built-in scheme"),
+        ('name = "calls"', 'name = "f1"', 5, "invalid name 'f1'"),
+        ('name = "calls"', 'name = "truth"', 5, "invalid name 'truth'"),
+        ("def shared", "def sharde", 5, "abstract methods not implemented: shared"),
         ('version = "a test"', "", 5, "version is missing"),
-        ('"1 is exclusive."', "", 5, "about is missing, or not two lines"),
-        ("Law.DECIDES", '"decides!"', 5, "laws holds what is not a Law"),
-        ("self.calls = {}", "self.calls = {}[1]", 5, "it cannot be made: KeyError"),
-        ("class Calls(Scheme)", "class Calls(Scheme, register=False)", 0, "there is no scheme in this file"),
+        ('"1 is exclusive."', "", 5, "about is missing or not a tuple of two strings"),
+        ("Law.DECIDES", '"decides!"', 5, "laws must contain only Law members"),
+        ("self.calls = {}", "self.calls = {}[1]", 5, "cannot be instantiated: KeyError"),
+        ("class Calls(Scheme)", "class Calls(Scheme, register=False)", 0, "this file defines no scheme"),
         ("from folioshell import events", "raise SystemExit(3)", 1, "SystemExit: 3"),
     ],
 )
@@ -230,7 +230,7 @@ def test_a_name_of_another_file_is_in_use(calls: Path, tmp_path: Path) -> None:
     session = Session()
     define(session, str(calls))
     other = written(tmp_path, CALLS, "other.py")
-    with pytest.raises(Refused, match="the name calls is in use"):
+    with pytest.raises(Refused, match="the name calls is already used by"):
         define(session, str(other))
 
     assert session.definitions["calls"].path == str(calls)
@@ -271,8 +271,8 @@ def test_a_script_stops_where_a_definition_raises(tmp_path: Path) -> None:
     runner = run_text(f'load scheme "{path}"\n{MAPPED}\nfork B\n', allow_code=True)
     last = list(runner)[-1]
 
-    assert last.failure is not None and "calls.on_mapped(): TypeError" in last.failure
-    assert "it was told: f1 pages 0..15 mapped" in last.failure
+    assert last.failure is not None and "scheme calls, on_mapped(): TypeError" in last.failure
+    assert "event: f1 pages 0..15 mapped" in last.failure
     assert runner.status == 1
 
 
@@ -282,10 +282,14 @@ def test_a_script_stops_where_a_definition_raises(tmp_path: Path) -> None:
         (
             "Sharing.YES if self.mapcount(folio) > 1 else Sharing.NO",
             '"no"',
-            r"calls.shared\(\): answered 'no', which is not a Sharing",
+            r"scheme calls, shared\(\): returned 'no', which is not a Sharing",
         ),
-        ("return self.calls.get(folio, 0)", "return True", r"calls.mapcount\(\): answered True, which is not a number"),
-        ("return 4", "return None", r"calls.bytes_of_state\(\): answered None"),
+        (
+            "return self.calls.get(folio, 0)",
+            "return True",
+            r"scheme calls, mapcount\(\): returned True, which is not a number",
+        ),
+        ("return 4", "return None", r"scheme calls, bytes_of_state\(\): returned None"),
     ],
 )
 def test_a_wrong_kind_of_answer_is_a_finding(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -311,7 +315,7 @@ class Mine(Vmas):
     session = Session()
     define(session, str(written(tmp_path, text)))
     session.execute("file lib 32 order=4 ; mmap win 16 file=lib")
-    with pytest.raises(SchemeError, match=r"mine.on_mapped\(\): AttributeError: .*, at .*calls.py:9"):
+    with pytest.raises(SchemeError, match=r"scheme mine, on_mapped\(\): AttributeError: .*, at .*calls.py:9"):
         session.execute("fault win[0] ; query mapcount f1")
 
 

@@ -7,8 +7,7 @@ import pytest
 from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.script.golden import Golden, agree, difference, updated
-from folioshell.script.runner import FAILED, PASSED, REFUSED, Runner, run_text
-from folioshell.script.script_event import ScriptEvent
+from folioshell.script.runner import FAILED, PASSED, REFUSED, Runner, ScriptEvent, run_text
 from folioshell.views.report_view import plain_lines
 
 
@@ -129,11 +128,11 @@ def test_a_block_that_is_not_reached() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("> a\n", 1, "there is no command above this"),
-        ("mmap a 4\n\n> a\n", 3, "there is no command above this"),
-        ("mmap a 4\n# why\n> a\n", 3, "there is no command above this"),
-        ("| prose\n> a\n", 2, "there is no command above this"),
-        ("source a.fs\n> a\n", 2, "output of a script that is read"),
+        ("> a\n", 1, "there is no command above this golden block"),
+        ("mmap a 4\n\n> a\n", 3, "there is no command above this golden block"),
+        ("mmap a 4\n# why\n> a\n", 3, "there is no command above this golden block"),
+        ("| prose\n> a\n", 2, "there is no command above this golden block"),
+        ("source a.fs\n> a\n", 2, "`source` and `load` cannot have a golden block"),
     ],
 )
 def test_blocks_in_the_wrong_place(text: str, line: int, message: str) -> None:

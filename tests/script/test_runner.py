@@ -8,8 +8,7 @@ import pytest
 
 from folioshell import Session
 from folioshell.errors import KernelBug, Refused
-from folioshell.script.runner import FAILED, PASSED, REFUSED, Runner, run_file, run_text
-from folioshell.script.script_event import ScriptEvent
+from folioshell.script.runner import FAILED, PASSED, REFUSED, Runner, ScriptEvent, run_file, run_text
 
 GOOD = """#!folioshell 1
 # a comment
@@ -55,11 +54,11 @@ def test_failed_expects_do_not_stop_it() -> None:
 @pytest.mark.parametrize(
     ("line", "failure"),
     [
-        ("mprotect a r", "failed with ENOMEM, which `fails ENOMEM …` would expect"),
-        ("fails EINVAL mprotect a r", "EINVAL expected, it ended with ENOMEM"),
-        ("fails ENOMEM mprotect a[0] r", "ENOMEM expected, it ended with ok"),
-        ("write a[2]", "failed with SIGSEGV, which `fails SIGSEGV …` would expect"),
-        ("fails SIGBUS write a[2]", "SIGBUS expected, it ended with SIGSEGV"),
+        ("mprotect a r", "failed with ENOMEM (`fails ENOMEM …` would expect that)"),
+        ("fails EINVAL mprotect a r", "expected EINVAL, but it ended with ENOMEM"),
+        ("fails ENOMEM mprotect a[0] r", "expected ENOMEM, but it ended with ok"),
+        ("write a[2]", "failed with SIGSEGV (`fails SIGSEGV …` would expect that)"),
+        ("fails SIGBUS write a[2]", "expected SIGBUS, but it ended with SIGSEGV"),
     ],
 )
 def test_unexpected_endings_stop_it(line: str, failure: str) -> None:
@@ -134,8 +133,8 @@ def test_quit_ends_it() -> None:
         (b"mmap a 4\nmmap \x00b 4\n", (2, 5), "this is not text"),
         (b"| prose with \x01\n", (1, 13), "this is not text"),
         (b"mmap a 4\nfau", (2, 0), "unknown command"),
-        (b"#!folioshell 2\n", (1, 13), "version 2 of the language is not known"),
-        (b"#!/bin/sh\n", (1, 0), "another program's script"),
+        (b"#!folioshell 2\n", (1, 13), "unknown version 2 of the language"),
+        (b"#!/bin/sh\n", (1, 0), "a script for another program"),
     ],
 )
 def test_files_that_are_no_scripts(tmp_path: Path, data: bytes, place: tuple[int, int], message: str) -> None:
@@ -212,13 +211,13 @@ def test_source_runs_in_the_same_session(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("source ../outside.fs", "a script reads only below its own folder"),
-        ("source /etc/hostname", "a script reads only below its own folder"),
-        ("load ../outside.fs", "a script reads only below its own folder"),
-        ("source link.fs", "a script reads only below its own folder"),
-        ("source main.fs", "this script is being read already: it would never end"),
+        ("source ../outside.fs", "a script may read only files below its own folder"),
+        ("source /etc/hostname", "a script may read only files below its own folder"),
+        ("load ../outside.fs", "a script may read only files below its own folder"),
+        ("source link.fs", "a script may read only files below its own folder"),
+        ("source main.fs", "this script is already being run: endless recursion"),
         ("source missing.fs", "cannot read"),
-        ("save out.fs", "a script may not write files"),
+        ("save out.fs", "scripts may not write files"),
     ],
 )
 def test_scripts_are_confined(tmp_path: Path, line: str, message: str) -> None:
@@ -269,7 +268,7 @@ def test_source_at_the_prompt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     assert [report.step for report in reports] == [1, None, 2, 3, 4, None]
     assert reports[-1].sentence.endswith(
-        "a.fs:4: failed with ENOMEM, which `fails ENOMEM …` would expect; the script stops here."
+        "a.fs:4: failed with ENOMEM (`fails ENOMEM …` would expect that); script stopped."
     )
     with pytest.raises(Refused) as error:
         session.execute("source b.fs")

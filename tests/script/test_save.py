@@ -93,4 +93,4 @@ def test_other_lines_are_left_out_and_told(tmp_path: Path) -> None:
     session.execute("fork B ; branch other ; fork C")
     (report,) = session.execute(f"save {tmp_path}/a.fs")
 
-    assert report.sentence == f"2 steps written to {tmp_path}/a.fs; line main left out."
+    assert report.sentence == f"2 steps written to {tmp_path}/a.fs; branch main left out."

@@ -68,14 +68,14 @@ def test_time(text: str, start: int) -> None:
     *_, last = runner
 
     assert last.refused is not None
-    assert last.refused.message == "the script passes the limit of 1 seconds"
+    assert last.refused.message == "the script exceeds the limit of 1 seconds"
     assert (last.refused.line, last.refused.start) == (1, start)
     assert runner.session.execute("fork B")[0].step == 2
 
 
 def test_time_is_that_of_the_whole_script() -> None:
     """Many short commands use it up as one long one does, and so do lines that are only read."""
-    assert refusal("fork B ; undo\n" * 3000, seconds=0).message == "the script passes the limit of 0 seconds"
+    assert refusal("fork B ; undo\n" * 3000, seconds=0).message == "the script exceeds the limit of 0 seconds"
 
 
 def test_an_alarm_of_somebody_else() -> None:
@@ -136,11 +136,11 @@ def test_scripts_that_read_each_other(tmp_path: Path) -> None:
     for number in range(40):
         (tmp_path / f"s{number}.fs").write_text(f"source s{number + 1}.fs\n")
     *_, last = run_file(tmp_path / "s0.fs")
-    assert last.refused is not None and last.refused.message == "scripts read each other more than 32 deep"
+    assert last.refused is not None and last.refused.message == "more than 32 nested scripts"
 
     (tmp_path / "s5.fs").write_text("source ./../" + tmp_path.name + "/s1.fs\n")
     *_, last = run_file(tmp_path / "s1.fs")
-    assert last.refused is not None and last.refused.message == "this script is being read already: it would never end"
+    assert last.refused is not None and last.refused.message == "this script is already being run: endless recursion"
 
 
 @pytest.mark.parametrize("line", ["source pipe.fs", "load pipe.fs", "source link.fs"])
@@ -151,7 +151,7 @@ def test_what_is_no_file(tmp_path: Path, line: str) -> None:
     (tmp_path / "a.fs").write_text(f"{line}\n")
     *_, last = run_file(tmp_path / "a.fs")
 
-    assert last.refused is not None and last.refused.message == "this is no file"
+    assert last.refused is not None and last.refused.message == "not a regular file"
 
 
 def test_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

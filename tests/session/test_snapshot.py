@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from folioshell.commands import Session
-from folioshell.recording.emit import emit
+from folioshell.recording.observe import emit
 from folioshell.recording.to_scenario import scenario_of
 from folioshell.session.snapshot import snapshot
 

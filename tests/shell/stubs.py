@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from io import StringIO
 
 from folioshell.report import Report
-from folioshell.script.script_event import ScriptEvent
+from folioshell.script.runner import ScriptEvent
 from folioshell.session.output import Output
 from folioshell.session.session import Session
 from folioshell.views.screen import Screen

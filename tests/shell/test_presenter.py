@@ -12,7 +12,7 @@ import pytest
 import folioshell
 from folioshell.session.output import MODES
 from folioshell.shell.pager import Pager
-from folioshell.shell.presenter import Presenter
+from folioshell.shell.presenter import Presenter, answers, lines_to, reproducer, statements
 from folioshell.shell.repl import Repl
 from folioshell.views.screen import Screen
 from tests.shell.stubs import Typist, plain_screen
@@ -138,7 +138,7 @@ def test_once(tmp_path: Path) -> None:
     asked = (f"once {answer} mail", "query shared? win[0]", f"once {table}", "mode csv", "show vmas")
     out, _ = typed(READ, *asked, "mode plain", "show vmas")
 
-    assert "per-page" not in out.split("The output of", 1)[1]
+    assert "per-page" not in out.split("output redirected", 1)[1]
     assert answer.read_text().startswith("shared? win[0] (f1, order 4)\n")
     assert answer.read_text().endswith("  B: fault win[3]\n  query shared? win[0]\n")
     assert [row[1] for row in csv.reader(table.read_text().splitlines())] == ["vma", "v1", "v2"]
@@ -177,7 +177,7 @@ def test_a_file_that_cannot_be_written_loses_nothing(tmp_path: Path) -> None:
     folder.rmdir()
     repl.execute("mmap buf 4")
 
-    assert "No such file or directory; it is shown instead" in " ".join(out.getvalue().split())
+    assert "No such file or directory; shown here instead" in " ".join(out.getvalue().split())
     assert "A mapped buf" in out.getvalue()
 
 
@@ -222,3 +222,45 @@ def test_nothing_is_lost_of_an_ascii_stream() -> None:
 
     assert out.getvalue().isascii()
     assert "…" in " ".join(json.loads(out.getvalue())["sections"][0]["lines"])
+
+
+@pytest.mark.parametrize(
+    ("line", "pieces"),
+    [
+        ("fork B", ["fork B"]),
+        ("mode mail; B: fault x ;once 'a;b' ; query shared? x[0]", ["B: fault x", "query shared? x[0]"]),
+        ("race { A.t1: fault x ; A.t2: fault x } ; mode", ["race { A.t1: fault x ; A.t2: fault x }"]),
+        ("fork B # ; not this", ["fork B # ; not this"]),
+        (" ; ", []),
+    ],
+)
+def test_statements(line: str, pieces: list[str]) -> None:
+    """A line is taken apart where its commands end, and what only says where output goes is left out."""
+    assert statements(line) == pieces
+
+
+def test_answers() -> None:
+    """A query, a view and an expect answer a question about the kernel; steps, settings and help do not."""
+    session = folioshell.Session()
+    line = "mmap buf 4 ; fault buf[0] ; query present? buf[0] ; show vmas ; set ; help ; history ; expect vmas A == 1"
+
+    assert [answers(report) for report in session.execute(line)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_lines_to() -> None:
+    """What is set, the steps in force, and the question with the process that was asked for it."""
+    session = folioshell.Session()
+    session.execute("set schemes vmas ; mmap buf 4 ; fork C ; undo ; fork B ; mode mail")
+    reports = session.execute("B: show vmas")
+
+    assert lines_to(session, reports) == ["set schemes vmas", "mmap buf 4", "fork B", "B: show vmas"]
+    assert reproducer(["a\nb"]) == "Reproducer (folioshell 1):\n  a\n  b\n"

@@ -41,7 +41,7 @@ def test_refusal_does_not_end() -> None:
     session, text = talk(Typist("bad", "one"), bad=Refused("no such verb", start=0, end=3, text="bad"))
 
     assert session.executed == ["one"]
-    assert text.startswith("error: no such verb\n  bad\n  ^^^\nnote: nothing was changed; still at step 0\n")
+    assert text.startswith("error: no such verb\n  bad\n  ^^^\nnote: state unchanged; still at step 0\n")
 
 
 def test_interrupt_while_typing() -> None:
@@ -56,7 +56,7 @@ def test_interrupt_while_executing() -> None:
     session, text = talk(Typist("long", "one"), long=KeyboardInterrupt())
 
     assert session.executed == ["one"]
-    assert "interrupted; the state is that of step 0" in text
+    assert "interrupted; rolled back to step 0" in text
 
 
 def test_interrupt_on_the_way_back() -> None:
@@ -66,7 +66,7 @@ def test_interrupt_on_the_way_back() -> None:
     screen, out = plain_screen()
     Repl(session, screen, Typist("long")).run()
 
-    assert out.getvalue() == "interrupted on the way back, too; the next command goes back to step 0 first\n"
+    assert out.getvalue() == "interrupted, and rollback too; the next command first completes the rollback to step 0\n"
 
 
 def test_kernel_bug_is_shown() -> None:
@@ -82,7 +82,7 @@ def test_replay_that_goes_astray() -> None:
     session, text = talk(Typist("undo", "one"), undo=DeterminismError("replaying step 1"))
 
     assert session.executed == ["one"]
-    assert text.startswith("BUG: replaying step 1\n")
+    assert text.startswith("INTERNAL ERROR: replaying step 1\n")
 
 
 def test_a_bug_of_the_program() -> None:
@@ -90,9 +90,9 @@ def test_a_bug_of_the_program() -> None:
     session, text = talk(Typist("query x", "one"), **{"query x": ZeroDivisionError("oh")})
 
     assert session.executed == ["one"]
-    assert text.startswith("BUG: ZeroDivisionError: oh\n")
+    assert text.startswith("INTERNAL ERROR: ZeroDivisionError: oh\n")
     assert "stubs.py:" in text
-    assert "typed: query x\nnote: the command was taken back; still at step 0\n" in text
+    assert "input: query x\nnote: command discarded, state unchanged; still at step 0\n" in text
 
 
 def test_a_definition_that_raises() -> None:
@@ -102,8 +102,8 @@ def test_a_definition_that_raises() -> None:
     session, text = talk(Typist("fault", "one"), fault=error)
 
     assert session.executed == ["one"]
-    assert text.startswith("!!! FINDING: the definition mine failed in on_mapped(): KeyError: 3, at mine.py:7\n")
-    assert "it was told: f1 page 0 mapped" in text
+    assert text.startswith("!!! FINDING: scheme mine, on_mapped(): KeyError: 3, at mine.py:7\n")
+    assert "event: f1 page 0 mapped" in text
     assert "bug of folioshell" not in text
 
 
@@ -144,7 +144,7 @@ def test_what_was_not_run_of_pasted_lines_is_kept() -> None:
 
     assert session.step == 1
     assert "pasted:2:7: error: no such region" in text
-    assert "note: stopped at line 2 of 5; 4 lines not run: the up arrow brings them back" in text
+    assert "note: stopped at line 2 of 5; 4 lines not executed (press Up to recall)" in text
     assert typist.kept == ["fault bfu\n\nfork B\nfork C"]
 
 
@@ -163,7 +163,7 @@ def test_pasted_lines_that_cannot_be_read() -> None:
 
     assert session.step == 0
     assert "pasted:2:1: error: unknown command" in text
-    assert "nothing of these 3 lines was run" in text
+    assert "none of these 3 lines was executed" in text
 
 
 def test_a_race_over_several_lines() -> None:
@@ -178,7 +178,7 @@ def test_a_failure_that_was_foretold() -> None:
     """`fails` at the prompt says whether it did."""
     _, _, text = talk_for_real("mmap buf 4", "fails ENOMEM mprotect buf r", "fails ENOMEM mprotect 0x1000 r")
 
-    assert text.count("ENOMEM expected, it ended with ok") == 1
+    assert text.count("expected ENOMEM, but it ended with ok") == 1
 
 
 def test_commands_of_one_line() -> None:

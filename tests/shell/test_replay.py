@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from folioshell.errors import Refused
 from folioshell.report import Expect, Report, Since
-from folioshell.script.script_event import ScriptEvent
+from folioshell.script.runner import ScriptEvent
 from folioshell.shell.replay import Replay
 from tests.shell.stubs import StubRunner, plain_screen
 
@@ -20,8 +20,8 @@ FAILURE = (
     "        expect vmas A == 4\n"
     "                    ^^^^\n"
     "      v1, v2, v3\n"
-    "      step 1, `fork B`, made it 3 from 2\n"
-    "      look:  folioshell run a.fs --until 1 -i\n"
+    "      changed to 3 from 2 by step 1: `fork B`\n"
+    "      open:  folioshell run a.fs --until 1 -i\n"
 )
 PLAYED = (
     ScriptEvent("a.fs", 2, "| # Fork", prose="# Fork"),
@@ -70,7 +70,7 @@ def test_stopped() -> None:
         text, _, status = shown(stop, quiet=quiet)
 
         assert status == 1
-        assert "FAIL  a.fs:7:1: munmap x\n      failed with EINVAL, and no `fails` before it; the script stops" in text
+        assert "FAIL  a.fs:7:1: munmap x\n      failed with EINVAL, and no `fails` before it; script stopped" in text
 
 
 def test_refused() -> None:

@@ -41,7 +41,7 @@ def terminal(environ: dict[str, str]) -> Iterator[Terminal]:
 
 def test_first_prompt_command_and_ctrl_d(terminal: Terminal) -> None:
     """A stranger is told what to type, a command is executed with a table under it, the step counts, Ctrl-D ends it."""
-    assert "`help` lists the commands" in terminal.text
+    assert "Type `help` for" in terminal.text
     terminal.send("mmap buf 4\r")
     terminal.wait_for("A 1>")
     terminal.send("fault buf\r")
@@ -245,7 +245,7 @@ def test_a_definition_loaded_at_the_prompt(terminal: Terminal, tmp_path: Path) -
     text = "from folioshell.schemes.vmas import Vmas\n\nclass Mine(Vmas):\n    name = 'zeal'\n"
     (tmp_path / "zeal.py").write_text(text)
     terminal.send(f"load scheme {tmp_path}/zeal.py\r")
-    terminal.wait_for("zeal counts now")
+    terminal.wait_for("zeal loaded")
     terminal.send("mmap buf 4 ; fault buf\r")
     assert "zeal" in terminal.wait_for("A 2>")
     terminal.forget()
@@ -264,7 +264,7 @@ def test_ctrl_c_in_a_long_command(environ: dict[str, str]) -> None:
         terminal.send("fault buf\r")
         terminal.wait_for("of 200,000,000 pages")
         terminal.send("\x03")
-        terminal.wait_for("interrupted; the state is that of step 1")
+        terminal.wait_for("interrupted; rolled back to step 1")
         terminal.wait_for("A 1>")
         terminal.forget()
         terminal.send("expect present? buf[0] == no\r")

@@ -14,7 +14,7 @@ import pytest
 from folioshell.commands import Session
 from folioshell.session.progress import Progress
 from folioshell.shell import waiting
-from folioshell.views.progress_view import ProgressLine, numbers_text
+from folioshell.views.rich_view import ProgressLine, numbers_text
 from folioshell.views.screen import Screen
 
 

@@ -9,7 +9,7 @@ import pytest
 
 # Imported here, it need not be imported again by every inner run.
 import folioshell.testing.collect
-from folioshell.testing.replay import ScriptReplay
+from folioshell.testing.collect import ScriptReplay
 
 pytest_plugins = ["pytester"]
 
@@ -93,8 +93,8 @@ def test_pass_and_fail(pytester: pytest.Pytester) -> None:
             "FAIL  bad.fs:5:29: is 2, expected == 3",
             "        expect mapcount tuples f1 == 3",
             "                                  ^^^^",
-            "      step 4, `fault win[[]8]`, made it 2 from 1",
-            "      look:  folioshell run bad.fs --until 4 -i",
+            "      changed to 2 from 1 by step 4: `fault win[[]8]`",
+            "      open:  folioshell run bad.fs --until 4 -i",
         ]
     )
 
@@ -150,7 +150,7 @@ def test_sourced_and_golden(pytester: pytest.Pytester) -> None:
         "runs to its end": "PASSED",
     }
     result.stdout.fnmatch_lines(["FAIL  more.fs:2:15: is 1, expected == 7"])
-    result.stdout.fnmatch_lines(["*to accept it: folioshell run --update a.fs"])
+    result.stdout.fnmatch_lines(["*to accept: folioshell run --update a.fs"])
 
 
 def test_one_item_alone(pytester: pytest.Pytester) -> None:
@@ -204,7 +204,7 @@ def test_definitions_and_invariants(pytester: pytest.Pytester) -> None:
     result = run(pytester)
 
     result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines(["*look:  folioshell run --scheme *mine.py a.fs --until 3 -i"])
+    result.stdout.fnmatch_lines(["*open:  folioshell run --scheme *mine.py a.fs --until 3 -i"])
 
 
 def test_a_script_may_not_write_or_load(pytester: pytest.Pytester) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 
 from folioshell.report import Report, Table, Text
-from folioshell.views.answer_view import Place
 from folioshell.views.blocks import Block, line
 from folioshell.views.markdown import escaped, render
-from folioshell.views.report_view import report_blocks
+from folioshell.views.report_view import ScriptPlace, report_blocks
 from tests.views import samples
 
 
-def markdown(report: Report, place: Place | None = None) -> str:
+def markdown(report: Report, place: ScriptPlace | None = None) -> str:
     return render(report_blocks(report, place))
 
 

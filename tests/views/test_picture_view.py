@@ -11,7 +11,7 @@ import pytest
 from folioshell import Session
 from folioshell.views.csv_view import csv_tables
 from folioshell.views.glyphs import spelled
-from folioshell.views.measure import columns_of
+from folioshell.views.layout import columns_of
 from folioshell.views.report_view import report_blocks
 from folioshell.views.screen import Screen
 
@@ -79,7 +79,7 @@ def test_gaps_are_elided() -> None:
     lines = shown(SPARSE, 120)
 
     assert any(" ┊ " in text for text in lines)
-    assert lines[-1].endswith("┊ gap in the addresses")
+    assert lines[-1].endswith("┊ address gap")
 
 
 def test_words() -> None:

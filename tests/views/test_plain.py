@@ -8,10 +8,9 @@ import sys
 import pytest
 
 from folioshell.report import Report, Text
-from folioshell.views.answer_view import Place
 from folioshell.views.blocks import Column, Grid, Span, line
 from folioshell.views.plain import render
-from folioshell.views.report_view import report_blocks
+from folioshell.views.report_view import ScriptPlace, report_blocks
 from tests.views import samples
 
 
@@ -96,21 +95,21 @@ def test_expect() -> None:
     assert text_of(samples.PASSED) == "pass  expect mapcount vmas f1 == 1\n"
     why = "      pt1 of v1: 1, since step 2\n      pt2 of v1: 1, since step 3\n"
     assert text_of(samples.FAILED) == f"FAIL  expect mapcount tuples f1 == 1\n      is 2, expected == 1\n{why}"
-    place = Place("mail.fs", 12, "expect mapcount  tuples f1 == 1", "folioshell run mail.fs --until 3 -i")
+    place = ScriptPlace("mail.fs", 12, "expect mapcount  tuples f1 == 1", "folioshell run mail.fs --until 3 -i")
     assert render(report_blocks(samples.FAILED, place), 100) == (
         "FAIL  mail.fs:12:28: is 2, expected == 1\n"
         "      expect mapcount  tuples f1 == 1\n"
         "                                 ^^^^\n"
         f"{why}"
-        "      look:  folioshell run mail.fs --until 3 -i\n"
+        "      open:  folioshell run mail.fs --until 3 -i\n"
     )
 
 
 @pytest.mark.parametrize(
     ("report", "failure"),
     [
-        (samples.ENOMEM, "failed in the kernel: ENOMEM"),
-        (samples.SIGBUS, "failed in the kernel: SIGBUS at accesses 2..3, SIGSEGV at access 9"),
+        (samples.ENOMEM, "system call failed: ENOMEM"),
+        (samples.SIGBUS, "system call failed: SIGBUS at accesses 2..3, SIGSEGV at access 9"),
     ],
 )
 def test_failure(report: Report, failure: str) -> None:

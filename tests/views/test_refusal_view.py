@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from folioshell.errors import Refused
 from folioshell.views.glyphs import spelled
-from folioshell.views.measure import columns_of
+from folioshell.views.layout import columns_of
 from folioshell.views.plain import render
 from folioshell.views.refusal_view import refusal_blocks
 
@@ -28,7 +28,7 @@ def test_at_the_prompt() -> None:
         "          ^^^^\n"
         "allowed: cold, dontneed\n"
         "help: did you mean cold?\n"
-        "note: nothing was changed; still at step 7\n"
+        "note: state unchanged; still at step 7\n"
     )
 
 
@@ -92,4 +92,6 @@ def test_a_script_that_was_read_up_to_there() -> None:
     """What it did before the place stays done, so that it is not said that nothing was changed."""
     error = Refused("no such verb", file="a.fs", line=3)
 
-    assert render(refusal_blocks(error, 80, 4), 80).endswith("note: this command changed nothing; at step 4\n")
+    assert render(refusal_blocks(error, 80, 4), 80).endswith(
+        "note: the refused command changed nothing; now at step 4\n"
+    )

@@ -88,7 +88,7 @@ def test_refusal() -> None:
     out = StringIO()
     Screen(out, rich=False).refusal(Refused("no"), 3)
 
-    assert out.getvalue() == "error: no\nnote: nothing was changed; still at step 3\n"
+    assert out.getvalue() == "error: no\nnote: state unchanged; still at step 3\n"
 
 
 def test_mail() -> None:

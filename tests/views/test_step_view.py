@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from folioshell.report import LockRow, Walk
+from folioshell.report import Change, LockRow, Walk, Watched, WatchedValue
 from folioshell.views.plain import render
-from folioshell.views.step_view import lock_blocks, walk_blocks
+from folioshell.views.step_view import joined_runs, lock_blocks, old_new, walk_blocks, watched_blocks
 
 
 def rows(*names: str, function: str = "map_pte", depth: int = 0) -> list[LockRow]:
@@ -60,3 +60,34 @@ def test_a_walk_that_visits_nobody() -> None:
     assert render(list(walk_blocks([Walk("f3", "try_to_unmap", "", ())])), 100) == (
         "rmap walk of f3 for try_to_unmap: 0 VMAs visited, 0 PTLs, 0 entries\n"
     )
+
+
+def test_old_new() -> None:
+    """A number that did not change stands alone."""
+    assert [old_new(Change(1, 2)), old_new(Change(3, 3))] == ["1 → 2", "3"]
+
+
+def test_joined_runs() -> None:
+    """Neighbours are grouped only if their numbers are equal too."""
+    assert joined_runs((("pt1", 8), ("pt2", 8), ("pt3", 4), ("pt5", 4))) == "pt1..pt2 8 each, pt3 4, pt5 4"
+
+
+@pytest.mark.parametrize(
+    ("watched", "expected"),
+    [
+        (
+            Watched(1, "f1", {"vmas": WatchedValue("1", "2"), "mm-id": WatchedValue("4", "8")}),
+            "watch 1  f1: vmas 1 → 2; mm-id 4 → 8",
+        ),
+        (
+            Watched(2, "f1", {"vmas": WatchedValue("1", "2"), "mm-id": WatchedValue("1", "2")}),
+            "watch 2  f1: vmas, mm-id 1 → 2",
+        ),
+        (Watched(3, "mapcount vmas f1", {"vmas": WatchedValue("", "2")}), "watch 3  mapcount vmas f1: - → 2"),
+        (Watched(4, "order f1", {"order": WatchedValue("4", "4")}), "watch 4  order f1: 4"),
+        (Watched(5, "f1", {}, "f1 was freed"), "watch 5  f1: no value now: f1 was freed"),
+    ],
+)
+def test_lines(watched: Watched, expected: str) -> None:
+    """Equal values stand together; a single one needs no name; a note stands in place of values."""
+    assert render(list(watched_blocks([watched])), 80).rstrip("\n") == expected

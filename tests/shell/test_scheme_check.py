@@ -9,7 +9,7 @@ from pathlib import Path
 from folioshell.contract.check import Verdict
 from folioshell.schemes.base import Law
 from folioshell.schemes.vmas import Vmas
-from folioshell.shell.definition_check import check_blocks, check_files
+from folioshell.shell.scheme_check import check_blocks, check_files
 from folioshell.views.plain import render
 from folioshell.views.screen import Screen
 
@@ -38,11 +38,11 @@ def test_a_true_declaration(tmp_path: Path) -> None:
     status, out, _ = check(tmp_path, MINE.format(module="vmas", base="Vmas", change="- {Law.DECIDES}"))
 
     assert status == 0
-    assert re.search(r"^  never-false-yes +no +broken, as it says$", out, re.MULTILINE)
-    assert re.search(r"^  never-false-no +yes +kept$", out, re.MULTILINE)
-    assert "never-false-yes is broken by " in out
-    assert re.search(r"^  decides +no +kept: it could be declared$", out, re.MULTILINE)
-    assert out.endswith("mine: keeps what it must; it could declare decides\n")
+    assert re.search(r"^  never-false-yes +no +violated \(not claimed\)$", out, re.MULTILINE)
+    assert re.search(r"^  never-false-no +yes +holds$", out, re.MULTILINE)
+    assert "never-false-yes violated after " in out
+    assert re.search(r"^  decides +no +holds \(could be claimed\)$", out, re.MULTILINE)
+    assert out.endswith("mine: all claimed laws hold; it could declare decides\n")
 
 
 def test_a_false_declaration(tmp_path: Path) -> None:
@@ -51,9 +51,9 @@ def test_a_false_declaration(tmp_path: Path) -> None:
     status, out, _ = check(tmp_path, text)
 
     assert status == 1
-    assert re.search(r"^  never-false-yes +yes +! BROKEN$", out, re.MULTILINE)
-    assert "never-false-yes is broken by 2 steps:" in out
-    assert "mine: breaks what it must keep: never-false-yes" in out
+    assert re.search(r"^  never-false-yes +yes +! VIOLATED$", out, re.MULTILINE)
+    assert "never-false-yes violated after 2 steps:" in out
+    assert "mine: violates never-false-yes" in out
 
 
 def test_quietly() -> None:
@@ -61,14 +61,14 @@ def test_quietly() -> None:
     kept = [Verdict(Law.DECIDES, True), Verdict(Law.NEVER_FALSE_YES, False, "yes, but no", ("a folio", "a step"))]
     broken = Verdict(Law.NEVER_FALSE_NO, True, "no, but yes", ("a folio", "a step"))
 
-    assert render(list(check_blocks(Vmas, kept, quiet=True)), 100) == "vmas: keeps what it must\n"
+    assert render(list(check_blocks(Vmas, kept, quiet=True)), 100) == "vmas: all claimed laws hold\n"
     assert render(list(check_blocks(Vmas, [*kept, broken], quiet=True)), 100).splitlines()[1:] == [
-        "never-false-no is broken by 1 step:",
+        "never-false-no violated after 1 step:",
         "  a folio",
         "  1  a step",
         "  then: no, but yes",
         "",
-        "vmas: breaks what it must keep: never-false-no",
+        "vmas: violates never-false-no",
     ]
 
 

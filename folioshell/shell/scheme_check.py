@@ -1,4 +1,4 @@
-"""What ``check-scheme`` does: every law against the definitions of a file, and the shortest history that breaks it."""
+"""``check-scheme``: every law against the schemes of a file, with the shortest history that violates it."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ from folioshell.views.glyphs import visible
 from folioshell.views.screen import Screen
 from folioshell.wording import counted
 
-KEPT, BROKEN, BAD = 0, 1, 2
+HOLDS, VIOLATED, UNUSABLE = 0, 1, 2
 
 
 def check_files(names: Sequence[str], screen: Screen, errors: Screen, *, quiet: bool = False) -> int:
-    """Check the definitions of files; quietly, only broken promises and a last line for each are shown.
+    """Check the schemes of files; ``quiet``: show only violated claims and a summary line for each scheme.
 
-    Returns: 0 if all of them do what they declare, 1 if one breaks a law that it declares, or a duty that all have,
-        2 if a file cannot be used.
+    Returns: 0 if all claimed and required laws hold, 1 if one is violated, 2 if a file cannot be used.
     """
-    status = KEPT
+    status = HOLDS
     for name in names:
         try:
             kinds = load_schemes(name)
         except Refused as error:
             errors.refusal(error)
             errors.flush()
-            status = BAD
+            status = UNUSABLE
             continue
         for kind in kinds:
             verdicts = check_scheme(kind)
             screen.write(list(check_blocks(kind, verdicts, quiet)))
             screen.flush()
-            status = max(status, KEPT if all(verdict.kept or not verdict.declared for verdict in verdicts) else BROKEN)
+            status = max(
+                status, HOLDS if all(verdict.kept or not verdict.declared for verdict in verdicts) else VIOLATED
+            )
     return status
 
 
 def check_blocks(kind: type[Scheme], verdicts: Sequence[Verdict], quiet: bool = False) -> Iterator[Block]:
-    """The verdicts in a table, then a history for each law that is broken; quietly, no more than broken promises."""
+    """A table of the laws, then a history for each violation; ``quiet``: only for claimed and required laws."""
     broken = [verdict for verdict in verdicts if not verdict.kept and (verdict.declared or not quiet)]
     if not quiet:
         yield _table(kind, verdicts)
@@ -53,7 +54,7 @@ def check_blocks(kind: type[Scheme], verdicts: Sequence[Verdict], quiet: bool = 
 
 def _table(kind: type[Scheme], verdicts: Sequence[Verdict]) -> Grid:
     rows = tuple((Span(verdict.law), Span(_declared(verdict)), _outcome(verdict)) for verdict in verdicts)
-    return Grid((Column("law"), Column("declared"), Column("in the histories tried")), rows, title=visible(kind.name))
+    return Grid((Column("law"), Column("claimed"), Column("in the histories tried")), rows, title=visible(kind.name))
 
 
 def _is_law(verdict: Verdict) -> bool:
@@ -62,21 +63,21 @@ def _is_law(verdict: Verdict) -> bool:
 
 def _declared(verdict: Verdict) -> str:
     if not _is_law(verdict):
-        return "a duty of all"
+        return "required"
     return "yes" if verdict.declared else "no"
 
 
 def _outcome(verdict: Verdict) -> Span:
     if verdict.kept:
-        return Span("kept", Tone.GOOD) if verdict.declared else Span("kept: it could be declared", Tone.STRONG)
-    return Span("! BROKEN", Tone.BAD) if verdict.declared else Span("broken, as it says")
+        return Span("holds", Tone.GOOD) if verdict.declared else Span("holds (could be claimed)", Tone.STRONG)
+    return Span("! VIOLATED", Tone.BAD) if verdict.declared else Span("violated (not claimed)")
 
 
 def _breach(verdict: Verdict) -> Iterator[Block]:
     tone = Tone.BAD if verdict.declared else Tone.PLAIN
     yield line("")
     steps = len(verdict.history) - 1
-    how = f"is broken by {counted(steps, 'step')}" if steps else "is broken from the start"
+    how = f"violated after {counted(steps, 'step')}" if steps else "violated in the initial state"
     yield Line((Span(f"{verdict.law} {how}:", tone),))
     for at, text in enumerate(verdict.history):
         yield line(f"{at}  {visible(text)}" if at else visible(text), indent=2)
@@ -86,9 +87,6 @@ def _breach(verdict: Verdict) -> Iterator[Block]:
 def _summary(kind: type[Scheme], verdicts: Sequence[Verdict]) -> Line:
     broken = [verdict.law for verdict in verdicts if verdict.declared and not verdict.kept]
     more = [verdict.law for verdict in verdicts if not verdict.declared and verdict.kept]
-    if broken:
-        text = Span(f"breaks what it must keep: {', '.join(broken)}", Tone.BAD)
-    else:
-        text = Span("keeps what it must", Tone.GOOD)
-    further = f"; it could declare {', '.join(more)}" if more else ""
+    text = Span(f"violates {', '.join(broken)}", Tone.BAD) if broken else Span("all claimed laws hold", Tone.GOOD)
+    further = f"; {', '.join(more)} could be claimed" if more else ""
     return Line((Span(f"{visible(kind.name)}: "), text, Span(further)))

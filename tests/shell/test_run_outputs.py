@@ -1,15 +1,130 @@
-"""run --update rewrites golden blocks and nothing else, and only where everything else passed."""
+"""run --junit writes what was asserted, whatever came of it, and the same bytes each time."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from xml.etree.ElementTree import Element, parse
 
 import pytest
 
 from folioshell.cli import main
 from folioshell.errors import Refused
-from folioshell.shell.update import check_permitted
+from folioshell.session.session import Session
+from folioshell.shell.run_outputs import check_permitted
+
+SETUP = "#!folioshell 1\nmmap a 4\nfault a\n"
+
+
+@pytest.fixture(autouse=True)
+def at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """These tests are no build, wherever they run; names are short, so that lines are not broken."""
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def suites(*names: str, status: int) -> dict[str, Element]:
+    """The suites of a run by name."""
+    assert main(["run", "--quiet", "--junit", "out.xml", *names]) == status
+    return {str(suite.get("name")): suite for suite in parse("out.xml").getroot()}
+
+
+def cases(suite: Element) -> list[tuple[str, str]]:
+    """(name, what became of it) of each case of a suite."""
+    return [(str(case.get("name")), case[0].tag if len(case) else "passed") for case in suite]
+
+
+def test_cases() -> None:
+    """A case an expect and a golden block; the text of a failure is what is printed."""
+    Path("a.fs").write_text(f"{SETUP}expect vmas A == 1 ; expect vmas A == 7\nfork B\n> old\n")
+    Path("b.fs").write_text(f"{SETUP}expect vmas A < 9\n")
+    found = suites("a.fs", "b.fs", status=1)
+
+    assert cases(found["a.fs"]) == [
+        ("4: vmas A == 1", "passed"),
+        ("4: vmas A == 7", "failure"),
+        ("6: output of fork B", "failure"),
+    ]
+    assert cases(found["b.fs"]) == [("4: vmas A < 9", "passed")]
+    assert (found["a.fs"].get("tests"), found["a.fs"].get("failures"), found["a.fs"].get("errors")) == ("3", "2", "0")
+    failure = found["a.fs"][1][0]
+    assert failure.get("message") == "a.fs:4:36: is 1, expected == 7"
+    assert str(failure.text).endswith("open:  folioshell run a.fs --until 2 -i")
+    assert (found["a.fs"][1].get("file"), found["a.fs"][1].get("line")) == ("a.fs", "4")
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "case"),
+    [
+        ("mprotect 0x1000 r", 1, ("4: mprotect 0x1000 r", "failure")),
+        ("fault nowhere", 2, ("4: no such region", "error")),
+        ("falut a", 2, ("4: unknown command", "error")),
+    ],
+)
+def test_stops(line: str, status: int, case: tuple[str, str]) -> None:
+    """What stops a script is a case of its own."""
+    Path("a.fs").write_text(f"{SETUP}{line}\n")
+
+    assert cases(suites("a.fs", status=status)["a.fs"]) == [case]
+
+
+def test_files_that_cannot_be_read() -> None:
+    """A missing script is an error; the others are run."""
+    Path("b.fs").write_text(f"{SETUP}expect vmas A == 1\n")
+    found = suites("missing.fs", "b.fs", status=2)
+
+    assert [kind for _, kind in cases(found["missing.fs"])] == ["error"]
+    assert [kind for _, kind in cases(found["b.fs"])] == ["passed"]
+
+
+def test_sourced_scripts() -> None:
+    """Assertions of a script that is read stand in the suite of the one that reads it, with their own file."""
+    Path("more.fs").write_text("expect vmas A == 1\n")
+    Path("a.fs").write_text(f"{SETUP}source more.fs\n")
+    (case,) = suites("a.fs", status=0)["a.fs"]
+
+    assert case.get("classname") == "more.fs"
+
+
+def test_the_same_bytes_each_time() -> None:
+    """No clock, host or date."""
+    Path("a.fs").write_text(f"{SETUP}expect vmas A == 7\n")
+    suites("a.fs", status=1)
+    first = Path("out.xml").read_bytes()
+    suites("a.fs", status=1)
+
+    assert Path("out.xml").read_bytes() == first
+    assert first.count(b'time="0"') == 2
+    assert b"timestamp" not in first
+
+
+def test_what_xml_cannot_hold() -> None:
+    """A file name and a line may hold anything."""
+    name = "a\x1b<&\ufffe.fs"
+    Path(name).write_text("mmap \x01 4\n")
+
+    assert [kind for _, kind in cases(suites(name, status=2)["a?<&?.fs"])] == ["error"]
+
+
+def test_a_bug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Even then there is a file, with what was asserted before."""
+    Path("a.fs").write_text("expect vmas A == 0\nfork B\n")
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Session, "_run_step", broken)
+    assert cases(suites("a.fs", status=3)["a.fs"]) == [("1: vmas A == 0", "passed"), ("runs to its end", "error")]
+
+
+def test_where_it_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that is not there is refused by name; -i would come in between."""
+    Path("a.fs").write_text(SETUP)
+
+    assert main(["run", "--junit", "no/out.xml", "a.fs"]) == 2
+    assert "error: cannot write no/out.xml: No such file or directory" in capsys.readouterr().err
+    assert main(["run", "--junit", "out.xml", "-i", "a.fs"]) == 2
+
 
 SCRIPT = """#!folioshell 1
 # a comment
@@ -32,13 +147,6 @@ SHOWN = """  > processes
 UPDATED = SCRIPT.replace("  > old\n  > old\n", SHOWN)
 
 
-@pytest.fixture(autouse=True)
-def at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """These tests are no build, wherever they run; names are short, so that lines are not broken."""
-    monkeypatch.delenv("CI", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-
 def update(*words: object) -> int:
     return main(["run", "--update", *map(str, words)])
 
@@ -58,7 +166,7 @@ def test_only_blocks_that_differ_are_rewritten(tmp_path: Path, capsys: pytest.Ca
     assert main(["run", "--quiet", str(path)]) == 0
     assert capsys.readouterr().out == f"{path}: passed: 2 steps, 1 expect, 2 golden blocks\n"
     assert update(path) == 0
-    assert capsys.readouterr().out == "every golden block is up to date\n"
+    assert capsys.readouterr().out == "all golden blocks are up to date\n"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.fs"]
 
 
@@ -83,7 +191,7 @@ def test_nothing_is_written_if_something_else_fails(
     assert update(good, bad) == 2
     assert (good.read_text(), bad.read_text()) == (SCRIPT, f"{SCRIPT}{wrong}\n")
     shown = capsys.readouterr()
-    assert "no golden block was rewritten: 1 failure besides them" in shown.err
+    assert "no golden block rewritten: 1 other failure" in shown.err
     assert "bad.fs:13:" in shown.out + shown.err
 
 
@@ -105,7 +213,7 @@ def test_a_block_shown_two_ways_is_refused(tmp_path: Path, capsys: pytest.Captur
     Path("main.fs").write_text("source more.fs\nfork B\nsource more.fs\n")
 
     assert update("main.fs") == 2
-    assert "more.fs:2: error: this block cannot be what is shown both times" in capsys.readouterr().err
+    assert "more.fs:2: error: this golden block has two different outputs" in capsys.readouterr().err
     Path("more.fs").write_text("show processes\n> processes\n> ...\n")
     assert update("main.fs") == 0
 
@@ -153,11 +261,11 @@ def test_a_mismatch_names_the_switch(tmp_path: Path, capsys: pytest.CaptureFixtu
 
     assert main(["run", "--quiet", str(path)]) == 1
     assert capsys.readouterr().out == (
-        f"FAIL  {path}:2: the output is not this block: - expected, + shown\n"
+        f"FAIL  {path}:2: output differs from the golden block (- expected, + actual)\n"
         "      @@ -1 +1 @@\n"
         "      -old\n"
         "      +A forked B, 0 VMAs copied.\n"
-        f"      to accept it: folioshell run --update {path}\n"
-        f"      look:  folioshell run {path} --until 1 -i\n"
+        f"      to accept: folioshell run --update {path}\n"
+        f"      open:  folioshell run {path} --until 1 -i\n"
         f"{path}: FAILED: 1 step, 0 expects, 1 golden block, 1 of them failed\n"
     )

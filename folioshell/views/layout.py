@@ -1,0 +1,203 @@
+"""Text layout: columns on a terminal, wrapping, paragraphs of prose, and grids fitted into a width.
+
+A grid that is too wide first gets its text cells wrapped, then is folded into grids below each other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from unicodedata import combining, east_asian_width
+
+from folioshell.views.blocks import Column, Grid, Span
+
+
+def columns_of(text: str) -> int:
+    """Columns that ``text``, one line without control characters, takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def padded(text: str, width: int, flush_right: bool = False) -> str:
+    """``text`` padded with spaces to ``width`` columns."""
+    fill = " " * (width - columns_of(text))
+    return fill + text if flush_right else text + fill
+
+
+def wrapped(text: str, width: int, rest: int | None = None) -> list[str]:
+    """``text`` broken at spaces into lines of at most ``width`` columns; a longer word is split,
+    after a comma if one is near.
+
+    Args:
+        text: one line.
+        width: columns of the first line, at least 1.
+        rest: columns of the following lines; default: ``width``.
+    """
+    if columns_of(text) <= width:
+        return [text]
+    rest = width if rest is None else rest
+    lines: list[str] = []
+    current = ""
+    room = width
+    for word in text.split(" "):
+        longer = f"{current} {word}" if current else word
+        if columns_of(longer) <= room:
+            current = longer
+            continue
+        if current:
+            lines.append(current)
+            room = rest
+        current = word
+        while columns_of(current) > room:
+            piece = _head(current, room)
+            behind_comma = piece.rfind(",") + 1
+            if 2 * behind_comma > len(piece):
+                piece = piece[:behind_comma]
+            lines.append(piece)
+            current = current[len(piece) :]
+            room = rest
+    return [*lines, current] if current or not lines else lines
+
+
+def _head(text: str, width: int) -> str:
+    """The longest prefix of ``text`` that fits; at least one character, so that a loop over pieces ends."""
+    if text.isascii():
+        return text[:width]
+    taken = 0
+    for index, char in enumerate(text):
+        taken += columns_of(char)
+        if taken > width:
+            return text[: max(index, 1)] if width else ""
+    return text
+
+
+# A heading, a quotation, a row of a table, a fence; a wide gap means columns.
+_ALONE = re.compile(r"#|>|\||```|~~~|.*\S {2,}\S")
+_ITEM = re.compile(r"[-*+] |\d+[.)] ")
+
+
+def paragraphs(lines: Iterable[str]) -> Iterator[str]:
+    """The prose of a script, which is Markdown, with the lines of each paragraph joined so that they can be wrapped.
+
+    Headings, quotations, tables, fences and lines with wide gaps stay alone; an item keeps its continuation lines.
+    """
+    paragraph = ""
+    for line in lines:
+        if paragraph and line and not (_ALONE.match(paragraph) or _ALONE.match(line) or _ITEM.match(line)):
+            paragraph += f" {line}"
+            continue
+        if paragraph:
+            yield paragraph
+        if not line:
+            yield ""
+        paragraph = line
+    if paragraph:
+        yield paragraph
+
+
+#: columns before a grid, and between two of its columns, in all renderers
+MARGIN = 2
+GAP = 2
+#: text is not wrapped into a narrower column while folding is possible
+_NARROWEST = 16
+
+
+def fit(grid: Grid, width: int) -> list[Grid]:
+    """Grids with the content of ``grid`` in lines of at most ``width`` columns.
+
+    Cells of the result may hold newlines. A folded grid repeats its key columns; the title is on the first part, the
+    note on the last. Only a width below some ten columns is exceeded.
+    """
+    room = max(width - MARGIN, 1)
+    natural = natural_widths(grid)
+    if _total(natural) <= room:
+        return [grid]
+    shrunk = _shrink(grid, natural, room, _NARROWEST)
+    if _total(shrunk) <= room:
+        return [_break_cells(grid, shrunk)]
+    parts = _fold(grid, natural, room)
+    return [_squeeze(part, room) for part in parts]
+
+
+def natural_widths(grid: Grid) -> list[int]:
+    """The width that each column needs."""
+    return [
+        max(_cell_width(column.header), *(_cell_width(row[index].text) for row in grid.rows), 0)
+        for index, column in enumerate(grid.columns)
+    ]
+
+
+def _cell_width(text: str) -> int:
+    return max(map(columns_of, text.split("\n"))) if "\n" in text else columns_of(text)
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + GAP * (len(widths) - 1)
+
+
+def _shrink(grid: Grid, widths: Sequence[int], room: int, narrowest: int) -> list[int]:
+    """Narrow the widest text columns until all fit or none may shrink further."""
+    shrunk = list(widths)
+    may_shrink = [index for index, column in enumerate(grid.columns) if not column.flush_right]
+    least = {index: min(widths[index], max(narrowest, columns_of(grid.columns[index].header))) for index in may_shrink}
+    while (excess := _total(shrunk) - room) > 0:
+        candidates = [index for index in may_shrink if shrunk[index] > least[index]]
+        if not candidates:
+            break
+        widest = max(candidates, key=lambda index: shrunk[index])
+        second = max((shrunk[index] for index in candidates if index != widest), default=0)
+        step = max(1, min(excess, shrunk[widest] - max(second, least[widest])))
+        shrunk[widest] -= step
+    return shrunk
+
+
+def _fold(grid: Grid, widths: Sequence[int], room: int) -> list[Grid]:
+    """Split the columns after the keys into parts that fit beside the keys, at least one column in each."""
+    nr_keys = min(grid.keys, len(grid.columns) - 1)
+    while nr_keys > 1 and _total(widths[:nr_keys]) + GAP + max(widths[nr_keys:]) > room:
+        nr_keys -= 1
+    keys = range(nr_keys)
+    pieces: list[list[int]] = []
+    for index in range(len(keys), len(grid.columns)):
+        if pieces and _total([widths[i] for i in (*keys, *pieces[-1], index)]) <= room:
+            pieces[-1].append(index)
+        else:
+            pieces.append([index])
+    last = len(pieces) - 1
+    return [
+        _select(grid, (*keys, *piece), grid.title if at == 0 else "", grid.note if at == last else "")
+        for at, piece in enumerate(pieces)
+    ]
+
+
+def _select(grid: Grid, indices: Sequence[int], title: str, note: str) -> Grid:
+    columns = tuple(grid.columns[index] for index in indices)
+    rows = tuple(tuple(row[index] for index in indices) for row in grid.rows)
+    return Grid(columns, rows, title, note, grid.keys)
+
+
+def _squeeze(grid: Grid, room: int) -> Grid:
+    """Last resort for a part that is still too wide: wrap its cells and headers however narrow they get."""
+    widths = natural_widths(grid)
+    if _total(widths) <= room:
+        return grid
+    fair = max(1, (room - GAP * (len(widths) - 1)) // len(widths))
+    while _total(widths) > room and max(widths) > fair:
+        widths[widths.index(max(widths))] -= 1
+    return _break_cells(grid, widths)
+
+
+def _break_cells(grid: Grid, widths: Sequence[int]) -> Grid:
+    columns = tuple(
+        Column("\n".join(wrapped(column.header, width)), column.flush_right)
+        for column, width in zip(grid.columns, widths, strict=True)
+    )
+    rows = tuple(
+        tuple(
+            Span("\n".join(piece for text in span.text.split("\n") for piece in wrapped(text, width)), span.tone)
+            for span, width in zip(row, widths, strict=True)
+        )
+        for row in grid.rows
+    )
+    return Grid(columns, rows, grid.title, grid.note, grid.keys)
