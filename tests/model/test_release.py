@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from folioshell.recording.emit import emit
+from folioshell.recording.observe import emit
 
 from folioshell.commands import Session
 from folioshell.engine import machine
