@@ -172,7 +172,7 @@ def _rank(node: Node) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class HierarchyLevel:
     """A level of the documented hierarchy.
 
     Args:
@@ -188,21 +188,21 @@ class Level:
 
 #: the documented order, outermost first: while something is held, only what stands below may be waited for
 HIERARCHY = (
-    Level(LockClass.IRW, "inode->i_rwsem", "rwsem"),
-    Level(LockClass.MMAP, "mm->mmap_lock", "rwsem"),
-    Level(LockClass.INVAL, "mapping->invalidate_lock", "rwsem"),
-    Level(LockClass.FOLIO, "folio lock (PG_locked)", "bit lock"),
-    Level(LockClass.VMA, "per-VMA lock, write mark", "rwsem"),
-    Level(LockClass.IMMAP, "mapping->i_mmap_rwsem", "rwsem"),
-    Level(LockClass.AVR, "anon_vma->root->rwsem", "rwsem"),
-    Level(LockClass.MMPTL, "mm->page_table_lock", "spinlock"),
-    Level(LockClass.PMDL, "lock of a PMD table", "spinlock"),
-    Level(LockClass.PTL, "lock of a leaf table", "spinlock"),
-    Level(LockClass.MCL, "large folio's mapcount (folio->_mm_ids)", "bit lock"),
-    Level(LockClass.DSQ, "deferred-split queue", "spinlock"),
-    Level(LockClass.SWAP, "swap cluster", "spinlock"),
-    Level(LockClass.XA, "mapping->i_pages", "spinlock"),
-    Level(LockClass.LRU, "lruvec->lru_lock", "spinlock"),
+    HierarchyLevel(LockClass.IRW, "inode->i_rwsem", "rwsem"),
+    HierarchyLevel(LockClass.MMAP, "mm->mmap_lock", "rwsem"),
+    HierarchyLevel(LockClass.INVAL, "mapping->invalidate_lock", "rwsem"),
+    HierarchyLevel(LockClass.FOLIO, "folio lock (PG_locked)", "bit lock"),
+    HierarchyLevel(LockClass.VMA, "per-VMA lock, write mark", "rwsem"),
+    HierarchyLevel(LockClass.IMMAP, "mapping->i_mmap_rwsem", "rwsem"),
+    HierarchyLevel(LockClass.AVR, "anon_vma->root->rwsem", "rwsem"),
+    HierarchyLevel(LockClass.MMPTL, "mm->page_table_lock", "spinlock"),
+    HierarchyLevel(LockClass.PMDL, "lock of a PMD table", "spinlock"),
+    HierarchyLevel(LockClass.PTL, "lock of a leaf table", "spinlock"),
+    HierarchyLevel(LockClass.MCL, "large folio's mapcount (folio->_mm_ids)", "bit lock"),
+    HierarchyLevel(LockClass.DSQ, "deferred-split queue", "spinlock"),
+    HierarchyLevel(LockClass.SWAP, "swap cluster", "spinlock"),
+    HierarchyLevel(LockClass.XA, "mapping->i_pages", "spinlock"),
+    HierarchyLevel(LockClass.LRU, "lruvec->lru_lock", "spinlock"),
 )
 
 

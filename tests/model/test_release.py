@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from folioshell.recording.observe import emit
 
 from folioshell.commands import Session
 from folioshell.engine import machine
@@ -18,6 +17,7 @@ from folioshell.errors import Refused
 from folioshell.model import pte
 from folioshell.model.release import DEFAULT, DIFFERENCES, MM_ID, RELEASES, Question, Release, release
 from folioshell.recording import ptl
+from folioshell.recording.observe import emit
 from tests.paths.memory import Memory
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
