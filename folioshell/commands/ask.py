@@ -238,7 +238,7 @@ def _runs(call: Call, found: Range) -> Iterator[Run]:
             groups = groups or folio_groups(call.workspace, shown, entries_of_all(call.workspace))
             pieces = by_group(run, groups)
         for piece, group in pieces:
-            folio = kernel.folios.look(piece.folio)
+            folio = kernel.folios.get(piece.folio)
             about = Target(f"f{piece.folio}", piece.folio, piece.order, folio, piece.page, found.mm.mm_id)
             yield Run(piece.vpn, piece.nr, about, None if piece.order else group)
         vpn = run.end

@@ -140,7 +140,7 @@ def _same(call: Call) -> Report:
         ref = call.arguments.get(name, PlaceRef)
         pages.append(call.folio_at(*call.page(ref), ref.token))
     texts = [f"page {page} of {folio}" for folio, page in pages]
-    same = pages[0][0] is pages[1][0] and pages[0][1] == pages[1][1]
+    same = pages[0][0].id == pages[1][0].id and pages[0][1] == pages[1][1]
     return judged(call, same, "yes" if same else "no", lambda: [f"{texts[0]}; {texts[1]}"])
 
 

@@ -52,7 +52,7 @@ def folio_pairs(session: Session, typed: str = "") -> Iterator[Pair]:
     if typed and (digits == typed or (digits and parse_number(digits) is None)):
         return
     kernel = session.workspace.kernel
-    looks = map(kernel.folios.look, _beginning_with(digits, kernel.last_number("folio")))
+    looks = map(kernel.folios.get, _beginning_with(digits, kernel.last_number("folio")))
     living = (folio for folio in looks if folio is not None)
     for folio in islice(living, MOST if typed else MOST_FOLIOS):
         yield str(folio), f"order {folio.order}, {'anon' if folio.anon else f'of {folio.mapping}'}"
@@ -121,7 +121,7 @@ def _mapped_at(session: Session, mm: Mm, vpn: int) -> str:
     entry = mm.tables.entry(vpn)
     if pte.maps_folio(entry):
         pfn = pte.pfn_of(entry)
-        folio = session.workspace.kernel.physmem.look(pfn)
+        folio = session.workspace.kernel.physmem.folio(pfn)
         return f"page {pfn - folio.pfn} of {folio}"
     return "the zero page" if entry > 0 else "not present"
 

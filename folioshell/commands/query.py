@@ -76,7 +76,7 @@ def _alike(call: Call, kind: str, run: ask.Run) -> list[ask.Run]:
     last: list[str] = []
     for at in range(run.nr):
         number = run.about.number + at
-        about = run.about._replace(text=f"f{number}", number=number, folio=call.kernel.folios.look(number))
+        about = run.about._replace(text=f"f{number}", number=number, folio=call.kernel.folios.get(number))
         answers = [ask.scheme_answer(kind, scheme, about) for scheme in others]
         if parts and answers == last:
             parts[-1] = parts[-1]._replace(nr=parts[-1].nr + 1)

@@ -79,7 +79,7 @@ def _folios(call: Call) -> Table:
     folios = call.kernel.folios
     rows: list[Row] = []
     for change in changes_between(Intervals(), numbers_of(call.workspace, shown), shown):
-        first = folios.look(int(change.id[1:]))
+        first = folios.get(int(change.id[1:]))
         assert first is not None
         kind = "anon" if first.anon else "file"
         numbers = (change.mapcounts[name].new for name in shown)

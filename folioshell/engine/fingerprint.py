@@ -28,7 +28,7 @@ def _lines(k: Kernel, schemes: Mapping[str, Scheme]) -> Iterator[str]:
     for file in [*k.files.values(), *k.shared_memory]:
         yield repr((file.name, file.size, file.readahead))
         yield repr(([folio.id for folio in file.folios], [vma.id for vma in file.i_mmap]))
-    for folio in k.folios.looks():
+    for folio in k.folios.values():
         yield repr(
             (
                 *(folio.id, folio.pfn, folio.order, folio.anon, str(folio.mapping), folio.index, folio.ref),

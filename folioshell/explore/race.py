@@ -85,6 +85,9 @@ class _Result:
     repeat: Repeat
 
 
+#: where the machine is when others may have changed it
+_ELSEWHERE = object()
+
 #: (state of the machine, places of the threads, state of the locks)
 _Key = tuple[int, tuple[int, ...], int]
 
@@ -128,7 +131,7 @@ class Race:
         self._begun: dict[tuple[int, int, int], tuple[int, bool | None]] = {}
         self._applied: dict[tuple[int, int, int], int] = {}
         self._flaws: dict[int, tuple[Flaw, ...]] = {}
-        self._at: _Trail | None = None
+        self._at: object | None = None
         self.threads.reset()
         place = self._place(GO, None)
         self._first: _Key = (self.threads.state(), (place,) * len(self.tasks), self._lock_number(LockTable()))
@@ -238,10 +241,15 @@ class Race:
         self._at = self._trail
 
     def restore(self) -> None:
-        """Bring the machine to the beginning of the race."""
+        """Give the machine back as it was, folios that were kept as a run being one again."""
         self.reset()
-        self._at = None
         self.threads.reset()
+        self.leave()
+
+    def leave(self) -> None:
+        """Leave the machine where it is, for others to go on from there; ``sync`` comes back to it."""
+        self.threads.rejoin()
+        self._at = _ELSEWHERE
 
     def learn(self, error: AssumptionError) -> None:
         """Take less for granted, and forget what was found out on the assumption."""

@@ -134,7 +134,7 @@ class ThreadRunner:
         self.reduction = reduction
         # Faults go one by one, as others come between, and a folio is one object in every state that it is in.
         machine.kernel.batches = False
-        machine.kernel.folios.keep_apart()
+        self._runs = machine.kernel.folios.keep_apart()
         schemes = machine.schemes
         self._kernel = Keys({("kernel",): machine.kernel}, apart=tuple(schemes.values()))
         self._counts = CountKeys(Keys({("scheme", name): scheme for name, scheme in schemes.items()}))
@@ -144,11 +144,15 @@ class ThreadRunner:
         reduction.share_out([task.mm for task in tasks])
 
     def reset(self) -> None:
-        """Everything is as it was when the race began."""
+        """Everything is as it was when the race began, every folio kept alone."""
         self._start.restore()
         self._counts.reset()
         self.machine.begin()
         self._threads = [_ThreadState() for _ in self.tasks]
+
+    def rejoin(self) -> None:
+        """Keep folios as runs again where the threads left them alike; no thread may go on before ``reset``."""
+        self.machine.kernel.folios.rejoin(self._runs)
 
     def state(self) -> int:
         """The number of the machine's state.

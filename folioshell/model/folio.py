@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from folioshell.model.lock import Lock, LockClass
@@ -160,10 +161,23 @@ class Folio:
         return f"<Folio f{self.id} order {self.order} pfn {self.pfn:#x}>"
 
 
+class FolioView(Folio):
+    """A folio of a run, to be read: the run keeps no object for it that a write could reach."""
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{self} is one of a run: single it out before {name} is set")
+
+
+#: all there is to know of a folio
+_STATE = attrgetter(*(name for name in Folio.__slots__ if not name.endswith("_lock")))
+
+
 class FolioRun:
     """Anonymous order-0 folios in a row that differ in nothing but number, page and index, which follow each other.
 
-    A path may change all of them at once through ``first``; whoever changes one only must look that one up.
+    A path may change all of them at once through ``first``; to change some, single them out first.
 
     Attributes:
         first: the first of them; its references, flags and contents are those of each.
@@ -182,7 +196,7 @@ class FolioRun:
         return range(self.first.id, self.first.id + self.nr)
 
     def folio(self, place: int) -> Folio:
-        """A folio like that at ``place``, 0 being the first; changing it changes nothing here."""
+        """A folio of its own, equal to that at ``place``, 0 being the first."""
         first = self.first
         folio = Folio(first.id + place, first.pfn + place, 0, first.mapping, first.index + place, True)
         folio.ref = first.ref
@@ -191,6 +205,16 @@ class FolioRun:
         folio.mlocked = first.mlocked
         folio.mlock_count = first.mlock_count
         return folio
+
+    def view(self, place: int) -> Folio:
+        """The folio at ``place`` as it is now; writing to it raises AttributeError."""
+        folio = self.folio(place)
+        folio.__class__ = FolioView
+        return folio
+
+    def is_continued_by(self, folio: Folio) -> bool:
+        """Would the run give an equal folio if it were one longer?"""
+        return _STATE(self.folio(self.nr)) == _STATE(folio)
 
     def drop_first(self) -> None:
         """The first folio belongs to the run no more; there are others."""

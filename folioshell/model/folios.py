@@ -1,10 +1,15 @@
-"""All folios that live, by number. Order-0 folios that were made alike in a row are kept as a run until they differ."""
+"""All folios that live, by number. Order-0 folios that were made alike in a row are kept as a run until they differ.
+
+Reading and changing have different names. ``get``, ``[]``, ``values`` and ``groups`` read: they leave runs as they are,
+and what they give of a run cannot be written to. ``single_out`` gives a folio that may be changed: it leaves its run.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import merge
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from folioshell.intervals import Intervals
@@ -16,9 +21,6 @@ if TYPE_CHECKING:
 
 class Folios:
     """A mapping of numbers to folios.
-
-    Who looks a folio up may change it, so it leaves the run that it was kept in. Who only reads asks ``look`` or
-    ``groups``.
 
     Args:
         memory: knows the same folios by page.
@@ -59,21 +61,28 @@ class Folios:
         return folio
 
     def get(self, number: int) -> Folio | None:
-        """The folio of this number, to be changed perhaps; None if it does not live."""
+        """The folio of this number, to be read; None if it does not live."""
         folio = self._single.get(number)
         if folio is None and (run := self._run_of(number)) is not None:
-            return self._memory.folio(run.first.pfn + number - run.first.id)
+            return run.view(number - run.first.id)
         return folio
 
-    def look(self, number: int) -> Folio | None:
-        """The folio of this number as it is now, to be read only; None if it does not live."""
+    def single_out(self, number: int) -> Folio:
+        """The folio of this number, to be changed: it is kept alone from now on.
+
+        Raises:
+            KeyError: it does not live.
+        """
         folio = self._single.get(number)
-        if folio is None and (run := self._run_of(number)) is not None:
-            return run.folio(number - run.first.id)
-        return folio
+        if folio is not None:
+            return folio
+        run = self._run_of(number)
+        if run is None:
+            raise KeyError(number)
+        return self._memory.single_out(run.first.pfn + number - run.first.id)
 
     def groups(self) -> Iterator[tuple[Folio, int]]:
-        """(first folio, number of them) of all folios, ascending: those that are kept as a run together. To be read."""
+        """(first folio, number of folios) of all, ascending: those that are kept as a run together. To be read."""
         single = sorted(self._single)
         if not self._runs:
             yield from ((self._single[number], 1) for number in single)
@@ -83,13 +92,13 @@ class Folios:
             run = runs.get(number)
             yield (self._single[number], 1) if run is None else (run.first, run.nr)
 
-    def looks(self) -> Iterator[Folio]:
-        """All folios one by one as they are now, ascending, to be read only."""
+    def values(self) -> Iterator[Folio]:
+        """All folios one by one, ascending, to be read."""
         for first, nr in self.groups():
-            yield first
             if nr > 1:
-                run = FolioRun(first, nr)
-                yield from (run.folio(place) for place in range(1, nr))
+                yield from map(FolioRun(first, nr).view, range(nr))
+            else:
+                yield first
 
     def orders(self, first: int, nr: int) -> list[tuple[int, int, int | None]]:
         """(first, nr, order) of the numbers ``[first, first + nr)``, ascending; None for those that do not live."""
@@ -111,11 +120,38 @@ class Folios:
             orders.put(number, 1, single[number].order)
         return orders.pieces(first, nr)
 
-    def keep_apart(self) -> None:
-        """Keep every folio alone from now on, for whoever tells states by the objects in them."""
-        for run in tuple(self._runs):
-            for pfn in range(run.first.pfn, run.first.pfn + run.nr):
-                self._memory.folio(pfn)
+    def keep_apart(self) -> list[range]:
+        """Single out every folio, for searches that tell states by the objects in them.
+
+        Returns: the numbers of each run that there was, for ``rejoin``.
+        """
+        runs = [run.numbers for run in self._runs]
+        for number in chain.from_iterable(runs):
+            self.single_out(number)
+        return runs
+
+    def rejoin(self, runs: Iterable[range]) -> None:
+        """Keep folios as runs again that live and are still alike.
+
+        Args:
+            runs: numbers of folios that were a run, all of them kept alone now.
+        """
+        for numbers in runs:
+            run: FolioRun | None = None
+            for folio in filter(None, map(self._single.get, numbers)):
+                if run is None or not run.is_continued_by(folio):
+                    self._join(run)
+                    run = FolioRun(folio, 0)
+                # What no run could give, such as a pinned folio, stays alone.
+                run.nr += run.nr > 0 or run.is_continued_by(folio)
+            self._join(run)
+
+    def _join(self, run: FolioRun | None) -> None:
+        """Keep single folios as a run; one or none stays as it is."""
+        if run is not None and run.nr > 1:
+            for number in run.numbers:
+                del self._single[number]
+            self._memory.place_run(run)
 
     # What physical memory and the kernel tell.
 

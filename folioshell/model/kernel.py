@@ -278,7 +278,10 @@ class Kernel:
         return mm.tables.entry(vpn)
 
     def folio_at(self, mm: Mm, vpn: int) -> tuple[Folio, int] | None:
-        """The folio, and the index of the page in it, that a present entry maps; None for no entry or the zero page."""
+        """The folio, to be read, and the index of the page in it, that a present entry maps.
+
+        Returns: None for no entry or the zero page.
+        """
         entry = mm.tables.entry(vpn)
         if not pte.maps_folio(entry):
             return None

@@ -125,24 +125,22 @@ class PhysicalMemory:
         return pages  # type: ignore[return-value]
 
     def folio(self, pfn: int) -> Folio:
-        """The folio that page ``pfn`` belongs to. It may be changed, so it is kept apart from a run from now on.
+        """The folio that page ``pfn`` belongs to, to be read.
 
         Raises:
             KeyError: it belongs to none.
         """
         found = self.at(pfn)
-        if found.__class__ is FolioRun:
-            return self._apart(found, pfn)
-        return found  # type: ignore[return-value]
+        return found.view(pfn - found.first.pfn) if isinstance(found, FolioRun) else found
 
-    def look(self, pfn: int) -> Folio:
-        """The folio that page ``pfn`` belongs to as it is now, to be read only.
+    def single_out(self, pfn: int) -> Folio:
+        """The folio that page ``pfn`` belongs to, to be changed: it leaves its run, and is kept alone from now on.
 
         Raises:
             KeyError: it belongs to none.
         """
         found = self.at(pfn)
-        return found.folio(pfn - found.first.pfn) if isinstance(found, FolioRun) else found
+        return self._apart(found, pfn) if isinstance(found, FolioRun) else found
 
     def part(self, pfn: int, nr: int) -> Folio | FolioRun:
         """The folio of page ``pfn``; if it is kept in a run, it and those of the ``nr`` pages, as a run of their own.

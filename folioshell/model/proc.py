@@ -87,7 +87,7 @@ def present_runs(k: Kernel, vma: Vma) -> Iterator[PresentRun]:
 
 
 def _leaf_runs(k: Kernel, mm: Mm, entries: array[int], block: int, index: int, limit: int) -> Iterator[PresentRun]:
-    folio_of, page_mapcount = k.physmem.look, k.counts.page_mapcount
+    folio_of, page_mapcount = k.physmem.folio, k.counts.page_mapcount
     while index < limit:
         entry = entries[index]
         if entry <= 0:
@@ -270,7 +270,7 @@ def statistics(k: Kernel, way: str) -> dict[str, int]:
     """
     pages = WAYS[way][1]
     sums = dict.fromkeys(COUNTERS, 0)
-    for folio in k.folios.looks():
+    for folio in k.folios.values():
         sums["nr_anon_pages" if folio.anon else "nr_mapped"] += pages(k, folio)
         if k.counts.entire(folio.id):
             sums[_pmd_counter(folio)] += folio.nr_pages

@@ -138,7 +138,7 @@ def broken_invariants(k: Kernel) -> list[str]:
     for mm in k.mms.values():
         broken.extend(_check_mm(k, mm, seen))
     pins = Counter(folio.id for mm in k.mms.values() for held in mm.pins.values() for folio in held)
-    for folio in k.folios.looks():
+    for folio in k.folios.values():
         if folio.pins != pins.pop(folio.id, 0):
             broken.append(f"{folio} counts {folio.pins} pins, which are not those that mms hold")
         broken.extend(_check_folio(k, folio, seen.pop(folio.id, _Seen())))
@@ -191,7 +191,7 @@ def _check_entry(k: Kernel, mm: Mm, vpn: int, entry: int, seen: dict[int, _Seen]
             yield f"{mm}: the zero page is writable at {vpn:#x}"
         return
     pfn = pte.pfn_of(entry)
-    folio = k.physmem.look(pfn)
+    folio = k.physmem.folio(pfn)
     page = pfn - folio.pfn
     rss[_kind(folio)] += 1
     record = seen.setdefault(folio.id, _Seen())

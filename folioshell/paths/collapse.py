@@ -308,7 +308,7 @@ def _isolate(k: Kernel, table: PageTable) -> Path[list[Folio]]:
     isolated: dict[int, Folio] = {}
     for entry in table.entries:
         if pte.maps_folio(entry):
-            folio = k.physmem.folio(pte.pfn_of(entry))
+            folio = k.physmem.single_out(pte.pfn_of(entry))
             if folio.id not in isolated:
                 yield folio.lock.trylock("__collapse_huge_page_isolate")
                 folio.ref += 1
@@ -328,7 +328,7 @@ def _copy(k: Kernel, vma: Vma, table: PageTable, block: int, new: Folio) -> Path
         entry = table.entries[index]
         nr = 1
         if pte.maps_folio(entry):
-            folio = k.physmem.folio(pte.pfn_of(entry))
+            folio = k.physmem.single_out(pte.pfn_of(entry))
             if folio.order and k.release.collapse_batches:
                 nr = folio_pte_batch(table, index, size, folio)
             page = pte.pfn_of(entry) - folio.pfn

@@ -77,7 +77,7 @@ def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: Pm
     entry = src_pmd.entries[index]
     assert isinstance(entry, int)
     if pte.maps_folio(entry):
-        folio = k.physmem.folio(pte.pfn_of(entry))
+        folio = k.physmem.single_out(pte.pfn_of(entry))
         if src.mm.has_pinned and folio.pins and folio.anon_exclusive:
             tables.free_leaf(dst.mm)
             yield src_pmd.lock.release()

@@ -69,7 +69,7 @@ def split_huge_pmd_locked(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze
         pmd.entries[index] = table
         yield Tracepoint(f"huge zero page at {pmd} split into {table}")
         return None
-    folio = k.physmem.folio(pte.pfn_of(entry))
+    folio = k.physmem.single_out(pte.pfn_of(entry))
     if not folio.anon:
         del pmd.entries[index]
         if entry & pte.DIRTY and not folio.dirty:

@@ -61,7 +61,7 @@ def _cold_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool, 
     if isinstance(entry, PageTable) or not pte.maps_folio(entry):
         yield pmd.lock.release()
         return isinstance(entry, PageTable)
-    folio = k.physmem.folio(pte.pfn_of(entry))
+    folio = k.physmem.single_out(pte.pfn_of(entry))
     shared = yield from sharing.is_shared(k, vma.mm, folio, Question.COLD_PMD, pmd.lock)
     # A scheme that answers `maybe` had the lock dropped for a walk: the entry may be another one by now.
     if shared or pmd.entries.get(index) != entry:
@@ -125,19 +125,31 @@ def _cold_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int,
         if shared or table.entries[index] != entry:
             index += nr if table.entries[index] == entry else 0
             continue
-        folio.referenced = False
         if not pageout:
-            cold = [one & ~pte.YOUNG for one in table.entries[index : index + nr]]
-            table.entries[index : index + nr] = pte.packed(cold)
-            folio.active = False
-        elif not folio.mlocked:
-            folio.ref += 1
-            isolated.append(folio)
+            _deactivate(table, index, nr, folio)
+        else:
+            folio = k.physmem.single_out(folio.pfn)
+            folio.referenced = False
+            if not folio.mlocked:
+                folio.ref += 1
+                isolated.append(folio)
         index += nr
     else:
         yield table.ptl.release()
     # All isolated folios at once, after the PTL was released: unmapping them takes it again.
     yield from reclaim_pages(k, isolated)
+
+
+def _deactivate(table: PageTable, index: int, nr: int, folio: Folio) -> None:
+    """Clear the accessed bits of ``nr`` entries, and move the folio to the inactive list.
+
+    Kernel: mm/swap.c: folio_deactivate() (v6.18)
+    """
+    cold = [entry & ~pte.YOUNG for entry in table.entries[index : index + nr]]
+    table.entries[index : index + nr] = pte.packed(cold)
+    # Folios of a run are neither active nor referenced: they stay in it.
+    if folio.active or folio.referenced:
+        folio.active = folio.referenced = False
 
 
 def madvise_free(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
@@ -164,7 +176,7 @@ def _free_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool) 
     if isinstance(entry, PageTable) or not pte.maps_folio(entry):
         yield pmd.lock.release()
         return False
-    folio = k.physmem.folio(pte.pfn_of(entry))
+    folio = k.physmem.single_out(pte.pfn_of(entry))
     shared = yield from sharing.is_shared(k, vma.mm, folio, Question.FREE_PMD, pmd.lock)
     if shared or pmd.entries.get(index) != entry:
         yield from _left_alone(k, folio)
@@ -210,7 +222,7 @@ def _free_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int)
                 yield from swap.free_entry(k, pte.swap_slot(entry))
             index += 1
             continue
-        folio = k.physmem.folio(pte.pfn_of(entry))
+        folio = k.physmem.single_out(pte.pfn_of(entry))
         nr = folio_pte_batch(table, index, last, folio) if folio.order else 1
         if nr < folio.nr_pages:
             page = pte.pfn_of(entry) - folio.pfn

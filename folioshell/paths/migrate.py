@@ -23,6 +23,7 @@ def do_migrate(k: Kernel, folio: Folio) -> Path[str | None]:
 
     Returns: EAGAIN if it has references besides those of entries and cache.
     """
+    folio = k.folios.single_out(folio.id)
     folio.ref += 1
     if (yield folio.lock.trylock("migrate_folio_unmap")):
         yield from rmap.put(k, folio)

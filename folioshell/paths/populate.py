@@ -95,9 +95,9 @@ def _follow_page(
         entry = found.entries[vpn % k.geometry.pmd_pages]
         usable = entry > 0 and (not write or bool(entry & pte.WRITE))
         if usable and write and not entry & pte.DIRTY:
-            k.physmem.folio(pte.pfn_of(entry)).mark_dirty()
+            k.physmem.single_out(pte.pfn_of(entry)).mark_dirty()
         if usable and pins is not None:
-            _grab(k.physmem.folio(pte.pfn_of(entry)), vpn, 1, pins)
+            _grab(k.physmem.single_out(pte.pfn_of(entry)), vpn, 1, pins)
         yield found.ptl.release()
         return 1 if usable else 0
     yield pmd.lock.acquire("follow_pmd_mask")
@@ -106,7 +106,7 @@ def _follow_page(
         pmd.entries[tree.pmd_index(vpn)] = found | (pte.YOUNG | pte.DIRTY if write else pte.YOUNG)
         if pins is not None:
             size = k.geometry.pmd_pages
-            _grab(k.physmem.folio(pte.pfn_of(found)), vpn, min(end, vpn - vpn % size + size) - vpn, pins)
+            _grab(k.physmem.single_out(pte.pfn_of(found)), vpn, min(end, vpn - vpn % size + size) - vpn, pins)
     yield pmd.lock.release()
     return k.geometry.pmd_pages if usable else 0
 

@@ -24,6 +24,7 @@ def do_reclaim(k: Kernel, folio: Folio) -> Path[None]:
 
     Kernel: mm/vmscan.c: shrink_folio_list() (v6.18)
     """
+    folio = k.folios.single_out(folio.id)
     folio.ref += 1
     if k.counts.mapcount(folio.id):
         yield from _folio_referenced(k, folio)

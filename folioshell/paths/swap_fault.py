@@ -19,7 +19,7 @@ def do_swap_page(k: Kernel, vma: Vma, table: PageTable, vpn: int, write: bool, v
     index = vpn & k.geometry.pmd_pages - 1
     entry = table.entries[index]
     if pte.is_migration(entry):
-        folio = k.physmem.folio(pte.migration_pfn(entry))
+        folio = k.physmem.single_out(pte.migration_pfn(entry))
         yield folio.lock.acquire("migration_entry_wait")
         yield folio.lock.release()
         return None

@@ -10,7 +10,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
 from folioshell.paths import vma as vma_paths
-from folioshell.paths.batch import folio_pte_batch
+from folioshell.paths.batch import folio_pte_batch, small_folios
 from folioshell.paths.huge import split_huge_pmd
 from folioshell.paths.populate import mm_populate, populate_vma_page_range
 from folioshell.paths.step import Path
@@ -214,7 +214,7 @@ def _mlock_fixup(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[
             continue
         yield pmd.lock.acquire("mlock_pte_range")
         if pte.maps_folio(entry):
-            folio = k.physmem.folio(pte.pfn_of(entry))
+            folio = k.physmem.single_out(pte.pfn_of(entry))
             if flags & vm.LOCKED:
                 folio.mlock()
             else:
@@ -231,12 +231,16 @@ def _mlock_pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, start: i
         entry = table.entries[index]
         nr = 1
         if pte.maps_folio(entry):
-            folio = k.physmem.folio(pte.pfn_of(entry))
-            nr = folio_pte_batch(table, index, limit, folio)
+            folio = k.physmem.at(pte.pfn_of(entry)).first
+            if folio.order:
+                nr = folio_pte_batch(table, index, limit, folio)
+            else:
+                folios = small_folios(k, table, index, limit)
+                folio, nr = folios.first, folios.nr
             if not locking:
                 folio.munlock()
             # A large folio is mlocked only if the range maps all of it: the pages outside must stay reclaimable.
-            elif nr == folio.nr_pages:
+            elif nr >= folio.nr_pages:
                 folio.mlock()
         index += nr
     yield table.ptl.release()

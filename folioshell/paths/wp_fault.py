@@ -34,8 +34,10 @@ def do_wp_page(k: Kernel, vma: Vma, table: PageTable, vpn: int, vma_locked: bool
         yield from file_fault.wp_page_shared(k, vma, table, vpn, folio)
         return None
     if folio is not None and folio.anon:
-        if not folio.anon_exclusive >> page & 1 and (yield from _can_reuse(k, vma, table, vpn, folio, page)):
-            folio.anon_exclusive |= 1 << page
+        if not folio.anon_exclusive >> page & 1:
+            folio = k.physmem.single_out(pte.pfn_of(entry))
+            if (yield from _can_reuse(k, vma, table, vpn, folio, page)):
+                folio.anon_exclusive |= 1 << page
         if folio.anon_exclusive >> page & 1:
             _reuse(vma, table, index)
             k.count("pgreuse")
@@ -160,7 +162,7 @@ def _do_huge_pmd_wp_page(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path
             return True
         yield from split_huge_pmd(k, vma, pmd, block)
         return False
-    folio = k.physmem.folio(pte.pfn_of(entry))
+    folio = k.physmem.single_out(pte.pfn_of(entry))
     yield pmd.lock.acquire("do_huge_pmd_wp_page")
     reuse = bool(folio.anon_exclusive & 1)
     if not reuse and not (yield folio.lock.trylock("do_huge_pmd_wp_page")):

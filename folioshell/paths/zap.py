@@ -61,7 +61,7 @@ def zap_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, details: ZapDet
     if isinstance(entry, PageTable) or entry == pte.NONE:
         yield pmd.lock.release()
         return
-    folio = k.physmem.folio(pte.pfn_of(entry)) if pte.maps_folio(entry) else None
+    folio = k.physmem.single_out(pte.pfn_of(entry)) if pte.maps_folio(entry) else None
     if folio is not None and folio.anon and not details.even_cows:
         yield pmd.lock.release()
         return

@@ -93,7 +93,7 @@ def _cell(slot: Slot) -> Cell:
 
 
 def _folio_lane(workspace: Workspace, group: FolioGroup, schemes: Iterable[Scheme]) -> FolioLane:
-    folio = workspace.kernel.folios.look(group.first)
+    folio = workspace.kernel.folios.get(group.first)
     assert folio is not None
     maps = f"anon {folio.mapping}" if folio.anon else f"{folio.mapping}+{folio.index}"
     answers = {scheme.name: set(_answers(scheme, group)) for scheme in schemes}

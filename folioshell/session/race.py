@@ -191,6 +191,8 @@ def follow(race: Race, schedule: Schedule) -> Followed:
     flaws = [(flaw.kind, flaw.text) for flaw in race.verdict()] if ended else []
     over = all(race.stop_of(number).kind == "end" for number in range(len(race.tasks)))
     results = {task.name: race.results(number) for number, task in enumerate(race.tasks)}
+    if over:
+        race.leave()
     return Followed(steps, flaws, over, results)
 
 

@@ -41,7 +41,7 @@ def snapshot(workspace: Workspace) -> dict[str, Any]:
                 "index": folio.index,
                 "mapcounts": {name: scheme.mapcount(folio.id) for name, scheme in schemes.items()},
             }
-            for folio in kernel.folios.looks()
+            for folio in kernel.folios.values()
         ],
     }
 

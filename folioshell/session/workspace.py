@@ -95,7 +95,7 @@ class Workspace:
 
     def order_of(self, number: int) -> int:
         """The order of a folio that is or was; the journal knows those that were freed."""
-        folio = self.kernel.folios.look(number)
+        folio = self.kernel.folios.get(number)
         if folio is not None:
             return folio.order
         if number not in self._orders:

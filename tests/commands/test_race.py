@@ -264,3 +264,32 @@ def test_exploring_is_imported_late() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_race_leaves_runs_of_folios_as_they_were() -> None:
+    """What a later step makes of the folios is the same after a race and without it, its trace included."""
+
+    def at_the_end(*lines: str) -> object:
+        session = Session()
+        for line in lines:
+            session.execute(line)
+        groups = _groups(session)
+        session.execute("exit A")
+        (report,) = session.execute("trace events")
+        return groups, report.sections
+
+    setup = "mmap buf 8 ; fault buf"
+    assert at_the_end(setup, "race {A.t1: munmap buf[3]}") == at_the_end(setup)
+
+
+def test_a_schedule_leaves_folios_that_it_did_not_touch_in_runs() -> None:
+    """Stepping by hand changes nothing; once the race is a step, what it changed is kept alone, the rest as before."""
+    session = Session()
+    session.execute("mmap buf 8 ; fault buf ; spawn t1: munmap buf[3] ; spawn t2: munmap buf[5] ; step t1 ; step t2")
+    assert _groups(session) == [(1, 8)]
+    session.execute("finish")
+    assert _groups(session) == [(1, 3), (5, 1), (7, 2)]
+
+
+def _groups(session: Session) -> list[tuple[int, int]]:
+    return [(first.id, nr) for first, nr in session.workspace.kernel.folios.groups()]

@@ -166,10 +166,10 @@ class Memory:
         return " ".join(f"{kind}×{len(list(run))}{count}" for (kind, count), run in groupby(pages))
 
     def folio(self, vpn: int, who: str = "A") -> Folio:
-        """The folio that is mapped there."""
+        """The folio that is mapped there, singled out: the object stays the folio's, whatever is done to it."""
         found = self.kernel.folio_at(self.mm(who), vpn)
         assert found is not None
-        return found[0]
+        return self.kernel.folios.single_out(found[0].id)
 
     def pfn(self, vpn: int, who: str = "A") -> int:
         """The physical page that is mapped there."""

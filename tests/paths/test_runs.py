@@ -13,23 +13,7 @@ from folioshell.commands import Session
 from folioshell.errors import Refused
 from folioshell.model.folio import FolioRun
 from folioshell.paths import fault
-
-PLACE = st.builds(lambda first, nr: f"buf[{first}+{nr}]", st.integers(0, 19), st.integers(1, 12))
-COMMAND = st.one_of(
-    st.builds("fault {} {}".format, PLACE, st.sampled_from(("read", "write"))),
-    st.builds("B: fault {} {}".format, PLACE, st.sampled_from(("read", "write"))),
-    st.builds("munmap {}".format, PLACE),
-    st.builds("madvise {} {}".format, st.sampled_from(("dontneed", "cold", "free", "pageout", "collapse")), PLACE),
-    st.builds("mprotect {} {}".format, PLACE, st.sampled_from(("r", "rw", "none"))),
-    st.builds("mlock {}".format, PLACE),
-    st.builds("munlock {}".format, PLACE),
-    st.builds("{} {}".format, st.sampled_from(("pin", "unpin")), PLACE),
-    st.builds("mremap {} new=m{}".format, PLACE, st.integers(0, 9)),
-    st.builds("{} f{}".format, st.sampled_from(("reclaim", "migrate")), st.integers(1, 20)),
-    st.sampled_from(
-        ("fork B", "exit B", "fork C", "exit C", "as B", "as A", "set thp.16K always", "set thp.16K never")
-    ),
-)
+from tests.paths.histories import COMMAND
 
 
 def played(commands: Sequence[str]) -> Session:
@@ -90,20 +74,24 @@ def test_report_is_that_of_single_faults() -> None:
         assert together == reports()
 
 
-def test_looking_a_folio_up_takes_it_out_of_its_run() -> None:
-    """Who may change one folio gets it alone; the others stay together, and who only reads changes nothing."""
+def test_reading_leaves_a_run_whole_and_singling_out_does_not() -> None:
+    """Who changes one folio gets it alone; the others stay together. What readers get cannot be written to."""
     session = Session()
     session.execute("mmap buf 100 ; fault buf[0] ; fault buf")
     kernel = session.workspace.kernel
     assert [nr for _, nr in kernel.folios.groups()] == [1, 99]
 
-    looked_at = kernel.folios.look(50)
-    assert looked_at is not None and (looked_at.id, looked_at.pfn) == (50, kernel.folios.look(2).pfn + 48)  # type: ignore[union-attr]
+    read = kernel.folios[50]
+    assert (read.id, read.pfn) == (50, kernel.folios[2].pfn + 48)
+    with pytest.raises(AttributeError, match="single it out"):
+        read.dirty = True
+    assert [folio.id for folio in kernel.folios.values()] == list(range(1, 101))
+    assert kernel.folio_at(kernel.mms["A"], 0x7F0000000 + 49)[0].id == 50  # type: ignore[index]
     assert [nr for _, nr in kernel.folios.groups()] == [1, 99]
 
-    folio = kernel.folios[50]
+    folio = kernel.folios.single_out(50)
     folio.dirty = True
-    assert kernel.folios[50] is folio is kernel.physmem.folio(folio.pfn)
+    assert kernel.folios[50] is folio is kernel.physmem.folio(folio.pfn) is kernel.physmem.single_out(folio.pfn)
     assert [(first.id, nr) for first, nr in kernel.folios.groups()] == [(1, 1), (2, 48), (50, 1), (51, 50)]
     assert kernel.folios.orders(1, 101) == [(1, 100, 0), (101, 1, None)]
     assert isinstance(kernel.physmem.at(folio.pfn + 1), FolioRun)
@@ -111,3 +99,21 @@ def test_looking_a_folio_up_takes_it_out_of_its_run() -> None:
     assert kernel.folios.get(101) is None and 101 not in kernel.folios
     with pytest.raises(KeyError):
         kernel.folios[101]
+    with pytest.raises(KeyError):
+        kernel.folios.single_out(101)
+
+
+def test_runs_rejoin_where_folios_are_still_alike() -> None:
+    """Folios that were kept apart are runs again, but for those that were changed or are gone meanwhile."""
+    session = Session()
+    session.execute("mmap buf 10 ; fault buf")
+    folios = session.workspace.kernel.folios
+    (numbers,) = folios.keep_apart()
+    assert (numbers, folios.nr_groups) == (range(1, 11), 10)
+    session.execute("munmap buf[2] ; pin buf[7] ; madvise free buf[9]")
+    folios.rejoin([numbers])
+
+    assert [(first.id, nr) for first, nr in folios.groups()] == [(1, 2), (4, 4), (8, 1), (9, 1), (10, 1)]
+    assert session.workspace.machine.check() == []
+    session.execute("unpin buf[7] ; exit")
+    assert not len(folios)

@@ -203,7 +203,7 @@ class Processes(RuleBasedStateMachine):
     def schemes_count_what_they_define(self) -> None:
         """Per-page counts entries, vmas VMAs and tuples tuples, as the page tables have them."""
         schemes = self.memory.machine.schemes
-        for folio in self.memory.kernel.folios.looks():
+        for folio in self.memory.kernel.folios.values():
             truth = self.memory.machine.truth(folio)
             numbers = tuple(schemes[name].mapcount(folio.id) for name in ("per-page", "vmas", "tuples"))
             assert numbers == (truth.entries, truth.vmas, truth.tuples)
@@ -213,7 +213,7 @@ class Processes(RuleBasedStateMachine):
         """MM-ID never calls a folio exclusive that two mms map, and its slots never count more than is mapped."""
         scheme = self.memory.machine.schemes["mm-id"]
         assert isinstance(scheme, MmId)
-        for folio in self.memory.kernel.folios.looks():
+        for folio in self.memory.kernel.folios.values():
             entries: dict[int, int] = {}
             for found in mappings(self.memory.kernel, folio):
                 entries[found.mm.mm_id] = entries.get(found.mm.mm_id, 0) + (1 if found.pmd else found.nr)
@@ -242,7 +242,7 @@ def _looked_at(k: Kernel, mm: Mm, vpn: int) -> tuple[Folio, int] | None:
     entry = k.entry(mm, vpn)
     if not pte.maps_folio(entry):
         return None
-    folio = k.physmem.look(pte.pfn_of(entry))
+    folio = k.physmem.folio(pte.pfn_of(entry))
     return folio, pte.pfn_of(entry) - folio.pfn
 
 

@@ -98,7 +98,7 @@ def test_exit_frees_all() -> None:
     m.mmap(600)
     m.fork("B")
     m.exit("A")
-    assert [folio.order for folio in m.kernel.folios.looks()] == [9]
+    assert [folio.order for folio in m.kernel.folios.values()] == [9]
 
     m.exit("B")
     assert not m.kernel.folios

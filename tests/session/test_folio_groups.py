@@ -32,7 +32,7 @@ def test_groups_say_what_the_page_tables_say(line: str) -> None:
     assert numbers == sorted(kernel.folios)
     for group in groups:
         for number in range(group.first, group.first + group.nr):
-            folio = kernel.folios.look(number)
+            folio = kernel.folios.get(number)
             assert folio is not None
             true = truth(kernel, folio)
             assert (len(group.mms), len(group.mappers)) == (true.mms, true.vmas)
