@@ -11,10 +11,10 @@ D = TypeVar("D")
 
 
 class Intervals(Generic[V]):
-    """A mapping of integers to values; neighbours with equal values are one run.
+    """A mapping of integers to values; consecutive integers with equal values are one run.
 
-    A run is found by bisection, and changing one moves those behind it: cheap for few runs, and for as many as there
-    are numbers no dearer than a list.
+    A run is found by bisection, and inserting one moves those after it: cheap for few runs, and never worse than a
+    list with one value per number.
     """
 
     __slots__ = ("_ends", "_starts", "_values")
@@ -93,7 +93,7 @@ class Intervals(Generic[V]):
         starts, ends, values = self._starts, self._ends, self._values
         end = first + nr
         if ends and ends[-1] <= first:
-            # Most runs come behind all others: numbers are given out in ascending order.
+            # Most runs are appended: numbers are assigned in ascending order.
             if ends[-1] == first and values[-1] == value:
                 ends[-1] = end
             else:
@@ -101,7 +101,7 @@ class Intervals(Generic[V]):
                 ends.append(end)
                 values.append(value)
             return
-        # Most changes go on where the last one stopped: the boundary between two runs moves.
+        # Most changes continue where the last one stopped: the boundary between two runs moves.
         at = bisect_right(ends, first)
         if at and ends[at - 1] == first and values[at - 1] == value:
             if starts[at] < end < ends[at] and values[at] != value:
@@ -140,7 +140,7 @@ class Intervals(Generic[V]):
             self._replace(first, end, [])
 
     def _replace(self, first: int, end: int, rows: Iterable[tuple[int, int, V]]) -> None:
-        """Put ``rows``, ascending within ``[first, end)``, in the place of what is there, and join equal neighbours."""
+        """Put ``rows``, ascending within ``[first, end)``, in place of what is there, and join equal runs."""
         starts, ends, values = self._starts, self._ends, self._values
         low = bisect_right(ends, first - 1)
         high = bisect_right(starts, end)

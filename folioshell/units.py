@@ -27,7 +27,7 @@ class Geometry:
     Attributes:
         table_entries: entries in one page table of any level.
         pmd_order: order of a folio that one PMD entry maps.
-        pmd_pages: pages that one PMD entry (one leaf table) covers.
+        pmd_pages: pages that one PMD entry (one PTE table) covers.
     """
 
     name: str
@@ -58,7 +58,7 @@ CLASSROOM = Geometry("classroom", 3)
 GEOMETRIES = {geometry.name: geometry for geometry in (X86_64, CLASSROOM)}
 
 
-#: digits of a number that somebody means, at most
+#: most digits of a number that can be meant
 _DIGITS = 18
 
 

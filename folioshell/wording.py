@@ -49,6 +49,6 @@ def id_runs(ids: Sequence[str]) -> list[str]:
 
 
 def follows(earlier: str, later: str, distance: int = 1) -> bool:
-    """True if ``later`` is the id that lies ``distance`` behind ``earlier``, as pt3 lies 1 behind pt2."""
+    """True if ``later`` is the id ``distance`` after ``earlier``, as pt3 is 1 after pt2."""
     a, b = _NUMBERED.match(earlier), _NUMBERED.match(later)
     return a is not None and b is not None and a[1] == b[1] and int(b[2]) - int(a[2]) == distance

@@ -75,7 +75,7 @@ def breach(kind: type[Scheme], check: Check, history: History) -> str | None:
     """What breaks the law in a history, in words; None if nothing does."""
     try:
         return check(kind, history)
-    except Exception as error:  # noqa: BLE001 - whatever a definition that somebody wrote may raise
+    except Exception as error:  # noqa: BLE001 - a loaded scheme may raise anything
         return f"raises {type(error).__name__}: {error}"
 
 

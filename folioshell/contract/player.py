@@ -23,7 +23,7 @@ class Player:
     Args:
         history: order and skew are taken from it.
         schemes: those that learn the events.
-        chunks: how runs of pages are cut into calls.
+        chunks: how runs of pages are split into calls.
         eager: splits and merges tell more folios than they must.
 
     Attributes:
@@ -127,7 +127,7 @@ class Player:
         return "merge"
 
     def _shift(self, step: Step) -> str:
-        """A boundary moves up, as when an mprotect lets a VMA grow into its neighbour."""
+        """A boundary moves up, as when mprotect extends a VMA into the next one."""
         bounds = self._bounds(step)
         if not bounds:
             return ""
@@ -152,7 +152,7 @@ class Player:
         return "punch"
 
     def _fill(self, step: Step) -> str:
-        """An mmap of the next hole in the region, which may merge with either neighbour."""
+        """An mmap of the next hole in the region, which may merge with either adjacent VMA."""
         low, high = REGION * (step.region + 1), REGION * (step.region + 2)
         vmas = [vma for vma in self.world.vmas[step.mm] if low <= vma.start < high]
         holes = [(lower.end, upper.start) for lower, upper in pairwise(vmas) if lower.end < upper.start]

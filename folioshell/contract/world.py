@@ -14,7 +14,7 @@ from folioshell import events
 from folioshell.events import CALLBACKS, Level
 from folioshell.schemes.base import Scheme
 
-#: how an announced run of pages is cut into calls: (first, nr) -> pieces of it, in order
+#: how an announced run of pages is split into calls: (first, nr) -> pieces of it, in order
 Chunks = Callable[[int, int], list[tuple[int, int]]]
 
 
@@ -117,7 +117,7 @@ class World:
         raise LookupError(f"mm {mm} has no VMA at {vpn}")
 
     def split(self, mm: int, vpn: int) -> None:
-        """Cut a VMA in two before ``vpn``; PMD entries across it must have been split."""
+        """Split a VMA before ``vpn``; PMD entries that straddle it must have been split already."""
         vma = self.vma_at(mm, vpn)
         assert vma.start < vpn
         end, vma.end = vma.end, vpn
@@ -144,7 +144,7 @@ class World:
         self.vmas[mm] = [vma for vma in self.vmas[mm] if not start <= vma.start < end]
 
     def fill(self, mm: int, start: int, end: int, left: bool, right: bool) -> None:
-        """Map the free ``[start, end)``, in one VMA with the ``left`` and ``right`` neighbours if so wanted."""
+        """Map the free ``[start, end)``, merged with the VMA on the ``left`` and the ``right`` if wanted."""
         vma = self.vma(mm, start, end)
         for wanted, vpn in ((left, start), (right, end)):
             if wanted and any(vpn in (other.start, other.end) for other in self.vmas[mm] if other is not vma):

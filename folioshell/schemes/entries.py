@@ -31,7 +31,7 @@ class PageCounts:
         self.nr_pages = nr_pages
         self.mapped = 0
         self.total = 0
-        # Run i has the pages from _starts[i] to the next start; neighbours differ in count.
+        # Run i has the pages from _starts[i] to the next start; adjacent runs differ in count.
         self._starts = [0]
         self._counts = [0]
 
@@ -46,7 +46,7 @@ class PageCounts:
         return self._counts[bisect_right(self._starts, page) - 1]
 
     def runs(self) -> list[tuple[int, int, int]]:
-        """(first page, number of pages, their counter) of every run, in ascending order; neighbours differ."""
+        """(first page, number of pages, their counter) of every run, in ascending order; adjacent runs differ."""
         ends = [*self._starts[1:], self.nr_pages]
         return [(start, end - start, count) for start, end, count in zip(self._starts, ends, self._counts, strict=True)]
 
