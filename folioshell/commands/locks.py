@@ -13,7 +13,7 @@ from folioshell.commands.shipped_races import RACES, ShippedRace
 from folioshell.commands.statement import ParsedStatement
 from folioshell.commands.threads_operand import ThreadText
 from folioshell.model.lock import LockOp
-from folioshell.paths.protocols import PROTOCOLS
+from folioshell.paths.protocol import PROTOCOLS
 from folioshell.report import Report, Table, Text
 from folioshell.session.workspace import Workspace
 

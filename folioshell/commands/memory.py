@@ -21,9 +21,10 @@ from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, Arg, Form
 from folioshell.commands.limits_check import admit_file, admit_pages
 from folioshell.commands.operands import Address, Number, Size
-from folioshell.paths.file import do_create_file
+from folioshell.model.mapping import AddressSpace
 from folioshell.paths.mmap import do_mmap, do_munmap
 from folioshell.paths.mremap import do_mremap
+from folioshell.paths.page_cache import do_create_file
 from folioshell.paths.step import Path
 from folioshell.paths.vma_flags import do_mprotect
 from folioshell.session.language import Ending
@@ -82,14 +83,8 @@ def file(call: Call) -> Ending:
     """Make a file."""
     name = call.new_name("NAME")
     admit_file(call, "SIZE", call.number("SIZE"))
-    path = do_create_file(
-        call.kernel,
-        name,
-        call.number("SIZE"),
-        call.number("order", 0),
-        call.word("fs", "ext4"),
-        call.word("cache", "cached") == "cached",
-    )
+    made = AddressSpace(name, call.number("SIZE"), call.word("fs", "ext4"))
+    path = do_create_file(call.kernel, made, call.number("order", 0), call.word("cache", "cached") == "cached")
     call.workspace.machine.run(path)
     return None
 

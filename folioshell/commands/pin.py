@@ -6,7 +6,7 @@ from folioshell.commands.build import command, own_place
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, Form
 from folioshell.commands.limits_check import admit_pages
-from folioshell.paths.pin import do_pin, do_unpin
+from folioshell.paths.gup import do_pin, do_unpin
 from folioshell.session.language import Ending
 
 TOPIC = "reclaim"

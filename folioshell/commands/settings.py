@@ -13,7 +13,7 @@ from folioshell.commands.schemes import SchemeList, SchemeName, scheme_of, schem
 from folioshell.errors import Refused
 from folioshell.model.kernel import Kernel
 from folioshell.model.release import DEFAULT, DIFFERENCES, RELEASES
-from folioshell.paths.protocols import PROTOCOLS
+from folioshell.paths.protocol import PROTOCOLS
 from folioshell.report import Report, Table
 from folioshell.session.language import Ending
 from folioshell.session.settings import AFTER

@@ -16,7 +16,7 @@ from folioshell.model.kernel import Counting, Kernel
 from folioshell.model.lock import Lock, LockClass, LockOp
 from folioshell.model.release import DEFAULT, RELEASES, Release
 from folioshell.model.truth import TruthCounts, broken_invariants, truth
-from folioshell.paths.protocols import PROTOCOLS
+from folioshell.paths.protocol import PROTOCOLS
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Scheme, Sharing
 from folioshell.schemes.entries import EntryScheme

@@ -243,8 +243,8 @@ class Kernel:
         self.deferred.pop(folio.id, None)
         self.tainted.discard(folio.id)
 
-    def create_file(self, name: str, size: int, order: int, fs: str, cached: bool, chunk: int = 0) -> AddressSpace:
-        """Create a file of ``size`` pages of nonzero bytes; a tmpfs file that is not cached is a hole.
+    def create_file(self, file: AddressSpace, order: int, cached: bool, chunk: int = 0) -> AddressSpace:
+        """Fill a new file with nonzero bytes; a tmpfs file that is not cached is a hole.
 
         Args:
             order: order of the folios that its page cache holds.
@@ -252,12 +252,11 @@ class Kernel:
         Returns: the file; its folios are in ``file.folios`` for the caller to announce.
         Kernel: mm/filemap.c: __filemap_get_folio() (v6.18)
         """
-        file = AddressSpace(name, size, fs)
-        self.files[name] = file
+        self.files[file.name] = file
         if cached:
-            beyond_end = fs == "tmpfs-huge"
+            beyond_end = file.fs == "tmpfs-huge"
             most = max(order, self.geometry.pmd_order)
-            for index, folio_order in write_orders(size, chunk or 1 << order, most, beyond_end):
+            for index, folio_order in write_orders(file.size, chunk or 1 << order, most, beyond_end):
                 folio = self.new_folio(folio_order, file, index, anon=False)
                 self.add_to_cache(file, folio)
                 folio.nonzero = (1 << folio.nr_pages) - 1

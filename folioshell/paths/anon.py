@@ -24,7 +24,7 @@ def link(vma: Vma, anon_vma: AnonVma) -> None:
 
 
 def _find_mergeable(vma: Vma) -> AnonVma | None:
-    """The anon_vma of an adjacent VMA that this VMA may share, so that the two can merge later.
+    """The anon_vma of a neighbour that this VMA may share, so that they can be merged one day.
 
     Kernel: mm/vma.c: find_mergeable_anon_vma() (v6.18)
     """

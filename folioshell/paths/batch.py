@@ -16,7 +16,7 @@ def folio_pte_batch(table: PageTable, index: int, limit: int, folio: Folio, sign
     """Number of entries from ``index`` on, below ``limit``, that map consecutive pages of ``folio`` and agree.
 
     Args:
-        table: the PTE table; ``index`` and ``limit`` are entries in it.
+        table: the leaf table; ``index`` and ``limit`` are entries in it.
         significant: flags (WRITE, DIRTY) in which the entries must agree; others may differ.
     Kernel: mm/util.c: folio_pte_batch_flags() (v6.18)
     """

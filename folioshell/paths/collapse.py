@@ -20,9 +20,10 @@ from folioshell.model.vm import Vma
 from folioshell.paths import anon_fault, file_fault, rmap, swap, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import folio_pte_batch
-from folioshell.paths.readahead import add_folio
+from folioshell.paths.page_cache import add_folio
 from folioshell.paths.step import Path
 from folioshell.paths.unmap import try_to_unmap
+from folioshell.paths.vm_fault import Fault
 from folioshell.units import align_down, align_up
 
 
@@ -155,7 +156,7 @@ def _collapse_pte_mapped_thp(k: Kernel, vma: Vma, block: int, folio: Folio) -> P
             yield folio.lock.release()
             return Scan.FAIL
         yield from _clear_table(k, vma, block, entry, folio)
-    yield from file_fault.do_set_pmd(k, vma, block, folio, write=False)
+    yield from file_fault.do_set_pmd(k, Fault(vma, block, write=False), folio)
     yield folio.lock.release()
     return Scan.SUCCEED
 

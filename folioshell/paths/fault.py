@@ -11,10 +11,10 @@ from folioshell.model.folio import page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import anon_fault, file_fault, swap_fault, tables, wp_fault
+from folioshell.paths import anon_fault, file_fault, swap, tables, wp_fault
 from folioshell.paths.batch import same_pte_batch, small_pte_batch
-from folioshell.paths.page_cache import RETRY
 from folioshell.paths.step import Path
+from folioshell.paths.vm_fault import RETRY, UNDER_MMAP_LOCK, Fault, anon_prepare, suitable_block
 
 #: faults that one access may need at the most, e.g. read the page, then copy it
 _MAX_FAULTS = 8
@@ -69,7 +69,7 @@ def _alike(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     table = mm.tables.pmd_entry(vpn)
     if isinstance(table, PageTable):
         return same_pte_batch(table, index, limit)
-    huge = anon_fault.huge_fault_allowed(k, vma) and anon_fault.suitable_block(vma, vpn, mm.tables.last + 1)
+    huge = anon_fault.huge_fault_allowed(k, vma) and suitable_block(vma, vpn, mm.tables.last + 1)
     return 1 if table != pte.NONE or huge else limit - index
 
 
@@ -122,66 +122,64 @@ def page_fault(k: Kernel, mm: Mm, vpn: int, write: bool, times: int = 1) -> Path
     """A page fault of user space. Returns the signal that it gets, if any.
 
     Args:
-        times: so it goes for as many pages from ``vpn`` on, a fault each.
+        times: as in ``Fault``.
     Kernel: arch/x86/mm/fault.c: do_user_addr_fault() (v6.18)
     """
     vma = mm.vmas.find(vpn)
+    # The VMA lock spares faults the contended mmap_lock. A trylock: who write-locks a VMA holds mmap_lock for writing,
+    # so waiting for that instead is as good, and cannot deadlock.
     if vma is None or (yield vma.lock.trylock("lock_vma_under_rcu", "R", times)):
         return (yield from _fault_under_mmap_lock(k, mm, vpn, write))
+    # The VMA was found without a lock: munmap() or a split may have taken the address out of it meanwhile.
     if not mm.is_readable(vma, vpn):
         yield vma.lock.release("R")
         return (yield from _fault_under_mmap_lock(k, mm, vpn, write))
     signal: str | None = "SIGSEGV"
     if is_allowed(vma, write):
-        signal = yield from handle_mm_fault(k, vma, vpn, write, vma_locked=True, times=times)
+        signal = yield from handle_mm_fault(k, Fault(vma, vpn, write, vma_locked=True, times=times))
     yield vma.lock.release("R", times)
-    if signal in (RETRY, anon_fault.UNDER_MMAP_LOCK):
+    if signal in (RETRY, UNDER_MMAP_LOCK):
         return (yield from _fault_under_mmap_lock(k, mm, vpn, write, tried=signal == RETRY))
     return signal
 
 
 def _fault_under_mmap_lock(k: Kernel, mm: Mm, vpn: int, write: bool, tried: bool = False) -> Path[str | None]:
     yield mm.mmap_lock.acquire("lock_mm_and_find_vma", "R")
+    # Nothing that was looked up under the VMA lock holds any more, the VMA least of all.
     vma = mm.vmas.find(vpn)
     signal: str | None = "SIGSEGV"
     if vma is not None and is_allowed(vma, write):
-        signal = yield from handle_mm_fault(k, vma, vpn, write, tried=tried)
+        signal = yield from handle_mm_fault(k, Fault(vma, vpn, write, tried=tried))
         if signal == RETRY:
-            signal = yield from handle_mm_fault(k, vma, vpn, write, tried=True)
+            signal = yield from handle_mm_fault(k, Fault(vma, vpn, write, tried=True))
     yield mm.mmap_lock.release("R")
     return signal
 
 
 def is_allowed(vma: Vma, write: bool) -> bool:
-    """May user space access a VMA so?
+    """Do the VMA's flags allow this access of user space?
 
     Kernel: arch/x86/mm/fault.c: access_error() (v6.18)
     """
+    # x86 has no write-only pages: PROT_WRITE alone can be read.
     return vma.flags & (vm.WRITE if write else vm.READ | vm.WRITE) != 0
 
 
-def handle_mm_fault(
-    k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool = False, tried: bool = False, times: int = 1
-) -> Path[str | None]:
-    """The path that makes the entry for ``vpn`` what an access needs, as far as one fault goes.
+def handle_mm_fault(k: Kernel, fault: Fault) -> Path[str | None]:
+    """The path of one fault; whether the access succeeds then is for the caller to try.
 
-    Args:
-        vma_locked: the VMA lock is held; else mmap_lock.
-        tried: the fault was tried before, and RETRY was what came of it.
-        times: so it goes for as many pages from ``vpn`` on, see ``page_fault``.
-    Returns: SIGBUS, RETRY after a page was read from disk, UNDER_MMAP_LOCK if the VMA lock is not enough, or None.
+    Returns: SIGBUS, SIGSEGV, RETRY, UNDER_MMAP_LOCK or None.
     Kernel: mm/memory.c: __handle_mm_fault() (v6.18)
     """
-    table = vma.mm.tables.pmd_entry(vpn)
+    table = fault.vma.mm.tables.pmd_entry(fault.vpn)
     if isinstance(table, PageTable):
-        return _handle_pte_fault(k, vma, table, vpn, write, vma_locked, tried, times)
-    return _handle_pmd_fault(k, vma, vpn, write, vma_locked, tried, times)
+        return _handle_pte_fault(k, fault, table)
+    return _handle_pmd_fault(k, fault)
 
 
-def _handle_pmd_fault(
-    k: Kernel, vma: Vma, vpn: int, write: bool, vma_locked: bool, tried: bool, times: int
-) -> Path[str | None]:
+def _handle_pmd_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     """A fault where there is no PTE table."""
+    vma, vpn = fault.vma, fault.vpn
     mm = vma.mm
     pmd = mm.tables.pmd_table(vpn)
     if pmd is None:
@@ -191,56 +189,86 @@ def _handle_pmd_fault(
         if (
             vma.file is None
             and anon_fault.huge_fault_allowed(k, vma)
-            and anon_fault.suitable_block(vma, vpn, k.geometry.pmd_pages)
+            and suitable_block(vma, vpn, k.geometry.pmd_pages)
         ):
-            if not (yield from anon_fault.anon_prepare(k, vma, vma_locked)):
-                return anon_fault.UNDER_MMAP_LOCK
-            if (yield from anon_fault.do_huge_pmd_anonymous_page(k, vma, pmd, vpn, write)):
+            # Before anything is allocated, and for a read of the huge zero page, too: a huge PMD in a VMA without an
+            # anon_vma would not be copied by fork().
+            if not (yield from anon_prepare(k, fault)):
+                return UNDER_MMAP_LOCK
+            if (yield from anon_fault.do_huge_pmd_anonymous_page(k, fault, pmd)):
                 return None
     elif not isinstance(entry, PageTable):
-        if not write or entry & pte.WRITE:
+        if not fault.write or entry & pte.WRITE:
             yield pmd.lock.acquire("huge_pmd_set_accessed")
             yield pmd.lock.release()
             return None
-        done = yield from wp_fault.wp_huge_pmd(k, vma, pmd, vpn)
-        if done:
+        if (yield from wp_fault.wp_huge_pmd(k, fault, pmd)):
             return None
-    return (yield from _handle_pte_fault(k, vma, mm.tables.leaf(vpn), vpn, write, vma_locked, tried, times))
+    # A PTE table may be there by now: from a split, or from another fault while a lock was waited for.
+    return (yield from _handle_pte_fault(k, fault, mm.tables.leaf(vpn)))
 
 
-def _handle_pte_fault(
-    k: Kernel,
-    vma: Vma,
-    table: PageTable | None,
-    vpn: int,
-    write: bool,
-    vma_locked: bool,
-    tried: bool,
-    times: int = 1,
-) -> Path[str | None]:
-    """The path for a fault at the level of leaf entries.
+def _handle_pte_fault(k: Kernel, fault: Fault, table: PageTable | None) -> Path[str | None]:
+    """The path of a fault at PTE level.
 
     Kernel: mm/memory.c: handle_pte_fault() (v6.18)
     """
-    entry = table.entries[vpn & k.geometry.pmd_pages - 1] if table is not None else pte.NONE
+    # Read without the PTL: every handler compares again under it, and starts over by a new fault if it differs.
+    entry = table.entries[fault.index] if table is not None else pte.NONE
     if entry == pte.NONE:
-        if vma.file is None:
-            return anon_fault.do_anonymous_page(k, vma, table, vpn, write, vma_locked, times)
-        return file_fault.do_fault(k, vma, vpn, write, vma_locked, tried)
+        if fault.vma.file is None:
+            return anon_fault.do_anonymous_page(k, fault, table)
+        # No table is allocated yet: ->fault may bring a folio that one PMD entry maps.
+        return file_fault.do_fault(k, fault)
     assert table is not None
     if entry < 0:
-        return swap_fault.do_swap_page(k, vma, table, vpn, write, vma_locked)
-    return _handle_present(k, vma, table, vpn, write, vma_locked)
+        return _do_swap_page(k, fault, table)
+    return _handle_present(k, fault, table)
 
 
-def _handle_present(k: Kernel, vma: Vma, table: PageTable, vpn: int, write: bool, vma_locked: bool) -> Path[str | None]:
-    """A fault where there is an entry: for want of a permission, or because another fault was faster."""
-    yield table.ptl.acquire("handle_pte_fault")
-    index = vpn & k.geometry.pmd_pages - 1
+def _do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
+    """A fault on an entry that is not present: bring the page back from swap, or wait until its migration is over.
+
+    Returns: SIGSEGV for a guard entry.
+    Kernel: mm/memory.c: do_swap_page() (v6.18)
+    """
+    index = fault.index
     entry = table.entries[index]
-    if write and entry > 0 and not entry & pte.WRITE:
-        return (yield from wp_fault.do_wp_page(k, vma, table, vpn, vma_locked))
+    if pte.is_migration(entry):
+        folio = k.physmem.single_out(pte.migration_pfn(entry))
+        yield folio.lock.acquire("migration_entry_wait")
+        yield folio.lock.release()
+        return None
+    if not pte.is_swap(entry):
+        return "SIGSEGV"
+    if not (yield from anon_prepare(k, fault)):
+        return UNDER_MMAP_LOCK
+    folio = yield from swap.swapin(k, fault, pte.swap_slot(entry))
+    yield folio.lock.acquire("do_swap_page")
+    yield table.ptl.acquire("do_swap_page")
+    if table.entries[index] != entry:
+        yield table.ptl.release()
+        yield folio.lock.release()
+        return None
+    yield from swap.map_swapped(k, fault, table, folio)
+    yield folio.lock.release()
+    if fault.write and not table.entries[index] & pte.WRITE:
+        return (yield from wp_fault.do_wp_page(k, fault, table))
+    if fault.write:
+        table.entries[index] |= pte.DIRTY
+    yield table.ptl.release()
+    return None
+
+
+def _handle_present(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
+    """A fault on a present entry: it lacks a permission, or another fault was faster."""
+    yield table.ptl.acquire("handle_pte_fault")
+    index = fault.index
+    entry = table.entries[index]
+    if fault.write and entry > 0 and not entry & pte.WRITE:
+        return (yield from wp_fault.do_wp_page(k, fault, table))
+    # It may have been unmapped since: then there is nothing to do, the access faults again.
     if entry > 0:
-        table.entries[index] = entry | (pte.YOUNG | pte.DIRTY if write else pte.YOUNG)
+        table.entries[index] = entry | (pte.YOUNG | pte.DIRTY if fault.write else pte.YOUNG)
     yield table.ptl.release()
     return None

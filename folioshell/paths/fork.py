@@ -5,6 +5,8 @@ Kernel: mm/mmap.c: dup_mmap() (v6.18); mm/memory.c: copy_page_range() (v6.18)
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from folioshell.events import Forked
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio, page_bits
@@ -14,8 +16,46 @@ from folioshell.model.vm import Mm, Vma
 from folioshell.paths import anon, anon_fault, rmap, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import SmallFolios, folio_pte_batch, small_folios
-from folioshell.paths.huge import split_huge_pmd
 from folioshell.paths.step import Path
+from folioshell.paths.tables import split_huge_pmd
+from folioshell.paths.vm_fault import written
+
+
+@dataclass(slots=True)
+class CopyRange:
+    """The entries of one PTE table that fork copies: what copy_pte_range() hands down.
+
+    Attributes:
+        src, dst: the parent's VMA and the child's copy of it.
+        source, target: the parent's PTE table and the child's.
+        block: virtual page of the tables' first entry.
+        last: index behind the last entry to copy.
+        small: copied order-0 folios that were not announced yet.
+        spare: new folio for the copy of a pinned page, allocated without the PTLs (prealloc).
+    Kernel: mm/memory.c: copy_pte_range() (v6.18)
+    """
+
+    src: Vma
+    dst: Vma
+    source: PageTable
+    target: PageTable
+    block: int
+    last: int
+    small: SmallFolios = field(default_factory=SmallFolios)
+    spare: Folio | None = None
+
+    @property
+    def kept(self) -> int:
+        """The flags that an entry keeps in the child: not young, and clean if the memory is shared."""
+        return ~pte.YOUNG if not self.src.flags & vm.SHARED else ~(pte.YOUNG | pte.DIRTY)
+
+    def batch(self, folio: Folio, index: int) -> int:
+        """Number of entries from ``index`` on that are copied at once.
+
+        Private entries must agree in dirty, for the child gets it; of shared ones it is dropped anyway.
+        """
+        significant = pte.DIRTY if not self.src.flags & vm.SHARED else 0
+        return folio_pte_batch(self.source, index, self.last, folio, significant)
 
 
 def do_fork(k: Kernel, parent: Mm, name: str) -> Path[Mm]:
@@ -60,11 +100,11 @@ def _copy_page_range(k: Kernel, src: Vma, dst: Vma) -> Path[None]:
         table = dst.mm.tables.leaf(block)
         assert table is not None
         low, high = max(src.start, block), min(src.end, block + size)
-        yield from _copy_pte_range(k, src, dst, source, table, block, low - block, high - block)
+        yield from _copy_pte_range(k, CopyRange(src, dst, source, table, block, high - block), low - block)
 
 
 def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: PmdTable, block: int) -> Path[bool]:
-    """Copy a PMD entry. False: its folio is pinned and the entry was split: copy the PTE table.
+    """Copy a PMD entry. False: its folio is pinned, the entry was split, copy the leaf table.
 
     Kernel: mm/huge_memory.c: copy_huge_pmd() (v6.18)
     """
@@ -97,21 +137,18 @@ def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: Pm
     return True
 
 
-def _copy_pte_range(
-    k: Kernel, src: Vma, dst: Vma, source: PageTable, target: PageTable, block: int, first: int, last: int
-) -> Path[None]:
-    """Copy the entries ``[first, last)`` of one PTE table: the child's lock is taken first, then the parent's.
+def _copy_pte_range(k: Kernel, copy: CopyRange, first: int) -> Path[None]:
+    """Copy the entries from ``first`` on.
 
     Kernel: mm/memory.c: copy_pte_range() (v6.18)
     """
+    src, dst, source, target, small = copy.src, copy.dst, copy.source, copy.target, copy.small
+    block, last = copy.block, copy.last
     yield target.ptl.acquire("copy_pte_range")
     yield source.ptl.acquire("copy_pte_range", nested=True)
     entries, copies = source.entries, target.entries
-    cow = src.is_cow
-    drop = ~pte.YOUNG if not src.flags & vm.SHARED else ~(pte.YOUNG | pte.DIRTY)
-    small = SmallFolios()
+    cow, kept = src.is_cow, copy.kept
     has_pinned = src.mm.has_pinned
-    spare: Folio | None = None
     index = first
     while index < last:
         entry = entries[index]
@@ -119,13 +156,13 @@ def _copy_pte_range(
         if entry > pte.FLAGS:
             folio = k.physmem.at(entry >> pte.PFN_SHIFT).first
             if has_pinned and folio.pins and folio.anon_exclusive:
-                yield from _flush(dst, target, small)
-                nr, spare = yield from _copy_pinned(k, src, dst, source, target, folio, block, index, last, spare)
+                yield from _flush(copy)
+                nr = yield from _copy_pinned(k, copy, folio, index)
             elif folio.order == 0:
                 folios = small_folios(k, source, index, last)
                 folio, nr = folios.first, folios.nr
                 if not small.continues(folios, block + index):
-                    yield from _flush(dst, target, small)
+                    yield from _flush(copy)
                 small.add(folios, block + index)
                 folio.ref += 1
                 if folio.anon:
@@ -135,36 +172,36 @@ def _copy_pte_range(
                 if cow and entry & pte.WRITE:
                     entry &= ~pte.WRITE
                     entries[index:end] = pte.with_flags(entries[index:end], entry & pte.FLAGS)
-                copies[index:end] = pte.with_flags(entries[index:end], entry & drop & pte.FLAGS)
+                copies[index:end] = pte.with_flags(entries[index:end], entry & kept & pte.FLAGS)
             else:
-                yield from _flush(dst, target, small)
-                nr = yield from _copy_large(k, src, dst, source, target, folio, block, index, last)
+                yield from _flush(copy)
+                nr = copy.batch(folio, index)
+                yield from _copy_large(k, copy, folio, index, nr)
         elif entry:
-            yield from _flush(dst, target, small)
-            _copy_other(k, dst, source, target, index)
+            yield from _flush(copy)
+            _copy_other(k, copy, index)
         index += nr
-    yield from _flush(dst, target, small)
+    yield from _flush(copy)
     yield source.ptl.release()
     yield target.ptl.release()
-    if spare is not None:
-        yield from rmap.free(k, spare)
+    if copy.spare is not None:
+        yield from rmap.free(k, copy.spare)
 
 
-def _flush(dst: Vma, table: PageTable, small: SmallFolios) -> Path[None]:
+def _flush(copy: CopyRange) -> Path[None]:
+    """Announce the order-0 folios copied so far: before anything else is, so that the order of the entries is kept."""
+    small = copy.small
     if small.nr:
         call = "folio_try_dup_anon_rmap_ptes" if small.anon else "folio_dup_file_rmap_ptes"
-        yield rmap.add_small(small.numbers(), small.anon, dst, table, small.vpn, call)
+        yield rmap.add_small(small.numbers(), small.anon, copy.dst, copy.target, small.vpn, call)
 
 
-def _copy_large(
-    k: Kernel, src: Vma, dst: Vma, source: PageTable, target: PageTable, folio: Folio, block: int, index: int, last: int
-) -> Path[int]:
-    """Copy a batch of entries of a large folio. Returns its length.
+def _copy_large(k: Kernel, copy: CopyRange, folio: Folio, index: int, nr: int) -> Path[None]:
+    """Copy ``nr`` entries of a large folio, from ``index`` on.
 
     Kernel: mm/memory.c: copy_present_ptes() (v6.18)
     """
-    significant = pte.DIRTY if not src.flags & vm.SHARED else 0
-    nr = folio_pte_batch(source, index, last, folio, significant)
+    source, dst = copy.source, copy.dst
     entries = source.entries[index : index + nr]
     page = pte.pfn_of(entries[0]) - folio.pfn
     folio.ref += nr
@@ -172,81 +209,67 @@ def _copy_large(
         rmap.clear_exclusive(folio, page, nr)
     rmap.rss_add(dst, folio, nr)
     call = "folio_try_dup_anon_rmap_ptes" if folio.anon else "folio_dup_file_rmap_ptes"
-    yield from rmap.add_ptes(k, folio, page, nr, dst, target, block + index, call)
-    if src.is_cow and any(entry & pte.WRITE for entry in entries):
+    yield from rmap.add_ptes(k, folio, page, nr, dst, copy.target, copy.block + index, call)
+    if copy.src.is_cow and any(entry & pte.WRITE for entry in entries):
         entries = pte.packed([entry & ~pte.WRITE for entry in entries])
         source.entries[index : index + nr] = entries
-    drop = ~pte.YOUNG if not src.flags & vm.SHARED else ~(pte.YOUNG | pte.DIRTY)
-    target.entries[index : index + nr] = pte.packed([entry & drop for entry in entries])
-    return nr
+    kept = copy.kept
+    copy.target.entries[index : index + nr] = pte.packed([entry & kept for entry in entries])
 
 
-def _copy_pinned(
-    k: Kernel,
-    src: Vma,
-    dst: Vma,
-    source: PageTable,
-    target: PageTable,
-    folio: Folio,
-    block: int,
-    index: int,
-    last: int,
-    spare: Folio | None,
-) -> Path[tuple[int, Folio | None]]:
+def _copy_pinned(k: Kernel, copy: CopyRange, folio: Folio, index: int) -> Path[int]:
     """Entries of a pinned folio: a page that is exclusive is copied for the child now, for a device may write to it.
 
-    Args:
-        spare: the new folio for a copy, if one was allocated.
-    Returns: entries that were done, and the spare folio that is left; (0, folio) if both locks were dropped to allocate
-        one: then look again.
+    Returns: entries that were done; 0 if both PTLs were dropped to allocate ``copy.spare``: then look again.
     Kernel: mm/memory.c: copy_present_ptes(), copy_present_page() (v6.18)
     """
-    page = pte.pfn_of(source.entries[index]) - folio.pfn
+    page = pte.pfn_of(copy.source.entries[index]) - folio.pfn
+    spare = copy.spare
     if spare is None:
-        significant = pte.DIRTY if not src.flags & vm.SHARED else 0
-        nr = folio_pte_batch(source, index, last, folio, significant)
+        nr = copy.batch(folio, index)
         if not folio.anon_exclusive & page_bits(page, nr):
-            return (yield from _copy_large(k, src, dst, source, target, folio, block, index, last)), None
-        yield source.ptl.release()
-        yield target.ptl.release()
-        spare = yield from anon_fault.new_anon_folio(k, dst, 0, block + index)
-        yield target.ptl.acquire("copy_pte_range")
-        yield source.ptl.acquire("copy_pte_range", nested=True)
-        return 0, spare
+            yield from _copy_large(k, copy, folio, index, nr)
+            return nr
+        yield copy.source.ptl.release()
+        yield copy.target.ptl.release()
+        copy.spare = yield from anon_fault.new_anon_folio(k, copy.dst, 0, copy.block + index)
+        yield copy.target.ptl.acquire("copy_pte_range")
+        yield copy.source.ptl.acquire("copy_pte_range", nested=True)
+        return 0
+    copy.spare = None
     if folio.anon_exclusive >> page & 1:
-        yield from _copy_present_page(k, dst, target, folio, page, block + index, spare)
-        return 1, None
-    yield from _copy_large(k, src, dst, source, target, folio, block, index, index + 1)
-    yield from rmap.free(k, spare)
-    return 1, None
+        yield from _copy_present_page(k, copy, folio, index, spare)
+    else:
+        yield from _copy_large(k, copy, folio, index, 1)
+        yield from rmap.free(k, spare)
+    return 1
 
 
-def _copy_present_page(
-    k: Kernel, dst: Vma, target: PageTable, old: Folio, page: int, vpn: int, new: Folio
-) -> Path[None]:
+def _copy_present_page(k: Kernel, copy: CopyRange, old: Folio, index: int, new: Folio) -> Path[None]:
     """Map a copy of one page in the child. Kernel: mm/memory.c: copy_present_page() (v6.18)"""
-    new.nonzero = old.nonzero >> page & 1
+    dst = copy.dst
+    new.nonzero = old.nonzero >> pte.pfn_of(copy.source.entries[index]) - old.pfn & 1
     new.ref += 1
     dst.mm.rss.anon += 1
-    yield rmap.new_anon(k, new, dst, target, vpn)
-    flags = pte.YOUNG | pte.DIRTY | (pte.WRITE if dst.flags & vm.WRITE else 0)
+    yield rmap.new_anon(k, new, dst, copy.target, copy.block + index)
+    flags = written(dst)
     if not dst.flags & (vm.READ | vm.WRITE):
         flags |= pte.PROTNONE
-    target.entries[vpn & len(target.entries) - 1] = pte.make(new.pfn, flags)
+    copy.target.entries[index] = pte.make(new.pfn, flags)
 
 
-def _copy_other(k: Kernel, dst: Vma, source: PageTable, target: PageTable, index: int) -> None:
+def _copy_other(k: Kernel, copy: CopyRange, index: int) -> None:
     """Zero page, swap and migration entries.
 
     Kernel: mm/memory.c: copy_nonpresent_pte() (v6.18)
     """
-    entry = source.entries[index]
+    entry = copy.source.entries[index]
     if pte.is_swap(entry):
         slot = pte.swap_slot(entry)
         k.swap_counts[slot] += 1
-        dst.mm.rss.swap += 1
-        entry = source.entries[index] = pte.swap(slot, exclusive=False)
+        copy.dst.mm.rss.swap += 1
+        entry = copy.source.entries[index] = pte.swap(slot, exclusive=False)
     elif pte.is_migration(entry):
-        rmap.rss_add(dst, k.physmem.folio(pte.migration_pfn(entry)), 1)
-        entry = source.entries[index] = pte.migration_to_read(entry)
-    target.entries[index] = entry
+        rmap.rss_add(copy.dst, k.physmem.folio(pte.migration_pfn(entry)), 1)
+        entry = copy.source.entries[index] = pte.migration_to_read(entry)
+    copy.target.entries[index] = entry

@@ -11,7 +11,7 @@ from typing import Any
 from folioshell.model import vm
 from folioshell.model.kernel import Kernel
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import collapse, madvise_hints, populate, truncate
+from folioshell.paths import collapse, gup, madvise_hints, truncate
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.step import Path, Step
 from folioshell.paths.zap import ZapDetails, zap_range
@@ -136,6 +136,7 @@ def _willneed(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
 
 def _populate(k: Kernel, mm: Mm, start: int, end: int, write: bool) -> Path[str | None]:
     """Kernel: mm/madvise.c: madvise_populate() (v6.18)"""
+    flags = gup.FOLL_TRIED | (gup.FOLL_WRITE if write else 0)
     position = start
     while position < end:
         vma = mm.vmas.find(position)
@@ -144,7 +145,7 @@ def _populate(k: Kernel, mm: Mm, start: int, end: int, write: bool) -> Path[str 
         if not vma.flags & (vm.WRITE if write else vm.READ):
             return "EINVAL" if write or not vma.flags & vm.WRITE else None
         stop = min(end, vma.end)
-        error = yield from populate.get_user_pages(k, vma, position, stop, write, remembers=True)
+        error = yield from gup.get_user_pages(k, vma, position, stop, flags)
         if error is not None:
             return error
         position = stop

@@ -10,9 +10,9 @@ from folioshell.model import vm
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Mm
-from folioshell.paths import pin, tables
+from folioshell.paths import gup, tables
 from folioshell.paths import vma as vma_paths
-from folioshell.paths.populate import mm_populate
+from folioshell.paths.gup import mm_populate
 from folioshell.paths.step import Path
 from folioshell.paths.zap import zap_range
 
@@ -150,5 +150,5 @@ def do_exit(k: Kernel, mm: Mm) -> Path[None]:
     yield mm.write_unlock()
     del k.mms[mm.name]
     # Pins are dropped when the process's files are closed, which is after its memory was freed.
-    yield from pin.release_all(k, mm)
+    yield from gup.release_all(k, mm)
     yield MmGone(mm.mm_id)

@@ -17,11 +17,11 @@ from folioshell.model.vm import Mm, Vma
 from folioshell.paths import anon, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import folio_pte_batch
-from folioshell.paths.huge import split_huge_pmd
+from folioshell.paths.gup import mm_populate
 from folioshell.paths.mmap import unmap_locked
-from folioshell.paths.populate import mm_populate
 from folioshell.paths.rmap import window
 from folioshell.paths.step import Path
+from folioshell.paths.tables import split_huge_pmd
 from folioshell.units import align_down
 
 

@@ -1,51 +1,68 @@
-"""Folios enter and leave the page cache: what ->fault of a file system does, and read-ahead.
+"""The page cache: files are created, ->fault finds or reads a folio, read-ahead chooses which pages come with it.
 
 Kernel: mm/filemap.c: filemap_fault() (v6.18); mm/shmem.c: shmem_fault() (v6.18)
 """
 
 from __future__ import annotations
 
+from folioshell.events import Tracepoint
 from folioshell.model import vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Vma
-from folioshell.paths.anon_fault import suitable_block
-from folioshell.paths.readahead import add_folio, async_mmap_readahead, sync_mmap_readahead
+from folioshell.paths import rmap
 from folioshell.paths.step import Path
+from folioshell.paths.vm_fault import RETRY, Fault, suitable_block
+from folioshell.units import align_down
 
-#: what a fault returns that has read from disk: locks were dropped, everything must be looked at again
-RETRY = "RETRY"
+#: slots of a node of the page cache's tree
+_NODE_SLOTS = 64
 
 
-def get_folio(k: Kernel, vma: Vma, vpn: int, tried: bool) -> Path[Folio | str]:
-    """The folio for a page of a file's VMA, locked; in shared memory it is allocated if there is none.
+def do_create_file(k: Kernel, file: AddressSpace, order: int, cached: bool, chunk: int = 0) -> Path[None]:
+    """Create a file, written whole and, if ``cached``, still in the page cache.
 
     Args:
-        tried: the fault was tried before, and had read from disk.
+        file: name, size and file system.
+        order: order of the folios that hold it; ``tmpfs-huge`` has at least that of a PMD.
+        cached: else an ext4 file must be read first, and a tmpfs file is one hole.
+        chunk: pages that were written at a time, where that is not ``1 << order``.
+    """
+    if file.fs == "tmpfs-huge":
+        order, chunk = max(order, k.geometry.pmd_order), 0
+    k.create_file(file, order, cached, chunk)
+    for folio in file.folios:
+        yield rmap.folio_new(folio)
+
+
+def get_folio(k: Kernel, fault: Fault) -> Path[Folio | str]:
+    """The folio for a page of a file's VMA, locked; in shared memory it is allocated if there is none.
+
     Returns: SIGBUS beyond the end of the file; RETRY if pages have been read, its own among them or those to come.
 
     Kernel: mm/memory.c: __do_fault() (v6.18)
     """
+    vma, index = fault.vma, fault.pgoff
     assert vma.file is not None
-    file, index = vma.file, vma.pgoff_of(vpn)
+    file = vma.file
     if index >= file.size:
         return "SIGBUS"
     folio = file.find(index)
     if folio is None and file.is_shmem:
-        folio = yield from _shmem_alloc(k, vma, vpn)
+        folio = yield from _shmem_alloc(k, fault)
     elif folio is None:
         yield from sync_mmap_readahead(k, vma, index)
         yield from _wait_for_read(file, index)
         return RETRY
-    elif not tried and (yield from async_mmap_readahead(k, vma, folio, index)):
+    elif not fault.tried and (yield from async_mmap_readahead(k, vma, folio, index)):
         return RETRY
     assert folio is not None
     yield folio.lock.acquire("__do_fault")
     if file.find(index) is not folio:
         # It was truncated, split or reclaimed while the lock was waited for.
         yield folio.lock.release()
-        return (yield from get_folio(k, vma, vpn, tried))
+        return (yield from get_folio(k, fault))
     if not folio.uptodate:
         file.readahead.complete()
     return folio
@@ -64,26 +81,183 @@ def _wait_for_read(file: AddressSpace, index: int) -> Path[None]:
     yield file.invalidate_lock.release("R")
 
 
-def _shmem_alloc(k: Kernel, vma: Vma, vpn: int) -> Path[Folio]:
+def _shmem_alloc(k: Kernel, fault: Fault) -> Path[Folio]:
     """Fill a hole of shared memory with zeros, by a huge folio where the mount says so.
 
     Kernel: mm/shmem.c: shmem_alloc_and_add_folio() (v6.18)
     """
-    assert vma.file is not None
-    file, index = vma.file, vma.pgoff_of(vpn)
+    file, index = fault.vma.file, fault.pgoff
+    assert file is not None
     order = k.geometry.pmd_order
     first = index >> order << order
-    if not _huge_allowed(k, vma, vpn, first) or file.any_in(first, 1 << order):
+    if not _huge_allowed(k, fault, first) or file.any_in(first, 1 << order):
         first, order = index, 0
     folio = yield from add_folio(k, file, first, order)
     return folio
 
 
-def _huge_allowed(k: Kernel, vma: Vma, vpn: int, first: int) -> bool:
+def _huge_allowed(k: Kernel, fault: Fault, first: int) -> bool:
     """Kernel: mm/shmem.c: shmem_huge_global_enabled() (v6.18)"""
+    vma, size = fault.vma, k.geometry.pmd_pages
     assert vma.file is not None
-    file, size = vma.file, k.geometry.pmd_pages
-    aligned = not (vma.start - vma.pgoff) % size and suitable_block(vma, vpn, size)
+    file = vma.file
+    aligned = not (vma.start - vma.pgoff) % size and suitable_block(vma, fault.vpn, size)
     if vma.flags & vm.NOHUGEPAGE or not aligned:
         return False
     return file.fs == "tmpfs-huge" or (file.fs == "tmpfs-within" and first + size <= file.size)
+
+
+def add_folio(k: Kernel, file: AddressSpace, index: int, order: int) -> Path[Folio]:
+    """A new folio in the page cache."""
+    folio = k.new_folio(order, file, index, anon=False)
+    yield file.xa_lock.acquire("__filemap_add_folio")
+    k.add_to_cache(file, folio)
+    yield file.xa_lock.release()
+    yield rmap.folio_new(folio)
+    return folio
+
+
+def sync_mmap_readahead(k: Kernel, vma: Vma, index: int) -> Path[None]:
+    """Read the window around a page that is missed: half of it lies before the page.
+
+    Where the VMA is advised to be huge it is two huge folios from the block of the page on.
+    Kernel: mm/filemap.c: do_sync_mmap_readahead() (v6.18)
+    """
+    assert vma.file is not None
+    file = vma.file
+    ra = file.readahead
+    if vma.flags & vm.HUGEPAGE:
+        first = align_down(index, k.geometry.pmd_pages)
+        ra.size, ra.async_size, ra.order = 2 * k.geometry.pmd_pages, k.geometry.pmd_pages, k.geometry.pmd_order
+    else:
+        first = ra.start = max(0, index - k.config.read_ahead // 2)
+        ra.size, ra.async_size, ra.order = k.config.read_ahead, k.config.read_ahead // 4, 0
+    yield from _page_cache_ra_order(k, file, first)
+    last = min(first + ra.size, file.size) - 1
+    yield Tracepoint(f"pages {first}-{last} of {file} read ahead", "pgmajfault")
+
+
+def async_mmap_readahead(k: Kernel, vma: Vma, folio: Folio, index: int) -> Path[bool]:
+    """Read the next window when a fault comes to the folio that the last one marked for it.
+
+    Args:
+        index: page of the file that the fault is for.
+    Returns: the folio was marked; the locks were dropped and the fault has to be tried again, which it is before the
+        window has been read.
+    Kernel: mm/readahead.c: page_cache_async_ra() (v6.18)
+    """
+    if not folio.readahead:
+        return False
+    folio.readahead = False
+    assert vma.file is not None
+    file, window = vma.file, k.config.read_ahead
+    ra = file.readahead
+    if index == align_down(ra.start + ra.size - ra.async_size, folio.nr_pages):
+        ra.start += ra.size
+        ra.size = max(ra.size, _next_size(ra.size, window))
+    else:
+        start = _next_miss(file, index + 1, window)
+        if start - index > window:
+            return True
+        ra.start = start
+        ra.size = _next_size(start - index + window, window)
+    ra.order += 2
+    if k.release.aligns_read_ahead_window:
+        end = ra.start + ra.size
+        aligned = align_down(end, min(1 << ra.order, window & -window))
+        if aligned > ra.start:
+            ra.size -= end - aligned
+    ra.async_size = ra.size
+    ra.pending.extend((yield from _page_cache_ra_order(k, file, ra.start)))
+    for new in ra.pending:
+        new.uptodate = False
+    yield Tracepoint(f"pages from {ra.start} on of {file} read ahead")
+    return True
+
+
+def _next_size(size: int, most: int) -> int:
+    """Kernel: mm/readahead.c: get_next_ra_size() (v6.18)"""
+    if size < most // 16:
+        return 4 * size
+    return 2 * size if size <= most // 2 else most
+
+
+def _next_miss(file: AddressSpace, index: int, most: int) -> int:
+    """The first of ``most`` pages from ``index`` on that is not cached; the page behind them if all are.
+
+    Inside a folio the walk starts at the folio's first slot but counts from ``index``, so that a gap looks farther away
+    than it is; the two agree again in the next node of the tree.
+    Kernel: mm/filemap.c: page_cache_next_miss() (v6.18); lib/xarray.c: __xas_next() (v6.18)
+    """
+    folio = file.find(index)
+    lag = index - folio.index if folio is not None and folio.nr_pages < _NODE_SLOTS else 0
+    node = (index - lag) // _NODE_SLOTS
+    for position in range(index, index + most):
+        if (position - lag) // _NODE_SLOTS != node:
+            lag = 0
+        if file.find(position - lag) is None:
+            return position
+    return index + most
+
+
+def _page_cache_ra_order(k: Kernel, file: AddressSpace, first: int) -> Path[list[Folio]]:
+    """Fill the window from page ``first`` on with folios of the order that read-ahead has come to.
+
+    From the first page that is cached already, single pages fill the gaps. So they do where ext4 has no large folios
+    yet.
+
+    Returns: the new folios.
+    """
+    ra, index = file.readahead, first
+    new: list[Folio] = []
+    if k.release.ext4_has_large_folios:
+        last = min(file.size, first + ra.size) - 1
+        mark = first + ra.size - ra.async_size
+        ra.order = min(ra.order, k.geometry.pmd_order, ra.size.bit_length() - 1)
+        yield file.invalidate_lock.acquire("page_cache_ra_order", "R")
+        while index <= last:
+            order = _order_at(index, ra.order, last)
+            if file.any_in(index, 1 << order):
+                break
+            new.append((yield from _read_folio(k, file, index, order, index == align_down(mark, 1 << order))))
+            index += 1 << order
+        yield file.invalidate_lock.release("R")
+        if index > last:
+            return new
+    new += yield from _page_cache_ra_unbounded(k, file, index, first + ra.size - index, ra.async_size)
+    return new
+
+
+def _order_at(index: int, order: int, last: int) -> int:
+    """The largest order up to ``order`` that the alignment of ``index`` and the end of the window allow."""
+    if index % (1 << order):
+        order = (index & -index).bit_length() - 1
+    while index + (1 << order) - 1 > last:
+        order -= 1
+    return order
+
+
+def _page_cache_ra_unbounded(k: Kernel, file: AddressSpace, first: int, nr: int, lookahead: int) -> Path[list[Folio]]:
+    """Read single pages into the gaps of ``nr`` pages from ``first`` on, not beyond the end of the file.
+
+    Args:
+        lookahead: how many pages before the end the page lies that is marked for the next window.
+    Returns: the new folios.
+    Kernel: mm/readahead.c: page_cache_ra_unbounded() (v6.18)
+    """
+    nr = min(nr, file.size - first)
+    mark = first + nr - lookahead
+    yield file.invalidate_lock.acquire("page_cache_ra_unbounded", "R")
+    new = []
+    for index in [index for index in range(first, first + nr) if file.find(index) is None]:
+        folio = yield from _read_folio(k, file, index, 0, index == mark)
+        new.append(folio)
+    yield file.invalidate_lock.release("R")
+    return new
+
+
+def _read_folio(k: Kernel, file: AddressSpace, index: int, order: int, marked: bool) -> Path[Folio]:
+    folio = yield from add_folio(k, file, index, order)
+    folio.nonzero = (1 << folio.nr_pages) - 1
+    folio.readahead = marked
+    return folio

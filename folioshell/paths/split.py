@@ -122,6 +122,7 @@ def _make_pieces(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]]) -> 
     file = folio.mapping if folio.cached and isinstance(folio.mapping, AddressSpace) else None
     if file is not None:
         file.remove(folio)
+        folio.cached = False
     if folio.swap_slot is not None:
         for slot in range(folio.swap_slot, folio.swap_slot + folio.nr_pages):
             del k.swap_cache[slot]

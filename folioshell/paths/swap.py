@@ -1,11 +1,18 @@
-"""Swap slots: how many entries refer to one, and the folio that still holds its contents."""
+"""Swap slots and the swap cache: entries that refer to a slot, the folio that still holds its contents, and swap-in.
+
+Kernel: mm/swapfile.c: free_swap_and_cache_nr() (v6.18); mm/swap_state.c: swapin_readahead() (v6.18)
+"""
 
 from __future__ import annotations
 
+from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
+from folioshell.model.pagetable import PageTable
 from folioshell.paths import rmap
+from folioshell.paths.anon_fault import new_anon_folio
 from folioshell.paths.step import Path
+from folioshell.paths.vm_fault import Fault
 
 
 def free_entry(k: Kernel, slot: int) -> Path[None]:
@@ -50,3 +57,39 @@ def try_to_free(k: Kernel, folio: Folio) -> Path[bool]:
         return False
     yield from delete_from_cache(k, folio)
     return True
+
+
+def swapin(k: Kernel, fault: Fault, slot: int) -> Path[Folio]:
+    """The folio that holds the contents of a swap slot: from the swap cache, else read into a new one.
+
+    Kernel: mm/swap_state.c: swapin_readahead() (v6.18)
+    """
+    folio = k.swap_cache.get(slot)
+    if folio is None:
+        folio = yield from new_anon_folio(k, fault.vma, 0, fault.vpn)
+        folio.nonzero = int(k.swap_nonzero.get(slot, False))
+        folio.ref += 1
+        folio.cached = True
+        folio.swap_slot = slot
+        k.swap_cache[slot] = folio
+        k.count("pgmajfault")
+    return folio
+
+
+def map_swapped(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> Path[None]:
+    """Put a present entry where a swap entry was, under the PTL, and let the slot go."""
+    vma, index = fault.vma, fault.index
+    entry = table.entries[index]
+    slot = pte.swap_slot(entry)
+    assert folio.swap_slot is not None
+    page = slot - folio.swap_slot
+    exclusive = pte.swap_is_exclusive(entry)
+    folio.ref += 1
+    vma.mm.rss.swap -= 1
+    rmap.rss_add(vma, folio, 1)
+    if exclusive:
+        folio.anon_exclusive |= 1 << page
+    yield from rmap.add_ptes(k, folio, page, 1, vma, table, fault.vpn, "folio_add_anon_rmap_ptes")
+    writable = exclusive and vma.flags & vm.WRITE
+    table.entries[index] = pte.make(folio.pfn + page, pte.YOUNG | (pte.WRITE if writable else 0))
+    yield from free_entry(k, slot)

@@ -1,12 +1,17 @@
-"""Page tables come and go: allocation on the way down, and freeing of what no VMA needs any more."""
+"""Page tables: allocated on the way down, freed when no VMA needs them, made of a huge PMD entry that is split.
+
+Kernel: mm/memory.c: pmd_install() (v6.18); mm/huge_memory.c: __split_huge_pmd() (v6.18)
+"""
 
 from __future__ import annotations
 
 from folioshell.events import Tracepoint
-from folioshell.model import pte
+from folioshell.model import pte, vm
+from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.vm import Mm
+from folioshell.model.vm import Mm, Vma
+from folioshell.paths import rmap
 from folioshell.paths.step import Path
 from folioshell.units import align_down, align_up
 
@@ -36,7 +41,7 @@ def pmd_alloc(k: Kernel, mm: Mm, vpn: int) -> Path[PmdTable]:
 
 
 def pte_alloc(k: Kernel, mm: Mm, pmd: PmdTable, vpn: int) -> Path[None]:
-    """Install a PTE table for ``vpn`` if its PMD entry is none.
+    """Install a leaf table for ``vpn`` if its PMD entry is none.
 
     Kernel: mm/memory.c: __pte_alloc(), pmd_install() (v6.18)
     """
@@ -50,14 +55,24 @@ def pte_alloc(k: Kernel, mm: Mm, pmd: PmdTable, vpn: int) -> Path[None]:
 
 
 def leaf_alloc(k: Kernel, mm: Mm, vpn: int) -> Path[PageTable | None]:
-    """The PTE table for ``vpn``, with all tables above it allocated; None if a PMD entry maps a folio there."""
+    """The leaf table for ``vpn``, with all tables above it allocated; None if a PMD entry maps a folio there."""
     pmd = yield from pmd_alloc(k, mm, vpn)
     yield from pte_alloc(k, mm, pmd, vpn)
     return mm.tables.leaf(vpn)
 
 
+def is_detached(mm: Mm, vpn: int, table: PageTable) -> bool:
+    """Was a PTE table, whose lock the caller holds, freed while the lock was waited for?
+
+    MADV_DONTNEED frees a table that it left empty, without waiting for faults (CONFIG_PT_RECLAIM, since v6.14). Whoever
+    wants to map something where nothing was must ask; a handler that compares with a present entry finds it gone.
+    Kernel: mm/pgtable-generic.c: pte_offset_map_lock() (v6.18)
+    """
+    return mm.tables.leaf(vpn) is not table
+
+
 def deposit(pmd: PmdTable, table: PageTable) -> None:
-    """Keep a spare PTE table for an anonymous PMD mapping.
+    """Keep a spare leaf table for an anonymous PMD mapping.
 
     Kernel: mm/pgtable-generic.c: pgtable_trans_huge_deposit() (v6.18)
     """
@@ -65,7 +80,7 @@ def deposit(pmd: PmdTable, table: PageTable) -> None:
 
 
 def withdraw(pmd: PmdTable) -> PageTable:
-    """Take the oldest spare PTE table.
+    """Take the oldest spare leaf table.
 
     Kernel: mm/pgtable-generic.c: pgtable_trans_huge_withdraw() (v6.18)
     """
@@ -73,12 +88,12 @@ def withdraw(pmd: PmdTable) -> PageTable:
 
 
 def free_leaf(mm: Mm) -> None:
-    """Free a PTE table; no entry points to it any more."""
+    """Give a leaf table back; nothing points to it any more."""
     mm.nr_ptes -= 1
 
 
 def free_pgtables(mm: Mm, start: int, end: int, floor: int, ceiling: int) -> Path[None]:
-    """Free the tables of ``[start, end)`` that no VMA outside it needs. Takes no lock: no one else can find them.
+    """Free the tables of ``[start, end)`` that no VMA outside it needs. Takes no lock: nobody can reach them.
 
     Args:
         start, end: the virtual pages that were unmapped.
@@ -114,7 +129,7 @@ def _owned(start: int, end: int, floor: int, ceiling: int, span: int) -> tuple[i
 
 
 def reclaim_empty_leaf(k: Kernel, mm: Mm, vpn: int, table: PageTable) -> Path[None]:
-    """Free a PTE table that one MADV_DONTNEED covered completely and that is empty now. The caller holds its PTL.
+    """Free a leaf table that one MADV_DONTNEED covered whole and that is empty now. The caller holds its PTL.
 
     Kernel: mm/pt_reclaim.c: try_get_and_clear_pmd() (v6.18)
     """
@@ -128,3 +143,95 @@ def reclaim_empty_leaf(k: Kernel, mm: Mm, vpn: int, table: PageTable) -> Path[No
         free_leaf(mm)
         yield Tracepoint(f"page tables freed: {table}")
     yield pmd.lock.release()
+
+
+def split_huge_pmd_address(k: Kernel, vma: Vma, vpn: int, frozen: Folio | None = None) -> Path[None]:
+    """Split the PMD entry that covers ``vpn``, if it maps a folio; the lock is taken if there is a PMD table at all.
+
+    Args:
+        frozen: as for split_huge_pmd.
+    Kernel: mm/huge_memory.c: split_huge_pmd_address() (v6.18)
+    """
+    pmd = vma.mm.tables.pmd_table(vpn)
+    if pmd is not None:
+        yield from split_huge_pmd(k, vma, pmd, align_down(vpn, k.geometry.pmd_pages), frozen)
+
+
+def split_huge_pmd_if_needed(k: Kernel, vma: Vma, vpn: int) -> Path[None]:
+    """Split the PMD entry around a future VMA boundary, if the VMA covers all that one entry maps there.
+
+    Kernel: mm/huge_memory.c: split_huge_pmd_if_needed() (v6.18)
+    """
+    size = k.geometry.pmd_pages
+    if vpn % size and vma.start <= align_down(vpn, size) and align_up(vpn, size) <= vma.end:
+        yield from split_huge_pmd_address(k, vma, vpn)
+
+
+def split_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, frozen: Folio | None = None) -> Path[None]:
+    """Make a PMD entry that maps a folio into a leaf table (anonymous memory) or drop it (files).
+
+    Args:
+        block: first virtual page that the entry maps.
+        frozen: a folio that is about to be split: only an entry that maps it is, and into migration entries.
+    Kernel: mm/huge_memory.c: __split_huge_pmd() (v6.18)
+    """
+    yield pmd.lock.acquire("__split_huge_pmd")
+    entry = pmd.entries.get(vma.mm.tables.pmd_index(block), pte.NONE)
+    dropped = None
+    if not isinstance(entry, PageTable) and entry > 0 and (frozen is None or pte.pfn_of(entry) == frozen.pfn):
+        dropped = yield from split_huge_pmd_locked(k, vma, pmd, block, freeze=frozen is not None)
+    yield pmd.lock.release()
+    if dropped is not None:
+        yield from rmap.put(k, dropped)
+
+
+def split_huge_pmd_locked(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze: bool) -> Path[Folio | None]:
+    """As split_huge_pmd, under the lock. Returns the folio whose reference the caller has to drop, if any.
+
+    Kernel: mm/huge_memory.c: __split_huge_pmd_locked() (v6.18)
+    """
+    k.count("thp_split_pmd")
+    index = vma.mm.tables.pmd_index(block)
+    entry = pmd.entries[index]
+    assert isinstance(entry, int)
+    if pte.is_zero_page(entry):
+        table = withdraw(pmd)
+        flags = pte.YOUNG if vma.flags & (vm.READ | vm.WRITE) else pte.YOUNG | pte.PROTNONE
+        table.entries[:] = pte.packed([pte.make(pte.ZERO_PFN, flags)] * len(table.entries))
+        pmd.entries[index] = table
+        yield Tracepoint(f"huge zero page at {pmd} split into {table}")
+        return None
+    folio = k.physmem.single_out(pte.pfn_of(entry))
+    if not folio.anon:
+        del pmd.entries[index]
+        if entry & pte.DIRTY and not folio.dirty:
+            folio.mark_dirty()
+        rmap.rss_add(vma, folio, -folio.nr_pages)
+        yield Tracepoint(f"PMD mapping of {folio} at {pmd} dropped: a file comes back by faults")
+        yield from rmap.remove_pmd(k, folio, vma, pmd, block)
+        return folio
+    table = yield from _split_anon(k, vma, pmd, block, freeze)
+    pmd.entries[index] = table
+    return folio if freeze else None
+
+
+def _split_anon(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze: bool) -> Path[PageTable]:
+    entry = pmd.entries[vma.mm.tables.pmd_index(block)]
+    assert isinstance(entry, int)
+    folio = k.physmem.single_out(pte.pfn_of(entry))
+    exclusive = bool(folio.anon_exclusive & 1)
+    table = withdraw(pmd)
+    entries = pte.ramp(entry, folio.nr_pages)
+    folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
+    yield Tracepoint(f"PMD mapping of {folio} at {pmd} split into {table}")
+    if freeze:
+        folio.anon_exclusive = 0
+        table.entries[:] = pte.packed([pte.migration(one, exclusive) for one in entries])
+    else:
+        folio.ref += folio.nr_pages - 1
+        folio.anon_exclusive = (1 << folio.nr_pages) - 1 if exclusive else 0
+        table.entries[:] = entries
+        call = "folio_add_anon_rmap_ptes"
+        yield from rmap.add_ptes(k, folio, 0, folio.nr_pages, vma, table, block, call)
+    yield from rmap.remove_pmd(k, folio, vma, pmd, block)
+    return table

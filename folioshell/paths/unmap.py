@@ -12,8 +12,8 @@ from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Vma
 from folioshell.paths import rmap
 from folioshell.paths.batch import folio_pte_batch
-from folioshell.paths.huge import split_huge_pmd_address, split_huge_pmd_locked
 from folioshell.paths.step import Path
+from folioshell.paths.tables import split_huge_pmd_address, split_huge_pmd_locked
 from folioshell.paths.walk import Hit, VmaWalk, rmap_walk, vmas_of
 
 

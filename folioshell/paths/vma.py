@@ -14,9 +14,9 @@ from folioshell.model.mapping import AddressSpace, AnonVma
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm, Vma
 from folioshell.paths import anon
-from folioshell.paths.huge import split_huge_pmd_if_needed
 from folioshell.paths.protocol import on_boundaries
 from folioshell.paths.step import Path
+from folioshell.paths.tables import split_huge_pmd_if_needed
 
 
 def straddling(k: Kernel, mm: Mm, vpn: int) -> tuple[tuple[int, int], ...]:

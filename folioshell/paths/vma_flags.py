@@ -11,9 +11,9 @@ from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import folio_pte_batch, small_folios
-from folioshell.paths.huge import split_huge_pmd
-from folioshell.paths.populate import mm_populate, populate_vma_page_range
+from folioshell.paths.gup import mm_populate, populate_vma_page_range
 from folioshell.paths.step import Path
+from folioshell.paths.tables import split_huge_pmd
 
 
 def do_mprotect(k: Kernel, mm: Mm, start: int, nr: int, prot: str) -> Path[str | None]:

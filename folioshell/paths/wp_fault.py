@@ -13,16 +13,17 @@ from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.release import Question
 from folioshell.model.vm import Vma
 from folioshell.paths import anon_fault, file_fault, rmap, sharing, swap
-from folioshell.paths.huge import split_huge_pmd
 from folioshell.paths.step import Path
+from folioshell.paths.tables import split_huge_pmd
+from folioshell.paths.vm_fault import UNDER_MMAP_LOCK, Fault, anon_prepare, written
 
 
-def do_wp_page(k: Kernel, vma: Vma, table: PageTable, vpn: int, vma_locked: bool) -> Path[str | None]:
+def do_wp_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
     """A write to a present, read-only entry. Called with the PTL held, returns without it.
 
     Kernel: mm/memory.c: do_wp_page() (v6.18)
     """
-    index = vpn & k.geometry.pmd_pages - 1
+    vma, index = fault.vma, fault.index
     entry = table.entries[index]
     folio, page = None, 0
     if pte.maps_folio(entry):
@@ -31,15 +32,15 @@ def do_wp_page(k: Kernel, vma: Vma, table: PageTable, vpn: int, vma_locked: bool
         page = pfn - folio.pfn
     if vma.flags & (vm.SHARED | vm.MAYSHARE):
         assert folio is not None
-        yield from file_fault.wp_page_shared(k, vma, table, vpn, folio)
+        yield from file_fault.wp_page_shared(k, fault, table, folio)
         return None
     if folio is not None and folio.anon:
         if not folio.anon_exclusive >> page & 1:
             folio = k.physmem.single_out(pte.pfn_of(entry))
-            if (yield from _can_reuse(k, vma, table, vpn, folio, page)):
+            if (yield from _can_reuse(k, fault, table, folio, page)):
                 folio.anon_exclusive |= 1 << page
         if folio.anon_exclusive >> page & 1:
-            _reuse(vma, table, index)
+            table.entries[index] |= written(vma)
             k.count("pgreuse")
             yield table.ptl.release()
             return None
@@ -49,26 +50,21 @@ def do_wp_page(k: Kernel, vma: Vma, table: PageTable, vpn: int, vma_locked: bool
     if folio is not None:
         folio.ref += 1
     yield table.ptl.release()
-    if not (yield from anon_fault.anon_prepare(k, vma, vma_locked)):
+    if vma.anon_vma is None and not (yield from anon_prepare(k, fault)):
         if folio is not None:
             yield from rmap.put(k, folio)
-        return anon_fault.UNDER_MMAP_LOCK
-    yield from _wp_page_copy(k, vma, table, vpn, entry, folio, page)
+        return UNDER_MMAP_LOCK
+    yield from _wp_page_copy(k, fault, table, entry, folio, page)
     return None
 
 
-def _reuse(vma: Vma, table: PageTable, index: int) -> None:
-    """Kernel: mm/memory.c: wp_page_reuse() (v6.18)"""
-    table.entries[index] |= pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
-
-
-def _can_reuse(k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Folio, page: int) -> Path[bool]:
-    """May the page be written in place, because no one else maps or references it? Held: the PTL.
+def _can_reuse(k: Kernel, fault: Fault, table: PageTable, folio: Folio, page: int) -> Path[bool]:
+    """May the page be written in place, because no one else maps it? Called with the PTL held.
 
     Kernel: mm/memory.c: wp_can_reuse_anon_folio() (v6.18)
     """
     if folio.order:
-        return (yield from _can_reuse_large(k, vma, table, vpn, folio, page))
+        return (yield from _can_reuse_large(k, fault, table, folio, page))
     swap_refs = 1 if folio.swap_slot is not None else 0
     if folio.ref > 1 + swap_refs:
         return False
@@ -78,19 +74,20 @@ def _can_reuse(k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Folio, pa
         yield from swap.try_to_free(k, folio)
     reuse = folio.ref == 1
     if reuse:
-        assert vma.anon_vma is not None
-        folio.mapping = vma.anon_vma
+        assert fault.vma.anon_vma is not None
+        folio.mapping = fault.vma.anon_vma
     yield folio.lock.release()
     return reuse
 
 
-def _can_reuse_large(k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Folio, page: int) -> Path[bool]:
+def _can_reuse_large(k: Kernel, fault: Fault, table: PageTable, folio: Folio, page: int) -> Path[bool]:
     """Kernel: mm/memory.c: __wp_can_reuse_large_anon_folio() (v6.18)"""
     if not k.release.reuses_large_folios or k.counts.mapcount(folio.id) <= 1:
         return False
-    entry = table.entries[vpn & k.geometry.pmd_pages - 1]
-    shared = yield from sharing.is_shared(k, vma.mm, folio, Question.REUSE_LARGE, table.ptl, page)
-    if shared or table.entries[vpn & k.geometry.pmd_pages - 1] != entry:
+    mm, index = fault.vma.mm, fault.index
+    entry = table.entries[index]
+    shared = yield from sharing.is_shared(k, mm, folio, Question.REUSE_LARGE, table.ptl, page)
+    if shared or table.entries[index] != entry:
         return False
     if folio.swap_slot is not None:
         if (yield folio.lock.trylock("wp_can_reuse_anon_folio")):
@@ -103,21 +100,22 @@ def _can_reuse_large(k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Fol
     reuse = k.counts.mapcount(folio.id) == folio.ref
     yield folio.map_lock.release()
     if reuse:
-        yield from sharing.report_wrong_reuse(k, vma.mm, folio, page)
+        yield from sharing.report_wrong_reuse(k, mm, folio, page)
     return reuse
 
 
-def _wp_page_copy(
-    k: Kernel, vma: Vma, table: PageTable, vpn: int, entry: int, old: Folio | None, page: int
-) -> Path[None]:
-    """Give the VMA a copy of its own of one page; the reference on ``old`` is dropped.
+def _wp_page_copy(k: Kernel, fault: Fault, table: PageTable, entry: int, old: Folio | None, page: int) -> Path[None]:
+    """Replace the entry by one that maps a copy of the page; the reference on ``old`` is dropped.
 
+    Args:
+        entry: what the table held when the PTL was dropped.
+        old, page: the folio and the index of the page in it; None for the zero page.
     Kernel: mm/memory.c: wp_page_copy() (v6.18)
     """
-    new = yield from anon_fault.new_anon_folio(k, vma, 0, vpn)
+    vma, index = fault.vma, fault.index
+    new = yield from anon_fault.new_anon_folio(k, vma, 0, fault.vpn)
     new.nonzero = old.nonzero >> page & 1 if old is not None else 0
     yield table.ptl.acquire("wp_page_copy")
-    index = vpn & k.geometry.pmd_pages - 1
     if table.entries[index] != entry:
         yield table.ptl.release()
         yield from rmap.free(k, new)
@@ -129,22 +127,21 @@ def _wp_page_copy(
     vma.mm.rss.anon += 1
     table.entries[index] = pte.NONE
     new.ref += 1
-    yield rmap.new_anon(k, new, vma, table, vpn)
-    flags = pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
-    table.entries[index] = pte.make(new.pfn, flags)
+    yield rmap.new_anon(k, new, vma, table, fault.vpn)
+    table.entries[index] = pte.make(new.pfn, written(vma))
     if old is not None:
-        yield from rmap.remove_ptes(k, old, page, 1, vma, table, vpn)
+        yield from rmap.remove_ptes(k, old, page, 1, vma, table, fault.vpn)
     yield table.ptl.release()
     if old is not None:
         yield from rmap.put(k, old, 2)
 
 
-def wp_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, vpn: int) -> Path[bool]:
-    """A write to a read-only PMD entry. False: it was split, the fault continues with PTEs.
+def wp_huge_pmd(k: Kernel, fault: Fault, pmd: PmdTable) -> Path[bool]:
+    """A write to a read-only PMD entry. False: it was split, the fault goes on with small entries.
 
     Kernel: mm/memory.c: wp_huge_pmd() (v6.18)
     """
-    block = vpn - vpn % k.geometry.pmd_pages
+    vma, block = fault.vma, fault.vpn - fault.index
     if vma.file is None:
         return (yield from _do_huge_pmd_wp_page(k, vma, pmd, block))
     yield from split_huge_pmd(k, vma, pmd, block)
@@ -162,8 +159,12 @@ def _do_huge_pmd_wp_page(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path
             return True
         yield from split_huge_pmd(k, vma, pmd, block)
         return False
-    folio = k.physmem.single_out(pte.pfn_of(entry))
     yield pmd.lock.acquire("do_huge_pmd_wp_page")
+    # Read without the lock: another thread may have split the entry, written it or zapped it. The access faults again.
+    if pmd.entries.get(index) != entry:
+        yield pmd.lock.release()
+        return True
+    folio = k.physmem.single_out(pte.pfn_of(entry))
     reuse = bool(folio.anon_exclusive & 1)
     if not reuse and not (yield folio.lock.trylock("do_huge_pmd_wp_page")):
         if folio.swap_slot is not None:
@@ -175,8 +176,7 @@ def _do_huge_pmd_wp_page(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path
             reuse = True
         yield folio.lock.release()
     if reuse:
-        flags = pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
-        pmd.entries[index] = entry | flags
+        pmd.entries[index] = entry | written(vma)
         yield pmd.lock.release()
         return True
     yield pmd.lock.release()
@@ -189,9 +189,15 @@ def _do_huge_zero_wp_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path
 
     Kernel: mm/huge_memory.c: do_huge_zero_wp_pmd() (v6.18)
     """
+    index = vma.mm.tables.pmd_index(block)
+    entry = pmd.entries[index]
     folio = yield from anon_fault.new_anon_folio(k, vma, k.geometry.pmd_order, block)
-    k.count("thp_fault_alloc")
     yield pmd.lock.acquire("do_huge_zero_wp_pmd")
+    # Two threads may write to the zero page at once: the second must not map its folio over that of the first.
+    if pmd.entries.get(index) != entry:
+        yield pmd.lock.release()
+        yield from rmap.free(k, folio)
+        return
     yield Tracepoint("huge zero page replaced by a new folio")
     yield from anon_fault.map_anon_folio_pmd(k, vma, pmd, block, folio)
     yield pmd.lock.release()

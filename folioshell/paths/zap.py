@@ -11,8 +11,8 @@ from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Vma
 from folioshell.paths import rmap, swap, tables
 from folioshell.paths.batch import SmallFolios, folio_pte_batch, small_folios
-from folioshell.paths.huge import split_huge_pmd
 from folioshell.paths.step import Path
+from folioshell.paths.tables import split_huge_pmd
 from folioshell.units import align_down
 
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from folioshell.engine.machine import Machine
+from folioshell.model.mapping import AddressSpace
 from folioshell.model.release import DEFAULT
 from folioshell.model.vm import Mm
 from folioshell.paths.fault import touch
-from folioshell.paths.file import do_create_file
 from folioshell.paths.fork import do_fork
 from folioshell.paths.madvise import do_madvise
 from folioshell.paths.mmap import do_exit, do_mmap, do_munmap
 from folioshell.paths.mremap import do_mremap
+from folioshell.paths.page_cache import do_create_file
 from folioshell.paths.step import Path
 from folioshell.paths.vma_flags import do_mlock, do_mprotect, do_munlock
 from folioshell.units import parse_pages
@@ -100,7 +101,7 @@ class ScenarioRun:
         by_chunk = fs == "tmpfs-within" or (fs == "ext4" and self.machine.kernel.release.ext4_has_large_folios)
         chunk = spec.get("chunk_pages", 1) if by_chunk else 1
         cached = bool(spec.get("cached", True))
-        path = do_create_file(self.machine.kernel, name, spec["pages"], 0, fs, cached, chunk)
+        path = do_create_file(self.machine.kernel, AddressSpace(name, spec["pages"], fs), 0, cached, chunk)
         self.machine.run(path)
 
     def layout(self, name: str) -> list[list[int]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from folioshell.engine.machine import Machine
+from folioshell.model.mapping import AddressSpace
 from folioshell.paths import fault, mmap
 
 BASE = 0x7F0000000
@@ -42,7 +43,7 @@ def small_faults(made: Machine) -> float:
 def large_faults(made: Machine) -> float:
     """Seconds for mapping 1,000 order-9 folios by PTEs, each through two page tables."""
     mm, pages = made.kernel.mms["A"], 512_000
-    made.kernel.create_file("f", pages, 9, "tmpfs", True)
+    made.kernel.create_file(AddressSpace("f", pages, "tmpfs"), 9, True)
     made.run(mmap.do_mmap(made.kernel, mm, BASE + 256, pages, kind="shared", file=made.kernel.files["f"]))
     made.begin()
     start = time.process_time()

@@ -15,6 +15,7 @@ from folioshell.explore.race import Race, RaceResult, explore
 from folioshell.explore.threads import Task
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock, LockClass
+from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Mm
 from folioshell.paths import fault, mmap, rmap
 from folioshell.paths.step import Path
@@ -96,7 +97,7 @@ def straddling(profile: str = "6.18") -> tuple[Machine, Kernel, Mm]:
     machine = Machine()
     machine.set_profile(profile)
     kernel = machine.kernel
-    file = kernel.create_file("lib", 32, 4, "ext4", True)
+    file = kernel.create_file(AddressSpace("lib", 32, "ext4"), 4, True)
     for folio in file.folios:
         machine.announce(rmap.folio_new(folio))
     mm = kernel.mms["A"]

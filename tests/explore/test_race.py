@@ -16,8 +16,7 @@ from folioshell.explore.threads import Task
 from folioshell.model.lock import Lock, LockClass
 from folioshell.model.pte import DIRTY, PRESENT, YOUNG
 from folioshell.paths import fault, fork, madvise, mmap, mremap, vma_flags
-from folioshell.paths.protocol import Protocol
-from folioshell.paths.protocols import ExcludeOwn, FolioBitLock, LocklessLook
+from folioshell.paths.protocol import ExcludeOwn, FolioBitLock, LocklessLook, Protocol
 from folioshell.paths.step import Path
 from tests.explore.programs import WIN, deadlocks, explored, fault_race, faults, orders, race_of, straddling
 

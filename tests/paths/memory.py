@@ -15,11 +15,11 @@ from folioshell.model.mapping import AddressSpace
 from folioshell.model.proc import present_runs, smaps
 from folioshell.model.vm import Mm, Vma
 from folioshell.paths.fault import touch
-from folioshell.paths.file import do_create_file
 from folioshell.paths.fork import do_fork
 from folioshell.paths.madvise import do_madvise
 from folioshell.paths.mmap import do_exit, do_mmap, do_munmap
 from folioshell.paths.mremap import do_mremap
+from folioshell.paths.page_cache import do_create_file
 from folioshell.paths.vma_flags import do_mlock, do_mprotect, do_munlock
 from folioshell.units import X86_64, Geometry
 
@@ -66,7 +66,9 @@ class Memory:
 
     def file(self, name: str, pages: int, order: int = 0, fs: str = "ext4", cached: bool = True) -> AddressSpace:
         """Make a file."""
-        return self.do(do_create_file(self.kernel, name, pages, order, fs, cached))
+        made = AddressSpace(name, pages, fs)
+        self.do(do_create_file(self.kernel, made, order, cached))
+        return made
 
     def place(self, skew: int = 0) -> int:
         """The first virtual page of a new place, ``skew`` pages behind a PMD boundary."""

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from folioshell.events import FolioFreed, FolioNew
 from folioshell.model import pte
+from folioshell.paths.gup import do_pin, do_unpin
 from folioshell.paths.migrate import do_migrate
-from folioshell.paths.pin import do_pin, do_unpin
 from folioshell.paths.reclaim import do_reclaim
 from folioshell.paths.split import do_split
 from folioshell.paths.truncate import do_truncate

@@ -1,0 +1,202 @@
+"""get_user_pages(): faulting pages in for system calls (MAP_POPULATE, mlock, MADV_POPULATE_*), and pinning them.
+
+A pin holds a page for a device that reads or writes it without any page table. Rules:
+- Pins are for writing and short-lived (no FOLL_LONGTERM): shared file pages can be pinned, nothing is migrated first.
+- All or nothing: if fewer pages than wanted can be pinned, those are unpinned, as io_uring and vfio do.
+- A pin belongs to the process that took it and is found by its address, which need not be mapped any more.
+
+Kernel: mm/gup.c (v6.18)
+"""
+
+from __future__ import annotations
+
+from folioshell.model import pte, vm
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
+from folioshell.model.pagetable import PageTable
+from folioshell.model.vm import Mm, Vma
+from folioshell.paths import rmap
+from folioshell.paths.fault import handle_mm_fault
+from folioshell.paths.step import Path
+from folioshell.paths.vm_fault import RETRY, Fault
+
+#: flags of get_user_pages(): pages are to be written; a retried fault knows that it was tried
+FOLL_WRITE, FOLL_TRIED = 1, 2
+
+#: pages that were pinned: (virtual page, folio)
+Pins = list[tuple[int, Folio]]
+
+
+def mm_populate(k: Kernel, mm: Mm, start: int, end: int, ignore_errors: bool = True) -> Path[str | None]:
+    """Fault in all VMAs of ``[start, end)``, private writable ones by writing.
+
+    Returns: ENOMEM if a VMA cannot be read at all, unless errors are ignored.
+    Kernel: mm/gup.c: __mm_populate() (v6.18)
+    """
+    yield mm.mmap_lock.acquire("__mm_populate", "R")
+    error = None
+    for vma in mm.vmas.overlapping(start, end):
+        low, high = max(start, vma.start), min(end, vma.end)
+        failed = yield from populate_vma_page_range(k, vma, low, high)
+        if failed is not None and not ignore_errors:
+            error = "ENOMEM" if failed == "EFAULT" else failed
+            break
+    yield mm.mmap_lock.release("R")
+    return error
+
+
+def populate_vma_page_range(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
+    """Fault in ``[start, end)`` of a VMA: for writing if it is private and writable, which breaks COW.
+
+    Returns: EFAULT if a page could not be had.
+    Kernel: mm/gup.c: populate_vma_page_range() (v6.18)
+    """
+    if not vma.flags & (vm.READ | vm.WRITE):
+        return "EFAULT"
+    # A shared mapping needs no copy, and a write would only make its pages dirty.
+    write = vma.flags & (vm.WRITE | vm.SHARED) == vm.WRITE
+    return (yield from get_user_pages(k, vma, start, end, FOLL_WRITE if write else 0))
+
+
+def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, flags: int, pins: Pins | None = None) -> Path[str | None]:
+    """Look each page up and fault it in where it is missing. The caller holds mmap_lock.
+
+    Args:
+        flags: FOLL_WRITE and FOLL_TRIED.
+        pins: pin each page (FOLL_PIN), and add it here.
+    Returns: EFAULT at the first page that could not be had.
+    Kernel: mm/gup.c: __get_user_pages() (v6.18)
+    """
+    size, write = k.geometry.pmd_pages, bool(flags & FOLL_WRITE)
+    vpn = start
+    while vpn < end:
+        tried = False
+        # A fault brings the page no farther than one access needs, and it may be gone again: look it up once more.
+        for _ in range(4):
+            nr = yield from _follow_page(k, vma, vpn, end, write, pins)
+            if nr:
+                break
+            failed = yield from handle_mm_fault(k, Fault(vma, vpn, write, tried=tried))
+            # populate_vma_page_range() calls __get_user_pages() itself, which forgets a retry; pin_user_pages() and
+            # MADV_POPULATE_* go through __get_user_pages_locked(), which repeats the page with FOLL_TRIED.
+            tried = bool(flags & FOLL_TRIED) and failed == RETRY
+            if failed not in (None, RETRY):
+                return "EFAULT"
+        vpn = vpn + 1 if nr <= 1 else vpn - vpn % size + size
+    return None
+
+
+def _follow_page(k: Kernel, vma: Vma, vpn: int, end: int, write: bool, pins: Pins | None) -> Path[int]:
+    """How many pages the entry for ``vpn`` gives access to: 0, 1, or those of a PMD. A page to be written is dirtied.
+
+    Kernel: mm/gup.c: follow_page_mask() (v6.18)
+    """
+    tree, size = vma.mm.tables, k.geometry.pmd_pages
+    pmd = tree.pmd_table(vpn)
+    found = tree.pmd_entry(vpn)
+    if pmd is None or found == pte.NONE:
+        return 0
+    if isinstance(found, PageTable):
+        yield found.ptl.acquire("follow_page_pte")
+        entry = found.entries[vpn % size]
+        usable = entry > 0 and (not write or bool(entry & pte.WRITE))
+        if usable and write and not entry & pte.DIRTY:
+            k.physmem.single_out(pte.pfn_of(entry)).mark_dirty()
+        if usable and pins is not None:
+            _grab(k.physmem.single_out(pte.pfn_of(entry)), vpn, 1, pins)
+        yield found.ptl.release()
+        return 1 if usable else 0
+    yield pmd.lock.acquire("follow_pmd_mask")
+    # MADV_DONTNEED and reclaim hold mmap_lock for reading, too, or not at all: they may have split the entry since.
+    if pmd.entries.get(tree.pmd_index(vpn)) != found:
+        yield pmd.lock.release()
+        return 0
+    usable = found > 0 and (not write or bool(found & pte.WRITE))
+    if usable:
+        pmd.entries[tree.pmd_index(vpn)] = found | (pte.YOUNG | pte.DIRTY if write else pte.YOUNG)
+        if pins is not None:
+            _grab(k.physmem.single_out(pte.pfn_of(found)), vpn, min(end, vpn - vpn % size + size) - vpn, pins)
+    yield pmd.lock.release()
+    return size if usable else 0
+
+
+def _grab(folio: Folio, vpn: int, nr: int, pins: Pins) -> None:
+    """Pin ``nr`` pages of a folio, the first of them mapped at ``vpn``.
+
+    A reference a page; Linux takes 1024 for a page of a small folio, which has no counter of its own for pins.
+    Kernel: mm/gup.c: try_grab_folio() (v6.18)
+    """
+    folio.ref += nr
+    folio.pins += nr
+    pins.extend((vpn + page, folio) for page in range(nr))
+
+
+def do_pin(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
+    """Pin the pages ``[start, start + nr)`` for writing; they are faulted in by writing, which breaks COW.
+
+    Returns: EFAULT if there is a hole, a VMA that may not be written, or a page that could not be had.
+    Kernel: mm/gup.c: pin_user_pages() (v6.18)
+    """
+    mm.has_pinned = True
+    pins: Pins = []
+    yield mm.mmap_lock.acquire("pin_user_pages", "R")
+    failed = yield from _pin_range(k, mm, start, start + nr, pins)
+    yield mm.mmap_lock.release("R")
+    if pins:
+        k.count("nr_foll_pin_acquired", len(pins))
+    for vpn, folio in pins:
+        if failed is None:
+            mm.pins.setdefault(vpn, []).append(folio)
+        else:
+            yield from _unpin(k, folio)
+    return failed
+
+
+def _pin_range(k: Kernel, mm: Mm, start: int, end: int, pins: Pins) -> Path[str | None]:
+    """Pin up to ``end``, or to the first page that cannot be.
+
+    Kernel: mm/gup.c: check_vma_flags() (v6.18)
+    """
+    vpn = start
+    while vpn < end:
+        vma = mm.vmas.find(vpn)
+        if vma is None or not vma.flags & vm.WRITE:
+            return "EFAULT"
+        high = min(end, vma.end)
+        failed = yield from get_user_pages(k, vma, vpn, high, FOLL_WRITE | FOLL_TRIED, pins)
+        if failed is not None:
+            return failed
+        vpn = high
+    return None
+
+
+def do_unpin(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
+    """Drop the most recent pin of each page ``[start, start + nr)``, by the addresses at which they were pinned.
+
+    Returns: EINVAL if one of them is not pinned; then all stay.
+    Kernel: mm/gup.c: unpin_user_pages() (v6.18)
+    """
+    pages = range(start, start + nr)
+    if not all(vpn in mm.pins for vpn in pages):
+        return "EINVAL"
+    for vpn in pages:
+        held = mm.pins[vpn]
+        folio = held.pop()
+        if not held:
+            del mm.pins[vpn]
+        yield from _unpin(k, folio)
+    return None
+
+
+def release_all(k: Kernel, mm: Mm) -> Path[None]:
+    """Drop all pins of a process, ascending by address."""
+    for vpn in sorted(mm.pins):
+        for folio in mm.pins.pop(vpn):
+            yield from _unpin(k, folio)
+
+
+def _unpin(k: Kernel, folio: Folio) -> Path[None]:
+    """Kernel: mm/gup.c: gup_put_folio() (v6.18)"""
+    k.count("nr_foll_pin_released")
+    folio.pins -= 1
+    yield from rmap.put(k, folio)

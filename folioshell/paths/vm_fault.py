@@ -1,0 +1,89 @@
+"""What the page-fault handlers share: the record of a fault, its outcomes, and what several of them do first.
+
+Kernel: include/linux/mm.h: struct vm_fault (v6.18)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from folioshell.model import pte, vm
+from folioshell.model.kernel import Kernel
+from folioshell.model.vm import Vma
+from folioshell.paths import anon
+from folioshell.paths.step import Path
+
+#: outcome of a fault that dropped its locks to read from disk: everything must be looked up again (VM_FAULT_RETRY)
+RETRY = "RETRY"
+#: outcome of a fault under the VMA lock that needs mmap_lock: it starts over under that (VM_FAULT_RETRY, too)
+UNDER_MMAP_LOCK = "UNDER_MMAP_LOCK"
+
+
+@dataclass(slots=True)
+class Fault:
+    """One page fault, as it is handed from handler to handler. It does not change on the way.
+
+    Attributes:
+        vma, vpn: the VMA and the virtual page that was accessed.
+        write: the access was a write (FAULT_FLAG_WRITE).
+        vma_locked: the VMA lock is held; else mmap_lock (FAULT_FLAG_VMA_LOCK).
+        tried: the fault was handled before and ended in RETRY (FAULT_FLAG_TRIED).
+        times: number of consecutive pages, from ``vpn`` on, each with a fault of its own, that this record stands for.
+            More than one only where nothing is mapped and new folios are of order 0.
+    Kernel: include/linux/mm.h: struct vm_fault (v6.18)
+    """
+
+    vma: Vma
+    vpn: int
+    write: bool
+    vma_locked: bool = False
+    tried: bool = False
+    times: int = 1
+
+    @property
+    def index(self) -> int:
+        """Index of the page's entry in its PTE table."""
+        return self.vpn & self.vma.mm.tables.last
+
+    @property
+    def pgoff(self) -> int:
+        """Page offset in the file, or in the anonymous memory."""
+        return self.vma.pgoff_of(self.vpn)
+
+
+def written(vma: Vma) -> int:
+    """Flags of the entry of a page that was just written to.
+
+    A write to memory that the VMA does not let user space write comes from a system call (FOLL_FORCE is not modelled)
+    or from a VMA that mprotect() changed meanwhile; such an entry stays read-only.
+    Kernel: include/linux/mm.h: maybe_mkwrite() (v6.18)
+    """
+    return pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
+
+
+def suitable_block(vma: Vma, vpn: int, nr: int) -> bool:
+    """Does the naturally aligned block of ``nr`` pages around ``vpn`` lie in the VMA?
+
+    Kernel: include/linux/huge_mm.h: thp_vma_suitable_order() (v6.18)
+    """
+    block = vpn - vpn % nr
+    return vma.start <= block and block + nr <= vma.end
+
+
+def anon_prepare(k: Kernel, fault: Fault) -> Path[bool]:
+    """Give the fault's VMA an anon_vma.
+
+    Returns: False if that needs mmap_lock and a trylock failed: the fault must start over under mmap_lock.
+    Kernel: mm/memory.c: __vmf_anon_prepare() (v6.18)
+    """
+    vma = fault.vma
+    if vma.anon_vma is not None:
+        return True
+    # find_mergeable_anon_vma() reads the neighbours, which the lock of this VMA does not hold still. Waiting for
+    # mmap_lock here would deadlock with a writer that holds it and waits for this VMA: hence the trylock.
+    if fault.vma_locked and (yield vma.mm.mmap_lock.trylock("__vmf_anon_prepare", "R")):
+        return False
+    yield from anon.prepare(k, vma)
+    if fault.vma_locked:
+        yield vma.mm.mmap_lock.release("R")
+    return True
