@@ -1,4 +1,4 @@
-"""anon_vma: made at the first anonymous fault, cloned when VMAs are split or copied, unlinked with them.
+"""anon_vma: prepared at the first anonymous fault, cloned when VMAs are split or copied, unlinked with them.
 
 Kernel: mm/rmap.c (v6.18)
 """
@@ -24,10 +24,11 @@ def link(vma: Vma, anon_vma: AnonVma) -> None:
 
 
 def _find_mergeable(vma: Vma) -> AnonVma | None:
-    """The anon_vma of a neighbour that this VMA may share, so that they can be merged one day.
+    """The anon_vma of a neighbor that this VMA may share, so that the two can be merged later.
 
     Kernel: mm/vma.c: find_mergeable_anon_vma() (v6.18)
     """
+    # The next VMA first: the one that is found decides which two can merge.
     after = vma.mm.vmas.next(vma.end)
     if after is not None and _is_reusable(vma, after, after):
         return after.anon_vma
@@ -38,6 +39,8 @@ def _find_mergeable(vma: Vma) -> AnonVma | None:
 
 
 def _is_reusable(left: Vma, right: Vma, owner: Vma) -> bool:
+    # Read and write access may differ, since mprotect() can make the VMAs equal later. A neighbor with several
+    # anon_vmas (after a fork) is refused: VMAs whose chains differ do not merge, so sharing would gain nothing.
     return (
         left.end == right.start
         and left.file is right.file
@@ -58,12 +61,15 @@ def prepare(k: Kernel, vma: Vma) -> Path[None]:
     if anon_vma is None:
         anon_vma = k.new_anon_vma()
         anon_vma.children = 1  # its own parent
+    # A neighbor's anon_vma is in use, so its tree must be locked. mmap_lock is held for reading only: another thread
+    # may prepare the same VMA, and page_table_lock decides which one is first.
     yield anon_vma.rwsem.acquire("__anon_vma_prepare", "W")
     yield vma.mm.page_table_lock.acquire("__anon_vma_prepare")
     if vma.anon_vma is None:
         vma.anon_vma = anon_vma
         link(vma, anon_vma)
         anon_vma.active_vmas += 1
+    # The other thread was first: what this one allocated is freed.
     elif fresh:
         anon_vma.children = 0
     yield vma.mm.page_table_lock.release()
@@ -71,17 +77,20 @@ def prepare(k: Kernel, vma: Vma) -> Path[None]:
 
 
 def clone(dst: Vma, src: Vma) -> Path[AnonVma | None]:
-    """Link ``dst`` to every anon_vma of ``src``. For a fork (``dst`` has no anon_vma yet) one may be adopted.
+    """Link ``dst`` to every anon_vma of ``src``. On fork (``dst`` has no anon_vma yet) one of them may be reused.
 
     Returns: the anon_vma of ``dst``.
 
     Kernel: mm/rmap.c: anon_vma_clone() (v6.18)
     """
     if src.chain:
+        # All anon_vmas of a chain have the same root, whose rwsem is the lock of each.
         rwsem = src.chain[0].rwsem
         yield rwsem.acquire("anon_vma_clone", "W")
         for anon_vma in src.chain:
             link(dst, anon_vma)
+            # Left over from a process that is gone: reused, or chains would grow with every generation of a process
+            # that forks and exits. Never the root: it is its own child, and has a second one by now.
             if (
                 dst.anon_vma is None
                 and src.anon_vma is not None
@@ -89,20 +98,24 @@ def clone(dst: Vma, src: Vma) -> Path[AnonVma | None]:
                 and anon_vma.active_vmas == 0
             ):
                 dst.anon_vma = anon_vma
+        # Under the lock, or another fork could take the same one for unused.
+        if dst.anon_vma is not None:
+            dst.anon_vma.active_vmas += 1
         yield rwsem.release("W")
-    if dst.anon_vma is not None:
-        dst.anon_vma.active_vmas += 1
     return dst.anon_vma
 
 
 def fork(k: Kernel, child: Vma, parent: Vma) -> Path[None]:
-    """Give a child's VMA its ways to the parent's folios, and an anon_vma of its own for new ones.
+    """Link a child's VMA to the parent's anon_vmas, and give it an anon_vma for its own folios.
 
     Kernel: mm/rmap.c: anon_vma_fork() (v6.18)
     """
     if parent.anon_vma is None:
         return
     child.anon_vma = None
+    # The parent's first, so that an rmap walk finds the child as soon as it maps a folio of the parent's. Folios that
+    # the child allocates go to its own anon_vma: a walk for one of those need not visit the parent or its other
+    # children.
     adopted = yield from clone(child, parent)
     if adopted is not None:
         return
@@ -124,8 +137,10 @@ def unlink(vma: Vma) -> Path[None]:
         return
     rwsem = vma.chain[0].rwsem
     yield rwsem.acquire("unlink_anon_vmas", "W")
+    # The root comes last in this order: its rwsem is the one that is held.
     for anon_vma in reversed(vma.chain):
         anon_vma.tree.remove(vma)
+        # Without VMAs it is freed, so it no longer counts as a child; its parent may now be reused by the next fork.
         if not len(anon_vma.tree):
             anon_vma.parent.children -= 1
     if vma.anon_vma is not None:

@@ -31,13 +31,15 @@ def huge_fault_allowed(k: Kernel, vma: Vma, order: int | None = None) -> bool:
 def do_huge_pmd_anonymous_page(k: Kernel, fault: Fault, pmd: PmdTable) -> Path[bool]:
     """Map a whole new folio, or for a read the huge zero page, by one PMD entry. The VMA has an anon_vma.
 
-    Returns: False if something is mapped there by now.
+    Returns: False if another thread was first: there is a PMD entry now.
 
     Kernel: mm/huge_memory.c: do_huge_pmd_anonymous_page() (v6.18)
     """
     vma = fault.vma
     block = fault.vpn - fault.index
     index = vma.mm.tables.pmd_index(block)
+    # Each huge PMD entry of anonymous memory comes with a spare PTE table: a split can be needed where an allocation
+    # could not be waited for, and must not fail. It is allocated before the lock, since that may sleep.
     if not fault.write:
         table = k.new_pte_table(vma.mm)
         yield pmd.lock.acquire("do_huge_pmd_anonymous_page")
@@ -76,6 +78,7 @@ def map_anon_folio_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, folio: Fo
     yield k.lru_lock.release()
     pmd.entries[vma.mm.tables.pmd_index(block)] = pte.make(folio.pfn, written(vma))
     rmap.rss_add(vma, folio, folio.nr_pages)
+    # Whole as it is, it joins the queue: since v6.12 the shrinker also splits huge pages that hold mostly zeros.
     yield from rmap.deferred_split(k, folio, partially_mapped=False)
 
 
@@ -101,6 +104,7 @@ def do_anonymous_page(k: Kernel, fault: Fault, table: PageTable | None) -> Path[
     if not fault.write:
         yield table.ptl.acquire("do_anonymous_page", times=times)
         index = fault.index
+        # The zero page has no rmap and no RSS: a write replaces the entry, and nothing has to be undone.
         if not table.entries[index] and not tables.is_detached(vma.mm, vpn, table):
             flags = pte.YOUNG if vma.flags & vm.READ else pte.YOUNG | pte.PROTNONE
             table.entries[index : index + times] = pte.packed([pte.make(pte.ZERO_PFN, flags)] * times)
@@ -126,6 +130,7 @@ def do_anonymous_page(k: Kernel, fault: Fault, table: PageTable | None) -> Path[
     vma.mm.rss.anon += nr
     yield rmap.new_anon(k, folio, vma, table, vpn, folios.nr)
     entry = pte.make(folio.pfn, written(vma))
+    # A small folio waits in a per-CPU batch for the LRU lock; a large one flushes the batch at once, under the PTL.
     if order:
         yield k.lru_lock.acquire("folio_add_lru_vma")
         yield k.lru_lock.release()
@@ -139,6 +144,8 @@ def _choose_order(k: Kernel, fault: Fault, table: PageTable) -> int:
 
     Kernel: mm/memory.c: alloc_anon_folio() (v6.18)
     """
+    # Without the PTL: do_anonymous_page() checks the entries again. There is no order 1 in anonymous memory, since the
+    # deferred-split list of a folio lies in its third page.
     thp, vma, vpn = k.config.thp, fault.vma, fault.vpn
     for order in range(k.geometry.pmd_order - 1, 1, -1):
         if order in thp and huge_fault_allowed(k, vma, order) and suitable_block(vma, vpn, 1 << order):

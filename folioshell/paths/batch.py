@@ -1,4 +1,4 @@
-"""How many entries in a row map consecutive pages of one folio alike: what the kernel handles in one go."""
+"""Batches: consecutive entries that map consecutive pages with the same flags, which the kernel handles at once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ def folio_pte_batch(table: PageTable, index: int, limit: int, folio: Folio, sign
     """Number of entries from ``index`` on, below ``limit``, that map consecutive pages of ``folio`` and agree.
 
     Args:
-        table: the leaf table; ``index`` and ``limit`` are entries in it.
+        table: the PTE table; ``index`` and ``limit`` are entries in it.
         significant: flags (WRITE, DIRTY) in which the entries must agree; others may differ.
     Kernel: mm/util.c: folio_pte_batch_flags() (v6.18)
     """
     entries = table.entries
     mask = ~(pte.FLAGS ^ (significant | pte.PRESENT | pte.PROTNONE))
+    # Young never ends a batch; write and dirty do where the caller could not merge them.
     expected = entries[index] & mask
     last = min(limit, index + folio.nr_pages - (pte.pfn_of(entries[index]) - folio.pfn))
     step = 1 << pte.PFN_SHIFT
@@ -34,10 +35,11 @@ def folio_pte_batch(table: PageTable, index: int, limit: int, folio: Folio, sign
 
 
 def small_pte_batch(table: PageTable, index: int, limit: int, owner: Folio | FolioRun) -> int:
-    """Number of entries from ``index`` on, below ``limit``, that map folios of one run in a row with the same flags.
+    """Number of entries from ``index`` on, below ``limit``, that map consecutive folios of one run with equal flags.
 
     Args:
-        owner: what the page that the first of them maps belongs to; 1 for a single order-0 folio.
+        owner: the folio, or the run, that holds the page which the first entry maps.
+    Returns: 1 for a single folio.
     """
     if owner.nr == 1:
         return 1
@@ -45,14 +47,14 @@ def small_pte_batch(table: PageTable, index: int, limit: int, owner: Folio | Fol
     entry = entries[index]
     most = min(limit - index, owner.first.pfn + owner.nr - pte.pfn_of(entry))
     end, step = index + most, 1 << pte.PFN_SHIFT
-    # Mostly all of them do, and comparing them at once is cheap.
+    # Usually all of them do, and comparing them at once is cheap.
     if entries[end - 1] == entry + (most - 1) * step and pte.is_ramp(entries[index:end]):
         return most
     return next(nr for nr in range(1, most) if entries[index + nr] != entry + nr * step)
 
 
 def small_folios(k: Kernel, table: PageTable, index: int, limit: int) -> Folio | FolioRun:
-    """The order-0 folios that ``small_pte_batch`` entries from ``index`` on map: one, or a run of their own."""
+    """The order-0 folios that ``small_pte_batch`` entries from ``index`` on map, split from their run."""
     pfn = pte.pfn_of(table.entries[index])
     return k.physmem.part(pfn, small_pte_batch(table, index, limit, k.physmem.at(pfn)))
 
@@ -69,7 +71,7 @@ def same_pte_batch(table: PageTable, index: int, limit: int) -> int:
 
 @dataclass(slots=True)
 class SmallFolios:
-    """Order-0 folios that entries in a row map, gathered to be announced together.
+    """Order-0 folios that consecutive entries map, collected to be announced by one event.
 
     Attributes:
         vpn: virtual page of the first.
@@ -84,11 +86,11 @@ class SmallFolios:
     parts: list[range] = field(default_factory=list)
 
     def continues(self, folios: Folio | FolioRun, vpn: int) -> bool:
-        """May folios that are mapped at ``vpn`` be announced together with these?"""
+        """May folios that are mapped from ``vpn`` on join these?"""
         return not self.nr or (self.anon == folios.first.anon and self.vpn + self.nr == vpn)
 
     def add(self, folios: Folio | FolioRun, vpn: int) -> None:
-        """Folios that are mapped at ``vpn``, in a row."""
+        """Add folios that are mapped from ``vpn`` on."""
         if not self.nr:
             self.vpn, self.anon = vpn, folios.first.anon
         numbers = folios.numbers
@@ -99,7 +101,7 @@ class SmallFolios:
         self.nr += folios.nr
 
     def numbers(self) -> Sequence[int]:
-        """The numbers of all; they are forgotten."""
+        """The numbers of all folios, which are removed."""
         numbers = self.parts[0] if len(self.parts) == 1 else tuple(chain.from_iterable(self.parts))
         self.parts, self.nr = [], 0
         return numbers

@@ -16,7 +16,7 @@ from folioshell.paths.batch import same_pte_batch, small_pte_batch
 from folioshell.paths.step import Path
 from folioshell.paths.vm_fault import RETRY, UNDER_MMAP_LOCK, Fault, anon_prepare, suitable_block
 
-#: faults that one access may need at the most, e.g. read the page, then copy it
+#: most faults that one access may take: a RETRY for read-ahead, lost races, a page that is mapped and then copied
 _MAX_FAULTS = 8
 
 _WRITTEN = pte.YOUNG | pte.DIRTY
@@ -40,6 +40,7 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
             faults += 1
             if faults > _MAX_FAULTS:
                 raise KernelBug(f"an access of {mm} to page {vpn:#x} refaults without progress (livelock)")
+            # A thread that comes between two faults may change what the second one finds: then each goes alone.
             times = _alike(k, mm, vpn, end, write) if entry == pte.NONE and k.batches else 1
             signal = yield from page_fault(k, mm, vpn, write, times)
             if signal is not None:
@@ -52,14 +53,15 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
 
 
 def _alike(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
-    """How many faults in a row, for the pages from ``vpn`` on and below ``end``, differ in nothing but the page.
+    """Number of consecutive faults, for the pages from ``vpn`` on and below ``end``, that differ only in the page.
 
-    More than one only where private anonymous memory gets its first pages, of order 0, in one table. That a table or an
-    anon_vma is made first is part of the first fault.
+    More than one only where private anonymous memory gets its first pages, of order 0, in one table. Allocating the
+    table and the anon_vma is part of the first fault.
     """
     vma = mm.vmas.find(vpn)
     if vma is None or vma.file is not None or not is_allowed(vma, write) or not mm.is_readable(vma, vpn):
         return 1
+    # With mTHP a fault may map a larger folio, and the next one finds fewer empty entries.
     if write and len(k.config.thp) > 1:
         return 1
     index = vpn & mm.tables.last
@@ -85,13 +87,13 @@ def _runs(signals: list[tuple[int, str]]) -> list[list[int | str]]:
 
 
 def access(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
-    """What the processor does for accesses that are allowed: accessed and dirty bits, and the bytes themselves.
+    """What the CPU does for accesses that are allowed: accessed and dirty bits, and the bytes themselves.
 
     Args:
         vpn: the first page.
         end: pages from here on are not accessed.
-    Returns: how many pages were accessed: those that one PMD entry maps, or those of a run of folios that are mapped
-        alike, else 1.
+    Returns: number of pages accessed: those that one PMD entry maps, those of a run of folios with equal entries,
+        else 1.
     """
     tree = mm.tables
     flags = _WRITTEN if write else pte.YOUNG
@@ -234,6 +236,8 @@ def _do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]
     """
     index = fault.index
     entry = table.entries[index]
+    # migration_entry_wait() waits until the folio is unlocked, which migration and split do last. The access faults
+    # again then, and finds what the entry has become.
     if pte.is_migration(entry):
         folio = k.physmem.single_out(pte.migration_pfn(entry))
         yield folio.lock.acquire("migration_entry_wait")
@@ -245,13 +249,20 @@ def _do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]
         return UNDER_MMAP_LOCK
     folio = yield from swap.swapin(k, fault, pte.swap_slot(entry))
     yield folio.lock.acquire("do_swap_page")
+    # Another thread may have mapped the page, freed the slot and used it for another page, all while the lock was
+    # waited for. Then the entry alone proves nothing: the slot may have come back to it.
+    if k.swap_cache.get(pte.swap_slot(entry)) is not folio:
+        yield folio.lock.release()
+        return None
     yield table.ptl.acquire("do_swap_page")
+    # Or it was zapped, or fork() took its exclusive bit.
     if table.entries[index] != entry:
         yield table.ptl.release()
         yield folio.lock.release()
         return None
     yield from swap.map_swapped(k, fault, table, folio)
     yield folio.lock.release()
+    # In the same fault and under the same PTL: a second fault would only find the read-only entry that was just made.
     if fault.write and not table.entries[index] & pte.WRITE:
         return (yield from wp_fault.do_wp_page(k, fault, table))
     if fault.write:

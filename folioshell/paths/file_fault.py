@@ -26,6 +26,7 @@ def do_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     """
     vma = fault.vma
     assert vma.file is not None
+    # A retry comes at once, before the window that it read ahead has arrived; any other fault comes later.
     if not fault.tried:
         vma.file.readahead.complete()
     if not fault.write:
@@ -37,6 +38,7 @@ def do_fault(k: Kernel, fault: Fault) -> Path[str | None]:
 
 def _do_read_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     """Kernel: mm/memory.c: do_read_fault() (v6.18)"""
+    # Before ->fault, for it never sleeps: it maps what is cached and takes only locks that are free.
     if k.config.fault_around > 1 and (yield from _do_fault_around(k, fault)):
         return None
     folio = yield from page_cache.get_folio(k, fault)
@@ -52,6 +54,8 @@ def _do_cow_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     vma, vpn, index = fault.vma, fault.vpn, fault.index
     if vma.anon_vma is None and not (yield from anon_prepare(k, fault)):
         return UNDER_MMAP_LOCK
+    # The folio stays locked until its copy is mapped. Truncation wants that lock, so it finds either no copy yet, or
+    # one that it can unmap; a copy mapped after it would keep a page beyond EOF.
     cached = yield from page_cache.get_folio(k, fault)
     if isinstance(cached, str):
         return cached
@@ -60,6 +64,7 @@ def _do_cow_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     table = vma.mm.tables.leaf(vpn) or (yield from tables.leaf_alloc(k, vma.mm, vpn))
     if table is not None:
         yield table.ptl.acquire("finish_fault")
+    # Another thread may have mapped its own copy: that one stays, for it may have been written to.
     if table is None or table.entries[index] or tables.is_detached(vma.mm, vpn, table):
         if table is not None:
             yield table.ptl.release()
@@ -82,6 +87,11 @@ def _do_shared_fault(k: Kernel, fault: Fault) -> Path[str | None]:
         return folio
     if fault.vma.file.needs_mkwrite:
         yield from _page_mkwrite(folio)
+        # Truncated, split or migrated while it was unlocked: mapping it would bring back a page that the file no longer
+        # has. The access faults again.
+        if not folio.cached:
+            yield folio.lock.release()
+            return None
     yield from _finish_fault(k, fault, folio)
     folio.mark_dirty()
     yield folio.lock.release()
@@ -89,10 +99,11 @@ def _do_shared_fault(k: Kernel, fault: Fault) -> Path[str | None]:
 
 
 def _page_mkwrite(folio: Folio) -> Path[None]:
-    """Tell the file system that a page is about to be written. Called and left with the folio locked.
+    """->page_mkwrite: the file system makes room on disk for a write. Called and left with the folio locked.
 
     Kernel: mm/memory.c: do_page_mkwrite() (v6.18)
     """
+    # ->page_mkwrite takes the folio lock itself, after locks of the file system that rank before it.
     yield folio.lock.release()
     yield folio.lock.acquire("do_page_mkwrite")
     folio.mark_dirty()
@@ -107,12 +118,15 @@ def wp_page_shared(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> P
     assert file is not None
     entry = table.entries[index]
     if file.needs_mkwrite:
+        # ->page_mkwrite may sleep, so the PTL goes; the reference keeps the folio from being freed and reused for
+        # another page, which the comparison of entries could not tell.
         folio.ref += 1
         yield table.ptl.release()
         yield folio.lock.acquire("do_page_mkwrite")
         folio.mark_dirty()
         yield table.ptl.acquire("finish_mkwrite_fault")
         folio.ref -= 1
+    # Otherwise the page was unmapped or another thread made it writable meanwhile.
     if table.entries[index] == entry:
         table.entries[index] = entry | pte.YOUNG | pte.DIRTY | pte.WRITE
     yield table.ptl.release()
@@ -130,6 +144,8 @@ def _finish_fault(k: Kernel, fault: Fault, folio: Folio) -> Path[None]:
     vma, vpn = fault.vma, fault.vpn
     assert vma.file is not None
     file, mm, size = vma.file, vma.mm, k.geometry.pmd_pages
+    # Pages beyond EOF must raise SIGBUS, so a folio across EOF is mapped page by page. shmem has always mapped huge
+    # folios across EOF and still does.
     crosses_end = not file.is_shmem and file.size < folio.index + folio.nr_pages
     if mm.tables.pmd_entry(vpn) == pte.NONE:
         if not crosses_end and (yield from do_set_pmd(k, fault, folio)):
@@ -140,12 +156,15 @@ def _finish_fault(k: Kernel, fault: Fault, folio: Folio) -> Path[None]:
         return
     page = fault.pgoff - folio.index
     first, nr, index = page, 1, fault.index
+    # 6.12 maps all of the folio for shared anonymous memory only, so as not to inflate the RSS of file mappings.
     maps_whole = k.release.fault_maps_whole_file_folio
     whole_folio = not crosses_end if maps_whole else file.is_shmem and _is_anonymous_shmem(file)
     base = vpn - page
     if whole_folio and vma.start <= base and base + folio.nr_pages <= vma.end and _in_one_table(base, folio, size):
         first, nr, index = 0, folio.nr_pages, base % size
     yield table.ptl.acquire("finish_fault")
+    # The rest of the folio was only a bonus: if part of it is mapped, map the one page that was asked for. Linux starts
+    # over for that, so it takes the PTL twice.
     if nr > 1 and any(table.entries[index : index + nr]):
         yield table.ptl.release()
         first, nr, index = page, 1, fault.index
@@ -172,6 +191,8 @@ def _set_pte_range(k: Kernel, fault: Fault, table: PageTable, folio: Folio, firs
     flags = vma_paths.prot_entry_flags(vma)
     if fault.write:
         flags |= written(vma)
+    # A writable clean entry makes the CPU set the dirty bit at the first write; a folio that is dirty anyway is spared
+    # it.
     elif flags & pte.WRITE and folio.dirty and k.release.inherits_dirty_of_folio:
         flags |= pte.DIRTY
     vpn = fault.vpn + folio.index + first - fault.pgoff
@@ -179,10 +200,13 @@ def _set_pte_range(k: Kernel, fault: Fault, table: PageTable, folio: Folio, firs
     entry = pte.make(folio.pfn + first, flags)
     index = vpn & k.geometry.pmd_pages - 1
 
+    # A reference an entry, and before the rmap call: the mapcount never exceeds the references.
     def install() -> None:
         rmap.rss_add(vma, folio, nr)
         table.entries[index : index + nr] = pte.ramp(entry, nr)
 
+    # A protocol under test may drop the PTL and find other entries; then nothing was mapped, and the access faults
+    # again.
     if not (yield from rmap.add_ptes(k, folio, first, nr, vma, table, vpn, "folio_add_file_rmap_ptes", install)):
         folio.ref -= nr
 
@@ -193,6 +217,7 @@ def do_set_pmd(k: Kernel, fault: Fault, folio: Folio) -> Path[bool]:
     Kernel: mm/memory.c: do_set_pmd() (v6.18)
     """
     vma, vpn, size = fault.vma, fault.vpn, k.geometry.pmd_pages
+    # MADV_NOHUGEPAGE forbids the PMD entry even though the huge folio is there already.
     if folio.order != k.geometry.pmd_order or vma.flags & vm.NOHUGEPAGE:
         return False
     if (vma.start - vma.pgoff) % size or not suitable_block(vma, vpn, size):
@@ -200,6 +225,7 @@ def do_set_pmd(k: Kernel, fault: Fault, folio: Folio) -> Path[bool]:
     pmd = yield from tables.pmd_alloc(k, vma.mm, vpn)
     yield pmd.lock.acquire("do_set_pmd")
     index = vma.mm.tables.pmd_index(vpn)
+    # Another thread's fault may have put in a PTE table or mapped the folio.
     mapped = index not in pmd.entries
     if mapped:
         flags = vma_paths.prot_entry_flags(vma)
@@ -239,6 +265,8 @@ def _filemap_map_pages(k: Kernel, fault: Fault, first: int, last: int) -> Path[b
     if folio is None:
         return False
     inside_file = file.is_shmem or file.size - 1 >= folio.index + folio.nr_pages
+    # The PTE table is put in on the way to mapping a whole folio. Where that is not even tried, and there is no table
+    # yet, fault-around maps nothing, and ->fault gets the page.
     may_be_large = inside_file or not k.release.fault_around_spares_last_folio
     if may_be_large:
         if mm.tables.pmd_entry(vpn) == pte.NONE and (yield from do_set_pmd(k, fault, folio)):
@@ -271,12 +299,15 @@ def _next_uptodate(folios: Iterable[Folio], start_index: int, size: int) -> Path
 
     Args:
         start_index: page offset from which folios are looked for.
-        size: pages of the file; what lies behind its end is not mapped, even if the folio begins before it.
+        size: pages of the file; pages beyond EOF are not mapped, even if the folio begins before it.
     Kernel: mm/filemap.c: next_uptodate_folio() (v6.18)
     """
     for folio in folios:
+        # The folio marked for read-ahead is left to ->fault, which starts the next window. A trylock, for the caller
+        # holds the PTL except for the first folio, and the folio lock ranks before it.
         if folio.uptodate and not folio.readahead and not (yield folio.lock.trylock("next_uptodate_folio")):
-            if max(folio.index, start_index) < size:
+            # It was found without a lock: it may have left the page cache.
+            if folio.cached and max(folio.index, start_index) < size:
                 return folio
             yield folio.lock.release()
     return None
@@ -303,6 +334,7 @@ def _map_folio_range(k: Kernel, fault: Fault, table: PageTable, folio: Folio, vp
         page, vpn, nr = 0, base, folio.nr_pages
     index = vpn & size - 1
     position = 0
+    # Pages that are mapped, COWed ones among them, stay as they are; each gap between them is a batch of its own.
     while position < nr:
         if table.entries[index + position]:
             position += 1

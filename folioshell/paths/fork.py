@@ -29,7 +29,7 @@ class CopyRange:
         src, dst: the parent's VMA and the child's copy of it.
         source, target: the parent's PTE table and the child's.
         block: virtual page of the tables' first entry.
-        last: index behind the last entry to copy.
+        last: index after the last entry to copy.
         small: copied order-0 folios that were not announced yet.
         spare: new folio for the copy of a pinned page, allocated without the PTLs (prealloc).
     Kernel: mm/memory.c: copy_pte_range() (v6.18)
@@ -65,10 +65,13 @@ def do_fork(k: Kernel, parent: Mm, name: str) -> Path[Mm]:
     yield parent.mmap_lock.acquire("dup_mmap", "W")
     yield child.mmap_lock.acquire("dup_mmap", "W", nested=True)
     for vma in parent.vmas:
+        # mmap_lock alone does not stop faults, which need only the VMA lock.
         yield from vma_paths.start_write(vma)
         if vma.flags & vm.DONTCOPY:
             continue
         copy = k.new_vma(child, vma.start, vma.end, vma.flags & ~vm.LOCKED, vma.pgoff, vma.file)
+        # The anon_vmas before the entries: an rmap walk must find the child's VMA as soon as it maps a folio. A wiped
+        # VMA maps none of the parent's and gets an anon_vma at its first fault.
         if not vma.flags & vm.WIPEONFORK:
             yield from anon.fork(k, copy, vma)
         yield from vma_paths.insert(k, copy, previous=vma if vma.file is not None else None)
@@ -80,7 +83,7 @@ def do_fork(k: Kernel, parent: Mm, name: str) -> Path[Mm]:
 
 
 def _needs_copy(vma: Vma) -> bool:
-    """What has never had anonymous pages comes back by faults; the rest must be copied now.
+    """Are there pages that faults of the child could not bring back? Only anonymous ones; file pages are refaulted.
 
     Kernel: mm/memory.c: vma_needs_copy() (v6.18)
     """
@@ -104,13 +107,16 @@ def _copy_page_range(k: Kernel, src: Vma, dst: Vma) -> Path[None]:
 
 
 def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: PmdTable, block: int) -> Path[bool]:
-    """Copy a PMD entry. False: its folio is pinned, the entry was split, copy the leaf table.
+    """Copy a PMD entry. False: its folio is pinned, so the entry was split; copy the PTE table.
 
     Kernel: mm/huge_memory.c: copy_huge_pmd() (v6.18)
     """
+    # A huge PMD of a file is not copied even where the VMA has an anon_vma: the child refaults it.
     if src.file is not None:
         return True
     table = k.new_pte_table(dst.mm)
+    # Two locks of one class, always the child's first. No other path takes both, so no ABBA deadlock is possible; the
+    # second is annotated as nested for lockdep.
     yield dst_pmd.lock.acquire("copy_huge_pmd")
     yield src_pmd.lock.acquire("copy_huge_pmd", nested=True)
     index = src.mm.tables.pmd_index(block)
@@ -119,11 +125,14 @@ def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: Pm
     if pte.maps_folio(entry):
         folio = k.physmem.single_out(pte.pfn_of(entry))
         if src.mm.has_pinned and folio.pins and folio.anon_exclusive:
+            # A pinned page must stay the parent's alone, and a whole huge page cannot be copied here: split the entry,
+            # and copy the pinned page at PTE level.
             tables.free_leaf(dst.mm)
             yield src_pmd.lock.release()
             yield dst_pmd.lock.release()
             yield from split_huge_pmd(k, src, src_pmd, block)
             return False
+        # Both are write-protected, and neither may reuse the folio without asking who maps it.
         folio.ref += 1
         folio.anon_exclusive = 0
         rmap.rss_add(dst, folio, folio.nr_pages)
@@ -144,6 +153,7 @@ def _copy_pte_range(k: Kernel, copy: CopyRange, first: int) -> Path[None]:
     """
     src, dst, source, target, small = copy.src, copy.dst, copy.source, copy.target, copy.small
     block, last = copy.block, copy.last
+    # Here too the child's lock comes first, as in copy_huge_pmd().
     yield target.ptl.acquire("copy_pte_range")
     yield source.ptl.acquire("copy_pte_range", nested=True)
     entries, copies = source.entries, target.entries
@@ -155,6 +165,7 @@ def _copy_pte_range(k: Kernel, copy: CopyRange, first: int) -> Path[None]:
         nr = 1
         if entry > pte.FLAGS:
             folio = k.physmem.at(entry >> pte.PFN_SHIFT).first
+            # A process that never pinned pays nothing for the question; has_pinned is never cleared.
             if has_pinned and folio.pins and folio.anon_exclusive:
                 yield from _flush(copy)
                 nr = yield from _copy_pinned(k, copy, folio, index)
@@ -184,12 +195,13 @@ def _copy_pte_range(k: Kernel, copy: CopyRange, first: int) -> Path[None]:
     yield from _flush(copy)
     yield source.ptl.release()
     yield target.ptl.release()
+    # Allocated for a pinned page that was no longer exclusive when it was looked at again.
     if copy.spare is not None:
         yield from rmap.free(k, copy.spare)
 
 
 def _flush(copy: CopyRange) -> Path[None]:
-    """Announce the order-0 folios copied so far: before anything else is, so that the order of the entries is kept."""
+    """Announce the order-0 folios copied so far; done before any other event, so that events follow the entries."""
     small = copy.small
     if small.nr:
         call = "folio_try_dup_anon_rmap_ptes" if small.anon else "folio_dup_file_rmap_ptes"
@@ -230,12 +242,15 @@ def _copy_pinned(k: Kernel, copy: CopyRange, folio: Folio, index: int) -> Path[i
         if not folio.anon_exclusive & page_bits(page, nr):
             yield from _copy_large(k, copy, folio, index, nr)
             return nr
+        # Allocating may sleep, which no one may do under a PTL. Rmap walks take the PTL without mmap_lock, so the entry
+        # may be a migration entry afterwards: the caller looks at it again.
         yield copy.source.ptl.release()
         yield copy.target.ptl.release()
         copy.spare = yield from anon_fault.new_anon_folio(k, copy.dst, 0, copy.block + index)
         yield copy.target.ptl.acquire("copy_pte_range")
         yield copy.source.ptl.acquire("copy_pte_range", nested=True)
         return 0
+    # One spare a page, used or not: the next one may have to come from another node.
     copy.spare = None
     if folio.anon_exclusive >> page & 1:
         yield from _copy_present_page(k, copy, folio, index, spare)
@@ -266,10 +281,13 @@ def _copy_other(k: Kernel, copy: CopyRange, index: int) -> None:
     entry = copy.source.entries[index]
     if pte.is_swap(entry):
         slot = pte.swap_slot(entry)
+        # Shared from now on: neither process may map the page writable after swap-in without asking who else has it.
         k.swap_counts[slot] += 1
         copy.dst.mm.rss.swap += 1
         entry = copy.source.entries[index] = pte.swap(slot, exclusive=False)
     elif pte.is_migration(entry):
+        # Counted for the child although nothing is mapped: remove_migration_ptes() finds the child's entry, too. A
+        # writable entry becomes a readable one, since the page will be shared.
         rmap.rss_add(copy.dst, k.physmem.folio(pte.migration_pfn(entry)), 1)
         entry = copy.source.entries[index] = pte.migration_to_read(entry)
     copy.target.entries[index] = entry

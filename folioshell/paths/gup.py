@@ -100,8 +100,11 @@ def _follow_page(k: Kernel, vma: Vma, vpn: int, end: int, write: bool, pins: Pin
         yield found.ptl.acquire("follow_page_pte")
         entry = found.entries[vpn % size]
         usable = entry > 0 and (not write or bool(entry & pte.WRITE))
+        # FOLL_TOUCH: the caller will write to the page behind the back of the entry, so the entry's own bit stays
+        # clean.
         if usable and write and not entry & pte.DIRTY:
             k.physmem.single_out(pte.pfn_of(entry)).mark_dirty()
+        # Under the PTL, or the page could be unmapped and freed between looking and pinning.
         if usable and pins is not None:
             _grab(k.physmem.single_out(pte.pfn_of(entry)), vpn, 1, pins)
         yield found.ptl.release()
@@ -137,6 +140,7 @@ def do_pin(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
     Returns: EFAULT if there is a hole, a VMA that may not be written, or a page that could not be had.
     Kernel: mm/gup.c: pin_user_pages() (v6.18)
     """
+    # Before the first pin and for ever: fork() asks it first, and must not miss a pin that is taken while it copies.
     mm.has_pinned = True
     pins: Pins = []
     yield mm.mmap_lock.acquire("pin_user_pages", "R")
@@ -144,6 +148,7 @@ def do_pin(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
     yield mm.mmap_lock.release("R")
     if pins:
         k.count("nr_foll_pin_acquired", len(pins))
+    # Without mmap_lock: dropping the last reference may free the folio.
     for vpn, folio in pins:
         if failed is None:
             mm.pins.setdefault(vpn, []).append(folio)

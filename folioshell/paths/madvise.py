@@ -137,6 +137,7 @@ def _willneed(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
 def _populate(k: Kernel, mm: Mm, start: int, end: int, write: bool) -> Path[str | None]:
     """Kernel: mm/madvise.c: madvise_populate() (v6.18)"""
     flags = gup.FOLL_TRIED | (gup.FOLL_WRITE if write else 0)
+    flags = gup.FOLL_TRIED | (gup.FOLL_WRITE if write else 0)
     position = start
     while position < end:
         vma = mm.vmas.find(position)

@@ -39,7 +39,7 @@ def do_create_file(k: Kernel, file: AddressSpace, order: int, cached: bool, chun
 def get_folio(k: Kernel, fault: Fault) -> Path[Folio | str]:
     """The folio for a page of a file's VMA, locked; in shared memory it is allocated if there is none.
 
-    Returns: SIGBUS beyond the end of the file; RETRY if pages have been read, its own among them or those to come.
+    Returns: SIGBUS beyond EOF; RETRY if this page was read, or the window after it.
 
     Kernel: mm/memory.c: __do_fault() (v6.18)
     """
@@ -48,21 +48,27 @@ def get_folio(k: Kernel, fault: Fault) -> Path[Folio | str]:
     file = vma.file
     if index >= file.size:
         return "SIGBUS"
+    # shmem never reads ahead, and a hole is filled under the same fault.
     folio = file.find(index)
     if folio is None and file.is_shmem:
         folio = yield from _shmem_alloc(k, fault)
+    # The VMA lock and mmap_lock are dropped while the disk is read, so that munmap() and other faults need not wait for
+    # it. Then nothing that was looked up holds any more: RETRY.
     elif folio is None:
         yield from sync_mmap_readahead(k, vma, index)
         yield from _wait_for_read(file, index)
         return RETRY
+    # Only at the first try, or the same fault could start window after window.
     elif not fault.tried and (yield from async_mmap_readahead(k, vma, folio, index)):
         return RETRY
     assert folio is not None
     yield folio.lock.acquire("__do_fault")
     if file.find(index) is not folio:
-        # It was truncated, split or reclaimed while the lock was waited for.
+        # Truncated, split, migrated or reclaimed while the lock was waited for: look again, the index may even be
+        # beyond EOF.
         yield folio.lock.release()
         return (yield from get_folio(k, fault))
+    # Whoever gets the lock of a folio that is being read has waited for the read.
     if not folio.uptodate:
         file.readahead.complete()
     return folio
@@ -88,6 +94,7 @@ def _shmem_alloc(k: Kernel, fault: Fault) -> Path[Folio]:
     """
     file, index = fault.vma.file, fault.pgoff
     assert file is not None
+    # A huge folio only where the whole block is a hole: pages that are cached already cannot join it.
     order = k.geometry.pmd_order
     first = index >> order << order
     if not _huge_allowed(k, fault, first) or file.any_in(first, 1 << order):
@@ -101,6 +108,7 @@ def _huge_allowed(k: Kernel, fault: Fault, first: int) -> bool:
     vma, size = fault.vma, k.geometry.pmd_pages
     assert vma.file is not None
     file = vma.file
+    # Only for a VMA that could map it by a PMD entry (since v6.12; before, for any mapping of the file).
     aligned = not (vma.start - vma.pgoff) % size and suitable_block(vma, fault.vpn, size)
     if vma.flags & vm.NOHUGEPAGE or not aligned:
         return False
@@ -127,6 +135,7 @@ def sync_mmap_readahead(k: Kernel, vma: Vma, index: int) -> Path[None]:
     file = vma.file
     ra = file.readahead
     if vma.flags & vm.HUGEPAGE:
+        # Two PMD folios: with one there would be nothing left to mark for the next window.
         first = align_down(index, k.geometry.pmd_pages)
         ra.size, ra.async_size, ra.order = 2 * k.geometry.pmd_pages, k.geometry.pmd_pages, k.geometry.pmd_order
     else:
@@ -148,10 +157,13 @@ def async_mmap_readahead(k: Kernel, vma: Vma, folio: Folio, index: int) -> Path[
     """
     if not folio.readahead:
         return False
+    # Cleared first, so that only one of the threads that come here reads the next window.
     folio.readahead = False
     assert vma.file is not None
     file, window = vma.file, k.config.read_ahead
     ra = file.readahead
+    # The mark is hit as expected: sequential access, the window grows. Otherwise another access moved the window, and a
+    # new one begins at the next page that is not cached.
     if index == align_down(ra.start + ra.size - ra.async_size, folio.nr_pages):
         ra.start += ra.size
         ra.size = max(ra.size, _next_size(ra.size, window))
@@ -162,6 +174,7 @@ def async_mmap_readahead(k: Kernel, vma: Vma, folio: Folio, index: int) -> Path[
         ra.start = start
         ra.size = _next_size(start - index + window, window)
     ra.order += 2
+    # The window ends where its largest folios end; before v6.17 it ended anywhere, with ever smaller folios.
     if k.release.aligns_read_ahead_window:
         end = ra.start + ra.size
         aligned = align_down(end, min(1 << ra.order, window & -window))
@@ -183,7 +196,7 @@ def _next_size(size: int, most: int) -> int:
 
 
 def _next_miss(file: AddressSpace, index: int, most: int) -> int:
-    """The first of ``most`` pages from ``index`` on that is not cached; the page behind them if all are.
+    """The first of ``most`` pages from ``index`` on that is not cached; the page after them if all are.
 
     Inside a folio the walk starts at the folio's first slot but counts from ``index``, so that a gap looks farther away
     than it is; the two agree again in the next node of the tree.
@@ -203,8 +216,7 @@ def _next_miss(file: AddressSpace, index: int, most: int) -> int:
 def _page_cache_ra_order(k: Kernel, file: AddressSpace, first: int) -> Path[list[Folio]]:
     """Fill the window from page ``first`` on with folios of the order that read-ahead has come to.
 
-    From the first page that is cached already, single pages fill the gaps. So they do where ext4 has no large folios
-    yet.
+    From the first page that is cached already, single pages fill the gaps, as they do where ext4 has no large folios.
 
     Returns: the new folios.
     """
@@ -214,6 +226,7 @@ def _page_cache_ra_order(k: Kernel, file: AddressSpace, first: int) -> Path[list
         last = min(file.size, first + ra.size) - 1
         mark = first + ra.size - ra.async_size
         ra.order = min(ra.order, k.geometry.pmd_order, ra.size.bit_length() - 1)
+        # Truncation and hole punching hold it for writing: no folio is added beyond the EOF that they set.
         yield file.invalidate_lock.acquire("page_cache_ra_order", "R")
         while index <= last:
             order = _order_at(index, ra.order, last)
@@ -238,10 +251,10 @@ def _order_at(index: int, order: int, last: int) -> int:
 
 
 def _page_cache_ra_unbounded(k: Kernel, file: AddressSpace, first: int, nr: int, lookahead: int) -> Path[list[Folio]]:
-    """Read single pages into the gaps of ``nr`` pages from ``first`` on, not beyond the end of the file.
+    """Read single pages into the gaps of ``nr`` pages from ``first`` on, up to EOF.
 
     Args:
-        lookahead: how many pages before the end the page lies that is marked for the next window.
+        lookahead: distance in pages from the end to the page that is marked for the next window.
     Returns: the new folios.
     Kernel: mm/readahead.c: page_cache_ra_unbounded() (v6.18)
     """

@@ -133,6 +133,8 @@ class Protocol(ABC):
 
     def mapping(self, span: Span) -> Path[list[Lock] | None]:
         """Entries are about to be set: count. Returns as ``before``."""
+        # The look comes before the entries are set, and what ``before`` locked stays locked until they are. Otherwise
+        # two calls for one VMA could both find nothing, and count it twice.
         held = yield from self.before(span)
         if held is not None and (span.is_whole or not (yield from self.look(span))):
             self.add(span.folio, 1)
@@ -140,6 +142,8 @@ class Protocol(ABC):
 
     def unmapped(self, span: Span) -> Path[None]:
         """Entries were cleared: count."""
+        # After the entries are gone. Otherwise, of two calls that unmap the last pages, both could find those of the
+        # other, and neither would count.
         if span.is_whole or not (yield from self.look(span)):
             self.add(span.folio, -1)
 
@@ -151,6 +155,8 @@ def walk_table(span: Span, table: PageTable, first: int, last: int, sync: bool) 
     """
     entries = table.entries
     start = first
+    # Without PVMW_SYNC, map_pte() skips entries that are none without a lock: it may overlook one that is just being
+    # set.
     if not sync:
         start = next((index for index in range(first, last) if entries[index]), last)
         if start == last:
@@ -248,6 +254,7 @@ class AddressOrder(Protocol):
             for table in wanted:
                 yield table.ptl.acquire(LOOK, nested=True)
             return [table.ptl for table in wanted]
+        # Not held for a moment: another thread may map the span's pages, or free the table.
         entries = span.entries()
         yield own.ptl.release()
         for nested, table in enumerate(sorted([*wanted, own], key=_number)):
@@ -255,6 +262,7 @@ class AddressOrder(Protocol):
         locks = [table.ptl for table in wanted]
         if _is_unchanged(span, entries, wanted):
             return locks
+        # Own table's lock stays with the caller, who looks again.
         for lock in reversed(locks):
             yield lock.release()
         return None
@@ -285,6 +293,7 @@ class TrylockRetry(AddressOrder):
                 taken.append(table.ptl)
             if len(taken) == len(wanted):
                 return taken
+            # Nothing is held while it waits, so no deadlock; but two threads may do this forever (livelock).
             for lock in reversed(taken):
                 yield lock.release()
             yield span.table.ptl.release()
@@ -319,6 +328,7 @@ class PmdLock(AddressOrder):
         entries = span.entries()
         yield span.table.ptl.release()
         locks = [above[number] for number in sorted(above)]
+        # A PMD table that does not exist has no lock: page_table_lock keeps another thread from installing it.
         if None in found:
             locks.insert(0, mm.page_table_lock)
         for before, lock in zip([None, *locks], locks, strict=False):
@@ -343,6 +353,7 @@ class FolioBitLock(Protocol):
 
     def before(self, span: Span) -> Path[list[Lock] | None]:
         """The folio's bit lock, for a call on all of its pages too."""
+        # Also for a call on all pages: an unlocked look at the other tables counts on it.
         lock = self._locks.setdefault(span.folio.id, Lock(LockClass.MCL, f"{span.folio}.vmas"))
         yield lock.acquire(LOOK)
         return [lock]

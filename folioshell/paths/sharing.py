@@ -36,6 +36,8 @@ def is_shared(k: Kernel, mm: Mm, folio: Folio, question: Question, held: Lock | 
     yield Asked(folio.id, decider.name, answer, question.function, mm.mm_id, page)
     if answer != "maybe":
         return answer == "yes"
+    # The walk takes the PTLs of the tables that it visits, that of the caller too. Without the PTL the last mapping may
+    # go: the reference keeps the folio.
     folio.ref += 1
     if held is not None:
         yield held.release()

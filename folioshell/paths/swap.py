@@ -16,7 +16,7 @@ from folioshell.paths.vm_fault import Fault
 
 
 def free_entry(k: Kernel, slot: int) -> Path[None]:
-    """One entry that referred to the slot is gone; without any left, the slot and its swap cache go too.
+    """Drop one entry's use of a slot; with the last one the slot and its swap cache are freed.
 
     Kernel: mm/swapfile.c: free_swap_and_cache_nr() (v6.18)
     """
@@ -27,6 +27,7 @@ def free_entry(k: Kernel, slot: int) -> Path[None]:
         del k.swap_counts[slot]
         k.swap_nonzero.pop(slot, None)
     yield k.swap_lock.release()
+    # After the swap lock: the swap cache has locks of its own.
     folio = k.swap_cache.get(slot)
     if unused and folio is not None:
         yield from delete_from_cache(k, folio)
@@ -42,6 +43,7 @@ def delete_from_cache(k: Kernel, folio: Folio) -> Path[None]:
         k.swap_cache.pop(slot, None)
     folio.swap_slot = None
     folio.cached = False
+    # The copy in swap is gone, so reclaim has to write the page again before it may drop it.
     folio.dirty = True
     yield from rmap.put(k, folio, folio.nr_pages)
 
@@ -53,6 +55,7 @@ def try_to_free(k: Kernel, folio: Folio) -> Path[bool]:
     """
     if folio.swap_slot is None:
         return False
+    # Another process still has a swap entry: it must find this folio, or the two would read different copies.
     if any(k.swap_counts.get(slot) for slot in range(folio.swap_slot, folio.swap_slot + folio.nr_pages)):
         return False
     yield from delete_from_cache(k, folio)
@@ -66,6 +69,8 @@ def swapin(k: Kernel, fault: Fault, slot: int) -> Path[Folio]:
     """
     folio = k.swap_cache.get(slot)
     if folio is None:
+        # Into the swap cache before it is mapped: a second process that faults must find it there and not read another
+        # copy.
         folio = yield from new_anon_folio(k, fault.vma, 0, fault.vpn)
         folio.nonzero = int(k.swap_nonzero.get(slot, False))
         folio.ref += 1
@@ -77,7 +82,7 @@ def swapin(k: Kernel, fault: Fault, slot: int) -> Path[Folio]:
 
 
 def map_swapped(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> Path[None]:
-    """Put a present entry where a swap entry was, under the PTL, and let the slot go."""
+    """Replace a swap entry by a present one, under the PTL, and drop its use of the slot."""
     vma, index = fault.vma, fault.index
     entry = table.entries[index]
     slot = pte.swap_slot(entry)
@@ -87,9 +92,11 @@ def map_swapped(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> Path
     folio.ref += 1
     vma.mm.rss.swap -= 1
     rmap.rss_add(vma, folio, 1)
+    # The bit survives in the swap entry, since the page has no flags while it is out; fork() clears it there.
     if exclusive:
         folio.anon_exclusive |= 1 << page
     yield from rmap.add_ptes(k, folio, page, 1, vma, table, fault.vpn, "folio_add_anon_rmap_ptes")
+    # A page that may be shared is mapped read-only, also for a write: do_wp_page() decides then whether to copy.
     writable = exclusive and vma.flags & vm.WRITE
     table.entries[index] = pte.make(folio.pfn + page, pte.YOUNG | (pte.WRITE if writable else 0))
     yield from free_entry(k, slot)

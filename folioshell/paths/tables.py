@@ -25,6 +25,7 @@ def pmd_alloc(k: Kernel, mm: Mm, vpn: int) -> Path[PmdTable]:
     table = tree.pmd_table(vpn)
     if table is not None:
         return table
+    # Two threads may find the table missing at once. The first under page_table_lock installs one, the second takes it.
     pud = vpn >> 3 * tree.bits
     if pud not in tree.puds:
         yield mm.page_table_lock.acquire("__pud_alloc")
@@ -41,7 +42,7 @@ def pmd_alloc(k: Kernel, mm: Mm, vpn: int) -> Path[PmdTable]:
 
 
 def pte_alloc(k: Kernel, mm: Mm, pmd: PmdTable, vpn: int) -> Path[None]:
-    """Install a leaf table for ``vpn`` if its PMD entry is none.
+    """Install a PTE table for ``vpn`` if its PMD entry is none.
 
     Kernel: mm/memory.c: __pte_alloc(), pmd_install() (v6.18)
     """
@@ -49,13 +50,14 @@ def pte_alloc(k: Kernel, mm: Mm, pmd: PmdTable, vpn: int) -> Path[None]:
     if index in pmd.entries:
         return
     yield pmd.lock.acquire("pmd_install")
+    # Not none any more if another thread was first, with a table or with a huge page: then the new table is freed.
     if index not in pmd.entries:
         pmd.entries[index] = k.new_pte_table(mm)
     yield pmd.lock.release()
 
 
 def leaf_alloc(k: Kernel, mm: Mm, vpn: int) -> Path[PageTable | None]:
-    """The leaf table for ``vpn``, with all tables above it allocated; None if a PMD entry maps a folio there."""
+    """The PTE table for ``vpn``, allocated with all above it where missing; None if a PMD entry maps a folio there."""
     pmd = yield from pmd_alloc(k, mm, vpn)
     yield from pte_alloc(k, mm, pmd, vpn)
     return mm.tables.leaf(vpn)
@@ -72,7 +74,7 @@ def is_detached(mm: Mm, vpn: int, table: PageTable) -> bool:
 
 
 def deposit(pmd: PmdTable, table: PageTable) -> None:
-    """Keep a spare leaf table for an anonymous PMD mapping.
+    """Keep a spare PTE table for an anonymous PMD mapping.
 
     Kernel: mm/pgtable-generic.c: pgtable_trans_huge_deposit() (v6.18)
     """
@@ -80,7 +82,7 @@ def deposit(pmd: PmdTable, table: PageTable) -> None:
 
 
 def withdraw(pmd: PmdTable) -> PageTable:
-    """Take the oldest spare leaf table.
+    """Take the oldest spare PTE table.
 
     Kernel: mm/pgtable-generic.c: pgtable_trans_huge_withdraw() (v6.18)
     """
@@ -88,18 +90,19 @@ def withdraw(pmd: PmdTable) -> PageTable:
 
 
 def free_leaf(mm: Mm) -> None:
-    """Give a leaf table back; nothing points to it any more."""
+    """Free a PTE table that nothing points to: mm_dec_nr_ptes()."""
     mm.nr_ptes -= 1
 
 
 def free_pgtables(mm: Mm, start: int, end: int, floor: int, ceiling: int) -> Path[None]:
-    """Free the tables of ``[start, end)`` that no VMA outside it needs. Takes no lock: nobody can reach them.
+    """Free the tables of ``[start, end)`` that no VMA outside it needs.
 
     Args:
         start, end: the virtual pages that were unmapped.
         floor, ceiling: end of the VMA below and start of the VMA above; 0 where there is none.
     Kernel: mm/memory.c: free_pgd_range() (v6.18)
     """
+    # Without any lock: the VMAs are out of the VMA tree and of the rmap trees, so no fault and no walk comes here.
     bits = mm.tables.bits
     freed = []
     low, high = _owned(start, end, floor, ceiling, 1 << bits)
@@ -129,15 +132,18 @@ def _owned(start: int, end: int, floor: int, ceiling: int, span: int) -> tuple[i
 
 
 def reclaim_empty_leaf(k: Kernel, mm: Mm, vpn: int, table: PageTable) -> Path[None]:
-    """Free a leaf table that one MADV_DONTNEED covered whole and that is empty now. The caller holds its PTL.
+    """Free a PTE table that one MADV_DONTNEED covered entirely and that is empty now. The caller holds its PTL.
 
     Kernel: mm/pt_reclaim.c: try_get_and_clear_pmd() (v6.18)
     """
     pmd = mm.tables.pmd_table(vpn)
     if pmd is None or not table.is_empty:
         return
+    # A trylock, for the PMD lock ranks before the PTL that is held. Linux then drops the PTL and takes the two in
+    # order; here the table stays.
     if (yield pmd.lock.trylock("try_get_and_clear_pmd")):
         return
+    # Another thread's MADV_DONTNEED may have freed it while this one waited for the PTL: once is enough.
     if pmd.entries.get(mm.tables.pmd_index(vpn), pte.NONE) is table:
         del pmd.entries[mm.tables.pmd_index(vpn)]
         free_leaf(mm)
@@ -168,7 +174,7 @@ def split_huge_pmd_if_needed(k: Kernel, vma: Vma, vpn: int) -> Path[None]:
 
 
 def split_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, frozen: Folio | None = None) -> Path[None]:
-    """Make a PMD entry that maps a folio into a leaf table (anonymous memory) or drop it (files).
+    """Split a PMD entry that maps a folio into a PTE table (anonymous memory), or zap it (files).
 
     Args:
         block: first virtual page that the entry maps.
@@ -176,6 +182,7 @@ def split_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, frozen: Folio
     Kernel: mm/huge_memory.c: __split_huge_pmd() (v6.18)
     """
     yield pmd.lock.acquire("__split_huge_pmd")
+    # The caller saw a huge entry without the lock; it may be split, zapped or a migration entry by now.
     entry = pmd.entries.get(vma.mm.tables.pmd_index(block), pte.NONE)
     dropped = None
     if not isinstance(entry, PageTable) and entry > 0 and (frozen is None or pte.pfn_of(entry) == frozen.pfn):
@@ -202,12 +209,14 @@ def split_huge_pmd_locked(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze
         yield Tracepoint(f"huge zero page at {pmd} split into {table}")
         return None
     folio = k.physmem.single_out(pte.pfn_of(entry))
+    # No table was deposited for a file's entry: it is zapped, and its pages are refaulted from the page cache. Its
+    # dirty bit must reach the folio, or writeback would miss the page.
     if not folio.anon:
         del pmd.entries[index]
         if entry & pte.DIRTY and not folio.dirty:
             folio.mark_dirty()
         rmap.rss_add(vma, folio, -folio.nr_pages)
-        yield Tracepoint(f"PMD mapping of {folio} at {pmd} dropped: a file comes back by faults")
+        yield Tracepoint(f"PMD mapping of {folio} at {pmd} zapped; file pages will be refaulted")
         yield from rmap.remove_pmd(k, folio, vma, pmd, block)
         return folio
     table = yield from _split_anon(k, vma, pmd, block, freeze)
@@ -219,19 +228,25 @@ def _split_anon(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze: bool) ->
     entry = pmd.entries[vma.mm.tables.pmd_index(block)]
     assert isinstance(entry, int)
     folio = k.physmem.single_out(pte.pfn_of(entry))
+    # The first page's flag speaks for the whole PMD mapping; from here on each page needs its own.
     exclusive = bool(folio.anon_exclusive & 1)
     table = withdraw(pmd)
     entries = pte.ramp(entry, folio.nr_pages)
     folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
     yield Tracepoint(f"PMD mapping of {folio} at {pmd} split into {table}")
+    # Frozen: no page is mapped until the folio is split, so nothing may be exclusive; the migration entries remember
+    # it.
     if freeze:
         folio.anon_exclusive = 0
         table.entries[:] = pte.packed([pte.migration(one, exclusive) for one in entries])
     else:
+        # 512 entries hold 512 references; one is that of the PMD entry.
         folio.ref += folio.nr_pages - 1
         folio.anon_exclusive = (1 << folio.nr_pages) - 1 if exclusive else 0
         table.entries[:] = entries
         call = "folio_add_anon_rmap_ptes"
         yield from rmap.add_ptes(k, folio, 0, folio.nr_pages, vma, table, block, call)
+    # Last: had the PMD mapping gone first, the mapcount would pass through 0, and the folio would look unmapped or
+    # partially mapped for a moment.
     yield from rmap.remove_pmd(k, folio, vma, pmd, block)
     return table

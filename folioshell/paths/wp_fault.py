@@ -30,11 +30,13 @@ def do_wp_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
         pfn = pte.pfn_of(entry)
         folio = k.physmem.folio(pfn)
         page = pfn - folio.pfn
+    # Shared memory is never copied: a read-only entry there only means that the file system wants to know of the write.
     if vma.flags & (vm.SHARED | vm.MAYSHARE):
         assert folio is not None
         yield from file_fault.wp_page_shared(k, fault, table, folio)
         return None
     if folio is not None and folio.anon:
+        # An exclusive page is reused without another look, also if it is pinned: a copy would part it from the device.
         if not folio.anon_exclusive >> page & 1:
             folio = k.physmem.single_out(pte.pfn_of(entry))
             if (yield from _can_reuse(k, fault, table, folio, page)):
@@ -44,9 +46,11 @@ def do_wp_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
             k.count("pgreuse")
             yield table.ptl.release()
             return None
+        # A deciding scheme that cannot tell drops the PTL for an rmap walk, which no kernel does here.
         if table.entries[index] != entry:
             yield table.ptl.release()
             return None
+    # The copy is allocated without the PTL, where another thread may unmap the old page: the reference keeps it.
     if folio is not None:
         folio.ref += 1
     yield table.ptl.release()
@@ -65,15 +69,20 @@ def _can_reuse(k: Kernel, fault: Fault, table: PageTable, folio: Folio, page: in
     """
     if folio.order:
         return (yield from _can_reuse_large(k, fault, table, folio, page))
+    # One reference is the entry's, and one the swap cache's. Every other may be a mapping, or a pin: then copy. Checked
+    # before the lock only to spare it.
     swap_refs = 1 if folio.swap_slot is not None else 0
     if folio.ref > 1 + swap_refs:
         return False
+    # A trylock, for the PTL is held, and the folio lock ranks before it. A copy is always right.
     if (yield folio.lock.trylock("wp_can_reuse_anon_folio")):
         return False
     if swap_refs:
         yield from swap.try_to_free(k, folio)
+    # Again under the lock: swap-in by another process takes its reference before it waits for that.
     reuse = folio.ref == 1
     if reuse:
+        # folio_move_anon_rmap(): the folio belongs to this process alone, so rmap walks need not visit its relatives.
         assert fault.vma.anon_vma is not None
         folio.mapping = fault.vma.anon_vma
     yield folio.lock.release()
@@ -82,6 +91,7 @@ def _can_reuse(k: Kernel, fault: Fault, table: PageTable, folio: Folio, page: in
 
 def _can_reuse_large(k: Kernel, fault: Fault, table: PageTable, folio: Folio, page: int) -> Path[bool]:
     """Kernel: mm/memory.c: __wp_can_reuse_large_anon_folio() (v6.18)"""
+    # The last mapped page of a large folio is copied, so that the memory of all the others can be freed.
     if not k.release.reuses_large_folios or k.counts.mapcount(folio.id) <= 1:
         return False
     mm, index = fault.vma.mm, fault.index
@@ -94,8 +104,10 @@ def _can_reuse_large(k: Kernel, fault: Fault, table: PageTable, folio: Folio, pa
             return False
         yield from swap.try_to_free(k, folio)
         yield folio.lock.release()
+    # More references than mappings may be pins, or a fork() in another process that has not counted its mapping yet.
     if k.counts.mapcount(folio.id) != folio.ref:
         return False
+    # Under the lock of the mapcount no process can map or unmap a page, so the two numbers fit together.
     yield folio.map_lock.acquire("wp_can_reuse_anon_folio")
     reuse = k.counts.mapcount(folio.id) == folio.ref
     yield folio.map_lock.release()
@@ -116,6 +128,7 @@ def _wp_page_copy(k: Kernel, fault: Fault, table: PageTable, entry: int, old: Fo
     new = yield from anon_fault.new_anon_folio(k, vma, 0, fault.vpn)
     new.nonzero = old.nonzero >> page & 1 if old is not None else 0
     yield table.ptl.acquire("wp_page_copy")
+    # The PTL was dropped to allocate: another thread of the process may have copied the page, or unmapped it.
     if table.entries[index] != entry:
         yield table.ptl.release()
         yield from rmap.free(k, new)
@@ -125,25 +138,30 @@ def _wp_page_copy(k: Kernel, fault: Fault, table: PageTable, entry: int, old: Fo
     if old is not None:
         rmap.rss_add(vma, old, -1)
     vma.mm.rss.anon += 1
+    # none (and flushed) in between: no CPU may write the new page while another still reads the old one.
     table.entries[index] = pte.NONE
     new.ref += 1
     yield rmap.new_anon(k, new, vma, table, fault.vpn)
     table.entries[index] = pte.make(new.pfn, written(vma))
+    # Only now: a process that sees the old page's mapcount drop may reuse it, and must not write to what this one
+    # reads.
     if old is not None:
         yield from rmap.remove_ptes(k, old, page, 1, vma, table, fault.vpn)
     yield table.ptl.release()
+    # That of the entry and that of do_wp_page().
     if old is not None:
         yield from rmap.put(k, old, 2)
 
 
 def wp_huge_pmd(k: Kernel, fault: Fault, pmd: PmdTable) -> Path[bool]:
-    """A write to a read-only PMD entry. False: it was split, the fault goes on with small entries.
+    """A write to a read-only PMD entry. False: it was split, and the fault goes on at PTE level.
 
     Kernel: mm/memory.c: wp_huge_pmd() (v6.18)
     """
     vma, block = fault.vma, fault.vpn - fault.index
     if vma.file is None:
         return (yield from _do_huge_pmd_wp_page(k, vma, pmd, block))
+    # A private file mapping: one page is copied, the others are refaulted from the page cache.
     yield from split_huge_pmd(k, vma, pmd, block)
     return False
 
@@ -166,6 +184,7 @@ def _do_huge_pmd_wp_page(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path
         return True
     folio = k.physmem.single_out(pte.pfn_of(entry))
     reuse = bool(folio.anon_exclusive & 1)
+    # Linux waits for the folio lock if the trylock fails, without the PMD lock; here the entry is split then.
     if not reuse and not (yield folio.lock.trylock("do_huge_pmd_wp_page")):
         if folio.swap_slot is not None:
             yield from swap.try_to_free(k, folio)

@@ -8,6 +8,8 @@ from folioshell.commands import Session
 
 HUGE = "mmap buf 512 align=512 ; madvise hugepage buf"
 SHARED = "file lib 512 order=4 ; mmap win 512 file=lib shared prot=rw align=512 ; read win[0]"
+#: a shared file mapping whose first pages are not mapped
+CLEAN = "file lib 32 order=4 ; mmap win 16 file=lib shared prot=rw align=512 ; read win[1] ; madvise dontneed win[0..3]"
 
 #: what is raced -> setup, threads
 RACES = {
@@ -34,6 +36,13 @@ RACES = {
         f"{HUGE} ; write buf",
         "{ A.t1: madvise populate_write buf[0] ; A.t2: madvise dontneed buf[8] }",
     ),
+    "shared write to a page that is truncated": (CLEAN, "{ A.t1: write win[0] ; A.t2: madvise remove win }"),
+    "shared write to a folio that is split": (CLEAN, "{ A.t1: write win[0] ; A.t2: split win[4] }"),
+    "shared write to a folio that is migrated": (CLEAN, "{ A.t1: write win[0] ; A.t2: migrate win[4] }"),
+    "fault-around over a hole that is punched": (
+        CLEAN.replace("order=4", "order=4 fs=tmpfs"),
+        "{ A.t1: read win[0] ; A.t2: madvise remove win }",
+    ),
     "swap-in of one page by two threads": (
         "mmap buf 16 ; write buf[0] ; reclaim buf[0]",
         "{ A.t1: write buf[0] ; A.t2: read buf[0] ; A.t3: madvise dontneed buf }",
@@ -47,6 +56,6 @@ def test_what_was_seen_without_the_lock_is_checked_under_it(setup: str, threads:
     session = Session()
     assert not any(report.failed for report in session.execute(setup))
 
-    (report,) = session.execute(f"race {threads} max-states=4000")
+    (report,) = session.execute(f"race {threads} max-states=6000")
 
     assert report.extra["race"]["findings"] == []
