@@ -40,6 +40,9 @@ class Until:
 class Options(Namespace):
     """The parsed command line. Imports are late: an action loads only what it needs."""
 
+    #: open the shell after a run
+    interactive = False
+
     @cached_property
     def screen(self) -> Screen:
         """Standard output."""
@@ -56,12 +59,13 @@ class Options(Namespace):
         return screen_for(stream, plain_wanted=self.plain, width=self.width)
 
     def session(self) -> Session:
-        """A fresh session that counts the schemes of all --scheme files."""
+        """A fresh session with the schemes of all --scheme files. At the prompt all count, else those in use."""
         from time import monotonic
 
         from folioshell.script import Session
 
-        session = Session()
+        at_prompt = self.interactive or (not self.action and self.commands is None and sys.stdin.isatty())
+        session = Session(counting=None if at_prompt else ())
         session.clock = monotonic
         session.limits = self.limits(scripts=False)
         mode = "json" if self.json else self.mode or ("plain" if self.plain else "")

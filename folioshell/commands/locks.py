@@ -119,7 +119,7 @@ def _outcomes(shipped: ShippedRace) -> dict[str, _Outcome]:
     """Protocol -> what becomes of a race under it."""
     from folioshell.session.race import cost_of, explored
 
-    workspace = Workspace()
+    workspace = Workspace(counting=())
     for statement in Grammar().parse(shipped.setup):
         workspace.run(statement, workspace.current)
     machine = workspace.machine

@@ -88,7 +88,7 @@ def _parts(token: Token) -> list[Token]:
 
 def scheme_pairs(session: Session) -> list[Pair]:
     """The schemes that count, with what they count."""
-    return [(name, scheme.about[0]) for name, scheme in session.workspace.machine.schemes.items()]
+    return [(name, scheme.about[0]) for name, scheme in session.workspace.machine.schemes.kinds.items()]
 
 
 def scheme_of(call: Call, name: str) -> Scheme:

@@ -1,14 +1,14 @@
 """The schemes of a machine: which of them count, what each event calls, and how one joins later.
 
-A scheme is a fold over events. So one that is first asked for in the middle is folded over the events so far, and
-has the numbers that it would have had from the start. What is needed is decided in one place, by use: a scheme counts
-from the first time that it is looked up here.
+A scheme is a fold over events. So a scheme that joins later is folded over all events so far, and has the numbers that
+it would have had from the start. What is needed is decided here alone, by use: a scheme counts from the first time that
+it is looked up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from folioshell.events import CALLBACKS, FolioFreed, Mapped, Unmapped
 from folioshell.intervals import Intervals
@@ -34,6 +34,13 @@ class _ByOrder:
             callback(event)
 
 
+class Mark(NamedTuple):
+    """A point in the history of a machine: number of steps kept, and names of the schemes that count."""
+
+    steps: int
+    names: tuple[str, ...]
+
+
 class Schemes(Mapping[str, Scheme]):
     """The schemes by name. Looking one up makes it count; iterating over names does not.
 
@@ -47,6 +54,7 @@ class Schemes(Mapping[str, Scheme]):
     Attributes:
         kinds: as given.
         callbacks: event class -> what is called, in order.
+        counted: the event classes that call any scheme, whether or not it counts at present.
         small: the shared record of order-0 folios: see Order0Scheme.
     """
 
@@ -59,6 +67,11 @@ class Schemes(Mapping[str, Scheme]):
     ) -> None:
         self.kinds = kinds
         self.callbacks: dict[type, tuple[Callback, ...]] = {}
+        self.counted = {*first} | {
+            kind
+            for kind, name in CALLBACKS.items()
+            if any(getattr(scheme, name) is not getattr(Scheme, name) for scheme in kinds.values())
+        }
         self.small: Intervals[int] | None = None
         self._loaded = loaded
         self._first = first
@@ -93,16 +106,21 @@ class Schemes(Mapping[str, Scheme]):
         if self._is_kept:
             self._past.append(trace)
 
-    def mark(self) -> tuple[int, tuple[str, ...]]:
+    def mark(self) -> Mark:
         """A point to rewind to."""
-        return len(self._past), tuple(self._counting)
+        return Mark(len(self._past), tuple(self._counting))
 
-    def rewind(self, mark: tuple[int, tuple[str, ...]]) -> None:
-        """Go back to a mark, whoever restored the contents of the schemes that counted then; later ones are dropped."""
-        nr_steps, names = mark
-        del self._past[nr_steps:]
-        self._counting = {name: self._counting[name] for name in names}
+    def rewind(self, mark: Mark) -> bool:
+        """Go back to a mark; the caller has restored the contents of the schemes that counted then.
+
+        Returns: whether schemes that joined since were dropped.
+        """
+        del self._past[mark.steps :]
+        if len(mark.names) == len(self._counting):
+            return False
+        self._counting = {name: self._counting[name] for name in mark.names}
         self._link()
+        return True
 
     def _join(self, name: str) -> Scheme:
         scheme = self.kinds[name]()

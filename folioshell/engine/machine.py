@@ -6,7 +6,7 @@ import gc
 from collections.abc import Collection, Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from folioshell.engine.counting import Schemes
+from folioshell.engine.counting import Mark, Schemes
 from folioshell.engine.numbers import Numbers, NumbersBefore, Row
 from folioshell.errors import FolioshellError, KernelBug, SelfDeadlock
 from folioshell.events import Event
@@ -21,9 +21,6 @@ from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Scheme, Sharing
 from folioshell.schemes.entries import EntryScheme
 from folioshell.units import X86_64, Geometry
-
-#: what Machine.rewind() needs
-Mark = tuple[int, tuple[str, ...]]
 
 T = TypeVar("T")
 
@@ -77,9 +74,7 @@ class Machine:
 
     def rewind(self, mark: Mark) -> None:
         """Begin a step at a mark; the caller has restored what kernel and schemes held then."""
-        counting = [*self.schemes.counting]
-        self.schemes.rewind(mark)
-        if [*self.schemes.counting] != counting:
+        if self.schemes.rewind(mark):
             self._numbers.clear()
             self.note(())
         self.begin()
@@ -136,8 +131,15 @@ class Machine:
             callback(event)
 
     def is_counted(self, event: Event) -> bool:
-        """Does such an event call any scheme, or the note of the numbers before the step?"""
-        return bool(self.schemes.callbacks.get(event.__class__))
+        """Does such an event call any scheme, whether or not it counts at present, or note numbers before the step?"""
+        return event.__class__ in self.schemes.counted
+
+    @property
+    def deciding(self) -> tuple[str, ...]:
+        """The schemes that kernel paths query: the books of the release, and all that may decide."""
+        policy = self.kernel.release.policy
+        names = {policy.books, policy.decider, *policy.answers.values(), self.kernel.decider.name}
+        return tuple(name for name in self.schemes if name in names)
 
     def _recursion(self, op: LockOp) -> FolioshellError:
         """A held lock is taken: recursive locking of a protocol under test, else a bug of a path."""

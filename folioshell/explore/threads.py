@@ -135,11 +135,14 @@ class ThreadRunner:
         # Faults go one by one, as others come between, and a folio is one object in every state that it is in.
         machine.kernel.batches = False
         self._runs = machine.kernel.folios.keep_apart()
-        schemes = machine.schemes
-        self._kernel = Keys({("kernel",): machine.kernel}, apart=tuple(schemes.values()))
-        self._counts = CountKeys(Keys({("scheme", name): scheme for name, scheme in schemes.items()}))
+        counting = machine.schemes.counting
+        self._kernel = Keys({("kernel",): machine.kernel}, apart=tuple(counting.values()))
+        # Other schemes count along, but nothing that the kernel does depends on them.
+        deciding: dict[tuple[str, ...], object] = {("scheme", name): counting[name] for name in machine.deciding}
+        self._counts = CountKeys(Keys(deciding))
         self._states: dict[Hashable, int] = {}
-        self._start = Snapshot([machine.kernel, *schemes.values()])
+        self._mark = machine.mark()
+        self._start = Snapshot([machine.kernel, *counting.values()])
         self._threads = [_ThreadState() for _ in tasks]
         reduction.share_out([task.mm for task in tasks])
 
@@ -147,7 +150,7 @@ class ThreadRunner:
         """Everything is as it was when the race began, every folio kept alone."""
         self._start.restore()
         self._counts.reset()
-        self.machine.begin()
+        self.machine.rewind(self._mark)
         self._threads = [_ThreadState() for _ in self.tasks]
 
     def rejoin(self) -> None:

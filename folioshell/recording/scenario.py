@@ -80,7 +80,7 @@ class ScenarioRun:
     """
 
     def __init__(self, scenario: dict[str, Any], profile: str = DEFAULT.version) -> None:
-        self.machine = Machine()
+        self.machine = Machine(counting=())
         self.machine.set_profile(profile)
         self.regions = placement(scenario["ops"]).regions
         self.processes = list(self.machine.kernel.mms)

@@ -83,7 +83,7 @@ class ScenarioWriter:
 
     def __init__(self) -> None:
         self.ops: list[Op] = []
-        self._session = Session()
+        self._session = Session(counting=())
         self._files: dict[str, dict[str, Any]] = {}
         self._mthp: dict[str, str] = {}
         self._spans: list[_PlacedRegion] = []

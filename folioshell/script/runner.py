@@ -332,7 +332,7 @@ def run_file(
     return Runner(
         name,
         None,
-        session or Session(),
+        session or Session(counting=()),
         until,
         access,
         limits=limits,
@@ -356,4 +356,4 @@ def run_text(
 ) -> Runner:
     """As ``run_file``, for a text (``-c``); ``source`` reads below the working directory."""
     access = Access("", True, "", allow_files, allow_code)
-    return Runner(name, text, session or Session(), until, access, limits=limits, render=render)
+    return Runner(name, text, session or Session(counting=()), until, access, limits=limits, render=render)

@@ -49,13 +49,14 @@ class Checkpoint:
         self._journal = tuple(workspace.journal)
         self._admitted = workspace.admitted
         roots = (workspace.regions, workspace.process_names, workspace.threads)
-        self._snapshot = Snapshot([self._machine.kernel, *self._machine.schemes.values(), *roots])
+        self._mark = self._machine.mark()
+        self._snapshot = Snapshot([self._machine.kernel, *self._machine.schemes.counting.values(), *roots])
 
     def restore(self) -> Workspace:
         """The workspace as it was."""
         workspace = self._workspace
         self._snapshot.restore()
-        self._machine.begin()
+        self._machine.rewind(self._mark)
         workspace.machine = self._machine
         workspace.journal[:] = self._journal
         workspace.current = self.entry.current

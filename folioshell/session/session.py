@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from folioshell.errors import DeterminismError, KernelBug, OutOfTime, Refused, SelfDeadlock
@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 class Session:
     """The public API: make one, execute lines, get reports that are plain data.
 
+    Args:
+        language: the grammar; the default one unless given.
+        counting: names of the registered schemes that count from the start; None for all, as at the prompt. Others
+            join when something first asks for them, with the numbers that they would have had.
+
     Attributes:
         default_language: the grammar that a session reads with unless another is given.
         settings: what reports show.
@@ -57,14 +62,15 @@ class Session:
 
     default_language: ClassVar[Language | None] = None
 
-    def __init__(self, language: Language | None = None) -> None:
+    def __init__(self, language: Language | None = None, counting: Collection[str] | None = None) -> None:
         language = language or self.default_language
         if language is None:
             raise RuntimeError("no command language: import folioshell.commands, or use folioshell.Session")
         self.language = language
         self.settings = Settings()
         self.output = Output()
-        self.workspace = Workspace()
+        self._counting = counting
+        self.workspace = Workspace(counting=counting)
         self.history = History()
         self.definitions: dict[str, Definition] = {}
         self.access = Access()
@@ -228,7 +234,7 @@ class Session:
         self.go_to(self.step)
 
     def _fresh_workspace(self) -> Workspace:
-        return Workspace({name: definition.scheme for name, definition in self.definitions.items()})
+        return Workspace({name: definition.scheme for name, definition in self.definitions.items()}, self._counting)
 
     def define(self, definitions: Sequence[Definition]) -> None:
         """Let definitions count, from the first step on, in the place of those that came from the same files.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from folioshell.engine.machine import Machine
@@ -30,7 +30,8 @@ class Workspace:
     """The state that steps change.
 
     Args:
-        definitions: schemes by name that count beside the registered ones.
+        definitions: schemes from files by name; they count in addition to the registered ones.
+        counting: names of the registered schemes that count from the start; None for all. Others join later.
 
     Attributes:
         machine: the simulated kernel and the schemes that watch it.
@@ -45,12 +46,15 @@ class Workspace:
     """
 
     __slots__ = (
-        *("_definitions", "_indexed", "_orders", "current", "journal", "machine", "process_names", "regions"),
-        *("admitted", "limits", "remarks", "threads"),
+        *("_counting", "_definitions", "_indexed", "_orders", "current", "journal", "machine", "process_names"),
+        *("admitted", "limits", "regions", "remarks", "threads"),
     )
 
-    def __init__(self, definitions: Mapping[str, type[Scheme]] | None = None) -> None:
+    def __init__(
+        self, definitions: Mapping[str, type[Scheme]] | None = None, counting: Collection[str] | None = None
+    ) -> None:
         self._definitions = definitions or {}
+        self._counting = counting
         self.current = FIRST_PROCESS
         self.regions = Regions()
         self.journal: list[StepRecord] = []
@@ -61,12 +65,16 @@ class Workspace:
         self.remarks: tuple[Section, ...] = ()
         self._orders: Intervals[int] = Intervals()
         self._indexed = 0
-        self.machine: Machine
-        self.boot(X86_64)
+        self._power_on(X86_64)
 
     def boot(self, geometry: Geometry) -> None:
         """Start over with a fresh machine of this geometry, on which one process lives."""
-        self.machine = Machine(geometry, self._definitions)
+        noted = self.machine.noted
+        self._power_on(geometry)
+        self.machine.note(noted)
+
+    def _power_on(self, geometry: Geometry) -> None:
+        self.machine = Machine(geometry, self._definitions, self._counting)
         self.process_names = {mm.mm_id: mm.name for mm in self.kernel.mms.values()}
 
     @property

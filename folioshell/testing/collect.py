@@ -152,7 +152,7 @@ class ScriptReplay:
         self._runner, self._events = None, iter(())
 
     def _begin(self) -> None:
-        session = Session()
+        session = Session(counting=())
         session.clock = monotonic
         session.settings.check = self._check
         for path in self._schemes:
