@@ -1,8 +1,8 @@
 """States as values: of the objects of a machine, and of a kernel path that has stopped halfway.
 
-The key of a state covers everything that can be reached, so that equal keys mean equal futures; nobody has to say which
-attributes matter. Each object has a *name* that is the same in every run: class and number (``Folio``, 3), or the name
-of what holds it and its place there. A key is the set of (name, contents one level deep), references written as names.
+The key of a state covers everything that can be reached, so that equal keys mean equal futures; no attribute has to be
+declared. Each object has a *name* that is the same in every run: class and number (``Folio``, 3), or the name of what
+holds it and its place there. A key is the set of (name, contents one level deep), references written as names.
 
 A stopped path is the chain of its generators: where each stopped, and all that its frame refers to, the values that it
 works on included. References to objects of the machine are names again; whatever else a path holds is written out.
@@ -31,7 +31,7 @@ from folioshell.events import Event
 from folioshell.explore.snapshot import ATOMS, Shape, parts_of, shape_of
 from folioshell.model.lock import Lock, LockOp
 
-#: containers whose order means nothing: nobody iterates over them where it would matter
+#: containers whose order means nothing: no code iterates over them where it would matter
 _ORDERLESS = {
     *(("Kernel", "vm_events"), ("Folios", "_single"), ("Kernel", "_last")),
     *(("PmdTable", "entries"), ("IntervalIndex", "_chunk_of")),
@@ -79,7 +79,7 @@ class Keys:
 
     Args:
         roots: way to it -> object to begin at.
-        apart: objects whose state somebody else looks after.
+        apart: objects whose state is kept elsewhere.
     """
 
     def __init__(self, roots: dict[tuple[str, ...], object], apart: tuple[object, ...] = ()) -> None:
@@ -125,7 +125,7 @@ class Keys:
         return self._state
 
     def _walk(self) -> list[_Object]:
-        """Find all objects anew, keeping what is known of those that did not change. Returns: those to be numbered."""
+        """Find all objects again, keeping what is known of unchanged ones. Returns: those to be numbered."""
         known, self._by_id, self._nodes = self._by_id, {}, []
         by_id, nodes = self._by_id, self._nodes
         pending = self._roots[:]
@@ -223,7 +223,7 @@ class Keys:
         """The private state of a kernel path that has stopped; valid after ``state()``.
 
         Returns: the state, and the names of the machine's objects that it refers to. Once one of them is not
-        ``present`` any more, nobody but the path knows it, and the state must be asked for again.
+        ``present`` any more, only the path refers to it, and the state must be computed again.
         """
         writer = _PathWriter(self._by_id, self._apart)
         return writer.written(path), frozenset(writer.referred)
@@ -287,7 +287,7 @@ class _PathWriter:
             return parts_of(value)
         if cls.__module__ == "builtins" and hasattr(cls, "__next__"):
             return value.__reduce__()[1:]  # type: ignore[no-any-return]
-        raise TypeError(f"a path holds an object of {cls.__module__}.{cls.__qualname__}, whose state nobody can tell")
+        raise TypeError(f"cannot snapshot {cls.__module__}.{cls.__qualname__}, which a path holds")
 
     @staticmethod
     def _frame(path: Any) -> Iterable[Any]:

@@ -98,8 +98,8 @@ class Lockdep:
     def see(self, thread: str, op: Op) -> None:
         """Learn an operation of a thread: one that it was granted, or an acquisition that it begins to wait for.
 
-        A trylock that failed is not to be told. One that succeeded makes no order to what is held, since it would not
-        have waited, but from it to what is taken later.
+        Do not pass a trylock that failed. One that succeeded adds no order after what is held, since it would not
+        have waited, but one before what is taken later.
         """
         stack = self._held.setdefault(thread, [])
         if op.verb == "-":
@@ -197,7 +197,7 @@ HIERARCHY = (
     HierarchyLevel(LockClass.AVR, "anon_vma->root->rwsem", "rwsem"),
     HierarchyLevel(LockClass.MMPTL, "mm->page_table_lock", "spinlock"),
     HierarchyLevel(LockClass.PMDL, "lock of a PMD table", "spinlock"),
-    HierarchyLevel(LockClass.PTL, "lock of a leaf table", "spinlock"),
+    HierarchyLevel(LockClass.PTL, "lock of a PTE table", "spinlock"),
     HierarchyLevel(LockClass.MCL, "large folio's mapcount (folio->_mm_ids)", "bit lock"),
     HierarchyLevel(LockClass.DSQ, "deferred-split queue", "spinlock"),
     HierarchyLevel(LockClass.SWAP, "swap cluster", "spinlock"),

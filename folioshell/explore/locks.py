@@ -1,10 +1,10 @@
 """Who holds what and who waits for what: locks for more than one thread, request and grant apart.
 
 Rules:
-- Whoever asks first is served first. A reader waits behind a waiting writer even while readers hold the lock, as rwsems
-  of Linux are fair; without that, a read lock that is wanted twice around a writer would seem harmless.
-- A release hands the lock to those whose turn it is. They hold it from then on, and go on when they are scheduled.
-- A task that asks for what it holds waits for itself.
+- First come, first served. A reader queues behind a waiting writer even while readers hold the lock, as rwsems
+  of Linux are fair; without that, taking a read lock twice around a writer would look harmless.
+- A release hands the lock to the next in the queue. They hold it from then on, and continue when scheduled.
+- A task that requests a lock that it holds waits for itself.
 - The write lock of a VMA is a mark: it stays, whatever its release says, until its task holds no mmap_lock for writing.
 
 Kernel: kernel/locking/rwsem.c, kernel/locking/mutex.c, kernel/locking/qspinlock.c (v6.18)
@@ -54,7 +54,7 @@ class Wait:
         task: who.
         lock, mode: for what.
         holders: tasks that hold it in a mode that shuts it out, itself perhaps, ascending.
-        behind: tasks that asked before it and wait for the same lock, in their order.
+        behind: tasks queued before it for the same lock, in their order.
     """
 
     task: int
@@ -117,14 +117,14 @@ class LockTable:
         return True
 
     def release(self, task: int, op: Op) -> None:
-        """Let go of a lock, and hand it to those whose turn it is.
+        """Release a lock, and hand it to the next in the queue.
 
         Raises:
             KernelBug: the task does not hold it.
         """
         holders = self._holders.get(op.lock, {})
         if task not in holders:
-            raise KernelBug(f"{op.lock} is let go but not held")
+            raise KernelBug(f"{op.lock} is released but not held")
         if op.lock_class is LockClass.VMA and holders[task] == "W":
             self._marks[op.lock] = task
             return
@@ -147,14 +147,14 @@ class LockTable:
         self._hand_on(op.lock)
 
     def finish(self, task: int) -> tuple[str, ...]:
-        """The task is over. Returns: the locks that it should have let go."""
+        """The task is over. Returns: the locks that it should have released."""
         for lock in [lock for lock, owner in self._marks.items() if owner == task]:
             del self._marks[lock]
             self._drop(task, lock)
         return tuple(lock for lock, _ in self.held_by(task))
 
     def go_on(self, task: int) -> None:
-        """The task, which was granted what it waited for, goes on."""
+        """The task, which was granted the lock that it waited for, continues."""
         self._granted.discard(task)
 
     # Questions.
@@ -197,7 +197,7 @@ class LockTable:
     # Changes.
 
     def _may_have(self, task: int, op: Op) -> bool:
-        """Is the lock free for this mode, and nobody before the task in its queue?"""
+        """Is the lock free for this mode, with no other task queued before this one?"""
         holders = self._holders.get(op.lock)
         if holders and (op.mode != "R" or task in holders or any(mode != "R" for mode in holders.values())):
             return False
@@ -219,7 +219,7 @@ class LockTable:
             self._drop(task, lock)
 
     def _hand_on(self, lock: str) -> None:
-        """Grant a lock to the first waiter if it can be had, and to readers right behind a reader."""
+        """Grant a lock to the first waiter if it is free for it, and to the readers that follow a reader."""
         for waiter in [waiter for waiter in self._queue if waiter[0] == lock]:
             _, task, mode = waiter
             holders = self._holders.get(lock, {})
@@ -255,7 +255,7 @@ class AssumptionError(Exception):
 
     Args:
         lock: a lock that was thought to be one thread's own, or empty.
-        tried: (class, mode) of a trylock that nobody reckoned with, or None.
+        tried: (class, mode) of a trylock that was not expected, or None.
     """
 
     def __init__(self, lock: str = "", tried: tuple[LockClass, str] | None = None) -> None:
@@ -270,7 +270,7 @@ class Reduction:
 
     Args:
         on: whether there is any such place.
-        tried: (class, mode) of locks that some path tries: to let go of one in another's way is a stop.
+        tried: (class, mode) of locks that some path tries: releasing one that may make a trylock fail is a stop.
         wanted: locks that more than one thread wants, although only one process has them.
     """
 
@@ -305,7 +305,7 @@ class Reduction:
         """Watch what threads want.
 
         Raises:
-            AssumptionError: a thread wants or tries what nobody reckoned with.
+            AssumptionError: a thread wants or tries a lock that was not expected.
         """
         if not self.on:
             return
@@ -324,7 +324,7 @@ class Reduction:
         if op.verb == "-":
             if op.lock_class.is_page_table_lock:
                 return True
-            # The mark of a VMA stays; that it is let go means nothing. Two readers are not in each other's way.
+            # The mark of a VMA stays: its release means nothing. Two readers do not exclude each other.
             return (op.lock_class, op.mode) != (LockClass.VMA, "W") and any(
                 op.lock_class is lock_class and not op.mode == mode == "R" for lock_class, mode in self.tried
             )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from folioshell.engine.machine import Machine
-from folioshell.explore.locks import AssumptionError, LockState, LockTable, Op, Reduction
+from folioshell.explore.locks import AssumptionError, LockState, LockTable, Op, Reduction, Wait
 from folioshell.explore.search import Action, Counterexample, Flaw, SearchResult, search
 from folioshell.explore.threads import GO, Repeat, Segment, Stop, Task, ThreadRunner
 
@@ -162,7 +162,7 @@ class Race:
         self._key, self._trail = state  # type: ignore[misc]
 
     def enabled(self) -> tuple[Action, ...]:
-        """Threads that can go on: not over, and not waiting. None at all once something is broken."""
+        """Threads that can run: not over, and not waiting. None at all once something is broken."""
         _, places, locks = self._key
         stops, waiting = self._stops, self._waiting[locks]
         able = []
@@ -175,7 +175,7 @@ class Race:
         return tuple(able)
 
     def do(self, action: Action) -> None:
-        """Let a thread go on to its next stop, or into the queue of a lock."""
+        """Run a thread to its next stop, or into the queue of a lock."""
         state, places, locks = self._key
         place = places[action]
         begun = self._begun.get((locks, action, place))
@@ -201,7 +201,7 @@ class Race:
         self._key = (result.state, (*places[:action], result.place, *places[action + 1 :]), locks)
 
     def verdict(self) -> tuple[Flaw, ...]:
-        """What is wrong with a state in which nobody goes on."""
+        """What is wrong with a state in which no thread can run."""
         state, places, locks = self._key
         stops = [self._stops[place] for place in places]
         broken = tuple(Flaw(*stop.flaw) for stop in stops if stop.kind == "broken")
@@ -219,11 +219,16 @@ class Race:
         return flaws
 
     def _ask(self, kind: str, check: Check) -> list[Flaw]:
-        """The answers of a check; a machine that it cannot even look through is broken, too."""
+        """The violations that a check finds; if the check itself fails, that is one."""
         try:
             return [Flaw(kind, text) for text in check(self.machine)]
         except (LookupError, AssertionError) as error:
-            return [Flaw("invariant", f"the machine is beyond checking: {type(error).__name__} {error}")]
+            return [
+                Flaw(
+                    "invariant",
+                    f"internal error in folioshell (checking: {type(error).__name__} {error}); please report",
+                )
+            ]
 
     # The machine.
 
@@ -247,7 +252,7 @@ class Race:
         self.leave()
 
     def leave(self) -> None:
-        """Leave the machine where it is, for others to go on from there; ``sync`` comes back to it."""
+        """Leave the machine in its current state for others to use; ``sync`` returns to it."""
         self.threads.rejoin()
         self._at = _ELSEWHERE
 
@@ -321,12 +326,14 @@ class Race:
         circle = table.circle()
         names = [task.name for task in self.tasks]
         rows = [wait for wait in sorted(table.waits(), key=lambda wait: wait.task) if wait.task in circle or not circle]
-        return "; ".join(
-            f"{names[wait.task]} waits for {wait.lock}"
-            + (f", held by {_listed(names, wait.holders)}" if wait.holders else "")
-            + (f", behind {_listed(names, wait.behind)}" if wait.behind else "")
-            for wait in rows
-        )
+        return "; ".join(f"{names[wait.task]} waits for {wait.lock} ({_obstacles(names, wait)})" for wait in rows)
+
+
+def _obstacles(names: list[str], wait: Wait) -> str:
+    """Why a task waits: which tasks hold the lock, and which were queued before it."""
+    held = f"held by {_listed(names, wait.holders)}" if wait.holders else ""
+    queued = f"{_listed(names, wait.behind)} queued first" if wait.behind else ""
+    return ", ".join(part for part in (held, queued) if part)
 
 
 def _listed(names: list[str], tasks: Sequence[int]) -> str:

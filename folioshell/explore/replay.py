@@ -32,7 +32,7 @@ class RaceStep:
 
 
 def step(race: Race, task: int) -> RaceStep:
-    """Let a thread that is enabled go on to its next stop, the machine with it."""
+    """Run an enabled thread to its next stop, and the machine with it."""
     race.sync()
     before = len(race.machine.trace)
     race.do(task)
@@ -50,7 +50,7 @@ def replay(race: Race, schedule: Schedule) -> Iterator[RaceStep]:
     one, which learns what it can by letting the threads run one after another first.
 
     Raises:
-        ValueError: a step names a thread that is not there or cannot go on; the message names the step.
+        ValueError: a step names a thread that does not exist or cannot run; the message names the step.
     """
     if not race.stretches:
         _learn(race)
@@ -69,7 +69,7 @@ def _refusal(race: Race, choice: int) -> str:
     for wait in race.locks().waits():
         if wait.task == choice:
             return f"{name} waits for {wait.lock}"
-    return f"{name} has ended" if race.stop_of(choice).kind == "end" else f"{name} cannot go on"
+    return f"{name} has ended" if race.stop_of(choice).kind == "end" else f"{name} cannot run"
 
 
 def _learn(race: Race) -> None:
@@ -121,7 +121,7 @@ def operations(steps: Iterable[RaceStep]) -> list[PictureRow]:
 def deadlock_rows(steps: Iterable[RaceStep]) -> list[PictureRow]:
     """What is held and what is waited for after a replay, in the order in which it was taken or asked for.
 
-    Returns: rows of the locks that somebody waits for; without any wait, rows of all that is held.
+    Returns: rows of the locks that a thread waits for; if none waits, rows of all locks held.
     """
     rows: list[PictureRow] = []
     for row in operations(steps):

@@ -48,7 +48,7 @@ class Schedule:
 
     @property
     def switches(self) -> int:
-        """How often another actor goes on than the one before."""
+        """How often the next step is that of another actor than the one before."""
         return sum(left != right for left, right in zip(self.steps, self.steps[1:], strict=False))
 
     def __len__(self) -> int:

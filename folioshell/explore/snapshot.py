@@ -95,7 +95,7 @@ def _slotted(names: tuple[str, ...]) -> Shape:
 
 
 def _lazily_slotted(cls: type, names: tuple[str, ...]) -> Shape:
-    """As ``_slotted``, for a class whose attributes are never None and may be missing until somebody asks for them."""
+    """As ``_slotted``, for a class whose attributes are never None and may be missing until they are first read."""
     slots = [getattr(cls, name) for name in names]
 
     def slot_of(target: object, slot: Any) -> object:
@@ -130,7 +130,7 @@ def shape_of(cls: type) -> Shape | None:
     """How objects of a class are copied; None if they cannot change.
 
     Raises:
-        TypeError: nobody knows how to copy them.
+        TypeError: there is no way to copy them.
     """
     try:
         return _SHAPES[cls]
@@ -180,7 +180,7 @@ class Snapshot:
         self._others: list[tuple[Shape, object, Any]] = []
         seen: set[int] = set()
         pending: list[object] = [*roots]
-        #: copies refer to what they hold, but a tuple on the way may be nobody's by the time that its number comes
+        #: copies refer to what they hold, but a tuple on the way may be freed by the time that its number comes
         #: again
         tuples: list[object] = []
         while pending:

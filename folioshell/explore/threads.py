@@ -1,7 +1,7 @@
 """Kernel paths of several threads over one machine, each run from one switch point to the next.
 
 Rules:
-- Nothing here knows who may run: a thread that is told to go on had its lock, and is told whether its trylock failed.
+- The caller decides which thread runs: a thread that is resumed has its lock, and learns whether its trylock failed.
 - A thread stops *before* an operation. What it does between two stops, it does at once.
 - Code that runs while a thread holds no lock at all is a stretch of its own: whatever it reads, it reads without a
   lock.
@@ -33,7 +33,7 @@ class Task:
     Args:
         name: as printed: ``A.t1``.
         mm: name of its process.
-        commands: what it does, one after another; each makes the path anew from the machine as it is then.
+        commands: what it does, one after another; each creates its path from the machine as it is then.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Stop:
 
     Args:
         kind: ``op``: before an operation; ``event``: before an event is announced; ``go``: between stretches; ``end``;
-            ``broken``: it cannot go on.
+            ``broken``: it cannot run.
         op: the operation.
         flaw: kind and text of what is wrong.
     """
@@ -154,7 +154,7 @@ class ThreadRunner:
         self._threads = [_ThreadState() for _ in self.tasks]
 
     def rejoin(self) -> None:
-        """Keep folios as runs again where the threads left them alike; no thread may go on before ``reset``."""
+        """Keep folios as runs again where the threads left them identical; no thread may run before ``reset``."""
         self.machine.kernel.folios.rejoin(self._runs)
 
     def state(self) -> int:
@@ -177,7 +177,7 @@ class ThreadRunner:
         return self._threads[task].results
 
     def resume(self, task: int, failed: bool) -> Segment:
-        """Let a thread go on to its next stop, and say what it did and where it is.
+        """Run a thread to its next stop; returns what it did and where it is.
 
         Args:
             failed: the trylock that it stopped before did not get the lock.
@@ -194,8 +194,10 @@ class ThreadRunner:
         except KernelBug as bug:
             thread.stop = Stop("broken", flaw=("invariant", bug.message))
         except (LookupError, AssertionError, ValueError) as error:
-            # What a path took for granted went while it was not looking.
-            text = f"{self.tasks[task].name} goes astray: {type(error).__name__} {error}".rstrip()
+            # Something that the path relied on changed while it held no lock for it.
+            text = (
+                f"internal error in folioshell ({self.tasks[task].name}: {type(error).__name__} {error}); please report"
+            )
             thread.stop = Stop("broken", flaw=("invariant", text))
         if thread.stop.kind != "broken":
             self._check_exclusion(task, before, [*held, *ops, *thread.held.values()])
@@ -259,7 +261,7 @@ class ThreadRunner:
                 op = value_of(step)
                 self.reduction.check(task, op)
                 if op.verb in "-v" and op.lock not in thread.held:
-                    raise KernelBug(f"{op.lock} is {'let go' if op.verb == '-' else 'downgraded'} but not held")
+                    raise KernelBug(f"{op.lock} is {'released' if op.verb == '-' else 'downgraded'} but not held")
                 if self.reduction.must_stop(task, op):
                     thread.stop, thread.pending = Stop("op", op), step
                     return
@@ -316,7 +318,7 @@ class ThreadRunner:
     # Exclusion.
 
     def _tables(self) -> list[tuple[PageTable, array[int]]]:
-        """The leaf tables that are installed, with their entries."""
+        """The PTE tables that are installed, with their entries."""
         return [
             (entry, entry.entries[:])
             for mm in self.machine.kernel.mms.values()
@@ -326,7 +328,7 @@ class ThreadRunner:
         ]
 
     def _check_exclusion(self, task: int, before: list[tuple[PageTable, array[int]]], locks: list[Op]) -> None:
-        """A leaf table is written by whoever holds its lock, or, when it is put to use, that of a PMD table."""
+        """A PTE table is written under its own lock or, when a deposited one is installed, that of a PMD table."""
         if any(op.lock_class is LockClass.PMDL for op in locks):
             return
         names = {op.lock for op in locks}

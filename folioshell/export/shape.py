@@ -145,7 +145,7 @@ class WatchedDocument(Closed):
 
 @dataclass(slots=True)
 class StretchDocument(Closed):
-    """A stretch of virtual addresses; ``gap`` pages before it are mapped by nobody."""
+    """A stretch of virtual addresses; ``gap`` pages before it belong to no VMA."""
 
     address: str
     pages: int

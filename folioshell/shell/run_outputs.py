@@ -90,7 +90,7 @@ def _xml(text: str) -> str:
 
 
 def check_permitted(environ: Mapping[str, str], *, forced: bool) -> None:
-    """Check that golden blocks may be rewritten: on a CI machine nobody would see what changed.
+    """Check that golden blocks may be rewritten: on a CI machine no one would see what changed.
 
     Raises:
         Refused: they may not.

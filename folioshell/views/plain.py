@@ -1,4 +1,4 @@
-"""The plain renderer: aligned text without boxes or colour, for pipes, files, screen readers and dumb terminals.
+"""The plain renderer: aligned text without boxes or color, for pipes, files, screen readers and dumb terminals.
 
 Rules:
 - Never imports rich, which would delay the first step of a script.

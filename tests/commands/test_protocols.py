@@ -177,7 +177,7 @@ def test_a_deadlock_by_hand() -> None:
 
     report = one(session, "finish")
 
-    assert report.findings[0].startswith("deadlock: A.t1 waits for pt2, held by A.t2")
+    assert report.findings[0].startswith("deadlock: A.t1 waits for pt2 (held by A.t2)")
     assert (session.step, session.spawned) == (step, None)
 
 

@@ -15,7 +15,7 @@ from folioshell.export.schema import adapter
 from folioshell.report import Report, Table, Text
 
 STRADDLE = "file lib 32 order=4 ; mmap win 16 file=lib prot=rw align=512 skew=504"
-EMBRACE = f"{STRADDLE} ; write win[3] ; write win[12] ; fault win[0] read ; fault win[8] read ; set decide vmas"
+ABBA = f"{STRADDLE} ; write win[3] ; write win[12] ; fault win[0] read ; fault win[8] read ; set decide vmas"
 SOME = "{ A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..10] }"
 FAULTS = "{ A.t1: fault buf[0] ; A.t2: fault buf[1] }"
 
@@ -51,7 +51,7 @@ def whole(session: Session, block: str) -> str:
 
 def test_a_deadlock_is_found_and_drawn() -> None:
     """Two threads that want each other's table: counted, drawn as two columns, with the schedule that leads there."""
-    session = made(f"{EMBRACE} ; set protocol exclude-own")
+    session = made(f"{ABBA} ; set protocol exclude-own")
     before = session.workspace.machine.fingerprint()
 
     report = one(session, f"race {SOME}")
@@ -59,7 +59,7 @@ def test_a_deadlock_is_found_and_drawn() -> None:
     assert report.step is None
     assert "exhausted" in report.sentence
     found = next(row for row in report.extra["race"]["findings"] if row["kind"] == "deadlock")
-    assert found["text"] == "A.t1 waits for pt2, held by A.t2; A.t2 waits for pt1, held by A.t1"
+    assert found["text"] == "A.t1 waits for pt2 (held by A.t2); A.t2 waits for pt1 (held by A.t1)"
     picture = next(section for section in report.sections if isinstance(section, Text))
     assert [line.split() for line in picture.lines] == [
         ["A.t1", "A.t2"],
@@ -73,7 +73,7 @@ def test_a_deadlock_is_found_and_drawn() -> None:
 
 def test_the_document_of_a_race_keeps_the_schema() -> None:
     """The numbers and findings are in the document under `race`, which the schema knows."""
-    session = made(f"{EMBRACE} ; set protocol exclude-own")
+    session = made(f"{ABBA} ; set protocol exclude-own")
 
     written = document(one(session, f"race {SOME}"))
 
@@ -138,7 +138,7 @@ def test_each_step_of_a_schedule_is_shown() -> None:
 
 def test_a_deadlock_changes_nothing() -> None:
     """A schedule into a deadlock shows it; the state stays, and it is no step."""
-    session = made(f"{EMBRACE} ; set protocol exclude-own")
+    session = made(f"{ABBA} ; set protocol exclude-own")
     one(session, f"race {SOME}")
     assert session.verdict is not None
     schedule = next(found.schedule for found in session.verdict.findings if found.kind == "deadlock")

@@ -140,7 +140,7 @@ def test_closures_count() -> None:
 
 
 def test_unknown_values_are_refused() -> None:
-    """A value whose state nobody can tell is an error: two states might be taken for one."""
+    """A value that cannot be snapshotted is an error: two states might be taken for one."""
 
     def path(value: object) -> Iterator[object]:
         yield value
@@ -148,7 +148,7 @@ def test_unknown_values_are_refused() -> None:
     machine, _, _ = straddling()
     keys = keys_of(machine)
     keys.state()
-    with pytest.raises(TypeError, match="whose state nobody can tell"):
+    with pytest.raises(TypeError, match="cannot snapshot"):
         keys.path(path(bytearray(b"x")))[0]
 
 

@@ -148,7 +148,7 @@ def test_wrong_release() -> None:
     table = LockTable()
     table.request(0, rwsem("+", "R"))
 
-    with pytest.raises(KernelBug, match="let go but not held"):
+    with pytest.raises(KernelBug, match="released but not held"):
         table.release(1, rwsem("-", "R"))
     with pytest.raises(KernelBug, match="not held for writing"):
         table.downgrade(0, rwsem("v", "R"))

@@ -69,9 +69,9 @@ def test_a_trylock_fails_only_while_the_lock_is_held(reduction: bool) -> None:
 
 
 @BOTH
-def test_embrace(reduction: bool) -> None:
+def test_abba(reduction: bool) -> None:
     """Two threads that take two locks in opposite orders deadlock in exactly one state."""
-    expected = {"t1 waits for XA(y), held by t2; t2 waits for XA(x), held by t1": 1}
+    expected = {"t1 waits for XA(y) (held by t2); t2 waits for XA(x) (held by t1)": 1}
 
     assert deadlocks("+x +y -y -x", "+y +x -x -y", reduction=reduction) == expected
     assert deadlocks("+x +y -y -x", "+x +y -y -x", reduction=reduction) == {}
@@ -80,15 +80,15 @@ def test_embrace(reduction: bool) -> None:
 @BOTH
 def test_recursion(reduction: bool) -> None:
     """A thread that takes a lock twice waits for itself; whoever wants it too waits behind."""
-    assert deadlocks("+x +x", reduction=reduction) == {"t1 waits for XA(x), held by t1": 1}
+    assert deadlocks("+x +x", reduction=reduction) == {"t1 waits for XA(x) (held by t1)": 1}
     # t2 is over before t1 begins or asks after it; or it asks between t1's first time and its second.
-    expected = {"t1 waits for XA(x), held by t1": 2, "t1 waits for XA(x), held by t1, behind t2": 1}
+    expected = {"t1 waits for XA(x) (held by t1)": 2, "t1 waits for XA(x) (held by t1, t2 queued first)": 1}
     assert deadlocks("+x +x", "+x -x", reduction=reduction) == expected
 
 
 @BOTH
 def test_trylocks_never_deadlock(reduction: bool) -> None:
-    """The embrace goes if one side tries."""
+    """There is no ABBA deadlock if one side uses a trylock."""
     assert deadlocks("+x ~y -y ; -x", "+y +x -x -y", reduction=reduction) == {}
 
 
@@ -99,7 +99,10 @@ def test_a_fair_rwsem_deadlocks_where_a_naive_one_would_not(reduction: bool) -> 
     assert deadlocks(*readers, reduction=reduction) == {}
     assert deadlocks("r+i +f -f r-i", "r+i +f -f r-i", "w+i w-i", reduction=reduction) == {}
 
-    expected = "t1 waits for IMMAP(i), behind t3; t2 waits for FOLIO(f), held by t1; t3 waits for IMMAP(i), held by t2"
+    expected = (
+        "t1 waits for IMMAP(i) (t3 queued first); t2 waits for FOLIO(f) (held by t1); "
+        "t3 waits for IMMAP(i) (held by t2)"
+    )
     assert list(deadlocks(*readers, "w+i w-i", reduction=reduction)) == [expected]
 
 
@@ -253,12 +256,12 @@ def zap_race(protocol: Protocol, nr: int, copies: bool, reduction: bool) -> Race
 
 
 @BOTH
-def test_two_zaps_embrace(reduction: bool) -> None:
+def test_abba_of_two_zaps(reduction: bool) -> None:
     """Looking into the other's table under its lock, two zaps wait for each other."""
     result = explored(zap_race(ExcludeOwn(), 3, copies=True, reduction=reduction))
     (finding,) = result.search.of_kind("deadlock")
 
-    assert finding.flaw.text == "t1 waits for pt2, held by t2; t2 waits for pt1, held by t1"
+    assert finding.flaw.text == "t1 waits for pt2 (held by t2); t2 waits for pt1 (held by t1)"
     assert result.deadlocks == 3
 
 
@@ -398,4 +401,4 @@ def test_a_lock_that_is_kept_is_found() -> None:
     kept = explored(race_of("+x"))
     assert [finding.flaw.text for finding in kept.search.of_kind("invariant")] == ["ends and holds XA(x)"]
     wrong = explored(race_of("-x"))
-    assert [finding.flaw.text for finding in wrong.search.of_kind("invariant")] == ["XA(x) is let go but not held"]
+    assert [finding.flaw.text for finding in wrong.search.of_kind("invariant")] == ["XA(x) is released but not held"]

@@ -24,12 +24,12 @@ def one_after_another(race: Race) -> Schedule:
     return Schedule.of(choices)
 
 
-EMBRACE = ("+x a +y -y -x", "+y b +x -x -y")
+ABBA = ("+x a +y -y -x", "+y b +x -x -y")
 
 
 def test_each_step_says_what_was_done() -> None:
     """A step has the operations that were granted, what the thread waits for, and who holds what afterwards."""
-    race = race_of(*EMBRACE)
+    race = race_of(*ABBA)
     steps = list(replay(race, Schedule.parse("1,1,2,2,1,2")))
 
     assert [step.task for step in steps] == [0, 0, 1, 1, 0, 1]
@@ -41,8 +41,8 @@ def test_each_step_says_what_was_done() -> None:
 
 def test_a_new_race_replays_what_another_one_found() -> None:
     """The schedule of a finding leads a race that was never explored to the same finding."""
-    finding = explored(race_of(*EMBRACE, "~z -z ; c")).search.of_kind("deadlock")[0]
-    fresh = race_of(*EMBRACE, "~z -z ; c")
+    finding = explored(race_of(*ABBA, "~z -z ; c")).search.of_kind("deadlock")[0]
+    fresh = race_of(*ABBA, "~z -z ; c")
     list(replay(fresh, finding.schedule))
 
     assert finding.flaw in fresh.verdict()
@@ -88,7 +88,7 @@ def test_facts_are_announced_in_the_step_that_makes_them() -> None:
 def test_wrong_schedules(text: str, message: str) -> None:
     """A step that cannot be made is named, with the reason."""
     with pytest.raises(ValueError, match=message):
-        list(replay(race_of(*EMBRACE), Schedule.parse(text)))
+        list(replay(race_of(*ABBA), Schedule.parse(text)))
 
 
 def test_the_picture_of_a_deadlock() -> None:
