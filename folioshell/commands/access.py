@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from folioshell.commands.build import choice, command, flags, own_place
-from folioshell.commands.call import Call, Range
-from folioshell.commands.grammar import MODEL, Arg, Form
-from folioshell.commands.limits_check import admit_pages
+from folioshell.commands.call import Call, Range, admit_pages
+from folioshell.commands.grammar import MODEL, Arg, Form, command, flags
+from folioshell.commands.operands import Choice
+from folioshell.commands.places import own_place
 from folioshell.model.kernel import Kernel
 from folioshell.model.vm import Mm
 from folioshell.paths.fault import touch
@@ -33,17 +33,22 @@ def _fault_subject(call: Call) -> str:
     ),
     kind=MODEL,
     topic=TOPIC,
-    summary="touch each page once, in order",
-    explained="One access to each page. Unless said it is a write for anonymous memory, private or shared, and a read "
-    "for files. Accesses that may not be are answered with SIGSEGV or SIGBUS, the others are done.",
-    examples=("mmap buf 16 ; fault buf", "file lib 32 ; mmap win 16 file=lib ; fault win[0]"),
     subject=_fault_subject,
     host=True,
-    kernel="mm/memory.c: handle_mm_fault()",
     races=True,
 )
 def fault(call: Call) -> Path[Ending]:
-    """Touch each page once, in order."""
+    """Touch each page once, in order.
+
+    One access to each page. The default is a write for anonymous memory, private or shared, and a read for files. An
+    access that is not allowed raises SIGSEGV or SIGBUS; the others are done.
+
+    Example:
+        mmap buf 16 ; fault buf
+        file lib 32 ; mmap win 16 file=lib ; fault win[0]
+
+    Kernel: mm/memory.c: handle_mm_fault() (v6.18)
+    """
     return _touch(call, call.word("access"))
 
 
@@ -52,16 +57,20 @@ def fault(call: Call) -> Path[Ending]:
     Form(args=(own_place("the pages read"),)),
     kind=MODEL,
     topic=TOPIC,
-    summary="load a byte of each page, in order",
-    explained="The same as `fault PLACE read`.",
-    examples=("mmap buf 16 ; read buf[0]",),
     subject=lambda call: f"{call.process} read {call.place_text('PLACE')}",
     host=True,
-    kernel="mm/memory.c: handle_mm_fault()",
     races=True,
 )
 def read(call: Call) -> Path[Ending]:
-    """Load a byte of each page, in order."""
+    """Load a byte from each page, in order.
+
+    Same as `fault PLACE read`.
+
+    Example:
+        mmap buf 16 ; read buf[0]
+
+    Kernel: mm/memory.c: handle_mm_fault() (v6.18)
+    """
     return _touch(call, "read")
 
 
@@ -70,16 +79,20 @@ def read(call: Call) -> Path[Ending]:
     Form(args=(own_place("the pages written"),)),
     kind=MODEL,
     topic=TOPIC,
-    summary="store a byte into each page, in order",
-    explained="The same as `fault PLACE write`; the byte is not zero.",
-    examples=("mmap buf 16 ; write buf[0..3]",),
     subject=lambda call: f"{call.process} wrote {call.place_text('PLACE')}",
     host=True,
-    kernel="mm/memory.c: handle_mm_fault()",
     races=True,
 )
 def write(call: Call) -> Path[Ending]:
-    """Store a byte into each page, in order."""
+    """Store a byte to each page, in order.
+
+    Same as `fault PLACE write`; the byte is not zero.
+
+    Example:
+        mmap buf 16 ; write buf[0..3]
+
+    Kernel: mm/memory.c: handle_mm_fault() (v6.18)
+    """
     return _touch(call, "write")
 
 
@@ -111,7 +124,7 @@ def _append(signals: list[list[Any]], first: int, count: int, signal: str) -> No
 
 
 def accesses(call: Call, found: Range, access: str) -> list[tuple[int, int, bool]]:
-    """(start, nr, write) of the pieces that are touched alike: by the kind of the VMA unless the access was said."""
+    """(start, nr, write) of the pieces that are touched alike: as the user said, or else by the kind of the VMA."""
     if access:
         return [(found.start, found.nr, access == "write")]
     pieces: list[tuple[int, int, bool]] = []
@@ -132,20 +145,24 @@ def accesses(call: Call, found: Range, access: str) -> list[tuple[int, int, bool
 
 @command(
     "madvise",
-    Form(args=(Arg("ADVICE", choice(ADVICES, "advice", show=False), "what the kernel is told"), own_place())),
+    Form(args=(Arg("ADVICE", Choice(ADVICES, "advice", show=False), "as in madvise(2)"), own_place())),
     kind=MODEL,
     topic=TOPIC,
-    summary="advise the kernel about pages",
-    explained="Does what the system call does with that advice. `cold` on part of a large folio asks the deciding "
-    "scheme whether the folio is shared, and splits it only if it is not.",
-    examples=("mmap buf 16 ; fault buf ; madvise dontneed buf[0..3]",),
     subject=lambda call: f"{call.process} advised {call.word('ADVICE')} for {call.place_text('PLACE')}",
     host=True,
-    kernel="mm/madvise.c: do_madvise()",
     races=True,
 )
 def madvise(call: Call) -> Path[Ending]:
-    """Advise the kernel about pages."""
+    """Advise the kernel about pages.
+
+    Does what madvise(2) does with that advice. `cold` on part of a large folio queries the deciding scheme whether the
+    folio is shared, and splits it only if it is not.
+
+    Example:
+        mmap buf 16 ; fault buf ; madvise dontneed buf[0..3]
+
+    Kernel: mm/madvise.c: do_madvise() (v6.18)
+    """
     found = call.own_range("PLACE")
     if call.word("ADVICE") in _POPULATING:
         admit_pages(call, "PLACE", found.nr, found)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import nearest
 from folioshell.commands.places import FolioRef, PlaceRef
 from folioshell.errors import Refused
+from folioshell.model import pte
+from folioshell.model.kernel import Kernel
+from folioshell.model.pagetable import PageTable
+from folioshell.model.vm import Mm
+from folioshell.paths.anon_fault import huge_fault_allowed
+from folioshell.report import Report
 from folioshell.session.language import NO_PROCESS_LEFT
+from folioshell.session.limits import raised_by
 from folioshell.session.region import END_VPN, Region
-from folioshell.units import format_address
+from folioshell.units import align_down, align_up, format_address
 
 if TYPE_CHECKING:
-    from folioshell.commands.arguments import Arguments
-    from folioshell.commands.statement import ParsedStatement
+    from folioshell.commands.statement import Arguments, Parsed
     from folioshell.model.folio import Folio
     from folioshell.model.kernel import Kernel
     from folioshell.model.mapping import AddressSpace
@@ -33,7 +39,7 @@ class Range(NamedTuple):
 
     @property
     def end(self) -> int:
-        """First virtual page behind it."""
+        """First virtual page after it."""
         return self.start + self.nr
 
 
@@ -48,7 +54,7 @@ class Call:
 
     __slots__ = ("_session", "arguments", "process", "statement", "workspace")
 
-    def __init__(self, statement: ParsedStatement, workspace: Workspace, process: str, session: Session | None) -> None:
+    def __init__(self, statement: Parsed, workspace: Workspace, process: str, session: Session | None) -> None:
         self.statement = statement
         self.arguments: Arguments = statement.arguments
         self.workspace = workspace
@@ -60,11 +66,6 @@ class Call:
         """The session; model commands have none, so that they can be replayed on any workspace."""
         assert self._session is not None, "a model command asked for the session"
         return self._session
-
-    @property
-    def has_session(self) -> bool:
-        """False for a model command, and where a workspace of the past is asked."""
-        return self._session is not None
 
     @property
     def kernel(self) -> Kernel:
@@ -115,7 +116,7 @@ class Call:
         text = self.word(name)
         if kind := self.workspace.what_has(text):
             hint = "regions, files and processes share their names"
-            raise self.refused_at(name, f"there is a {kind} {text} already", hint=hint)
+            raise self.refused_at(name, f"there is already a {kind} {text}", hint=hint)
         return text
 
     def file(self, name: str) -> AddressSpace:
@@ -166,12 +167,12 @@ class Call:
         """
         place = self.arguments.get(name, PlaceRef)
         if place.process and place.process != self.process:
-            hint = f"let it run this itself: `{place.process}: {self.statement.command.verb} …`"
-            raise self.refused(place.token, f"{self.process} cannot do this to {place.process}'s memory", hint=hint)
+            hint = f"run it as that process: `{place.process}: {self.statement.command.verb} …`"
+            raise self.refused(place.token, f"{self.process} cannot do this to memory of {place.process}", hint=hint)
         return self.range_of(place)
 
     def range_of(self, place: PlaceRef) -> Range:
-        """Where a place lies.
+        """The pages of a place.
 
         Raises:
             Refused: process or region do not exist, or the pages are outside the region.
@@ -182,7 +183,7 @@ class Call:
             mm = self.kernel.mms[self._check_existing(token, place.process, "process", self.kernel.mms)]
         if not place.region:
             if place.vpn + place.nr > END_VPN:
-                raise self.refused(place.token, "this reaches beyond user space")
+                raise self.refused(place.token, "the range ends beyond user space")
             return Range(mm, place.vpn, place.nr)
         start = place.token.start + (len(place.process) + 1 if place.process else 0)
         token = Token(place.region, start, start + len(place.region))
@@ -199,6 +200,11 @@ class Call:
         """A place as sentences name it: ``win[0..15]``, a whole region by its name."""
         return self.arguments.get(name, PlaceRef).token.text
 
+    def pages_in(self, place: PlaceRef) -> int:
+        """How many pages a place names; of a whole region that does not exist, one."""
+        region = self.workspace.regions.get(place.region)
+        return place.nr or (region.nr if region else 1)
+
     def page(self, place: PlaceRef) -> tuple[Mm, int]:
         """The one page that a place names.
 
@@ -208,7 +214,7 @@ class Call:
         found = self.range_of(place)
         if found.nr != 1:
             hint = f"such as `{place.region}[0]`" if place.region else "such as the first one's address"
-            raise self.refused(place.token, f"one page is wanted, this is {found.nr}", hint=hint)
+            raise self.refused(place.token, f"one page expected, this is {found.nr}", hint=hint)
         return found.mm, found.start
 
     def folio_at(self, mm: Mm, vpn: int, token: Token) -> tuple[Folio, int]:
@@ -220,8 +226,8 @@ class Call:
         found = self.kernel.folio_at(mm, vpn)
         if found is None:
             what = "maps the zero page" if self.kernel.entry(mm, vpn) > 0 else "has no present entry"
-            hint = f"ask `query present? {token.text}`"
-            raise self.refused(token, f"{mm.name} {what} at {format_address(vpn)}, so no folio is there", hint=hint)
+            hint = f"see `query present? {token.text}`"
+            raise self.refused(token, f"{mm.name} {what} at {format_address(vpn)}, so there is no folio", hint=hint)
         return found
 
     def folio_number(self, ref: FolioRef) -> int:
@@ -250,3 +256,77 @@ class Call:
         if folio is None:
             raise self.refused(ref.token, f"f{ref.number} was freed, or split into others", allowed=())
         return folio
+
+
+def done(call: Call, text: str = "", **parts: Any) -> Report:
+    """The report of a command that is no step."""
+    return Report(command=call.statement.text, process=call.process, sentence=text, **parts)
+
+
+def admit_pages(call: Call, name: str, nr: int, place: Range | None = None) -> None:
+    """Check that ``nr`` pages may be mapped besides those that are.
+
+    Args:
+        name: the argument that asks for them.
+        place: where; pages of it that are mapped already are no new ones.
+
+    Raises:
+        Refused: there would be more than the limit.
+    """
+    workspace, limit = call.workspace, call.workspace.limits.pages
+    # What was ever admitted bounds what is mapped; only if that is too much, it is counted.
+    workspace.admitted += nr
+    if limit is None or workspace.admitted <= limit:
+        return
+    mapped = workspace.admitted = sum(mm.nr_entries for mm in call.kernel.mms.values())
+    if place is not None:
+        nr = missing_entries(call.kernel, place.mm, place.start, place.end)
+    workspace.admitted += nr
+    if mapped + nr > limit:
+        workspace.admitted = mapped
+        what = f"{nr:,} more than the {mapped:,} mapped" if mapped else f"{nr:,} pages"
+        raise _limited(call, name, "pages", what, f"{limit:,} pages mapped")
+
+
+def admit_file(call: Call, name: str, nr: int) -> None:
+    """Check that files may have ``nr`` pages more; ``name`` is the argument that asks for them.
+
+    Raises:
+        Refused: there would be more than the limit.
+    """
+    limit, present = call.workspace.limits.files, sum(file.size for file in call.kernel.files.values())
+    if limit is not None and present + nr > limit:
+        what = f"{nr:,} more than the {present:,} there are" if present else f"{nr:,} pages"
+        raise _limited(call, name, "files", what, f"{limit:,} pages of files")
+
+
+def admit_process(call: Call, name: str) -> None:
+    """Check that there may be one more process; ``name`` is the argument that names it.
+
+    Raises:
+        Refused: there would be more than the limit.
+    """
+    limit = call.workspace.limits.processes
+    if limit is not None and len(call.kernel.mms) >= limit:
+        raise _limited(call, name, "processes", "one more process", f"{limit:,} processes")
+
+
+def _limited(call: Call, name: str, limit: str, what: str, most: str) -> Refused:
+    return call.refused_at(name, f"{what} would exceed the limit of {most}", hint=raised_by(limit))
+
+
+def missing_entries(k: Kernel, mm: Mm, start: int, end: int) -> int:
+    """How many page-table entries accesses to all of ``[start, end)`` may need besides those that it has.
+
+    A block that may get a huge page needs one.
+    """
+    size = k.geometry.pmd_pages
+    missing = end - start
+    for block, _, entry in mm.tables.blocks_in(start, end):
+        low, high = max(start, block) - block, min(end, block + size) - block
+        missing -= sum(map(bool, entry.entries[low:high])) if isinstance(entry, PageTable) else high - low
+    for vma in mm.vmas.overlapping(start, end):
+        if vma.file is None and huge_fault_allowed(k, vma):
+            blocks = range(align_up(max(vma.start, start), size), align_down(min(vma.end, end), size), size)
+            missing -= sum(mm.tables.pmd_entry(block) == pte.NONE for block in blocks) * (size - 1)
+    return missing

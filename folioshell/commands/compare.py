@@ -1,13 +1,21 @@
-"""Comparing a value with an expected one: the second half of every ``expect``."""
+"""Answers and how they are compared with expected ones: the second half of every ``expect``."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import nearest, refused
 from folioshell.units import parse_number
+
+if TYPE_CHECKING:
+    from folioshell.commands.operands import Pair
+    from folioshell.session.session import Session
+
+#: what a question is answered with: a number, a word, or a list of words
+Value = int | str | tuple[str, ...]
 
 ORDERED: dict[str, Callable[[int, int], bool]] = {
     "==": operator.eq,
@@ -18,7 +26,7 @@ ORDERED: dict[str, Callable[[int, int], bool]] = {
     ">=": operator.ge,
 }
 EQUALITY = ("==", "!=")
-#: operators and answers in words, for whoever chooses one
+#: operators and answers in words
 MEANINGS = {
     "==": "it is",
     "!=": "it is not",
@@ -28,85 +36,95 @@ MEANINGS = {
     ">=": "it is at least",
     "no": "certainly not",
     "yes": "certainly",
-    "maybe": "only a walk of the reverse map can tell",
-    "cannot": "it has no answer to this",
+    "maybe": "only an rmap walk can tell",
+    "cannot": "the scheme has no answer to this",
 }
 
 
-class Comparison:
-    """An operator and what stands behind it.
+def text_of(value: Value) -> str:
+    """An answer as it prints; an empty list is ``none``."""
+    return " ".join(value) or "none" if isinstance(value, tuple) else str(value)
 
-    Args:
-        operator: ``==`` and so on.
-        values: the words behind it.
-    """
 
-    __slots__ = ("operator", "values")
+class Comparison(NamedTuple):
+    """An operator and the words after it."""
 
-    def __init__(self, operator: str, values: tuple[str, ...]) -> None:
-        self.operator = operator
-        self.values = values
+    operator: str
+    values: tuple[str, ...]
 
     @property
     def expected(self) -> str:
         """The values as text."""
         return " ".join(self.values)
 
-    def holds_for_number(self, actual: int) -> bool:
-        """Does the comparison hold for a number?"""
-        return ORDERED[self.operator](actual, int(self.values[0]))
+    def holds(self, actual: Value) -> bool:
+        """Does it hold for an answer? Only numbers have an order."""
+        if self.operator in EQUALITY:
+            words = actual if isinstance(actual, tuple) else (str(actual),)
+            return (words == self.values) == (self.operator == "==")
+        return isinstance(actual, int) and ORDERED[self.operator](actual, int(self.values[0]))
 
-    def holds_for_words(self, actual: Sequence[str]) -> bool:
-        """Does the comparison hold for words?"""
-        return (tuple(actual) == self.values) == (self.operator == "==")
 
+class Values(NamedTuple):
+    """What a question may be answered with, and which comparisons that allows.
 
-def read_number(words: Sequence[Token], last: Token) -> Comparison:
-    """``== 3``.
-
-    Raises:
-        Refused: it is no comparison with a number.
+    Args:
+        words: answers that are words.
+        number: an answer may be a number.
+        listed: an answer is a list of these: ``LOCK``.
+        offered: candidates for a list; it is given the flags that were typed.
+        optional: without a comparison ``== yes`` is meant.
     """
-    sign = _operator(words, last, tuple(ORDERED))
-    value = _one_value(words, "a number")
-    if parse_number(value.text.removeprefix("-")) is None:
-        raise refused(value, "not a number")
-    return Comparison(sign, (str(int(value.text)),))
+
+    words: tuple[str, ...] = ()
+    number: bool = False
+    listed: str = ""
+    offered: Callable[[Session, Collection[str]], Iterable[Pair]] | None = None
+    optional: bool = False
+
+    @property
+    def signs(self) -> Sequence[str]:
+        """The operators that compare such answers."""
+        return tuple(ORDERED) if self.number else EQUALITY
+
+    @property
+    def usage(self) -> str:
+        """As it stands in the usage line: ``==|!= no|yes``."""
+        what = f"{self.listed} …" if self.listed else "|".join((*(("NUMBER",) if self.number else ()), *self.words))
+        usage = f"{'|'.join(self.signs)} {what}"
+        return f"[{usage}]" if self.optional else usage
+
+    def candidates(self, session: Session, taken: Collection[str]) -> Iterable[Pair]:
+        """What may stand after the operator."""
+        return self.offered(session, taken) if self.offered else [(word, MEANINGS[word]) for word in self.words]
+
+    def read(self, words: Sequence[Token], last: Token) -> Comparison:
+        """The comparison that some words are; ``last`` is the word before them.
+
+        Raises:
+            Refused: they are none with such an answer.
+        """
+        if not words:
+            raise refused(Token("", last.end, last.end + 1), "an operator is missing", allowed=self.signs)
+        sign = words[0]
+        if sign.text not in self.signs:
+            message = "only numbers have an order" if sign.text in ORDERED else "not an operator"
+            raise refused(sign, message, allowed=self.signs)
+        if self.listed:
+            return Comparison(sign.text, tuple(word.text for word in words[1:]))
+        value = _one(words, "a number" if self.number else "an answer")
+        if value.text in self.words:
+            if sign.text not in EQUALITY:
+                raise refused(sign, "only numbers have an order", allowed=EQUALITY)
+            return Comparison(sign.text, (value.text,))
+        if not self.number:
+            raise refused(value, "no such answer", allowed=self.words, hint=nearest(value.text, self.words))
+        if parse_number(value.text.removeprefix("-")) is None:
+            raise refused(value, "not a number", allowed=self.words)
+        return Comparison(sign.text, (str(int(value.text)),))
 
 
-def read_answer(words: Sequence[Token], last: Token, answers: Sequence[str]) -> Comparison:
-    """``== maybe``.
-
-    Raises:
-        Refused: it is no comparison with one of these words.
-    """
-    sign = _operator(words, last, EQUALITY)
-    value = _one_value(words, "an answer")
-    if value.text not in answers:
-        raise refused(value, "no such answer", allowed=answers, hint=nearest(value.text, answers))
-    return Comparison(sign, (value.text,))
-
-
-def read_list(words: Sequence[Token], last: Token) -> Comparison:
-    """``== pt1 pt2``; nothing behind the operator is an empty list.
-
-    Raises:
-        Refused: the operator is missing or another.
-    """
-    sign = _operator(words, last, EQUALITY)
-    return Comparison(sign, tuple(word.text for word in words[1:]))
-
-
-def _operator(words: Sequence[Token], last: Token, allowed: Sequence[str]) -> str:
-    if not words:
-        raise refused(Token("", last.end, last.end + 1), "an operator is missing", allowed=allowed)
-    if words[0].text not in allowed:
-        message = "only numbers have an order" if words[0].text in ORDERED else "not an operator"
-        raise refused(words[0], message, allowed=allowed)
-    return words[0].text
-
-
-def _one_value(words: Sequence[Token], what: str) -> Token:
+def _one(words: Sequence[Token], what: str) -> Token:
     if len(words) < 2:
         raise refused(Token("", words[0].end, words[0].end + 1), f"{what} is missing")
     if len(words) > 2:

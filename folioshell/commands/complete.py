@@ -1,18 +1,22 @@
-"""Completion: what may stand at the cursor, from the declarations and the session's names, each with a description."""
+"""Completion and hints: what may stand at the cursor, from the declarations and the session's names.
+
+Candidates come each with a description; a hint is the usage line of the command, with the part at the cursor marked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from folioshell.commands.compare import EQUALITY, MEANINGS, ORDERED
-from folioshell.commands.cursor import LINE, THREADS, Typing, form_at, typing_at, what_follows
-from folioshell.commands.grammar import COMPARISON, MODEL, Arg, Command, Form, registry
+from folioshell.commands.compare import MEANINGS
+from folioshell.commands.cursor import COMMANDS, LINE, THREADS, Typing, typing_at, walk_to
+from folioshell.commands.grammar import COMPARISON, MODEL, Arg, Command, Flag, Form, Option, Part, registry
 from folioshell.commands.lex import Token
-from folioshell.commands.name_candidates import lock_pairs, thread_pairs
 from folioshell.commands.operands import Asking, Operand, Pair
 from folioshell.commands.parse import FAILURES
+from folioshell.commands.places import thread_pairs
+from folioshell.commands.reading import FormWalk, form_of
 from folioshell.session.session import Session
 
 #: candidates at most; who wants others types on
@@ -20,7 +24,7 @@ MOST = 200
 
 
 class Candidate(NamedTuple):
-    """One way to go on.
+    """One way to continue the line.
 
     Attributes:
         text: what replaces the line from ``start`` to the cursor.
@@ -76,10 +80,10 @@ def _first_words(session: Session, here: Typing) -> Iterator[Pair]:
         if (here.scope == LINE and (not here.failing or _may_fail(command))) or command.races:
             yield command.verb, command.summary
     if here.scope == THREADS:
-        yield "{", "several commands, with ; between them"
+        yield "{", "several commands, separated by ;"
     if here.scope != LINE or here.failing:
         return
-    yield "fails", "the command that follows must end with an errno or signal"
+    yield "fails", "the next command must fail with this errno or signal"
     if not here.labelled:
         yield from ((f"{name}:", f"run by process {name}") for name in session.workspace.kernel.mms)
         yield from ((f"{label}:", f"run by {what}") for label, what in thread_pairs(session))
@@ -97,7 +101,7 @@ def _new_labels(session: Session, here: Typing) -> Iterator[Pair]:
         number = 1
         while f"{name}.t{number}" in here.labels:
             number += 1
-        yield f"{name}.t{number}:", f"what thread t{number} of {name} does"
+        yield f"{name}.t{number}:", f"commands of thread t{number} of {name}"
 
 
 def _after_verb(session: Session, here: Typing, command: Command) -> Iterator[Candidate]:
@@ -106,59 +110,36 @@ def _after_verb(session: Session, here: Typing, command: Command) -> Iterator[Ca
         for form in command.leads:
             pairs = form.expand(session) if form.expand else [(form.lead, form.summary or command.summary)]
             yield from _plain(pairs, here.partial)
-    form_here, arguments = form_at(command, words)
-    if form_here is not None:
-        yield from _in_form(session, form_here, arguments, here)
+    found, rest = form_of(command, words)
+    if found is not None:
+        yield from _in_form(session, found, rest, here)
 
 
 def _in_form(session: Session, form: Form, words: Sequence[Token], here: Typing) -> Iterator[Candidate]:
     partial = here.partial
-    options = {option.key: option for option in form.options}
     key, equals, _ = partial.text.partition("=")
-    if equals and key in options:
-        yield from _values(session, options[key].operand, here, partial.start + len(key) + 1)
+    option = next((option for option in form.options if equals and option.key == key), None)
+    if option is not None:
+        yield from _values(session, option.operand, here, partial.start + len(key) + 1)
         return
-    following = what_follows(form, words, session)
-    if following.comparing:
-        yield from _plain(_answers(session, form, following.taken), partial)
-        return
-    waiting = following.args
-    yield from _arguments(session, waiting, here)
-    if waiting and not waiting[0].optional:
-        return
-    if form.compare is not None and COMPARISON not in following.taken:
-        signs = ORDERED if "NUMBER" in form.compare_usage else EQUALITY
-        yield from _plain(((sign, MEANINGS[sign]) for sign in signs), partial)
-    yield from _plain(((flag.word, flag.help) for flag in form.flags if flag.group not in following.taken), partial)
-    yield from _plain(
-        (
-            (f"{option.key}=", option.help)
-            for option in form.options
-            if not {option.key, option.group} & following.taken
-        ),
-        partial,
-    )
-
-
-def _answers(session: Session, form: Form, taken: Collection[str]) -> Iterable[Pair]:
-    if "LOCK" in form.compare_usage:
-        return (pair for pair in lock_pairs(session) if "which" in taken or pair[0].startswith("pt"))
-    last = form.compare_usage.split(" ")[-1]
-    return [(word, MEANINGS[word]) for word in last.split("|") if word in MEANINGS]
-
-
-def _arguments(session: Session, waiting: Sequence[Arg], here: Typing) -> Iterator[Candidate]:
-    """The candidates of the next argument, and of the one behind it if that one may be left out."""
-    for item in waiting:
-        yield from _values(session, item.operand, here, here.partial.start)
-        if not item.optional:
-            return
+    walk = walk_to(form, words, session)
+    for part in walk.following():
+        if isinstance(part, Arg):
+            yield from _values(session, part.operand, here, partial.start)
+        elif isinstance(part, Flag):
+            yield from _plain([(part.word, part.help)], partial)
+        elif isinstance(part, Option):
+            yield from _plain([(f"{part.key}=", part.help)], partial)
+        elif walk.comparing:
+            yield from _plain(part.candidates(session, walk.taken), partial)
+        else:
+            yield from _plain(((sign, MEANINGS[sign]) for sign in part.signs), partial)
 
 
 def _values(session: Session, operand: Operand, here: Typing, start: int) -> Iterator[Candidate]:
     typed = here.partial.text[start - here.partial.start :]
     if operand.block:
-        yield Candidate("{", start, "threads and their commands, to the closing }")
+        yield Candidate("{", start, "threads and their commands, up to the closing }")
     if operand.separator:
         begin = typed.rfind(operand.separator) + 1
         chosen = typed[:begin].split(operand.separator)
@@ -167,3 +148,84 @@ def _values(session: Session, operand: Operand, here: Typing, start: int) -> Ite
         yield from _plain((pair for pair in offered if pair[0] not in chosen), here.partial, start)
         return
     yield from _plain(operand.offered(session, Asking(typed, here.process)), here.partial, start)
+
+
+#: written out in a hint, at most, of the words that tell the forms of a command apart
+LEADS = 12
+
+
+class Hint(NamedTuple):
+    """What the command at the cursor looks like.
+
+    Args:
+        parts: its usage line in parts.
+        current: index of the part that is being typed; -1 if nothing more may follow.
+        meaning: what that part means, and how it is written; empty if it says so itself.
+    """
+
+    parts: tuple[str, ...]
+    current: int
+    meaning: str
+
+
+def hint(session: Session, text: str, cursor: int) -> Hint | None:
+    """The hint for column ``cursor`` of ``text``; None where no command is; never fails."""
+    here = typing_at(text, cursor, session.process)
+    if here is None:
+        return None
+    if here.unnamed:
+        return Hint(("fails", "ERRNO|SIGNAL", "COMMAND"), 1, "how the command must fail")
+    if here.words:
+        return None if here.command is None else _of_command(session, here)
+    verb = here._replace(words=(here.partial,), partial=Token("", cursor, cursor))
+    if verb.command is not None:
+        return _of_command(session, verb)._replace(current=0, meaning=verb.command.summary)
+    if here.scope == THREADS:
+        meaning = "its command, or several in { … }" if here.labelled else "a thread, A.t1:, and its command"
+        return Hint(("THREAD:", "COMMAND", "; …", "}"), int(here.labelled), meaning)
+    if here.scope == COMMANDS:
+        return Hint(("COMMAND", "; …", "}"), 0, "commands of the thread, in order")
+    return None
+
+
+def _of_command(session: Session, here: Typing) -> Hint:
+    command = here.command
+    assert command is not None
+    form, words = form_of(command, here.words[1:])
+    if form is None or (command.leads and len(here.words) == 1 and not form.args):
+        return _of_leads(command)
+    parts = form.parts(command.verb)
+    key, equals, _ = here.partial.text.partition("=")
+    option = next((option for option in form.options if equals and option.key == key), None)
+    if option is not None:
+        return _marked(parts, option.key, _meaning(option))
+    name, meaning = _next(walk_to(form, words, session))
+    return _marked(parts, name, meaning)
+
+
+def _of_leads(command: Command) -> Hint:
+    leads = [form.lead for form in command.leads]
+    shown = [*leads[:LEADS], "…"] if len(leads) > LEADS else leads
+    words = "|".join(shown)
+    return Hint((command.verb, f"[{words}]" if command.plain is not None else words), 1, command.summary)
+
+
+def _marked(parts: Sequence[Part], name: str, meaning: str) -> Hint:
+    current = next((at for at, part in enumerate(parts) if name and part.name == name), -1)
+    return Hint(tuple(part.text for part in parts), current, meaning)
+
+
+def _next(walk: FormWalk) -> tuple[str, str]:
+    """(name of the part that comes next, what it means); empty if nothing may follow."""
+    part = next(walk.following(), None)
+    if isinstance(part, Arg):
+        return part.name, _meaning(part)
+    if isinstance(part, Option):
+        return part.key, _meaning(part)
+    if isinstance(part, Flag):
+        return part.group, ""
+    return (COMPARISON, "") if part is not None else ("", "")
+
+
+def _meaning(part: Arg | Option) -> str:
+    return "; ".join(text for text in (part.help, part.operand.note) if text)

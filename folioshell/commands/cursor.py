@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial as bound
 from typing import NamedTuple
 
-from folioshell.commands.grammar import COMPARISON, Arg, Command, Form, registry
+from folioshell.commands.grammar import Arg, Command, Form, registry
 from folioshell.commands.lex import Token, scan
-from folioshell.commands.operands import Operand
+from folioshell.commands.reading import FormWalk, opening
 from folioshell.session.session import Session
 
 #: where a statement stands: on the line, among the threads in braces, or within one of those threads
@@ -26,7 +27,7 @@ class Typing(NamedTuple):
         partial: the word at the cursor, empty between words.
         labelled: a thread or process was named.
         failing: ``fails`` and an errno or signal were typed.
-        unnamed: the errno or signal behind ``fails`` is still to come.
+        unnamed: the errno or signal after ``fails`` is still to come.
     """
 
     scope: str
@@ -48,7 +49,7 @@ def typing_at(line: str, cursor: int, process: str) -> Typing | None:
     """What stands before column ``cursor``; None within prose, comments, and blocks and quotes that mean nothing.
 
     Args:
-        process: who runs what names nobody.
+        process: who runs a command that names no process.
     """
     return _typed(line[:cursor], 0, LINE, process)
 
@@ -78,25 +79,19 @@ def _typed(line: str, begin: int, scope: str, process: str) -> Typing | None:
 
 
 def _read(scope: str, process: str, labels: Sequence[str], statement: list[Token], partial: Token) -> Typing:
-    labelled = failing = False
-    words = [*statement, partial]
-    while words[0].kind == "word":
-        prefix, colon, rest = words[0].text.partition(":")
-        if colon and not labelled and not failing:
-            process, labelled = prefix.partition(".")[0] or process, True
-            word = Token(rest, words[0].end - len(rest), words[0].end)
-            words[0:1] = [word] if rest or len(words) == 1 else []
-        elif words[0].text == "fails" and len(words) > 2 and not failing:
-            failing = True
-            del words[:2]
-        else:
-            break
-    *typed, partial = words
-    unnamed = not failing and [word.text for word in typed] == ["fails"]
-    here = Typing(scope, process, tuple(labels), tuple(typed), partial, labelled, failing, unnamed)
+    label, failure, words = opening([*statement, partial])
+    unnamed = failure is partial
+    if words:
+        *words, partial = words
+    elif not unnamed:  # the label took all of the word at the cursor
+        partial = Token("", partial.end, partial.end)
+    if label is not None:
+        process = label.text.partition(":")[0].partition(".")[0] or process
+    failing = failure is not None and not unnamed
+    here = Typing(scope, process, tuple(labels), tuple(words), partial, label is not None, failing, unnamed)
     command = here.command
     if command is not None and scope == LINE and _thread_follows(command):
-        inner = _read(THREADS, here.process, (), typed[1:], partial)
+        inner = _read(THREADS, here.process, (), words[1:], partial)
         return inner._replace(scope=COMMANDS) if inner.labelled else inner
     return here
 
@@ -120,58 +115,20 @@ def _within(line: str, statement: list[Token], scope: str, process: str) -> Typi
     return None
 
 
-class Following(NamedTuple):
-    """What may follow some words of a form.
+def walk_to(form: Form, words: Sequence[Token], session: Session) -> FormWalk:
+    """The walk over the words of a form so far, as far as they can be told apart.
 
-    Args:
-        args: arguments still to come.
-        taken: names of the options and groups of flags that were given.
-        comparing: an operator stands there.
+    An optional argument before a required one is left out if the word is none of its candidates in the session.
     """
-
-    args: tuple[Arg, ...]
-    taken: frozenset[str]
-    comparing: bool = False
-
-
-def what_follows(form: Form, words: Sequence[Token], session: Session | None = None) -> Following:
-    """What may follow ``words`` of a form, as far as they can be told apart.
-
-    Args:
-        session: its names tell which of two arguments a word is, if the first of them may be left out.
-    """
-    waiting = list(form.args)
-    taken: set[str] = set()
-    flags = {flag.word: flag.group for flag in form.flags}
-    options = {option.key: option for option in form.options}
+    walk = FormWalk(form)
     for word in words:
-        key, equals, _ = word.text.partition("=")
-        if word.kind == "operator" and form.compare is not None:
-            return Following((), frozenset({*taken, COMPARISON}), comparing=True)
-        if equals and key in options:
-            taken |= {key, options[key].group} - {""}
-        elif word.text in flags and (not waiting or waiting[0].optional):
-            taken.add(flags[word.text])
-        else:
-            while _may_be_left_out(waiting) and not _is_one(waiting[0].operand, word, session):
-                waiting.pop(0)
-            if waiting and not waiting[0].repeated:
-                waiting.pop(0)
-    return Following(tuple(waiting), frozenset(taken))
+        part = walk.part(word, bound(_is_no_candidate, session, word))
+        if part is not None:
+            walk.take(part)
+        if walk.comparing:
+            break
+    return walk
 
 
-def _may_be_left_out(waiting: Sequence[Arg]) -> bool:
-    return bool(waiting) and waiting[0].optional and not all(arg.optional for arg in waiting)
-
-
-def _is_one(operand: Operand, word: Token, session: Session | None) -> bool:
-    return session is None or any(word.text == text for text, _ in operand.candidates(session))
-
-
-def form_at(command: Command, words: Sequence[Token]) -> tuple[Form | None, Sequence[Token]]:
-    """(the form that the words behind a verb have, those of them that are its arguments)."""
-    if words and command.leads:
-        chosen = command.form_for(words[0].text)
-        if chosen is not None:
-            return chosen, words[1:]
-    return command.plain, words
+def _is_no_candidate(session: Session, word: Token, arg: Arg, _: int) -> bool:
+    return all(word.text != text for text, _ in arg.operand.candidates(session))

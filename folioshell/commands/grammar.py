@@ -3,18 +3,19 @@
 Rules:
 - A command has one form, or several that their first word tells apart (``query shared?``, ``set decide``).
 - In a form, positional arguments stand in order; flags and ``key=value`` options anywhere after those required.
+- What a command does is said once, in its handler's docstring: summary, text, ``Example:`` and ``Kernel:``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from folioshell.session.language import MODEL, OUTPUT, PROGRAM, SESSION, VIEW
 
 if TYPE_CHECKING:
-    from folioshell.commands.call import Call
-    from folioshell.commands.lex import Token
+    from folioshell.commands.compare import Values
     from folioshell.commands.operands import Operand
     from folioshell.session.session import Session
 
@@ -29,11 +30,14 @@ __all__ = [
     "Flag",
     "Form",
     "Option",
+    "command",
     "register",
     "registry",
 ]
 
-Subject = Callable[["Call"], str]
+#: takes a ``Call``, which knows its command: named here, the two would need each other
+Handler = Callable[[Any], Any]
+Declared = TypeVar("Declared", bound=Handler)
 
 #: the argument that ``Form.compare`` reads
 COMPARISON = "comparison"
@@ -72,6 +76,11 @@ class Flag(NamedTuple):
     help: str
 
 
+def flags(group: str, **words: str) -> tuple[Flag, ...]:
+    """Bare words of which one may stand, with their meanings."""
+    return tuple(Flag(word, group, meaning) for word, meaning in words.items())
+
+
 class Option(NamedTuple):
     """``key=value``; of the options of one ``group`` (unless empty) only one may stand."""
 
@@ -106,8 +115,7 @@ class Form(NamedTuple):
         handler: overrides the command's handler.
         prefix: the first word may be any that begins with this; it becomes the argument ``lead``.
         expand: the first words that exist, for a form with a prefix.
-        compare: reads what follows the arguments from the first operator on; it becomes the argument ``comparison``.
-        compare_usage: as it stands in the usage line: ``OP NUMBER``.
+        compare: what the words from the first operator on may be; they become the argument ``comparison``.
         step_option: with this option it is a step, whatever its kind.
     """
 
@@ -117,11 +125,10 @@ class Form(NamedTuple):
     options: tuple[Option, ...] = ()
     summary: str = ""
     kind: str = ""
-    handler: Callable[[Call], Any] | None = None
+    handler: Handler | None = None
     prefix: str = ""
     expand: Callable[[Session], Iterable[tuple[str, str]]] | None = None
-    compare: Callable[[Sequence[Token], Token], Any] | None = None
-    compare_usage: str = ""
+    compare: Values | None = None
     step_option: str = ""
 
     def usage(self, verb: str) -> str:
@@ -140,8 +147,50 @@ class Form(NamedTuple):
         parts += [Part(arg.usage, arg.name) for arg in self.args[required:]]
         parts += [Part(f"[{'|'.join(words)}]", group) for group, words in groups.items()]
         parts += [Part(option.usage, option.key) for option in self.options if not option.required]
-        parts.append(Part(self.compare_usage, COMPARISON))
+        parts.append(Part(self.compare.usage if self.compare else "", COMPARISON))
         return [part for part in parts if part.text]
+
+
+class Explanation(NamedTuple):
+    """What a handler's docstring says; its parts are empty where Python runs without docstrings (``-OO``).
+
+    Args:
+        summary: one line, without a capital and a full stop.
+        text: paragraphs.
+        examples: lines that run in a fresh session.
+        kernel: the kernel function that the command stands for.
+    """
+
+    summary: str
+    text: tuple[str, ...]
+    examples: tuple[str, ...]
+    kernel: str
+
+
+@cache
+def explanation(docstring: str) -> Explanation:
+    """The parts of a docstring."""
+    from inspect import cleandoc
+
+    summary, *rest = cleandoc(docstring).split("\n\n")
+    text: list[str] = []
+    examples: tuple[str, ...] = ()
+    kernel = ""
+    for paragraph in rest:
+        first, *lines = map(str.strip, paragraph.split("\n"))
+        if first == "Example:":
+            examples = tuple(lines)
+        elif first.startswith("Kernel: "):
+            kernel = " ".join((first, *lines)).removeprefix("Kernel: ")
+        else:
+            text.append(" ".join((first, *lines)))
+    return Explanation(summary_of(summary), tuple(text), examples, kernel)
+
+
+def summary_of(docstring: str | None) -> str:
+    """The first line of a docstring as a summary: without a capital and a full stop."""
+    first = (docstring or "").partition("\n")[0]
+    return first[:1].lower() + first[1:].rstrip(".?")
 
 
 class Command(NamedTuple):
@@ -153,30 +202,35 @@ class Command(NamedTuple):
         kind: ``model`` (recorded: a step), ``view`` (asks or shows: no step), ``session`` (changes where the session
             is, or what it shows), ``output`` (says where output goes) or ``program`` (files of the host, the end).
         topic: the group under which help lists it.
-        summary: one line.
-        help: some sentences more.
-        examples: lines that run in a fresh session.
-        handler: what it does; a model command returns how the kernel ended it, the others a report.
+        handler: what it does; a model command returns how the kernel ended it, the others a report. Its docstring
+            explains the command.
         subject: who did what, for the sentence after the step.
         host: a real kernel can be asked to do the same.
-        kernel: the system call or kernel function that it stands for.
         races: its handler returns one kernel path that makes no names, so that it can run in a race.
-        pages: (first, number) of the ranges of virtual pages that it goes through in order; its PLACE unless said.
+        pages: (first, number) of the ranges of virtual pages that it goes through in order; by default its PLACE.
+        lead_name: what the words are called that tell its forms apart: ``view``.
     """
 
     verb: str
     forms: tuple[Form, ...]
     kind: str
     topic: str
-    summary: str
-    help: str
-    examples: tuple[str, ...]
-    handler: Callable[[Call], Any]
-    subject: Subject | None = None
+    handler: Handler
+    subject: Callable[[Any], str] | None = None
     host: bool = False
-    kernel: str = ""
     races: bool = False
-    pages: Callable[[Call], Sequence[tuple[int, int]]] | None = None
+    pages: Callable[[Any], Sequence[tuple[int, int]]] | None = None
+    lead_name: str = "form"
+
+    @property
+    def explanation(self) -> Explanation:
+        """What its handler's docstring says; read when it is first asked for."""
+        return explanation(self.handler.__doc__ or "")
+
+    @property
+    def summary(self) -> str:
+        """What it does, in one line."""
+        return self.explanation.summary
 
     def usages(self) -> list[str]:
         """Its usage lines, one a form."""
@@ -222,3 +276,23 @@ def register(command: Command) -> None:
     if command.verb in registry.commands:
         raise ValueError(f"the verb {command.verb} is taken")
     registry.commands[command.verb] = command
+
+
+def command(
+    verb: str,
+    *forms: Form,
+    kind: str,
+    topic: str,
+    subject: Callable[[Any], str] | None = None,
+    host: bool = False,
+    races: bool = False,
+    pages: Callable[[Any], Sequence[tuple[int, int]]] | None = None,
+    lead_name: str = "form",
+) -> Callable[[Declared], Declared]:
+    """Declare the decorated function as the handler of a command; the arguments are those of ``Command``."""
+
+    def declare(handler: Declared) -> Declared:
+        register(Command(verb, forms or (Form(),), kind, topic, handler, subject, host, races, pages, lead_name))
+        return handler
+
+    return declare

@@ -1,73 +1,123 @@
-"""undo, redo, goto, mark, branch, history, reset, quit: moving in what was typed."""
+"""undo, redo, goto, mark, branch, history, reset, quit: moving in the history."""
 
 from __future__ import annotations
 
-from folioshell.commands.build import COUNT, NEW_NAME, arg, command, done
-from folioshell.commands.call import Call
-from folioshell.commands.grammar import PROGRAM, SESSION, VIEW, Form
-from folioshell.commands.history_points import SPOT, spot_of, spot_text
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from folioshell.commands.call import Call, done
+from folioshell.commands.grammar import PROGRAM, SESSION, VIEW, Arg, Form, command
+from folioshell.commands.lex import Token
+from folioshell.commands.operands import COUNT, NEW_NAME, Operand, Pair, StepNumber, nearest, read_name
 from folioshell.errors import DeterminismError, Refused
 from folioshell.report import Report, Table
 from folioshell.session.history import History, HistoryPoint
 from folioshell.wording import counted
 
+if TYPE_CHECKING:
+    from folioshell.session.session import Session
+
+
 TOPIC = "session"
 
-
-def _moved(call: Call, text: str) -> Report:
-    return done(call, f"{text}; the prompt is {call.session.prompt}")
+_NUMBER = StepNumber()
 
 
-@command(
-    "undo",
-    Form(args=(arg("N", COUNT, "how many steps; 1 unless said", optional=True),)),
-    kind=SESSION,
-    topic=TOPIC,
-    summary="undo steps",
-    explained="Goes back to the state before the last N steps, exactly: ids of undone commands are given out again.",
-    examples=("mmap buf 16 ; undo",),
-)
+class SpotName(Operand):
+    """A step's number, a mark or a branch; names are looked up when the command runs."""
+
+    label = "a step, mark or branch"
+    usage = "N|NAME"
+
+    def read(self, token: Token) -> int | str:
+        """The number or name."""
+        return _NUMBER.read(token) if token.text[:1].isdecimal() else read_name(token)
+
+    def candidates(self, session: Session) -> Iterable[Pair]:
+        """The marks, then the branches, then the steps of the current one."""
+        history = session.history
+        marks = [(name, f"mark at {spot_text(history, history.spot(name))}") for name in history.marks]
+        lines = [(name, f"branch of {counted(len(steps), 'step')}") for name, steps in history.lines.items()]
+        return [*marks, *lines, *_NUMBER.candidates(session)]
+
+
+SPOT = SpotName()
+
+
+def spot_text(history: History, spot: HistoryPoint) -> str:
+    """``step 3``, or ``step 3 of main`` where there are several branches."""
+    return f"step {spot.position} of {spot.line}" if len(history.lines) > 1 else f"step {spot.position}"
+
+
+def spot_of(call: Call, name: str) -> HistoryPoint:
+    """The state that an argument names; a number counts in the current branch.
+
+    Raises:
+        Refused: there is none.
+    """
+    history, word = call.session.history, call.arguments.get(name, object)
+    if isinstance(word, int):
+        last = len(history.entries)
+        if word > last:
+            raise call.refused_at(name, f"there is no step {word}", hint=f"steps go from 0 to {last}")
+        return HistoryPoint(history.current, word)
+    assert isinstance(word, str)
+    if not history.what_has(word):
+        names = [*history.marks, *history.lines]
+        hint = nearest(word, names) or "`mark NAME` names the present step"
+        raise call.refused_at(name, "no such mark or branch", allowed=names, hint=hint)
+    return history.spot(word)
+
+
+def _moved(call: Call, move: Callable[[int], None], verb: str) -> Report:
+    nr = call.number("N", 1)
+    try:
+        move(nr)
+    except Refused as error:
+        raise call.refused_at("N", error.message) from None
+    return done(call, f"{verb} {counted(nr, 'step')} (now at step {call.session.step}).")
+
+
+@command("undo", Form(args=(Arg("N", COUNT, "how many steps (default: 1)", optional=True),)), kind=SESSION, topic=TOPIC)
 def undo(call: Call) -> Report:
-    """Undo steps."""
-    nr, session = call.number("N", 1), call.session
-    try:
-        session.undo(nr)
-    except Refused as error:
-        raise call.refused_at("N", error.message) from None
-    return _moved(call, f"{counted(nr, 'step')} undone")
+    """Undo steps.
+
+    Goes back to the exact state before the last N steps: ids of undone commands are given out again.
+
+    Example:
+        mmap buf 16 ; undo
+    """
+    return _moved(call, call.session.undo, "Undid")
 
 
-@command(
-    "redo",
-    Form(args=(arg("N", COUNT, "how many steps; 1 unless said", optional=True),)),
-    kind=SESSION,
-    topic=TOPIC,
-    summary="do again what was undone",
-    explained="Does the next N undone steps again. A new step forgets what was undone; `branch` before it keeps it.",
-    examples=("mmap buf 16 ; undo ; redo",),
-)
+@command("redo", Form(args=(Arg("N", COUNT, "how many steps (default: 1)", optional=True),)), kind=SESSION, topic=TOPIC)
 def redo(call: Call) -> Report:
-    """Do again what was undone."""
-    nr, session = call.number("N", 1), call.session
-    try:
-        session.redo(nr)
-    except Refused as error:
-        raise call.refused_at("N", error.message) from None
-    return _moved(call, f"{counted(nr, 'step')} done again")
+    """Redo undone steps.
+
+    Repeats the next N undone steps. A new step discards what was undone; `branch` before it keeps it.
+
+    Example:
+        mmap buf 16 ; undo ; redo
+    """
+    return _moved(call, call.session.redo, "Redid")
 
 
 @command(
     "goto",
-    Form(args=(arg("STEP", SPOT, "number of a step, 0 for the beginning; a mark; a line, for its last step"),)),
+    Form(args=(Arg("STEP", SPOT, "number of a step, 0 for the beginning; a mark; a branch, for its last step"),)),
     kind=SESSION,
     topic=TOPIC,
-    summary="go to the state after a step",
-    explained="Goes to the state after step N of the current line, to a mark, or to the last step of a line; later "
-    "steps can be redone. A mark of another line leads into that line.",
-    examples=("mmap buf 16 ; fault buf ; goto 1", "mmap buf 16 ; mark mapped ; fault buf ; goto mapped"),
 )
 def goto(call: Call) -> Report:
-    """Go to the state after a step."""
+    """Go to the state after a step.
+
+    Goes to the state after step N of the current branch, to a mark, or to the last step of a branch; later steps can be
+    redone. A mark of another branch switches to that branch.
+
+    Example:
+        mmap buf 16 ; fault buf ; goto 1
+        mmap buf 16 ; mark mapped ; fault buf ; goto mapped
+    """
     spot, history = spot_of(call, "STEP"), call.session.history
     name = call.arguments.get("STEP", object)
     try:
@@ -75,28 +125,26 @@ def goto(call: Call) -> Report:
     except DeterminismError as error:
         if not call.session.definitions:
             raise
-        hint = "a definition that was loaded decides otherwise now"
+        hint = "a loaded scheme now decides otherwise"
         raise call.refused_at("STEP", f"that state cannot be reached again: {error}", hint=hint) from None
-    what = f"{name}, the state" if isinstance(name, str) else "the state"
-    return _moved(call, f"this is {what} after {spot_text(history, spot)}")
+    named = f" {name}," if isinstance(name, str) else ""
+    return done(call, f"Now at{named} {spot_text(history, spot)}.")
 
 
-@command(
-    "mark",
-    Form(args=(arg("NAME", NEW_NAME, "what the present step is to be called"),)),
-    kind=SESSION,
-    topic=TOPIC,
-    summary="name the present step",
-    explained="`goto NAME` comes back to it. A mark that exists moves here, and the shell says where it was. A mark is "
-    "no step; it goes when its step is forgotten, because a new one was made in place of it.",
-    examples=("mmap buf 16 ; mark before-fork ; fork B ; goto before-fork",),
-)
+@command("mark", Form(args=(Arg("NAME", NEW_NAME, "name for the present step"),)), kind=SESSION, topic=TOPIC)
 def mark(call: Call) -> Report:
-    """Name the present step."""
+    """Name the present step.
+
+    `goto NAME` returns to it. A mark that exists moves here, and the shell says where it was. A mark is no step; it is
+    dropped with its step, when a new one replaces that.
+
+    Example:
+        mmap buf 16 ; mark before-fork ; fork B ; goto before-fork
+    """
     name, history = call.word("NAME"), call.session.history
     here = HistoryPoint(history.current, history.position)
     if name in history.lines:
-        raise call.refused_at("NAME", f"{name} is a line of the history", hint="`goto` knows marks and lines by name")
+        raise call.refused_at("NAME", f"{name} is a branch", hint="marks and branches share their names")
     before = history.spot(name) if name in history.marks else None
     history.mark(name)
     moved = f"; it was {spot_text(history, before)}" if before not in (None, here) else ""
@@ -105,29 +153,32 @@ def mark(call: Call) -> Report:
 
 @command(
     "branch",
-    Form(args=(arg("NAME", NEW_NAME, "the line that begins here; without it, the lines are listed", optional=True),)),
+    Form(args=(Arg("NAME", NEW_NAME, "the new branch; without it, list the branches", optional=True),)),
     kind=SESSION,
     topic=TOPIC,
-    summary="begin another line of history here, or list the lines",
-    explained="From here on steps go to the new line; the line that was current keeps its steps, those that were "
-    "undone too. `goto NAME` goes to the last step of a line; undo, redo and numbers of steps stay within the current "
-    "one. The first line is `main`. Without `branch`, a new step forgets what was undone.",
-    examples=(
-        "mmap buf 16 ; fault buf ; undo ; branch lazy ; fork B ; goto main",
-        "mmap buf 16 ; branch other ; branch",
-    ),
 )
 def branch(call: Call) -> Report:
-    """Begin another line of history here, or list the lines."""
+    """Start a branch of the history here, or list the branches.
+
+    From here on steps go to the new branch; the one that was current keeps its steps, undone ones too. `goto NAME` goes
+    to the last step of a branch; undo, redo and step numbers stay within the current one. The first branch is `main`.
+    Without `branch`, a new step discards what was undone.
+
+    Example:
+        mmap buf 16 ; fault buf ; undo ; branch lazy ; fork B ; goto main
+        mmap buf 16 ; branch other ; branch
+    """
     name, history = call.word("NAME"), call.session.history
     if not name:
         return done(call, sections=(_lines(history),))
-    if what := history.what_has(name):
-        hint = f"`goto {name}` goes there" if what == "line" else "marks and lines share their names"
-        raise call.refused_at("NAME", f"there is a {what} {name} already", hint=hint)
+    if history.what_has(name):
+        what, hint = "mark", "marks and branches share their names"
+        if name in history.lines:
+            what, hint = "branch", f"`goto {name}` goes there"
+        raise call.refused_at("NAME", f"there is already a {what} {name}", hint=hint)
     left, nr = history.current, len(history.entries)
     history.begin_line(name)
-    return done(call, f"Line {name} begins at step {history.position}; {left} keeps its {counted(nr, 'step')}.")
+    return done(call, f"Branch {name} starts at step {history.position}; {left} keeps its {counted(nr, 'step')}.")
 
 
 def _lines(history: History) -> Table:
@@ -141,25 +192,24 @@ def _lines(history: History) -> Table:
         here = f"here, at step {history.position}" if name == history.current else ""
         rows.append((name, len(entries), begins, last, ", ".join(marks), here))
         seen.append(name)
-    columns = ("line", "steps", "begins at", "last step", "marks", "")
-    return Table("lines", columns, tuple(rows), "`goto NAME` goes to the last step of a line")
+    columns = ("branch", "steps", "starts at", "last step", "marks", "")
+    return Table("branches", columns, tuple(rows), "`goto NAME` goes to the last step of a branch")
 
 
 def _first(pair: tuple[int, str]) -> int:
     return pair[0]
 
 
-@command(
-    "history",
-    kind=VIEW,
-    topic=TOPIC,
-    summary="list the steps",
-    explained="The steps of the current line: those that led here, and those that were undone and can be redone; their "
-    "marks, and the other lines that share them.",
-    examples=("mmap buf 16 ; mark mapped ; fault buf ; undo ; history",),
-)
+@command("history", kind=VIEW, topic=TOPIC)
 def history(call: Call) -> Report:
-    """List the steps."""
+    """List the steps.
+
+    The steps of the current branch: those that led here, and undone ones that can be redone, with their marks and the
+    other branches that share them.
+
+    Example:
+        mmap buf 16 ; mark mapped ; fault buf ; undo ; history
+    """
     found = call.session.history
     shared = {name: found.shared(found.current, name) for name in found.lines if name != found.current}
     rows = []
@@ -179,7 +229,7 @@ def _state(history: History, number: int) -> str:
 
 
 def _without_empty(table: Table) -> Table:
-    """The table without the columns, of those behind the command, that say nothing."""
+    """The table without its empty columns, of those after the command."""
     kept = [
         place
         for place, name in enumerate(table.columns)
@@ -189,30 +239,28 @@ def _without_empty(table: Table) -> Table:
     return Table(table.title, columns, tuple(tuple(row[place] for place in kept) for row in table.rows))
 
 
-@command(
-    "reset",
-    kind=SESSION,
-    topic=TOPIC,
-    summary="begin anew",
-    explained="A fresh machine, an empty history, the usual settings. This cannot be undone.",
-    examples=("mmap buf 16 ; reset",),
-)
+@command("reset", kind=SESSION, topic=TOPIC)
 def reset(call: Call) -> Report:
-    """Begin anew."""
+    """Reset the session.
+
+    Starts from a fresh machine, an empty history and the default settings. This cannot be undone.
+
+    Example:
+        mmap buf 16 ; reset
+    """
     call.session.reset()
-    return done(call, "Everything begins anew.")
+    return done(call, "Session reset.")
 
 
-@command(
-    "quit",
-    kind=PROGRAM,
-    topic=TOPIC,
-    summary="end the session",
-    explained="Ends the shell; in a script, the script. A shell that ended otherwise, because it was killed or its "
-    "terminal went away, has lost nothing: `folioshell --resume` goes on where it was.",
-    examples=("quit",),
-)
+@command("quit", kind=PROGRAM, topic=TOPIC)
 def quit_(call: Call) -> Report:
-    """End the session."""
+    """End the session.
+
+    Ends the shell; in a script, the script. After a crash, or when the terminal went away, nothing is lost: `folioshell
+    --resume` continues where it was.
+
+    Example:
+        quit
+    """
     call.session.finished = True
     return done(call)

@@ -1,79 +1,79 @@
-"""rmap, walk and show: the state, looked at from both ends."""
+"""rmap, walk, show and why: the state, looked at from both ends, and the steps that made it."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from folioshell.commands.build import FOLIO, arg, command, done, place
-from folioshell.commands.call import Call, Range
-from folioshell.commands.grammar import VIEW, Form
+from folioshell.commands.call import Call, Range, done
+from folioshell.commands.grammar import VIEW, Arg, Form, command
 from folioshell.commands.manual_stepping import lock_table
-from folioshell.commands.places import PlaceRef
-from folioshell.commands.scheme_view import show_schemes
-from folioshell.commands.stats import show_stats
-from folioshell.commands.tables import TABLES
+from folioshell.commands.places import FOLIO, PlaceRef, place
+from folioshell.commands.question import Steps, steps_of_entries
+from folioshell.commands.schemes import SchemeName, scheme_of
+from folioshell.commands.tables import TABLES, show_schemes, show_stats
+from folioshell.model import truth as page_tables
+from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.vm import Mm
 from folioshell.report import Report, Table
 from folioshell.session.entries import EntryRun, entry_runs_in, goes_on_over_tables, joined_if_many, joined_where
 from folioshell.session.picture import picture
 from folioshell.session.walks import dry_walk, through
+from folioshell.session.workspace import Workspace
 from folioshell.units import format_address
-from folioshell.wording import counted
+from folioshell.wording import counted, pages_text
 
 TOPIC = "asking"
 
 
-@command(
-    "rmap",
-    Form(args=(arg("FOLIO", FOLIO, "the folio"),)),
-    kind=VIEW,
-    topic=TOPIC,
-    summary="the reverse walk: from a folio to its entries",
-    explained="Goes from the folio through its anon_vma or its file's i_mmap to every VMA that may map it, misses "
-    "too, and shows each page table entered, whose lock was taken for it, and the entries found there.",
-    examples=("file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0] ; rmap f1",),
-    kernel="mm/rmap.c: rmap_walk()",
-)
+@command("rmap", Form(args=(Arg("FOLIO", FOLIO, "the folio"),)), kind=VIEW, topic=TOPIC)
 def rmap(call: Call) -> Report:
-    """The reverse walk."""
+    """Walk the rmap from a folio to its entries.
+
+    Goes from the folio through its anon_vma or its file's i_mmap to every VMA that may map it, misses included, and
+    shows each page table entered, whose lock was taken for it, and the entries found there.
+
+    Example:
+        file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0] ; rmap f1
+
+    Kernel: mm/rmap.c: rmap_walk() (v6.18)
+    """
     folio = call.living_folio("FOLIO")
     walk = dry_walk(call.workspace, folio, "rmap")
     text = (
-        f"{folio} is reached through {through(folio)}: {counted(len(walk.visits), 'VMA')} visited, "
+        f"{folio} is found through {through(folio)}: {counted(len(walk.visits), 'VMA')} visited, "
         f"{counted(walk.ptls, 'PTL')} taken, {counted(walk.entries, 'entry', 'entries')} found."
     )
     return done(call, text, walks=(walk,))
 
 
-@command(
-    "walk",
-    Form(args=(place("the pages walked to"),)),
-    kind=VIEW,
-    topic=TOPIC,
-    summary="the forward walk: from an address to its entry",
-    explained="Goes down the page tables, PGD to PTE, for each run of pages: the index at each level, the table "
-    "there, its lock, and what the entry holds. Tables above the PMD's have no identity in the model.",
-    examples=("mmap buf 16 ; fault buf ; walk buf[3]",),
-    kernel="mm/pagewalk.c: walk_page_range()",
-)
+@command("walk", Form(args=(place("the pages walked to"),)), kind=VIEW, topic=TOPIC)
 def walk(call: Call) -> Report:
-    """The forward walk."""
+    """Walk the page tables from an address to its entry.
+
+    Descends the page tables, PGD to PTE, for each run of pages: the index at each level, the table there, its lock, and
+    what the entry holds. Tables above the PMD table have no identity in the model.
+
+    Example:
+        mmap buf 16 ; fault buf ; walk buf[3]
+
+    Kernel: mm/pagewalk.c: walk_page_range() (v6.18)
+    """
     ref = call.arguments.get("PLACE", PlaceRef)
     found = call.range_of(ref)
     rows = [_walk_row(found.mm, run) for run in joined_if_many(_all_runs(call.kernel, found), *_OVER_TABLES)]
-    columns = ("address", "pages", "PGD PUD PMD PTE", "PMD table", "leaf table", "entry")
+    columns = ("address", "pages", "PGD PUD PMD PTE", "PMD table", "PTE table", "entry")
     return done(call, sections=(Table(f"walk of {found.mm.name} to {ref.token.text}", columns, tuple(rows)),))
 
 
-#: entries that go on in the next table are one row, if there are many
+#: entries that continue in the next table are one row, if there are many
 _OVER_TABLES = (goes_on_over_tables, EntryRun.joined)
 
 
 def _all_runs(kernel: Kernel, found: Range) -> list[EntryRun]:
-    """The runs of entries of a range and, in pieces that lie in the same tables, the pages between that have none."""
+    """The runs of entries of a range and, in pieces within the same tables, the pages between that have none."""
     present = joined_where(
         entry_runs_in(kernel, found.mm, found.start, found.end),
         lambda run, later: run.table == later.table and run.goes_on(later),
@@ -95,7 +95,7 @@ def _all_runs(kernel: Kernel, found: Range) -> list[EntryRun]:
 
 
 def _table_ends(found: Range) -> list[int]:
-    """Virtual pages at which a leaf table or PMD table begins or ends, and the end of the range, ascending."""
+    """Virtual pages at which a PTE table or PMD table starts or ends, and the end of the range, ascending."""
     tree = found.mm.tables
     size, span = 1 << tree.bits, 1 << tree.pmd_shift
     ends = {vpn for block, _, _ in tree.blocks_in(found.start, found.end) for vpn in (block, block + size)}
@@ -144,20 +144,125 @@ def _picture(call: Call) -> Report:
     Form("stats", summary="statistics of mapped pages, and event counters", handler=show_stats),
     Form(
         "schemes",
-        (arg("FOLIO", FOLIO, "tell the bytes for a folio of its order", optional=True),),
+        (Arg("FOLIO", FOLIO, "tell the bytes for a folio of its order", optional=True),),
         summary="the mapcount schemes: what they count, how they answer, what they keep",
         handler=show_schemes,
     ),
     kind=VIEW,
     topic=TOPIC,
-    summary="show the state",
-    explained="Shows one part of the state as tables; without a word the whole picture. There a column is a stretch of "
-    "addresses, the same for all processes, and gaps between VMAs are left out; for each process it shows the VMAs, "
-    "the page tables under them and the folios that their entries map. Below, a row a folio or run of folios shows how "
-    "many entries map its pages, who maps them, and which shown schemes are wrong about its being shared. Letters say "
-    "it all: S shared by several processes, x exclusive to one, ! wrong, ? maybe.",
-    examples=("mmap buf 16 ; fault buf ; fork B ; B: write buf[3] ; show", "show schemes"),
+    lead_name="view",
 )
 def show(call: Call) -> Any:
-    """Show the state; every form has its own handler."""
+    """Show the state.
+
+    Shows one part of the state as tables; without a word, the whole picture. A column of the picture is a range of
+    addresses, the same for all processes; gaps between VMAs are left out. For each process it shows the VMAs, the page
+    tables below them and the folios that their entries map. Below, a row for each folio or run of folios shows how many
+    entries map its pages, who maps them, and which shown schemes give a wrong answer to `shared?`. Legend: S shared by
+    several processes, x exclusive to one, ! wrong, ? maybe.
+
+    Example:
+        mmap buf 16 ; fault buf ; fork B ; B: write buf[3] ; show
+        show schemes
+    """
     raise AssertionError("every form of show has a handler")
+
+
+Row = tuple[str | int | None, ...]
+
+
+@command(
+    "why",
+    Form(
+        args=(
+            Arg("FOLIO", FOLIO, "the folio"),
+            Arg("SCHEME", SchemeName(), "take only this scheme's number apart", optional=True),
+        )
+    ),
+    kind=VIEW,
+    topic=TOPIC,
+)
+def why(call: Call) -> Report:
+    """Explain a folio's mapcounts.
+
+    The number of each shown scheme as the sum of what it counts (schemes that count the same share their rows), then
+    every run of entries that maps the folio, with the step that made it.
+
+    Example:
+        file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0] ; why f1 tuples
+    """
+    folio = call.living_folio("FOLIO")
+    names = [scheme_of(call, "SCHEME").name] if "SCHEME" in call.arguments else call.session.shown_schemes
+    made = steps_of_entries(call.workspace, folio)
+    # Schemes that count the same things share their rows.
+    alike: dict[tuple[Row, ...], list[str]] = {}
+    for name in names:
+        alike.setdefault(tuple(_parts(call.workspace, name, folio, made)), []).append(name)
+    rows = [
+        (f"{', '.join(schemes)} = {row[0]}" if at == 0 else "", *row[1:])
+        for parts, schemes in alike.items()
+        for at, row in enumerate(parts)
+    ]
+    note = "adds 0: it only explains" if any(row[1] and row[2] == 0 for row in rows) else ""
+    columns = ("scheme", "what counts", "adds", "process", "vma", "pages", "step")
+    numbers = Table(f"why {folio}", columns, tuple(rows), note)
+    return done(call, _mapped_text(call, folio), sections=(numbers, _mappings(call, folio, made)))
+
+
+def _mapped_text(call: Call, folio: Folio) -> str:
+    """What the page tables say."""
+    counts = page_tables.truth(call.kernel, folio)
+    by = (
+        counted(counts.mms, "address space"),
+        counted(counts.vmas, "VMA"),
+        counted(counts.tuples, "(VMA, table) tuple"),
+        counted(counts.entries, "entry", "entries"),
+    )
+    pages = f", {counts.pages} of its {folio.nr_pages} pages" if folio.order else ""
+    return f"{folio} (order {folio.order}) is mapped by {', '.join(by)}{pages}."
+
+
+def _parts(workspace: Workspace, name: str, folio: Folio, made: Steps) -> Iterator[Row]:
+    """The scheme's number, and each part of it with the steps that made the entries it speaks of."""
+    scheme = workspace.machine.schemes[name]
+    number = scheme.mapcount(folio.id)
+    parts = scheme.why(folio.id)
+    if not parts:
+        yield (number, "", None, "", "", "", "")
+    for part in parts:
+        process = workspace.process_name(part.mm) if part.mm else ""
+        mm = workspace.kernel.mms.get(process)
+        vma = mm.vmas.find(part.vpn) if mm is not None and part.vpn is not None else None
+        pages = pages_text(part.first, part.nr) if part.nr else ""
+        steps: set[int] = set()
+        if part.vpn is not None:
+            found = (made.get((part.mm, part.vpn + page)) for page in range(max(part.nr, 1)))
+            steps = {step for step in found if step is not None}
+        step = ",".join(map(str, sorted(steps)))
+        yield (number, part.label, part.amount, process, str(vma or ""), pages, step)
+
+
+def _mappings(call: Call, folio: Folio, made: Steps) -> Table:
+    """Every run of entries that maps the folio, and the command that made it."""
+    rows: list[Row] = []
+    for mapping in page_tables.mappings(call.kernel, folio):
+        mm_id = mapping.mm.mm_id
+        for first, nr, step in _by_step([made.get((mm_id, mapping.vpn + page)) for page in range(mapping.nr)]):
+            where = (mapping.mm.name, str(mapping.vma), str(mapping.table), format_address(mapping.vpn + first))
+            pages = pages_text(mapping.first + first, nr)
+            maker = call.workspace.journal[step - 1] if step else None
+            made_by = f"{maker.process}: {maker.command}" if maker else ""
+            rows.append((*where, pages, 1 if mapping.pmd else nr, step, made_by))
+    columns = ("process", "vma", "table", "address", "pages", "entries", "step", "made by")
+    return Table(f"entries that map {folio}", columns, tuple(rows))
+
+
+def _by_step(steps: list[int | None]) -> list[tuple[int, int, int | None]]:
+    """(first, nr, step) of the runs of equal steps."""
+    runs: list[tuple[int, int, int | None]] = []
+    for index, step in enumerate(steps):
+        if runs and runs[-1][2] == step:
+            runs[-1] = (runs[-1][0], runs[-1][1] + 1, step)
+        else:
+            runs.append((index, 1, step))
+    return runs

@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from folioshell.errors import Refused
@@ -26,15 +26,9 @@ _BLANK = " \t\r\n"
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
 _OPERATOR = re.compile(r"==|!=|<=|>=|<|>")
 _WORD_END = re.compile(r"""[ \t\r\n;"'{}<>]|==|!=""")
-# Behind these a `#` begins a comment; within a word it is part of it.
+# After these a `#` starts a comment; within a word it is part of it.
 _COMMENT = re.compile(r"""(?:(?<=[ \t\r\n;"'{}<>])|(?<![\s\S]))#""")
 _BRACE_OR_COMMENT = re.compile(f"[{{}}]|{_COMMENT.pattern}")
-_KINDS = (
-    ("address", re.compile(r"([A-Za-z_][\w-]*:)?0x[0-9a-fA-F]*(\+\d*)?\Z")),
-    ("number", re.compile(r"-?\d+(\.\.\d*)?[KMGT]?\Z")),
-    ("id", re.compile(r"(f|v|pt|pmd|av)[1-9]\d*\Z")),
-    ("place", re.compile(r"([A-Za-z_][\w-]*:)?[A-Za-z_][\w-]*\[[^\]]*\]?\Z")),
-)
 
 
 class Token(NamedTuple):
@@ -174,71 +168,100 @@ def _unclosed(line: str, token: Token) -> Refused:
     return Refused("the line ends within the quotes", start=token.start, end=token.end, text=line)
 
 
-def spans(line: str) -> list[tuple[int, int, str]]:
-    """(start, end, kind) of the coloured parts of a line, those within braces too, ascending; never fails.
+#: lines before the cursor in which its brace is looked for
+_LOOKED_BACK = 200
 
-    Kinds: ``prose golden comment string brace operator separator process modifier verb option number address id place
-    word``.
-    An option is only its ``key=``; its value follows as a span of its own.
+
+class LogicalLine(NamedTuple):
+    """A line as it is parsed: one line that was typed, or several that braces hold together.
+
+    Args:
+        number: of its first line, from 1.
+        raw: as typed, line breaks included.
+        text: the same for the parser: as long as ``raw``, without line breaks.
+        open: it ends within braces.
     """
-    found: list[tuple[int, int, str]] = []
-    verb_wanted = True
-    for token in scan(line):
-        if token.kind == ";":
-            found.append((token.start, token.end, "separator"))
-            verb_wanted = True
-        elif token.kind == "block":
-            _spans_of_block(line, token, found)
-        elif token.kind != "word":
-            found.append((token.start, token.end, token.kind))
-        elif verb_wanted or token.text.endswith(":"):
-            verb_wanted = _spans_before_verb(token, found)
+
+    number: int
+    raw: str
+    text: str
+    open: bool = False
+
+    @property
+    def nr_lines(self) -> int:
+        """Number of lines that were typed."""
+        return self.raw.count("\n") + 1
+
+    def located(self, error: Refused) -> Refused:
+        """The same error about the one line of several that it means; others stay as they are."""
+        if error.start is None or error.text != self.text or self.nr_lines == 1:
+            return error
+        number, error.text, first = self.row_of(error.start)
+        error.end = None if error.end is None else min(error.end - first, len(error.text))
+        error.start -= first
+        error.line = number
+        return error
+
+    def row_of(self, column: int) -> tuple[int, str, int]:
+        """(number, text, column of its first character) of the one line of several that a column lies in."""
+        before = self.raw[:column]
+        row = before.count("\n")
+        return self.number + row, self.raw.split("\n")[row], before.rfind("\n") + 1
+
+
+def logical_lines(text: str) -> Iterator[LogicalLine]:
+    """The lines of a text, those that braces hold together as one."""
+    typed: list[str] = []
+    read: list[str] = []
+    depth = first = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        if depth:
+            piece = _without_comment(line, 0)
+            depth += _depth(piece)
+        elif (start := _open_block(line)) is None:
+            yield LogicalLine(number, line, line)
+            continue
         else:
-            _spans_of_word(token, found)
-    return found
+            first = number
+            piece = _without_comment(line, start + 1)
+            depth = _depth(piece[start:])
+        typed.append(line)
+        read.append(piece)
+        if depth <= 0:
+            yield LogicalLine(first, "\n".join(typed), ";".join(read))
+            typed, read, depth = [], [], 0
+    if typed:
+        yield LogicalLine(first, "\n".join(typed), ";".join(read), open=True)
 
 
-def _spans_of_block(line: str, token: Token, found: list[tuple[int, int, str]]) -> None:
-    found.append((token.start, token.start + 1, "brace"))
-    if line[token.start] == "{":
-        inner = token.start + 1
-        found += [(inner + start, inner + end, kind) for start, end, kind in spans(token.text)]
-        if token.closed:
-            found.append((token.end - 1, token.end, "brace"))
+def is_open(text: str) -> bool:
+    """Does a text end within braces, so that it is not all that is to be typed?"""
+    return "{" in text and any(line.open for line in logical_lines(text))
 
 
-def _spans_before_verb(token: Token, found: list[tuple[int, int, str]]) -> bool:
-    """Append the spans of a word where a verb may stand; True if the verb is still to come."""
-    colon = token.text.find(":")
-    start = token.start
-    if colon > 0:
-        found.append((start, start + colon + 1, "process"))
-        start += colon + 1
-        if start == token.end:
-            return True
-    word = token.text[start - token.start :]
-    if word == "fails":
-        found.append((start, token.end, "modifier"))
-        return True
-    if found and found[-1][2] == "modifier":
-        found.append((start, token.end, "word"))
-        return True
-    found.append((start, token.end, "verb"))
-    return False
+def line_before(text: str) -> str:
+    """The line that ends a text, as the parser reads it: the part of the line before a cursor.
+
+    A comment in braces is left in it, so that nothing is completed there.
+    """
+    *_, line = logical_lines("\n".join(text.split("\n")[-_LOOKED_BACK:]))
+    last = line.raw.rpartition("\n")[2]
+    return line.text[: len(line.text) - len(last)] + last
 
 
-def _spans_of_word(token: Token, found: list[tuple[int, int, str]]) -> None:
-    key, equals, value = token.text.partition("=")
-    start = token.start
-    if equals and key:
-        start += len(key) + 1
-        found.append((token.start, start, "option"))
-        if not value:
-            return
-    else:
-        value = token.text
-    for kind, pattern in _KINDS:
-        if pattern.match(value):
-            found.append((start, token.end, kind))
-            return
-    found.append((start, token.end, "word"))
+def _open_block(line: str) -> int | None:
+    """The column of the brace that stays open at the end of a line; None if none does."""
+    if "{" not in line or len(line) > LINE:
+        return None
+    last = scan(line)[-1]
+    return last.start if last.kind == "block" and not last.closed and line[last.start] == "{" else None
+
+
+def _without_comment(line: str, start: int) -> str:
+    """A line of a block with blanks for its comment, so that it keeps its length."""
+    at = comment_at(line, start)
+    return line if at is None else line[:at] + " " * (len(line) - at)
+
+
+def _depth(piece: str) -> int:
+    return piece.count("{") - piece.count("}")

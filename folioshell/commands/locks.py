@@ -1,16 +1,13 @@
-"""locks and protocols: the order of locks, and what each protocol under test is worth."""
+"""locks and protocols: the order of locks, and how each protocol under test does."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from folioshell.commands.build import command, done
-from folioshell.commands.call import Call
-from folioshell.commands.grammar import VIEW, Form
-from folioshell.commands.parse import Grammar
-from folioshell.commands.shipped_races import RACES, ShippedRace
-from folioshell.commands.statement import ParsedStatement
+from folioshell.commands.call import Call, done
+from folioshell.commands.grammar import VIEW, Form, command
+from folioshell.commands.parse import Grammar, ParsedStatement
 from folioshell.commands.threads_operand import ThreadText
 from folioshell.model.lock import LockOp
 from folioshell.paths.protocol import PROTOCOLS
@@ -20,6 +17,7 @@ from folioshell.session.workspace import Workspace
 if TYPE_CHECKING:
     from folioshell.explore.race import Race
     from folioshell.session.race import Cost, Verdict
+
 
 TOPIC = "concurrency"
 
@@ -49,35 +47,36 @@ def _order(call: Call) -> Report:
 
 
 @command(
-    "locks",
-    Form("order", summary="the hierarchy of locks, outermost first", handler=_order),
-    kind=VIEW,
-    topic=TOPIC,
-    summary="the order in which locks are taken",
-    explained="The hierarchy that Linux documents, outermost first: while something is held, only what stands below "
-    "may be waited for. Below it the orders of two classes that the last step showed, as lockdep would learn them, and "
-    "what it would warn of. `/1` is SINGLE_DEPTH_NESTING: a promise that two locks of a class have an order.",
-    examples=("locks order", "mmap buf 16 ; fault buf ; fork B ; locks order"),
-    kernel='mm/rmap.c, the comment "Lock ordering in mm"',
+    "locks", Form("order", summary="the hierarchy of locks, outermost first", handler=_order), kind=VIEW, topic=TOPIC
 )
 def locks(call: Call) -> Report:
-    """The order of locks; every form has its own handler."""
+    """Show the order in which locks are taken.
+
+    The hierarchy that Linux documents, outermost first: while holding a lock, a task may wait only for those below it.
+    Then the orders of lock classes that the last step showed, as lockdep would record them, and what it would report.
+    `/1` is SINGLE_DEPTH_NESTING: an annotation that two locks of a class have an order.
+
+    Example:
+        locks order
+        mmap buf 16 ; fault buf ; fork B ; locks order
+
+    Kernel: mm/rmap.c, the comment "Lock ordering in mm" (v6.18)
+    """
     raise AssertionError("every form of locks has a handler")
 
 
-@command(
-    "protocols",
-    kind=VIEW,
-    topic=TOPIC,
-    summary="every protocol in every shipped race: deadlocks, miscounts, costs",
-    explained="Runs each race of scenarios/locks under each protocol, through every interleaving, on machines of its "
-    "own. *Extra PTLs* are page-table locks taken beyond those that Linux takes, and *bit locks* those of folios, when "
-    "the threads run one after the other; *retries* is how often a protocol let go of its own lock and looked again "
-    "when they take turns at every lock operation.",
-    examples=("protocols",),
-)
+@command("protocols", kind=VIEW, topic=TOPIC)
 def protocols(call: Call) -> Report:
-    """Every protocol in every shipped race."""
+    """Run every protocol in every shipped race: deadlocks, miscounts, costs.
+
+    Explores each race of scenarios/locks under each protocol, through every interleaving, on machines of their own.
+    *Extra PTLs* are page-table locks taken beyond those that Linux takes, and *bit locks* those of folios, when the
+    threads run one after the other; *retries* is how often a protocol dropped its own lock and rechecked when they take
+    turns at every lock operation.
+
+    Example:
+        protocols
+    """
     outcomes = [_outcomes(race) for race in RACES]
     matrix = tuple((name, *(_word(outcome[name].verdict) for outcome in outcomes)) for name in PROTOCOLS)
     totals = tuple((name, *_totals([outcome[name] for outcome in outcomes])) for name in PROTOCOLS)
@@ -90,7 +89,7 @@ def protocols(call: Call) -> Report:
                 "protocols",
                 columns,
                 totals,
-                "states, and locks taken; -: it hangs when the threads run one after the other already",
+                "states, and locks taken; -: it deadlocks even if the threads run one after the other",
             ),
             Text(tuple(f"{race.name}: {race.about}" for race in RACES), title="races"),
         ),
@@ -157,7 +156,7 @@ def _totals(outcomes: Sequence[_Outcome]) -> tuple[str | int, ...]:
     verdicts = [outcome.verdict for outcome in outcomes]
     deadlocks, miscounts = (sum(verdict.count(kind) for verdict in verdicts) for kind in ("deadlocks", "miscounts"))
     loops = any(verdict.loop for verdict in verdicts)
-    right = "no" if deadlocks or miscounts else "yes, but for livelock" if loops else "yes"
+    right = "no" if deadlocks or miscounts else "yes, except for livelock" if loops else "yes"
     if not all(outcome.alone.ended for outcome in outcomes):
         return deadlocks, miscounts, "-", "-", "-", right
     extra = sum(outcome.alone.table_locks - outcome.base.table_locks for outcome in outcomes)
@@ -165,4 +164,64 @@ def _totals(outcomes: Sequence[_Outcome]) -> tuple[str | int, ...]:
     retries = sum(outcome.turns.retries for outcome in outcomes)
     if all(outcome.turns.ended for outcome in outcomes):
         return deadlocks, miscounts, extra, bits, retries, right
-    return deadlocks, miscounts, extra, bits, "no end" if loops else "hangs", right
+    return deadlocks, miscounts, extra, bits, "no end" if loops else "deadlocks", right
+
+
+class ShippedRace(NamedTuple):
+    """A race and what leads to it.
+
+    Args:
+        name: as the table of protocols has it.
+        about: what happens, in a line.
+        setup: commands that lead to it, counted by the definition.
+        block: its threads.
+    """
+
+    name: str
+    about: str
+    setup: str
+    block: str
+
+
+_STRADDLE = "file lib 32 order=4 ; mmap win 16 file=lib prot=rw align=512 skew=504"
+_ONE_COPY_EACH = f"{_STRADDLE} ; write win[3] ; write win[12]"
+
+RACES = (
+    ShippedRace(
+        "map, map",
+        "two faults, one for each half of the folio; a page of each table was written before",
+        _ONE_COPY_EACH,
+        "{ A.t1: fault win[0] read ; A.t2: fault win[8] read }",
+    ),
+    ShippedRace(
+        "unmap, map",
+        "one half is unmapped while the other is faulted in",
+        f"{_STRADDLE} ; fault win[0]",
+        "{ A.t1: madvise dontneed win[0..7] ; A.t2: fault win[8] read }",
+    ),
+    ShippedRace(
+        "unmap, unmap",
+        "both halves are unmapped at once, the last mapped pages of the folio",
+        f"{_STRADDLE} ; fault win[0] ; fault win[8]",
+        "{ A.t1: madvise dontneed win[0..7] ; A.t2: madvise dontneed win[8..15] }",
+    ),
+    ShippedRace(
+        "unmap some",
+        "some pages of each half are unmapped at once, others stay",
+        f"{_ONE_COPY_EACH} ; fault win[0] read ; fault win[8] read",
+        "{ A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..10] }",
+    ),
+    ShippedRace(
+        "unmap beside copies",
+        "the last pages of the folio are unmapped from both tables; a page of another folio stays in each",
+        f"{_ONE_COPY_EACH} ; fault win[0] read ; fault win[8] read ; "
+        "madvise dontneed win[4..7] ; madvise dontneed win[13..15]",
+        "{ A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..11] }",
+    ),
+    ShippedRace(
+        "split VMA, map",
+        "the VMA is split between the tables while the second half is faulted in",
+        f"{_STRADDLE} ; fault win[0]",
+        "{ A.t1: mprotect win[8..15] r ; A.t2: fault win[8] read }",
+    ),
+)

@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from folioshell.commands.build import NEW_NAME, arg, command, done
-from folioshell.commands.call import Call
-from folioshell.commands.grammar import MODEL, SESSION, Form
+from folioshell.commands.call import Call, done
+from folioshell.commands.grammar import MODEL, SESSION, Arg, Form, command
 from folioshell.commands.lex import Token
-from folioshell.commands.operands import Word, read_name
-from folioshell.commands.parse import Grammar, read_statement
+from folioshell.commands.operands import NEW_NAME, Word, read_name
+from folioshell.commands.parse import Grammar, ParsedStatement, read_statement
 from folioshell.commands.race import race_in, step_table, threads_in
-from folioshell.commands.statement import ParsedStatement
 from folioshell.commands.threads_operand import raceable
 from folioshell.report import Report, Table
 from folioshell.session.language import Ending
@@ -34,26 +32,29 @@ TOPIC = "concurrency"
 
 @command(
     "thread",
-    Form(args=(arg("NAME", NEW_NAME, "name of the thread"),)),
+    Form(args=(Arg("NAME", NEW_NAME, "name of the thread"),)),
     kind=MODEL,
     topic=TOPIC,
-    summary="add a thread to the process",
-    explained="The thread shares the memory of its process: A.t1 is thread t1 of A, and `A.t1: verb …` lets it run a "
-    "command. Races and `spawn` make the threads that they name.",
-    examples=("thread t1 ; mmap buf 16 ; A.t1: fault buf[0]",),
-    subject=lambda call: f"{call.process} has a thread {call.word('NAME')} now",
+    subject=lambda call: f"{call.process} has a new thread {call.word('NAME')}",
 )
 def thread(call: Call) -> Ending:
-    """Add a thread to the process."""
+    """Add a thread to the process.
+
+    The thread shares the memory of its process: A.t1 is thread t1 of A, and `A.t1: verb …` runs a command in it. Races
+    and `spawn` create the threads that they name.
+
+    Example:
+        thread t1 ; mmap buf 16 ; A.t1: fault buf[0]
+    """
     name = call.word("NAME")
     if name in call.workspace.threads.get(call.process, ()):
-        raise call.refused_at("NAME", f"{call.process} has a thread {name} already")
+        raise call.refused_at("NAME", f"{call.process} already has a thread {name}")
     call.workspace.note_thread(call.process, name)
     return None
 
 
 class ThreadCommand(Word):
-    """A thread with a colon behind it, and what it is to do."""
+    """A thread with a colon, and its command."""
 
     thread = True
 
@@ -67,42 +68,48 @@ def _under_way(session: Session) -> list[tuple[str, str]]:
     "spawn",
     Form(
         args=(
-            arg(
-                "THREAD: COMMAND", ThreadCommand("a thread and its command"), "who, and what it is to do", repeated=True
+            Arg(
+                "THREAD: COMMAND",
+                ThreadCommand("a thread and its command"),
+                "the thread and its command",
+                repeated=True,
             ),
         )
     ),
     kind=SESSION,
     topic=TOPIC,
-    summary="let a thread begin a command, to be stepped by hand",
-    explained="`spawn t1: fault buf[0]` is thread t1 of the process that runs this; `spawn B.t1: …` names another's. "
-    "Nothing happens before `step`. What can race can be spawned.",
-    examples=("mmap buf 16 ; spawn t1: fault buf[0] ; spawn t2: fault buf[1] ; step t1 ; step t2 ; finish",),
 )
 def spawn(call: Call) -> Report:
-    """Let a thread begin a command."""
+    """Start a command in a thread, to be stepped by hand.
+
+    `spawn t1: fault buf[0]` uses thread t1 of the process that runs it; `spawn B.t1: …` names another's. Nothing
+    happens before `step`. Any command that can be raced can be spawned.
+
+    Example:
+        mmap buf 16 ; spawn t1: fault buf[0] ; spawn t2: fault buf[1] ; step t1 ; step t2 ; finish
+    """
     words = call.arguments.tokens("THREAD: COMMAND")
     label, rest = _thread_name(call, words)
     if not rest:
         raise call.refused(words[-1], "a command is missing", allowed=raceable())
     statement = read_statement(call.statement.line, rest)
     if not statement.command.races:
-        raise call.refused(rest[0], f"{statement.command.verb} cannot race", allowed=raceable())
+        raise call.refused(rest[0], f"{statement.command.verb} cannot be raced", allowed=raceable())
     spawned = call.session.spawned or Spawned()
     if label in spawned.commands and spawned.names.index(label) + 1 in spawned.schedule:
-        raise call.refused(words[0], f"{label} has begun already", hint=f"`step {label}`, or `finish`")
+        raise call.refused(words[0], f"{label} has already started", hint=f"`step {label}`, or `finish`")
     trial = Spawned({**spawned.commands, label: [*spawned.commands.get(label, ()), statement.text]}, spawned.schedule)
     _race(call, trial).restore()
     call.session.spawned = trial
-    return done(call, f"{label} is to do: {' ; '.join(trial.commands[label])}.")
+    return done(call, f"{label} will run: {' ; '.join(trial.commands[label])}.")
 
 
 def _thread_name(call: Call, words: Sequence[Token]) -> tuple[str, list[Token]]:
-    """(thread as it is printed, the words behind its colon)."""
+    """(thread as it is printed, the words after its colon)."""
     prefix, colon, left = words[0].text.partition(":")
     if not colon:
         hint = "spawn t1: COMMAND"
-        raise call.refused(words[0], "a thread with a colon behind it is wanted", allowed=[hint])
+        raise call.refused(words[0], "a thread with a colon is missing", allowed=[hint])
     process, dot, name = prefix.rpartition(".")
     start = words[0].start + len(process) + len(dot)
     read_name(Token(name, start, start + max(len(name), 1)))
@@ -122,7 +129,7 @@ def _race(call: Call, spawned: Spawned) -> Race:
 def _spawned(call: Call) -> Spawned:
     spawned = call.session.spawned
     if spawned is None:
-        raise call.refused(None, "no thread is under way", hint="`spawn t1: COMMAND` lets one begin")
+        raise call.refused(None, "no thread is spawned", hint="`spawn t1: COMMAND` starts one")
     return spawned
 
 
@@ -134,21 +141,21 @@ def _replayed(race: Race, spawned: Spawned) -> list[RaceStep]:
 
 
 @command(
-    "step",
-    Form(args=(arg("THREAD", Word("a thread", _under_way), "who goes on"),)),
-    kind=SESSION,
-    topic=TOPIC,
-    summary="let a spawned thread go on to its next lock operation",
-    explained="Shows the lock operations (+ - ~ as in `help trace`) and events of the step. The state stays as it is "
-    "until `finish`.",
-    examples=("mmap buf 16 ; spawn t1: fault buf[0] ; step t1 ; step t1",),
+    "step", Form(args=(Arg("THREAD", Word("a thread", _under_way), "the thread to run"),)), kind=SESSION, topic=TOPIC
 )
 def step(call: Call) -> Report:
-    """Let a spawned thread go on."""
+    """Run a spawned thread to its next lock operation.
+
+    Shows the lock operations (+ - ~ as in `help trace`) and events of the step. The state does not change until
+    `finish`.
+
+    Example:
+        mmap buf 16 ; spawn t1: fault buf[0] ; step t1 ; step t1
+    """
     spawned, word = _spawned(call), call.word("THREAD")
     label = word if "." in word else f"{call.process}.{word}"
     if label not in spawned.commands:
-        raise call.refused_at("THREAD", f"{label} is not under way", allowed=spawned.names)
+        raise call.refused_at("THREAD", f"{label} is not spawned", allowed=spawned.names)
     trial = Spawned(spawned.commands, [*spawned.schedule, spawned.names.index(label) + 1])
     race = _race(call, trial)
     try:
@@ -189,17 +196,16 @@ def _holder(spawned: Spawned, task: int, mode: str) -> str:
     return f"{spawned.names[task]}{f' ({mode})' if mode else ''}"
 
 
-@command(
-    "finish",
-    kind=SESSION,
-    topic=TOPIC,
-    summary="let all spawned threads run to their end, taking turns",
-    explained="The whole schedule becomes one step, `race … schedule=…`. In a deadlock the state stays as it was, and "
-    "the threads are forgotten.",
-    examples=("mmap buf 16 ; spawn t1: fault buf[0] ; spawn t2: fault buf[1] ; step t2 ; finish",),
-)
+@command("finish", kind=SESSION, topic=TOPIC)
 def finish(call: Call) -> list[Report]:
-    """Let all spawned threads run to their end."""
+    """Run all spawned threads to their end, taking turns.
+
+    The whole schedule becomes one step, `race … schedule=…`. After a deadlock the state is unchanged, and the threads
+    are forgotten.
+
+    Example:
+        mmap buf 16 ; spawn t1: fault buf[0] ; spawn t2: fault buf[1] ; step t2 ; finish
+    """
     spawned = _spawned(call)
     race = _race(call, spawned)
     schedule = _by_turns(race, spawned)
@@ -209,7 +215,7 @@ def finish(call: Call) -> list[Report]:
     return list(session.run(statement))
 
 
-#: steps after which threads that keep each other from going on are left where they are
+#: steps after which threads that make no progress are left where they are
 _PATIENCE = 1000
 
 

@@ -1,26 +1,15 @@
 """Files and mappings: what the system calls on address spaces do.
 
-Placement, where no address is given: the next boundary (of a PMD, or ``align=``) from 0x7f0000000000 on, behind all
-regions that there are, so that VMAs are neighbours only where ``after=`` or ``at=`` asked for it.
+Placement, where no address is given: the next boundary (of a PMD, or ``align=``) from 0x7f0000000000 on, after all
+regions that there are, so that VMAs are adjacent only where ``after=`` or ``at=`` asked for it.
 """
 
 from __future__ import annotations
 
-from folioshell.commands.build import (
-    NEW_NAME,
-    arg,
-    choice,
-    command,
-    file_operand,
-    flags,
-    option,
-    own_place,
-    region_operand,
-)
-from folioshell.commands.call import Call
-from folioshell.commands.grammar import MODEL, Arg, Form
-from folioshell.commands.limits_check import admit_file, admit_pages
-from folioshell.commands.operands import Address, Number, Size
+from folioshell.commands.call import Call, admit_file, admit_pages
+from folioshell.commands.grammar import MODEL, Arg, Form, Option, command, flags
+from folioshell.commands.operands import NEW_NAME, Address, Choice, Number, Size
+from folioshell.commands.places import FILE, REGION, own_place
 from folioshell.model.mapping import AddressSpace
 from folioshell.paths.mmap import do_mmap, do_munmap
 from folioshell.paths.mremap import do_mremap
@@ -46,41 +35,48 @@ FILE_SYSTEMS = {
     "tmpfs-within": "tmpfs, huge=within_size",
 }
 _PLACE = (
-    option("at", Address(), "where it goes", group="place"),
-    option("after", region_operand(), "directly behind this region", group="place"),
+    Option("at", Address(), "its address", group="place"),
+    Option("after", REGION, "directly after this region", group="place"),
 )
 _ALIGN = (
-    option("align", Size(), "pages between the boundaries at which it may start", group="place"),
-    option("skew", Size(least=0), "pages from the boundary to its start"),
+    Option("align", Size(), "pages between the boundaries at which it may start", group="place"),
+    Option("skew", Size(least=0), "pages from the boundary to its start"),
 )
 
 
 def _file_subject(call: Call) -> str:
     size = call.number("SIZE")
-    return f"file {call.word('NAME')} made on {call.word('fs', 'ext4')}, {counted(size, 'page')} ({format_pages(size)})"
+    return (
+        f"file {call.word('NAME')} created on {call.word('fs', 'ext4')}, {counted(size, 'page')} ({format_pages(size)})"
+    )
 
 
 @command(
     "file",
     Form(
-        args=(arg("NAME", NEW_NAME, "its name"), arg("SIZE", Size(most=FILE_PAGES), "its size")),
-        flags=flags("cache", cached="its page cache is filled (the default)", uncached="nothing of it is cached"),
+        args=(Arg("NAME", NEW_NAME, "its name"), Arg("SIZE", Size(most=FILE_PAGES), "its size")),
+        flags=flags("cache", cached="fill its page cache (default)", uncached="leave its page cache empty"),
         options=(
-            option("order", Number(most=FILE_ORDER), "order of the folios that its page cache holds; 0 unless said"),
-            option("fs", choice(FILE_SYSTEMS, "file system"), "where it lives; ext4 unless said"),
+            Option("order", Number(most=FILE_ORDER), "order of the folios in its page cache (default: 0)"),
+            Option("fs", Choice(FILE_SYSTEMS, "file system"), "its file system (default: ext4)"),
         ),
     ),
     kind=MODEL,
     topic=TOPIC,
-    summary="make a file",
-    explained="Makes a file filled with bytes other than zero. Its page cache holds folios of the given order; the "
-    "tail uses the largest orders that fit. Orders above that of a PMD are an extension that Linux does not have.",
-    examples=("file lib 32 order=4", "file tmp 64K fs=tmpfs uncached"),
     subject=_file_subject,
-    kernel="mm/filemap.c: __filemap_get_folio()",
 )
 def file(call: Call) -> Ending:
-    """Make a file."""
+    """Create a file.
+
+    The file is filled with non-zero bytes. Its page cache holds folios of the given order; the tail uses the largest
+    orders that fit. Orders above the PMD order are an extension: Linux has no such page-cache folios.
+
+    Example:
+        file lib 32 order=4
+        file tmp 64K fs=tmpfs uncached
+
+    Kernel: mm/filemap.c: __filemap_get_folio() (v6.18)
+    """
     name = call.new_name("NAME")
     admit_file(call, "SIZE", call.number("SIZE"))
     made = AddressSpace(name, call.number("SIZE"), call.word("fs", "ext4"))
@@ -106,38 +102,43 @@ def _populated(call: Call) -> list[tuple[int, int]]:
 @command(
     "mmap",
     Form(
-        args=(arg("NAME", NEW_NAME, "name of the region"), arg("SIZE", Size(), "its size")),
+        args=(Arg("NAME", NEW_NAME, "name of the region"), Arg("SIZE", Size(), "its size")),
         flags=(
             *flags(
                 "kind",
-                anon="private anonymous memory (the default)",
+                anon="private anonymous memory (default)",
                 shared="MAP_SHARED: of the file, or shared anonymous memory",
-                private="MAP_PRIVATE (the default with file=)",
+                private="MAP_PRIVATE (default with file=)",
             ),
             *flags("populate", populate="MAP_POPULATE: fault every page in"),
             *flags("fixed", fixed="MAP_FIXED: replace what is mapped there"),
         ),
         options=(
-            option("file", file_operand(), "the file mapped"),
-            option("offset", Size(least=0), "page of the file where it starts"),
-            option("prot", choice(PROTS, "protection"), "rw unless said, but r for a private file"),
+            Option("file", FILE, "the file to map"),
+            Option("offset", Size(least=0), "page of the file at which it starts"),
+            Option("prot", Choice(PROTS, "protection"), "default: rw, but r for a private file mapping"),
             *_PLACE,
             *_ALIGN,
         ),
     ),
     kind=MODEL,
     topic=TOPIC,
-    summary="map memory and name the range",
-    explained="Maps anonymous memory or a file. Without at=, after= or align= it starts at the next free PMD-sized "
-    "boundary, never adjacent to another region. The name labels the range from then on, in every process.",
-    examples=("mmap buf 64K", "file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504"),
     subject=_mmap_subject,
     pages=_populated,
     host=True,
-    kernel="mm/mmap.c: do_mmap()",
 )
 def mmap(call: Call) -> Ending:
-    """Map memory and name the range."""
+    """Map memory and name the range.
+
+    Maps anonymous memory or a file. Without at=, after= or align= the mapping starts at the next free PMD-sized
+    boundary, never adjacent to another region. From then on the name labels this range in every process.
+
+    Example:
+        mmap buf 64K
+        file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504
+
+    Kernel: mm/mmap.c: do_mmap() (v6.18)
+    """
     name = call.new_name("NAME")
     kind = call.word("kind", "private" if "file" in call.arguments else "anon")
     if kind == "anon" and "file" in call.arguments:
@@ -189,46 +190,53 @@ def start_of(call: Call, nr: int) -> int:
         boundary = call.number("align", call.kernel.geometry.pmd_pages)
         start = next_free(call.workspace.regions, nr, boundary, call.number("skew", 0))
     if start is None or start + nr > END_VPN:
-        raise call.refused_at("SIZE", "this reaches beyond user space", hint="user addresses end at 0x7fffffffffff")
+        raise call.refused_at("SIZE", "the range ends beyond user space", hint="user addresses end at 0x7fffffffffff")
     return start
 
 
 @command(
     "munmap",
-    Form(args=(own_place("the pages that go"),)),
+    Form(args=(own_place("the pages to unmap"),)),
     kind=MODEL,
     topic=TOPIC,
-    summary="unmap pages",
-    explained="Unmaps pages; VMAs are split where the range ends within them, and page tables that are left empty are "
-    "freed. The region's name stays.",
-    examples=("mmap buf 16 ; fault buf ; munmap buf[4..7]",),
     subject=lambda call: f"{call.process} unmapped {call.place_text('PLACE')}",
     host=True,
-    kernel="mm/vma.c: do_vmi_munmap()",
     races=True,
 )
 def munmap(call: Call) -> Path[Ending]:
-    """Unmap pages."""
+    """Unmap pages.
+
+    VMAs are split where the range ends inside them, and page tables left empty are freed. The region keeps its name.
+
+    Example:
+        mmap buf 16 ; fault buf ; munmap buf[4..7]
+
+    Kernel: mm/vma.c: do_vmi_munmap() (v6.18)
+    """
     found = call.own_range("PLACE")
     return do_munmap(call.kernel, found.mm, found.start, found.nr)
 
 
 @command(
     "mprotect",
-    Form(args=(own_place(), Arg("PROT", choice(PROTS, "protection"), "what is allowed from now on"))),
+    Form(args=(own_place(), Arg("PROT", Choice(PROTS, "protection"), "the new protection"))),
     kind=MODEL,
     topic=TOPIC,
-    summary="change the protection of pages",
-    explained="Changes the protection; VMAs split and merge, and a PMD mapping that is only partly covered is split. "
-    "Over a hole it fails with ENOMEM, and what lies before the hole is changed.",
-    examples=("mmap buf 16 ; fault buf ; mprotect buf[8] r",),
     subject=lambda call: f"{call.process} made {call.place_text('PLACE')} {call.word('PROT')}",
     host=True,
-    kernel="mm/mprotect.c: do_mprotect_pkey()",
     races=True,
 )
 def mprotect(call: Call) -> Path[Ending]:
-    """Change the protection of pages."""
+    """Change the protection of pages.
+
+    VMAs split and merge, and a PMD mapping that is only partially covered is split. Over a hole it fails with ENOMEM
+    after changing the part before the hole.
+
+    Example:
+        mmap buf 16 ; fault buf ; mprotect buf[8] r
+
+    Kernel: mm/mprotect.c: do_mprotect_pkey() (v6.18)
+    """
     found = call.own_range("PLACE")
     return do_mprotect(call.kernel, found.mm, found.start, found.nr, call.word("PROT"))
 
@@ -242,22 +250,26 @@ def _mremap_subject(call: Call) -> str:
 @command(
     "mremap",
     Form(
-        args=(own_place("what moves"), arg("SIZE", Size(), "its new size; as before unless said", optional=True)),
+        args=(own_place("the pages to move"), Arg("SIZE", Size(), "its new size (default: the same)", optional=True)),
         flags=flags("dontunmap", dontunmap="MREMAP_DONTUNMAP: the old range stays mapped, empty"),
-        options=(option("new", NEW_NAME, "name of the new region", required=True), *_PLACE, *_ALIGN),
+        options=(Option("new", NEW_NAME, "name of the new region", required=True), *_PLACE, *_ALIGN),
     ),
     kind=MODEL,
     topic=TOPIC,
-    summary="move a mapping to another address",
-    explained="Moves the mapping and its page-table entries to a new place (MREMAP_FIXED), which is chosen as for "
-    "mmap and gets a name of its own. No rmap function is called for the entries that move.",
-    examples=("mmap buf 16 ; fault buf ; mremap buf[8..15] new=tail",),
     subject=_mremap_subject,
     host=True,
-    kernel="mm/mremap.c: do_mremap()",
 )
 def mremap(call: Call) -> Ending:
-    """Move a mapping to another address."""
+    """Move a mapping to another address.
+
+    Moves the mapping and its page-table entries to a new place (MREMAP_FIXED), chosen as for mmap and named as a region
+    of its own. No rmap function is called for the moved entries.
+
+    Example:
+        mmap buf 16 ; fault buf ; mremap buf[8..15] new=tail
+
+    Kernel: mm/mremap.c: do_mremap() (v6.18)
+    """
     name = call.new_name("new")
     found = call.own_range("PLACE")
     nr = call.number("SIZE", found.nr)

@@ -45,7 +45,7 @@ class Operand:
     Attributes:
         label: what it is called in messages: "a size".
         usage: how it stands in usage lines; empty if the argument's own name does.
-        short: how it stands behind ``key=``, where it has no usage.
+        short: how it stands after ``key=``, where it has no usage.
         note: how it is written, where its usage does not say it.
         separator: what stands between words where it is several; empty if it is one.
         block: it is written in braces.
@@ -83,7 +83,7 @@ class Operand:
         return ()
 
     def offered(self, session: Session, asking: Asking) -> Iterable[Pair]:
-        """The candidates that go on from what is typed; of what may be many, only some."""
+        """The candidates that begin with what is typed; of what may be many, only some."""
         return self.candidates(session)
 
 
@@ -108,7 +108,7 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
 
 
 def _nearest(word: str, allowed: Sequence[str]) -> list[str]:
-    """The words that go on from this one, if they are few; else the one that is most like it."""
+    """The words that begin with this one, if they are few; else the one that is most like it."""
     begun = [text for text in allowed if word and text.lower().startswith(word)]
     if 0 < len(begun) <= _NAMED:
         return begun
@@ -376,3 +376,7 @@ class Word(Operand):
     def candidates(self, session: Session) -> Iterable[Pair]:
         """What the declaration offers."""
         return self._found(session) if self._found else ()
+
+
+NEW_NAME = NewName()
+COUNT = Number(least=1)

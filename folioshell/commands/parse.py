@@ -9,36 +9,96 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from folioshell.commands.arguments import Arguments
+from folioshell.commands.call import Call
+from folioshell.commands.compare import Values
 from folioshell.commands.grammar import COMPARISON, MODEL, Arg, Command, Flag, Form, Option, registry
 from folioshell.commands.lex import Token, normal_text, statements
 from folioshell.commands.operands import nearest, read_name, refused
-from folioshell.commands.statement import ParsedStatement
+from folioshell.commands.reading import FormWalk, form_of, opening
+from folioshell.commands.statement import Arguments, Parsed
 from folioshell.errors import Refused
-from folioshell.session.language import Statement
+from folioshell.paths.step import Path
+from folioshell.report import Report
+from folioshell.session.language import Ending, Statement
+from folioshell.session.session import Session
+from folioshell.session.workspace import Workspace
 
 #: what may stand after ``fails``
 FAILURES = {
     "EINVAL": "an argument is invalid",
     "ENOMEM": "no VMA there, or no memory",
-    "EEXIST": "something is mapped there",
+    "EEXIST": "something is already mapped there",
     "EFAULT": "a page could not be faulted in",
     "EACCES": "the file does not permit it",
-    "EAGAIN": "somebody holds a reference",
-    "EBUSY": "somebody uses it",
-    "ENOENT": "there is no such thing",
+    "EAGAIN": "the folio has extra references",
+    "EBUSY": "it is in use",
+    "ENOENT": "no such file or mapping",
     "EPERM": "not permitted",
-    "EBADF": "there is no file, and no swap either",
-    "SIGSEGV": "an access was answered with SIGSEGV",
-    "SIGBUS": "an access was answered with SIGBUS",
+    "EBADF": "neither a file nor swap to read from",
+    "SIGSEGV": "an access raised SIGSEGV",
+    "SIGBUS": "an access raised SIGBUS",
 }
 
 
+#: words of earlier versions of the language -> what stands for them now
+RETIRED = {"expect drifts": "expect miscounts", "expect exclusions": "expect unlocked", "trace facts": "trace events"}
 #: said where any command might stand
 HELP = "`help` lists the commands"
 #: what is often typed for an operator
 _MISTAKEN = {"=": "==", "=<": "<=", "=>": ">=", "is": "==", "!": "!="}
+
+
+class ParsedStatement(Parsed):
+    """One command of a line, ready to be run in a session; see ``session.language.Statement``."""
+
+    __slots__ = ()
+
+    def path(self, workspace: Workspace, process: str) -> Path[Ending]:
+        """The kernel path of a command that can race, to be driven by whoever asks.
+
+        Raises:
+            Refused: there is none in this state.
+        """
+        assert self.command.races, self.command.verb
+        path: Path[Ending] = self._handle(Call(self, workspace, process, None))
+        return path
+
+    def apply(self, workspace: Workspace, process: str) -> Ending:
+        """Run a model command; see ``Statement``."""
+        if self.command.races:
+            return workspace.machine.run(self.path(workspace, process))
+        ending: Ending = self._handle(Call(self, workspace, process, None))
+        return ending
+
+    def pages(self, workspace: Workspace, process: str) -> Sequence[tuple[int, int]]:
+        """The pages that a model command goes through; see ``Statement``."""
+        call = Call(self, workspace, process, None)
+        if self.command.pages is not None:
+            return self.command.pages(call)
+        if "PLACE" not in self.arguments:
+            return ()
+        found = call.own_range("PLACE")
+        return [(found.start, found.nr)]
+
+    def answer(self, session: Session, process: str) -> Sequence[Report]:
+        """Run a command that is no step; see ``Statement``."""
+        answer = self._handle(Call(self, session.workspace, process, session))
+        return [answer] if isinstance(answer, Report) else list(answer)
+
+    def subject(self, workspace: Workspace, process: str) -> str:
+        """Who did what, for the sentence after the step."""
+        call = Call(self, workspace, process, None)
+        return self.command.subject(call) if self.command.subject else f"{process} ran {self.command.verb}"
+
+    def _handle(self, call: Call) -> Any:
+        try:
+            return (self.form.handler or self.command.handler)(call)
+        except Refused as error:
+            if not error.text and not error.file:
+                error.text = self.line
+            raise
 
 
 class Grammar:
@@ -68,29 +128,24 @@ def read_statement(line: str, words: list[Token]) -> ParsedStatement:
     Raises:
         Refused: they are none; columns refer to the line.
     """
-    process: Token | None = None
-    expected: Token | None = None
-    thread = ""
-    rest = list(words)
-    while rest:
-        word = rest[0]
-        if word.kind == "word" and ":" in word.text and process is None:
-            process, thread, remainder = split_prefix(word)
-            rest[0:1] = remainder
-        elif word.kind == "word" and word.text == "fails" and expected is None:
-            expected = _expected_failure(rest)
-            del rest[:2]
-        else:
-            break
+    label, expected, rest = opening(words)
+    process, thread = split_label(label) if label is not None else (None, "")
+    if expected is not None and expected.text not in FAILURES:
+        hint = nearest(expected.text, FAILURES)
+        raise refused(expected, "no such errno or signal", allowed=FAILURES, hint=hint)
     last = words[-1]
     if not rest:
         place = Token("", last.end, last.end + 1)
         raise refused(place, "a command is missing", hint=HELP)
+    if rest[0].text == "fails" and expected is None:
+        raise refused(Token("", rest[0].end, rest[0].end + 1), "an errno or signal is missing", allowed=FAILURES)
     command = _verb(rest[0])
     form, arguments = parse_form(command, rest[1:], rest[0])
     kind = MODEL if form.step_option in arguments else form.kind or command.kind
     if expected is not None and kind != MODEL:
-        raise refused(rest[0], f"{command.verb} cannot fail in the kernel", hint="`fails` goes with what changes state")
+        raise refused(
+            rest[0], f"{command.verb} cannot fail in the kernel", hint="`fails` is for commands that change state"
+        )
     text = normal_text(line, rest)
     if expected is not None:
         text = f"fails {expected.text} {text}"
@@ -110,30 +165,19 @@ def read_statement(line: str, words: list[Token]) -> ParsedStatement:
     )
 
 
-def split_prefix(word: Token) -> tuple[Token, str, list[Token]]:
-    """(process, thread, what follows) of ``A.t1:``; the thread is empty for the main one.
+def split_label(label: Token) -> tuple[Token, str]:
+    """(process, thread) of ``A.t1:``; the thread is empty for the main one.
 
     Raises:
         Refused: one of them is no name.
     """
-    prefix, _, rest = word.text.partition(":")
-    name, dot, thread = prefix.partition(".")
-    process = Token(name, word.start, word.start + max(len(name), 1))
+    name, dot, thread = label.text.removesuffix(":").partition(".")
+    process = Token(name, label.start, label.start + max(len(name), 1))
     read_name(process)
     if dot:
         start = process.end + 1
         read_name(Token(thread, start, start + max(len(thread), 1)))
-    return process, thread, [Token(rest, word.start + len(prefix) + 1, word.end)] if rest else []
-
-
-def _expected_failure(rest: list[Token]) -> Token:
-    if len(rest) < 2:
-        place = Token("", rest[0].end, rest[0].end + 1)
-        raise refused(place, "an errno or signal is missing", allowed=FAILURES)
-    if rest[1].text not in FAILURES:
-        hint = nearest(rest[1].text, FAILURES)
-        raise refused(rest[1], "no such errno or signal", allowed=FAILURES, hint=hint)
-    return rest[1]
+    return process, thread
 
 
 def _verb(token: Token) -> Command:
@@ -152,40 +196,28 @@ def parse_form(command: Command, words: Sequence[Token], verb: Token) -> tuple[F
     Raises:
         Refused: they have none.
     """
-    plain = command.plain
-    if command.leads:
-        if words:
-            form = command.form_for(words[0].text)
-            if form is not None:
-                arguments = _read_form(command, form, words[1:], words[0])
-                arguments.put("lead", words[0].text, words[0])
-                return form, arguments
-            if plain is None or not plain.args:
-                raise _no_form(command, words[0])
-        elif plain is None:
-            place = Token("", verb.end, verb.end + 1)
-            raise refused(place, f"{command.verb} wants a word", allowed=[form.lead for form in command.leads])
-    assert plain is not None
-    return plain, _read_form(command, plain, words, verb)
+    form, rest = form_of(command, words)
+    if form is not None and form.lead:
+        arguments = _Reader(command, form, rest, words[0]).read()
+        arguments.put("lead", words[0].text, words[0])
+        return form, arguments
+    if form is None or (command.leads and words and not form.args):
+        leads = [choice.lead for choice in command.leads]
+        if not words:
+            raise refused(Token("", verb.end, verb.end + 1), f"{command.verb} needs a word", allowed=leads)
+        raise _retired(command, words[0]) or refused(
+            words[0],
+            f"`{command.verb}` has no {command.lead_name} `{words[0].text}`",
+            allowed=leads,
+            hint=nearest(words[0].text, leads),
+        )
+    return form, _Reader(command, form, rest, verb).read()
 
 
-def _read_form(command: Command, form: Form, words: Sequence[Token], before: Token) -> Arguments:
-    if form.compare is None:
-        return _Reader(command, form, words, before).read()
-    at = next((place for place, word in enumerate(words) if word.kind == "operator"), len(words))
-    mistaken = next((word for word in words if word.text in _MISTAKEN), None)
-    if at == len(words) and mistaken is not None:
-        raise refused(mistaken, "not an operator", hint=f"did you mean `{_MISTAKEN[mistaken.text]}`?")
-    arguments = _Reader(command, form, words[:at], before).read()
-    last = words[at - 1] if at else before
-    comparison = form.compare(words[at:], last)
-    arguments.put(COMPARISON, comparison, Token("", words[at].start, words[-1].end))
-    return arguments
-
-
-def _no_form(command: Command, word: Token) -> Refused:
-    leads = [form.lead for form in command.leads]
-    return refused(word, f"{command.verb} knows no such word", allowed=leads, hint=nearest(word.text, leads))
+def _retired(command: Command, word: Token) -> Refused | None:
+    """The error about a word of an earlier version of the language; None about any other."""
+    new = RETIRED.get(f"{command.verb} {word.text}")
+    return refused(word, f"retired: use `{new}`") if new else None
 
 
 class _Reader:
@@ -197,10 +229,7 @@ class _Reader:
         self.words = words
         self.before = before
         self.arguments = Arguments()
-        self.waiting = list(form.args)
-        self.flags = {flag.word: flag for flag in form.flags}
-        self.options = {option.key: option for option in form.options}
-        self.groups: dict[str, str] = {}
+        self.walk = FormWalk(form)
 
     def read(self) -> Arguments:
         """All the arguments.
@@ -208,94 +237,106 @@ class _Reader:
         Raises:
             Refused: a word is wrong, is too many, or is missing.
         """
+        compare = self.form.compare
+        end = len(self.words)
+        if compare is not None:
+            end = next((at for at, word in enumerate(self.words) if word.kind == "operator"), end)
+            self._check_operator(end)
         last = self.before
-        for place, word in enumerate(self.words):
-            self._skip_optional(len(self.words) - place)
-            self._take(word)
+        for at, word in enumerate(self.words[:end]):
+            self._take(word, end - at)
             last = word
-        missing = [
-            arg for arg in self.waiting if not arg.optional and not (arg.repeated and arg.name in self.arguments)
-        ]
-        required = [option for option in self.form.options if option.required and option.key not in self.arguments]
-        if missing:
-            operand = missing[0].operand
-            # A name for what is missing is in the usage; words that may stand there are worth to be shown apart.
-            raise self._missing(last, operand.wanted, operand.allowed)
-        if required:
-            raise self._missing(last, f"{required[0].key}=")
+        self._check_complete(last)
+        if compare is not None and (end < len(self.words) or not compare.optional):
+            comparison = compare.read(self.words[end:], last)
+            self.arguments.put(COMPARISON, comparison, Token("", self.words[end].start, self.words[-1].end))
         return self.arguments
 
-    def _skip_optional(self, nr_left: int) -> None:
-        """An optional argument before required ones is left out if the words left are only enough for those."""
-        required = sum(not arg.optional for arg in self.waiting)
-        while required and self.waiting[0].optional and nr_left <= required:
-            self.waiting.pop(0)
+    def _check_operator(self, end: int) -> None:
+        mistaken = next((word for word in self.words if word.text in _MISTAKEN), None)
+        if end == len(self.words) and mistaken is not None:
+            raise refused(mistaken, "not an operator", hint=f"did you mean `{_MISTAKEN[mistaken.text]}`?")
+
+    def _check_complete(self, last: Token) -> None:
+        for arg in self.walk.waiting:
+            if not arg.optional and not (arg.repeated and arg.name in self.arguments):
+                # A name for what is missing is in the usage; words that may stand there are worth to be shown apart.
+                raise self._missing(last, arg.operand.wanted, arg.operand.allowed)
+        for option in self.form.options:
+            if option.required and option.key not in self.arguments:
+                raise self._missing(last, f"{option.key}=")
 
     def _missing(self, last: Token, what: str, allowed: Iterable[str] = ()) -> Refused:
         place = Token("", last.end, last.end + 1)
         hint = f"usage: {self.form.usage(self.command.verb)}"
         return refused(place, f"{what} is missing", allowed=allowed, hint=hint)
 
-    def _take(self, word: Token) -> None:
-        key, equals, _ = word.text.partition("=")
-        if equals and word.kind == "word" and key in self.options:
-            self._take_option(self.options[key], word)
-        elif self.waiting and not self.waiting[0].optional:
-            self._take_argument(self.waiting[0], word)
-        elif word.text in self.flags and word.kind == "word":
-            self._take_flag(self.flags[word.text], word)
-        elif self.waiting and not (equals and word.kind == "word"):
-            self._take_argument(self.waiting[0], word)
+    def _take(self, word: Token, nr_left: int) -> None:
+        # An optional argument is left out if the words left are only enough for the required ones after it.
+        part = self.walk.part(word, lambda _, required: nr_left <= required)
+        if isinstance(part, Option):
+            self._take_option(part, word)
+        elif isinstance(part, Flag):
+            self._take_flag(part, word)
+        elif isinstance(part, Arg):
+            self._take_argument(part, word)
         else:
-            raise self._unexpected(word, key if equals else "")
+            raise self._unexpected(word)
+        self.walk.take(part)
 
     def _take_option(self, option: Option, word: Token) -> None:
         start = word.start + len(option.key) + 1
         value = Token(word.text[len(option.key) + 1 :], start, max(word.end, start + 1))
         if option.key in self.arguments:
-            raise refused(word, f"{option.key}= stands twice")
-        if option.group and option.group in self.groups:
-            raise refused(word, f"{option.key}= does not go with {self.groups[option.group]}=")
+            raise refused(word, f"{option.key}= is given twice")
+        if option.group in self.walk.taken:
+            other = next(
+                one.key for one in self.form.options if one.group == option.group and one.key in self.arguments
+            )
+            raise refused(word, f"{option.key}= does not go with {other}=")
         if not value.text:
-            hint = f"{option.usage.strip('[]')}, without a blank"
-            raise refused(value, f"a value for {option.key}= is missing", hint=hint)
-        self.groups[option.group or option.key] = option.key
+            raise refused(value, f"a value for {option.key}= is missing", hint=_without_blank(option))
         self.arguments.put(option.key, option.operand.read(value), value)
 
     def _take_flag(self, flag: Flag, word: Token) -> None:
         if flag.group in self.arguments:
             taken = self.arguments.get(flag.group, str)
-            message = f"{flag.word} stands twice" if taken == flag.word else f"{flag.word} does not go with {taken}"
+            message = f"{flag.word} is given twice" if taken == flag.word else f"{flag.word} does not go with {taken}"
             raise refused(word, message)
         self.arguments.put(flag.group, flag.word, word)
 
     def _take_argument(self, arg: Arg, word: Token) -> None:
         if word.kind == "operator" or (word.kind == "block" and not arg.operand.block):
-            raise self._unexpected(word, "")
+            raise self._unexpected(word)
         try:
             value = arg.operand.read(word)
         except Refused as error:
             # A number is meant for the argument, whatever is wrong with it; a word may be meant for an option.
             is_number = word.text[:1].isdigit()
-            if arg.optional and not (error.allowed or is_number) and (self.flags or self.options):
-                raise self._unexpected(word, "") from None
+            if arg.optional and not (error.allowed or is_number) and (self.form.flags or self.form.options):
+                raise self._unexpected(word) from None
             raise
-        if arg.repeated:
-            self.arguments.append(arg.name, value, word)
-        else:
-            self.arguments.put(arg.name, value, word)
-            self.waiting.pop(0)
+        put = self.arguments.append if arg.repeated else self.arguments.put
+        put(arg.name, value, word)
 
-    def _unexpected(self, word: Token, key: str) -> Refused:
-        words = [arg.usage for arg in self.waiting]
-        words += [flag.word for flag in self.form.flags if flag.group not in self.arguments]
-        words += [f"{key}=" for key in self.options if key not in self.arguments]
+    def _unexpected(self, word: Token) -> Refused:
+        if (retired := _retired(self.command, word)) is not None:
+            return retired
+        words = [_label(part) for part in self.walk.following() if not isinstance(part, Values)]
         if not words:
-            usage = f"usage: {self.form.usage(self.command.verb)}"
-            return refused(word, "nothing more may follow here", hint=usage)
-        if key:
+            return refused(word, "nothing more may follow here", hint=f"usage: {self.form.usage(self.command.verb)}")
+        key, equals, _ = word.text.partition("=") if word.kind == "word" else ("", "", "")
+        if equals:
             hint = nearest(f"{key}=", words)
             return refused(word, f"{self.command.verb} has no option {key}=", allowed=words, hint=hint)
-        option = self.options.get(word.text)
-        hint = f"{option.usage.strip('[]')}, without a blank" if option is not None else nearest(word.text, words)
-        return refused(word, "this word has no place here", allowed=words, hint=hint)
+        option = next((option for option in self.form.options if option.key == word.text), None)
+        hint = _without_blank(option) if option is not None else nearest(word.text, words)
+        return refused(word, "unexpected word", allowed=words, hint=hint)
+
+
+def _label(part: Arg | Flag | Option) -> str:
+    return f"{part.key}=" if isinstance(part, Option) else part.usage if isinstance(part, Arg) else part.word
+
+
+def _without_blank(option: Option) -> str:
+    return f"{option.usage.strip('[]')}, without a blank"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from folioshell.commands.build import NEW_NAME, arg, command, done, process_operand
-from folioshell.commands.call import Call
-from folioshell.commands.grammar import MODEL, SESSION, Form
-from folioshell.commands.limits_check import admit_pages, admit_process
+from folioshell.commands.call import Call, admit_pages, admit_process, done
+from folioshell.commands.grammar import MODEL, SESSION, Arg, Form, command
+from folioshell.commands.operands import NEW_NAME
+from folioshell.commands.places import PROCESS
 from folioshell.model.vm import Mm
 from folioshell.paths.fork import do_fork
 from folioshell.paths.mmap import do_exit
@@ -27,23 +27,27 @@ def _who_ends(call: Call) -> Mm:
 
 @command(
     "fork",
-    Form(args=(arg("NAME", NEW_NAME, "name of the child"),)),
+    Form(args=(Arg("NAME", NEW_NAME, "name of the child"),)),
     kind=MODEL,
     topic=TOPIC,
-    summary="duplicate the process",
-    explained="Makes a child with a copy of the address space. Entries of VMAs that have an anon_vma are copied, "
-    "others are left to faults. The current process stays the same.",
-    examples=("mmap buf 16 ; fault buf ; fork B",),
     subject=lambda call: (
         f"{call.process} forked {call.word('NAME')}, "
         f"{counted(len(call.kernel.mms[call.word('NAME')].vmas), 'VMA')} copied"
     ),
     host=True,
-    kernel="kernel/fork.c: dup_mm()",
     pages=lambda call: _pages_of(call.mm),
 )
 def fork(call: Call) -> Ending:
-    """Duplicate the process."""
+    """Fork a child process.
+
+    Creates a child with a copy of the address space. Entries of VMAs with an anon_vma are copied; the child refaults
+    the others. The current process does not change.
+
+    Example:
+        mmap buf 16 ; fault buf ; fork B
+
+    Kernel: kernel/fork.c: dup_mm() (v6.18)
+    """
     name = call.new_name("NAME")
     admit_process(call, "NAME")
     admit_pages(call, "NAME", call.mm.nr_entries)
@@ -53,20 +57,25 @@ def fork(call: Call) -> Ending:
 
 @command(
     "exit",
-    Form(args=(arg("NAME", process_operand(), "who ends; the one that runs this unless said", optional=True),)),
+    Form(args=(Arg("NAME", PROCESS, "process to end (default: the current one)", optional=True),)),
     kind=MODEL,
     topic=TOPIC,
-    summary="end a process",
-    explained="Ends a process and its address space. If it was the current one, its parent becomes current, else the "
-    "first one that lives.",
-    examples=("fork B ; exit B", "fork B ; B: exit"),
     subject=lambda call: f"{call.word('NAME', call.process)} ended",
     host=True,
-    kernel="mm/mmap.c: exit_mmap()",
     pages=lambda call: _pages_of(_who_ends(call)),
 )
 def exit_process(call: Call) -> Ending:
-    """End a process."""
+    """End a process.
+
+    Ends a process and frees its address space. If it was the current one, its parent becomes current, or else the first
+    living process.
+
+    Example:
+        fork B ; exit B
+        fork B ; B: exit
+
+    Kernel: mm/mmap.c: exit_mmap() (v6.18)
+    """
     mm = _who_ends(call)
     name, parent = mm.name, mm.parent
     call.workspace.machine.run(do_exit(call.kernel, mm))
@@ -76,18 +85,16 @@ def exit_process(call: Call) -> Ending:
     return None
 
 
-@command(
-    "as",
-    Form(args=(arg("NAME", process_operand(), "who runs what follows"),)),
-    kind=SESSION,
-    topic=TOPIC,
-    summary="switch to another process",
-    explained="Makes a process the current one. This is no step: nothing changes in the kernel. For one command `B: "
-    "verb …` does.",
-    examples=("fork B ; as B",),
-)
+@command("as", Form(args=(Arg("NAME", PROCESS, "process to run what follows"),)), kind=SESSION, topic=TOPIC)
 def as_process(call: Call) -> Report:
-    """Switch to another process."""
+    """Switch to another process.
+
+    Makes a process the current one. This is no step: nothing changes in the kernel. To run one command as B, write `B:
+    verb …`.
+
+    Example:
+        fork B ; as B
+    """
     name = call.process_named("NAME").name
     call.workspace.current = name
     call.session.history.note_current(name)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from folioshell.commands.arguments import Arguments
-from folioshell.commands.build import arg, command, done, option
-from folioshell.commands.call import Call
-from folioshell.commands.grammar import VIEW, Form
+from folioshell.commands.call import Call, done
+from folioshell.commands.grammar import VIEW, Arg, Form, Option, command
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import Number, Operand, refused
+from folioshell.commands.statement import Arguments
 from folioshell.commands.threads_operand import Threads, ThreadText
 from folioshell.errors import OutOfTime, Refused
 from folioshell.report import Report, Section, Table, Text
@@ -108,34 +107,35 @@ def _names(labels: Sequence[str]) -> str:
 @command(
     "race",
     Form(
-        args=(arg("THREADS", Threads(), "threads, and the commands that each runs"),),
+        args=(Arg("THREADS", Threads(), "threads with their commands"),),
         options=(
-            option(
+            Option(
                 "schedule", ScheduleOperand(), "follow this one: a number runs that thread to its next switch point"
             ),
-            option("max-states", Number(least=1), "give up when so many states were seen"),
-            option("timeout", Number(least=1), "give up after so many seconds"),
+            Option("max-states", Number(least=1), "stop after this many states"),
+            Option("timeout", Number(least=1), "stop after this many seconds"),
         ),
         step_option="schedule",
     ),
     kind=VIEW,
     topic=TOPIC,
-    summary="run threads through every interleaving of their lock operations",
-    explained="Explores every order in which the threads can take their locks, and reads without a lock besides: every "
-    "deadlock, every end state in which the protocol under test counts another number than its definition (miscount), "
-    "every broken invariant, every page table that was changed without its lock, and the shortest schedule that leads "
-    "to each. The state stays as it is. Threads are made if they are missing; those of one process share its memory. "
-    "Commands of one kernel path that make no names can race: fault read write madvise munmap mprotect mlock munlock "
-    "reclaim split migrate. With schedule= one interleaving is followed step by step: a step, if all threads end; if "
-    "they do not, what was held and wanted is shown, and the state stays as it was.",
-    examples=(
-        "mmap buf 16 ; race { A.t1: fault buf[0] ; A.t2: { fault buf[1] ; madvise dontneed buf[0] } }",
-        "mmap buf 16 ; race { A.t1: fault buf[0] ; A.t2: fault buf[1] } schedule=1,2,1",
-    ),
     subject=_race_subject,
 )
 def race(call: Call) -> Report | Ending:
-    """Run threads through every interleaving, or follow a schedule."""
+    """Run threads through every interleaving of their lock operations.
+
+    Explores every order in which the threads can take their locks and do their lockless reads: every deadlock, every
+    end state in which the protocol under test counts another number than its definition (miscount), every broken
+    invariant, every page table changed without its lock (unlocked update), and the shortest schedule for each. The
+    state does not change. Missing threads are created; those of one process share its memory. Only commands that run
+    one kernel path can be raced: fault read write madvise munmap mprotect mlock munlock reclaim split migrate. With
+    schedule= one interleaving is followed step by step: a step, if all threads end; otherwise the locks held and wanted
+    are shown, and the state does not change.
+
+    Example:
+        mmap buf 16 ; race { A.t1: fault buf[0] ; A.t2: { fault buf[1] ; madvise dontneed buf[0] } }
+        mmap buf 16 ; race { A.t1: fault buf[0] ; A.t2: fault buf[1] } schedule=1,2,1
+    """
     if "schedule" in call.arguments:
         return _follow(call)
     from folioshell.session.race import explored
@@ -162,8 +162,8 @@ def race(call: Call) -> Report | Ending:
     if verdict.stopped == "interrupted":
         session.go_to(session.step)
     if verdict.stopped == "max-states" and most != wanted:
-        hint = f"max-states= gives up sooner, {raised_by('states')}"
-        raise call.refused_at("THREADS", f"this race passes the limit of {limit:,} states", hint=hint)
+        hint = f"max-states= stops earlier, {raised_by('states')}"
+        raise call.refused_at("THREADS", f"this race exceeds the limit of {limit:,} states", hint=hint)
     session.verdict = verdict
     labels = [thread.label for thread in threads]
     return done(
@@ -188,7 +188,7 @@ def _sentence(call: Call, labels: Sequence[str], verdict: Verdict) -> str:
     states = counted(verdict.states, "state")
     text = f"Race of {_names(labels)}{under}, {seen}: {schedules}, {states}; {', '.join(counts)}."
     if verdict.loop:
-        text += f" It need not end: {verdict.loop} leads to a state that can be come back to for ever (livelock)."
+        text += f" Livelock: {verdict.loop} leads to a state that can recur without end."
     return text
 
 
@@ -225,7 +225,7 @@ def _follow(call: Call) -> Ending:
     except ValueError as error:
         racing.restore()
         raise call.refused_at(
-            "schedule", str(error), hint="`race …` without a schedule lists those that lead to something"
+            "schedule", str(error), hint="`race …` without a schedule lists those that find something"
         ) from None
     labels = [thread.label for thread in threads]
     steps = step_table(call, labels, followed.steps)
@@ -243,13 +243,13 @@ def _unfinished(call: Call, racing: Race, labels: Sequence[str], followed: Follo
     sections: list[Section] = [steps]
     if followed.flaws:
         kinds = _names([f"a {kind}" for kind, _ in followed.flaws])
-        text = f"{_names(labels)} end in {kinds}: the state stays that before, and this is no step."
+        text = f"{_names(labels)} ended in {kinds}; command discarded, state unchanged."
         if any(kind == "deadlock" for kind, _ in followed.flaws):
             sections.append(Text(tuple(picture_of(racing, followed.steps)), title="deadlock"))
     else:
-        text = "The schedule ends before the threads do: the state stays that before, and this is no step."
+        text = "The schedule ends before the threads do; command discarded, state unchanged."
         able = [labels[number] for number in racing.enabled()]
-        sections.append(Text((f"{_names(able)} can go on.",)))
+        sections.append(Text((f"{_names(able)} can continue.",)))
     return done(
         call, text, findings=tuple(f"{kind}: {what}" for kind, what in followed.flaws), sections=tuple(sections)
     )
@@ -270,7 +270,7 @@ def step_table(call: Call, labels: Sequence[str], steps: Sequence[RaceStep], fir
             lines.append((f"{step.waits} waits", step.waits.function))
         if step.over:
             lines.append(("ends", ""))
-        for at, (what, function) in enumerate(lines or [("goes on", "")]):
+        for at, (what, function) in enumerate(lines or [("continues", "")]):
             rows.append((number if not at else "", labels[step.task] if not at else "", what, function))
     return Table("schedule", ("step", "thread", "what", "function"), tuple(rows))
 
@@ -281,7 +281,7 @@ def _results(followed: Followed) -> Table:
         for name, results in followed.results.items()
         for number, result in enumerate(results, 1)
     ]
-    return Table("how the commands ended", ("thread", "command", "result"), tuple(rows))
+    return Table("results of the commands", ("thread", "command", "result"), tuple(rows))
 
 
 def _ending(result: object) -> str:

@@ -1,13 +1,12 @@
-"""What keeps pages in memory and what drives them out: mlock, reclaim, splitting, migration, truncation."""
+"""What keeps pages in memory and what drives them out: mlock, pins, reclaim, splitting, migration, truncation."""
 
 from __future__ import annotations
 
-from folioshell.commands.build import FOLIO, arg, command, file_operand, own_place
-from folioshell.commands.call import Call
-from folioshell.commands.grammar import MODEL, Form
-from folioshell.commands.limits_check import admit_file, admit_pages
+from folioshell.commands.call import Call, admit_file, admit_pages
+from folioshell.commands.grammar import MODEL, Arg, Form, command
 from folioshell.commands.operands import Size
-from folioshell.commands.places import FolioRef
+from folioshell.commands.places import FILE, FOLIO, FolioRef, own_place
+from folioshell.paths.gup import do_pin, do_unpin
 from folioshell.paths.migrate import do_migrate
 from folioshell.paths.reclaim import do_reclaim
 from folioshell.paths.split import do_split
@@ -30,20 +29,24 @@ def _folio_text(call: Call) -> str:
 
 @command(
     "mlock",
-    Form(args=(own_place("the pages that stay in memory"),)),
+    Form(args=(own_place("the pages to lock"),)),
     kind=MODEL,
     topic=TOPIC,
-    summary="lock pages into memory and fault them in",
-    explained="Marks the VMAs locked, splitting and merging them, and faults the pages in: private writable ones by "
-    "writing. Over a hole it fails with ENOMEM, and what lies before the hole is locked.",
-    examples=("mmap buf 16 ; mlock buf[0..3]",),
     subject=lambda call: f"{call.process} locked {call.place_text('PLACE')}",
     host=True,
-    kernel="mm/mlock.c: do_mlock()",
     races=True,
 )
 def mlock(call: Call) -> Path[Ending]:
-    """Lock pages into memory and fault them in."""
+    """Lock pages into memory and fault them in.
+
+    Marks the VMAs locked, splitting and merging them, and faults the pages in: private writable ones with a write. Over
+    a hole it fails with ENOMEM after locking the part before the hole.
+
+    Example:
+        mmap buf 16 ; mlock buf[0..3]
+
+    Kernel: mm/mlock.c: do_mlock() (v6.18)
+    """
     found = call.own_range("PLACE")
     admit_pages(call, "PLACE", found.nr, found)
     return do_mlock(call.kernel, found.mm, found.start, found.nr)
@@ -51,92 +54,159 @@ def mlock(call: Call) -> Path[Ending]:
 
 @command(
     "munlock",
-    Form(args=(own_place("the pages that need not stay"),)),
+    Form(args=(own_place("the pages to unlock"),)),
     kind=MODEL,
     topic=TOPIC,
-    summary="undo mlock",
-    explained="Takes the mark off the VMAs; the pages stay mapped.",
-    examples=("mmap buf 16 ; mlock buf ; munlock buf[0..3]",),
     subject=lambda call: f"{call.process} unlocked {call.place_text('PLACE')}",
     host=True,
-    kernel="mm/mlock.c: apply_vma_lock_flags()",
     races=True,
 )
 def munlock(call: Call) -> Path[Ending]:
-    """Undo mlock."""
+    """Undo mlock.
+
+    Clears VM_LOCKED of the VMAs; the pages stay mapped.
+
+    Example:
+        mmap buf 16 ; mlock buf ; munlock buf[0..3]
+
+    Kernel: mm/mlock.c: apply_vma_lock_flags() (v6.18)
+    """
     found = call.own_range("PLACE")
     return do_munlock(call.kernel, found.mm, found.start, found.nr)
 
 
 @command(
     "reclaim",
-    Form(args=(arg("FOLIO", FOLIO, "the folio that goes"),)),
+    Form(args=(Arg("FOLIO", FOLIO, "the folio to reclaim"),)),
     kind=MODEL,
     topic=TOPIC,
-    summary="reclaim one folio, as if memory were short",
-    explained="Walks the reverse map to clear the accessed bits, then unmaps the folio everywhere and frees it. "
-    "Without swap (`set swap on`) anonymous folios stay, large ones are split. Locked pages stay.",
-    examples=("file lib 32 order=4 ; mmap win 32 file=lib ; fault win[0] ; reclaim f1",),
     subject=lambda call: f"Reclaim of {_folio_text(call)}",
-    kernel="mm/vmscan.c: shrink_folio_list()",
     races=True,
 )
 def reclaim(call: Call) -> Path[Ending]:
-    """Reclaim one folio, as if memory were short."""
+    """Reclaim one folio, as under memory pressure.
+
+    Walks the rmap to clear the accessed bits, then unmaps the folio everywhere and frees it. Without swap (`set swap
+    on`) anonymous folios stay, and large ones are split. Locked pages stay.
+
+    Example:
+        file lib 32 order=4 ; mmap win 32 file=lib ; fault win[0] ; reclaim f1
+
+    Kernel: mm/vmscan.c: shrink_folio_list() (v6.18)
+    """
     return do_reclaim(call.kernel, call.living_folio("FOLIO"))
 
 
 @command(
     "split",
-    Form(args=(arg("FOLIO", FOLIO, "the folio"),)),
+    Form(args=(Arg("FOLIO", FOLIO, "the folio"),)),
     kind=MODEL,
     topic=TOPIC,
-    summary="split a large folio into single pages",
-    explained="Anonymous pages are mapped again, those that hold only zeros by the zero page; pages of files come back "
-    "by faults. EINVAL for a single page, EAGAIN while the folio has references that are no mappings.",
-    examples=("set thp.64K always ; mmap buf 16 ; write buf ; split f1",),
     subject=lambda call: f"Split of {_folio_text(call)}",
-    kernel="mm/huge_memory.c: split_huge_page_to_list_to_order()",
     races=True,
 )
 def split(call: Call) -> Path[Ending]:
-    """Split a large folio into single pages."""
+    """Split a large folio into single pages.
+
+    Anonymous pages are mapped again, those that hold only zeros by the zero page; file pages will be refaulted. EINVAL
+    for a single page, EAGAIN while the folio has references other than its mappings.
+
+    Example:
+        set thp.64K always ; mmap buf 16 ; write buf ; split f1
+
+    Kernel: mm/huge_memory.c: split_huge_page_to_list_to_order() (v6.18)
+    """
     return do_split(call.kernel, call.living_folio("FOLIO"))
 
 
 @command(
     "migrate",
-    Form(args=(arg("FOLIO", FOLIO, "the folio"),)),
+    Form(args=(Arg("FOLIO", FOLIO, "the folio"),)),
     kind=MODEL,
     topic=TOPIC,
-    summary="move a folio to other physical pages",
-    explained="Replaces every entry by a migration entry, copies the folio, and maps the copy. The new folio has a new "
-    "name. EAGAIN while the folio has references that are no mappings.",
-    examples=("mmap buf 16 ; write buf[0] ; migrate f1",),
     subject=lambda call: f"Migration of {_folio_text(call)}",
-    kernel="mm/migrate.c: migrate_pages()",
     races=True,
 )
 def migrate(call: Call) -> Path[Ending]:
-    """Move a folio to other physical pages."""
+    """Move a folio to other physical pages.
+
+    Replaces every entry with a migration entry, copies the folio, and maps the copy. The copy gets a new id. EAGAIN
+    while the folio has references other than its mappings.
+
+    Example:
+        mmap buf 16 ; write buf[0] ; migrate f1
+
+    Kernel: mm/migrate.c: migrate_pages() (v6.18)
+    """
     return do_migrate(call.kernel, call.living_folio("FOLIO"))
 
 
 @command(
     "truncate",
-    Form(args=(arg("FILE", file_operand(), "the file"), arg("SIZE", Size(least=0), "its new size"))),
+    Form(args=(Arg("FILE", FILE, "the file"), Arg("SIZE", Size(least=0), "its new size"))),
     kind=MODEL,
     topic=TOPIC,
-    summary="give a file another size",
-    explained="What lies behind the new end is unmapped everywhere, private copies included, and a folio across it is "
-    "split. Accesses behind the end get SIGBUS.",
-    examples=("file lib 32 order=4 ; mmap win 32 file=lib ; fault win[0] ; truncate lib 8",),
     subject=lambda call: f"{call.word('FILE')} truncated to {format_pages(call.number('SIZE'))}",
-    kernel="mm/truncate.c: truncate_pagecache()",
 )
 def truncate(call: Call) -> Ending:
-    """Give a file another size."""
+    """Change the size of a file.
+
+    Pages beyond the new EOF are unmapped everywhere, private copies included, and a folio that straddles it is split.
+    Accesses beyond EOF raise SIGBUS.
+
+    Example:
+        file lib 32 order=4 ; mmap win 32 file=lib ; fault win[0] ; truncate lib 8
+
+    Kernel: mm/truncate.c: truncate_pagecache() (v6.18)
+    """
     file, size = call.file("FILE"), call.number("SIZE")
     admit_file(call, "SIZE", size - file.size)
     call.workspace.machine.run(do_truncate(call.kernel, file, size))
     return None
+
+
+@command(
+    "pin",
+    Form(args=(own_place("the pages to pin"),)),
+    kind=MODEL,
+    topic=TOPIC,
+    subject=lambda call: f"{call.process} pinned {call.place_text('PLACE')}",
+)
+def pin(call: Call) -> Ending:
+    """Pin pages for a device that writes to them.
+
+    Faults the pages in with writes and takes a reference to each that is not a mapping, as direct I/O does. A fork
+    copies pinned pages at once; split, migration, collapse and reclaim skip them. EFAULT over a hole or where memory is
+    not writable; then no page is pinned. Pins outlive munmap and are dropped when the process exits.
+
+    Example:
+        mmap buf 16 ; pin buf[3] ; fork B
+        mmap buf 4 ; pin buf ; munmap buf ; unpin buf
+
+    Kernel: mm/gup.c: pin_user_pages() (v6.18)
+    """
+    found = call.own_range("PLACE")
+    admit_pages(call, "PLACE", found.nr, found)
+    return call.workspace.machine.run(do_pin(call.kernel, found.mm, found.start, found.nr))
+
+
+@command(
+    "unpin",
+    Form(args=(own_place("where the pages were pinned"),)),
+    kind=MODEL,
+    topic=TOPIC,
+    subject=lambda call: f"{call.process} unpinned {call.place_text('PLACE')}",
+)
+def unpin(call: Call) -> Ending:
+    """Drop the most recent pin of each page.
+
+    PLACE is where the pages were when they were pinned; nothing need be mapped there any more. EINVAL if one of them is
+    not pinned; then all pins stay.
+
+    Example:
+        mmap buf 16 ; pin buf[3..5] ; unpin buf[4]
+
+    Kernel: mm/gup.c: unpin_user_pages() (v6.18)
+    """
+    found = call.own_range("PLACE")
+    return call.workspace.machine.run(do_unpin(call.kernel, found.mm, found.start, found.nr))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from folioshell.commands.build import arg, command, done
-from folioshell.commands.call import Call
-from folioshell.commands.grammar import MODEL, OUTPUT, PROGRAM, SESSION, VIEW, Arg, Command, Form, registry
+from folioshell.commands.call import Call, done
+from folioshell.commands.grammar import MODEL, OUTPUT, PROGRAM, SESSION, VIEW, Arg, Command, Form, command, registry
 from folioshell.commands.operands import Word, nearest
 from folioshell.commands.parse import HELP
 from folioshell.report import Report, Table, Text
@@ -23,22 +22,19 @@ TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
             "buf[3..7]       pages 3 to 7, both included",
             "buf[3+5]        five pages from page 3",
             "B:buf[3]        B's copy",
-            "0x7f0000003000  one page by its address; +5 behind it: five",
-            "f1              a folio by its id; a place stands for the folio that is mapped there",
+            "0x7f0000003000  one page by its address; with +5: five pages",
+            "f1              a folio by its id; a place stands for the folio mapped there",
         ),
     ),
-    "sizes": (
-        "how sizes are written",
-        ("16             pages", "64K 2M 1G      bytes, which must be whole pages"),
-    ),
+    "sizes": ("how sizes are written", ("16             pages", "64K 2M 1G      bytes, which must be whole pages")),
     "lines": (
-        "what a line may hold",
+        "what a line may contain",
         (
             "# text               a comment",
             "| text               prose for the reader of a script",
-            "> text               what the line above shows: a golden block, see `help scripts`",
+            "> text               output of the line above: a golden block, see `help scripts`",
             "a ; b                two commands",
-            "race { …             goes on in the next lines until the } stands; there a line break is a `;`",
+            "race { …             continues on the next lines until the closing }; there a line break is a `;`",
             "B: verb …            run by process B, without switching to it",
             "B.t2: verb …         run by thread t2 of process B",
             "fails EINVAL verb …  the command must end with that errno or signal",
@@ -46,31 +42,31 @@ TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "keys": (
-        "what keys do at the prompt",
+        "keys at the prompt",
         (
-            "Tab            goes through what may stand here; the line below says what is wanted",
-            "Right          takes what is suggested from the history; Alt-F takes a word of it",
-            "Up, Down       earlier lines; Ctrl-R finds one by what stands in it",
-            "Enter          runs the line; while a { is open it goes on in a new one",
+            "Tab            cycles through the completions; the line below shows what is expected",
+            "Right          accepts the suggestion from the history; Alt-F accepts a word of it",
+            "Up, Down       earlier lines; Ctrl-R searches them",
+            "Enter          runs the line; while a { is open it starts a new one",
             "Esc Enter      runs it as it is",
-            "Ctrl-C         gives up what is typed, or the command that runs: the state is that before it",
+            "Ctrl-C         discards the typed line, or aborts the running command: its state is restored",
             "Ctrl-D         on an empty line ends the shell",
             "",
-            "Lines that are pasted wait for Enter, then run as a script does: prose, `fails` and `expect` as well.",
-            "The first one that is refused ends them, and the up arrow brings back what was not run.",
+            "Pasted lines wait for Enter, then run like a script, with prose, `fails` and `expect`.",
+            "They stop at the first one refused; the up arrow brings back those that were not run.",
         ),
     ),
     "scripts": (
-        "what a script may hold besides commands, and how it is run",
+        "what a script may contain besides commands, and how to run it",
         (
             "#!folioshell 1     first line: what pytest collects begins with it",
-            "expect …           an assertion: a failed one is told with its step and with the command that goes there",
-            "show folios        a line whose text matters, and below it, as a golden block,",
-            "> folios           what it shows: plain text of 100 columns, compared by `folioshell run`",
+            "expect …           an assertion: a failure is reported with its step and the command to reproduce it",
+            "show folios        a line whose output matters, and below it, as a golden block,",
+            "> folios           its output: plain text of 100 columns, compared by `folioshell run`",
             "> ...              stands for any number of lines, and [..] for any text within a line",
             "",
             "folioshell run f.fs                runs it; --quiet shows failures only",
-            "folioshell run f.fs --until 6 -i   opens the shell where step 6 was done; line:9 behind line 9",
+            "folioshell run f.fs --until 6 -i   opens the shell after step 6; line:9: after line 9",
             "folioshell run --update f.fs       rewrites its golden blocks, if all else passes",
         ),
     ),
@@ -79,11 +75,14 @@ TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
 #: columns of the forms of a command, beside which stands what they do
 _USAGE_WIDTH = 22
 
+#: for Python -OO
+_NO_DOCSTRINGS = "Explanations are docstrings, and this Python runs without them."
+
 _KINDS = {
-    MODEL: "changes state: a step, which undo takes back",
+    MODEL: "changes state: a step, which undo reverts",
     VIEW: "asks or shows: no step",
     SESSION: "acts on the session: no step",
-    OUTPUT: "says where output goes, and how: no step",
+    OUTPUT: "redirects or formats output: no step",
     PROGRAM: "reads or writes files, or ends the program: no step",
 }
 
@@ -92,7 +91,7 @@ _KINDS = {
     "help",
     Form(
         args=(
-            arg(
+            Arg(
                 "WORD",
                 Word("a command or topic", lambda _: [*((c.verb, c.summary) for c in registry), *_topic_pairs()]),
                 f"a command, or one of {', '.join(TOPICS)}",
@@ -102,12 +101,17 @@ _KINDS = {
     ),
     kind=VIEW,
     topic=TOPIC,
-    summary="explain a command or topic",
-    explained="Without a word it lists the commands.",
-    examples=("help", "help mmap", "help places"),
 )
 def help_(call: Call) -> Report:
-    """Explain a command or topic."""
+    """Explain a command or topic.
+
+    Without a word it lists the commands.
+
+    Example:
+        help
+        help mmap
+        help places
+    """
     word = call.word("WORD")
     if not word:
         return done(call, sections=tuple(_overview()))
@@ -118,8 +122,8 @@ def help_(call: Call) -> Report:
         summary, lines = TOPICS[word]
         return done(call, sections=(Text(lines, title=f"{word}: {summary}"),))
     if word in call.workspace.machine.schemes:
-        hint = f"`show schemes` tells what {word} counts; {HELP}"
-        raise call.refused_at("WORD", "that is a scheme, no command or topic", hint=hint)
+        hint = f"`show schemes` shows what {word} counts; {HELP}"
+        raise call.refused_at("WORD", "a scheme, not a command or topic", hint=hint)
     near = nearest(word, [*registry.commands, *TOPICS])
     raise call.refused_at("WORD", "no such command or topic", hint=f"{near} {HELP}" if near else HELP)
 
@@ -142,11 +146,11 @@ def _overview() -> Iterator[Table]:
 
 
 def _explanation(found: Command) -> Iterator[str]:
-    for form in sorted(found.forms, key=lambda form: bool(form.lead)):
-        yield from _usage_lines(form.usage(found.verb), form.summary)
+    yield from _usages(found)
     yield ""
-    yield found.help
-    yield ""
+    for paragraph in found.explanation.text or (_NO_DOCSTRINGS,):
+        yield paragraph
+        yield ""
     yield f"{_kind_text(found)}."
     words = list(_words(found))
     if words:
@@ -154,11 +158,17 @@ def _explanation(found: Command) -> Iterator[str]:
         width = max(len(word) for word, _ in words)
         yield from (f"{word:<{width}}  {text}" for word, text in words)
     yield ""
-    yield from (f"example:  {example}" for example in found.examples)
+    yield from (f"example:  {example}" for example in found.explanation.examples)
+
+
+def _usages(found: Command) -> Iterator[str]:
+    """Every form and what it does, that without a first word of its own first."""
+    for form in sorted(found.forms, key=lambda form: bool(form.lead)):
+        yield from _usage_lines(form.usage(found.verb), form.summary)
 
 
 def _usage_lines(usage: str, summary: str) -> Iterator[str]:
-    """A form and what it does; that stands in the next line if the form is too long for a terminal to have both."""
+    """A form and what it does; on the next line if the form is too long for both."""
     if not summary:
         yield usage
     elif len(usage) <= _USAGE_WIDTH:
@@ -205,7 +215,7 @@ def reference() -> str:
     lines = [
         "# Commands",
         "",
-        "Generated from the declarations; the same text is behind `help VERB`. A *step* is what undo takes back. Each",
+        "Generated from the declarations; `help VERB` shows the same text. A *step* is what undo reverts. Each",
         "line of an example is a session of its own.",
     ]
     for topic, commands in _by_topic().items():
@@ -216,16 +226,16 @@ def reference() -> str:
 
 
 def _section(found: Command) -> list[str]:
-    lines = ["", f"### {found.verb}", "", f"{found.summary.capitalize()}.", ""]
-    lines += ["```text", *(form.usage(found.verb) for form in found.forms), "```", ""]
-    lines += [found.help, ""]
+    lines = ["", f"### {found.verb}", "", f"{found.summary[:1].upper()}{found.summary[1:]}.", ""]
+    lines += ["```text", *_usages(found), "```", ""]
+    lines += [line for paragraph in found.explanation.text for line in (paragraph, "")]
     if words := list(_words(found)):
         lines += ["| word | meaning |", "| --- | --- |"]
         lines += [f"| `{word.strip()}` | {text.replace('|', chr(92) + '|')} |" for word, text in words] + [""]
-    events = [_kind_text(found)]
-    if found.kernel:
-        events.append(f"stands for `{found.kernel}`")
+    notes = [_kind_text(found)]
+    if found.explanation.kernel:
+        notes.append(f"stands for `{found.explanation.kernel}`")
     if found.host:
-        events.append("a real kernel can be asked to do the same")
-    lines += ["; ".join(events) + ".", ""]
-    return [*lines, "```fs", *found.examples, "```"]
+        notes.append("can be replayed on a real kernel")
+    lines += ["; ".join(notes) + ".", ""]
+    return [*lines, "```fs", *found.explanation.examples, "```"]

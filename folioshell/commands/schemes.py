@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from folioshell.commands.call import Call
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import ID_FORM, Operand, Pair, nearest, refused
+from folioshell.schemes.base import Scheme
 
 if TYPE_CHECKING:
     from folioshell.commands.call import Call
     from folioshell.schemes.base import Scheme
     from folioshell.session.session import Session
+
 
 TRUTH = "truth"
 ALL = "all"
@@ -45,7 +48,7 @@ class SchemeName(Operand):
         """The word."""
         if not is_scheme_word(token.text) and not (self.truth and token.text == TRUTH):
             message = (
-                "a scheme stands here, before the folio" if ID_FORM.match(token.text) else "not the name of a scheme"
+                "a scheme is missing before the folio" if ID_FORM.match(token.text) else "not the name of a scheme"
             )
             raise refused(token, message, hint="`show schemes` lists them")
         return token.text
@@ -74,7 +77,7 @@ class SchemeList(Operand):
 
     def candidates(self, session: Session) -> Iterable[Pair]:
         """The schemes that count, and the words for several."""
-        return [*scheme_pairs(session), (ALL, "all of them"), (USUAL, "those shown unless others are chosen")]
+        return [*scheme_pairs(session), (ALL, "all of them"), (USUAL, "the default ones")]
 
 
 def _parts(token: Token) -> list[Token]:

@@ -1,14 +1,13 @@
-"""set: switches of the simulated kernel, which are steps, and of what is shown, which are not."""
+"""set, and mode: switches of the simulated kernel, which are steps, and of what is shown, which are not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from folioshell.commands.build import choice, command, done
-from folioshell.commands.call import Call
-from folioshell.commands.grammar import MODEL, OUTPUT, SESSION, VIEW, Arg, Form
-from folioshell.commands.operands import Choices, Size
+from folioshell.commands.call import Call, done
+from folioshell.commands.grammar import MODEL, OUTPUT, SESSION, VIEW, Arg, Form, command
+from folioshell.commands.operands import Choice, Choices, Size
 from folioshell.commands.schemes import SchemeList, SchemeName, scheme_of, schemes_of
 from folioshell.errors import Refused
 from folioshell.model.kernel import Kernel
@@ -16,6 +15,7 @@ from folioshell.model.release import DEFAULT, DIFFERENCES, RELEASES
 from folioshell.paths.protocol import PROTOCOLS
 from folioshell.report import Report, Table
 from folioshell.session.language import Ending
+from folioshell.session.output import MODES
 from folioshell.session.settings import AFTER
 from folioshell.units import GEOMETRIES, format_pages, parse_pages
 
@@ -38,8 +38,8 @@ def _check_booting(call: Call) -> None:
     """
     if not all(record.command.startswith(_BOOT_COMMANDS) for record in call.workspace.journal):
         what = call.word("lead")
-        hint = "`reset` goes back to the beginning"
-        raise call.refused_at("lead", f"the {what} can be set at step 0 only", hint=hint)
+        hint = "`reset` starts over"
+        raise call.refused_at("lead", f"{what} can be set at step 0 only", hint=hint)
 
 
 def _geometry(call: Call) -> Ending:
@@ -58,7 +58,7 @@ def _profile(call: Call) -> Ending:
 
 def _swap(call: Call) -> Ending:
     if call.word("MODE") == "off" and call.kernel.swap_counts:
-        raise call.refused_at("MODE", "pages are in swap", hint="touch them, or unmap them, first")
+        raise call.refused_at("MODE", "pages are in swap", hint="touch or unmap them first")
     call.kernel.config.swap = call.word("MODE") == "on"
     return None
 
@@ -93,10 +93,7 @@ def _protocol(call: Call) -> Ending:
 
 
 def _protocols() -> dict[str, str]:
-    return {
-        **{name: kind.about for name, kind in PROTOCOLS.items()},
-        "none": "the definition itself, by no lock at all",
-    }
+    return {**{name: kind.about for name, kind in PROTOCOLS.items()}, "none": "the scheme itself, without any lock"}
 
 
 def _thp(call: Call) -> Ending:
@@ -132,7 +129,7 @@ def _read_ahead(call: Call) -> Ending:
     pages = call.number("SIZE")
     if pages & (pages - 1) or not _LEAST_READ_AHEAD <= pages <= _MOST_READ_AHEAD:
         hint = f"allowed: {_LEAST_READ_AHEAD} to {_MOST_READ_AHEAD} pages"
-        raise call.refused_at("SIZE", "not a power of two, or too little or too much", hint=hint)
+        raise call.refused_at("SIZE", "not a power of two, or out of range", hint=hint)
     call.kernel.config.read_ahead = pages
     return None
 
@@ -182,10 +179,7 @@ _PROFILE_WORDS = {
     for row in sorted(RELEASES.values(), key=lambda row: row is not DEFAULT)
 }
 
-_GEOMETRY_WORDS = {
-    "x86-64": "512 entries a table, order-9 PMDs",
-    "classroom": "8 entries a table, order-3 PMDs",
-}
+_GEOMETRY_WORDS = {"x86-64": "512 entries a table, order-9 PMDs", "classroom": "8 entries a table, order-3 PMDs"}
 
 
 @command(
@@ -194,7 +188,7 @@ _GEOMETRY_WORDS = {
     _form(
         "geometry",
         "GEOMETRY",
-        choice(_GEOMETRY_WORDS, "geometry"),
+        Choice(_GEOMETRY_WORDS, "geometry"),
         "shape of the page tables; at step 0 only",
         _geometry,
         MODEL,
@@ -202,14 +196,14 @@ _GEOMETRY_WORDS = {
     _form(
         "profile",
         "PROFILE",
-        choice(_PROFILE_WORDS, "profile"),
-        "which kernel's behaviour; at step 0 only",
+        Choice(_PROFILE_WORDS, "profile"),
+        "kernel release to behave like; at step 0 only",
         _profile,
         MODEL,
     ),
     Form(
         "thp.SIZE",
-        (Arg("MODE", choice(THP_MODES, "mode"), "who gets folios of that size"),),
+        (Arg("MODE", Choice(THP_MODES, "mode"), "which memory gets folios of that size"),),
         summary="anonymous folios of a size: thp.pmd (= thp.2M), thp.64K, …",
         handler=_thp,
         kind=MODEL,
@@ -220,7 +214,7 @@ _GEOMETRY_WORDS = {
     _form(
         "protocol",
         "PROTOCOL",
-        choice(_protocols, "protocol", show=False),
+        Choice(_protocols, "protocol", show=False),
         "how the kernel counts VMAs under page-table locks; with `set decide vmas` only",
         _protocol,
         MODEL,
@@ -228,20 +222,13 @@ _GEOMETRY_WORDS = {
     _form(
         "fault_around", "SIZE", Size(), "pages that a file fault maps around it; 4K turns it off", _fault_around, MODEL
     ),
-    _form(
-        "read_ahead",
-        "SIZE",
-        Size(),
-        "what a miss reads of a file that is not cached",
-        _read_ahead,
-        MODEL,
-    ),
-    _form("swap", "MODE", choice(ON_OFF, "word"), "a swap device is there", _swap, MODEL),
+    _form("read_ahead", "SIZE", Size(), "pages that a page-cache miss reads", _read_ahead, MODEL),
+    _form("swap", "MODE", Choice(ON_OFF, "word"), "whether there is a swap device", _swap, MODEL),
     _form(
         "page_mapcount",
         "MODE",
-        choice(ON_OFF, "word"),
-        "the kernel looks at the mapcount of single pages; off: at averages (CONFIG_NO_PAGE_MAPCOUNT)",
+        Choice(ON_OFF, "word"),
+        "whether the kernel reads per-page mapcounts; off: averages (CONFIG_NO_PAGE_MAPCOUNT)",
         _page_mapcount,
         MODEL,
     ),
@@ -249,7 +236,7 @@ _GEOMETRY_WORDS = {
     _form(
         "walks",
         "WHEN",
-        choice(
+        Choice(
             {"always": "walk touched folios even where the kernel would not", "made": "only walks that were made"},
             "word",
         ),
@@ -257,42 +244,36 @@ _GEOMETRY_WORDS = {
         _viewing(_walks),
         SESSION,
     ),
-    _form(
-        "schemes",
-        "NAME",
-        SchemeList(),
-        "which schemes are shown",
-        _viewing(_schemes),
-        SESSION,
-    ),
-    _form("check", "MODE", choice(ON_OFF, "word"), "verify every invariant after each step", _viewing(_check), SESSION),
+    _form("schemes", "NAME", SchemeList(), "which schemes are shown", _viewing(_schemes), SESSION),
+    _form("check", "MODE", Choice(ON_OFF, "word"), "verify every invariant after each step", _viewing(_check), SESSION),
     _form(
         "pager",
         "MODE",
-        choice(ON_OFF, "word"),
-        "what does not fit on a terminal's screen is shown by a pager",
+        Choice(ON_OFF, "word"),
+        "show what does not fit on the screen in a pager",
         _viewing(_pager),
         OUTPUT,
     ),
     kind=VIEW,
     topic=TOPIC,
-    summary="change or show settings",
-    explained="Settings of the simulated kernel (geometry, profile, thp, decide, protocol, fault_around, read_ahead, "
-    "swap, page_mapcount) change what later commands do: each is a step, and undo takes it back. Settings of what "
-    "is shown (after, walks, schemes, check, pager) are no steps and stay as they are through undo. "
-    "`set` alone shows all.",
-    examples=(
-        "set",
-        "set geometry classroom",
-        "set thp.64K always ; mmap buf 16 ; fault buf[0]",
-        "set decide vmas ; set protocol own-table-first",
-        "set schemes tuples,vmas ; set after mapcounts ; set walks made ; set check on ; set pager off",
-        "set fault_around 4K ; set read_ahead 64K",
-    ),
+    lead_name="setting",
     subject=lambda call: " set to ".join(call.statement.text.split()[-2:]),
 )
 def set_(call: Call) -> Report:
-    """Show all settings."""
+    """Change or show settings.
+
+    Settings of the simulated kernel (geometry, profile, thp, decide, protocol, fault_around, read_ahead, swap,
+    page_mapcount) change what later commands do: each is a step, and undo reverts it. Settings of what is shown (after,
+    walks, schemes, check, pager) are no steps, and undo does not affect them. `set` alone shows all.
+
+    Example:
+        set
+        set geometry classroom
+        set thp.64K always ; mmap buf 16 ; fault buf[0]
+        set decide vmas ; set protocol own-table-first
+        set schemes tuples,vmas ; set after mapcounts ; set walks made ; set check on ; set pager off
+        set fault_around 4K ; set read_ahead 64K
+    """
     settings = call.session.settings
     rows = [
         *kernel_settings(call.kernel),
@@ -319,3 +300,34 @@ def kernel_settings(kernel: Kernel) -> list[tuple[str, str]]:
         ("swap", "on" if config.swap else "off"),
         ("page_mapcount", "on" if config.page_mapcount else "off"),
     ]
+
+
+MODE = Choice(MODES, "mode")
+
+
+@command(
+    "mode",
+    Form(args=(Arg("MODE", MODE, "the format; without it, show the present one", optional=True),)),
+    kind=OUTPUT,
+    topic=TOPIC,
+)
+def mode(call: Call) -> Report:
+    """Choose the output format.
+
+    json writes one document per command. csv writes only tables, separated by blank lines; sentences go to standard
+    error, and so do errors in json, csv and markdown. mail puts the script that leads there, and the question itself,
+    below each answer. `--mode` on the command line overrides a script's own.
+
+    Example:
+        mode
+        mmap buf 16 ; fault buf ; mode csv ; query shared? buf[0]
+    """
+    output = call.session.output
+    if "MODE" not in call.arguments:
+        return done(call, f"The mode is {output.mode}: {MODES[output.mode]}.")
+    # No answer: it would end up in output that is meant for another program.
+    if not output.fixed:
+        output.mode = call.word("MODE")
+        if call.session.note is not None:
+            call.session.note(call.statement.text)
+    return done(call)

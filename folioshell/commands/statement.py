@@ -1,23 +1,66 @@
-"""A statement: one command of a line, read, ready to be run in a session."""
+"""A statement as it was read: its arguments, and where they stand in the line."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
-from folioshell.commands.arguments import Arguments
-from folioshell.commands.call import Call
 from folioshell.commands.grammar import Command, Form
 from folioshell.commands.lex import Token
 from folioshell.errors import Refused
-from folioshell.paths.step import Path
-from folioshell.report import Report
-from folioshell.session.language import Ending
-from folioshell.session.session import Session
-from folioshell.session.workspace import Workspace
+
+T = TypeVar("T")
 
 
-class ParsedStatement(NamedTuple):
+class Arguments:
+    """What was typed after the verb.
+
+    Names are those of the declaration: ``SIZE`` for an argument, ``kind`` for a group of flags, ``file`` for an option.
+    """
+
+    __slots__ = ("_tokens", "_values")
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+        self._tokens: dict[str, list[Token]] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def put(self, name: str, value: Any, token: Token) -> None:
+        """Set a value."""
+        self._values[name] = value
+        self._tokens[name] = [token]
+
+    def append(self, name: str, value: Any, token: Token) -> None:
+        """Add to the values of a repeated argument."""
+        self._values.setdefault(name, []).append(value)
+        self._tokens.setdefault(name, []).append(token)
+
+    def get(self, name: str, kind: type[T], default: T | None = None) -> T:
+        """A value whose type the declaration guarantees.
+
+        Args:
+            kind: that type; the caller's claim, checked.
+            default: what an argument that was left out stands for.
+        """
+        value = self._values.get(name, default)
+        assert isinstance(value, kind), f"{name} is {value!r}"
+        return value
+
+    def every(self, name: str) -> list[Any]:
+        """The values of a repeated argument."""
+        return list(self._values.get(name, ()))
+
+    def tokens(self, name: str) -> list[Token]:
+        """The words that the value was read from; none if it was left out."""
+        return self._tokens.get(name, [])
+
+
+class Parsed(NamedTuple):
     """One command of a line.
 
     Args:
@@ -45,43 +88,6 @@ class ParsedStatement(NamedTuple):
     end: int
     thread: str = ""
 
-    def path(self, workspace: Workspace, process: str) -> Path[Ending]:
-        """The kernel path of a command that can race, to be driven by whoever asks.
-
-        Raises:
-            Refused: there is none in this state.
-        """
-        assert self.command.races, self.command.verb
-        path: Path[Ending] = self._handle(Call(self, workspace, process, None))
-        return path
-
-    def apply(self, workspace: Workspace, process: str) -> Ending:
-        """Run a model command; see ``Statement``."""
-        if self.command.races:
-            return workspace.machine.run(self.path(workspace, process))
-        ending: Ending = self._handle(Call(self, workspace, process, None))
-        return ending
-
-    def pages(self, workspace: Workspace, process: str) -> Sequence[tuple[int, int]]:
-        """The pages that a model command goes through; see ``Statement``."""
-        call = Call(self, workspace, process, None)
-        if self.command.pages is not None:
-            return self.command.pages(call)
-        if "PLACE" not in self.arguments:
-            return ()
-        found = call.own_range("PLACE")
-        return [(found.start, found.nr)]
-
-    def answer(self, session: Session, process: str) -> Sequence[Report]:
-        """Run a command that is no step; see ``Statement``."""
-        answer = self._handle(Call(self, session.workspace, process, session))
-        return [answer] if isinstance(answer, Report) else list(answer)
-
-    def subject(self, workspace: Workspace, process: str) -> str:
-        """Who did what, for the sentence after the step."""
-        call = Call(self, workspace, process, None)
-        return self.command.subject(call) if self.command.subject else f"{process} ran {self.command.verb}"
-
     def refused_process(self, message: str, allowed: Sequence[str], hint: str = "") -> Refused:
         """The error about the process that is to run this."""
         token = self.process_token
@@ -90,15 +96,7 @@ class ParsedStatement(NamedTuple):
 
     def refused_thread(self, message: str, allowed: Sequence[str], hint: str = "") -> Refused:
         """The error about the thread of that process."""
-        assert self.process_token is not None, "a thread stands behind its process"
+        assert self.process_token is not None, "a thread follows its process"
         start = self.process_token.end + 1
         end = start + len(self.thread)
         return Refused(message, start=start, end=end, text=self.line, allowed=allowed, hint=hint)
-
-    def _handle(self, call: Call) -> Any:
-        try:
-            return (self.form.handler or self.command.handler)(call)
-        except Refused as error:
-            if not error.text and not error.file:
-                error.text = self.line
-            raise

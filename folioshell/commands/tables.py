@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
+from typing import NamedTuple
 
-from folioshell.commands.call import Call
-from folioshell.commands.user_space import kpagecount_table, smaps_table
+from folioshell.commands.call import Call, done
+from folioshell.commands.question import target
+from folioshell.events import Tracepoint
 from folioshell.intervals import Intervals
 from folioshell.model.mapping import AnonVma
+from folioshell.model.proc import COUNTERS, SMAPS_ROWS, SYMBOLS, WAYS, kpagecounts, native_way, smaps, statistics
 from folioshell.model.vm import Vma
-from folioshell.report import Table
+from folioshell.report import Report, Section, Table, Text
+from folioshell.schemes.base import Scheme
 from folioshell.session.changes import changes_between, numbers_of
 from folioshell.session.entries import is_next, joined_where, table_run, table_runs
 from folioshell.session.picture import vma_maps
@@ -33,7 +37,7 @@ def _processes(call: Call) -> Table:
         file, anon, shmem, _ = mm.rss.as_tuple()
         current = "*" if mm.name == call.workspace.current else ""
         rows.append((mm.name, current, mm.mm_id, mm.parent or "", len(mm.vmas), file, anon, shmem, mm.nr_ptes))
-    columns = ("process", "current", "mm id", "parent", "VMAs", "file", "anon", "shmem", "leaf tables")
+    columns = ("process", "current", "mm id", "parent", "VMAs", "file", "anon", "shmem", "PTE tables")
     return Table("processes", columns, tuple(rows), "file, anon and shmem are pages mapped")
 
 
@@ -121,8 +125,143 @@ def _locks(call: Call) -> Table:
     for row in StepEvents(journal[-1].trace).locks if journal else ():
         last[row.name] = last.get(row.name, 0) + row.times
     rows = tuple((name, times) for name, times in last.items())
-    note = "between two steps no lock is held; these are the page-table locks that the last step took"
+    note = "no lock is held between steps; these are the page-table locks that the last step took"
     return Table("locks", ("lock", "taken"), rows, note)
+
+
+_ALWAYS = ("Rss", "Pss")
+
+
+def smaps_table(call: Call) -> Table:
+    """One row a VMA, in kB; a figure that is 0 everywhere has no column."""
+    figures = [(mm, vma, smaps(call.kernel, vma)) for mm in call.kernel.mms.values() for vma in mm.vmas]
+    names = [name for name in SMAPS_ROWS if name in _ALWAYS or any(name in sums for _, _, sums in figures)]
+    rows: list[tuple[str | int | None, ...]] = [
+        (
+            mm.name,
+            str(vma),
+            f"{format_address(vma.start)}-{format_address(vma.end)}",
+            vma.perm,
+            *(sums.get(name, 0) for name in names),
+        )
+        for mm, vma, sums in figures
+    ]
+    note = "in kB; figures that are 0 for all VMAs are left out"
+    return Table("smaps", ("process", "vma", "addresses", "perm", *names), tuple(rows), note)
+
+
+def kpagecount_table(call: Call) -> Table:
+    """One row a run of physical pages with the same count, of one folio or of order-0 folios."""
+    runs = joined_where(_counted(call), _CountRun.goes_on, _CountRun.joined)
+    rows = [(f"{run.pfn:#x}", run.pages, run.entries, run.folio, run.of_folio) for run in runs]
+    return Table("kpagecount", ("pfn", "pages", "count", "folio", "its pages"), tuple(rows))
+
+
+class _CountRun(NamedTuple):
+    """Physical pages with the same count.
+
+    Args:
+        pfn, pages: which.
+        entries: the count, as /proc/kpagecount has it.
+        number, nr: the folios that they belong to; several of order 0, or one.
+        first: index of the first page in its folio.
+    """
+
+    pfn: int
+    pages: int
+    entries: int
+    number: int
+    nr: int
+    first: int = 0
+    small: bool = False
+
+    @property
+    def folio(self) -> str:
+        """``f3``, or ``f1..f16``."""
+        return folio_run(self.number, self.nr)
+
+    @property
+    def of_folio(self) -> str:
+        """The pages of the folio; of order-0 folios the only one that each has."""
+        if self.small or self.pages == 1:
+            return str(self.first)
+        return f"{self.first}..{self.first + self.pages - 1}"
+
+    def goes_on(self, later: _CountRun) -> bool:
+        """Are both of order-0 folios that follow each other, with the same count?"""
+        follows = (self.pfn + self.pages, self.number + self.nr) == (later.pfn, later.number)
+        return follows and self.small and later.small and self.entries == later.entries
+
+    def joined(self, later: _CountRun) -> _CountRun:
+        """Both as one; ``later`` continues it."""
+        return self._replace(pages=self.pages + later.pages, nr=self.nr + later.nr)
+
+
+def _counted(call: Call) -> Iterator[_CountRun]:
+    """The runs of each folio, and of order-0 folios that are kept together."""
+    kept = call.workspace.machine.schemes["mm-id"]
+    for folio, nr in call.kernel.folios.groups():
+        if folio.order:
+            for first, pages, count in kpagecounts(call.kernel, folio):
+                yield _CountRun(folio.pfn + first, pages, count, folio.id, 1, first)
+        else:
+            for number, length, count in kept.mapcount_pieces(folio.id, nr):
+                yield _CountRun(folio.pfn + number - folio.id, length, count, number, length, small=True)
+
+
+def show_stats(call: Call) -> Report:
+    """Both tables."""
+    return done(call, sections=(_mapped_pages(call), _event_counters(call)))
+
+
+def _mapped_pages(call: Call) -> Table:
+    sums = {way: statistics(call.kernel, way) for way in WAYS}
+    rows: list[Row] = [(name, SYMBOLS[name], *(sums[way][name] for way in WAYS)) for name in COUNTERS]
+    note = f"in pages; this kernel keeps them {native_way(call.kernel)}"
+    return Table("mapped pages", ("counter", "symbol", *WAYS), tuple(rows), note)
+
+
+def _event_counters(call: Call) -> Table:
+    counts = dict(call.kernel.vm_events)
+    for record in call.workspace.journal:
+        for event in record.events():
+            if isinstance(event, Tracepoint) and event.count:
+                counts[event.count] = counts.get(event.count, 0) + 1
+    return Table("event counters", ("counter", "value"), tuple(sorted(counts.items())), "as /proc/vmstat names them")
+
+
+#: orders whose bytes are shown where no folio is named: one page, the 64K of many examples, a PMD's worth
+USUAL_ORDERS = (0, 4, 9)
+
+
+def scheme_sections(call: Call, orders: Sequence[int]) -> tuple[Section, ...]:
+    """Every scheme in words, then the bytes that each keeps for a folio of these orders."""
+    schemes = call.workspace.machine.schemes
+    shown = call.session.shown_schemes
+    decider = call.kernel.decider.name
+    roles = {
+        name: ", ".join(word for word, holds in (("decides", name == decider), ("shown", name in shown)) if holds)
+        for name in schemes
+    }
+    lines = [line for name, scheme in schemes.items() for line in scheme_lines(scheme, roles[name])]
+    rows: list[tuple[str | int | None, ...]] = [
+        (name, roles[name], *(scheme.bytes_of_state(order) for order in orders)) for name, scheme in schemes.items()
+    ]
+    columns = ("scheme", "role", *(f"order {order}" for order in orders))
+    return (Text(tuple(lines), "schemes"), Table("bytes of state of a folio", columns, tuple(rows)))
+
+
+def scheme_lines(scheme: Scheme, role: str) -> Iterator[str]:
+    """Name and version, the two lines about it, and the state that it keeps."""
+    yield f"{scheme.name}{f' ({role})' if role else ''}: {scheme.version}"
+    yield from (f"  {line}" for line in scheme.about)
+    yield f"  State: {scheme.state}."
+
+
+def show_schemes(call: Call) -> Report:
+    """The handler: with a folio, the bytes for one of its order."""
+    orders = (target(call, "FOLIO").order,) if "FOLIO" in call.arguments else USUAL_ORDERS
+    return done(call, sections=scheme_sections(call, orders))
 
 
 #: word after ``show`` -> (what it shows, how the table is made)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from folioshell.commands.grammar import registry
 from folioshell.commands.lex import Token, statements
 from folioshell.commands.operands import Operand, nearest, refused
-from folioshell.commands.parse import read_statement, split_prefix
-from folioshell.commands.statement import ParsedStatement
+from folioshell.commands.parse import ParsedStatement, read_statement, split_label
+from folioshell.commands.reading import split_at_colon
 from folioshell.errors import Refused
 
 
@@ -53,16 +53,16 @@ class Threads(Operand):
             Refused: columns are those of the line.
         """
         if token.kind != "block":
-            raise refused(token, "threads stand in braces", allowed=[self.usage])
+            raise refused(token, "threads are written in braces", allowed=[self.usage])
         threads: list[ThreadText] = []
         for line, words in _inner(token):
             thread = _thread(line, words)
             if any(thread.label == other.label for other in threads):
                 hint = f"write {thread.label}: {{ COMMAND ; COMMAND }}"
-                raise refused(words[0], f"{thread.label} stands twice", hint=hint)
+                raise refused(words[0], f"{thread.label} is given twice", hint=hint)
             threads.append(thread)
         if not threads:
-            raise refused(token, "no thread stands in the braces", allowed=[self.usage])
+            raise refused(token, "there is no thread in the braces", allowed=[self.usage])
         return threads
 
 
@@ -77,14 +77,15 @@ def _thread(line: str, words: list[Token]) -> ThreadText:
     first = words[0]
     if first.kind != "word" or ":" not in first.text:
         raise refused(first, "a thread is missing before its command", allowed=["A.t1: COMMAND"])
-    process, name, rest = split_prefix(first)
+    label, rest = split_at_colon(first)
+    process, name = split_label(label)
     words = [*rest, *words[1:]]
     if not words:
         raise refused(Token("", first.end, first.end + 1), "a command is missing", allowed=raceable())
     if words[0].kind != "block":
         return ThreadText(process, name, [_command(line, words)])
     if len(words) > 1:
-        raise refused(words[1], "nothing more may follow here", hint="`;` stands between threads")
+        raise refused(words[1], "nothing more may follow here", hint="threads are separated by `;`")
     commands = [_command(inner, parts) for inner, parts in _inner(words[0])]
     if not commands:
         raise refused(words[0], "a command is missing", allowed=raceable())
@@ -104,6 +105,6 @@ def _command(line: str, words: list[Token]) -> ParsedStatement:
         raise refused(words[0], "`fails` does not go with a race", hint="a race shows how each command ended")
     if not statement.command.races:
         verbs = raceable()
-        hint = nearest(statement.command.verb, verbs) or "a race has commands of one kernel path that make no names"
-        raise refused(words[0], f"{statement.command.verb} cannot race", allowed=verbs, hint=hint)
+        hint = nearest(statement.command.verb, verbs) or "only commands that run one kernel path can be raced"
+        raise refused(words[0], f"{statement.command.verb} cannot be raced", allowed=verbs, hint=hint)
     return statement

@@ -18,9 +18,9 @@ from folioshell.paths.zap import ZapDetails, zap_range
 
 #: advice -> what it does, in a line
 ADVICES = {
-    "cold": "deactivate; a large folio covered in part is split first",
+    "cold": "deactivate; a partially covered large folio is split first",
     "pageout": "reclaim now what no other process maps",
-    "free": "allow reclaim to discard the contents (lazyfree)",
+    "free": "discard the contents under memory pressure (lazyfree)",
     "dontneed": "unmap the pages; private contents are lost",
     "willneed": "read ahead; maps nothing",
     "remove": "punch a hole into the file or shared memory",
@@ -29,9 +29,9 @@ ADVICES = {
     "collapse": "copy into a new huge page now",
     "populate_read": "fault in for reading",
     "populate_write": "fault in for writing",
-    "dontfork": "leave out of children",
+    "dontfork": "do not copy to children",
     "dofork": "undo dontfork",
-    "wipeonfork": "wipe in children",
+    "wipeonfork": "wipe in child",
     "keeponfork": "undo wipeonfork",
 }
 

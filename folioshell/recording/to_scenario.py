@@ -18,7 +18,7 @@ from folioshell.commands.access import accesses
 from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, PROGRAM, SESSION
 from folioshell.commands.memory import start_of
-from folioshell.commands.statement import ParsedStatement
+from folioshell.commands.parse import ParsedStatement
 from folioshell.model.release import DEFAULT
 from folioshell.recording.load import ADVICES
 from folioshell.recording.scenario import ARENA, FILE_SYSTEMS, READ_AHEAD, SLOT, SLOT_MARGIN, Op

@@ -9,9 +9,8 @@ import sys
 from typing import NamedTuple
 
 from folioshell.commands.call import Call
-from folioshell.commands.lex import is_golden, is_prose, scan
-from folioshell.commands.lines import LogicalLine, logical_lines
-from folioshell.commands.statement import ParsedStatement
+from folioshell.commands.lex import LogicalLine, is_golden, is_prose, logical_lines, scan
+from folioshell.commands.parse import ParsedStatement
 from folioshell.errors import Refused, reason_of
 from folioshell.script.golden import Golden
 from folioshell.session.language import Language, Statement

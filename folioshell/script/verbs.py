@@ -6,11 +6,10 @@ import os
 from collections.abc import Iterable
 from itertools import islice
 
-from folioshell.commands.build import arg, command, done
-from folioshell.commands.call import Call
-from folioshell.commands.grammar import OUTPUT, PROGRAM, Form
+from folioshell.commands.call import Call, done
+from folioshell.commands.grammar import OUTPUT, PROGRAM, Arg, Form, command
 from folioshell.commands.operands import Asking, Pair, Path
-from folioshell.commands.output import MODE
+from folioshell.commands.settings import MODE
 from folioshell.errors import Refused, reason_of
 from folioshell.report import Report, Target
 from folioshell.script import script
@@ -74,17 +73,20 @@ DEFINITION = FileName(".py", "Python")
 
 @command(
     "save",
-    Form(args=(arg("FILE", SCRIPT, "the script to write"),)),
+    Form(args=(Arg("FILE", SCRIPT, "the script to write"),)),
     kind=PROGRAM,
     topic=TOPIC,
-    summary="write the steps as a script",
-    explained="Writes a script that leads to the current state: the steps of the current branch, marks, settings, "
-    "watches and the current process. Undone steps and other branches are left out. An existing file is replaced. "
-    "In a script given to `run` it needs --allow-files.",
-    examples=("save session.fs",),
 )
 def save(call: Call) -> Report:
-    """Write the steps as a script."""
+    """Write the steps as a script.
+
+    Writes a script that leads to the current state: the steps of the current branch, marks, settings, watches and the
+    current process. Undone steps and other branches are left out. An existing file is replaced. In a script given to
+    `run` it needs --allow-files.
+
+    Example:
+        save session.fs
+    """
     path = call.word("FILE")
     _check_permitted(call)
     from pathlib import Path
@@ -105,20 +107,23 @@ def save(call: Call) -> Report:
     "once",
     Form(
         args=(
-            arg("FILE", FileName("", "a file"), "the file to write"),
-            arg("MODE", MODE, "output mode (default: that of the screen)", optional=True),
+            Arg("FILE", FileName("", "a file"), "the file to write"),
+            Arg("MODE", MODE, "output mode (default: that of the screen)", optional=True),
         )
     ),
     kind=OUTPUT,
     topic="settings",
-    summary="redirect the next command's output to a file",
-    explained="The output of the next command goes to a file instead of the screen; an existing file is replaced then. "
-    "Another `once` supersedes it; `mode` and refused commands do not count as the next command. "
-    "In a script given to `run` it needs --allow-files.",
-    examples=("mmap buf 16 ; fault buf ; once answer.txt mail ; query shared? buf[0]",),
 )
 def once(call: Call) -> Report:
-    """Redirect the next command's output to a file."""
+    """Redirect the next command's output to a file.
+
+    The output of the next command goes to a file instead of the screen; an existing file is replaced then. Another
+    `once` supersedes it; `mode` and refused commands do not count as the next command. In a script given to `run` it
+    needs --allow-files.
+
+    Example:
+        mmap buf 16 ; fault buf ; once answer.txt mail ; query shared? buf[0]
+    """
     path = call.word("FILE")
     _check_permitted(call)
     _check_writable(call, path)
@@ -160,16 +165,19 @@ def _obstacle(path: str) -> str:
 
 @command(
     "source",
-    Form(args=(arg("FILE", SCRIPT, "the script that is run"),)),
+    Form(args=(Arg("FILE", SCRIPT, "the script that is run"),)),
     kind=PROGRAM,
     topic=TOPIC,
-    summary="run the commands of a script here",
-    explained="Runs a script in this session, as if its lines were typed. In a script it reads only below the folder "
-    "of the script that was given to `run`.",
-    examples=("source setup.fs",),
 )
 def source(call: Call) -> list[Report]:
-    """Run the commands of a script here."""
+    """Run a script in this session.
+
+    Runs a script as if its lines were typed here. In a script it reads only below the folder of the script that was
+    given to `run`.
+
+    Example:
+        source setup.fs
+    """
     return _run_here(call, script.readable(call))
 
 
@@ -193,24 +201,27 @@ def _load_scheme(call: Call) -> Report:
 
 @command(
     "load",
-    Form(args=(arg("FILE", SCRIPT, "the script to run"),), summary="reset the session, then run a script"),
+    Form(args=(Arg("FILE", SCRIPT, "the script to run"),), summary="reset the session, then run a script"),
     Form(
         "scheme",
-        (arg("FILE", DEFINITION, "the Python file"),),
+        (Arg("FILE", DEFINITION, "the Python file"),),
         summary="also count with the schemes of a Python file",
         handler=_load_scheme,
     ),
     kind=PROGRAM,
     topic=TOPIC,
-    summary="reset and run a script, or load schemes",
-    explained="`load FILE` is `reset`, then `source FILE`; nothing is reset if the script cannot be read. "
-    "`load scheme` adds the schemes of a Python file: they count from the first step on, and get a column, "
-    "`why` and completion like any other; load the file again after editing it. "
-    "In a script given to `run` it needs --allow-code.",
-    examples=("load session.fs", "load scheme mine.py"),
 )
 def load(call: Call) -> list[Report]:
-    """Reset the session, then run a script."""
+    """Reset and run a script, or load schemes.
+
+    `load FILE` is `reset`, then `source FILE`; nothing is reset if the script cannot be read. `load scheme` adds the
+    schemes of a Python file: they count from the first step on, and get a column, `why` and completion like any other;
+    load the file again after editing it. In a script given to `run` it needs --allow-code.
+
+    Example:
+        load session.fs
+        load scheme mine.py
+    """
     path = script.readable(call)
     call.session.reset()
     return _run_here(call, path)

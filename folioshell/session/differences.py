@@ -134,7 +134,7 @@ def _vma_texts(vma: Vma) -> list[str]:
     return [f"{format_address(vma.start)}+{vma.nr_pages}", vma.perm, vma_maps(vma), rooted, flags]
 
 
-_COUNTERS = ("VMAs", "file pages", "anon pages", "shmem pages", "swap entries", "leaf tables")
+_COUNTERS = ("VMAs", "file pages", "anon pages", "shmem pages", "swap entries", "PTE tables")
 _NONE: tuple[int | None, ...] = (None,) * len(_COUNTERS)
 
 

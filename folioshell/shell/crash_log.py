@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from folioshell.commands.history_points import spot_text
+from folioshell.commands.history import spot_text
 from folioshell.errors import Refused
 from folioshell.script import script
 from folioshell.session.history import HistoryPoint

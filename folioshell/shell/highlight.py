@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from prompt_toolkit.document import Document
@@ -10,8 +11,7 @@ from prompt_toolkit.lexers import Lexer
 from prompt_toolkit.styles import Style
 
 from folioshell.commands.grammar import registry
-from folioshell.commands.lex import comment_at, spans
-from folioshell.commands.lines import LogicalLine, logical_lines
+from folioshell.commands.lex import LogicalLine, Token, comment_at, logical_lines, scan
 
 #: only the eight colors that every terminal has, so that its theme decides how they look
 STYLE = Style.from_dict(
@@ -43,8 +43,17 @@ STYLE = Style.from_dict(
 )
 
 
+#: kinds of words that are told apart by their form
+_KINDS = (
+    ("address", re.compile(r"([A-Za-z_][\w-]*:)?0x[0-9a-fA-F]*(\+\d*)?\Z")),
+    ("number", re.compile(r"-?\d+(\.\.\d*)?[KMGT]?\Z")),
+    ("id", re.compile(r"(f|v|pt|pmd|av)[1-9]\d*\Z")),
+    ("place", re.compile(r"([A-Za-z_][\w-]*:)?[A-Za-z_][\w-]*\[[^\]]*\]?\Z")),
+)
+
+
 class CommandLexer(Lexer):
-    """Highlights lines by ``commands.lex.spans``."""
+    """Highlights lines by ``spans``."""
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
         """A function from a line's number to its styled pieces; a line is scanned on demand."""
@@ -97,3 +106,73 @@ def _kind_of(text: str, start: int, end: int, kind: str) -> str:
     if kind != "verb" or any(command.verb.startswith(text[start:end]) for command in registry):
         return kind
     return "unknown"
+
+
+def spans(line: str) -> list[tuple[int, int, str]]:
+    """(start, end, kind) of the colored parts of a line, those within braces too, ascending; never fails.
+
+    Kinds: ``prose golden comment string brace operator separator process modifier verb option number address id place
+    word``.
+    An option is only its ``key=``; its value follows as a span of its own.
+    """
+    found: list[tuple[int, int, str]] = []
+    verb_wanted = True
+    for token in scan(line):
+        if token.kind == ";":
+            found.append((token.start, token.end, "separator"))
+            verb_wanted = True
+        elif token.kind == "block":
+            _spans_of_block(line, token, found)
+        elif token.kind != "word":
+            found.append((token.start, token.end, token.kind))
+        elif verb_wanted or token.text.endswith(":"):
+            verb_wanted = _spans_before_verb(token, found)
+        else:
+            _spans_of_word(token, found)
+    return found
+
+
+def _spans_of_block(line: str, token: Token, found: list[tuple[int, int, str]]) -> None:
+    found.append((token.start, token.start + 1, "brace"))
+    if line[token.start] == "{":
+        inner = token.start + 1
+        found += [(inner + start, inner + end, kind) for start, end, kind in spans(token.text)]
+        if token.closed:
+            found.append((token.end - 1, token.end, "brace"))
+
+
+def _spans_before_verb(token: Token, found: list[tuple[int, int, str]]) -> bool:
+    """Append the spans of a word where a verb may stand; True if the verb is still to come."""
+    colon = token.text.find(":")
+    start = token.start
+    if colon > 0:
+        found.append((start, start + colon + 1, "process"))
+        start += colon + 1
+        if start == token.end:
+            return True
+    word = token.text[start - token.start :]
+    if word == "fails":
+        found.append((start, token.end, "modifier"))
+        return True
+    if found and found[-1][2] == "modifier":
+        found.append((start, token.end, "word"))
+        return True
+    found.append((start, token.end, "verb"))
+    return False
+
+
+def _spans_of_word(token: Token, found: list[tuple[int, int, str]]) -> None:
+    key, equals, value = token.text.partition("=")
+    start = token.start
+    if equals and key:
+        start += len(key) + 1
+        found.append((token.start, start, "option"))
+        if not value:
+            return
+    else:
+        value = token.text
+    for kind, pattern in _KINDS:
+        if pattern.match(value):
+            found.append((start, token.end, kind))
+            return
+    found.append((start, token.end, "word"))

@@ -18,9 +18,8 @@ from prompt_toolkit.input import Input
 from prompt_toolkit.output import Output
 from prompt_toolkit.shortcuts import PromptSession
 
-from folioshell.commands.complete import complete
-from folioshell.commands.hint import hint
-from folioshell.commands.lines import is_open, line_before
+from folioshell.commands.complete import complete, hint
+from folioshell.commands.lex import is_open, line_before
 from folioshell.session.session import Session
 from folioshell.shell.crash_log import state_folder
 from folioshell.shell.highlight import STYLE, CommandLexer

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from folioshell import __version__
-from folioshell.commands.lines import LogicalLine, is_open, logical_lines
+from folioshell.commands.lex import LogicalLine, is_open, logical_lines
 from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.script.runner import FAILED, Runner, unexpected

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 
-from folioshell.commands.hint import Hint
+from folioshell.commands.complete import Hint
 from folioshell.model.lock import LockOp
 from folioshell.session.journal import Happening
 from folioshell.session.session import Session

@@ -77,7 +77,7 @@ _VERDICT_TONES = {"exact": Tone.GOOD, "undecided": Tone.DIM}
 
 def query_blocks(query: Query) -> Iterator[Block]:
     """A row per scheme with number, answer, cost and verdict, and the truth; empty columns are left out."""
-    title = f"{query.kind} {query.target}"
+    title = f"{query.kind} {query.target}".rstrip()
     if query.folio:
         which = f"order {query.order}" if query.folio == query.target else f"{query.folio}, order {query.order}"
         title += f" ({which})"

@@ -110,7 +110,7 @@ def sharers(nr: int) -> Measured:
 
 
 def _fault_of_one_more(session: Session) -> float:
-    """Seconds of a fault of one process more, which exits again."""
+    """Seconds of a fault of one more process, which exits again."""
     times = []
     for _ in range(40):
         run(session, "fork Q")

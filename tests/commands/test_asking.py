@@ -1,10 +1,12 @@
-"""Tests of folioshell.commands.query, ask, assertion and compare: questions and their answers."""
+"""Tests of folioshell.commands.questions, query, expect and compare: questions and their answers."""
 
 from __future__ import annotations
 
 import pytest
 
 from folioshell import Session
+from folioshell.commands.grammar import registry
+from folioshell.commands.question import questions
 from folioshell.errors import Refused
 from folioshell.report import Expect, Query, QueryRow, Report, Table
 
@@ -142,15 +144,15 @@ def test_present(session: Session) -> None:
 @pytest.mark.parametrize(
     ("line", "place", "message", "hint"),
     [
-        ("query shared? buf[0]", (14, 20), "A has no present entry at 0x7f0000400000", "ask `query present? buf[0]`"),
-        ("query shared? buf[1]", (14, 20), "A maps the zero page at", "ask `query present? buf[1]`"),
+        ("query shared? buf[0]", (14, 20), "A has no present entry at 0x7f0000400000", "see `query present? buf[0]`"),
+        ("query shared? buf[1]", (14, 20), "A maps the zero page at", "see `query present? buf[1]`"),
         ("query shared? f9", (14, 16), "no such folio", "the last one is f2"),
         ("query shared? bfu", (14, 17), "no such region", "did you mean `buf`?"),
         ("query shared? buf[4]", (17, 20), "outside buf", "buf has pages 0..3"),
         ("query shared? C:buf", (14, 15), "no such process", ""),
         ("query shared? lib", (14, 17), "lib is a file, not a region", ""),
-        ("expect order win == 4", (13, 16), "one page is wanted, this is 16", "such as `win[0]`"),
-        ("expect free win[0]", (12, 18), "a folio id is wanted", ""),
+        ("expect order win == 4", (13, 16), "one page expected, this is 16", "such as `win[0]`"),
+        ("expect free win[0]", (12, 18), "a folio id is expected", ""),
         ("rmap f7", (5, 7), "no such folio", ""),
     ],
 )
@@ -205,10 +207,10 @@ def test_expectations_that_hold(session: Session, line: str) -> None:
         ("shared? vmas f1 == maybe", "no", "maybe", "A maps pages 0..7 of f1 at 0x7f00001f8000, v1, pt1"),
         ("truth mms f1 > 1", "1", "1", "A maps pages 8..15 of f1"),
         ("order f1 != 4", "4", "4", "f1 has 16 pages"),
-        ("mapped? f2 == yes", "no", "yes", "nobody maps f2"),
+        ("mapped? f2 == yes", "no", "yes", "no process maps f2"),
         ("present? win[3] == no", "yes", "no", "A at 0x7f00001fb000"),
         ("locks == pt1 pt2", "pt2", "pt1 pt2", "pt2 taken by filemap_map_pages"),
-        ("same win[0] win[8]", "no", "yes", "page 0 of f1; page 8 of f1"),
+        ("same win[0] win[8]", "no", "yes", "they map page 0 of f1 and page 8 of f1"),
         ("vmas A == 2", "1", "2", "v1 0x7f00001f8000+16 r--p"),
         ("free f1", "no", "yes", "f1 has"),
     ],
@@ -230,6 +232,76 @@ def test_a_freed_folio_is_free_and_unmapped() -> None:
     for line in ("free f1", "mapped? f1 == no", "truth mms f1 == 0", "mapcount vmas f1 == 0", "order f1 == 4"):
         assert expect(session, line).passed
     assert refused(session, "rmap f1").message == "f1 was freed, or split into others"
+
+
+@pytest.mark.parametrize(
+    ("line", "passed"),
+    [
+        ("free f1", False),
+        ("free f1 == no", True),
+        ("free f1 != no", False),
+        ("free f1 == yes", False),
+        ("same buf[0] buf[1]", False),
+        ("same buf[0] buf[1] == no", True),
+        ("same buf[0] buf[0] != no", True),
+    ],
+)
+def test_claims_may_be_compared(line: str, passed: bool) -> None:
+    """`free` and `same` are claims alone, and take a comparison like any other question."""
+    session = Session()
+    session.execute("mmap buf 4 ; fault buf")
+    found = session.execute(f"expect {line}")[0].expect
+
+    assert found is not None
+    assert found.passed == passed
+
+
+def test_one_declaration_gives_all_forms() -> None:
+    """Query and expect ask every question, watch those whose answer lasts, with one summary and the same operands."""
+    names = list(questions.by_name)
+    forms = {verb: {form.lead: form for form in registry.commands[verb].leads} for verb in ("query", "expect", "watch")}
+
+    assert list(forms["query"]) == list(forms["expect"]) == names
+    assert list(forms["watch"]) == [one.name for one in questions if one.lasting]
+    for one in questions:
+        assert one.summary
+        for form in (found[one.name] for found in forms.values() if one.name in found):
+            assert form.summary == one.summary
+            assert [item for item in form.args if item.name != "SCHEME"] == list(one.args)
+        assert forms["expect"][one.name].compare == one.values
+        assert (forms["expect"][one.name].args[:1] != one.args[:1]) == (one.judges is not None)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("order f1", "4"),
+        ("order win[0]", "4"),
+        ("truth entries f1", "16"),
+        ("vmas A", "1"),
+        ("free f1", "no"),
+        ("same win[0] win[8]", "no"),
+        ("locks", "pt2"),
+        ("findings", "0"),
+    ],
+)
+def test_questions_to_the_state(session: Session, question: str, answer: str) -> None:
+    """Query gives the value that expect compares, and explains it as a failed expect would."""
+    report = session.execute(f"query {question}")[0]
+    claim = session.execute(f"expect {question} != {answer}")[0].expect
+
+    assert report.query is not None and claim is not None
+    assert (report.query.answer, claim.actual, claim.passed) == (answer, answer, False)
+    assert [line for section in report.sections for line in section.lines] == list(claim.why)  # type: ignore[union-attr]
+
+
+def test_a_page_is_a_question_of_its_own(session: Session) -> None:
+    """Query page_mapcount says of every scheme how often it says that the page is mapped."""
+    found = session.execute("query page_mapcount win[0]")[0].query
+
+    assert found is not None and found.truth is not None
+    assert found.truth.page == 1
+    assert {row.scheme: row.page for row in found.rows}["per-page"] == "1"
 
 
 def test_same_compares_folio_and_page_across_processes() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from folioshell import Session
-from folioshell.commands.grammar import Command, register, registry
+from folioshell.commands.grammar import Command, Explanation, explanation, register, registry
 from folioshell.commands.parse import Grammar
 
 COMMANDS = list(registry)
@@ -30,10 +30,12 @@ class Mine(EntryScheme):
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.verb)
 def test_declaration_is_complete(command: Command) -> None:
-    """Every command says what it does, every word of it what it means."""
-    assert command.summary and not command.summary.endswith(".")
-    assert command.help.endswith(".")
-    assert command.examples
+    """The docstring of every command has a summary, a text and examples; every word of it says what it means."""
+    found = command.explanation
+    assert found.summary and not found.summary.endswith(".") and found.summary[0].islower()
+    assert found.text and all(paragraph.endswith(".") for paragraph in found.text)
+    assert found.examples
+    assert found.kernel or not command.host
     for form in command.forms:
         assert all(arg.help for arg in form.args)
         assert all(flag.help for flag in form.flags)
@@ -48,7 +50,7 @@ def test_examples_run(command: Command, tmp_path: Path, monkeypatch: pytest.Monk
     for name in ("setup.fs", "session.fs"):
         (tmp_path / name).write_text("mmap buf 16\n")
     (tmp_path / "mine.py").write_text(DEFINITION)
-    for example in command.examples:
+    for example in command.explanation.examples:
         verbs = [statement.command.verb for statement in Grammar().parse(example)]  # type: ignore[attr-defined]
         reports = Session().execute(example)
 
@@ -77,6 +79,39 @@ def test_verbs_of_this_version() -> None:
         race thread spawn step finish locks protocols mode once
     """
     assert set(registry.commands) == set(verbs.split())
+
+
+def test_parts_of_a_docstring() -> None:
+    """The first line, the paragraphs, the lines of Example: and the reference of Kernel: are told apart."""
+    docstring = """Do this.
+
+        One
+        paragraph.
+
+        Another.
+
+        Example:
+            mmap buf 4
+            mmap buf 8 ; read buf
+
+        Kernel: mm/mmap.c: do_mmap(),
+            do_munmap() (v6.18)
+        """
+    assert explanation(docstring) == Explanation(
+        "do this",
+        ("One paragraph.", "Another."),
+        ("mmap buf 4", "mmap buf 8 ; read buf"),
+        "mm/mmap.c: do_mmap(), do_munmap() (v6.18)",
+    )
+
+
+def test_without_docstrings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under Python -OO nothing fails, and help says why it is short."""
+    monkeypatch.setattr(registry.commands["mmap"].handler, "__doc__", None)
+    report = Session().execute("help mmap")[0]
+
+    assert registry.commands["mmap"].explanation == Explanation("", (), (), "")
+    assert "this Python runs without them" in str(report.sections)
 
 
 def test_a_verb_is_declared_once() -> None:

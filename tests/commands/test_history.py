@@ -39,7 +39,7 @@ def test_goto_a_mark() -> None:
     session = session_after("mmap buf 16", "fault buf[0]", "mark before")
     before = session.workspace.machine.fingerprint()
     session.execute("fork B ; as B ; write buf[0]")
-    assert said(session, "goto before") == "this is before, the state after step 2; the prompt is A 2>"
+    assert said(session, "goto before") == "Now at before, step 2."
 
     assert session.workspace.machine.fingerprint() == before
     session.execute("redo 2")
@@ -68,7 +68,7 @@ def test_a_branch_keeps_what_was_undone() -> None:
     session = session_after("mmap buf 16", "fault buf", "fork B")
     main = session.workspace.machine.fingerprint()
     session.execute("undo 2")
-    assert said(session, "branch lazy") == "Line lazy begins at step 1; main keeps its 3 steps."
+    assert said(session, "branch lazy") == "Branch lazy starts at step 1; main keeps its 3 steps."
     session.execute("fork C ; as C")
     lazy = session.workspace.machine.fingerprint()
     session.execute("goto main")
@@ -93,7 +93,7 @@ def test_a_mark_of_another_line_leads_into_it() -> None:
     """Afterwards that line is the current one."""
     session = session_after("mmap buf 16", "branch other", "fault buf", "mark faulted", "goto main")
 
-    assert said(session, "goto faulted").startswith("this is faulted, the state after step 2 of other;")
+    assert said(session, "goto faulted").startswith("Now at faulted, step 2 of other.")
     assert session.history.current == "other"
 
 
@@ -103,21 +103,21 @@ def test_a_forgotten_mark_is_told() -> None:
     (report,) = session.execute("fork B")
 
     assert "and with them the mark faulted." in str(report.sections)
-    with pytest.raises(Refused, match="no such mark or line"):
+    with pytest.raises(Refused, match="no such mark or branch"):
         session.execute("goto faulted")
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("branch main", "there is a line main already"),
-        ("branch m", "there is a mark m already"),
-        ("mark main", "main is a line of the history"),
-        ("goto mian", "no such mark or line"),
+        ("branch main", "there is already a branch main"),
+        ("branch m", "there is already a mark m"),
+        ("mark main", "main is a branch"),
+        ("goto mian", "no such mark or branch"),
         ("goto 2", "there is no step 2"),
         ("goto f1", "f1 is an id"),
         ("mark 3", "not a name"),
-        ("diff m nothing", "no such mark or line"),
+        ("diff m nothing", "no such mark or branch"),
     ],
 )
 def test_refused(line: str, message: str) -> None:
@@ -152,7 +152,7 @@ def test_branch_alone_lists_the_lines() -> None:
     session = session_after("mmap buf 16", "fault buf", "undo", "branch a", "fork B", "mark m", "branch b", "fork C")
     (report,) = session.execute("branch")
 
-    assert columns(table(report), "line", "steps", "begins at", "marks", "") == [
+    assert columns(table(report), "branch", "steps", "starts at", "marks", "") == [
         ("main", 2, "", "", ""),
         ("a", 2, "step 1 of main", "m", ""),
         ("b", 3, "step 2 of a", "m", "here, at step 3"),
@@ -182,4 +182,4 @@ def test_names_are_offered() -> None:
     session = session_after("mmap buf 16", "mark mapped", "branch more", "fault buf")
     for text in ("goto m", "diff m"):
         offered = {candidate.text: candidate.description for candidate in complete(session, text, len(text))}
-        assert offered == {"mapped": "mark at step 1 of more", "main": "line of 1 step", "more": "line of 2 steps"}
+        assert offered == {"mapped": "mark at step 1 of more", "main": "branch of 1 step", "more": "branch of 2 steps"}

@@ -83,7 +83,7 @@ def test_examples_that_only_look_change_nothing(
 ) -> None:
     """In the examples of help, every command that is no step leaves folios as they were kept."""
     monkeypatch.chdir(tmp_path)  # some write files
-    for example in command.examples:
+    for example in command.explanation.examples:
         session = Session()
         for statement in session.language.parse(example):
             before, place = groups(session), (session.workspace, session.step)

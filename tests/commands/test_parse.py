@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 import folioshell
 import folioshell.script  # (declares save, load and source)
 from folioshell.commands.grammar import registry
-from folioshell.commands.parse import FAILURES, Grammar
+from folioshell.commands.parse import FAILURES, RETIRED, Grammar, ParsedStatement
 from folioshell.commands.places import PlaceRef
-from folioshell.commands.statement import ParsedStatement
 from folioshell.errors import Refused
 
 parse = Grammar().parse
@@ -112,7 +111,7 @@ def test_optional_argument_before_a_required_one() -> None:
         ("mmap b@d 4", (5, 8), "not a name", "a name is a letter"),
         ("mmap buf 4 flie=x", (11, 17), "mmap has no option flie=", "did you mean `file=`?"),
         ("mmap buf 4 shared anon", (18, 22), "anon does not go with shared", ""),
-        ("mmap buf 4 shared shared", (18, 24), "shared stands twice", ""),
+        ("mmap buf 4 shared shared", (18, 24), "shared is given twice", ""),
         ("mmap buf 4 at=0x1000 after=x", (21, 28), "after= does not go with at=", ""),
         ("mmap buf 4 prot=", (16, 17), "a value for prot= is missing", ""),
         ("mmap buf 4 at=0x1001", (14, 20), "not at a page boundary (pages are 4K)", "0x1000 is the one below"),
@@ -121,9 +120,9 @@ def test_optional_argument_before_a_required_one() -> None:
         ("fault buf[7..3]", (9, 15), "the last page is before the first", "pages are written"),
         ("fault buf[x]", (9, 12), "not pages of a region", "pages are written"),
         ("fault buf read write", (15, 20), "write does not go with read", ""),
-        ("fault f1", (6, 8), "f1 is a folio; a place is wanted", "a place is buf"),
-        ("query shard? f1", (6, 12), "query knows no such word", "did you mean `shared?`?"),
-        ("query", (5, 6), "query wants a word", ""),
+        ("fault f1", (6, 8), "f1 is a folio; a place is expected", "a place is buf"),
+        ("query shard? f1", (6, 12), "`query` has no question `shard?`", "did you mean `shared?`?"),
+        ("query", (5, 6), "query needs a word", ""),
         ("expect order f1 4", (16, 17), "nothing more may follow here", "usage: expect order"),
         ("expect order f1 =! 4", (16, 18), "nothing more may follow here", "usage: expect order"),
         ("expect order f1", (15, 16), "an operator is missing", ""),
@@ -226,3 +225,25 @@ def test_every_errno_of_the_kernel_can_be_foretold() -> None:
 
     assert len(errors) > 5
     assert errors <= set(FAILURES)
+
+
+@pytest.mark.parametrize(("old", "new"), list(RETIRED.items()))
+def test_retired_words_name_the_new_one(old: str, new: str) -> None:
+    """A word of an earlier version is refused with the one that stands for it now, which exists."""
+    with pytest.raises(Refused) as error:
+        Grammar().parse(f"{old} == 0" if old.startswith("expect") else old)
+
+    verb, word = old.split(" ")
+    assert error.value.message == f"retired: use `{new}`"
+    assert (error.value.start, error.value.end) == (len(verb) + 1, len(verb) + 1 + len(word))
+    Grammar().parse(f"{new} == 0" if new.startswith("expect") else new)
+
+
+def test_a_view_that_show_has_not() -> None:
+    """What show cannot show is named, with the views that there are."""
+    with pytest.raises(Refused) as error:
+        Grammar().parse("show folio")
+
+    assert error.value.message == "`show` has no view `folio`"
+    assert error.value.hint == "did you mean `folios`?"
+    assert "smaps" in error.value.allowed

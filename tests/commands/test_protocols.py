@@ -187,7 +187,7 @@ def test_undo_forgets_spawned_threads() -> None:
     session.execute("mmap buf 16 ; fault buf[0] ; spawn t1: fault buf[1] ; undo")
 
     assert session.spawned is None
-    with pytest.raises(Refused, match="no thread is under way"):
+    with pytest.raises(Refused, match="no thread is spawned"):
         session.execute("step t1")
 
 
@@ -210,7 +210,7 @@ def test_a_thread_runs_a_command() -> None:
 @pytest.mark.parametrize("protocol", ["address-order", "pmd-lock", "folio-bit-lock"])
 @pytest.mark.parametrize("mapped", ["fault win[0]", "fault win[0] ; fault win[8]"])
 def test_a_folio_across_two_pmd_tables(protocol: str, mapped: str) -> None:
-    """What is right for a folio across two leaf tables is right across two PMD tables, the second there or not."""
+    """What is right for a folio across two PTE tables is right across two PMD tables, the second there or not."""
     session = Session()
     session.execute(f"file lib 32 order=4 ; mmap win 16 file=lib prot=rw at=0x7f003fff8000 ; {mapped}")
     session.execute(f"set decide vmas ; set protocol {protocol}")

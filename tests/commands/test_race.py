@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from folioshell.commands import Session
-from folioshell.commands.shipped_races import RACES
+from folioshell.commands.locks import RACES
 from folioshell.errors import Refused
 from folioshell.export.document import document
 from folioshell.export.schema import adapter
@@ -131,7 +131,7 @@ def test_each_step_of_a_schedule_is_shown() -> None:
     report = one(session, f"race {FAULTS} schedule=1,1")
 
     table = next(section for section in report.sections if isinstance(section, Table))
-    assert [row[1:3] for row in table.rows] == [("A.t1", "goes on"), ("A.t1", "~VMA(v1)(R)")]
+    assert [row[1:3] for row in table.rows] == [("A.t1", "continues"), ("A.t1", "~VMA(v1)(R)")]
     assert "before the threads do" in report.sentence
     assert report.step is None
 
@@ -207,17 +207,17 @@ def test_an_interrupt_is_honest(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("line", "place", "message"),
     [
-        ("race { A.t1: mmap x 4 }", (13, 17), "mmap cannot race"),
+        ("race { A.t1: mmap x 4 }", (13, 17), "mmap cannot be raced"),
         ("race { A.t1: fault nope }", (19, 23), "no such region"),
         ("race { B.t1: fault buf }", (7, 8), "no such process"),
         ("race { fault buf }", (7, 12), "a thread is missing before its command"),
-        ("race { A.t1: fault buf ; A.t1: fault buf }", (25, 30), "A.t1 stands twice"),
+        ("race { A.t1: fault buf ; A.t1: fault buf }", (25, 30), "A.t1 is given twice"),
         ("race { A.t1: }", (12, 13), "a command is missing"),
-        ("race { }", (5, 8), "no thread stands in the braces"),
+        ("race { }", (5, 8), "there is no thread in the braces"),
         ("race { A.t1: fails EINVAL fault buf }", (13, 18), "`fails` does not go with a race"),
         ("race { A.t1: fault buf } schedule=1,x", (34, 37), "'x' is no number of a thread"),
         ("race { A.t1: fault buf } schedule=1,2", (34, 37), "step 2: there is no thread 2"),
-        ("race A.t1: fault buf", (5, 10), "threads stand in braces"),
+        ("race A.t1: fault buf", (5, 10), "threads are written in braces"),
     ],
 )
 def test_refusals(line: str, place: tuple[int, int], message: str) -> None:

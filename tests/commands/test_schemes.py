@@ -1,16 +1,14 @@
-"""Tests of folioshell.commands.schemes, scheme_view and scheme_reference: definitions as words, text and page."""
+"""Tests of folioshell.commands.schemes: schemes as words and as text."""
 
 from __future__ import annotations
 
 import pytest
 
 from folioshell import Session
-from folioshell.commands.scheme_reference import LAWS, schemes_page
 from folioshell.commands.schemes import is_scheme_word
 from folioshell.errors import Refused
 from folioshell.report import Table, Text
 from folioshell.schemes import all_schemes
-from folioshell.schemes.base import Law
 
 
 def refused(session: Session, line: str) -> Refused:
@@ -89,16 +87,3 @@ def test_show_schemes_for_a_folio() -> None:
         assert isinstance(sizes, Table)
         assert sizes.columns == ("scheme", "role", "order 4")
         assert ("per-page", "shown", 72) in sizes.rows
-
-
-def test_the_page_says_what_is_declared() -> None:
-    """Every scheme has a row and a section, every law a line, and wrong answers are those that no law excludes."""
-    page = schemes_page()
-
-    assert set(LAWS) == set(Law)
-    for name, kind in all_schemes().items():
-        assert f"\n## {name}\n" in page
-        assert all(line in page for line in kind.about)
-    assert "| [vmas](#vmas) | 4 | 4 | 4 | 1 | 8 slots | exact | no | yes | no | cannot | cannot |" in page
-    assert "| [likely](#likely) | 4 | 76 | 2060 | n + 2 | - | exact | yes | yes | no | exact | exact |" in page
-    assert all(f"| `{law}` | " in page for law in Law)

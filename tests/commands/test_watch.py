@@ -10,7 +10,7 @@ from folioshell import Session
 from folioshell.commands.complete import complete
 from folioshell.commands.watch import MOST
 from folioshell.errors import Refused
-from folioshell.report import Report
+from folioshell.report import Report, WatchedValue
 
 
 def session_after(*lines: str) -> Session:
@@ -111,8 +111,8 @@ def test_list_and_stop() -> None:
     """Watch alone lists with present values; unwatch stops one, or all."""
     session = session_after(*MAPPED, "set schemes vmas", "watch f1", "watch truth mms f1")
     assert told(session.execute("watch")[0]) == {"f1": {"vmas": ("1", "1")}, "truth mms f1": {"mms": ("1", "1")}}
-    assert session.execute("watch f1")[0].sentence == "That is watched already, as 1."
-    assert session.execute("unwatch 1")[0].sentence == "f1 is watched no more."
+    assert session.execute("watch f1")[0].sentence == "Already watched, as 1."
+    assert session.execute("unwatch 1")[0].sentence == "Stopped watching f1."
     assert [one.number for one in session.execute("watch")[0].watched] == [1]
     assert session.execute("unwatch")[0].sentence == "1 watch stopped."
 
@@ -122,8 +122,8 @@ def test_list_and_stop() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("watch buf", "one page is wanted, this is 16"),
-        ("watch shared? buf[0..3]", "one page is wanted, this is 4"),
+        ("watch buf", "one page expected, this is 16"),
+        ("watch shared? buf[0..3]", "one page expected, this is 4"),
         ("watch mapcount vmsa f1", "no such scheme"),
         ("watch nonsense f1", "nothing more may follow here"),
         ("unwatch 1", "there is no watch 1"),
@@ -202,3 +202,19 @@ def test_what_could_not_be_set_now_is_not_saved() -> None:
 
     assert script[-1] == "watch A:buf[0]"
     assert again.script() == script
+
+
+def test_any_lasting_question_can_be_watched() -> None:
+    """Questions to the state are watched like those to schemes; a list place keeps its process."""
+    session = Session()
+    session.execute("mmap buf 4 ; fault buf ; watch vmas A ; watch same buf[0] buf[1] ; watch free f4 ; watch order f4")
+    (step,) = session.execute("mprotect buf[3] r")
+    assert [(one.text, one.values) for one in step.watched] == [("vmas A", {"vmas": WatchedValue("1", "2")})]
+    (step,) = session.execute("munmap buf[3]")
+    assert {one.text: (one.values, one.note) for one in step.watched} == {
+        "vmas A": ({"vmas": WatchedValue("2", "1")}, ""),
+        "free f4": ({"free": WatchedValue("no", "yes")}, ""),
+        "order f4": ({}, "f4 was freed, or split into others"),
+    }
+    (listed,) = session.execute("watch")
+    assert listed.watched[1].text == "same A:buf[0] A:buf[1]"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from folioshell.commands.reference import reference
-from folioshell.commands.scheme_reference import schemes_page
 from tests.docs.kernel_map import kernel_map
 from tests.docs.matrix import definitions_page
 from tests.docs.picture import NAME, picture
 from tests.docs.scenario_index import scenario_index
+from tests.docs.schemes_page import schemes_page
 from tests.repo.tree import ROOT
 
 #: file of docs/ -> the function that returns its text

@@ -21,7 +21,7 @@ from folioshell.paths import fault, mmap, rmap
 from folioshell.paths.step import Path
 
 _CLASSES = {"f": LockClass.FOLIO, "i": LockClass.IMMAP, "p": LockClass.PTL}
-#: first virtual page of the mapping that straddles two leaf tables: eight pages in each
+#: first virtual page of the mapping that straddles two PTE tables: eight pages in each
 WIN = (1 << 18) + 504
 
 
@@ -93,7 +93,7 @@ def deadlocks(*texts: str, reduction: bool = True) -> dict[str, int]:
 
 
 def straddling(profile: str = "6.18") -> tuple[Machine, Kernel, Mm]:
-    """A private writable mapping of an order-4 folio, eight of its pages in each of two leaf tables."""
+    """A private writable mapping of an order-4 folio, eight of its pages in each of two PTE tables."""
     machine = Machine()
     machine.set_profile(profile)
     kernel = machine.kernel

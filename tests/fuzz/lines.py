@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from folioshell.commands.grammar import Command, Form, registry
-from folioshell.commands.lines import logical_lines
+from folioshell.commands.lex import logical_lines
 from folioshell.commands.operands import Asking, Choice, Choices, Number, Size
 from folioshell.commands.places import FolioOrPlace, Place
 from folioshell.errors import Refused
@@ -95,7 +95,7 @@ class LineMaker:
         if roll < 0.58:
             return self.random.choice(self._corpus)
         if roll < 0.66:
-            return self.random.choice(self.random.choice(self._commands).examples)
+            return self.random.choice(self.random.choice(self._commands).explanation.examples)
         if roll < 0.94:
             return self.mutated(self.random.choice((self._line(session), self.random.choice(self._corpus))))
         if roll < 0.9405:

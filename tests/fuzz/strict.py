@@ -9,9 +9,8 @@ from random import Random
 
 from prompt_toolkit.document import Document
 
-from folioshell.commands.complete import complete
-from folioshell.commands.hint import hint
-from folioshell.commands.lines import line_before
+from folioshell.commands.complete import complete, hint
+from folioshell.commands.lex import line_before
 from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.script import Session

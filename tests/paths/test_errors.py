@@ -29,7 +29,7 @@ def test_mmap_over_a_mapping() -> None:
 
 
 def test_munmap_of_nothing() -> None:
-    """Unmapping addresses where nothing is succeeds; no pages at all is EINVAL."""
+    """Unmapping addresses where nothing is succeeds; no pages is EINVAL."""
     m = Memory()
 
     assert m.munmap(m.place(), 10) is None

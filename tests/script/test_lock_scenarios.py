@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from folioshell.commands.shipped_races import RACES, ShippedRace
+from folioshell.commands.locks import RACES, ShippedRace
 
 SCENARIOS = sorted((Path(__file__).parents[2] / "scenarios" / "locks").glob("*.fs"))
 

@@ -30,7 +30,7 @@ def refusal(text: str, **limits: int) -> Refused:
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
-        ("mmap x 1T ; fault x", (1, 18), "268,435,456 pages would pass the limit of 524,288 pages mapped"),
+        ("mmap x 1T ; fault x", (1, 18), "268,435,456 pages would exceed the limit of 524,288 pages mapped"),
         ("file f 100G cached", (1, 7), "100G is out of range"),
         ("mmap x 99999999999999999999", (1, 7), "that number is too large"),
         (f"mmap x {'9' * 5000}", (1, 7), "that number is too large"),

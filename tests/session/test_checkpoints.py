@@ -135,5 +135,5 @@ def test_the_way_back_from_a_checkpoint_has_no_limits(often: None, monkeypatch: 
     session.execute("undo ; redo")
 
     assert state(session) == before
-    with pytest.raises(Refused, match="would pass the limit of 24 pages mapped"):
+    with pytest.raises(Refused, match="would exceed the limit of 24 pages mapped"):
         session.execute("fork D")

@@ -79,6 +79,6 @@ def test_counters_of_processes() -> None:
     assert count_changes(*states(FORKED, 2, 3)) == [
         ("B", "VMAs", None, 1),
         ("B", "anon pages", None, 16),
-        ("B", "leaf tables", None, 1),
+        ("B", "PTE tables", None, 1),
     ]
     assert count_changes(*states(FORKED, 3, 4)) == []

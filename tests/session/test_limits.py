@@ -67,7 +67,7 @@ def test_pages_of_all_processes() -> None:
     session.limits = Limits(pages=25)
     session.execute(f"{SETUP} ; fork B")
 
-    assert refusal(session, "fork C").message == "10 more than the 20 mapped would pass the limit of 25 pages mapped"
+    assert refusal(session, "fork C").message == "10 more than the 20 mapped would exceed the limit of 25 pages mapped"
     assert refusal(session, "B: fork C").start == 8
     session.execute("exit B ; fork C")
 
@@ -78,13 +78,13 @@ def test_files_processes_steps_states() -> None:
     session.limits = Limits(files=40, processes=2, steps=6, states=5)
     session.execute(SETUP)
 
-    message = "9 more than the 32 that there are would pass the limit of 40 pages of files"
+    message = "9 more than the 32 there are would exceed the limit of 40 pages of files"
     assert refusal(session, "file f 9").message == message
     assert refusal(session, "truncate lib 41").hint == "`--limit files=N` permits more"
     session.execute("fork B")
-    assert refusal(session, "fork C").message == "one process more would pass the limit of 2 processes"
+    assert refusal(session, "fork C").message == "one more process would exceed the limit of 2 processes"
     race = "race { A.t1: fault buf[20] ; A.t2: fault buf[21] }"
-    assert refusal(session, race).message == "this race passes the limit of 5 states"
+    assert refusal(session, race).message == "this race exceeds the limit of 5 states"
     assert "NOT EXHAUSTED (max-states)" in session.execute(f"{race} max-states=5")[0].sentence
     session.execute("munmap buf")
     refused = refusal(session, "expect vmas B == 0 ; exit B")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from prompt_toolkit.document import Document
 
-from folioshell.shell.highlight import CommandLexer
+from folioshell.commands.lex import DEEPEST
+from folioshell.shell.highlight import CommandLexer, spans
 
 
 def rows(text: str) -> list[list[tuple[str, str]]]:
@@ -38,7 +40,7 @@ def test_what_no_command_is_called() -> None:
 
 
 def test_within_braces() -> None:
-    """A race is coloured within its braces, over several lines too, and comments there are comments."""
+    """A race is colored within its braces, over several lines too, and comments there are comments."""
     pieces = classes("race {  # two }\n  A.t1: fault buf[0]\n} schedule=1 ; fork B")
 
     assert pieces["# two }"] == "comment"
@@ -56,8 +58,49 @@ def test_nothing_is_lost(text: str) -> None:
 
 
 def test_each_line_of_a_pasted_block() -> None:
-    """Several lines are coloured one by one; behind the last there is nothing."""
+    """Several lines are colored one by one; after the last there is nothing."""
     get_line = CommandLexer().lex_document(Document("fork B\nexit B"))
 
     assert [get_line(number)[0][:2] for number in (0, 1)] == [("class:fs.verb", "fork"), ("class:fs.verb", "exit")]
     assert get_line(2) == []
+
+
+def test_spans_of_a_line() -> None:
+    """Each part of a line is colored by what it is."""
+    line = "B: fails ENOMEM mmap buf 64K file=lib at=0x7f00 ; query shared? B:buf[3] # why"
+    kinds = [(line[start:end], kind) for start, end, kind in spans(line)]
+
+    assert kinds == [
+        ("B:", "process"),
+        ("fails", "modifier"),
+        ("ENOMEM", "word"),
+        ("mmap", "verb"),
+        ("buf", "word"),
+        ("64K", "number"),
+        ("file=", "option"),
+        ("lib", "word"),
+        ("at=", "option"),
+        ("0x7f00", "address"),
+        (";", "separator"),
+        ("query", "verb"),
+        ("shared?", "word"),
+        ("B:buf[3]", "place"),
+        ("# why", "comment"),
+    ]
+
+
+@given(st.text(alphabet="ab:;=#'{}[]<0x1 |", max_size=40))
+def test_spans_ascend(line: str) -> None:
+    """Spans never overlap, whatever is typed."""
+    position = 0
+    for start, end, _ in spans(line):
+        assert position <= start < end <= len(line)
+        position = end
+
+
+@pytest.mark.parametrize("inner", ["{", "{ ", "race { A.t1: "])
+@pytest.mark.parametrize("closing", ["", "}"])
+def test_deep_braces_are_colored(inner: str, closing: str) -> None:
+    """However many there are, coloring ends; at the limit it reaches the innermost word."""
+    assert spans(inner * 4_000 + closing * 4_000)
+    assert (2 * DEEPEST, 2 * DEEPEST + 4, "verb") in spans("{ " * DEEPEST + "fork" + " }" * DEEPEST)

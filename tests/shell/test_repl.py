@@ -201,4 +201,4 @@ def test_what_is_pasted_has_the_limits_of_what_is_typed() -> None:
     Repl(session, screen, Typist("file a 8\nfile b 600")).run()
 
     assert list(session.workspace.kernel.files) == ["a"]
-    assert "would pass the limit of 10 pages of files" in out.getvalue()
+    assert "would exceed the limit of 10 pages of files" in out.getvalue()

@@ -140,8 +140,8 @@ fork B
 > ...
 """
 SHOWN = """  > processes
-  >   process  current  mm id  parent  VMAs  file  anon  shmem  leaf tables
-  >   A        *            1             1     0     0      0            0
+  >   process  current  mm id  parent  VMAs  file  anon  shmem  PTE tables
+  >   A        *            1             1     0     0      0           0
   >   file, anon and shmem are pages mapped
 """
 UPDATED = SCRIPT.replace("  > old\n  > old\n", SHOWN)

@@ -116,7 +116,7 @@ def test_hint_follows_the_cursor(terminal: Terminal) -> None:
     """Below the prompt stands what the command wants next, and what that means."""
     terminal.send("munmap ")
 
-    assert "the pages that go" in terminal.wait_for("the pages that go")
+    assert "the pages to unmap" in terminal.wait_for("the pages to unmap")
 
 
 def test_resize_while_typing(terminal: Terminal) -> None:
@@ -320,7 +320,7 @@ def test_no_pager_there(environ: dict[str, str]) -> None:
     with Terminal(COMMAND, {**environ, "PAGER": "sh -c 'exec nothing-like-it'"}) as terminal:
         terminal.wait_for("A 0>")
         terminal.send("help\r")
-        terminal.wait_for("store a byte into each page")
+        terminal.wait_for("store a byte to each page")
 
 
 def test_for_a_screen_reader(environ: dict[str, str]) -> None:

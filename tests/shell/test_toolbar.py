@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from folioshell.commands.hint import Hint
+from folioshell.commands.complete import Hint
 from folioshell.events import Tracepoint
 from folioshell.model.lock import Lock, LockClass
 from folioshell.script import Session

@@ -68,7 +68,7 @@ def test_cells() -> None:
     [
         ("__pud_alloc and folio_add_file_rmap_ptes", "\\_\\_pud_alloc and folio_add_file_rmap_ptes"),
         ("2 * 3 < 7", "2 \\* 3 \\< 7"),
-        ("ask `query present? x_` now_", "ask `query present? x_` now\\_"),
+        ("see `query present? x_` now_", "see `query present? x_` now\\_"),
         ("a ` alone", "a \\` alone"),
         ("# no title", "\\# no title"),
         ("1. no list", "1\\. no list"),

@@ -1,4 +1,4 @@
-"""Tests of folioshell.commands.inspect, tables, trace, settings, history and reference."""
+"""Tests of folioshell.commands.inspect, tables, steps, settings, history and reference."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_trace_of_what_is_not_there(session: Session) -> None:
     """Only steps that were done can be traced."""
     assert refused(session, "trace 5").hint == "steps go from 1 to 4"
     assert refused(session, "trace 0").start == 6
-    assert refused(Session(), "trace").message == "no step was done yet"
+    assert refused(Session(), "trace").message == "there is no step yet"
 
 
 def test_why_names_the_steps(session: Session) -> None:
@@ -162,11 +162,11 @@ def test_diff_of_steps(session: Session) -> None:
     (report,) = session.execute("diff 0 3")
     assert [(row.id, row.note) for row in report.folios] == [("f1", "new"), ("f2", "new")]
     assert {table.title: table.rows for table in report.sections if isinstance(table, Table)} == {
-        "processes": (("A", "VMAs", 0, 1), ("A", "file pages", 0, 8), ("A", "leaf tables", 0, 1)),
+        "processes": (("A", "VMAs", 0, 1), ("A", "file pages", 0, 8), ("A", "PTE tables", 0, 1)),
         "VMAs": (("A", "v1", "-", "0x7f00001f8000+16, r--p, lib+0, no anon_vma"),),
         "entries": (("A", "win[0..7]", "pt1", "-", "f1[0..7] r"),),
     }
-    assert session.execute("diff 3 3")[0].sentence.endswith("no difference in what is compared.")
+    assert session.execute("diff 3 3")[0].sentence.endswith("no differences.")
     assert refused(session, "diff 2 9").start == 7
 
 
@@ -196,14 +196,14 @@ def test_classroom_geometry() -> None:
 @pytest.mark.parametrize(
     ("line", "start", "message"),
     [
-        ("set geometry classroom", 4, "the geometry can be set at step 0 only"),
+        ("set geometry classroom", 4, "geometry can be set at step 0 only"),
         ("set thp.48K always", 4, "no such size of an anonymous folio"),
         ("set thp.4M always", 4, "no such size of an anonymous folio"),
         ("set thp.x always", 4, "no such size of an anonymous folio"),
         ("set fault_around 12K", 17, "not a power of two within a page table"),
         ("set fault_around 4M", 17, "not a power of two within a page table"),
-        ("set read_ahead 24K", 15, "not a power of two, or too little or too much"),
-        ("set read_ahead 4K", 15, "not a power of two, or too little or too much"),
+        ("set read_ahead 24K", 15, "not a power of two, or out of range"),
+        ("set read_ahead 4K", 15, "not a power of two, or out of range"),
     ],
 )
 def test_settings_that_are_refused(session: Session, line: str, start: int, message: str) -> None:
@@ -283,7 +283,7 @@ def test_help() -> None:
 
 def test_help_knows_schemes() -> None:
     """A scheme is no topic; where it is explained is said."""
-    assert str(refused(Session(), "help tuples").hint).startswith("`show schemes` tells what tuples counts")
+    assert str(refused(Session(), "help tuples").hint).startswith("`show schemes` shows what tuples counts")
 
 
 def test_help_in_two_columns() -> None:
@@ -309,7 +309,7 @@ def test_reference_covers_every_command() -> None:
     for command in registry:
         assert f"\n### {command.verb}\n" in text
         assert all(usage in text for usage in command.usages())
-        assert all(example in text for example in command.examples)
+        assert all(example in text for example in command.explanation.examples)
 
 
 def test_help_explains_every_setting() -> None:

@@ -1,11 +1,11 @@
-"""What accesses to a range may need of page tables."""
+"""Tests of folioshell.commands.call: what a command may need is checked against the limits."""
 
 from __future__ import annotations
 
 import pytest
 
 from folioshell.commands import Session
-from folioshell.commands.limits_check import missing_entries
+from folioshell.commands.call import missing_entries
 from folioshell.session.limits import Limits
 
 

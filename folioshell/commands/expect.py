@@ -1,0 +1,93 @@
+"""expect: an answer is compared with a value; if it is another one, also why, and which step made it so."""
+
+from __future__ import annotations
+
+from folioshell.commands.call import Call, done
+from folioshell.commands.compare import Comparison, Value, text_of
+from folioshell.commands.grammar import COMPARISON, VIEW, command
+from folioshell.commands.places import PlaceRef
+from folioshell.commands.question import Answer, questions, shortened
+from folioshell.errors import Refused
+from folioshell.report import Expect, Report, Since
+from folioshell.session.workspace import Workspace
+
+#: what is claimed where no comparison was typed
+_YES = Comparison("==", ("yes",))
+
+
+@command(
+    "expect",
+    *(
+        one.form(
+            "the scheme that answers, or `truth`" + ("" if one.judges and one.judges.named else " (the default)"),
+            named=one.judges is not None and one.judges.named,
+            compare=True,
+        )
+        for one in questions
+    ),
+    kind=VIEW,
+    topic="asserting",
+    lead_name="question",
+)
+def expect(call: Call) -> Report:
+    """Compare an answer with a value.
+
+    In a script a failed assertion is reported with both values and the reason; the script continues, and the run ends
+    with status 1. `same` and `free` alone stand for `== yes`.
+
+    Example:
+        file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0] ; expect mapcount vmas f1 == 1
+        mmap buf 16 ; fault buf[0] ; expect truth mms buf[0] == 1 ; expect present? buf[1] == no
+        mmap buf 16 ; fault buf[0] ; fork B ; expect same buf[0] B:buf[0] ; expect free f1 == no
+    """
+    answer = _answer(call)
+    statement = call.statement
+    comparison, start, end = _YES, statement.start, statement.end
+    if COMPARISON in call.arguments:
+        comparison = call.arguments.get(COMPARISON, Comparison)
+        (place,) = call.arguments.tokens(COMPARISON)
+        start, end = place.start, place.end
+    passed = comparison.holds(answer.value)
+    why: tuple[str, ...] = ()
+    since: Since | None = None
+    if not passed:
+        why = shortened(answer.why())
+        if questions.of(call).lasting and call.session.settings.explain:
+            since = _since(call)
+    text = statement.text.removeprefix("expect ")
+    actual = text_of(answer.value)
+    return done(
+        call, expect=Expect(text, passed, comparison.operator, actual, comparison.expected, why, start, end, since)
+    )
+
+
+def _answer(call: Call) -> Answer:
+    """The answer, about one page where a place is named.
+
+    Raises:
+        Refused: a place is a range, or what it is about does not exist.
+    """
+    for name in call.arguments:
+        ref = call.arguments.get(name, object)
+        if isinstance(ref, PlaceRef):
+            call.page(ref)
+    return questions.of(call).answer(call)
+
+
+def _since(call: Call) -> Since | None:
+    """The last step that changed the value that is asserted, found by asking every state that led here."""
+    values = [_value(call, workspace) for workspace in call.session.states(call.session.step)]
+    for step in range(len(values) - 1, 0, -1):
+        if values[step] != values[step - 1]:
+            before = values[step - 1]
+            line = call.session.history.entries[step - 1].line
+            return Since(step, line, "" if before is None else text_of(before))
+    return None
+
+
+def _value(call: Call, workspace: Workspace) -> Value | None:
+    """The answer in another state; None if what it is about did not exist there."""
+    try:
+        return _answer(Call(call.statement, workspace, call.process, None)).value
+    except Refused:
+        return None

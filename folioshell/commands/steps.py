@@ -1,0 +1,253 @@
+"""trace, diff and cost: what steps did, what they changed, and what they cost each scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from folioshell.commands.call import Call, done
+from folioshell.commands.grammar import VIEW, Arg, Flag, Form, command
+from folioshell.commands.history import SPOT, spot_of, spot_text
+from folioshell.commands.operands import StepNumber
+from folioshell.commands.settings import kernel_settings
+from folioshell.model.lock import Lock, LockOp
+from folioshell.report import Report, Table
+from folioshell.schemes.base import Scheme
+from folioshell.session.changes import changes_between, numbers_of
+from folioshell.session.costs import StepCosts, Tally, step_costs, total
+from folioshell.session.describe import Describer
+from folioshell.session.differences import EntryChange, count_changes, entry_changes, vma_changes
+from folioshell.session.history import HistoryPoint
+from folioshell.session.journal import StepRecord
+from folioshell.session.region import Region, labels_of
+from folioshell.session.workspace import Workspace
+from folioshell.units import format_address
+from folioshell.wording import counted
+
+TOPIC = "asking"
+Row = tuple[str | int | None, ...]
+
+#: rows of a trace; a step that touched very many pages has millions
+TRACE_ROWS = 2000
+
+STEP = StepNumber(least=1)
+
+
+def _record(call: Call, name: str) -> StepRecord:
+    journal = call.workspace.journal
+    if not journal:
+        raise call.refused_at(name, "there is no step yet", hint="a step is a command that changes state")
+    number = call.number(name, len(journal))
+    if not 1 <= number <= len(journal):
+        raise call.refused_at(name, f"there is no step {number}", hint=f"steps go from 1 to {len(journal)}")
+    return journal[number - 1]
+
+
+@command(
+    "trace",
+    Form(
+        args=(Arg("N", STEP, "number of the step (default: the last one)", optional=True),),
+        flags=(
+            Flag("locks", "part", "lock operations only"),
+            Flag("events", "part", "events only"),
+            Flag("all", "part", "both (the default)"),
+        ),
+    ),
+    kind=VIEW,
+    topic=TOPIC,
+)
+def trace(call: Call) -> Report:
+    """Show what a step did, in order.
+
+    Every lock operation (+ acquire, - release, ~ trylock, v downgrade) with the function that did it, indented by the
+    number of locks held, and every event that the kernel path announced. ×512: 512 consecutive faults took the same
+    path, each for a page of its own, and are shown once, with whatever the first one did in addition.
+
+    Example:
+        mmap buf 16 ; fault buf[0] ; trace locks
+    """
+    record = _record(call, "N")
+    part = call.word("part", "all")
+    describer = Describer(call.workspace)
+    rows: list[Row] = []
+    held: dict[Lock, int] = {}
+    total = 0
+    for event in record.trace:
+        depth = len(held)
+        if isinstance(event, LockOp):
+            if event.verb == "-":
+                depth = held.pop(event.lock, 0)
+            elif event.verb in "+~":
+                held[event.lock] = depth
+        if part == "all" or isinstance(event, LockOp) == (part == "locks"):
+            total += 1
+            if total <= TRACE_ROWS:
+                rows.append(_trace_row(total, event, depth, describer))
+    note = f"{total - TRACE_ROWS:,} more rows" if total > TRACE_ROWS else ""
+    title = f"step {record.number}, {record.process}: {record.command}"
+    return done(call, sections=(Table(title, ("row", "depth", "what", "function"), tuple(rows), note),))
+
+
+def _trace_row(number: int, event: object, depth: int, describer: Describer) -> Row:
+    indent = "  " * depth
+    if isinstance(event, LockOp):
+        return number, depth, f"{indent}{event}", event.function
+    return number, depth, f"{indent}{describer.text(event)}", describer.who(event)  # type: ignore[arg-type]
+
+
+#: table -> what a row of it is
+_NOUNS = {
+    "settings": ("setting",),
+    "processes": ("counter of a process", "counters of processes"),
+    "VMAs": ("VMA",),
+    "entries": ("run of entries", "runs of entries"),
+}
+
+
+@command(
+    "diff",
+    Form(
+        args=(
+            Arg("N", SPOT, "from the state after this step, at this mark, or at the end of this branch", optional=True),
+            Arg("M", SPOT, "to the state there (default: the present one)", optional=True),
+        )
+    ),
+    kind=VIEW,
+    topic=TOPIC,
+)
+def diff(call: Call) -> Report:
+    """Show what changed between two states.
+
+    Compares the states after step N and after step M; the default is what the last step changed. Shows the numbers of
+    folios, settings, counters of processes, VMAs and entries, old and new, in runs. What is equal is left out, also
+    within a changed VMA. `diff N` compares the state after N with the present one. A state may be named by a mark, or
+    by a branch for its last step; branches that diverged give the same ids to different objects.
+
+    Example:
+        mmap buf 16 ; fault buf[0] ; diff
+        mmap buf 16 ; fault buf ; diff 0 2
+        mmap buf 16 ; fault buf ; branch forked ; fork B ; diff main forked
+    """
+    session = call.session
+    line, last = session.history.current, session.step
+    if not last and "N" not in call.arguments:
+        raise call.refused_at("N", "there is no step yet", hint="a step is a command that changes state")
+    first = spot_of(call, "N") if "N" in call.arguments else HistoryPoint(line, last - 1)
+    second = spot_of(call, "M") if "M" in call.arguments else HistoryPoint(line, last)
+    before, after = (_state(call, spot) for spot in (first, second))
+    shown = session.shown_schemes
+    folios = changes_between(numbers_of(before, shown), numbers_of(after, shown), shown)
+    tables = [table for table in _tables(before, after) if table.rows]
+    here, there = (spot_text(session.history, spot) for spot in (first, second))
+    counts = [counted(sum(row.nr for row in folios), "folio")] if folios else []
+    counts += [counted(len(table.rows), *_NOUNS[table.title]) for table in tables]
+    listed = " and ".join(filter(None, (", ".join(counts[:-1]), *counts[-1:])))
+    what = f"differences in {listed}" if counts else "no differences"
+    return done(call, f"From {here} to {there}: {what}.", folios=folios, sections=tuple(tables))
+
+
+def _state(call: Call, spot: HistoryPoint) -> Workspace:
+    """The state at a spot; the present one need not be made again."""
+    session = call.session
+    if spot == HistoryPoint(session.history.current, session.step):
+        return call.workspace
+    return session.replay(spot.position, spot.line)
+
+
+def _tables(before: Workspace, after: Workspace) -> Sequence[Table]:
+    """A table for each kind of change."""
+    set_before, set_after = (dict(kernel_settings(workspace.kernel)) for workspace in (before, after))
+    settings = [(name, set_before.get(name, "-"), value) for name, value in set_after.items()]
+    vmas = [(process, vma, old or "-", new or "-") for process, vma, old, new in vma_changes(before, after)]
+    regions = list({**before.regions, **after.regions}.values())
+    entries = [_entry_row(change, regions) for change in entry_changes(before, after)]
+    sides = ("before", "after")
+    return (
+        Table("settings", ("setting", *sides), tuple(row for row in settings if row[1] != row[2])),
+        Table("processes", ("process", "counter", *sides), tuple(count_changes(before, after))),
+        Table("VMAs", ("process", "vma", *sides), tuple(vmas)),
+        Table("entries", ("process", "pages", "table", *sides), tuple(entries)),
+    )
+
+
+def _entry_row(change: EntryChange, regions: Sequence[Region]) -> tuple[str, ...]:
+    where = f"{format_address(change.vpn)}{f'+{change.nr}' if change.nr > 1 else ''}"
+    pages = labels_of(regions, change.vpn, change.end) or where
+    texts = (run.text if run is not None else "-" for run in (change.old, change.new))
+    return (change.process, pages, change.table, *texts)
+
+
+_COLUMNS = ("atomics", "walks", "PTLs", "slots", "lines", "bytes")
+_PATH = "(the kernel's path)"
+_NOTE = "counts of a model, not time; PTLs of a scheme are extra ones; see `help cost`"
+
+
+@command("cost", Form(args=(Arg("N", StepNumber(least=1), "only this step", optional=True),)), kind=VIEW, topic=TOPIC)
+def cost(call: Call) -> Report:
+    """Show what the steps so far cost each scheme.
+
+    Counts of a model, not time: what each shown scheme does beyond what Linux does anyway, derived from the events that
+    each step announced. *Atomics* are read-modify-write operations on counters and locks of the folio, and on
+    page->_mapcount. *Walks* are the rmap walks that each `maybe` requires, with every scheme answering the kernel's own
+    queries; `query shared?` shows what one costs. *PTLs* and *slots* are page-table locks taken and slots read to find
+    out whether the number changes, in addition to the locks that the kernel's path takes anyway, which have a row of
+    their own. *Lines* are cache lines of struct page touched, 64 bytes each. *Bytes* are the state kept after the step
+    for all living folios. Schemes with the same cost in a step share a row; those without any cost have none.
+
+    Example:
+        file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504 ; fault win[0] ; fault win[8] ; cost
+        mmap buf 16 ; fault buf ; cost 2
+    """
+    names = call.session.shown_schemes
+    steps = step_costs(call.workspace, names)
+    if "N" in call.arguments:
+        number = call.number("N")
+        if number > len(steps):
+            hint = f"steps go from 1 to {len(steps)}" if steps else "a step is a command that changes state"
+            raise call.refused_at("N", f"there is no step {number}", hint=hint)
+        one = steps[number - 1]
+        return done(call, sections=(_all_steps(call, names, [one], f"cost of {_title(one)}"),))
+    sections = [_all_steps(call, names, steps, f"cost of {counted(len(steps), 'step')}")]
+    rows = [row for step in steps for row in _step_rows(step)]
+    if rows:
+        sections.append(Table("each step", ("step", "schemes", *_COLUMNS), tuple(rows), _NOTE))
+    return done(call, sections=tuple(sections))
+
+
+def _title(step: StepCosts) -> str:
+    return f"step {step.record.number}, {step.record.command}"
+
+
+def _all_steps(call: Call, names: Sequence[str], steps: Sequence[StepCosts], title: str) -> Table:
+    """A row a scheme."""
+    rows: list[Row] = [(_PATH, *_own(sum(step.ptls for step in steps)))]
+    rows += [(name, *_cells(total([step.tallies[name] for step in steps]))) for name in names]
+    note = _NOTE
+    if unknown := [name for name in names if _has_no_model(call.workspace.machine.schemes[name])]:
+        note += f"\nno cost model: {', '.join(unknown)}"
+    return Table(title, ("scheme", *_COLUMNS), tuple(rows), note)
+
+
+def _has_no_model(scheme: Scheme) -> bool:
+    return getattr(type(scheme).cost_of, "__func__", None) is getattr(Scheme.cost_of, "__func__", None)
+
+
+def _step_rows(step: StepCosts) -> Iterable[Row]:
+    """A row for the path itself, then one for the schemes that it costs the same; none for those it costs nothing."""
+    alike: dict[tuple[int, ...], list[str]] = {}
+    for name, tally in step.tallies.items():
+        cells = _cells(tally)
+        if any(cells[:-1]):
+            alike.setdefault(cells, []).append(name)
+    if step.ptls:
+        yield (step.record.number, _PATH, *_own(step.ptls))
+    for cells, names in alike.items():
+        yield (step.record.number, ", ".join(names), *cells)
+
+
+def _own(ptls: int) -> Row:
+    return (None, None, ptls, None, None, None)
+
+
+def _cells(tally: Tally) -> tuple[int, ...]:
+    counts = tally.cost
+    return (counts.atomics, tally.walks, counts.ptls, counts.slots, counts.lines, tally.state)
