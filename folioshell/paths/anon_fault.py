@@ -45,7 +45,7 @@ def do_huge_pmd_anonymous_page(k: Kernel, fault: Fault, pmd: PmdTable) -> Path[b
         yield pmd.lock.acquire("do_huge_pmd_anonymous_page")
         if index in pmd.entries:
             yield pmd.lock.release()
-            tables.free_leaf(vma.mm)
+            tables.pte_free(vma.mm)
             return False
         tables.deposit(pmd, table)
         pmd.entries[index] = pte.make(pte.ZERO_PFN, pte.YOUNG)
@@ -57,7 +57,7 @@ def do_huge_pmd_anonymous_page(k: Kernel, fault: Fault, pmd: PmdTable) -> Path[b
     yield pmd.lock.acquire("__do_huge_pmd_anonymous_page")
     if index in pmd.entries:
         yield pmd.lock.release()
-        tables.free_leaf(vma.mm)
+        tables.pte_free(vma.mm)
         yield from rmap.free(k, folio)
         return False
     yield from map_anon_folio_pmd(k, vma, pmd, block, folio)
@@ -97,7 +97,7 @@ def do_anonymous_page(k: Kernel, fault: Fault, table: PageTable | None) -> Path[
     """
     vma, vpn, times = fault.vma, fault.vpn, fault.times
     if table is None:
-        table = yield from tables.leaf_alloc(k, vma.mm, vpn)
+        table = yield from tables.pte_table_alloc(k, vma.mm, vpn)
         if table is None:
             # Another thread's fault mapped a whole folio by a PMD entry.
             return None

@@ -134,7 +134,7 @@ def _retract_page_tables(k: Kernel, file: AddressSpace, first: int) -> Path[None
 def _drop_table(vma: Vma, pmd: PmdTable, vpn: int, table: PageTable) -> None:
     if table.is_empty:
         del pmd.entries[vma.mm.tables.pmd_index(vpn)]
-        tables.free_leaf(vma.mm)
+        tables.pte_free(vma.mm)
 
 
 def _collapse_pte_mapped_thp(k: Kernel, vma: Vma, block: int, folio: Folio) -> Path[Scan]:
@@ -182,7 +182,7 @@ def _clear_table(k: Kernel, vma: Vma, block: int, table: PageTable, folio: Folio
     del pmd.entries[vma.mm.tables.pmd_index(block)]
     yield table.ptl.release()
     yield pmd.lock.release()
-    tables.free_leaf(vma.mm)
+    tables.pte_free(vma.mm)
 
 
 def madvise_collapse(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:

@@ -41,7 +41,7 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
             if faults > _MAX_FAULTS:
                 raise KernelBug(f"an access of {mm} to page {vpn:#x} refaults without progress (livelock)")
             # A thread that comes between two faults may change what the second one finds: then each goes alone.
-            times = _alike(k, mm, vpn, end, write) if entry == pte.NONE and k.batches else 1
+            times = _equal_faults(k, mm, vpn, end, write) if entry == pte.NONE and k.batches else 1
             signal = yield from page_fault(k, mm, vpn, write, times)
             if signal is not None:
                 signals.append((vpn - start, signal))
@@ -49,10 +49,10 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
                 break
         else:
             vpn += access(k, mm, vpn, end, write)
-    return _runs(signals)
+    return _signal_runs(signals)
 
 
-def _alike(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
+def _equal_faults(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     """Number of consecutive faults, for the pages from ``vpn`` on and below ``end``, that differ only in the page.
 
     More than one only where private anonymous memory gets its first pages, of order 0, in one table. Allocating the
@@ -75,7 +75,7 @@ def _alike(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     return 1 if table != pte.NONE or huge else limit - index
 
 
-def _runs(signals: list[tuple[int, str]]) -> list[list[int | str]]:
+def _signal_runs(signals: list[tuple[int, str]]) -> list[list[int | str]]:
     """[first, number, signal] of consecutive accesses that got the same signal."""
     runs: list[tuple[int, int, str]] = []
     for position, signal in signals:
@@ -193,8 +193,8 @@ def _handle_pmd_fault(k: Kernel, fault: Fault) -> Path[str | None]:
             and anon_fault.huge_fault_allowed(k, vma)
             and suitable_block(vma, vpn, k.geometry.pmd_pages)
         ):
-            # Before anything is allocated, and for a read of the huge zero page, too: a huge PMD in a VMA without an
-            # anon_vma would not be copied by fork().
+            # Also for a read, which maps the huge zero page: so fork() copies that, while a VMA in which reads mapped
+            # only order-0 zero pages is empty in the child (vma_needs_copy()).
             if not (yield from anon_prepare(k, fault)):
                 return UNDER_MMAP_LOCK
             if (yield from anon_fault.do_huge_pmd_anonymous_page(k, fault, pmd)):
@@ -249,8 +249,8 @@ def _do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]
         return UNDER_MMAP_LOCK
     folio = yield from swap.swapin(k, fault, pte.swap_slot(entry))
     yield folio.lock.acquire("do_swap_page")
-    # Another thread may have mapped the page, freed the slot and used it for another page, all while the lock was
-    # waited for. Then the entry alone proves nothing: the slot may have come back to it.
+    # While this thread waited, others may have mapped the page, freed the slot and swapped out another page to it. The
+    # entry can hold the same slot again, so comparing entries is not enough.
     if k.swap_cache.get(pte.swap_slot(entry)) is not folio:
         yield folio.lock.release()
         return None

@@ -26,7 +26,8 @@ def do_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     """
     vma = fault.vma
     assert vma.file is not None
-    # A retry comes at once, before the window that it read ahead has arrived; any other fault comes later.
+    # A retry comes at once, before the window that the first try read ahead has arrived; any other fault comes after
+    # it.
     if not fault.tried:
         vma.file.readahead.complete()
     if not fault.write:
@@ -61,7 +62,7 @@ def _do_cow_fault(k: Kernel, fault: Fault) -> Path[str | None]:
         return cached
     copy = yield from anon_fault.new_anon_folio(k, vma, 0, vpn)
     copy.nonzero = cached.nonzero >> (fault.pgoff - cached.index) & 1
-    table = vma.mm.tables.leaf(vpn) or (yield from tables.leaf_alloc(k, vma.mm, vpn))
+    table = vma.mm.tables.leaf(vpn) or (yield from tables.pte_table_alloc(k, vma.mm, vpn))
     if table is not None:
         yield table.ptl.acquire("finish_fault")
     # Another thread may have mapped its own copy: that one stays, for it may have been written to.
@@ -150,7 +151,7 @@ def _finish_fault(k: Kernel, fault: Fault, folio: Folio) -> Path[None]:
     if mm.tables.pmd_entry(vpn) == pte.NONE:
         if not crosses_end and (yield from do_set_pmd(k, fault, folio)):
             return
-        yield from tables.leaf_alloc(k, mm, vpn)
+        yield from tables.pte_table_alloc(k, mm, vpn)
     table = mm.tables.leaf(vpn)
     if table is None:
         return
@@ -272,7 +273,7 @@ def _filemap_map_pages(k: Kernel, fault: Fault, first: int, last: int) -> Path[b
         if mm.tables.pmd_entry(vpn) == pte.NONE and (yield from do_set_pmd(k, fault, folio)):
             yield folio.lock.release()
             return True
-        table = mm.tables.leaf(vpn) or (yield from tables.leaf_alloc(k, mm, vpn))
+        table = mm.tables.leaf(vpn) or (yield from tables.pte_table_alloc(k, mm, vpn))
     else:
         table = mm.tables.leaf(vpn)
     if table is None:

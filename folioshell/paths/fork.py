@@ -127,7 +127,7 @@ def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: Pm
         if src.mm.has_pinned and folio.pins and folio.anon_exclusive:
             # A pinned page must stay the parent's alone, and a whole huge page cannot be copied here: split the entry,
             # and copy the pinned page at PTE level.
-            tables.free_leaf(dst.mm)
+            tables.pte_free(dst.mm)
             yield src_pmd.lock.release()
             yield dst_pmd.lock.release()
             yield from split_huge_pmd(k, src, src_pmd, block)
@@ -195,7 +195,7 @@ def _copy_pte_range(k: Kernel, copy: CopyRange, first: int) -> Path[None]:
     yield from _flush(copy)
     yield source.ptl.release()
     yield target.ptl.release()
-    # Allocated for a pinned page that was no longer exclusive when it was looked at again.
+    # Left over if the entry of the pinned page had become something else when it was read again.
     if copy.spare is not None:
         yield from rmap.free(k, copy.spare)
 

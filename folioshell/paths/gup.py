@@ -71,7 +71,7 @@ def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, flags: int, pins: 
     vpn = start
     while vpn < end:
         tried = False
-        # A fault brings the page no farther than one access needs, and it may be gone again: look it up once more.
+        # One fault may not be enough (read, then copy), and the page may be gone again: look it up after each.
         for _ in range(4):
             nr = yield from _follow_page(k, vma, vpn, end, write, pins)
             if nr:
@@ -100,8 +100,7 @@ def _follow_page(k: Kernel, vma: Vma, vpn: int, end: int, write: bool, pins: Pin
         yield found.ptl.acquire("follow_page_pte")
         entry = found.entries[vpn % size]
         usable = entry > 0 and (not write or bool(entry & pte.WRITE))
-        # FOLL_TOUCH: the caller will write to the page behind the back of the entry, so the entry's own bit stays
-        # clean.
+        # FOLL_TOUCH: the caller writes to the page without this entry, so no CPU will set the entry's dirty bit.
         if usable and write and not entry & pte.DIRTY:
             k.physmem.single_out(pte.pfn_of(entry)).mark_dirty()
         # Under the PTL, or the page could be unmapped and freed between looking and pinning.
@@ -140,7 +139,7 @@ def do_pin(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
     Returns: EFAULT if there is a hole, a VMA that may not be written, or a page that could not be had.
     Kernel: mm/gup.c: pin_user_pages() (v6.18)
     """
-    # Before the first pin and for ever: fork() asks it first, and must not miss a pin that is taken while it copies.
+    # Set before the first pin and never cleared: fork() tests it first, and must not miss a pin.
     mm.has_pinned = True
     pins: Pins = []
     yield mm.mmap_lock.acquire("pin_user_pages", "R")

@@ -52,8 +52,8 @@ def get_folio(k: Kernel, fault: Fault) -> Path[Folio | str]:
     folio = file.find(index)
     if folio is None and file.is_shmem:
         folio = yield from _shmem_alloc(k, fault)
-    # The VMA lock and mmap_lock are dropped while the disk is read, so that munmap() and other faults need not wait for
-    # it. Then nothing that was looked up holds any more: RETRY.
+    # Linux drops the VMA lock or mmap_lock while the disk is read, so that munmap() and other faults need not wait for
+    # it. Nothing that was looked up before is valid then: RETRY.
     elif folio is None:
         yield from sync_mmap_readahead(k, vma, index)
         yield from _wait_for_read(file, index)

@@ -221,7 +221,7 @@ class LocklessLook(Protocol):
     """Other tables are read without their lock."""
 
     name = "lockless-look"
-    about = "scans its own table, reads the others without a lock: no deadlock, but two may overlook each other"
+    about = "scans its own table, reads the others without a lock: no deadlock, but two threads may miss each other"
 
     def look(self, span: Span) -> Path[bool]:
         """Its own table, then a lockless look at each of the others."""
@@ -277,7 +277,7 @@ class TrylockRetry(AddressOrder):
     """As address-order, but a lock that is not free is no reason to wait: everything is dropped and begun again."""
 
     name = "trylock-retry"
-    about = "tries the locks of the other tables; if one is not free, drops all and begins again"
+    about = "tries the locks of the other tables; if one is taken, drops all and retries"
 
     def before(self, span: Span) -> Path[list[Lock] | None]:
         """The locks of the other tables, or none of them."""

@@ -56,7 +56,7 @@ def pte_alloc(k: Kernel, mm: Mm, pmd: PmdTable, vpn: int) -> Path[None]:
     yield pmd.lock.release()
 
 
-def leaf_alloc(k: Kernel, mm: Mm, vpn: int) -> Path[PageTable | None]:
+def pte_table_alloc(k: Kernel, mm: Mm, vpn: int) -> Path[PageTable | None]:
     """The PTE table for ``vpn``, allocated with all above it where missing; None if a PMD entry maps a folio there."""
     pmd = yield from pmd_alloc(k, mm, vpn)
     yield from pte_alloc(k, mm, pmd, vpn)
@@ -89,7 +89,7 @@ def withdraw(pmd: PmdTable) -> PageTable:
     return pmd.deposited.pop(0)
 
 
-def free_leaf(mm: Mm) -> None:
+def pte_free(mm: Mm) -> None:
     """Free a PTE table that nothing points to: mm_dec_nr_ptes()."""
     mm.nr_ptes -= 1
 
@@ -109,7 +109,7 @@ def free_pgtables(mm: Mm, start: int, end: int, floor: int, ceiling: int) -> Pat
     for vpn, pmd, entry in list(mm.tables.blocks_in(low, high)) if low < high else []:
         if isinstance(entry, PageTable):
             del pmd.entries[mm.tables.pmd_index(vpn)]
-            free_leaf(mm)
+            pte_free(mm)
             freed.append(str(entry))
     low, high = _owned(start, end, floor, ceiling, 1 << 2 * bits)
     doomed = sorted(number for number in mm.tables.pmds if low <= number << 2 * bits < high)
@@ -131,7 +131,7 @@ def _owned(start: int, end: int, floor: int, ceiling: int, span: int) -> tuple[i
     return low, high
 
 
-def reclaim_empty_leaf(k: Kernel, mm: Mm, vpn: int, table: PageTable) -> Path[None]:
+def free_empty_pte_table(k: Kernel, mm: Mm, vpn: int, table: PageTable) -> Path[None]:
     """Free a PTE table that one MADV_DONTNEED covered entirely and that is empty now. The caller holds its PTL.
 
     Kernel: mm/pt_reclaim.c: try_get_and_clear_pmd() (v6.18)
@@ -146,7 +146,7 @@ def reclaim_empty_leaf(k: Kernel, mm: Mm, vpn: int, table: PageTable) -> Path[No
     # Another thread's MADV_DONTNEED may have freed it while this one waited for the PTL: once is enough.
     if pmd.entries.get(mm.tables.pmd_index(vpn), pte.NONE) is table:
         del pmd.entries[mm.tables.pmd_index(vpn)]
-        free_leaf(mm)
+        pte_free(mm)
         yield Tracepoint(f"page tables freed: {table}")
     yield pmd.lock.release()
 

@@ -28,8 +28,8 @@ class Fault:
         write: the access was a write (FAULT_FLAG_WRITE).
         vma_locked: the VMA lock is held; else mmap_lock (FAULT_FLAG_VMA_LOCK).
         tried: the fault was handled before and ended in RETRY (FAULT_FLAG_TRIED).
-        times: number of consecutive pages, from ``vpn`` on, each with a fault of its own, that this record stands for.
-            More than one only where nothing is mapped and new folios are of order 0.
+        times: number of consecutive pages, from ``vpn`` on, whose faults this record stands for. More than one only
+            where nothing is mapped and new folios are of order 0.
     Kernel: include/linux/mm.h: struct vm_fault (v6.18)
     """
 
@@ -54,8 +54,7 @@ class Fault:
 def written(vma: Vma) -> int:
     """Flags of the entry of a page that was just written to.
 
-    A write to memory that the VMA does not let user space write comes from a system call (FOLL_FORCE is not modelled)
-    or from a VMA that mprotect() changed meanwhile; such an entry stays read-only.
+    Without write permission (fork copies a pinned page of a VMA that is read-only by now) the entry stays read-only.
     Kernel: include/linux/mm.h: maybe_mkwrite() (v6.18)
     """
     return pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)

@@ -69,7 +69,7 @@ def zap_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, details: ZapDet
     # Anonymous memory, the huge zero page included, has a deposited table for a split that will not come.
     if folio is None or folio.anon:
         tables.withdraw(pmd)
-        tables.free_leaf(vma.mm)
+        tables.pte_free(vma.mm)
     if folio is not None:
         if not folio.anon and entry & pte.DIRTY:
             folio.mark_dirty()
@@ -124,7 +124,7 @@ def zap_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int, d
         index += nr
     yield from _flush(vma, table, small)
     if details.reclaim_pt and limit - (start - block) == k.geometry.pmd_pages:
-        yield from tables.reclaim_empty_leaf(k, vma.mm, block, table)
+        yield from tables.free_empty_pte_table(k, vma.mm, block, table)
     yield table.ptl.release()
     # After the lock, as the kernel's mmu_gather does after the TLB flush: until then another CPU may use the pages.
     for folios, nr in dropped:

@@ -33,7 +33,7 @@ def played(commands: Sequence[str]) -> Session:
 def test_same_state_as_by_single_faults(commands: list[str]) -> None:
     """Whatever is done to runs and to parts of them, every object and number is as after faults one by one."""
     together = played(commands)
-    with mock.patch.object(fault, "_alike", return_value=1):
+    with mock.patch.object(fault, "_equal_faults", return_value=1):
         apart = played(commands)
 
     assert together.workspace.machine.check() == []
@@ -70,7 +70,7 @@ def test_report_is_that_of_single_faults() -> None:
         return [(report.folios, report.locks, report.sentence) for line in lines for report in session.execute(line)]
 
     together = reports()
-    with mock.patch.object(fault, "_alike", return_value=1):
+    with mock.patch.object(fault, "_equal_faults", return_value=1):
         assert together == reports()
 
 

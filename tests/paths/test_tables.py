@@ -54,7 +54,7 @@ def test_deposited_table() -> None:
 
 
 def test_file_pmd_deposits_nothing() -> None:
-    """A file mapped by a PMD needs no spare table: it comes back by faults."""
+    """A file mapped by a PMD needs no spare table: its pages are refaulted."""
     m = Memory()
     p = m.mmap(512, kind="shared", prot="r", file=m.file("f", 600, 9))
     m.read(p)

@@ -15,7 +15,7 @@ HUGE = "file big 512 order=9 fs=tmpfs-huge ; mmap win 512 shared file=big"
         ((HUGE, "write win"), "A wrote win: f1 mapped whole by 1 PMD entry."),
         (
             (HUGE, "write win", "munmap win[100]"),
-            "A unmapped win[100]: 2 VMA splits; PMD mapping of f1 at pmd1 dropped: a file comes back by faults.",
+            "A unmapped win[100]: 2 VMA splits; PMD mapping of f1 at pmd1 zapped; file pages will be refaulted.",
         ),
         ((HUGE, "write win", "munmap win"), "A unmapped win: PMD mapping of f1 gone; page tables freed: pmd1."),
     ],
