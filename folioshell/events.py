@@ -273,6 +273,25 @@ class Asked:
 
 
 @dataclass(slots=True)
+class Reused:
+    """A write to a read-only entry made it writable: pages ``[first, first + nr)`` of a folio were not copied.
+
+    Args:
+        folio, order: the folio.
+        first, nr: page index within the folio, and number of pages: all of them for a PMD entry.
+        mm, vpn: MM-ID of the address space, and virtual page of the first entry.
+    Kernel: mm/memory.c: wp_page_reuse() (v6.18)
+    """
+
+    folio: int
+    order: int
+    first: int
+    nr: int
+    mm: int
+    vpn: int
+
+
+@dataclass(slots=True)
 class Finding:
     """The simulated kernel violated a rule of memory management because the deciding scheme answered wrongly.
 
@@ -305,6 +324,7 @@ Event = (
     | MmGone
     | Walked
     | Asked
+    | Reused
     | Finding
     | Tracepoint
 )

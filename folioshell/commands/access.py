@@ -148,7 +148,7 @@ def accesses(call: Call, found: Range, access: str) -> list[tuple[int, int, bool
     Form(args=(Arg("ADVICE", Choice(ADVICES, "advice", show=False), "as in madvise(2)"), own_place())),
     kind=MODEL,
     topic=TOPIC,
-    subject=lambda call: f"{call.process} advised {call.word('ADVICE')} for {call.place_text('PLACE')}",
+    subject=lambda call: call.syscall(call.place_text("PLACE"), f"MADV_{call.word('ADVICE').upper()}"),
     host=True,
     races=True,
 )

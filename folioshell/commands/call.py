@@ -205,6 +205,16 @@ class Call:
         region = self.workspace.regions.get(place.region)
         return place.nr or (region.nr if region else 1)
 
+    def syscall(self, *arguments: str) -> str:
+        """The system call that this command is, as sentences open with it: ``munmap(buf[3])``."""
+        return self.calling(self.statement.command.verb, *arguments)
+
+    def calling(self, function: str, *arguments: str) -> str:
+        """A call of a function, after its process if that was named: ``B: munmap(buf[3])``."""
+        statement = self.statement
+        thread = f".{statement.thread}" if statement.thread else ""
+        return f"{statement.process}{thread}{': ' if statement.process else ''}{function}({', '.join(arguments)})"
+
     def page(self, place: PlaceRef) -> tuple[Mm, int]:
         """The one page that a place names.
 

@@ -35,7 +35,7 @@ TOPIC = "concurrency"
     Form(args=(Arg("NAME", NEW_NAME, "name of the thread"),)),
     kind=MODEL,
     topic=TOPIC,
-    subject=lambda call: f"{call.process} has a new thread {call.word('NAME')}",
+    subject=lambda call: f"{call.process}.{call.word('NAME')} created",
 )
 def thread(call: Call) -> Ending:
     """Add a thread to the process.

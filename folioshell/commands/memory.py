@@ -46,9 +46,8 @@ _ALIGN = (
 
 def _file_subject(call: Call) -> str:
     size = call.number("SIZE")
-    return (
-        f"file {call.word('NAME')} created on {call.word('fs', 'ext4')}, {counted(size, 'page')} ({format_pages(size)})"
-    )
+    name, fs = call.word("NAME"), call.word("fs", "ext4")
+    return f"File {name} created on {fs}, {counted(size, 'page')} ({format_pages(size)})"
 
 
 @command(
@@ -86,11 +85,19 @@ def file(call: Call) -> Ending:
 
 
 def _mmap_subject(call: Call) -> str:
-    region = call.workspace.regions[call.word("NAME")]
-    kind = call.word("kind", "")
-    what = f"{call.word('file')}, {kind or 'private'}" if "file" in call.arguments else f"{kind or 'anon'} memory"
-    size = counted(region.nr, "page")
-    return f"{call.process} mapped {region.name}, {size} of {what}, at {format_address(region.start)}"
+    flags = ["MAP_SHARED" if call.word("kind", "") == "shared" else "MAP_PRIVATE"]
+    flags += ["MAP_ANONYMOUS"] if "file" not in call.arguments else []
+    flags += [f"MAP_{word.upper()}" for word in ("fixed", "populate") if word in call.arguments]
+    name, size = call.word("NAME"), format_pages(call.number("SIZE"))
+    file = [call.word("file")] if "file" in call.arguments else []
+    return _at_region(call, name, name, size, "|".join(flags), *file)
+
+
+def _at_region(call: Call, new: str, *arguments: str) -> str:
+    """The call that made the region ``new``, and its address unless the kernel failed it."""
+    region = call.workspace.regions.get(new)
+    made = f" = {format_address(region.start)}" if region is not None else ""
+    return f"{call.syscall(*arguments)}{made}"
 
 
 def _populated(call: Call) -> list[tuple[int, int]]:
@@ -199,7 +206,7 @@ def start_of(call: Call, nr: int) -> int:
     Form(args=(own_place("the pages to unmap"),)),
     kind=MODEL,
     topic=TOPIC,
-    subject=lambda call: f"{call.process} unmapped {call.place_text('PLACE')}",
+    subject=lambda call: call.syscall(call.place_text("PLACE")),
     host=True,
     races=True,
 )
@@ -222,7 +229,7 @@ def munmap(call: Call) -> Path[Ending]:
     Form(args=(own_place(), Arg("PROT", Choice(PROTS, "protection"), "the new protection"))),
     kind=MODEL,
     topic=TOPIC,
-    subject=lambda call: f"{call.process} made {call.place_text('PLACE')} {call.word('PROT')}",
+    subject=lambda call: call.syscall(call.place_text("PLACE"), call.word("PROT")),
     host=True,
     races=True,
 )
@@ -242,9 +249,8 @@ def mprotect(call: Call) -> Path[Ending]:
 
 
 def _mremap_subject(call: Call) -> str:
-    region = call.workspace.regions[call.word("new")]
-    size = f", {counted(region.nr, 'page')}," if "SIZE" in call.arguments else ""
-    return f"{call.process} moved {call.place_text('PLACE')} to {region.name}{size} at {format_address(region.start)}"
+    size = [format_pages(call.number("SIZE"))] if "SIZE" in call.arguments else []
+    return _at_region(call, call.word("new"), call.place_text("PLACE"), *size, call.word("new"))
 
 
 @command(

@@ -25,15 +25,17 @@ def _who_ends(call: Call) -> Mm:
     return call.process_named("NAME") if "NAME" in call.arguments else call.mm
 
 
+def _fork_subject(call: Call) -> str:
+    child = call.kernel.mms[call.word("NAME")]
+    return f"{call.syscall()} = {child.name}, {counted(len(child.vmas), 'VMA')} copied"
+
+
 @command(
     "fork",
     Form(args=(Arg("NAME", NEW_NAME, "name of the child"),)),
     kind=MODEL,
     topic=TOPIC,
-    subject=lambda call: (
-        f"{call.process} forked {call.word('NAME')}, "
-        f"{counted(len(call.kernel.mms[call.word('NAME')].vmas), 'VMA')} copied"
-    ),
+    subject=_fork_subject,
     host=True,
     pages=lambda call: _pages_of(call.mm),
 )
@@ -60,7 +62,7 @@ def fork(call: Call) -> Ending:
     Form(args=(Arg("NAME", PROCESS, "process to end (default: the current one)", optional=True),)),
     kind=MODEL,
     topic=TOPIC,
-    subject=lambda call: f"{call.word('NAME', call.process)} ended",
+    subject=lambda call: f"{call.word('NAME', call.process)} exited",
     host=True,
     pages=lambda call: _pages_of(_who_ends(call)),
 )

@@ -32,7 +32,7 @@ def _folio_text(call: Call) -> str:
     Form(args=(own_place("the pages to lock"),)),
     kind=MODEL,
     topic=TOPIC,
-    subject=lambda call: f"{call.process} locked {call.place_text('PLACE')}",
+    subject=lambda call: call.syscall(call.place_text("PLACE")),
     host=True,
     races=True,
 )
@@ -57,7 +57,7 @@ def mlock(call: Call) -> Path[Ending]:
     Form(args=(own_place("the pages to unlock"),)),
     kind=MODEL,
     topic=TOPIC,
-    subject=lambda call: f"{call.process} unlocked {call.place_text('PLACE')}",
+    subject=lambda call: call.syscall(call.place_text("PLACE")),
     host=True,
     races=True,
 )
@@ -146,7 +146,7 @@ def migrate(call: Call) -> Path[Ending]:
     Form(args=(Arg("FILE", FILE, "the file"), Arg("SIZE", Size(least=0), "its new size"))),
     kind=MODEL,
     topic=TOPIC,
-    subject=lambda call: f"{call.word('FILE')} truncated to {format_pages(call.number('SIZE'))}",
+    subject=lambda call: call.syscall(call.word("FILE"), format_pages(call.number("SIZE"))),
 )
 def truncate(call: Call) -> Ending:
     """Change the size of a file.
@@ -170,7 +170,7 @@ def truncate(call: Call) -> Ending:
     Form(args=(own_place("the pages to pin"),)),
     kind=MODEL,
     topic=TOPIC,
-    subject=lambda call: f"{call.process} pinned {call.place_text('PLACE')}",
+    subject=lambda call: call.calling("pin_user_pages", call.place_text("PLACE")),
 )
 def pin(call: Call) -> Ending:
     """Pin pages for a device that writes to them.
@@ -195,7 +195,7 @@ def pin(call: Call) -> Ending:
     Form(args=(own_place("where the pages were pinned"),)),
     kind=MODEL,
     topic=TOPIC,
-    subject=lambda call: f"{call.process} unpinned {call.place_text('PLACE')}",
+    subject=lambda call: call.calling("unpin_user_pages", call.place_text("PLACE")),
 )
 def unpin(call: Call) -> Ending:
     """Drop the most recent pin of each page.

@@ -5,7 +5,7 @@ Kernel: mm/memory.c: do_wp_page() (v6.18); mm/huge_memory.c: do_huge_pmd_wp_page
 
 from __future__ import annotations
 
-from folioshell.events import Tracepoint
+from folioshell.events import Reused, Tracepoint
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
@@ -44,6 +44,7 @@ def do_wp_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
         if folio.anon_exclusive >> page & 1:
             table.entries[index] |= written(vma)
             k.count("pgreuse")
+            yield Reused(folio.id, folio.order, page, 1, vma.mm.mm_id, vpn)
             yield table.ptl.release()
             return None
         # A deciding scheme that cannot tell drops the PTL for an rmap walk, which no kernel does here.
@@ -196,6 +197,7 @@ def _do_huge_pmd_wp_page(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path
         yield folio.lock.release()
     if reuse:
         pmd.entries[index] = entry | written(vma)
+        yield Reused(folio.id, folio.order, 0, folio.nr_pages, vma.mm.mm_id, block)
         yield pmd.lock.release()
         return True
     yield pmd.lock.release()

@@ -199,6 +199,9 @@ class Scheme(ABC):
     def on_asked(self, event: events.Asked) -> None:
         """A kernel path asked the deciding scheme."""
 
+    def on_reused(self, event: events.Reused) -> None:
+        """A write made pages writable without a copy."""
+
     def on_finding(self, event: events.Finding) -> None:
         """A wrong answer of the deciding scheme violated a rule."""
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from folioshell.model import pte
+from folioshell.model.kernel import Kernel
+from folioshell.model.mm import Mm
+from folioshell.paths.walk import vmas_of
 from folioshell.report import FolioChange, LockRow, Report, Section, Text, Walk
 from folioshell.session.changes import folio_changes
 from folioshell.session.journal import StepRecord
 from folioshell.session.language import Statement
-from folioshell.session.result import expected_failure
 from folioshell.session.sentence import sentence
 from folioshell.session.snapshot import snapshot
-from folioshell.session.step_events import StepEvents
+from folioshell.session.step_events import Copy, StepEvents
 from folioshell.session.walks import dry_walk, walk_row
 from folioshell.wording import counted
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 #: ``set walks always`` walks this many of the touched folios and says how many it left out
 WALKED = 16
+#: no more processes than this are named as mapping a page
+NAMED = 3
 
 
 def step_report(session: Session, statement: Statement, record: StepRecord) -> Report:
@@ -47,7 +52,12 @@ def step_report(session: Session, statement: Statement, record: StepRecord) -> R
         process=record.process,
         step=record.number,
         result=record.result,
-        sentence=sentence(_subject(session, statement, record), step, record.result),
+        sentence=sentence(
+            statement.subject(workspace, record.process),
+            step,
+            record.result,
+            lambda copy: why_copied(workspace.kernel, copy),
+        ),
         folios=folios,
         walks=walks,
         locks=locks,
@@ -55,6 +65,30 @@ def step_report(session: Session, statement: Statement, record: StepRecord) -> R
         sections=sections,
         state=snapshot(workspace) if settings.full else None,
     )
+
+
+def why_copied(kernel: Kernel, copy: Copy) -> str:
+    """Why a write copied a page instead of reusing it, as a relative clause; empty where the state does not tell."""
+    folio = kernel.folios.look(copy.old)
+    if folio is None:
+        return ""
+    if not folio.anon:
+        return f" ({folio.mapping})"
+    names: dict[str, None] = {}
+    for vma in vmas_of(folio):
+        vpn = vma.start + folio.index + copy.page - vma.pgoff
+        if vma.start <= vpn < vma.end and _maps(kernel, vma.mm, vpn, folio.pfn + copy.page):
+            names[vma.mm.name] = None
+        if len(names) > NAMED:
+            return f", which {', '.join([*names][:NAMED])} and others still map"
+    if names:
+        return f", which {' and '.join(names)} still map{'s' if len(names) == 1 else ''}"
+    return "" if folio.order else ", which has other references"
+
+
+def _maps(kernel: Kernel, mm: Mm, vpn: int, pfn: int) -> bool:
+    entry = kernel.entry(mm, vpn)
+    return pte.maps_folio(entry) and pte.pfn_of(entry) == pfn
 
 
 def _miscounts(session: Session) -> list[str]:
@@ -69,14 +103,6 @@ def _miscounts(session: Session) -> list[str]:
         for number, (nr, wanted) in machine.miscounts().items()
         if number in touched
     ]
-
-
-def _subject(session: Session, statement: Statement, record: StepRecord) -> str:
-    """Who did what, or tried to."""
-    if "errno" in record.result:
-        _, text = expected_failure(statement.text)
-        return f"{record.process} tried {text}"
-    return statement.subject(session.workspace, record.process)
 
 
 def _touched(session: Session, walked: set[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Facts as lines of a trace."""
+"""Events as lines of a trace."""
 
 from __future__ import annotations
 
@@ -41,10 +41,11 @@ class Describer:
             events.VmaSplit: self._vma_split,
             events.VmaMerged: self._vma_merged,
             events.Moved: self._moved,
-            events.Forked: lambda event: f"{self._name(event.mm)} duplicated as {self._name(event.child)}",
-            events.MmGone: lambda event: f"the address space of {self._name(event.mm)} ended",
+            events.Forked: lambda event: f"{self._name(event.mm)} forked {self._name(event.child)}",
+            events.MmGone: lambda event: f"address space of {self._name(event.mm)} freed",
             events.Walked: self._walked,
-            events.Asked: lambda event: f"{event.scheme} asked about f{event.folio}: {event.answer}",
+            events.Asked: lambda event: f"f{event.folio} shared? {event.answer} ({event.scheme})",
+            events.Reused: self._reused,
             events.Finding: lambda event: f"FINDING: {event.text}",
             events.Tracepoint: lambda event: f"{event.text} ({event.count})" if event.count else event.text,
         }
@@ -72,12 +73,12 @@ class Describer:
         if not event.order:
             return f"{folios_text(sorted(event.folios))} {verb} by {where}"
         if event.level is events.Level.PMD:
-            return f"f{event.folio} {verb} whole by {where}"
+            return f"f{event.folio} PMD-{verb} by {where}"
         return f"f{event.folio} {pages_text(event.first, event.nr)} {verb} by {where}"
 
     def _straddling(self, event: events.VmaSplit | events.VmaMerged) -> str:
-        cut = ", ".join(f"page {page} of f{folio}" for folio, page in event.straddling)
-        return f", at {cut}" if cut else ""
+        pages = ", ".join(f"page {page} of f{folio}" for folio, page in event.straddling)
+        return f", at {pages}" if pages else ""
 
     def _vma_split(self, event: events.VmaSplit) -> str:
         where = f"{format_address(event.vpn)}{self._straddling(event)}"
@@ -92,6 +93,10 @@ class Describer:
         old = f"{format_address(event.vpn)} in {level}{event.table}"
         new = f"{format_address(event.to_vpn)} in {level}{event.to_table}"
         return f"f{event.folio} {pages_text(event.first, event.nr)} moved from {old} to {new}"
+
+    def _reused(self, event: events.Reused) -> str:
+        where = f"{self._name(event.mm)} at {format_address(event.vpn)}"
+        return f"f{event.folio} {pages_text(event.first, event.nr)} made writable by {where}, no copy"
 
     def _walked(self, event: events.Walked) -> str:
         tables = sum(len(tables) for _, _, tables in event.visits)

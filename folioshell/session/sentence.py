@@ -1,29 +1,35 @@
-"""One sentence a step: who did what, and what came of it. Composed from events, never from the state."""
+"""One sentence a step: the system call or access, and what it changed. Composed from events."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
-from folioshell.intervals import Intervals, union
+from folioshell.intervals import Intervals, together, union
 from folioshell.session.describe import folios_text, runs_text
-from folioshell.session.step_events import NewFolios, StepEvents
+from folioshell.session.step_events import Copy, NewFolios, StepEvents
 from folioshell.units import format_pages
-from folioshell.wording import counted
+from folioshell.wording import counted, folio_run, pages_text
 
 #: more clauses of one kind than this are counted instead of written out
 LISTED = 3
+#: more pages than this are copied without a word on why
+REASONED = 16
 
 
-def sentence(subject: str, step: StepEvents, result: dict[str, Any]) -> str:
+def sentence(
+    subject: str, step: StepEvents, result: dict[str, Any], reason: Callable[[Copy], str] = lambda _: ""
+) -> str:
     """The sentence of a step.
 
     Args:
-        subject: its opening: ``A wrote win[0..15]``.
+        subject: its opening: ``A wrote win[0..15]``, ``munmap(win[3])``.
         step: what happened.
         result: how the kernel ended it.
+        reason: why a page had to be copied, as a relative clause; empty if nothing is to be said.
     """
-    clauses = [*_ending(result), *_answers(step), *_folios(step), *_vmas(step), *_events(step)]
+    clauses = [*_ending(result), *_answers(step), *_writes(step, reason), *_folios(step), *_vmas(step), *_events(step)]
     return f"{subject}: {'; '.join(clauses)}." if clauses else f"{subject}."
 
 
@@ -33,25 +39,83 @@ def _ending(result: dict[str, Any]) -> list[str]:
     counts: dict[str, int] = {}
     for _, nr, signal in result.get("signals", ()):
         counts[signal] = counts.get(signal, 0) + nr
-    return [f"{counted(nr, 'access', 'accesses')} answered with {signal}" for signal, nr in counts.items()]
+    return [f"{counted(nr, 'access', 'accesses')} raised {signal}" for signal, nr in counts.items()]
 
 
 def _answers(step: StepEvents) -> list[str]:
-    """What the deciding scheme was asked, equal answers counted."""
+    """Queries of the deciding scheme, equal answers counted."""
     counts: dict[tuple[str, str], dict[int, None]] = {}
     for event in step.asked:
         counts.setdefault((event.scheme, event.answer), {})[event.folio] = None
     clauses = []
     for (scheme, answer), folios in counts.items():
         which = folios_text(sorted(folios)) if len(folios) <= LISTED else counted(len(folios), "folio")
-        clauses.append(f"{scheme} asked whether {which} {'is' if len(folios) == 1 else 'are'} shared: {answer}")
+        clauses.append(f"{which} shared? {answer} ({scheme})")
     if step.walks:
         clauses.append(counted(len(step.walks), "rmap walk"))
     return clauses
 
 
+class _Written(NamedTuple):
+    """Pages of one large folio, or order-0 folios with consecutive numbers, that writes treated alike.
+
+    Args:
+        folio, order, first: the first page.
+        nr: number of pages.
+        copy: the order-0 folio that is a copy of the first page; 0 if none is.
+        reason: why they were copied.
+    """
+
+    folio: int
+    order: int
+    first: int
+    nr: int
+    copy: int = 0
+    reason: str = ""
+
+    def goes_on(self, later: _Written) -> bool:
+        """Are the pages of ``later`` the next ones, and treated alike?"""
+        end = (self.folio, self.first + self.nr) if self.order else (self.folio + self.nr, 0)
+        copy = self.copy and self.copy + self.nr
+        same = (self.order, self.reason) == (later.order, later.reason)
+        return same and (later.folio, later.first, later.copy) == (*end, copy)
+
+    def __str__(self) -> str:
+        if not self.order:
+            return folio_run(self.folio, self.nr)
+        return f"f{self.folio}" if self.nr == 1 << self.order else f"{pages_text(self.first, self.nr)} of f{self.folio}"
+
+
+def _writes(step: StepEvents, reason: Callable[[Copy], str]) -> list[str]:
+    """Which pages writes copied, and which they made writable where they are."""
+    because = reason if len(step.copies) <= REASONED else lambda _: ""
+    copied = _runs(_Written(one.old, one.order, one.page, 1, one.folio, because(one)) for one in step.copies)
+    reused = _runs(_Written(one.folio, one.order, one.first, one.nr) for one in step.reused)
+    clauses = [
+        f"{folio_run(run.copy, run.nr)} {'is a copy' if run.nr == 1 else 'are copies'} of {run}{run.reason}"
+        for run in copied
+    ]
+    if len(copied) > LISTED:
+        clauses = [f"{counted(len(step.copies), 'page')} copied"]
+    if len(reused) > LISTED:
+        return [*clauses, f"{counted(sum(run.nr for run in reused), 'page')} made writable, no copy"]
+    # After a wrong answer somebody else does map them: that is the finding.
+    alone = "{}" if step.findings else "no one else maps {}:"
+    return [*clauses, *(f"{alone.format(run)} made writable, no copy" for run in reused)]
+
+
+def _runs(pages: Iterable[_Written]) -> list[_Written]:
+    runs: list[_Written] = []
+    for page in pages:
+        if runs and runs[-1].goes_on(page):
+            runs[-1] = runs[-1]._replace(nr=runs[-1].nr + page.nr)
+        else:
+            runs.append(page)
+    return runs
+
+
 def _folios(step: StepEvents) -> list[str]:
-    """What became of folios."""
+    """What happened to folios."""
     clauses = [*_made(step), *_split(step)]
     clauses += _entries({number: n for number, n in step.mapped.items() if number not in step.new}, "mapped")
     # New ones are said to be mapped where they are introduced; pieces of a folio that was split are not new memory.
@@ -62,17 +126,20 @@ def _folios(step: StepEvents) -> list[str]:
     if small > 0:
         clauses.append(f"{counted(small, 'entry', 'entries')} of order-0 folios mapped")
     clauses += [
-        f"f{number} mapped whole by {counted(n, 'PMD entry', 'PMD entries')}"
+        f"f{number} PMD-mapped{f' by {n} entries' if n > 1 else ''}"
         for number, n in _few({number: n for number, n in step.pmd_mapped.items() if number not in step.new})
     ]
     clauses += _entries(step.moved, "moved")
     # Where it was split or dropped, an event says what became of it.
     told = {event.text.partition(" at ")[0] for event in step.tracepoints if event.text.startswith("PMD mapping of ")}
     gone = [f"PMD mapping of f{number}" for number in step.pmd_unmapped]
-    clauses += [f"{mapping} gone" for mapping in gone if mapping not in told][:LISTED]
-    clauses += _entries(step.unmapped, "unmapped")
-    if step.nr_small_unmapped:
-        clauses.append(f"{counted(step.nr_small_unmapped, 'entry', 'entries')} of order-0 folios unmapped")
+    clauses += [f"{mapping} removed" for mapping in gone if mapping not in told][:LISTED]
+    copied = Counter(copy.old for copy in step.copies)
+    unmapped = {number: n - copied[number] for number, n in step.unmapped.items() if n > copied[number]}
+    clauses += _entries(unmapped, "unmapped")
+    small = step.nr_small_unmapped - sum(copy.order == 0 for copy in step.copies)
+    if small:
+        clauses.append(f"{counted(small, 'entry', 'entries')} of order-0 folios unmapped")
     origins = _origins(step)
     freed = union(step.freed)
     for number in origins:
@@ -116,24 +183,29 @@ def _made(step: StepEvents) -> list[str]:
 
 
 def _introduced(step: StepEvents) -> Iterator[tuple[int, int, NewFolios, str]]:
-    """(first, nr, what they have in common, how they were mapped) of new memory."""
+    """(first, nr, what they have in common, how they were mapped) of new memory that is no copy."""
+    copies: Intervals[bool] = Intervals()
+    for copy in step.copies:
+        copies.put(copy.folio, 1, True)
     for first, nr, new in step.new.runs():
         if new.origin:
             continue
         if new.order:
             yield from ((number, 1, new, _mapping(number, new, step)) for number in range(first, first + nr))
         else:
-            for start, length, mapped in step.small_mapped.pieces(first, nr):
-                yield start, length, new, ", mapped" if mapped else ""
+            pieces = together(step.small_mapped.pieces(first, nr), copies.pieces(first, nr))
+            for start, length, (mapped, is_copy) in pieces:
+                if not is_copy:
+                    yield start, length, new, ", mapped" if mapped else ""
 
 
 def _mapping(number: int, new: NewFolios, step: StepEvents) -> str:
     if number in step.pmd_mapped:
-        return ", mapped whole by a PMD entry"
+        return ", PMD-mapped"
     entries = step.mapped.get(number, 0)
     if not entries:
         return ""
-    return ", mapped whole" if entries == 1 << new.order else f", {counted(entries, 'entry', 'entries')}"
+    return ", PTE-mapped" if entries == 1 << new.order else f", {counted(entries, 'entry', 'entries')} mapped"
 
 
 def _split(step: StepEvents) -> list[str]:

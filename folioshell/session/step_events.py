@@ -26,6 +26,20 @@ class NewFolios(NamedTuple):
     origin: int
 
 
+class Copy(NamedTuple):
+    """A page that a write gave a copy of its own.
+
+    Args:
+        folio: number of the new order-0 folio.
+        old, order, page: the folio that was mapped there before, and the index of its page.
+    """
+
+    folio: int
+    old: int
+    order: int
+    page: int
+
+
 class StepEvents:
     """What happened in a step.
 
@@ -37,13 +51,17 @@ class StepEvents:
         mapped, unmapped: folio -> entries that were added and removed, by events about leaf entries.
         pmd_mapped, pmd_unmapped: folio -> PMD entries added and removed.
         moved: folio -> entries that mremap moved.
+        copies: pages that were copied for a write, in order.
+        reused: pages that were made writable without a copy, in order.
         vma_splits, vma_merges: numbers of these.
         small_mapped: the order-0 folios that were mapped -> True, in runs.
         nr_small_mapped, nr_small_unmapped: entries of order-0 folios among the above, counted but not listed.
     """
 
     __slots__ = (
+        "_copied_at",
         "asked",
+        "copies",
         "findings",
         "freed",
         "locks",
@@ -54,6 +72,7 @@ class StepEvents:
         "nr_small_unmapped",
         "pmd_mapped",
         "pmd_unmapped",
+        "reused",
         "small_mapped",
         "tracepoints",
         "unmapped",
@@ -75,6 +94,9 @@ class StepEvents:
         self.pmd_mapped: dict[int, int] = {}
         self.pmd_unmapped: dict[int, int] = {}
         self.moved: dict[int, int] = {}
+        self.copies: list[Copy] = []
+        self.reused: list[events.Reused] = []
+        self._copied_at: tuple[int, int, int] | None = None
         self.small_mapped: Intervals[bool] = Intervals()
         self.vma_splits = 0
         self.vma_merges = 0
@@ -93,6 +115,7 @@ class StepEvents:
             events.VmaMerged: self._on_vma_merged,
             events.Walked: self.walks.append,
             events.Asked: self.asked.append,
+            events.Reused: self.reused.append,
             events.Finding: self.findings.append,
             events.Tracepoint: self.tracepoints.append,
         }
@@ -114,6 +137,8 @@ class StepEvents:
             entries[event.folio] = entries.get(event.folio, 0) + event.entries
             return
         self.nr_small_mapped += len(event.folios)
+        if event.new and len(event.folios) == 1:
+            self._copied_at = event.folios[0], event.mm, event.vpn
         for first, nr in ranges(event.folios):
             self.small_mapped.put(first, nr, True)
 
@@ -121,8 +146,12 @@ class StepEvents:
         if event.order:
             entries = self.pmd_unmapped if event.level is Level.PMD else self.unmapped
             entries[event.folio] = entries.get(event.folio, 0) + event.entries
-            return
-        self.nr_small_unmapped += len(event.folios)
+        else:
+            self.nr_small_unmapped += len(event.folios)
+        # wp_page_copy() maps the copy before it unmaps the old page from the same address; no other path does.
+        if self._copied_at is not None and self._copied_at[1:] == (event.mm, event.vpn):
+            self.copies.append(Copy(self._copied_at[0], event.folio, event.order, event.first))
+        self._copied_at = None
 
     def _on_moved(self, event: events.Moved) -> None:
         self.moved[event.folio] = self.moved.get(event.folio, 0) + (1 if event.level is Level.PMD else event.nr)

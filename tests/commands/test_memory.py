@@ -102,7 +102,7 @@ def test_partial_effects_are_kept() -> None:
     report = run(session, "mprotect a r")
 
     assert report.result == {"errno": "ENOMEM"}
-    assert report.sentence.startswith("A tried mprotect a r: failed with ENOMEM")
+    assert report.sentence.startswith("mprotect(a, r): failed with ENOMEM")
     assert perms(session) == [(4, "r--p"), (3, "rw-p")]
 
 
@@ -126,7 +126,7 @@ def test_process_prefix_runs_elsewhere() -> None:
     assert (report.process, session.process) == ("B", "A")
     assert perms(session, "A") == [(4, "rw-p")]
     assert perms(session, "B") == [(2, "rw-p")]
-    assert run(session, "fork C").sentence.startswith("A forked C, 1 VMA copied: 4 entries")
+    assert run(session, "fork C").sentence.startswith("fork() = C, 1 VMA copied: 4 entries")
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,8 @@ def test_sentence() -> None:
     (pinned,) = session.execute("pin buf")
     (_, unpinned) = session.execute("munmap buf ; unpin buf")
 
-    assert pinned.sentence == "A pinned buf: f1 (order 0, 4K) new, mapped."
-    assert unpinned.sentence == "A unpinned buf: f1 freed."
+    assert pinned.sentence == "pin_user_pages(buf): f1 (order 0, 4K) new, mapped."
+    assert unpinned.sentence == "unpin_user_pages(buf): f1 freed."
 
 
 def test_errno() -> None:

@@ -37,7 +37,7 @@ def test_blocks(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("tag", "text"),
     [
-        ("folioshell", "A 0> mmap buf 16\nA mapped nothing.\n"),
+        ("folioshell", "A 0> mmap buf 16\nmmap(nothing).\n"),
         ("folioshell", "mmap buf 16\n"),
         ("fs", "mmap buf 16\nexpect vmas A == 2\n"),
         ("fs", "mmapp buf 16\n"),
@@ -55,8 +55,8 @@ def test_a_wrong_block_is_found(tag: str, text: str, tmp_path: Path) -> None:
 def test_sessions_go_on(tmp_path: Path) -> None:
     """A session that does not start at step 0 continues the previous one."""
     reader = Reader(tmp_path)
-    first = "A 0> mmap buf 16\nA mapped buf, 16 pages of anon memory, at 0x7f0000000000.\n"
-    second = "A 1> fork B\nA forked B, 1 VMA copied.\n"
+    first = "A 0> mmap buf 16\nmmap(buf, 64K, MAP_PRIVATE|MAP_ANONYMOUS) = 0x7f0000000000.\n"
+    second = "A 1> fork B\nfork() = B, 1 VMA copied.\n"
 
     assert not [*reader.complaints(Block(ROOT / "README.md", 1, "folioshell", first))]
     assert not [*reader.complaints(Block(ROOT / "README.md", 2, "folioshell", second))]
@@ -71,12 +71,10 @@ def test_a_file_is_kept_for_the_blocks_below(tmp_path: Path) -> None:
 
 def test_a_document_is_typed_again(tmp_path: Path) -> None:
     """Retyping a document corrects the output that it shows, of any length, and changes nothing else."""
-    right = "One.\n\n```folioshell\nA 0> mmap buf 4\nA mapped buf, 4 pages of anon memory, at 0x7f0000000000.\n```\n"
+    right = "One.\n\n```folioshell\nA 0> mmap buf 4\nmmap(buf, 16K, MAP_PRIVATE|MAP_ANONYMOUS) = 0x7f0000000000.\n```\n"
     more = "\nTwo.\n\n```console\n$ echo three\nthree\n```\n\n```text\nfour\n```\n"
     document = tmp_path / "document.md"
-    document.write_text(
-        (right + more).replace("\nA mapped", "\nWhat\n\nis this?\nA mapped").replace("three\nthree", "three")
-    )
+    document.write_text((right + more).replace("\nmmap(", "\nWhat\n\nis this?\nmmap(").replace("three\nthree", "three"))
 
     rewrite(document)
 

@@ -87,8 +87,8 @@ def test_marks_and_indent() -> None:
 def test_a_script_with_blocks() -> None:
     """A block is compared with what all commands of its line show; one that differs fails, and the script goes on."""
     runner, played = play(
-        "mmap a 4\n> A mapped a, [..]\n> ...\n\n"
-        "fork B ; expect vmas A == 1\n> A forked B, [..]\n> ...\n> pass  expect vmas A == 1\n"
+        "mmap a 4\n> mmap(a, [..]\n> ...\n\n"
+        "fork B ; expect vmas A == 1\n> fork() = B, [..]\n> ...\n> pass  expect vmas A == 1\n"
         "show vmas\n> nothing\nfork C\n"
     )  # fmt: skip
     goldens = [item.golden for item in played if item.golden is not None]

@@ -45,10 +45,10 @@ def test_sentence_groups_alike_folios_and_events() -> None:
 
 def test_sentence_says_how_the_kernel_ended_it() -> None:
     """Errnos and signals come first."""
-    assert sentence("A tried x", StepEvents([]), {"errno": "ENOMEM"}) == "A tried x: failed with ENOMEM."
+    assert sentence("munmap(x)", StepEvents([]), {"errno": "EINVAL"}) == "munmap(x): failed with EINVAL."
     signals = {"signals": [[0, 1, "SIGSEGV"], [4, 2, "SIGSEGV"], [9, 1, "SIGBUS"]]}
     assert sentence("A read x", StepEvents([]), signals) == (
-        "A read x: 3 accesses answered with SIGSEGV; 1 access answered with SIGBUS."
+        "A read x: 3 accesses raised SIGSEGV; 1 access raised SIGBUS."
     )
 
 

@@ -83,7 +83,7 @@ def test_csv() -> None:
     assert not out.startswith("\n")
     assert out.endswith("\n")
     assert not out.endswith("\n\n")
-    assert "A forked B" in err
+    assert "fork() = B" in err
     assert "its page 3" in err
 
 
@@ -92,7 +92,7 @@ def test_markdown() -> None:
     out, err = typed("mode markdown", READ, "query shared? win[0]", "fok")
 
     assert "\n\n| scheme " in out
-    assert "A forked B, 1 VMA copied.\n\n" in out
+    assert "fork() = B, 1 VMA copied.\n\n" in out
     assert "error" not in out
     assert "error" in err
 
@@ -151,7 +151,7 @@ def test_once_and_the_lines_of_a_script(tmp_path: Path) -> None:
     out, _ = typed(f"once {tmp_path}/all.txt", f"source {tmp_path}/steps.fs", "query present? buf[0]")
     kept = (tmp_path / "all.txt").read_text()
 
-    assert "A mapped buf" in kept
+    assert "mmap(buf" in kept
     assert "A wrote buf[0]" in kept
     assert "VMAs" in kept
     assert "A wrote" not in out
@@ -164,7 +164,7 @@ def test_once_waits_for_a_command_that_is_done(tmp_path: Path) -> None:
 
     assert "error" in out
     assert not (tmp_path / "a").exists()
-    assert (tmp_path / "b").read_text().startswith("A mapped buf")
+    assert (tmp_path / "b").read_text().startswith("mmap(buf")
 
 
 def test_a_file_that_cannot_be_written_loses_nothing(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_file_that_cannot_be_written_loses_nothing(tmp_path: Path) -> None:
     repl.execute("mmap buf 4")
 
     assert "No such file or directory; shown here instead" in " ".join(out.getvalue().split())
-    assert "A mapped buf" in out.getvalue()
+    assert "mmap(buf" in out.getvalue()
 
 
 def test_a_failed_expect_is_shown_in_any_case(tmp_path: Path) -> None:

@@ -188,9 +188,9 @@ def test_commands_of_one_line() -> None:
     Repl(session, screen, Typist("# a comment", ";", "mmap buf 4 ; fork B", "mode markdown", "exit B ; exit")).run()
     text = out.getvalue()
 
-    assert text.startswith("A mapped buf")
-    assert "at 0x7f0000000000.\nA forked B, 1 VMA copied.\n\n" in text
-    assert "B ended.\n\nA ended" in text
+    assert text.startswith("mmap(buf")
+    assert "= 0x7f0000000000.\nfork() = B, 1 VMA copied.\n\n" in text
+    assert "B exited.\n\nA exited" in text
 
 
 def test_what_is_pasted_has_the_limits_of_what_is_typed() -> None:

@@ -136,7 +136,7 @@ mmap   a  4    # spacing
 
 expect vmas A == 1
 fork B
-> A forked B, [..]
+> fork() = B, [..]
 > ...
 """
 SHOWN = """  > processes
@@ -202,7 +202,7 @@ def test_sourced_scripts_are_rewritten_too(tmp_path: Path) -> None:
     Path("main.fs").write_text("source link.fs\n")
 
     assert update("main.fs") == 0
-    assert (tmp_path / "real.fs").read_text() == "fork B\n> A forked B, 0 VMAs copied.\n"
+    assert (tmp_path / "real.fs").read_text() == "fork B\n> fork() = B, 0 VMAs copied.\n"
     assert (tmp_path / "link.fs").is_symlink()
     assert Path("main.fs").read_text() == "source link.fs\n"
 
@@ -264,7 +264,7 @@ def test_a_mismatch_names_the_switch(tmp_path: Path, capsys: pytest.CaptureFixtu
         f"FAIL  {path}:2: output differs from the golden block (- expected, + actual)\n"
         "      @@ -1 +1 @@\n"
         "      -old\n"
-        "      +A forked B, 0 VMAs copied.\n"
+        "      +fork() = B, 0 VMAs copied.\n"
         f"      to accept: folioshell run --update {path}\n"
         f"      open:  folioshell run {path} --until 1 -i\n"
         f"{path}: FAILED: 1 step, 0 expects, 1 golden block, 1 of them failed\n"
