@@ -7,7 +7,15 @@ rather than frozen dataclasses, which take ten times as long to define, at every
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
+
+
+class Result(TypedDict, total=False):
+    """How the kernel ended a step: ok, an errno, or signals: [first access, number of accesses, name]."""
+
+    ok: bool
+    errno: str
+    signals: list[tuple[int, int, str]]
 
 
 class Change(NamedTuple):
@@ -22,16 +30,16 @@ class FolioChange(NamedTuple):
 
     Args:
         id: ``f3``; the first of the run.
-        nr: how many folios with consecutive ids this row stands for.
         order: order of each.
         mapcounts: scheme name -> its number before and after.
+        nr: how many folios with consecutive ids this row stands for.
         note: ``new``, ``freed``, ``split from f1`` or empty.
     """
 
     id: str
-    nr: int
     order: int
     mapcounts: dict[str, Change]
+    nr: int = 1
     note: str = ""
 
 
@@ -131,8 +139,8 @@ class Query(NamedTuple):
 
     kind: str
     target: str
-    folio: str
-    order: int
+    folio: str = ""
+    order: int = 0
     rows: tuple[QueryRow, ...] = ()
     truth: Truth | None = None
     answer: str = ""
@@ -148,7 +156,7 @@ class Since(NamedTuple):
 
     step: int
     command: str
-    before: str
+    before: str = ""
 
 
 class Expect(NamedTuple):
@@ -196,23 +204,23 @@ class Watched(NamedTuple):
 
     number: int
     text: str
-    values: dict[str, WatchedValue]
+    values: dict[str, WatchedValue] = {}  # noqa: RUF012  # nobody writes to it
     note: str = ""
 
 
 class Table(NamedTuple):
     """Rows under columns. Cells are text or numbers; numbers are set flush right."""
 
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str | int | None, ...], ...]
+    title: str = ""
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str | int | None, ...], ...] = ()
     note: str = ""
 
 
 class Text(NamedTuple):
     """Lines of prose or a drawing, already laid out."""
 
-    lines: tuple[str, ...]
+    lines: tuple[str, ...] = ()
     title: str = ""
 
 
@@ -269,9 +277,9 @@ class Lane(NamedTuple):
     """A process in a picture: its VMAs, and a cell a stretch."""
 
     process: str
-    current: bool
-    vmas: tuple[Bar, ...]
-    cells: tuple[Cell, ...]
+    current: bool = False
+    vmas: tuple[Bar, ...] = ()
+    cells: tuple[Cell, ...] = ()
 
 
 class FolioLane(NamedTuple):
@@ -279,22 +287,22 @@ class FolioLane(NamedTuple):
 
     Args:
         id: ``f3``; the first.
-        nr: how many.
         order: of each.
         maps: what they are pages of: ``anon av1``, or file and index of the first page: ``lib+0``.
         counts: (pages, entries that map each of them) of the runs of pages of a folio.
         sharing: ``shared``, ``exclusive`` or ``unmapped``: what the page tables say.
+        nr: how many.
         wrong: shown schemes that say otherwise to somebody who maps it.
         undecided: shown schemes that answer ``maybe``.
         mappers: every VMA that maps a page, with its tables and the entries there.
     """
 
     id: str
-    nr: int
     order: int
     maps: str
     counts: tuple[tuple[int, int], ...]
     sharing: str
+    nr: int = 1
     wrong: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     mappers: tuple[Visit, ...] = ()

@@ -121,7 +121,7 @@ def test_json_lines(scripts: dict[str, str]) -> None:
     done = folioshell("run", "--json", scripts["good"])
     documents = [json.loads(text) for text in done.stdout.splitlines()]
 
-    assert [document["v"] for document in documents] == [1, 1, 1, 1]
+    assert [document["v"] for document in documents] == [2, 2, 2, 2]
     assert [document["line"] for document in documents] == [3, 4, 5, 6]
     assert documents[2]["folios"][0]["mapcounts"]["vmas"] == {"old": 0, "new": 1}
     assert all("state" not in document for document in documents)
@@ -134,7 +134,7 @@ def test_json_failures(scripts: dict[str, str]) -> None:
 
         assert done.returncode == status
         assert word in done.stderr
-        assert all(json.loads(text)["v"] == 1 for text in done.stdout.splitlines())
+        assert all(json.loads(text)["v"] == 2 for text in done.stdout.splitlines())
 
 
 def test_json_full(scripts: dict[str, str]) -> None:

@@ -96,7 +96,7 @@ def _grouped(rows: Iterable[tuple[int, int, Key]], shown: Sequence[str]) -> Iter
 def _row(first: int, nr: int, key: Key, shown: Sequence[str]) -> FolioChange:
     old, new, order, note = key
     changes = {name: Change(old[place], new[place]) for place, name in enumerate(shown)}
-    return FolioChange(f"f{first}", nr, order, changes, note)
+    return FolioChange(f"f{first}", order, changes, nr, note)
 
 
 def numbers_of(workspace: Workspace, shown: Sequence[str]) -> Numbers:

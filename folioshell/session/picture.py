@@ -102,7 +102,7 @@ def _folio_lane(workspace: Workspace, group: FolioGroup, schemes: Iterable[Schem
     undecided = tuple(name for name, found in answers.items() if Sharing.MAYBE in found and name not in wrong)
     visits = tuple(mapper.visit for mapper in group.mappers)
     nr, order = group.nr, group.order
-    return FolioLane(f"f{group.first}", nr, order, maps, group.counts, group.sharing, wrong, undecided, visits)
+    return FolioLane(f"f{group.first}", order, maps, group.counts, group.sharing, nr, wrong, undecided, visits)
 
 
 def _answers(scheme: Scheme, group: FolioGroup) -> Iterator[Sharing]:

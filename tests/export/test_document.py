@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from folioshell.export.document import document, document_line
+from folioshell import Session
+from folioshell.commands.grammar import Command, registry
+from folioshell.errors import Refused
+from folioshell.export.document import FIELDS, document, document_line
 from folioshell.export.schema import adapter, schema, schema_text
-from folioshell.export.shape import ORDER
 from folioshell.script.runner import run_text
 
 SCRIPT = """set thp.64K always
@@ -62,8 +66,23 @@ def test_documents_fit_the_schema(full: bool) -> None:
     for one in found:
         adapter().validate_json(json.dumps(one), strict=True)
         assert re.match(pattern, one["command"])
-        assert (one["v"], one["file"]) == (1, "test.fs")
-        assert list(one) == [key for key in ORDER if key in one]
+        assert (one["v"], one["file"]) == (2, "test.fs")
+        assert list(one) == [key for key in ("v", "file", "line", *FIELDS) if key in one]
+
+
+@pytest.mark.parametrize("command", list(registry), ids=lambda command: command.verb)
+def test_documents_of_examples_fit_the_schema(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So do those of every command, in its examples."""
+    monkeypatch.chdir(tmp_path)
+    for example in command.examples:
+        session = Session()
+        session.settings.full = True
+        with contextlib.suppress(Refused):
+            for reports in session.stream(example):
+                for report in reports:
+                    adapter().validate_json(document_line(report), strict=True)
 
 
 def test_keys_of_a_step() -> None:
@@ -126,7 +145,7 @@ def test_full_documents_have_the_state() -> None:
 def test_the_schema_rejects_what_is_not_declared() -> None:
     """Unknown keys and wrong types are errors."""
     good = documents()[0]
-    for wrong in ({**good, "extra": 1}, {**good, "v": 2}, {**good, "folios": [{"id": "f1"}]}):
+    for wrong in ({**good, "extra": 1}, {**good, "v": 1}, {**good, "folios": [{"id": "f1"}]}):
         with pytest.raises(ValidationError):
             adapter().validate_python(wrong)
 

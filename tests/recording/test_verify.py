@@ -54,7 +54,7 @@ def test_a_sharing_test_is_the_rule() -> None:
 
     assert difference.step == 8
     assert difference.rows[0].what == "C, t[2] and 508 more"
-    assert difference.rules[0].text == "mm-id asked about f1: yes"
+    assert difference.rules[0].text == "f1 shared? yes (mm-id)"
     assert difference.rules[0].function == "madvise_cold_or_pageout_pte_range"
 
 

@@ -45,7 +45,7 @@ def test_everything_in_every_mode(mode: str) -> None:
     assert "error" not in out + err
     assert "\x1b" not in out
     if mode == "json":
-        assert all(json.loads(text)["v"] == 1 for text in out.splitlines())
+        assert all(json.loads(text)["v"] == 2 for text in out.splitlines())
     elif mode == "csv":
         tables = [list(csv.reader(StringIO(table))) for table in out.split("\n\n")]
         assert len(tables) > 20

@@ -28,7 +28,6 @@ STRADDLE = Report(
     folios=(
         FolioChange(
             "f1",
-            1,
             4,
             {
                 "per-page": Change(8, 16),
@@ -48,9 +47,9 @@ FORK = Report(
     result={"ok": True},
     sentence="A forked B: 3 VMAs, 8 entries of f1 and 100000 small folios copied.",
     folios=(
-        FolioChange("f1", 1, 3, {"per-page": Change(8, 16), "tuples": Change(1, 2), "vmas": Change(1, 2)}),
-        FolioChange("f2", 100000, 0, {"per-page": Change(1, 2), "tuples": Change(1, 2), "vmas": Change(1, 2)}),
-        FolioChange("f100002", 1, 4, {"per-page": Change(0, 16), "tuples": Change(0, 1)}, note="new"),
+        FolioChange("f1", 3, {"per-page": Change(8, 16), "tuples": Change(1, 2), "vmas": Change(1, 2)}),
+        FolioChange("f2", 0, {"per-page": Change(1, 2), "tuples": Change(1, 2), "vmas": Change(1, 2)}, 100000),
+        FolioChange("f100002", 4, {"per-page": Change(0, 16), "tuples": Change(0, 1)}, note="new"),
     ),
     locks=(
         LockRow("pmd2", 0, "copy_huge_pmd"),
