@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from folioshell.model import pte
 from folioshell.model.kernel import Kernel
-from folioshell.model.mm import Mm
+from folioshell.model.vm import Mm
 from folioshell.paths.walk import vmas_of
 from folioshell.report import FolioChange, LockRow, Report, Section, Text, Walk
 from folioshell.session.changes import folio_changes
