@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypedDict
 
 
-class Result(TypedDict, total=False):
+class StepResult(TypedDict, total=False):
     """How the kernel ended a step: ok, an errno, or signals: [first access, number of accesses, name]."""
 
     ok: bool

@@ -32,7 +32,7 @@ def adapter() -> TypeAdapter[Any]:
         "command": (str, ...),
         "file": (str, ""),
         "line": (int, 0),
-        "result": (_model(report.Result), None),
+        "result": (_model(report.StepResult), None),
         "locks": (list[tuple[str, int, str]], ()),
         "sections": (list[section], ()),
         "race": (dict[str, Any], None),

@@ -44,7 +44,7 @@ def do_wp_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
         if folio.anon_exclusive >> page & 1:
             table.entries[index] |= written(vma)
             k.count("pgreuse")
-            yield Reused(folio.id, folio.order, page, 1, vma.mm.mm_id, vpn)
+            yield Reused(folio.id, folio.order, page, 1, vma.mm.mm_id, fault.vpn)
             yield table.ptl.release()
             return None
         # A deciding scheme that cannot tell drops the PTL for an rmap walk, which no kernel does here.

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import StrEnum
 from types import CodeType
 from typing import ClassVar
@@ -122,6 +121,8 @@ class UnknownCallback(TypeError):
     """
 
     def __init__(self, scheme: str, method: str, code: CodeType | None) -> None:
+        from difflib import get_close_matches
+
         self.allowed = tuple(CALLBACKS.values())
         self.nearest = next(iter(get_close_matches(method, self.allowed, 1)), "")
         self.line = code.co_firstlineno if code is not None else 0

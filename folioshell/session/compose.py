@@ -69,7 +69,7 @@ def step_report(session: Session, statement: Statement, record: StepRecord) -> R
 
 def why_copied(kernel: Kernel, copy: Copy) -> str:
     """Why a write copied a page instead of reusing it, as a relative clause; empty where the state does not tell."""
-    folio = kernel.folios.look(copy.old)
+    folio = kernel.folios.get(copy.old)
     if folio is None:
         return ""
     if not folio.anon:
