@@ -3,11 +3,18 @@
 __version__ = "0.1.0"
 
 
+#: names of the public API -> where they are defined
+_PUBLIC = {
+    "Session": "folioshell.script",
+    **dict.fromkeys(("GENEROUS", "STRICT", "Access", "Host", "Limits"), "folioshell.session.host"),
+}
+
+
 def __getattr__(name: str) -> object:
-    """``folioshell.Session``, imported when it is first asked for: a version number should cost nothing."""
-    if name != "Session":
+    """``folioshell.Session`` and its kin, imported on first use: a version number should cost nothing."""
+    if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # A name, not an import statement: this file lies below all layers.
     from importlib import import_module
 
-    return import_module("folioshell.script").Session
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -7,7 +7,7 @@ from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace, Raw
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from folioshell.session.limits import GENEROUS, LIMITS, STRICT, Limits, read_limits
+from folioshell.session.host import GENEROUS, LIMITS, STRICT, Limits, read_limits
 from folioshell.units import parse_number
 
 if TYPE_CHECKING:
@@ -66,11 +66,11 @@ class Options(Namespace):
 
         at_prompt = self.interactive or (not self.action and self.commands is None and sys.stdin.isatty())
         session = Session(counting=None if at_prompt else ())
-        session.clock = monotonic
-        session.limits = self.limits(scripts=False)
+        session.host.clock = monotonic
+        session.host.limits = self.limits(scripts=False)
         mode = "json" if self.json else self.mode or ("plain" if self.plain else "")
-        session.output.mode = mode or self.screen.mode
-        session.output.fixed = bool(mode)
+        session.host.output.mode = mode or self.screen.mode
+        session.host.output.fixed = bool(mode)
         session.settings.full = self.json == "full"
         for path in self._schemes:
             from folioshell.script.definitions import define

@@ -113,7 +113,7 @@ class Intervals(Generic[V]):
         self._replace(first, end, [(first, end, value)])
 
     def put_pieces(self, pieces: Sequence[tuple[int, int, V | None]]) -> None:
-        """Give consecutive pieces, as ``pieces()`` has them, other values; None takes the value away."""
+        """Give consecutive pieces, as ``pieces()`` has them, other values; None removes the value."""
         first, end = pieces[0][0], pieces[-1][0] + pieces[-1][1]
         kept = [(start, start + nr, value) for start, nr, value in pieces if value is not None]
         self._replace(first, end, kept)
@@ -129,7 +129,7 @@ class Intervals(Generic[V]):
             self.put(first, nr, pieces[0][2])
 
     def drop(self, first: int, nr: int = 1) -> None:
-        """Take the values of ``[first, first + nr)`` away, as far as there are any."""
+        """Remove the values of ``[first, first + nr)``, as far as there are any."""
         at, end = bisect_right(self._starts, first) - 1, first + nr
         if at >= 0 and self._starts[at] == first and end <= self._ends[at]:
             if end < self._ends[at]:

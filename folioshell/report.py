@@ -193,7 +193,7 @@ class WatchedValue(NamedTuple):
 
 
 class Watched(NamedTuple):
-    """Something that is watched, because it changed or was asked for.
+    """A watch whose value changed, or that was asked for.
 
     Args:
         number: of the watch, from 1.
@@ -225,13 +225,13 @@ class Text(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """A stretch of virtual addresses within which no process has more than one VMA, or one run of entries.
+    """Virtual addresses within which no process has more than one VMA, or one run of entries.
 
     Args:
         address: where it begins.
         pages: how many.
         label: the regions there: ``buf[0..2]``.
-        gap: pages before it where nobody has a VMA, back to the stretch before.
+        gap: pages before it without a VMA, back to the previous stretch.
     """
 
     address: str
@@ -292,7 +292,7 @@ class FolioLane(NamedTuple):
         counts: (pages, entries that map each of them) of the runs of pages of a folio.
         sharing: ``shared``, ``exclusive`` or ``unmapped``: what the page tables say.
         nr: how many.
-        wrong: shown schemes that say otherwise to somebody who maps it.
+        wrong: shown schemes that answer otherwise to a process that maps it.
         undecided: shown schemes that answer ``maybe``.
         mappers: every VMA that maps a page, with its tables and the entries there.
     """
@@ -313,7 +313,7 @@ class Picture(NamedTuple):
 
     Args:
         title: what there is.
-        stretches: the addresses that are mapped by anybody, ascending; what lies between is left out.
+        stretches: the addresses that any process maps, ascending; gaps are left out.
         lanes: a lane a process, in order of creation.
         folios: by number.
         notes: what was left out, and which command shows it.
@@ -381,7 +381,7 @@ class Report:
 
     @property
     def says_nothing(self) -> bool:
-        """True if there is nothing to read in it, as of ``quit``."""
+        """True if there is nothing to print, as of ``quit``."""
         step = (self.sentence, self.result, self.folios, self.walks, self.locks, self.findings, self.watched)
         return not any((*step, self.query, self.expect, self.sections))
 

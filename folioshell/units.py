@@ -44,7 +44,7 @@ class Geometry:
 
     @property
     def fault_around_pages(self) -> int:
-        """Pages in the fault-around window unless it is set otherwise."""
+        """Pages in the default fault-around window."""
         return min(16, self.table_entries)
 
     @property
@@ -63,7 +63,7 @@ _DIGITS = 18
 
 
 def parse_number(text: str) -> int | None:
-    """The number that ASCII digits write; None for anything else, and for more digits than anybody means."""
+    """The number that ASCII digits write; None for anything else, and for more digits than are plausible."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
 
 

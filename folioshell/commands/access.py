@@ -13,7 +13,7 @@ from folioshell.model.vm import Mm
 from folioshell.paths.fault import touch
 from folioshell.paths.madvise import ADVICES, do_madvise
 from folioshell.paths.step import Path
-from folioshell.session.language import Ending
+from folioshell.session.history import Ending
 
 TOPIC = "memory"
 #: advice that maps pages

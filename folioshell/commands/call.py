@@ -15,9 +15,9 @@ from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm
 from folioshell.paths.anon_fault import huge_fault_allowed
 from folioshell.report import Report
+from folioshell.session.host import raised_by
 from folioshell.session.language import NO_PROCESS_LEFT
-from folioshell.session.limits import raised_by
-from folioshell.session.region import END_VPN, Region
+from folioshell.session.workspace import END_VPN, Region
 from folioshell.units import align_down, align_up, format_address
 
 if TYPE_CHECKING:

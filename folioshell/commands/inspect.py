@@ -20,7 +20,7 @@ from folioshell.model.vm import Mm
 from folioshell.report import Report, Table
 from folioshell.session.entries import EntryRun, entry_runs_in, goes_on_over_tables, joined_if_many, joined_where
 from folioshell.session.picture import picture
-from folioshell.session.walks import dry_walk, through
+from folioshell.session.step_report import dry_walk, through
 from folioshell.session.workspace import Workspace
 from folioshell.units import format_address
 from folioshell.wording import counted, pages_text

@@ -18,8 +18,8 @@ from folioshell.commands.parse import Grammar, ParsedStatement, read_statement
 from folioshell.commands.race import race_in, step_table, threads_in
 from folioshell.commands.threads_operand import raceable
 from folioshell.report import Report, Table
-from folioshell.session.language import Ending
-from folioshell.session.spawned import Spawned
+from folioshell.session.history import Ending
+from folioshell.session.progress import Spawned
 from folioshell.wording import counted
 
 if TYPE_CHECKING:

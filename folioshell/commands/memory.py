@@ -16,8 +16,8 @@ from folioshell.paths.mremap import do_mremap
 from folioshell.paths.page_cache import do_create_file
 from folioshell.paths.step import Path
 from folioshell.paths.vma_flags import do_mprotect
-from folioshell.session.language import Ending
-from folioshell.session.region import END_VPN, Region, next_free
+from folioshell.session.history import Ending
+from folioshell.session.workspace import END_VPN, Region, next_free
 from folioshell.units import format_address, format_pages
 from folioshell.wording import counted
 

@@ -21,7 +21,8 @@ from folioshell.commands.statement import Arguments, Parsed
 from folioshell.errors import Refused
 from folioshell.paths.step import Path
 from folioshell.report import Report
-from folioshell.session.language import Ending, Statement
+from folioshell.session.history import Ending
+from folioshell.session.language import Statement
 from folioshell.session.session import Session
 from folioshell.session.workspace import Workspace
 

@@ -18,8 +18,8 @@ from folioshell.wording import counted, page_index
 if TYPE_CHECKING:
     from folioshell.commands.operands import Pair
     from folioshell.model.vm import Mm
-    from folioshell.session.region import Region
     from folioshell.session.session import Session
+    from folioshell.session.workspace import Region
 
 
 _PAGES = "pages are written [3], [3..7] (both included) or [3+5] (five from page 3)"

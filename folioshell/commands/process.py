@@ -10,7 +10,7 @@ from folioshell.model.vm import Mm
 from folioshell.paths.fork import do_fork
 from folioshell.paths.mmap import do_exit
 from folioshell.report import Report
-from folioshell.session.language import Ending
+from folioshell.session.history import Ending
 from folioshell.wording import counted
 
 TOPIC = "processes"

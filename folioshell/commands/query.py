@@ -16,7 +16,7 @@ from folioshell.report import Query, QueryRow, Report, Table, Text, Truth
 from folioshell.schemes.base import Scheme
 from folioshell.session.entries import EntryRun, entry_runs_in, joined_where
 from folioshell.session.folio_groups import FolioGroup, by_group, entries_of_all, folio_groups, knows_entries_only
-from folioshell.session.walks import dry_walk
+from folioshell.session.step_report import dry_walk
 from folioshell.session.workspace import Workspace
 from folioshell.wording import counted, folio_run
 

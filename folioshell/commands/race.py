@@ -14,10 +14,10 @@ from folioshell.commands.threads_operand import Threads, ThreadText
 from folioshell.errors import OutOfTime, Refused
 from folioshell.report import Report, Section, Table, Text
 from folioshell.session.describe import Describer
-from folioshell.session.hang import NoStep
-from folioshell.session.language import Ending
-from folioshell.session.limits import raised_by
+from folioshell.session.history import Ending
+from folioshell.session.host import raised_by
 from folioshell.session.progress import Exploring
+from folioshell.session.step_report import NoStep
 from folioshell.wording import counted
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _limit(call: Call) -> Callable[[], bool]:
     """Asked now and then whether the time is over."""
     if "timeout" not in call.arguments:
         return lambda: False
-    clock = call.session.clock
+    clock = call.session.host.clock
     if clock is None:
         raise call.refused_at("timeout", "there is no clock here", hint="max-states= limits a race without one")
     end = clock() + call.number("timeout")
@@ -141,7 +141,7 @@ def race(call: Call) -> Report | Ending:
     from folioshell.session.race import explored
 
     session, threads, is_over = call.session, threads_in(call, call.arguments), _limit(call)
-    limit, wanted = session.limits.states, call.number("max-states", 0) or None
+    limit, wanted = session.host.limits.states, call.number("max-states", 0) or None
     most = min((bound for bound in (limit, wanted) if bound is not None), default=None)
     session.undertaking = exploring = Exploring(call.statement.text, most)
 

@@ -13,7 +13,7 @@ from folioshell.paths.split import do_split
 from folioshell.paths.step import Path
 from folioshell.paths.truncate import do_truncate
 from folioshell.paths.vma_flags import do_mlock, do_munlock
-from folioshell.session.language import Ending
+from folioshell.session.history import Ending
 from folioshell.units import format_pages
 
 TOPIC = "reclaim"

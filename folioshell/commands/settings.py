@@ -14,8 +14,8 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.release import DEFAULT, DIFFERENCES, RELEASES
 from folioshell.paths.protocol import PROTOCOLS
 from folioshell.report import Report, Table
-from folioshell.session.language import Ending
-from folioshell.session.output import MODES
+from folioshell.session.history import Ending
+from folioshell.session.host import MODES
 from folioshell.session.settings import AFTER
 from folioshell.units import GEOMETRIES, format_pages, parse_pages
 
@@ -161,7 +161,7 @@ def _check(call: Call) -> None:
 
 
 def _pager(call: Call) -> None:
-    call.session.output.pager = call.word("MODE") == "on"
+    call.session.host.output.pager = call.word("MODE") == "on"
 
 
 def _sizes(session: Any) -> list[tuple[str, str]]:
@@ -281,7 +281,7 @@ def set_(call: Call) -> Report:
         ("walks", "always" if settings.walks else "made"),
         ("schemes", ",".join(call.session.shown_schemes)),
         ("check", "on" if settings.check else "off"),
-        ("pager", "on" if call.session.output.pager else "off"),
+        ("pager", "on" if call.session.host.output.pager else "off"),
     ]
     return done(call, sections=(Table("settings", ("setting", "value"), tuple(rows)),))
 
@@ -322,7 +322,7 @@ def mode(call: Call) -> Report:
         mode
         mmap buf 16 ; fault buf ; mode csv ; query shared? buf[0]
     """
-    output = call.session.output
+    output = call.session.host.output
     if "MODE" not in call.arguments:
         return done(call, f"The mode is {output.mode}: {MODES[output.mode]}.")
     # No answer: it would end up in output that is meant for another program.

@@ -12,14 +12,18 @@ from folioshell.commands.settings import kernel_settings
 from folioshell.model.lock import Lock, LockOp
 from folioshell.report import Report, Table
 from folioshell.schemes.base import Scheme
-from folioshell.session.changes import changes_between, numbers_of
+from folioshell.session.changes import (
+    EntryChange,
+    changes_between,
+    count_changes,
+    entry_changes,
+    numbers_of,
+    vma_changes,
+)
 from folioshell.session.costs import StepCosts, Tally, step_costs, total
 from folioshell.session.describe import Describer
-from folioshell.session.differences import EntryChange, count_changes, entry_changes, vma_changes
-from folioshell.session.history import HistoryPoint
-from folioshell.session.journal import StepRecord
-from folioshell.session.region import Region, labels_of
-from folioshell.session.workspace import Workspace
+from folioshell.session.history import HistoryPoint, StepRecord
+from folioshell.session.workspace import Region, Workspace, labels_of
 from folioshell.units import format_address
 from folioshell.wording import counted
 

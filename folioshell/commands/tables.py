@@ -16,10 +16,9 @@ from folioshell.model.vm import Vma
 from folioshell.report import Report, Section, Table, Text
 from folioshell.schemes.base import Scheme
 from folioshell.session.changes import changes_between, numbers_of
-from folioshell.session.entries import is_next, joined_where, table_run, table_runs
-from folioshell.session.picture import vma_maps
-from folioshell.session.region import labels_of
+from folioshell.session.entries import is_next, joined_where, table_run, table_runs, vma_maps
 from folioshell.session.step_events import StepEvents
+from folioshell.session.workspace import labels_of
 from folioshell.units import format_address, format_pages
 from folioshell.wording import folio_run
 

@@ -14,8 +14,8 @@ from folioshell.commands.question import living, questions, target
 from folioshell.commands.schemes import TRUTH, scheme_of
 from folioshell.errors import Refused, SchemeError
 from folioshell.report import Report
+from folioshell.session.language import Reading, Watch, present
 from folioshell.session.session import Session
-from folioshell.session.watch import Reading, Watch, present
 from folioshell.wording import counted
 
 TOPIC = "asking"
@@ -96,7 +96,7 @@ class _WatchNumber(Number):
 
     def candidates(self, session: Session) -> Iterable[Pair]:
         """Those that there are."""
-        return [(str(number), one.question.text) for number, one in enumerate(session.settings.watches, 1)]
+        return [(str(number), one.question.text) for number, one in enumerate(session.watches, 1)]
 
 
 @command(
@@ -125,7 +125,7 @@ def watch(call: Call) -> Report:
         mmap buf 16 ; watch shared? buf[0] ; watch present? buf ; fault buf ; fork B
         mmap buf 16 ; fault buf[0] ; watch mapcount vmas f1 ; watch truth mms f1 ; watch vmas A ; fork B
     """
-    session, watches = call.session, call.session.settings.watches
+    session, watches = call.session, call.session.watches
     if not call.statement.form.lead and "WHAT" not in call.arguments:
         text = "" if watches else "Nothing is watched; `watch FOLIO` begins."
         return done(call, text, watched=tuple(present(number, one) for number, one in enumerate(watches, 1)))
@@ -154,7 +154,7 @@ def unwatch(call: Call) -> Report:
     Example:
         mmap buf 16 ; fault buf[0] ; watch f1 ; watch buf[0] ; unwatch 1 ; unwatch
     """
-    watches = call.session.settings.watches
+    watches = call.session.watches
     if "N" not in call.arguments:
         nr = len(watches)
         watches.clear()

@@ -27,8 +27,8 @@ from folioshell.schemes import all_schemes, base, order0
 from folioshell.schemes.base import Answer, Law, Part, Scheme, Sharing
 from folioshell.schemes.cost import Cost
 from folioshell.script.script import read_text
-from folioshell.session.definition import Definition
 from folioshell.session.session import Session
+from folioshell.session.workspace import Definition
 
 
 def load_definitions(path: str) -> list[Definition]:

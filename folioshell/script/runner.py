@@ -17,10 +17,9 @@ from folioshell.report import Report
 from folioshell.script import script
 from folioshell.script.deadline import Deadline
 from folioshell.script.golden import Compared, Golden, compared
-from folioshell.session.access import Access
+from folioshell.session.history import failure_of, is_failure
+from folioshell.session.host import STRICT, Access, Limits, raised_by
 from folioshell.session.language import MODEL, OUTPUT, VIEW, Statement
-from folioshell.session.limits import STRICT, Limits, raised_by
-from folioshell.session.result import failure_of, is_failure
 from folioshell.session.session import Session
 
 
@@ -141,15 +140,15 @@ class Runner:
 
     def __iter__(self) -> Iterator[ScriptEvent]:
         session = self.session
-        before = session.access, session.limits, session.settings.explain
-        session.access, session.limits = self._access, self._limits
+        before = session.host.access, session.host.limits, session.settings.explain
+        session.host.access, session.host.limits = self._access, self._limits
         try:
             for event in self._play_script(self.name, self._text):
                 if self._note is not None:
                     self._note(event)
                 yield event
         finally:
-            session.access, session.limits, session.settings.explain = before
+            session.host.access, session.host.limits, session.settings.explain = before
 
     def _play_script(self, name: str, text: str | None) -> Iterator[ScriptEvent]:
         try:
@@ -269,13 +268,13 @@ class Runner:
         return join(["folioshell", "run", *self._options, *allowed, name, "--until", until, "-i"])
 
     def _play_included(self, path: str) -> Iterator[ScriptEvent]:
-        access = self.session.access
+        access = self.session.host.access
         sources = (*access.sources, os.path.realpath(path))
-        self.session.access = access._replace(folder=script.folder_of(path), sources=sources)
+        self.session.host.access = access._replace(folder=script.folder_of(path), sources=sources)
         try:
             yield from self._play_script(path, None)
         finally:
-            self.session.access = access
+            self.session.host.access = access
 
     def _out_of_time(self, **place: Any) -> Refused:
         message = f"the script exceeds the limit of {self._deadline.seconds} seconds"

@@ -178,7 +178,7 @@ def readable(call: Call) -> str:
     Raises:
         Refused: access is denied, or it cannot be read or parsed.
     """
-    access = call.session.access
+    access = call.session.host.access
     path = below(access.folder, call.word("FILE"))
     try:
         real = os.path.realpath(path)

@@ -37,7 +37,7 @@ class FileName(Path):
         """The files of the folder that is typed so far, then its folders; hidden ones only after a dot."""
         folder, slash, begun = asking.typed.rpartition("/")
         try:
-            with os.scandir(script.below(session.access.folder, folder + slash) or ".") as found:
+            with os.scandir(script.below(session.host.access.folder, folder + slash) or ".") as found:
                 entries = sorted((entry.name, _is_folder(entry)) for entry in islice(found, MOST))
         except (OSError, ValueError):
             return
@@ -128,13 +128,13 @@ def once(call: Call) -> Report:
     _check_permitted(call)
     _check_writable(call, path)
     target = Target(path, call.word("MODE"))
-    call.session.output.once = target
+    call.session.host.output.once = target
     form = f" in mode {target.mode}" if target.mode else ""
     return done(call, f"Next command's output redirected to {path}{form}.")
 
 
 def _check_permitted(call: Call) -> None:
-    if not call.session.access.may_write:
+    if not call.session.host.access.may_write:
         raise call.refused_at("FILE", "scripts may not write files", hint="`--allow-files` permits it")
 
 
@@ -183,7 +183,7 @@ def source(call: Call) -> list[Report]:
 
 def _load_scheme(call: Call) -> Report:
     """Count with the schemes of a file."""
-    access = call.session.access
+    access = call.session.host.access
     if not access.may_load:
         raise call.refused_at("FILE", "scripts may not load code", hint="`--allow-code` permits it")
     # Loading needs more of the standard library than the rest of a script.
@@ -229,7 +229,7 @@ def load(call: Call) -> list[Report]:
 
 def _run_here(call: Call, path: str) -> list[Report]:
     """Run a script to its end. Within a script it is the runner that runs what ``source`` names, line by line."""
-    before = call.session.access
+    before = call.session.host.access
     sources = (*before.sources, os.path.realpath(path))
     access = before._replace(folder=script.folder_of(path), sources=sources)
     reports = []

@@ -1,16 +1,27 @@
-"""Which folios a step touched, and how every scheme's number of them changed."""
+"""What differs: the numbers of the folios that a step touched, and all that differs between two states, in runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from folioshell.engine.numbers import Row
 from folioshell.intervals import Intervals, together, union
+from folioshell.model.vm import Mm, Vma
 from folioshell.report import Change, FolioChange
+from folioshell.session.entries import (
+    EntryRun,
+    entry_runs,
+    goes_on_over_tables,
+    joined_if_many,
+    joined_where,
+    vma_maps,
+)
 from folioshell.session.step_events import NewFolios, StepEvents
 from folioshell.session.workspace import Workspace
+from folioshell.units import format_address
 
 #: (numbers before, numbers after, order, note)
 Key = tuple[tuple[int, ...], tuple[int, ...], int, str]
@@ -32,7 +43,7 @@ def folio_changes(workspace: Workspace, step: StepEvents, shown: Sequence[str]) 
 
 
 def _touched(workspace: Workspace, step: StepEvents) -> Iterator[tuple[int, int, Key]]:
-    """(first, nr, numbers under the noted schemes) of all folios that a step spoke of, ascending."""
+    """(first, nr, numbers under the noted schemes) of all folios in events of a step, ascending."""
     before = workspace.machine.touched()
     present = workspace.machine.numbers(workspace.machine.noted)
     zeros = present.zeros
@@ -49,7 +60,7 @@ def _touched(workspace: Workspace, step: StepEvents) -> Iterator[tuple[int, int,
 
 
 def _spoken_of(before: Intervals[Row], freed: Intervals[int]) -> Intervals[Any]:
-    """The folios that a step spoke of: those with a note of their numbers, as new ones have it, and those that went."""
+    """The folios in events of a step: those with a note of their numbers, new ones included, and freed ones."""
     if all(before.covers(first, nr) for first, nr, _ in freed.runs()):
         return before
     return union(before, freed)
@@ -121,3 +132,143 @@ def changes_between(before: Numbers, after: Numbers, shown: Sequence[str]) -> tu
             order = (new or old)[0]
             rows.append((start, length, (old[1] if old else zeros, new[1] if new else zeros, order, note)))
     return tuple(_grouped(rows, shown))
+
+
+# Two states.
+
+
+class EntryChange(NamedTuple):
+    """Consecutive virtual pages whose entries differ, or that lie in other tables.
+
+    Args:
+        process: whose they are.
+        vpn, nr: virtual pages.
+        old, new: what they mapped and map; None if there is no entry.
+    """
+
+    process: str
+    vpn: int
+    nr: int
+    old: EntryRun | None
+    new: EntryRun | None
+
+    @property
+    def table(self) -> str:
+        """The table, or tables, of the entries: ``pt1``, or ``pmd1 → pt3``."""
+        old, new = self.old.table if self.old else "", self.new.table if self.new else ""
+        return f"{old} → {new}" if old and new and old != new else new or old
+
+    @property
+    def end(self) -> int:
+        """First virtual page after it."""
+        return self.vpn + self.nr
+
+    def goes_on(self, later: EntryChange) -> bool:
+        """Can both be one row: is ``later`` in the same tables or the next ones, and do both sides continue?"""
+        sides = ((self.old, later.old), (self.new, later.new))
+        return (self.process, self.end) == (later.process, later.vpn) and all(_side_goes_on(*side) for side in sides)
+
+    def goes_on_in_table(self, later: EntryChange) -> bool:
+        """The same within one table."""
+        return self.table == later.table and self.goes_on(later)
+
+    def joined(self, later: EntryChange) -> EntryChange:
+        """Both as one, which ``later`` goes on."""
+        old, new = (a and b and a.joined(b) for a, b in ((self.old, later.old), (self.new, later.new)))
+        return self._replace(nr=self.nr + later.nr, old=old, new=new)
+
+
+def _side_goes_on(run: EntryRun | None, later: EntryRun | None) -> bool:
+    return run is later if run is None or later is None else goes_on_over_tables(run, later)
+
+
+def entry_changes(before: Workspace, after: Workspace) -> list[EntryChange]:
+    """The entries that differ, by process and address."""
+    changes: list[EntryChange] = []
+    for name in _names(before, after):
+        old, new = (_entries(workspace, name) for workspace in (before, after))
+        found = joined_where(_changes(name, old, new), EntryChange.goes_on_in_table, EntryChange.joined)
+        changes += joined_if_many(found, EntryChange.goes_on, EntryChange.joined)
+    return changes
+
+
+def _names(before: Workspace, after: Workspace) -> list[str]:
+    """The processes of either state, in order of creation."""
+    return list(dict.fromkeys((*before.kernel.mms, *after.kernel.mms)))
+
+
+def _entries(workspace: Workspace, name: str) -> list[EntryRun]:
+    mm = workspace.kernel.mms.get(name)
+    return [] if mm is None else entry_runs(workspace.kernel, mm)
+
+
+def _changes(process: str, old: Sequence[EntryRun], new: Sequence[EntryRun]) -> Iterator[EntryChange]:
+    """The pieces between ends of runs that differ."""
+    cuts = sorted({vpn for run in (*old, *new) for vpn in (run.vpn, run.end)})
+    places = [0, 0]
+    for start, end in pairwise(cuts):
+        found: list[EntryRun | None] = []
+        for side, runs in enumerate((old, new)):
+            while places[side] < len(runs) and runs[places[side]].end <= start:
+                places[side] += 1
+            run = runs[places[side]] if places[side] < len(runs) else None
+            found.append(run.part(start, end) if run is not None and run.vpn <= start else None)
+        if found[0] != found[1]:
+            yield EntryChange(process, start, end - start, *found)
+
+
+#: (process, id, a VMA before and after, in words; empty if there is none)
+VmaChange = tuple[str, str, str, str]
+
+
+def vma_changes(before: Workspace, after: Workspace) -> list[VmaChange]:
+    """The VMAs that differ, by process and number; of one in both states only what differs."""
+    old, new = _vmas(before), _vmas(after)
+    changes: list[VmaChange] = []
+    names = _names(before, after)
+    for key in sorted(old.keys() | new.keys(), key=lambda key: (names.index(key[0]), key[1])):
+        one, other = old.get(key), new.get(key)
+        if one == other:
+            continue
+        if one is not None and other is not None:
+            pairs = [(a, b) for a, b in zip(one, other, strict=True) if a != b]
+            one, other = ([pair[side] for pair in pairs] for side in (0, 1))
+        old_text, new_text = (", ".join(filter(None, side or ())) for side in (one, other))
+        changes.append((key[0], f"v{key[1]}", old_text, new_text))
+    return changes
+
+
+def _vmas(workspace: Workspace) -> dict[tuple[str, int], list[str]]:
+    return {(mm.name, vma.id): _vma_texts(vma) for mm in workspace.kernel.mms.values() for vma in mm.vmas}
+
+
+#: VmFlags that the permissions show, or that every VMA of its kind has
+_IN_PERM = {"rd", "wr", "sh", "mr", "mw", "me", "ms", "ac"}
+
+
+def _vma_texts(vma: Vma) -> list[str]:
+    rooted = str(vma.anon_vma) if vma.anon_vma is not None else "no anon_vma"
+    flags = " ".join(word for word in vma.flag_words.split() if word not in _IN_PERM)
+    return [f"{format_address(vma.start)}+{vma.nr_pages}", vma.perm, vma_maps(vma), rooted, flags]
+
+
+_COUNTERS = ("VMAs", "file pages", "anon pages", "shmem pages", "swap entries", "PTE tables")
+_NONE: tuple[int | None, ...] = (None,) * len(_COUNTERS)
+
+
+#: (process, what is counted, number before, number after; None for a process that did not live)
+CountChange = tuple[str, str, int | None, int | None]
+
+
+def count_changes(before: Workspace, after: Workspace) -> list[CountChange]:
+    """The counters of processes that differ."""
+    changes: list[CountChange] = []
+    for name in _names(before, after):
+        old, new = (_counts(workspace.kernel.mms.get(name)) for workspace in (before, after))
+        counters = zip(_COUNTERS, old or _NONE, new or _NONE, strict=True)
+        changes += [(name, what, one, other) for what, one, other in counters if (one or 0) != (other or 0)]
+    return changes
+
+
+def _counts(mm: Mm | None) -> tuple[int, ...] | None:
+    return None if mm is None else (len(mm.vmas), *mm.rss.as_tuple(), mm.nr_ptes)

@@ -1,7 +1,7 @@
-"""States to come back to without replaying everything: what the objects of a workspace held after some of its steps.
+"""States that can be restored without replaying everything: what the objects of a workspace held after some steps.
 
 Rules:
-- A checkpoint changes no result. Without one, and from one on, the way to a state is the replay of what was typed.
+- A checkpoint changes no result: a state is the replay of what was typed, from the start or from a checkpoint.
 - Taking one costs as much as there are objects. So it is taken when the steps since the last have yielded several times
   as much, and never of a state of very many objects.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from folioshell.session.history import Entry
-from folioshell.session.limits import Limits
+from folioshell.session.host import Limits
 from folioshell.session.workspace import Workspace
 
 #: a checkpoint is due when steps have yielded so many events for each object that it would hold
@@ -22,7 +22,7 @@ FEWEST_EVENTS = 4_000
 MOST_OBJECTS = 300_000
 #: and there are no more than this
 MOST_KEPT = 3
-#: objects in which all definitions together keep what they know of a large folio
+#: objects in which all schemes together keep what they know of a large folio
 _OBJECTS_A_LARGE_FOLIO = 35
 
 
@@ -34,7 +34,7 @@ class Checkpoint:
         entry: the last step.
         objects: how many objects it holds, roughly.
     Raises:
-        TypeError: a loaded definition keeps objects that nobody knows how to copy.
+        TypeError: a loaded scheme keeps objects that cannot be copied.
     """
 
     def __init__(self, workspace: Workspace, entry: Entry, objects: int) -> None:
@@ -90,7 +90,7 @@ class Checkpoints:
         try:
             self._kept.append(Checkpoint(workspace, entry, objects))
         except TypeError:
-            # A definition that somebody wrote may keep anything: then the replay remains.
+            # A loaded scheme may keep anything: then states are replayed.
             return
         while len(self._kept) > MOST_KEPT or sum(kept.objects for kept in self._kept) > MOST_OBJECTS:
             del self._kept[0]
@@ -105,6 +105,6 @@ class Checkpoints:
         return max(on_the_way, key=lambda checkpoint: checkpoint.position, default=None)
 
     def clear(self) -> None:
-        """What they hold is no state of this session any more."""
+        """Drop all: they hold no states of this session any more."""
         self._kept.clear()
         self._events = 0

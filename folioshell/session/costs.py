@@ -1,9 +1,9 @@
-"""What the steps so far cost each definition: the events that were kept, folded through its cost model afterwards.
+"""What the steps so far cost each scheme: the events of the journal, run through its cost model.
 
 Rules:
-- Nothing is measured. Whatever every definition pays alike, the page-table locks of the kernel's paths, is kept apart.
-- A reverse-map walk is counted where a definition answers ``maybe`` to what the kernel asked; definitions other than
-  the deciding one are asked the same in a copy that is told the same events.
+- Nothing is measured. What every scheme pays alike, the page-table locks of the kernel's paths, is kept apart.
+- An rmap walk is counted where a scheme answers ``maybe`` to a query of the kernel; for schemes other than the deciding
+  one, a copy that gets the same events is queried.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from folioshell.events import CALLBACKS, Asked, Event, FolioFreed, FolioNew
 from folioshell.model.lock import LockOp
 from folioshell.schemes.base import Scheme, Sharing
 from folioshell.schemes.cost import Cost, Layout
-from folioshell.session.journal import StepRecord
+from folioshell.session.history import StepRecord
 from folioshell.session.workspace import Workspace
 
 
 class Tally(NamedTuple):
-    """What a step cost one definition.
+    """What a step cost one scheme.
 
     Args:
         cost: counts of its model.
-        walks: reverse-map walks that its answers made necessary.
+        walks: rmap walks that its answers made necessary.
         state: bytes that it keeps for the folios that live after the step.
     """
 
@@ -71,7 +71,7 @@ def step_costs(workspace: Workspace, names: Sequence[str]) -> list[StepCosts]:
 
 
 class _Meter:
-    """Adds up what one definition costs.
+    """Adds up what one scheme costs.
 
     Args:
         scheme: the definition as it counts in the machine.

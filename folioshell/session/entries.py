@@ -10,14 +10,14 @@ from folioshell.model import pte
 from folioshell.model.folio import FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdEntry, PmdTable
-from folioshell.model.vm import Mm
+from folioshell.model.vm import Mm, Vma
 from folioshell.wording import folio_run, follows, page_index
 
 T = TypeVar("T")
 
 _BY_PMD = " (PMD)"
 _NEXT_PAGE = 1 << pte.PFN_SHIFT
-#: so many equal neighbours are still told one by one
+#: so many equal neighbors are still shown one by one
 MOST_APART = 4
 
 
@@ -49,7 +49,7 @@ class EntryRun(NamedTuple):
 
     @property
     def end(self) -> int:
-        """First virtual page behind it."""
+        """First virtual page after it."""
         return self.vpn + self.nr
 
     @property
@@ -71,7 +71,7 @@ class EntryRun(NamedTuple):
 
     @property
     def brief(self) -> str:
-        """The same for where order and table stand beside it: pages are told only of a part of a folio."""
+        """The same, for use beside order and table: pages only for a part of a folio."""
         if self.folio and self.is_whole:
             return f"{folio_run(self.folio, self.nr_folios)} {self.access}"
         return self.text.removesuffix(_BY_PMD)
@@ -92,7 +92,7 @@ class EntryRun(NamedTuple):
         return self._replace(vpn=start, nr=nr, page=self.page + skipped)
 
     def goes_on(self, later: EntryRun) -> bool:
-        """Does ``later`` map, behind it, what comes next: the same kind of entry, and the next pages or folios?"""
+        """Does ``later`` map the next virtual pages to the next pages or folios, by the same kind of entry?"""
         if (self.end, self.access, self.other, self.pmd) != (later.vpn, later.access, later.other, later.pmd):
             return False
         if self.folio == later.folio:
@@ -113,12 +113,12 @@ def table_run(first: str, last: str) -> str:
 
 
 def is_next(table: str, later: str) -> bool:
-    """Has ``later`` the number behind that of the last of ``table``?"""
+    """Is ``later`` numbered next to the last of ``table``?"""
     return follows(table.rpartition("..")[2], later.partition("..")[0])
 
 
 def joined_where(items: Iterable[T], goes_on: Callable[[T, T], bool], joined: Callable[[T, T], T]) -> list[T]:
-    """``items`` with neighbours joined wherever one goes on with the next."""
+    """``items`` with neighbors joined wherever one continues the other."""
     made: list[T] = []
     for item in items:
         if made and goes_on(made[-1], item):
@@ -129,7 +129,7 @@ def joined_where(items: Iterable[T], goes_on: Callable[[T, T], bool], joined: Ca
 
 
 def joined_if_many(items: Sequence[T], goes_on: Callable[[T, T], bool], joined: Callable[[T, T], T]) -> list[T]:
-    """As ``joined_where``, but few that go on with each other stay apart."""
+    """As ``joined_where``, but runs of at most MOST_APART stay apart."""
     made: list[T] = []
     start = 0
     for place in range(1, len(items) + 1):
@@ -145,6 +145,11 @@ def joined_if_many(items: Sequence[T], goes_on: Callable[[T, T], bool], joined: 
             made += group
         start = place
     return made
+
+
+def vma_maps(vma: Vma) -> str:
+    """What a VMA maps: ``anon``, or file and page offset: ``lib+0``."""
+    return "anon" if vma.file is None else f"{vma.file.name}+{vma.pgoff}"
 
 
 def entry_runs(kernel: Kernel, mm: Mm) -> list[EntryRun]:
@@ -168,7 +173,7 @@ def present_runs(kernel: Kernel, mm: Mm, start: int, end: int) -> list[tuple[int
 
 
 def _block_runs(kernel: Kernel, block: int, pmd: PmdTable, entry: PmdEntry) -> list[EntryRun]:
-    """The runs of one leaf table or PMD entry."""
+    """The runs of one PTE table or PMD entry."""
     if isinstance(entry, PageTable):
         return joined_where(_leaf_runs(kernel, entry, block), _goes_on_small, EntryRun.joined)
     return [run._replace(pmd=True) for run in _mapped(kernel, entry, str(pmd), block, kernel.geometry.pmd_pages)]
@@ -201,7 +206,7 @@ def goes_on_over_tables(run: EntryRun, later: EntryRun) -> bool:
 
 
 def _leaf_runs(kernel: Kernel, table: PageTable, block: int) -> Iterator[EntryRun]:
-    """Runs of entries that are alike in all bits, then cut where one folio ends."""
+    """Runs of entries that are alike in all bits, then divided where a folio ends."""
     entries, name = table.entries, str(table)
     index, limit = 0, len(entries)
     while index < limit:

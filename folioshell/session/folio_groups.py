@@ -111,7 +111,7 @@ def folio_groups(workspace: Workspace, shown: Sequence[str], entries: EntriesOf)
 
 
 def by_group(run: EntryRun, groups: Sequence[FolioGroup]) -> Iterator[tuple[EntryRun, FolioGroup]]:
-    """A run that maps folios, cut where one group of them ends.
+    """A run that maps folios, divided where a group of them ends.
 
     Args:
         run: of a single large folio, or of order-0 folios.
@@ -133,7 +133,7 @@ def _first(group: FolioGroup) -> int:
 
 
 def knows_entries_only(scheme: Scheme) -> bool:
-    """Is the number of entries all that the scheme knows of an order-0 folio? Then it answers alike in a group."""
+    """Does the scheme know only the number of entries of an order-0 folio? Then its answers are the same in a group."""
     return counts_order0_entries(type(scheme))
 
 
@@ -153,7 +153,7 @@ def _mappings(workspace: Workspace, entries: EntriesOf) -> tuple[list[_Piece], d
 
 
 def _by_vma(runs: Sequence[EntryRun], vmas: Sequence[tuple[int, int, str]]) -> Iterator[tuple[str, EntryRun]]:
-    """Runs cut at the ends of VMAs."""
+    """Runs, divided at the ends of VMAs."""
     at = 0
     for start, end, name in vmas:
         while at < len(runs) and runs[at].end <= start:
@@ -202,7 +202,7 @@ def _large(number: int, order: int, numbers: dict[str, int], large: dict[int, li
 def _small(
     first: int, number: int, numbers: dict[str, int], pieces: Sequence[tuple[int, int, tuple[Mapper, ...]]], at: int
 ) -> Iterator[FolioGroup]:
-    """``number`` order-0 folios, cut where who maps them changes; ``at``: the first piece that may be of use."""
+    """``number`` order-0 folios, divided where their mappers change; ``at``: the first piece that may be of use."""
     end = first + number
     while first < end:
         start, nr, mappers = pieces[at] if at < len(pieces) else (end, 0, ())

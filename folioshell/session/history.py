@@ -1,19 +1,27 @@
-"""The history: what was typed, in lines that share their beginnings, which of it is in force, and names of steps."""
+"""What happened: the steps in branches that share their beginnings, how each ended, and all that its path yielded."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from folioshell.session.result import expected_failure, failure_of
+from folioshell.events import Event
+from folioshell.model.lock import LockOp
 
-#: the line that a session begins with
+#: What a kernel path ended with: nothing, an errno, or the accesses that raised a signal.
+Ending = str | list[list[Any]] | None
+
+#: What a kernel path yielded.
+Happening = LockOp | Event
+
+#: the branch that a session begins with
 MAIN = "main"
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A command that was a step. Lines that share a step share its entry.
+    """A command that was a step. Branches that share a step share its entry.
 
     Args:
         process: the process that was current when it was typed.
@@ -46,19 +54,19 @@ class Entry:
 
 
 class HistoryPoint(NamedTuple):
-    """A state: the one after step ``position`` of a line."""
+    """A state: the one after step ``position`` of a branch."""
 
     line: str
     position: int
 
 
 class History:
-    """Steps in the order in which they were typed, in one line or several.
+    """Steps in the order in which they were typed, in one branch or several.
 
     Attributes:
-        lines: steps by the name of their line, in the order in which the lines were begun.
-        current: the line that is gone along.
-        position: number of steps in force; those of the current line behind it were undone.
+        lines: branch -> its steps, in the order in which the branches were made.
+        current: name of the current branch.
+        position: number of steps in force; later ones of the current branch were undone.
         marks: name -> the step that it names; None for the beginning.
     """
 
@@ -72,7 +80,7 @@ class History:
 
     @property
     def entries(self) -> list[Entry]:
-        """All steps of the current line."""
+        """All steps of the current branch."""
         return self.lines[self.current]
 
     @property
@@ -81,7 +89,7 @@ class History:
         return self.entries[: self.position]
 
     def append(self, entry: Entry) -> list[str]:
-        """A step was done here; what was undone can be redone no more, unless another line has it.
+        """A step was done; undone steps cannot be redone any more, unless another branch has them.
 
         Returns the marks that are gone with it.
         """
@@ -115,16 +123,16 @@ class History:
         return [name for name, marked in self.marks.items() if marked is entry]
 
     def begin_line(self, name: str) -> None:
-        """Begin a line at the present step and go along it; the one that was current keeps its steps."""
+        """Start a branch at the present step and make it current; the old one keeps its steps."""
         self.lines[name] = self.in_force
         self.current = name
 
     def lines_with(self, entry: Entry | None) -> list[str]:
-        """The lines that a step belongs to."""
+        """The branches that a step belongs to."""
         return [name for name, entries in self.lines.items() if entry is None or entry in entries]
 
     def shared(self, one: str, other: str) -> int:
-        """Number of steps with which two lines begin alike."""
+        """Number of steps that two branches share."""
         nr = 0
         for ours, theirs in zip(self.lines[one], self.lines[other], strict=False):
             if ours is not theirs:
@@ -133,7 +141,7 @@ class History:
         return nr
 
     def spot(self, name: str) -> HistoryPoint:
-        """Where a name leads: the tip of a line, or a marked step, in the current line if it has it."""
+        """Where a name leads: the tip of a branch, or a marked step, in the current branch if it has it."""
         if name in self.lines:
             return HistoryPoint(name, len(self.lines[name]))
         entry = self.marks[name]
@@ -159,3 +167,58 @@ class History:
 
     def _mark_lines(self, entry: Entry | None) -> list[str]:
         return [f"mark {name}" for name in self.marks_of(entry)]
+
+
+@dataclass(slots=True)
+class StepRecord:
+    """One step.
+
+    Args:
+        number: from 1; the state after it has this number.
+        process: who ran it.
+        command: in its normal form.
+        result: how the kernel ended it, as in a report.
+        trace: lock operations and events in the order in which they happened.
+    """
+
+    number: int
+    process: str
+    command: str
+    result: dict[str, Any]
+    trace: Sequence[Happening]
+
+    def events(self) -> Iterator[Event]:
+        """Its events in order."""
+        for event in self.trace:
+            if event.__class__ is not LockOp:
+                yield event  # type: ignore[misc]
+
+
+# Results.
+
+
+def result_of(ending: Ending) -> dict[str, Any]:
+    """The result of a kernel path that ended so."""
+    if not ending:
+        return {"ok": True}
+    return {"errno": ending} if isinstance(ending, str) else {"signals": ending}
+
+
+def failure_of(result: dict[str, Any]) -> str:
+    """The errno or the first signal of a result; empty if it is ok."""
+    return result.get("errno") or next((signal for _, _, signal in result.get("signals", ())), "")
+
+
+def is_failure(result: dict[str, Any], expected: str) -> bool:
+    """Is this result the failure that was expected (an errno or a signal)?"""
+    if result.get("errno") == expected:
+        return True
+    return any(signal == expected for _, _, signal in result.get("signals", ()))
+
+
+def expected_failure(text: str) -> tuple[str, str]:
+    """(errno or signal that ``fails`` announces, or empty; the command itself) of a command in its normal form."""
+    if not text.startswith("fails "):
+        return "", text
+    _, expected, command = text.split(" ", 2)
+    return expected, command

@@ -6,16 +6,16 @@ The grammar lives above this package; it installs itself in ``Session.default_la
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from folioshell.report import Watched, WatchedValue
+from folioshell.session.workspace import Runnable
 
 if TYPE_CHECKING:
     from folioshell.errors import Refused
     from folioshell.report import Report
     from folioshell.session.session import Session
-    from folioshell.session.workspace import Workspace
-
-#: What a kernel path ended with: nothing, an errno, or the accesses that were answered with a signal.
-Ending = str | list[list[Any]] | None
 
 #: Kinds of commands: those that change state (a step), that ask or show, that change where a session is or what it
 #: shows, that say where and in which form output goes, and those that read or write files of the host or end the
@@ -26,16 +26,12 @@ SESSION = "session"
 OUTPUT = "output"
 PROGRAM = "program"
 
-#: the way out for whoever ended the last process: `exit` does not end the shell, as in others it would
+#: hint after the last process exited: `exit` does not end the shell
 NO_PROCESS_LEFT = "`undo` goes back, `quit` ends the session"
 
 
-class Statement(Protocol):
+class Statement(Runnable, Protocol):
     """One command of a line, read but not yet run."""
-
-    @property
-    def text(self) -> str:
-        """The command in its normal form, without the process that was named before it."""
 
     @property
     def process(self) -> str:
@@ -51,7 +47,7 @@ class Statement(Protocol):
 
     @property
     def end(self) -> int:
-        """The column behind it."""
+        """The column after it."""
 
     @property
     def kind(self) -> str:
@@ -61,29 +57,12 @@ class Statement(Protocol):
     def expected(self) -> str:
         """The errno or signal after ``fails``, or empty."""
 
-    def apply(self, workspace: Workspace, process: str) -> Ending:
-        """Run a model command.
-
-        Raises:
-            Refused: it cannot be done; nothing was changed.
-        """
-
-    def pages(self, workspace: Workspace, process: str) -> Sequence[tuple[int, int]]:
-        """(first, number) of the ranges of virtual pages that a model command goes through in order, if it does.
-
-        Raises:
-            Refused: as ``apply``.
-        """
-
     def answer(self, session: Session, process: str) -> Sequence[Report]:
         """Run a command that is no step.
 
         Raises:
             Refused: it cannot be done; nothing was changed.
         """
-
-    def subject(self, workspace: Workspace, process: str) -> str:
-        """The opening of the sentence about a model command that was run: who did what, before its consequences."""
 
     def refused_process(self, message: str, allowed: Sequence[str], hint: str = "") -> Refused:
         """The error about the process that is to run it."""
@@ -101,3 +80,69 @@ class Language(Protocol):
         Raises:
             Refused: the line cannot be read; the columns say where.
         """
+
+
+# Questions that are asked again whenever the state may have changed.
+
+
+class Reading(NamedTuple):
+    """What a question gives at one moment.
+
+    Args:
+        values: what was read, in the order in which it should be shown: scheme -> number or answer.
+        note: why nothing can be read; empty if something was.
+    """
+
+    values: dict[str, str]
+    note: str = ""
+
+
+class Question(Protocol):
+    """Something that can be watched."""
+
+    @property
+    def text(self) -> str:
+        """As it is typed after ``watch``; does not depend on the current process."""
+
+    def can_be_set(self, session: Session) -> bool:
+        """Would it be accepted now?"""
+
+    def read(self, session: Session) -> Reading:
+        """What it gives in the present state."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """A question with the last answer shown: what the next one is compared with, after undo too."""
+
+    question: Question
+    seen: Reading
+
+
+def news(session: Session) -> tuple[Watched, ...]:
+    """The watches whose answers are not those seen last, with old and new; from then on the new ones were seen."""
+    found = []
+    for number, watch in enumerate(session.watches, 1):
+        reading = watch.question.read(session)
+        values = _changes(watch.seen, reading)
+        if values or reading.note != watch.seen.note:
+            found.append(Watched(number, watch.question.text, values, reading.note))
+        watch.seen = reading
+    return tuple(found)
+
+
+def present(number: int, watch: Watch) -> Watched:
+    """A watch with the answer that was seen last."""
+    values = {name: WatchedValue(value, value) for name, value in watch.seen.values.items()}
+    return Watched(number, watch.question.text, values, watch.seen.note)
+
+
+def _changes(old: Reading, new: Reading) -> dict[str, WatchedValue]:
+    """What both readings have and what differs there; all of the new one, if nothing could be read before."""
+    if old.note:
+        return {name: WatchedValue("", value) for name, value in new.values.items()}
+    return {
+        name: WatchedValue(old.values[name], value)
+        for name, value in new.values.items()
+        if old.values.get(name, value) != value
+    }

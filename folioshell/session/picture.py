@@ -1,20 +1,41 @@
-"""The whole picture: address spaces over page tables over folios, so that who shares what is seen at once."""
+"""The whole picture: address spaces over page tables over folios, so that who shares what is seen at once.
+
+Its axis is that of virtual addresses, in stretches in which every process has at most one run of entries. Regions have
+the same address in a parent and its children, so what they share stands in one column.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 from folioshell.model.vm import Mm, Vma
 from folioshell.report import Bar, Cell, FolioLane, Lane, Picture, Stretch
 from folioshell.schemes.base import Scheme, Sharing
-from folioshell.session.folio_groups import FolioGroup, entries_of_all, folio_groups, knows_entries_only
-from folioshell.session.picture_axis import Column, Slot, columns_of
-from folioshell.session.region import Region, labels_of
-from folioshell.session.workspace import Workspace
+from folioshell.session.entries import (
+    EntryRun,
+    goes_on_over_tables,
+    is_next,
+    joined_if_many,
+    joined_where,
+    table_run,
+    vma_maps,
+)
+from folioshell.session.folio_groups import (
+    EntriesOf,
+    FolioGroup,
+    by_group,
+    entries_of_all,
+    folio_groups,
+    knows_entries_only,
+)
+from folioshell.session.workspace import Region, Workspace, labels_of
 from folioshell.units import format_address
 from folioshell.wording import counted
 
-#: what is told at most; the notes say what was left out
+#: more of each is not shown; the notes say how many
 MOST_STRETCHES = 32
 MOST_LANES = 16
 MOST_FOLIO_LANES = 32
@@ -43,21 +64,21 @@ def picture(workspace: Workspace, shown: Sequence[str]) -> Picture:
 
 
 def _notes(nr_mms: int, nr_stretches: int, nr_groups: int) -> Iterator[str]:
-    """What was left out."""
+    """What is not shown."""
     for number, most, noun, commands in (
-        (nr_mms, MOST_LANES, "processes", "show processes, show tables"),
-        (nr_stretches, MOST_STRETCHES, "stretches of addresses", "show vmas, show tables"),
-        (nr_groups, MOST_FOLIO_LANES, "runs of folios", "show folios"),
+        (nr_mms, MOST_LANES, "processes", "`show processes`, `show tables`"),
+        (nr_stretches, MOST_STRETCHES, "stretches of addresses", "`show vmas`, `show tables`"),
+        (nr_groups, MOST_FOLIO_LANES, "runs of folios", "`show folios`"),
     ):
         if number > most:
-            yield f"{number - most:,} more {noun} are left out: {commands}"
+            yield f"{number - most:,} more {noun} not shown; see {commands}"
 
 
 def _title(mms: Sequence[Mm], groups: Iterable[FolioGroup]) -> str:
     counts = (
         counted(len(mms), "process", "processes"),
         counted(sum(len(mm.vmas) for mm in mms), "VMA"),
-        counted(sum(mm.nr_ptes for mm in mms), "leaf table"),
+        counted(sum(mm.nr_ptes for mm in mms), "PTE table"),
         counted(sum(group.nr for group in groups), "folio"),
     )
     return ", ".join(counts)
@@ -65,11 +86,6 @@ def _title(mms: Sequence[Mm], groups: Iterable[FolioGroup]) -> str:
 
 def _bar(vma: Vma) -> Bar:
     return Bar(str(vma), vma.perm, vma_maps(vma), format_address(vma.start), vma.nr_pages)
-
-
-def vma_maps(vma: Vma) -> str:
-    """What a VMA maps: ``anon``, or file and page offset: ``lib+0``."""
-    return "anon" if vma.file is None else f"{vma.file.name}+{vma.pgoff}"
 
 
 def _stretches(columns: Sequence[Column], regions: Sequence[Region]) -> Iterator[Stretch]:
@@ -111,3 +127,146 @@ def _answers(scheme: Scheme, group: FolioGroup) -> Iterator[Sharing]:
     for number in range(group.first, group.first + (1 if alike else group.nr)):
         for mm in group.mms:
             yield scheme.shared(number, mm)
+
+
+# The axis.
+
+
+#: more stretches than these are not looked at one by one
+_MOST_CUTS = 8192
+
+#: a run of entries, and whether the folios that it maps are shared
+Marked = tuple[EntryRun, str]
+
+
+class Slot(NamedTuple):
+    """What a process has in a stretch.
+
+    Args:
+        vma: its VMA; None where it has none.
+        table: the page table or tables.
+        runs: of entries, with whether the folios are shared; one or none unless a stretch is a whole VMA.
+    """
+
+    vma: Vma | None = None
+    table: str = ""
+    runs: tuple[Marked, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What the entries map."""
+        if len(self.runs) > 1:
+            return f"{counted(sum(run.nr for run, _ in self.runs), 'page')} in {len(self.runs)} runs"
+        return self.runs[0][0].brief if self.runs else ""
+
+    @property
+    def sharing(self) -> str:
+        """``shared``, ``exclusive`` or ``mixed``; empty if no folio is mapped."""
+        found = {sharing for _, sharing in self.runs if sharing}
+        return "mixed" if len(found) > 1 else "".join(found)
+
+    def goes_on(self, later: Slot) -> bool:
+        """May both be told as one?"""
+        if self.vma is not later.vma or len(self.runs) != len(later.runs):
+            return False
+        if not self.runs:
+            return self.table == later.table or is_next(self.table, later.table)
+        (run, sharing), (other, others) = self.runs[0], later.runs[0]
+        return sharing == others and goes_on_over_tables(run, other)
+
+    def joined(self, later: Slot) -> Slot:
+        """Both as one, which ``later`` goes on."""
+        runs = tuple(
+            (run.joined(other), sharing) for (run, sharing), (other, _) in zip(self.runs, later.runs, strict=True)
+        )
+        return Slot(self.vma, table_run(self.table, later.table), runs)
+
+
+class Column(NamedTuple):
+    """A stretch: virtual pages ``[start, end)``, and a slot a process."""
+
+    start: int
+    end: int
+    slots: tuple[Slot, ...]
+
+    @property
+    def nr(self) -> int:
+        """Its pages."""
+        return self.end - self.start
+
+
+def columns_of(
+    mms: Sequence[Mm], entries: EntriesOf, groups: Sequence[FolioGroup], regions: Sequence[Region], most: int
+) -> list[Column]:
+    """The stretches that a process of ``mms`` has mapped, ascending.
+
+    Args:
+        entries: of every process.
+        groups: all folios.
+        most: if there were more stretches than these, each VMA is one, and what is in it is summed up.
+    """
+    marked = [list(_marked(entries[mm.name], groups)) for mm in mms]
+    coarse = {vpn for mm in mms for vma in mm.vmas for vpn in (vma.start, vma.end)}
+    fine = coarse | {vpn for region in regions for vpn in (region.start, region.end)}
+    for mm, runs in zip(mms, marked, strict=True):
+        size = 1 << mm.tables.bits
+        fine.update(vpn for block, _, _ in mm.tables.blocks() for vpn in (block, block + size))
+        fine.update(vpn for run, _ in runs for vpn in (run.vpn, run.end))
+    if len(fine) <= _MOST_CUTS:
+        columns = joined_if_many(list(_columns(fine, mms, marked)), _goes_on, _joined)
+        if len(columns) <= most:
+            return columns
+    return list(_columns(coarse, mms, marked))
+
+
+def _marked(runs: Iterable[EntryRun], groups: Sequence[FolioGroup]) -> Iterator[Marked]:
+    """The runs with whether their folios are shared, cut where that changes."""
+    for run in runs:
+        if run.folio:
+            pieces = ((piece, group.sharing) for piece, group in by_group(run, groups))
+            yield from joined_where(pieces, _run_goes_on, _run_joined)
+        else:
+            yield run, ""
+
+
+def _columns(cuts: Iterable[int], mms: Sequence[Mm], marked: Sequence[Sequence[Marked]]) -> Iterator[Column]:
+    ends = [[run.end for run, _ in runs] for runs in marked]
+    for start, end in pairwise(sorted(cuts)):
+        vmas = [mm.vmas.find(start) for mm in mms]
+        if any(vmas):
+            slots = tuple(
+                Slot() if vma is None else _slot(vma, runs, bisect_right(run_ends, start), start, end)
+                for vma, runs, run_ends in zip(vmas, marked, ends, strict=True)
+            )
+            yield Column(start, end, slots)
+
+
+def _slot(vma: Vma, runs: Sequence[Marked], at: int, start: int, end: int) -> Slot:
+    """What lies in ``[start, end)``, which begins at or in the run ``at`` at the earliest."""
+    found: list[Marked] = []
+    while at < len(runs) and runs[at][0].vpn < end:
+        run, sharing = runs[at]
+        found.append((run if start <= run.vpn and run.end <= end else run.part(start, end), sharing))
+        at += 1
+    if not found:
+        return Slot(vma, str(vma.mm.tables.leaf(start) or ""))
+    tables = joined_where(
+        (run.table for run, _ in found), lambda one, other: one == other or is_next(one, other), table_run
+    )
+    return Slot(vma, " ".join(tables), tuple(joined_where(found, _run_goes_on, _run_joined)))
+
+
+def _goes_on(column: Column, later: Column) -> bool:
+    return column.end == later.start and all(map(Slot.goes_on, column.slots, later.slots))
+
+
+def _joined(column: Column, later: Column) -> Column:
+    return Column(column.start, later.end, tuple(map(Slot.joined, column.slots, later.slots)))
+
+
+def _run_goes_on(one: Marked, other: Marked) -> bool:
+    return one[1] == other[1] and goes_on_over_tables(one[0], other[0])
+
+
+def _run_joined(one: Marked, other: Marked) -> Marked:
+    return one[0].joined(other[0]), one[1]

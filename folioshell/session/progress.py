@@ -1,16 +1,17 @@
-"""How far what a session is doing has come: looked up by whoever asks, from another thread even, and else at no cost.
+"""What is under way: how far a command has come, and threads that are stepped by hand.
 
-What is looked at changes meanwhile. So an answer may be a little old, and a look may fail: the next one will not.
+Progress is read on demand, even from another thread, and costs nothing otherwise. What is looked at changes
+meanwhile: an answer may be a little old, and reading it may fail; the next attempt will not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from folioshell.session.language import Statement
-    from folioshell.session.workspace import Workspace
+    from folioshell.session.workspace import Runnable, Workspace
 
 #: how many of the last events of a step are searched for an event that says where it is
 _RECENT = 64
@@ -20,9 +21,9 @@ class Progress(NamedTuple):
     """How far a command has come.
 
     Args:
-        doing: what is being done: the command, or the way back.
+        doing: the command, or the replay.
         done: how much of it.
-        total: of how much; None if nobody knows.
+        total: of how much; None if unknown.
         unit: what is counted, in the plural; empty if nothing is.
     """
 
@@ -42,26 +43,26 @@ class Undertaking(Protocol):
 class Step:
     """A step: the pages that it goes through in order, and where the last event was that named one."""
 
-    def __init__(self, workspace: Workspace, statement: Statement, process: str) -> None:
+    def __init__(self, workspace: Workspace, command: Runnable, process: str) -> None:
         self._workspace = workspace
-        self._statement = statement
+        self._command = command
         self._process = process
         self._ranges: Sequence[tuple[int, int]] | None = None
         self._done = 0
 
     def progress(self) -> Progress:
-        """Pages that lie behind it, of those asked for."""
+        """Pages done, of those asked for."""
         if self._ranges is None:
-            self._ranges = self._statement.pages(self._workspace, self._process)
+            self._ranges = self._command.pages(self._workspace, self._process)
         if not self._ranges:
-            return Progress(self._statement.text)
+            return Progress(self._command.text)
         for event in reversed(self._workspace.machine.trace[-_RECENT:]):
             vpn = getattr(event, "vpn", None)
             if vpn is not None:
                 behind = sum(min(max(vpn - start, 0), nr) for start, nr in self._ranges)
                 self._done = max(self._done, behind)
                 break
-        return Progress(self._statement.text, self._done, sum(nr for _, nr in self._ranges), "pages")
+        return Progress(self._command.text, self._done, sum(nr for _, nr in self._ranges), "pages")
 
 
 class Replaying:
@@ -97,3 +98,29 @@ class Exploring:
     def progress(self) -> Progress:
         """States that were seen, of the most that may be."""
         return Progress(self._doing, self.states, self._most, "states")
+
+
+@dataclass(slots=True)
+class Spawned:
+    """Threads under way.
+
+    They change nothing until all have ended: each step is shown by repeating the schedule from the present state.
+
+    Attributes:
+        commands: thread, as it is printed, -> its commands in their normal form.
+        schedule: numbers of the threads that went on, from 1, in order.
+    """
+
+    commands: dict[str, list[str]] = field(default_factory=dict)
+    schedule: list[int] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        """The threads, in the order in which they were spawned."""
+        return list(self.commands)
+
+    @property
+    def block(self) -> str:
+        """The threads as a race writes them."""
+        parts = (f"{name}: {{ {' ; '.join(commands)} }}" for name, commands in self.commands.items())
+        return f"{{ {' ; '.join(parts)} }}"

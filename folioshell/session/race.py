@@ -18,7 +18,7 @@ from folioshell.explore.threads import Task
 from folioshell.model.lock import LockClass, LockOp
 from folioshell.paths.protocol import LOOK
 from folioshell.paths.step import Path
-from folioshell.session.language import Ending
+from folioshell.session.history import Ending
 from folioshell.session.workspace import Workspace
 
 #: kinds of findings, the gravest first: what a session and its reports call them -> what the search does
@@ -76,7 +76,7 @@ class Verdict:
         states: distinct states.
         findings: shortest schedule first.
         stopped: why not everything was seen: ``max-states``, ``timeout``, ``interrupted`` or empty.
-        loop: the shortest schedule to a state that can be come back to for ever, or empty.
+        loop: the shortest schedule to a state that is reached again and again (livelock), or empty.
     """
 
     schedules: int | None
@@ -106,10 +106,9 @@ class Verdict:
 
 
 def miscount_texts(machine: Machine) -> list[str]:
-    """A sentence for each folio of which the protocol counts another number than its definition."""
+    """A sentence for each folio that the protocol miscounts."""
     return [
-        f"f{number}: {counted} counted, {wanted} by definition"
-        for number, (counted, wanted) in machine.miscounts().items()
+        f"f{number}: counted {counted}, expected {wanted}" for number, (counted, wanted) in machine.miscounts().items()
     ]
 
 
@@ -134,7 +133,7 @@ def _beginning(workspace: Workspace, process: str, command: Racer) -> Callable[[
         try:
             return command.path(workspace, process)
         except Refused as error:
-            # Another thread took away what the command speaks of.
+            # Another thread removed what the command names.
             return _nothing(error.message)
 
     return begin
@@ -169,7 +168,7 @@ class Followed:
 
     Args:
         steps: what each step did.
-        flaws: (kind, text) of what is wrong where it ended, if nobody can go on there.
+        flaws: (kind, text) of what is wrong where it ended, if no thread can continue.
         over: all threads have ended.
         results: thread -> what its commands ended with.
     """
@@ -184,7 +183,7 @@ def follow(race: Race, schedule: Schedule) -> Followed:
     """Follow a schedule; the machine is where it ends.
 
     Raises:
-        ValueError: a step names a thread that is not there or cannot go on.
+        ValueError: a step names a thread that does not exist or cannot continue.
     """
     steps = list(replay(race, schedule))
     ended = not race.enabled()
@@ -207,7 +206,7 @@ class Cost:
 
     Args:
         table_locks, bit_locks: page-table locks and protocols' bit locks that were taken.
-        retries: how often a protocol let go of its own lock to look again.
+        retries: how often a protocol dropped its own lock and looked again.
         ended: all threads came to an end.
     """
 
@@ -217,7 +216,7 @@ class Cost:
     ended: bool
 
 
-#: steps after which threads that keep each other from going on are taken for a livelock
+#: steps after which threads that make no progress count as a livelock
 _PATIENCE = 400
 
 

@@ -1,9 +1,9 @@
-"""A session: typed lines, the state that they led to, and the way back.
+"""A session: typed lines, the state that they lead to, and undo.
 
 Rules:
 - Undo replays the typed commands on a fresh workspace, or from a checkpoint on, so that no command needs to know how to
   take itself back.
-- A replay that is interrupted leaves the old workspace in place; from a checkpoint on, the next command goes back.
+- An interrupted replay leaves the old workspace in place; one from a checkpoint is done again by the next command.
 """
 
 from __future__ import annotations
@@ -14,24 +14,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 from folioshell.errors import DeterminismError, KernelBug, OutOfTime, Refused, SelfDeadlock
 from folioshell.report import Report, Text
-from folioshell.session.access import Access
 from folioshell.session.checkpoints import Checkpoints
-from folioshell.session.definition import Definition
-from folioshell.session.hang import NoStep, self_deadlock
 from folioshell.session.history import Entry, History
-from folioshell.session.language import MODEL, NO_PROCESS_LEFT, OUTPUT, SESSION, Language, Statement
-from folioshell.session.limits import GENEROUS, raised_by
-from folioshell.session.output import Output
+from folioshell.session.host import Host, raised_by
+from folioshell.session.language import MODEL, NO_PROCESS_LEFT, OUTPUT, SESSION, Language, Statement, Watch, news
 from folioshell.session.progress import Replaying, Step
 from folioshell.session.settings import Settings
-from folioshell.session.watch import news
-from folioshell.session.workspace import Workspace
+from folioshell.session.step_report import NoStep, self_deadlock, step_report
+from folioshell.session.workspace import Definition, Workspace
 from folioshell.wording import counted
 
 if TYPE_CHECKING:
-    from folioshell.session.progress import Undertaking
+    from folioshell.session.progress import Spawned, Undertaking
     from folioshell.session.race import Verdict
-    from folioshell.session.spawned import Spawned
 
 
 class Session:
@@ -41,41 +36,44 @@ class Session:
         language: the grammar; the default one unless given.
         counting: names of the registered schemes that count from the start; None for all, as at the prompt. Others
             join when something first asks for them, with the numbers that they would have had.
+        host: access to files, limits, clock and output; by default those of a prompt: free access, generous limits
+            (``Host(limits=STRICT)`` for input that is not trusted), no clock.
 
     Attributes:
-        default_language: the grammar that a session reads with unless another is given.
+        default_language: the grammar that a session reads with by default.
+        host: what it was given, changed while a script runs.
         settings: what reports show.
-        output: where they go, and in which form.
+        watches: what is asked again after each step.
         workspace: the state; undo and its kin replace it, or give its objects their earlier contents.
         history: the steps typed.
         definitions: schemes loaded from files, by name.
-        access: what commands may do with files of the host.
-        limits: how much the state may grow.
-        clock: seconds, for limits of time; None where there are none.
         verdict: what the last race found.
         spawned: threads that are stepped by hand; None if none are under way.
-        note: is told each line that leads here from a fresh session, when it has been done; None if nobody asks.
+        note: called with each line that leads here from a fresh session, once it is done; None by default.
         finished: True once ``quit`` was executed.
-        undertaking: what is being done, or was done last, and how far it has come; for another thread to look at.
-        is_cut_off: a command was interrupted, and the way back from it, too: the next command goes back first.
+        undertaking: what is being done, or was done last, and how far it is; for another thread to read.
+        is_cut_off: a command was interrupted, and its undoing, too: the next command restores the state first.
     """
 
     default_language: ClassVar[Language | None] = None
 
-    def __init__(self, language: Language | None = None, counting: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        language: Language | None = None,
+        counting: Collection[str] | None = None,
+        host: Host | None = None,
+    ) -> None:
         language = language or self.default_language
         if language is None:
             raise RuntimeError("no command language: import folioshell.commands, or use folioshell.Session")
         self.language = language
+        self.host = host or Host()
         self.settings = Settings()
-        self.output = Output()
+        self.watches: list[Watch] = []
         self._counting = counting
         self.workspace = Workspace(counting=counting)
         self.history = History()
         self.definitions: dict[str, Definition] = {}
-        self.access = Access()
-        self.limits = GENEROUS
-        self.clock: Callable[[], float] | None = None
         self.verdict: Verdict | None = None
         self.spawned: Spawned | None = None
         self.note: Callable[[str], None] | None = None
@@ -126,18 +124,18 @@ class Session:
         """Run one command; see ``stream``."""
         if statement.kind == OUTPUT:
             return statement.answer(self, self._process_of(statement))
-        target, self.output.once = self.output.once, None
+        target, self.host.output.once = self.host.output.once, None
         try:
             reports = self._run_noted(statement)
         except BaseException:
-            self.output.once = target
+            self.host.output.once = target
             raise
         for report in reports:
             report.target = target
         return reports
 
     def _run_noted(self, statement: Statement) -> Sequence[Report]:
-        """Run one command that is no matter of output, and note it if it is worth it."""
+        """Run one command that does not concern output, and pass it to ``note`` if it changed anything."""
         if self.note is None or statement.kind not in (MODEL, SESSION):
             return self._run(statement)
         note, self.note = self.note, None  # what the command runs in its turn comes back with it
@@ -155,7 +153,7 @@ class Session:
         if self.is_cut_off:
             self.go_to(self.step)
         self.undertaking = None
-        self.workspace.limits = self.limits
+        self.workspace.limits = self.host.limits
         process = self._process_of(statement)
         if statement.kind != MODEL:
             reports = statement.answer(self, process)
@@ -163,8 +161,8 @@ class Session:
                 reports[-1].watched += news(self)
             return reports
         if self.spawned is not None:
-            hint = f"`step` and `finish` let {' and '.join(self.spawned.names)} go on; undo forgets them"
-            raise Refused("threads are under way", text=statement.text, hint=hint)
+            hint = f"`step` and `finish` resume {' and '.join(self.spawned.names)}; undo discards them"
+            raise Refused("spawned threads have not finished", text=statement.text, hint=hint)
         # A step makes objects by the million and no garbage to speak of: collecting would take as long as the step.
         collecting = gc.isenabled()
         gc.disable()
@@ -180,7 +178,7 @@ class Session:
             self._restore()
             return [ended.report]
         except OutOfTime:
-            # The way back would take as long again, and whoever ran out of time may not want to go on.
+            # Restoring the state would take as long again, and may not be wanted any more.
             self.is_cut_off = True
             raise
         except BaseException:
@@ -195,7 +193,7 @@ class Session:
         name = statement.process or self.process
         if name in living:
             if statement.thread and statement.thread not in self.workspace.threads.get(name, ()):
-                hint = f"`{name}: thread {statement.thread}` makes it"
+                hint = f"`{name}: thread {statement.thread}` creates it"
                 known = [f"{name}.{thread}" for thread in self.workspace.threads.get(name, ())]
                 raise statement.refused_thread(f"{name} has no thread {statement.thread}", known, hint)
             return name
@@ -206,10 +204,8 @@ class Session:
         return name
 
     def _run_step(self, statement: Statement, process: str) -> Report:
-        from folioshell.session.compose import step_report
-
-        if self.limits.steps is not None and self.step >= self.limits.steps:
-            message = f"the limit of {self.limits.steps:,} steps is reached"
+        if self.host.limits.steps is not None and self.step >= self.host.limits.steps:
+            message = f"the limit of {self.host.limits.steps:,} steps is reached"
             raise statement.refused_process(message, [], raised_by("steps"))
         before = self.process
         self.undertaking = Step(self.workspace, statement, process)
@@ -217,19 +213,18 @@ class Session:
         record = self.workspace.run(statement, process)
         if self.settings.check and (broken := self.workspace.machine.check()):
             raise KernelBug(f"after {statement.text}: {'; '.join(broken)}", list(record.events())[-20:])
-        report = step_report(self, statement, record)
+        report = step_report(self.workspace, self.settings, self.shown_schemes, statement, record)
         entry = Entry(before, _named(statement), statement.text, record.result, self.process, self.process)
         report.watched = news(self)
         gone = self.history.append(entry)
         self._checkpoints.step_done(self.workspace, entry)
         if gone:
-            names = " and ".join(gone)
-            text = f"The steps that were undone are forgotten, and with them the mark{'s' * (len(gone) > 1)} {names}."
+            text = f"Undone steps were discarded, and with them mark{'s' * (len(gone) > 1)} {' and '.join(gone)}."
             report.sections += (Text((text,)),)
         return report
 
     def _restore(self) -> None:
-        """Go back to the state before a command that was cut off; if that is cut off too, the next command does it."""
+        """Restore the state before an interrupted command; if that is interrupted too, the next command does it."""
         self.is_cut_off = True
         self.go_to(self.step)
 
@@ -237,7 +232,7 @@ class Session:
         return Workspace({name: definition.scheme for name, definition in self.definitions.items()}, self._counting)
 
     def define(self, definitions: Sequence[Definition]) -> None:
-        """Let definitions count, from the first step on, in the place of those that came from the same files.
+        """Add schemes, from the first step on, in place of those loaded from the same files before.
 
         Raises:
             Refused: a step ended in another way than before, because one of them decides; nothing was changed.
@@ -252,7 +247,8 @@ class Session:
             self.go_to(self.step)
         except DeterminismError as error:
             self.definitions = before
-            raise Refused(f"the history goes another way with it: {error}", hint="`reset`, or undo that step") from None
+            message = f"the history replays differently with it: {error}"
+            raise Refused(message, hint="`reset`, or undo that step") from None
         except BaseException:
             self.definitions = before
             raise
@@ -264,7 +260,7 @@ class Session:
     # Moving in the history.
 
     def replay(self, position: int, line: str = "") -> Workspace:
-        """A fresh workspace in the state after step ``position`` of a line of the history, the current one unless said.
+        """A fresh workspace in the state after step ``position`` of a line of the history, by default the current one.
 
         Raises:
             DeterminismError: a command did not end as it did when it was typed.
@@ -273,10 +269,10 @@ class Session:
         return workspace
 
     def states(self, position: int, line: str = "") -> Iterator[Workspace]:
-        """A workspace of its own in the state before the first step, then after each up to step ``position``.
+        """A separate workspace in the state before the first step, then after each up to step ``position``.
 
         Args:
-            line: a line of the history; the current one unless said.
+            line: a line of the history; by default the current one.
 
         Raises:
             DeterminismError: a command did not end as it did when it was typed.
@@ -287,37 +283,38 @@ class Session:
         yield from self._replayed(workspace, position, line or self.history.current)
 
     def _begin_replay(self, position: int) -> None:
-        self.undertaking = Replaying(f"going {'back ' * self.is_cut_off}to step {position}", position)
+        self.undertaking = Replaying(f"replaying to step {position}", position)
 
     def _replayed(self, workspace: Workspace, position: int, line: str) -> Iterator[Workspace]:
         """The workspace after each of the steps that lead from its state up to step ``position`` of a line."""
         replaying = self.undertaking
         assert isinstance(replaying, Replaying)
         for number, entry in enumerate(self.history.lines[line][workspace.step : position], workspace.step + 1):
-            workspace.machine.note(())  # nobody is told what such a step changed
+            workspace.machine.note(())  # nothing is reported of such a step
             (statement,) = self.language.parse(entry.text)
             try:
                 record = workspace.run(statement, entry.named.partition(".")[0] or entry.process)
             except Refused as error:
                 raise DeterminismError(f"replaying step {number}, {entry.text}: {error.message}") from error
             if record.result != entry.result:
-                raise DeterminismError(f"replaying step {number}, {entry.text}: {record.result}, it was {entry.result}")
+                outcome = f"{record.result}, expected {entry.result}"
+                raise DeterminismError(f"replaying step {number}, {entry.text}: {outcome}")
             workspace.current = entry.current
             replaying.done = number
             yield workspace
 
     def go_to(self, position: int, line: str = "") -> None:
-        """Go to the state after step ``position``, 0 being the beginning; steps behind it can be redone.
+        """Go to the state after step ``position``, 0 being the initial one; later steps can be redone.
 
         Args:
-            line: the line of the history that is gone along from then on; the current one unless said.
+            line: the branch that is current from then on; by default the current one.
         Raises:
             Refused: there is no such step.
         """
         line = line or self.history.current
         last = len(self.history.lines[line])
         if not 0 <= position <= last:
-            raise Refused(f"there is no step {position}", hint=f"steps go from 0 to {last}")
+            raise Refused(f"there is no step {position}", hint=f"steps are 0 to {last}")
         checkpoint = self._checkpoints.before(self.history.lines[line], position)
         if checkpoint is None:
             self.workspace = self.replay(position, line)
@@ -355,9 +352,9 @@ class Session:
         self.go_to(self.step + steps)
 
     def reset(self) -> None:
-        """Begin anew: a fresh machine, an empty history, the usual settings; what was loaded stays."""
+        """Start over: a fresh machine, an empty history, default settings; loaded schemes stay."""
         self.workspace, self.history = self._fresh_workspace(), History()
-        self.settings = Settings(full=self.settings.full)
+        self.settings, self.watches = Settings(full=self.settings.full), []
         self.verdict = self.spawned = None
         self.is_cut_off = False
         self._checkpoints.clear()
@@ -369,7 +366,7 @@ class Session:
         files = dict.fromkeys(definition.path for definition in self.definitions.values())
         loaded = [f'load scheme "{path}"' for path in files]
         shown = self.settings.script(list(self.workspace.machine.schemes))
-        questions = [watch.question for watch in self.settings.watches]
+        questions = [watch.question for watch in self.watches]
         watches = [f"watch {question.text}" for question in questions if question.can_be_set(self)]
         return loaded + shown + self.history.script() + watches
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from folioshell.session.watch import Watch
+from dataclasses import dataclass
 
 #: part of a report -> what it is
 AFTER = {
-    "mapcounts": "old and new numbers of the folios touched",
-    "walks": "reverse-map walks that were made",
-    "locks": "page-table locks in the order in which they were taken",
+    "mapcounts": "old and new mapcounts of touched folios",
+    "walks": "rmap walks",
+    "locks": "page-table locks in acquisition order",
 }
 
 #: the schemes shown unless others are chosen
@@ -22,14 +18,13 @@ SHOWN_SCHEMES = ("per-page", "tuples", "vmas", "likely", "mm-id", "average")
 
 @dataclass(slots=True)
 class Settings:
-    """The choices of the one who looks.
+    """What to show.
 
     Attributes:
         after: parts of a report that are shown after each step.
         walks: walk the reverse map of touched folios even where the kernel would not.
-        schemes: the schemes shown, in order; None for the usual ones.
+        schemes: the schemes shown, in order; None for the default ones.
         check: verify every invariant of the model after each step.
-        watches: what is asked again after each step.
         full: reports carry the whole state (``--json=full``).
         explain: look for the step that made the value of a failed expect, which replays the history.
     """
@@ -38,12 +33,11 @@ class Settings:
     walks: bool = False
     schemes: tuple[str, ...] | None = None
     check: bool = False
-    watches: list[Watch] = field(default_factory=list)
     full: bool = False
     explain: bool = True
 
     def shown(self, registered: list[str], loaded: Sequence[str] = ()) -> list[str]:
-        """Names of the schemes shown, of those that exist; unless others are chosen, with those that were loaded."""
+        """Names of the schemes shown, of those that exist; by default with those that were loaded."""
         chosen = (*SHOWN_SCHEMES, *loaded) if self.schemes is None else self.schemes
         return [name for name in chosen if name in registered]
 
@@ -53,7 +47,7 @@ class Settings:
             self.schemes += tuple(name for name in names if name not in self.schemes)
 
     def script(self, registered: list[str]) -> list[str]:
-        """The lines that set what differs from the usual."""
+        """The lines that set what differs from the defaults."""
         lines = []
         if self.after != tuple(AFTER):
             lines.append(f"set after {','.join(self.after) or 'none'}")

@@ -8,8 +8,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.observation import observation
 from folioshell.model.vm import Mm
 from folioshell.session.entries import runs_by_table
-from folioshell.session.region import BASE_VPN
-from folioshell.session.workspace import Workspace
+from folioshell.session.workspace import BASE_VPN, Workspace
 from folioshell.units import format_address
 
 

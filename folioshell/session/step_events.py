@@ -10,7 +10,7 @@ from folioshell.events import Level
 from folioshell.intervals import Intervals, ranges
 from folioshell.model.lock import LockOp
 from folioshell.report import LockRow
-from folioshell.session.journal import Happening
+from folioshell.session.history import Happening
 
 
 class NewFolios(NamedTuple):

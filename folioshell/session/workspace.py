@@ -1,9 +1,14 @@
-"""A workspace: the machine and all that typed commands made of it. The same commands make an equal one again."""
+"""The state that steps change: the machine, and all that typed commands made of it. The same commands make it again.
+
+Regions are labels for the ranges that mmap and mremap made. A label is valid in every process, since the address is the
+same, and stays when the mapping under it splits, merges or goes. A range that we place never touches another label's
+range, so that VMAs merge only where that was asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from folioshell.engine.machine import Machine
 from folioshell.errors import SchemeError
@@ -11,17 +16,130 @@ from folioshell.events import FolioNew
 from folioshell.intervals import Intervals
 from folioshell.report import Section
 from folioshell.session.describe import Describer
-from folioshell.session.journal import StepRecord
-from folioshell.session.language import Statement
-from folioshell.session.limits import Limits
-from folioshell.session.region import Regions
-from folioshell.session.result import result_of
-from folioshell.units import X86_64, Geometry
+from folioshell.session.history import Ending, StepRecord, result_of
+from folioshell.session.host import Limits
+from folioshell.units import X86_64, Geometry, align_up
+from folioshell.wording import page_index
 
 if TYPE_CHECKING:
     from folioshell.model.kernel import Kernel
     from folioshell.model.vm import Mm
     from folioshell.schemes.base import Scheme
+
+#: 0x7f0000000000, where the first region goes
+BASE_VPN = 0x7F0000000
+#: user space ends here (47 bits of address)
+END_VPN = 1 << 35
+
+
+class Region(NamedTuple):
+    """A label.
+
+    Args:
+        name: the word typed.
+        start: first virtual page.
+        nr: pages.
+    """
+
+    name: str
+    start: int
+    nr: int
+
+    @property
+    def end(self) -> int:
+        """First virtual page after it."""
+        return self.start + self.nr
+
+
+def labels_of(regions: Iterable[Region], start: int, end: int) -> str:
+    """The labels under which pages ``[start, end)`` lie: ``win[0..15]``, a whole region by its name."""
+    found = []
+    for region in regions:
+        first, last = max(start, region.start) - region.start, min(end, region.end) - region.start - 1
+        if first <= last:
+            whole = first == 0 and last == region.nr - 1
+            found.append(region.name if whole else f"{region.name}{page_index(first, last - first + 1)}")
+    return " ".join(found)
+
+
+class Regions(dict[str, Region]):
+    """All labels by name, in the order in which they were made; none is ever taken away.
+
+    Attributes:
+        behind: lowest virtual page, from BASE_VPN on, of a range above all of them that adjoins none.
+    """
+
+    def __init__(self, regions: Iterable[Region] = ()) -> None:
+        super().__init__()
+        self.behind = BASE_VPN
+        for region in regions:
+            self.add(region)
+
+    def add(self, region: Region) -> None:
+        """Remember a label."""
+        self[region.name] = region
+        self.behind = max(self.behind, region.end + 1)
+
+
+def next_free(regions: Regions, nr: int, boundary: int, skew: int = 0) -> int | None:
+    """First virtual page of the range that starts ``skew`` pages after the next free boundary.
+
+    That is the lowest boundary above all regions, so that no page table is shared with one by accident; if there is
+    no room left, the lowest one from which the range touches no region.
+
+    Args:
+        regions: those that exist.
+        nr: pages wanted.
+        boundary: pages between two boundaries.
+        skew: pages from the boundary to the range.
+    Returns: None if user space has no room.
+    """
+    start = align_up(regions.behind, boundary) + skew
+    if start + nr <= END_VPN:
+        return start
+    start = align_up(BASE_VPN, boundary) + skew
+    for region in sorted(regions.values(), key=lambda region: region.start):
+        if start <= region.end and region.start <= start + nr:
+            start = align_up(region.end + 1, boundary) + skew
+    return start if start + nr <= END_VPN else None
+
+
+class Definition(NamedTuple):
+    """A scheme that was loaded from a file.
+
+    Args:
+        scheme: its class, guarded, so that what it raises is a SchemeError.
+        path: the file that it was loaded from.
+    """
+
+    scheme: type[Scheme]
+    path: str
+
+
+class Runnable(Protocol):
+    """A command that is a step."""
+
+    @property
+    def text(self) -> str:
+        """The command in its normal form, without the process that was named before it."""
+
+    def apply(self, workspace: Workspace, process: str) -> Ending:
+        """Run it.
+
+        Raises:
+            Refused: it cannot be done; nothing was changed.
+        """
+
+    def pages(self, workspace: Workspace, process: str) -> Sequence[tuple[int, int]]:
+        """(first, number) of the ranges of virtual pages that it goes through in order, if it does.
+
+        Raises:
+            Refused: as ``apply``.
+        """
+
+    def subject(self, workspace: Workspace, process: str) -> str:
+        """The opening of the sentence about it, after it was run: the system call or access, without consequences."""
+
 
 FIRST_PROCESS = "A"
 
@@ -41,8 +159,8 @@ class Workspace:
         process_names: MM-ID -> name, of processes that ended too.
         threads: process -> its threads besides the main one.
         admitted: a bound for the entries of all page tables: what commands were admitted to map.
-        limits: how much it may grow; a replay has none, since what is replayed was within them.
-        remarks: what the last step has to say besides its events.
+        limits: how much it may grow; a replay has none: what is replayed was within them.
+        remarks: sections of the last step's report besides its events.
     """
 
     __slots__ = (
@@ -102,7 +220,7 @@ class Workspace:
         self.process_names[mm.mm_id] = mm.name
 
     def order_of(self, number: int) -> int:
-        """The order of a folio that is or was; the journal knows those that were freed."""
+        """The order of a folio, living or freed; the journal has those that were freed."""
         folio = self.kernel.folios.get(number)
         if folio is not None:
             return folio.order
@@ -118,7 +236,7 @@ class Workspace:
                     self._orders.put(event.folio, event.nr, event.order)
         self._indexed = len(self.journal)
 
-    def run(self, statement: Statement, process: str) -> StepRecord:
+    def run(self, command: Runnable, process: str) -> StepRecord:
         """Run a model command: one step.
 
         Raises:
@@ -128,12 +246,12 @@ class Workspace:
         self.machine.begin()
         self.remarks = ()
         try:
-            ending = statement.apply(self, process)
+            ending = command.apply(self, process)
         except SchemeError as error:
             if error.event is not None:
                 error.told = Describer(self).text(error.event)  # type: ignore[arg-type]
             raise
-        record = StepRecord(self.step + 1, process, statement.text, result_of(ending), self.machine.trace)
+        record = StepRecord(self.step + 1, process, command.text, result_of(ending), self.machine.trace)
         self.journal.append(record)
         return record
 

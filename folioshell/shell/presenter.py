@@ -66,7 +66,7 @@ class Presenter:
     @property
     def mode(self) -> str:
         """The current mode."""
-        return self.session.output.mode
+        return self.session.host.output.mode
 
     def show(self, reports: Sequence[Report], place: ScriptPlace | None = None) -> None:
         """Show the reports of one command; ``place`` is its place in a script."""
@@ -80,7 +80,7 @@ class Presenter:
         self.screen.has_table |= self.mode == "csv" and bool(text)
         if self.mode == "mail" and self._asked and any(map(answers, reports)):
             text += "\n" + reproducer(lines_to(self.session, reports))
-        pager = self._pager if self.session.output.pager and self.mode in _PAGED else None
+        pager = self._pager if self.session.host.output.pager and self.mode in _PAGED else None
         if pager is None or not pager.show(text):
             self.screen.stream.write(text)
 

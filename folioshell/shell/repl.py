@@ -13,7 +13,7 @@ from folioshell.commands.lex import LogicalLine, is_open, logical_lines
 from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.script.runner import FAILED, Runner, unexpected
-from folioshell.session.result import expected_failure
+from folioshell.session.history import expected_failure
 from folioshell.session.session import Session
 from folioshell.shell.presenter import Presenter
 from folioshell.shell.waiting import waited_for
@@ -169,7 +169,7 @@ class Repl:
         """Run lines as a script: all are parsed first, and a refusal or an unexpected failure stops them."""
         from folioshell.shell.replay import Replay
 
-        runner = Runner(PASTED, text, self.session, None, self.session.access, limits=self.session.limits)
+        runner = Runner(PASTED, text, self.session, None, self.session.host.access, limits=self.session.host.limits)
         replay = Replay(self.presenter.screen, self.presenter.errors, echo=True, quiet=False, summary=False)
         if not self._completes(text, lambda: replay.run(runner, PASTED)) or runner.stopped:
             self._keep_rest(text.rstrip("\n").split("\n"), runner)
@@ -225,7 +225,7 @@ def interact(session: Session, screen: Screen, errors: Screen, start: Start | No
         from folioshell.shell.prompt import PromptReader
 
         reader = PromptReader(session, when_idle=_warm_up)
-    session.output.pager, session.output.fixed = screen.rich, False
+    session.host.output.pager, session.host.output.fixed = screen.rich, False
     pager = Pager(os.environ, screen.stream) if screen.stream.isatty() else None
     state = state_folder(os.environ)
     folder = state / FOLDER if state else None

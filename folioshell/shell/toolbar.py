@@ -8,7 +8,7 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 
 from folioshell.commands.complete import Hint
 from folioshell.model.lock import LockOp
-from folioshell.session.journal import Happening
+from folioshell.session.history import Happening
 from folioshell.session.session import Session
 from folioshell.views.glyphs import ELLIPSIS
 from folioshell.views.layout import columns_of

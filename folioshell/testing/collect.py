@@ -15,7 +15,7 @@ from folioshell.script import Session, script
 from folioshell.script.definitions import define
 from folioshell.script.golden import WIDTH
 from folioshell.script.runner import Runner, ScriptEvent, run_file
-from folioshell.session.limits import STRICT, read_limits
+from folioshell.session.host import STRICT, read_limits
 from folioshell.shell.replay import failure_text, golden_lines
 from folioshell.views.plain import render
 from folioshell.views.refusal_view import bug_blocks, refusal_blocks
@@ -153,7 +153,7 @@ class ScriptReplay:
 
     def _begin(self) -> None:
         session = Session(counting=())
-        session.clock = monotonic
+        session.host.clock = monotonic
         session.settings.check = self._check
         for path in self._schemes:
             define(session, path)

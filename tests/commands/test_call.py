@@ -6,7 +6,7 @@ import pytest
 
 from folioshell.commands import Session
 from folioshell.commands.call import missing_entries
-from folioshell.session.limits import Limits
+from folioshell.session.host import Limits
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_missing_entries(setup: str, first: int, nr: int, missing: int) -> None:
 def test_huge_pages_are_single_entries() -> None:
     """Huge pages pass a limit that their pages would not, and what went is not counted."""
     session = Session()
-    session.limits = Limits(pages=1500)
+    session.host.limits = Limits(pages=1500)
     session.execute("mmap big 512M ; madvise hugepage big ; fault big ; fork B ; B: write big[0]")
     assert [mm.nr_entries for mm in session.workspace.kernel.mms.values()] == [256, 255 + 512]
 

@@ -102,7 +102,7 @@ def test_a_forgotten_mark_is_told() -> None:
     session = session_after("mmap buf 16", "fault buf", "mark faulted", "undo")
     (report,) = session.execute("fork B")
 
-    assert "and with them the mark faulted." in str(report.sections)
+    assert "and with them mark faulted." in str(report.sections)
     with pytest.raises(Refused, match="no such mark or branch"):
         session.execute("goto faulted")
 

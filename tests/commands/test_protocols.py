@@ -55,7 +55,7 @@ def test_a_hang_is_reported_and_is_no_step() -> None:
     report = one(session, "fault win[0] read")
 
     assert report.step is None
-    what = "self-deadlock on pt1: folio_mapped_in_vma() wants it, and the same task holds it"
+    what = "recursive locking (AA deadlock) on pt1: folio_mapped_in_vma() acquires it, but its task holds it"
     assert report.findings == (f"{what} since filemap_map_pages() (as-mailed)",)
     (text,) = report.sections
     assert isinstance(text, Text)
@@ -88,7 +88,7 @@ def test_a_drift_is_said_after_the_step() -> None:
 
     report = one(session, "fault win[0] read")
 
-    assert report.findings == ("f1: exclude-own counts 2 VMAs, by definition it is 1",)
+    assert report.findings == ("f1 miscounted: exclude-own counts 2 VMAs, expected 1",)
     assert one(session, "expect counted f1 == 2").expect.passed  # type: ignore[union-attr]
 
 
@@ -143,7 +143,7 @@ def test_threads_by_hand() -> None:
     assert isinstance(locks, Table)
     assert locks.rows == (("VMA(v1)", "A.t1 (R)", ""),)
     assert session.step == 1
-    with pytest.raises(Refused, match="threads are under way"):
+    with pytest.raises(Refused, match="spawned threads have not finished"):
         session.execute("fault buf[5]")
 
     report = one(session, "finish")

@@ -98,7 +98,7 @@ def test_printed_schedules_lead_where_they_say(shipped: object, protocol: str) -
             assert report.findings == (f"deadlock: {found.text}",)
             assert report.step is None
         else:
-            number, counted = found.text.split(" counted")[0].split(": ")
+            number, counted = found.text.split(",")[0].split(": counted ")
             assert one(other, f"expect counted {number} == {counted}").expect.passed  # type: ignore[union-attr]
             other.undo()
 
@@ -180,7 +180,7 @@ def test_a_limit_of_time_needs_a_clock() -> None:
     with pytest.raises(Refused, match="no clock"):
         session.execute(f"race {block} timeout=1")
     ticks = iter(range(10**9))
-    session.clock = lambda: float(next(ticks))
+    session.host.clock = lambda: float(next(ticks))
 
     assert "NOT EXHAUSTED (timeout)" in one(session, f"race {block} timeout=1").sentence
 

@@ -9,14 +9,14 @@ import pytest
 from folioshell import Session
 from folioshell.errors import Refused
 from folioshell.report import Target
-from folioshell.session.output import MODES
+from folioshell.session.host import MODES
 
 
 def refused(line: str) -> Refused:
     session = Session()
     with pytest.raises(Refused) as caught:
         session.execute(line)
-    assert session.output.once is None
+    assert session.host.output.once is None
     return caught.value
 
 
@@ -26,13 +26,13 @@ def test_output_is_no_step() -> None:
     session.execute("mmap buf 4 ; mode csv ; set pager off ; once x.csv ; undo")
     session.execute("once y.csv ; mode mail")
 
-    assert (session.step, session.output.mode, session.output.pager) == (0, "mail", False)
-    assert session.output.once == Target("y.csv")
+    assert (session.step, session.host.output.mode, session.host.output.pager) == (0, "mail", False)
+    assert session.host.output.once == Target("y.csv")
 
     session.execute("reset")
 
-    assert session.output.mode == "mail"
-    assert session.output.once is None
+    assert session.host.output.mode == "mail"
+    assert session.host.output.once is None
     assert session.script() == []
 
 
@@ -51,10 +51,10 @@ def test_every_mode() -> None:
 def test_a_fixed_mode() -> None:
     """Whoever runs a script with a mode of their own keeps it."""
     session = Session()
-    session.output.mode, session.output.fixed = "json", True
+    session.host.output.mode, session.host.output.fixed = "json", True
     session.execute("mode csv")
 
-    assert session.output.mode == "json"
+    assert session.host.output.mode == "json"
 
 
 def test_once_takes_one_command() -> None:

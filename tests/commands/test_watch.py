@@ -1,4 +1,4 @@
-"""Tests of folioshell.commands.watch and folioshell.session.watch."""
+"""Tests of folioshell.commands.watch and folioshell.session.settings."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_watches_survive_undo_and_tell_of_it() -> None:
     assert told(session.execute("goto 1")[0]) == {"f1": "no such folio"}
     session.execute("reset")
 
-    assert session.settings.watches == []
+    assert session.watches == []
 
 
 def test_other_schemes_are_no_news() -> None:
@@ -135,7 +135,7 @@ def test_refused(line: str, message: str) -> None:
     with pytest.raises(Refused, match=message):
         session.execute(line)
 
-    assert session.settings.watches == []
+    assert session.watches == []
 
 
 def test_there_is_a_limit() -> None:

@@ -12,7 +12,7 @@ from folioshell.engine.machine import Machine
 from folioshell.explore.snapshot import Snapshot, shape_of
 from folioshell.model.vm import Mm
 from folioshell.paths import fault, fork, madvise, mmap, mremap, vma_flags
-from folioshell.session.region import BASE_VPN, Region, Regions
+from folioshell.session.workspace import BASE_VPN, Region, Regions
 from tests.explore.programs import WIN, straddling
 
 

@@ -76,7 +76,7 @@ def test_documents_of_examples_fit_the_schema(
 ) -> None:
     """So do those of every command, in its examples."""
     monkeypatch.chdir(tmp_path)
-    for example in command.examples:
+    for example in command.explanation.examples:
         session = Session()
         session.settings.full = True
         with contextlib.suppress(Refused):

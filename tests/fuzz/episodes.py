@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from folioshell.script import Session
 from folioshell.script.runner import run_file
-from folioshell.session.limits import Limits
-from folioshell.session.output import MODES
+from folioshell.session.host import MODES, Limits
 from folioshell.shell.replay import Replay, failure_text, golden_lines
 from tests.fuzz.lines import LineMaker
 from tests.fuzz.strict import StrictShell, check_printed, drawn_screen, fresh_session, printed
@@ -158,10 +157,10 @@ def script_episode(seed: str) -> Outcome:
                 session = fresh_session()
                 runner = run_file(path, session=session, limits=_SCRIPT_LIMITS, render=golden_lines)
                 if random.random() < 0.5:
-                    session.output.mode, session.output.fixed = random.choice(list(MODES)), True
+                    session.host.output.mode, session.host.output.fixed = random.choice(list(MODES)), True
                     screen = drawn_screen(paper, random)
                     Replay(screen, screen, echo=True, quiet=random.random() < 0.2, summary=True).run(runner, "a.fs")
-                    check_printed(printed(paper, screen), session.output.mode)
+                    check_printed(printed(paper, screen), session.host.output.mode)
                 else:
                     for played in runner:
                         check_printed(failure_text(played), "")

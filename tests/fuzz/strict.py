@@ -14,8 +14,7 @@ from folioshell.commands.lex import line_before
 from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.script import Session
-from folioshell.session.access import Access
-from folioshell.session.limits import Limits
+from folioshell.session.host import Access, Limits
 from folioshell.shell.highlight import CommandLexer
 from folioshell.shell.presenter import Presenter
 from folioshell.shell.repl import Repl
@@ -99,7 +98,7 @@ class StrictShell:
         self._folder = random.choice(("class", "mail", "schemes"))
         self.session = fresh_session(self._folder)
         self.session.note = self.notes.append
-        self.session.output.mode = random.choice(_MODES)
+        self.session.host.output.mode = random.choice(_MODES)
         self._paper = BytesIO()
         self._screen = drawn_screen(self._paper, random)
         self._repl = Repl(self.session, self._screen, _Silent())
@@ -122,10 +121,10 @@ class StrictShell:
         if told := hint(session, before, len(before)):
             hint_pieces(told, random.choice(_WIDTHS))
         state_text(session, random.choice(_WIDTHS))
-        shown, mode = self._presenter.shown, session.output.mode
+        shown, mode = self._presenter.shown, session.host.output.mode
         self._presenter.begin(thorough=random.random() < 0.03)
         self._repl.execute(text)
-        check_printed(printed(self._paper, self._screen), mode if mode == session.output.mode else "")
+        check_printed(printed(self._paper, self._screen), mode if mode == session.host.output.mode else "")
         return self._presenter.shown - shown
 
     def check(self) -> None:
@@ -153,9 +152,9 @@ class StrictShell:
 def fresh_session(folder: str = "class") -> Session:
     """A session that may read the shipped scripts of a folder, and touch nothing else outside it."""
     session = Session()
-    session.limits = LIMITS
+    session.host.limits = LIMITS
     place = str(SCENARIOS / folder)
-    session.access = Access(place, True, place, may_write=False, may_load=False)
+    session.host.access = Access(place, True, place, may_write=False, may_load=False)
     return session
 
 

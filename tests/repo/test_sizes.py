@@ -7,6 +7,10 @@ import ast
 from tests.repo.tree import import_name, modules, parsed
 
 MODULE_LINES = 450
+#: nine of ten modules have no more lines
+MOST_MODULE_LINES = 350
+#: in the whole package
+MODULES = 200
 FUNCTION_LINES = 60
 
 
@@ -15,6 +19,14 @@ def test_module_size() -> None:
     sizes = {import_name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
 
     assert {name: size for name, size in sizes.items() if size > MODULE_LINES} == {}
+
+
+def test_modules_are_few_and_of_a_size() -> None:
+    """There are no more modules than agreed, and nine of ten have at most 350 lines."""
+    sizes = sorted(len(path.read_text(encoding="utf-8").splitlines()) for path in modules())
+
+    assert len(sizes) <= MODULES
+    assert sizes[len(sizes) * 9 // 10] <= MOST_MODULE_LINES
 
 
 def test_function_size() -> None:

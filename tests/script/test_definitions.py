@@ -144,7 +144,7 @@ def test_a_history_that_would_go_another_way_is_refused(calls: Path) -> None:
     define(session, str(calls))
     session.execute("set decide calls")
     calls.write_text(CALLS.replace('"calls"', '"others"'))
-    with pytest.raises(Refused, match="the history goes another way"):
+    with pytest.raises(Refused, match="the history replays differently"):
         define(session, str(calls))
 
     assert session.workspace.kernel.decider.name == "calls"

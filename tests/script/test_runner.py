@@ -273,7 +273,7 @@ def test_source_at_the_prompt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(Refused) as error:
         session.execute("source b.fs")
     assert (error.value.file, error.value.line) == ("b.fs", 1)
-    assert session.access.may_write
+    assert session.host.access.may_write
 
 
 def test_a_kernel_bug_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:

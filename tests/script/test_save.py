@@ -40,7 +40,7 @@ def everything(session: Session) -> tuple[object, ...]:
         {process: names for process, names in workspace.threads.items() if names},
         held,
         (chosen.after, chosen.walks, chosen.schemes, chosen.check),
-        [watch.question.text for watch in chosen.watches],
+        [watch.question.text for watch in session.watches],
         [(entry.line, entry.process) for entry in history.in_force],
     )
 

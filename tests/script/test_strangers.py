@@ -15,7 +15,7 @@ from folioshell.cli import main
 from folioshell.errors import OutOfTime, Refused
 from folioshell.script.deadline import Deadline
 from folioshell.script.runner import REFUSED, run_file, run_text
-from folioshell.session.limits import STRICT
+from folioshell.session.host import STRICT
 
 
 def refusal(text: str, **limits: int) -> Refused:

@@ -126,7 +126,7 @@ def test_what_a_definition_keeps_may_be_anything(often: None, monkeypatch: pytes
 def test_the_way_back_from_a_checkpoint_has_no_limits(often: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was admitted is not asked for again: a split may have mapped more entries than anybody asked for."""
     session = Session()
-    session.limits = session.limits._replace(pages=24)
+    session.host.limits = session.host.limits._replace(pages=24)
     session.execute("set geometry classroom ; mmap buf 8 ; madvise hugepage buf ; fault buf ; mmap a 8 ; fault a[0]")
     session.execute("fork B ; reclaim f1")
     monkeypatch.setattr(checkpoints, "FEWEST_EVENTS", 1 << 30)

@@ -71,12 +71,12 @@ def test_a_large_picture_is_summed_up() -> None:
     ] == [("buf", f"{many} pages in {many} runs")]
     picture = picture_after(*(f"fork P{number}" for number in range(MOST_LANES + 1)))
     assert len(picture.lanes) == MOST_LANES
-    assert picture.notes == ("2 more processes are left out: show processes, show tables",)
+    assert picture.notes == ("2 more processes not shown; see `show processes`, `show tables`",)
     regions = " ; ".join(f"mmap r{number} 1 ; fault r{number}" for number in range(many))
     picture = picture_after(regions)
     assert len(picture.stretches) == MOST_STRETCHES
     assert len(picture.folios) <= MOST_FOLIO_LANES
-    assert picture.notes[0] == "2 more stretches of addresses are left out: show vmas, show tables"
+    assert picture.notes[0] == "2 more stretches of addresses not shown; see `show vmas`, `show tables`"
 
 
 def test_many_pages_are_few_runs() -> None:

@@ -71,7 +71,7 @@ def test_steps_that_are_replayed_are_counted() -> None:
         seen.append(session.undertaking.progress())
 
     assert [(progress.done, progress.total) for progress in seen] == [(0, 2), (1, 2), (2, 2)]
-    assert {(progress.doing, progress.unit) for progress in seen} == {("going to step 2", "steps")}
+    assert {(progress.doing, progress.unit) for progress in seen} == {("replaying to step 2", "steps")}
 
 
 def test_states_of_a_race_are_counted() -> None:

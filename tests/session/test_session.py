@@ -301,7 +301,7 @@ def test_a_programming_error_takes_the_step_back(monkeypatch: pytest.MonkeyPatch
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("folioshell.session.compose.step_report", broken)
+    monkeypatch.setattr("folioshell.session.session.step_report", broken)
     with pytest.raises(ZeroDivisionError):
         session.execute("fault buf[1]")
 

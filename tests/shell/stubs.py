@@ -7,7 +7,7 @@ from io import StringIO
 
 from folioshell.report import Report
 from folioshell.script.runner import ScriptEvent
-from folioshell.session.output import Output
+from folioshell.session.host import Host
 from folioshell.session.session import Session
 from folioshell.views.screen import Screen
 
@@ -19,7 +19,7 @@ class StubSession(Session):
         self.answers = answers
         self.executed: list[str] = []
         self.finished = self.is_cut_off = False
-        self.output = Output()
+        self.host = Host()
 
     @property
     def prompt(self) -> str:

@@ -176,7 +176,7 @@ def everything(session: Session) -> dict[str, object]:
     names = {
         "marks": {name: history.spot(name) for name in history.marks},
         "lines": {name: [entry.line for entry in entries] for name, entries in history.lines.items()},
-        "mode": session.output.mode,
+        "mode": session.host.output.mode,
         "where": (history.current, history.position, session.prompt),
         "spawned": session.spawned,
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import folioshell
-from folioshell.session.output import MODES
+from folioshell.session.host import MODES
 from folioshell.shell.pager import Pager
 from folioshell.shell.presenter import Presenter, answers, lines_to, reproducer, statements
 from folioshell.shell.repl import Repl
@@ -128,7 +128,7 @@ def test_the_reproducer_reproduces() -> None:
 
 def test_mode_alone() -> None:
     """`mode` says which mode is set; to set one says nothing, which would stand in what is taken elsewhere."""
-    assert typed("mode")[0] == "The mode is plain: aligned text without rules or colour; good to listen to.\n\n"
+    assert typed("mode")[0] == "The mode is plain: aligned text without rules or color; suits screen readers.\n\n"
     assert typed("mode mail")[0].strip() == ""
 
 
@@ -216,7 +216,7 @@ def test_pager() -> None:
 def test_nothing_is_lost_of_an_ascii_stream() -> None:
     """A stream of another encoding gets documents in ASCII."""
     session = folioshell.Session()
-    session.output.mode = "json"
+    session.host.output.mode = "json"
     out = StringIO()
     Presenter(session, Screen(out, rich=False), Screen(StringIO(), rich=False)).show(session.execute("help lines"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from folioshell.errors import DeterminismError, KernelBug, Refused, SchemeError
 from folioshell.report import Report
 from folioshell.script import Session
-from folioshell.session.limits import GENEROUS
+from folioshell.session.host import GENEROUS
 from folioshell.shell.repl import Repl
 from tests.shell.stubs import StubSession, Typist, plain_screen
 
@@ -196,7 +196,7 @@ def test_commands_of_one_line() -> None:
 def test_what_is_pasted_has_the_limits_of_what_is_typed() -> None:
     """Several lines at once are bounded as one after the other are, not as somebody's script is."""
     session = Session()
-    session.limits = GENEROUS._replace(files=10)
+    session.host.limits = GENEROUS._replace(files=10)
     screen, out = plain_screen()
     Repl(session, screen, Typist("file a 8\nfile b 600")).run()
 

@@ -8,7 +8,7 @@ from folioshell.commands.complete import Hint
 from folioshell.events import Tracepoint
 from folioshell.model.lock import Lock, LockClass
 from folioshell.script import Session
-from folioshell.session.journal import Happening
+from folioshell.session.history import Happening
 from folioshell.shell.toolbar import hint_pieces, last_locks, state_text
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from folioshell import Session
-from folioshell.session.differences import count_changes, entry_changes, vma_changes
+from folioshell.session.changes import count_changes, entry_changes, vma_changes
 from folioshell.session.workspace import Workspace
 
 FORKED = "mmap buf 16 ; fault buf ; fork B ; B: write buf[3]"

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import folioshell
 from folioshell import Session
 from folioshell.errors import Refused
-from folioshell.session.limits import GENEROUS, LIMITS, STRICT, Limits, read_limits
+from folioshell.session.host import GENEROUS, LIMITS, STRICT, Limits, read_limits
 
 SETUP = "file lib 32 order=4 ; mmap win 16 file=lib ; mmap buf 64 ; fault buf[0..9]"
 
@@ -43,9 +44,9 @@ def test_pages(line: str) -> None:
     """All that maps pages is told how many there may be."""
     session = Session()
     session.execute(SETUP)
-    session.limits = Limits(pages=30)
+    session.host.limits = Limits(pages=30)
 
-    assert refusal(session, line).hint == "`--limit pages=N` permits more"
+    assert refusal(session, line).hint == "`--limit pages=N` raises it"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_pages_that_are_mapped_already(line: str) -> None:
     """What maps no new pages passes no limit, however large its range is."""
     session = Session()
     session.execute(SETUP)
-    session.limits = Limits(pages=30)
+    session.host.limits = Limits(pages=30)
 
     assert session.execute(line)[0].step == 5
 
@@ -64,7 +65,7 @@ def test_pages_that_are_mapped_already(line: str) -> None:
 def test_pages_of_all_processes() -> None:
     """A fork maps what its parent maps."""
     session = Session()
-    session.limits = Limits(pages=25)
+    session.host.limits = Limits(pages=25)
     session.execute(f"{SETUP} ; fork B")
 
     assert refusal(session, "fork C").message == "10 more than the 20 mapped would exceed the limit of 25 pages mapped"
@@ -75,12 +76,12 @@ def test_pages_of_all_processes() -> None:
 def test_files_processes_steps_states() -> None:
     """Each limit names what it bounds."""
     session = Session()
-    session.limits = Limits(files=40, processes=2, steps=6, states=5)
+    session.host.limits = Limits(files=40, processes=2, steps=6, states=5)
     session.execute(SETUP)
 
     message = "9 more than the 32 there are would exceed the limit of 40 pages of files"
     assert refusal(session, "file f 9").message == message
-    assert refusal(session, "truncate lib 41").hint == "`--limit files=N` permits more"
+    assert refusal(session, "truncate lib 41").hint == "`--limit files=N` raises it"
     session.execute("fork B")
     assert refusal(session, "fork C").message == "one more process would exceed the limit of 2 processes"
     race = "race { A.t1: fault buf[20] ; A.t2: fault buf[21] }"
@@ -96,7 +97,7 @@ def test_the_way_back_has_no_limits() -> None:
     """What was done is replayed whatever the limits are now."""
     session = Session()
     session.execute(f"{SETUP} ; fork B")
-    session.limits = Limits(*[1] * len(LIMITS))
+    session.host.limits = Limits(*[1] * len(LIMITS))
     session.execute("undo 2 ; redo 2")
 
     assert session.step == 5
@@ -115,7 +116,7 @@ def test_read_limits() -> None:
     assert read_limits("none") == dict.fromkeys(LIMITS)
     for text, message in (
         ("paegs=1", "no such limit: 'paegs'"),
-        ("pages=1M", "pages= wants"),
+        ("pages=1M", "pages= takes"),
         ("", "no such limit: ''"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -132,3 +133,16 @@ def test_documented() -> None:
     assert {name: prompt[name] for name in LIMITS} == {
         name: "none" if most is None else f"{most:,}" for name, most in GENEROUS._asdict().items()
     }
+
+
+def test_a_session_gets_its_host() -> None:
+    """Limits and access hold from the first line; another session is not affected, and by default all is permitted."""
+    access = folioshell.Access(confined=True, may_write=False, may_load=False)
+    session = Session(host=folioshell.Host(limits=Limits(pages=4), access=access))
+    session.execute("mmap buf 8")
+
+    assert refusal(session, "fault buf").hint == "`--limit pages=N` raises it"
+    assert "--allow-files" in refusal(session, "save x.fs").hint
+    assert Session().host.limits == folioshell.GENEROUS
+    assert Session().host.access == folioshell.Access()
+    assert Session().host.output is not session.host.output

@@ -1,11 +1,11 @@
-"""Tests of folioshell.session.region."""
+"""Tests of folioshell.session.workspace."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from folioshell.session.region import BASE_VPN, END_VPN, Region, Regions, next_free
+from folioshell.session.workspace import BASE_VPN, END_VPN, Region, Regions, next_free
 
 
 def test_first_region_goes_to_the_base() -> None:

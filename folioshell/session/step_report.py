@@ -1,0 +1,223 @@
+"""The report of a step: what its kernel path yielded, as rows, walks and a sentence; or that it deadlocked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from folioshell.errors import FolioshellError, SelfDeadlock
+from folioshell.events import Walked
+from folioshell.model import pte
+from folioshell.model.folio import Folio
+from folioshell.model.kernel import Kernel
+from folioshell.model.lock import LockOp
+from folioshell.model.mapping import AddressSpace
+from folioshell.model.vm import Mm
+from folioshell.paths.walk import rmap_walk, vmas_of
+from folioshell.report import FolioChange, LockRow, Report, Section, Text, Visit, Walk
+from folioshell.session.changes import folio_changes
+from folioshell.session.history import StepRecord
+from folioshell.session.sentence import sentence
+from folioshell.session.settings import Settings
+from folioshell.session.snapshot import snapshot
+from folioshell.session.step_events import Copy, StepEvents
+from folioshell.session.workspace import Runnable, Workspace
+from folioshell.wording import counted
+
+#: ``set walks always`` walks this many of the touched folios and says how many it left out
+WALKED = 16
+#: no more processes than this are named as mapping a page
+NAMED = 3
+
+
+def step_report(
+    workspace: Workspace, settings: Settings, shown: Sequence[str], command: Runnable, record: StepRecord
+) -> Report:
+    """The report of a step that was just done; ``set after`` chooses what it holds.
+
+    Args:
+        shown: the schemes whose numbers it has.
+    """
+    step = StepEvents(record.trace)
+    after = settings.after
+    folios: tuple[FolioChange, ...] = ()
+    if "mapcounts" in after:
+        folios = folio_changes(workspace, step, shown)
+    walks: tuple[Walk, ...] = ()
+    sections: tuple[Section, ...] = workspace.remarks
+    if "walks" in after:
+        walks = tuple(walk_row(workspace, event) for event in step.walks)
+        if settings.walks:
+            numbers = _touched(workspace, {event.folio for event in step.walks})
+            living = workspace.kernel.folios
+            walks += tuple(dry_walk(workspace, living[number], "set walks always") for number in numbers[:WALKED])
+            if len(numbers) > WALKED:
+                sections += (Text((f"{len(numbers) - WALKED:,} more touched folios not walked",)),)
+    # Several threads at once have no common depth; what they took stands in the schedule.
+    locks: tuple[LockRow, ...] = tuple(step.locks) if "locks" in after and not workspace.remarks else ()
+    return Report(
+        command=command.text,
+        process=record.process,
+        step=record.number,
+        result=record.result,
+        sentence=sentence(
+            command.subject(workspace, record.process),
+            step,
+            record.result,
+            lambda copy: why_copied(workspace.kernel, copy),
+        ),
+        folios=folios,
+        walks=walks,
+        locks=locks,
+        findings=(*(event.text for event in step.findings), *_miscounts(workspace)),
+        sections=sections,
+        state=snapshot(workspace) if settings.full else None,
+    )
+
+
+def why_copied(kernel: Kernel, copy: Copy) -> str:
+    """Why a write copied a page instead of reusing it, as a relative clause; empty where the state does not tell."""
+    folio = kernel.folios.get(copy.old)
+    if folio is None:
+        return ""
+    if not folio.anon:
+        return f" ({folio.mapping})"
+    names: dict[str, None] = {}
+    for vma in vmas_of(folio):
+        vpn = vma.start + folio.index + copy.page - vma.pgoff
+        if vma.start <= vpn < vma.end and _maps(kernel, vma.mm, vpn, folio.pfn + copy.page):
+            names[vma.mm.name] = None
+        if len(names) > NAMED:
+            return f", which {', '.join([*names][:NAMED])} and others still map"
+    if names:
+        return f", which {' and '.join(names)} still map{'s' if len(names) == 1 else ''}"
+    return "" if folio.order else ", which has other references"
+
+
+def _maps(kernel: Kernel, mm: Mm, vpn: int, pfn: int) -> bool:
+    entry = kernel.entry(mm, vpn)
+    return pte.maps_folio(entry) and pte.pfn_of(entry) == pfn
+
+
+def _miscounts(workspace: Workspace) -> list[str]:
+    """Touched folios of which the protocol under test counts another number than its definition."""
+    machine = workspace.machine
+    protocol = machine.kernel.protocol
+    if protocol is None:
+        return []
+    touched = machine.touched()
+    return [
+        f"f{number} miscounted: {protocol.name} counts {counted(nr, 'VMA')}, expected {wanted}"
+        for number, (nr, wanted) in machine.miscounts().items()
+        if number in touched
+    ]
+
+
+def _touched(workspace: Workspace, walked: set[int]) -> list[int]:
+    """Numbers of the touched folios that live and were not walked yet, ascending."""
+    machine = workspace.machine
+    return [number for number in machine.touched() if number in machine.kernel.folios and number not in walked]
+
+
+# Walks.
+
+
+def walk_row(workspace: Workspace, event: Walked) -> Walk:
+    """A walk that was announced."""
+    visits = tuple(
+        Visit(
+            workspace.process_name(mm),
+            f"v{vma}",
+            tuple((str(table), count) for table, count in tables),
+        )
+        for mm, vma, tables in event.visits
+    )
+    folio = workspace.kernel.folios.get(event.folio)
+    return Walk(f"f{event.folio}", event.reason, through(folio) if folio else "", visits)
+
+
+def through(folio: Folio) -> str:
+    """What leads from a folio to the VMAs that may map it."""
+    if isinstance(folio.mapping, AddressSpace):
+        return f"i_mmap of {folio.mapping.name}"
+    return f"anon_vma {folio.mapping}"
+
+
+def dry_walk(workspace: Workspace, folio: Folio, reason: str) -> Walk:
+    """What a full rmap_walk of a folio would visit; nothing is left of it in the machine."""
+    path = rmap_walk(workspace.kernel, folio, reason)
+    # No one else runs, so that every lock can be had; what the path yields is not recorded.
+    try:
+        while True:
+            next(path)
+    except StopIteration as end:
+        return walk_row(workspace, end.value)
+
+
+# Commands that reach no end state.
+
+
+class NoStep(FolioshellError):
+    """A command that would be a step did not reach an end state.
+
+    Args:
+        report: why.
+    """
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report.sentence)
+        self.report = report
+
+
+def self_deadlock(command: str, process: str, hang: SelfDeadlock, events: Sequence[object]) -> Report:
+    """The report of a command that acquires a lock which its own task holds, as lockdep words it.
+
+    Args:
+        events: what it did until then, the acquisition last.
+    Kernel: kernel/locking/lockdep.c: print_deadlock_bug() (v6.18)
+    """
+    # The acquisition that is never granted stands last in the trace.
+    held = _held(events[:-1])
+    taken_by = next((op.function for op in held if op.lock.name == hang.lock), "")
+    lines = [
+        "WARNING: possible recursive locking detected",
+        f"{process} is trying to acquire lock:",
+        f"  {hang.lock}, at: {hang.function}()",
+        "but task is already holding lock:",
+        f"  {hang.lock}, at: {taken_by}()",
+        "",
+        "Possible unsafe locking scenario:",
+        "",
+        "       CPU0",
+        "       ----",
+        f"  lock({hang.lock});",
+        f"  lock({hang.lock});",
+        "",
+        " *** DEADLOCK ***",
+        "",
+        f"{counted(len(held), 'lock')} held by {process}:",
+        *(
+            f"  #{number}: {op.lock.name}{f' ({op.mode})' if op.mode else ''}, at: {op.function}()"
+            for number, op in enumerate(held)
+        ),
+    ]
+    return Report(
+        command=command,
+        process=process,
+        sentence=f"{process} deadlocked; command discarded, state unchanged.",
+        findings=(f"{hang} since {taken_by}() ({hang.protocol})",),
+        sections=(Text(tuple(lines)),),
+        extra={"hang": {"lock": hang.lock, "held_by": process, "wanted_by": process, "protocol": hang.protocol}},
+    )
+
+
+def _held(events: Sequence[object]) -> list[LockOp]:
+    """The acquisitions of what is held after some events, oldest first."""
+    held: list[LockOp] = []
+    for op in events:
+        if not isinstance(op, LockOp):
+            continue
+        if op.verb == "-":
+            held = [other for other in held if other.lock is not op.lock]
+        elif op.verb in "+~":
+            held.append(op)
+    return held
