@@ -26,6 +26,7 @@ ORDERED: dict[str, Callable[[int, int], bool]] = {
     ">=": operator.ge,
 }
 EQUALITY = ("==", "!=")
+_ALL = tuple(ORDERED)
 #: operators and answers in words
 MEANINGS = {
     "==": "it is",
@@ -85,7 +86,7 @@ class Values(NamedTuple):
     @property
     def signs(self) -> Sequence[str]:
         """The operators that compare such answers."""
-        return tuple(ORDERED) if self.number else EQUALITY
+        return _ALL if self.number else EQUALITY
 
     @property
     def usage(self) -> str:

@@ -127,7 +127,7 @@ def goto(call: Call) -> Report:
             raise
         hint = "a loaded scheme now decides otherwise"
         raise call.refused_at("STEP", f"that state cannot be reached again: {error}", hint=hint) from None
-    named = f" {name}," if isinstance(name, str) else ""
+    named = f" {name}," if name in history.marks else ""
     return done(call, f"Now at{named} {spot_text(history, spot)}.")
 
 

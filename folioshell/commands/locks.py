@@ -219,7 +219,7 @@ RACES = (
         "{ A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..11] }",
     ),
     ShippedRace(
-        "split VMA, map",
+        "split, map",
         "the VMA is split between the tables while the second half is faulted in",
         f"{_STRADDLE} ; fault win[0]",
         "{ A.t1: mprotect win[8..15] r ; A.t2: fault win[8] read }",

@@ -231,6 +231,7 @@ class _Reader:
         self.before = before
         self.arguments = Arguments()
         self.walk = FormWalk(form)
+        self.nr_left = 0
 
     def read(self) -> Arguments:
         """All the arguments.
@@ -273,17 +274,21 @@ class _Reader:
         return refused(place, f"{what} is missing", allowed=allowed, hint=hint)
 
     def _take(self, word: Token, nr_left: int) -> None:
-        # An optional argument is left out if the words left are only enough for the required ones after it.
-        part = self.walk.part(word, lambda _, required: nr_left <= required)
-        if isinstance(part, Option):
+        self.nr_left = nr_left
+        part = self.walk.part(word, self._is_left_out)
+        if isinstance(part, Arg):
+            self._take_argument(part, word)
+        elif isinstance(part, Option):
             self._take_option(part, word)
         elif isinstance(part, Flag):
             self._take_flag(part, word)
-        elif isinstance(part, Arg):
-            self._take_argument(part, word)
         else:
             raise self._unexpected(word)
         self.walk.take(part)
+
+    def _is_left_out(self, _: Arg, required: int) -> bool:
+        """Are the words left only enough for the required arguments after an optional one?"""
+        return self.nr_left <= required
 
     def _take_option(self, option: Option, word: Token) -> None:
         start = word.start + len(option.key) + 1

@@ -89,14 +89,15 @@ class FormWalk:
             return self.form.compare
         if equals and key in self._options:
             return self._options[key]
-        required = sum(not arg.optional for arg in self.waiting)
+        required = sum(not arg.optional for arg in self.waiting) if self.waiting and self.waiting[0].optional else 0
         while required and self.waiting[0].optional and is_left_out(self.waiting[0], required):
             self.waiting.pop(0)
-        if self.waiting and not self.waiting[0].optional:
-            return self.waiting[0]
+        first = next(iter(self.waiting), None)
+        if first is not None and not first.optional:
+            return first
         if word.kind == "word" and word.text in self._flags:
             return self._flags[word.text]
-        return self.waiting[0] if self.waiting and not equals else None
+        return None if equals else first
 
     def take(self, part: FormPart) -> None:
         """Continue after a word that is this part."""
