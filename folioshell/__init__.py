@@ -1,6 +1,6 @@
 """folioshell: a shell in which definitions of the folio mapcount are tried on a model of Linux memory management."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 
 #: names of the public API -> where they are defined

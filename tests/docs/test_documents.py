@@ -128,3 +128,14 @@ def test_named_files_exist(path: Path) -> None:
 
     names = _FILE.findall(path.read_text(encoding="utf-8"))
     assert [name for name in names if not any((place / name).exists() for place in places)] == []
+
+
+def test_modules_of_the_tour_exist() -> None:
+    """Modules and packages that design.md names by their name alone exist in the package."""
+    tour = (ROOT / "docs" / "design.md").read_text(encoding="utf-8").partition("## A tour of the tree")[2]
+    known = {path.name for path in (ROOT / "folioshell").rglob("*.py")}
+    packages = {f"{path.name}/" for path in (ROOT / "folioshell").iterdir() if path.is_dir()}
+
+    assert set(re.findall(r"`(\w+\.py)`", tour)) - known == set()
+    assert set(re.findall(r"^\| ((?:`\w+/` ?)+)", tour, re.MULTILINE))
+    assert set(re.findall(r"`(\w+/)`", tour)) <= packages
