@@ -3,8 +3,8 @@
 |
 | Both map pages 1 to 8, through a VMA that starts at offset 1 of the file. Page 0 is not mapped at all, so the value
 | of folio_estimated_sharers() is 0, and the two tests that were applied to it disagree: 0 != 1 is shared (madvise()
-| since August 2023, MADV_COLD and MADV_FREE alike), 0 > 1 is not (NUMA hinting faults; MADV_COLD with a patch of
-| February 2024, which folio_likely_mapped_shared() soon replaced).
+| since August 2023, MADV_COLD and MADV_FREE alike), 0 > 1 is not (NUMA hinting faults since v6.7; MADV_COLD with a
+| patch of February 2024, which folio_likely_mapped_shared() soon replaced).
 
 file lib 32 order=4
 mmap win 8 file=lib offset=1
