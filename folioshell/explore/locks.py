@@ -54,14 +54,14 @@ class Wait:
         task: who.
         lock, mode: for what.
         holders: tasks that hold it in a mode that shuts it out, itself perhaps, ascending.
-        behind: tasks queued before it for the same lock, in their order.
+        ahead: tasks queued before it for the same lock, in their order.
     """
 
     task: int
     lock: str
     mode: str
     holders: tuple[int, ...]
-    behind: tuple[int, ...]
+    ahead: tuple[int, ...]
 
 
 #: the state of a lock table as a value
@@ -187,7 +187,7 @@ class LockTable:
 
     def circle(self) -> list[int]:
         """Tasks each of which waits for the next, the last for the first; the smallest first. May be empty."""
-        blockers = {wait.task: (*wait.holders, *wait.behind) for wait in self.waits()}
+        blockers = {wait.task: (*wait.holders, *wait.ahead) for wait in self.waits()}
         for start in sorted(blockers):
             path = _path_back(start, blockers)
             if path:

@@ -332,7 +332,7 @@ class Race:
 def _obstacles(names: list[str], wait: Wait) -> str:
     """Why a task waits: which tasks hold the lock, and which were queued before it."""
     held = f"held by {_listed(names, wait.holders)}" if wait.holders else ""
-    queued = f"{_listed(names, wait.behind)} queued first" if wait.behind else ""
+    queued = f"{_listed(names, wait.ahead)} queued first" if wait.ahead else ""
     return ", ".join(part for part in (held, queued) if part)
 
 

@@ -78,7 +78,7 @@ def anon_prepare(k: Kernel, fault: Fault) -> Path[bool]:
     vma = fault.vma
     if vma.anon_vma is not None:
         return True
-    # find_mergeable_anon_vma() reads the neighbours, which the lock of this VMA does not hold still. Waiting for
+    # find_mergeable_anon_vma() reads the adjacent VMAs, which the lock of this VMA does not protect. Waiting for
     # mmap_lock here would deadlock with a writer that holds it and waits for this VMA: hence the trylock.
     if fault.vma_locked and (yield vma.mm.mmap_lock.trylock("__vmf_anon_prepare", "R")):
         return False

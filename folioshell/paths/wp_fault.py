@@ -155,7 +155,7 @@ def _wp_page_copy(k: Kernel, fault: Fault, table: PageTable, entry: int, old: Fo
 
 
 def wp_huge_pmd(k: Kernel, fault: Fault, pmd: PmdTable) -> Path[bool]:
-    """A write to a read-only PMD entry. False: it was split, and the fault goes on at PTE level.
+    """A write to a read-only PMD entry. False: it was split, and the fault continues at PTE level.
 
     Kernel: mm/memory.c: wp_huge_pmd() (v6.18)
     """

@@ -17,7 +17,7 @@ RETIRED = {
     # terms
     r"embrac\w+": "ABBA deadlock",
     r"self-deadlock\w*": "recursive locking",
-    r"drift\w*": "miscount",
+    r"(?<!expect )drift\w*": "miscount",
     r"lost exclusions?": "unlocked update",
     r"false[ -](?:yes|no)(?:e?s)?": "false positive, false negative",
     r"part(?:ly|s) (?:un)?mapped": "partially mapped",
@@ -28,7 +28,7 @@ RETIRED = {
     r"lines? of (?:the )?history": "branch",
     r"hooks?": "callback",
     r"mends?|mended|mending": "fix",
-    r"facts": "events",
+    r"(?<!trace )facts": "events",
     r"(?:loaded|deciding) definitions?|definitions? of (?:your|one's) own": "scheme",
     r"keeps? what it must": "all claimed laws hold",
     r"beyond checking|(?:goes|go|gone|went|going) astray": "internal error",

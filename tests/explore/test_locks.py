@@ -68,8 +68,8 @@ def test_a_waiting_writer_blocks_new_readers() -> None:
     assert not table.attempt(2, rwsem("~", "R"))
     assert not table.request(2, rwsem("+", "R"))
     (writer, reader) = table.waits()
-    assert (writer.task, writer.holders, writer.behind) == (1, (0,), ())
-    assert (reader.task, reader.holders, reader.behind) == (2, (), (1,))
+    assert (writer.task, writer.holders, writer.ahead) == (1, (0,), ())
+    assert (reader.task, reader.holders, reader.ahead) == (2, (), (1,))
 
 
 def test_readers_in_a_row_are_let_in_together() -> None:
