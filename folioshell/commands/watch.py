@@ -84,7 +84,9 @@ def _asked(call: Call) -> Asked:
         if isinstance(ref, PlaceRef):
             if not (form.lead and questions.of(call).ranges) and call.pages_in(ref) != 1:
                 call.page(ref)  # refuses it
-            text = text if ref.process or not call.process else f"{call.process}:{text}"
+            if not ref.process and not call.process:
+                call.range_of(ref)  # refused: no process is left
+            text = text if ref.process else f"{call.process}:{text}"
         words.append(text)
     (statement,) = call.session.language.parse(" ".join(("watch", *words)))
     assert isinstance(statement, ParsedStatement)

@@ -218,3 +218,15 @@ def test_any_lasting_question_can_be_watched() -> None:
     }
     (listed,) = session.execute("watch")
     assert listed.watched[1].text == "same A:buf[0] A:buf[1]"
+
+
+def test_a_place_without_a_process_wants_one() -> None:
+    """After the last process ended a place means nothing, for a watch as for any question; one that is named does."""
+    session = Session()
+    session.execute("mmap buf 16 ; fault buf ; exit A")
+    with pytest.raises(Refused, match="no process is left"):
+        session.execute("watch buf[0]")
+    session.execute("watch A:buf[0] ; watch f1")
+    (listed,) = session.execute("watch")
+
+    assert [watch.text for watch in listed.watched] == ["A:buf[0]", "f1"]
