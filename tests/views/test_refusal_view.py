@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from folioshell.errors import Refused
+from folioshell.errors import FolioshellError, KernelBug, Refused, SchemeError
+from folioshell.views.blocks import Block, Line, Span, Tone
 from folioshell.views.glyphs import spelled
 from folioshell.views.layout import columns_of
 from folioshell.views.plain import render
-from folioshell.views.refusal_view import refusal_blocks
+from folioshell.views.refusal_view import bug_blocks, caret_blocks, place_text, refusal_blocks
 
 
 def text_of(error: Refused, width: int = 80, step: int | None = None) -> str:
@@ -69,6 +71,140 @@ def test_long_line_is_shown_around_the_caret() -> None:
 
     assert shown[caret.index("^") : caret.rindex("^") + 1] == "bad"
     assert len(shown) <= 60
+
+
+def _parts(blocks: list[Block]) -> list[list[tuple[str, Tone]]]:
+    """Each line's pieces with their tones."""
+    return [[(span.text, span.tone) for span in block.spans] for block in blocks if isinstance(block, Line)]
+
+
+def test_what_stands_out() -> None:
+    """The error and the carets are alarming, the message and `allowed` strong, help good, the note pale."""
+    error = Refused("no such advice", start=8, end=12, text="madvise clod buf", allowed=("cold",), hint="cold")
+
+    *parts, [(note, tone)] = _parts(refusal_blocks(error, 80, 7))
+    assert [*parts, [(note[:6], tone)]] == [
+        [("error: ", Tone.BAD), ("no such advice", Tone.STRONG)],
+        [("madvise clod buf", Tone.PLAIN)],
+        [(" " * 8, Tone.PLAIN), ("^^^^", Tone.BAD)],
+        [("allowed: ", Tone.STRONG), ("cold", Tone.PLAIN)],
+        [("help: ", Tone.GOOD), ("did you mean cold?", Tone.PLAIN)],
+        [("note: ", Tone.DIM)],
+    ]
+
+
+def test_a_line_without_a_place_has_no_caret() -> None:
+    """What concerns the whole line shows it, cut from its beginning where it is too long; a blank one is not shown."""
+    assert text_of(Refused("all of it", text="fault buf")) == "error: all of it\n  fault buf\n"
+    _, shown = refusal_blocks(Refused("all of it", text="abcdefghijklmnopqrstuvwxyz"), 22)
+    assert shown == Line((Span("abcdefghijklmn..."),), 2, wraps=False)
+    assert text_of(Refused("nothing there", start=2, end=3, text="  ")) == "error: nothing there\n"
+
+
+def test_step_zero_is_a_step() -> None:
+    """The note is left out only where there is no session."""
+    assert text_of(Refused("no such verb"), step=0).endswith("step 0\n")
+
+
+def test_a_place_is_told_as_far_as_it_is_known() -> None:
+    """File, line, column, each only behind the one before it."""
+    places = [
+        Refused("?", line=3, start=0),
+        Refused("?", file="a.fs"),
+        Refused("?", file="a.fs", start=4),
+        Refused("?", file="a.fs", line=3),
+        Refused("?", file="a.fs", line=3, start=0),
+    ]
+
+    assert [place_text(error) for error in places] == ["", "a.fs: ", "a.fs: ", "a.fs:3: ", "a.fs:3:1: "]
+
+
+@pytest.mark.parametrize(("nr", "more"), [(24, ""), (25, ", … and 1 more"), (2024, ", … and 2,000 more")])
+def test_of_very_many_names_the_first_are_listed(nr: int, more: str) -> None:
+    """24 of them, in the order given, and how many are left."""
+    names = tuple(f"n{number}" for number in range(nr))
+    lines = render(refusal_blocks(Refused("?", allowed=names), 1000), 1000).splitlines()
+
+    assert lines == ["error: ?", f"allowed: {', '.join(names[:24])}{more}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end", "shown", "carets"),
+    [
+        ("fault x", 6, 7, "fault x", "      ^"),
+        ("fault x", 6, None, "fault x", "      ^"),
+        ("fault x", 0, 7, "fault x", "^^^^^^^"),
+        ("fault x", 6, 40, "fault x", "      ^"),
+        ("fault x", 30, 40, "fault x", "       ^"),
+        ("漢字 x", 0, 2, "漢字 x", "^^^^"),
+        ("漢字 x", 3, 4, "漢字 x", "     ^"),
+        ("", 0, 1, "", "^"),
+        ("fault x", 6, 6, "fault x", "      ^"),
+        ("fault buf[0]", 6, None, "fault buf[0]", "      ^"),
+        # As wide as the room is not too wide; a wide character counts twice.
+        ("abcdefghijklmnopqr", 16, 18, "abcdefghijklmnopqr", " " * 16 + "^^"),
+        ("漢" * 10, 0, 1, "漢" * 6 + "...", "^^"),
+        # Cut at the end, at both ends, at the beginning: a third of what is shown stands before the place.
+        ("abcdefghijklmnopqrstuvwxyz", 0, 2, "abcdefghijkl...", "^^"),
+        ("abcdefghijklmnopqrstuvwxyz", 10, 12, "...ghijklmnopqr...", "       ^^"),
+        ("abcdefghijklmnopqrstuvwxyz", 25, 26, "...opqrstuvwxyz", "              ^"),
+        # Carets do not run out of the room.
+        ("abcdefghijklmnopqrstuvwxyz", 10, 26, "...ghijklmnopqr...", "       ^^^^^^^^^^^"),
+    ],
+)
+def test_carets(text: str, start: int, end: int | None, shown: str, carets: str) -> None:
+    """The line in a room of 18 columns, and what stands under it."""
+    line, below = caret_blocks(text, start, end, 18, indent=4)
+
+    assert isinstance(line, Line) and isinstance(below, Line)
+    assert (line.spans[0].text, "".join(span.text for span in below.spans)) == (shown, carets)
+    assert [(one.indent, one.wraps) for one in (line, below)] == [(4, False), (4, False)]
+
+
+def test_a_broken_invariant_comes_with_the_last_events() -> None:
+    """The message is alarming, the last 12 events stand below it, then what was typed and where the session is."""
+    bug = KernelBug("a count fell below 0", [f"event {number}" for number in range(20)])
+    (loud, message), *events, _, typed, note = _parts(bug_blocks(bug, 3, "munmap\x1b buf"))
+
+    assert (loud[1], message) == (Tone.LOUD, ("a count fell below 0", Tone.BAD))
+    assert events == [[(f"event {number}", Tone.PLAIN)] for number in range(8, 20)]
+    assert typed[1] == ("munmap? buf", Tone.PLAIN)
+    assert (note[0][0][-6:], note[0][1]) == ("step 3", Tone.DIM)
+    assert len(_parts(bug_blocks(bug))) == len(events) + 2
+
+
+def test_an_error_of_the_program_comes_with_the_end_of_its_traceback() -> None:
+    """Its class, and the last 5 calls, the innermost last; one of ours without a traceback has none."""
+
+    def deep(left: int) -> None:
+        if not left:
+            raise ZeroDivisionError("no")
+        deep(left - 1)
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        deep(8)
+    (loud, message), *frames, _ = _parts(bug_blocks(caught.value))
+
+    assert (loud[1], message) == (Tone.LOUD, ("ZeroDivisionError: no", Tone.BAD))
+    assert [(frame[0][0].rpartition(" ")[2], frame[0][0].count(__file__)) for frame in frames] == [("deep()", 1)] * 5
+    with pytest.raises(FolioshellError) as ours:
+        raise FolioshellError("broken")
+    first, *rest = _parts(bug_blocks(ours.value))
+    assert (first[1], len(rest)) == (("broken", Tone.BAD), 1)
+    assert first[0] == loud
+    assert "KERNEL" not in loud[0]
+    assert "KERNEL" in _parts(bug_blocks(KernelBug("broken")))[0][0][0]
+
+
+def test_a_scheme_that_fails_is_no_bug_of_folioshell() -> None:
+    """Which one, where, and the event that it was given, if any."""
+    error = SchemeError("mine", "shared", "AttributeError: no slots")
+    (line,) = _parts(bug_blocks(error))
+    assert line[0][1] is Tone.LOUD and line[1][1] is Tone.BAD
+    assert all(word in line[1][0] for word in ("mine", "shared()", "no slots"))
+
+    error.told = "f1 pages 0..15 mapped by A"
+    assert [piece[0][0].partition(": ")[2] for piece in _parts(bug_blocks(error))[1:]] == [error.told]
 
 
 @given(st.text(max_size=200), st.integers(0, 220), st.integers(0, 220), st.integers(24, 80))
