@@ -1,16 +1,23 @@
-"""The command line: what is printed where, and the exit status."""
+"""The command line: what is printed where, and the exit status.
+
+All but a few tests run within this process.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from folioshell import __version__
+from folioshell.cli import main
+from tests.command_line import folioshell
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = (sys.executable, "-m", "folioshell")
@@ -28,20 +35,11 @@ STOPS = GOOD + "mprotect 0x1000+1 r\nfork NEVER\n"
 BAD = GOOD + "fault wim[0]\n"
 
 
-def folioshell(
-    *arguments: str, stdin: str | bytes = "", environ: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run folioshell with pipes for its streams."""
-    data = stdin.encode() if isinstance(stdin, str) else stdin
-    done = subprocess.run(
-        (*COMMAND, *arguments),
-        input=data,
-        capture_output=True,
-        check=False,
-        timeout=60,
-        env={**os.environ, "COLUMNS": "400", "PYTHONPATH": str(ROOT), **(environ or {})},
+def process(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run folioshell as a process of its own, for what only an interpreter's beginning and end can show."""
+    return subprocess.run(
+        (*COMMAND, *arguments), check=False, timeout=300, env={**os.environ, "PYTHONPATH": str(ROOT)}, **options
     )
-    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 @pytest.fixture
@@ -283,56 +281,53 @@ def test_closed_pipe(scripts: dict[str, str]) -> None:
     """When the reader goes away, folioshell ends without a word."""
     read_end, write_end = os.pipe()
     os.close(read_end)
-    done = subprocess.run(
-        (*COMMAND, "run", scripts["good"]),
-        stdout=write_end,
-        stderr=subprocess.PIPE,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    done = process("run", scripts["good"], stdout=write_end, stderr=subprocess.PIPE)
     os.close(write_end)
 
     assert done.stderr == b""
     assert done.returncode == 141
 
 
-def imported(*arguments: str, stdin: str = "") -> set[str]:
-    """Top-level names of the modules that a run imports."""
-    code = (
-        "import sys; from folioshell.cli import main\n"
-        "status = main(sys.argv[1:])\n"
-        "print('IMPORTED', *{name.split('.')[0] for name in sys.modules})\n"
-        "sys.exit(status)"
-    )
+#: runs one after another in one interpreter, and the libraries that none of them may have imported
+IMPORTING = """
+import io, sys
+from folioshell.cli import main
+for arguments, heavy in RUNS:
+    sys.stdin = io.TextIOWrapper(io.BytesIO(GOOD.encode()))
+    assert main(arguments) == 0, arguments
+    assert not heavy & {name.split(".")[0] for name in sys.modules}, (arguments, heavy & set(sys.modules))
+"""
+
+
+def test_no_run_waits_for_libraries_that_it_does_not_need() -> None:
+    """--version imports none; a script neither the prompt's nor validation, and in a pipe not rich either."""
+    heavy = {"rich", "pydantic", "prompt_toolkit", "asyncio"}
+    recording = str(ROOT / "tests" / "recordings" / "c16_mremap_part.json.gz")
+    runs = [
+        (["--version"], {*heavy, "argparse"}),
+        (["run", "-"], heavy),
+        (["run", "--json", "-"], heavy),
+        (["run", "--quiet", "-"], heavy),
+        (["-c", "mmap buf 4 ; fault buf"], heavy),
+        (["verify", recording], heavy),
+    ]
     done = subprocess.run(
-        (sys.executable, "-c", code, *arguments),
-        input=stdin,
+        (sys.executable, "-c", f"RUNS, GOOD = {runs!r}, {GOOD!r}\n{IMPORTING}"),
         capture_output=True,
-        text=True,
-        check=True,
+        check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    return set(done.stdout.splitlines()[-1].split()[1:])
+
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_version_imports_nothing_heavy() -> None:
-    """``--version`` waits for none of the libraries."""
-    assert not imported("--version") & {"rich", "pydantic", "prompt_toolkit", "argparse"}
+def test_as_a_process(scripts: dict[str, str]) -> None:
+    """`python -m folioshell` is the same: what it prints, and its exit status."""
+    for name in ("good", "wrong"):
+        done = process("run", "--quiet", "--width", "1000", scripts[name], capture_output=True)
+        here = folioshell("run", "--quiet", "--width", "1000", scripts[name])
 
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("run", "-"),
-        ("run", "--json", "-"),
-        ("run", "--quiet", "-"),
-        ("-c", "mmap buf 4 ; fault buf"),
-        ("verify", str(ROOT / "tests" / "recordings" / "c16_mremap_part.json.gz")),
-    ],
-)
-def test_run_imports_no_prompt_and_no_pydantic(arguments: tuple[str, ...]) -> None:
-    """A script waits neither for the prompt's library nor for validation, and in a pipe not for rich either."""
-    assert not imported(*arguments, stdin=GOOD) & {"rich", "pydantic", "prompt_toolkit", "asyncio"}
+        assert (done.returncode, done.stdout.decode(), done.stderr) == (here.returncode, here.stdout, b"")
 
 
 MINE = """
@@ -382,32 +377,36 @@ def test_resume_wants_a_terminal(others: tuple[str, ...]) -> None:
     "arguments", [("--version",), ("--help",), ("run", "-h"), ("schema",), ("-c", "mmap buf 4"), ("run", "-")]
 )
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_full_disk(arguments: tuple[str, ...]) -> None:
+def test_full_disk(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Output that cannot be written gives a message and a status, not a traceback."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(GOOD.encode())))
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            (*COMMAND, *arguments),
-            input=GOOD.encode(),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            check=False,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
+        monkeypatch.setattr(sys, "stdout", full)
 
-    assert done.returncode == 2
-    assert done.stderr == b"folioshell: standard output: No space left on device\n"
+        assert main(arguments) == 2
+    assert capsys.readouterr().err == "folioshell: standard output: No space left on device\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_full_disk_at_the_end_of_a_process() -> None:
+    """Nothing is written again when the interpreter ends."""
+    with Path("/dev/full").open("w") as full:
+        done = process("--help", stdout=full, stderr=subprocess.PIPE)
+
+    assert (done.returncode, done.stderr) == (2, b"folioshell: standard output: No space left on device\n")
 
 
 @pytest.mark.parametrize(
     ("closing", "status", "message"),
-    [(">&-", 2, "folioshell: standard output is closed\n"), ("2>&-", 0, ""), ("<&-", 0, "")],
+    [(">&-", 2, b"folioshell: standard output is closed\n"), ("2>&-", 0, b""), ("<&-", 0, b"")],
 )
-def test_closed_streams(closing: str, status: int, message: str) -> None:
+def test_closed_streams(closing: str, status: int, message: bytes) -> None:
     """A stream that the process was started without is no traceback either."""
     done = subprocess.run(
         ("sh", "-c", f'"$@" -c "mmap buf 4" {closing}', "sh", *COMMAND),
         capture_output=True,
-        text=True,
         check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )

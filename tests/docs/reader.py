@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import chdir
 from pathlib import Path
 
-import folioshell
+from folioshell.commands import Session
 from folioshell.errors import Refused
 from folioshell.script.runner import PASSED, ScriptEvent, run_text
 from folioshell.views.blocks import Block as Shown
@@ -17,6 +19,7 @@ from folioshell.views.blocks import Drawing
 from folioshell.views.plain import render
 from folioshell.views.refusal_view import refusal_blocks
 from folioshell.views.report_view import report_blocks
+from tests.command_line import Done, folioshell
 from tests.docs.blocks import Block, blocks
 from tests.repo.tree import ROOT
 
@@ -38,6 +41,7 @@ OWN_SCHEME = ROOT / "docs" / "schemes-own.md"
 
 _PROMPT = re.compile(r"^(\S+ (\d+)>) (.*)$", re.MULTILINE)
 _COMMAND = re.compile(r"^\$ (.*)$", re.MULTILINE)
+_SHELL_SYNTAX = re.compile(r"[|&;<>$*?()`~]")
 _KEPT = re.compile(r"(?:#!.*\n)?# (\w+\.(?:py|fs))\n")
 
 
@@ -68,7 +72,7 @@ class Reader:
             "COLUMNS": "80",
             "PY_COLORS": "0",
         }
-        self._session = folioshell.Session()
+        self._session = Session()
         (folder / "setup.fs").write_text("mmap buf 16\n")
         (folder / "mine.py").write_text(next(block.text for block in blocks(OWN_SCHEME) if block.tag == "python"))
 
@@ -102,7 +106,7 @@ class Reader:
         """The screen after the lines of a session were typed."""
         prompts = _PROMPT.findall(block.text)
         if prompts[0][1] == "0":
-            self._session = folioshell.Session()
+            self._session = Session()
         session = self._session
         screen = []
         for _, _, line in prompts:
@@ -154,8 +158,13 @@ class Reader:
         if done.returncode:
             yield done.stdout
 
-    def _shell(self, command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+    def _shell(self, command: str) -> Done:
+        """Run a command in the working folder, its error stream following its output; bash reads what needs a shell."""
+        if command.startswith("folioshell ") and not _SHELL_SYNTAX.search(command):
+            with chdir(self.folder):
+                done = folioshell(*shlex.split(command, comments=True)[1:], environ={"COLUMNS": "80"})
+            return done._replace(stdout=done.stdout + done.stderr)
+        process = subprocess.run(
             ["bash", "-c", command],
             cwd=self.folder,
             env=self._environment,
@@ -165,6 +174,7 @@ class Reader:
             text=True,
             check=False,
         )
+        return Done(process.returncode, process.stdout, "")
 
 
 def _is_wrong(played: ScriptEvent) -> bool:

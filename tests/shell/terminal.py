@@ -13,12 +13,14 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b[=>()78][0-9A-B]?")
 _CURSOR_REQUEST = b"\x1b[6n"
+#: seconds that are waited for what should come at once: a busy machine is slow, and only a failure takes this long
+PATIENCE = 120.0
 
 
 class Terminal:
@@ -62,23 +64,31 @@ class Terminal:
         """Send a signal to the command."""
         self._process.send_signal(number)
 
-    def wait_for(self, text: str, timeout: float = 20) -> str:
-        """Wait until ``text`` was printed after all that was waited for before; returns everything printed.
+    def wait_for(self, text: str, timeout: float = PATIENCE) -> str:
+        """Wait until ``text`` was printed since ``forget``; returns everything printed.
+
+        Raises:
+            TimeoutError: it was not, with all that was printed.
+        """
+        return self.wait_until(lambda printed: text in printed, repr(text), timeout)
+
+    def wait_until(self, seen: Callable[[str], bool], what: str, timeout: float = PATIENCE) -> str:
+        """Wait until what was printed since ``forget`` is as wanted; returns everything printed.
 
         Raises:
             TimeoutError: it was not, with all that was printed.
         """
         deadline = time.monotonic() + timeout
-        while text not in self.text:
+        while not seen(self.text):
             if not self._read(deadline - time.monotonic()):
-                raise TimeoutError(f"no {text!r} in {self.text!r}")
+                raise TimeoutError(f"no {what} in {self.text!r}")
         return self.text
 
     def forget(self) -> None:
         """What was printed so far is not looked at any more."""
         self.raw = b""
 
-    def wait(self, timeout: float = 20) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Wait until the command has ended; returns its exit status."""
         deadline = time.monotonic() + timeout
         while self._read(min(deadline - time.monotonic(), 0.5)) or self._process.poll() is None:
@@ -107,6 +117,10 @@ class Terminal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the command."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from folioshell import Session
@@ -201,7 +201,6 @@ def test_everything_comes_back(tmp_path: Path) -> None:
         adopted.remove()
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(COMMANDS, max_size=14))
 def test_anything_comes_back(lines: list[str]) -> None:
     """Whatever was typed, refused lines among it."""
@@ -379,7 +378,8 @@ def test_killed_in_a_long_command(environ: dict[str, str]) -> None:
         terminal.forget()
         terminal.send("fault buf\r")
         terminal.wait_for("fault buf")
-        for _ in range(100):
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
             log = next((Path(environ["XDG_STATE_HOME"]) / "folioshell" / FOLDER).glob("*.fs")).read_text()
             if log.endswith("#> fault buf\n"):
                 break

@@ -45,7 +45,7 @@ def press(pipe: PipeInput, reader: PromptReader, steps: list[Step]) -> None:
     """Type each piece once what the piece before it should have led to can be seen."""
     for keys, seen in steps:
         pipe.send_text(keys)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while not seen(reader) and time.monotonic() < deadline:
             time.sleep(0.005)
     pipe.send_text(CTRL_U + CTRL_D)
