@@ -77,7 +77,13 @@ def test_a_run_is_in_one_piece_after_every_question(command: Command) -> None:
         assert session.workspace.machine.check() == []
 
 
-@pytest.mark.parametrize("command", list(registry), ids=lambda command: command.verb)
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command, id=command.verb, marks=pytest.mark.full if command.verb == "protocols" else ())
+        for command in registry
+    ],
+)
 def test_examples_that_only_look_change_nothing(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

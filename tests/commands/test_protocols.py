@@ -116,6 +116,7 @@ def test_the_hierarchy_is_printed() -> None:
     assert ("PTL", "PTL/1") in [row[:2] for row in seen.rows]
 
 
+@pytest.mark.full
 def test_all_protocols_in_all_races() -> None:
     """The table has every protocol, and what is right is what neither deadlocks nor miscounts in any race."""
     matrix, totals, _ = one(Session(), "protocols").sections

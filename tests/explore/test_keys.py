@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from folioshell.engine.machine import Machine
 from folioshell.explore.keys import CountKeys, Keys
@@ -21,7 +21,6 @@ def keys_of(machine: Machine) -> Keys:
     return Keys({**roots, ("kernel",): machine.kernel})
 
 
-@settings(max_examples=40, deadline=None)
 @given(before=STEPS, after=STEPS)
 def test_keys_stand_for_states(before: list[tuple[str, int, int]], after: list[tuple[str, int, int]]) -> None:
     """Equal keys have equal fingerprints, and a history that is made again has equal keys, its objects being others."""

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import combinations_with_replacement
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from folioshell.engine.machine import Machine
@@ -134,7 +134,6 @@ def programs(draw: st.DrawFn) -> str:
     return " ".join([*words, *held])
 
 
-@settings(max_examples=80, deadline=None)
 @given(st.lists(programs(), min_size=2, max_size=3), st.booleans())
 def test_the_reduction_loses_no_deadlock(texts: list[str], tries: bool) -> None:
     """The deadlock states are the same in number and kind with the reduction on and off, with trylocks and without."""
@@ -149,7 +148,6 @@ LETTERS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(LETTERS, LETTERS)
 def test_the_reduction_loses_no_order(left: list[str], right: list[str]) -> None:
     """What two threads can write down is the same with the reduction on and off."""
@@ -204,6 +202,7 @@ def test_end_states_are_the_same_with_and_without_reduction() -> None:
     assert len(ends[0]) > 1
 
 
+@pytest.mark.full
 def test_three_threads_of_two_faults() -> None:
     """Three threads of two faults each are exhausted, without a deadlock."""
     result = explored(fault_race((0, 8), (8, 0), (4, 12)))

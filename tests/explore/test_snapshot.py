@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from folioshell.engine.machine import Machine
@@ -56,7 +56,6 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(before=STEPS, after=STEPS, profile=st.sampled_from(["6.18", "6.12"]))
 def test_restore_undoes_any_paths(
     before: list[tuple[str, int, int]], after: list[tuple[str, int, int]], profile: str

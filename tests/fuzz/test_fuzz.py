@@ -1,4 +1,4 @@
-"""A few seconds of what tests/fuzz/run.py does for an hour."""
+"""A few seconds of what tests/fuzz/run.py does for an hour; a minute or two in a full run."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from tests.fuzz.episodes import Finding, episode, play, script_episode
 from tests.fuzz.lines import LineMaker
 from tests.fuzz.strict import StrictShell, check_printed
 
-EPISODES = 12
-SCRIPTS = 12
+#: episodes of each kind: those of every run, and those of a full one
+NUMBERS = [*range(12), *(pytest.param(number, marks=pytest.mark.full) for number in range(12, 400))]
 
 
-@pytest.mark.parametrize("number", range(EPISODES))
+@pytest.mark.parametrize("number", NUMBERS)
 def test_lines(number: int) -> None:
     """Nothing but a refusal comes of any line, and the way back leads to the same state."""
     assert episode(f"test:{number}").found is None
 
 
-@pytest.mark.parametrize("number", range(SCRIPTS))
+@pytest.mark.parametrize("number", NUMBERS)
 def test_scripts(number: int) -> None:
     """A script that had accidents passes, fails or is refused."""
     assert script_episode(f"test:{number}").found is None

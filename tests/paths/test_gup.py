@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from folioshell.events import FolioFreed, FolioNew
 from folioshell.model import pte
@@ -358,62 +354,3 @@ def test_pinned_folio_of_a_truncated_file() -> None:
     assert (m.look(p + 16, 16), folio.cached, folio.ref) == ("-×16", False, 1)
     unpin(m, p + 16)
     assert folio.id not in m.kernel.folios
-
-
-STEPS = st.tuples(
-    st.sampled_from(
-        ["write", "pin", "unpin", "fork", "exit", "dontneed", "cold", "munmap", "reclaim", "migrate", "split"]
-    ),
-    st.integers(0, 23),
-    st.integers(1, 8),
-    st.sampled_from("ABC"),
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(STEPS, max_size=25), st.booleans())
-def test_random_histories_with_pins(steps: list[tuple[str, int, int, str]], swap: bool) -> None:
-    """Every invariant holds after every step, and no page that is pinned for one process is mapped by another."""
-    m = Memory(geometry=CLASSROOM, thp={2: "always", 3: "always"})
-    m.kernel.config.swap = swap
-    p = m.mmap(24)
-    for verb, page, nr, who in steps:
-        if who in m.kernel.mms:
-            _step(m, verb, p + page, min(nr, 24 - page), who)
-        for holder in m.kernel.mms.values():
-            for folio in (folio for held in holder.pins.values() for folio in held):
-                exclusive = [page for page in range(folio.nr_pages) if folio.anon_exclusive >> page & 1]
-                entries = {folio.pfn + page for page in exclusive}
-                assert all(
-                    _maps_none(m, other.name, entries, p) for other in m.kernel.mms.values() if other is not holder
-                )
-
-
-def _maps_none(m: Memory, who: str, pfns: set[int], start: int) -> bool:
-    found = (m.kernel.folio_at(m.mm(who), vpn) for vpn in range(start, start + 24))
-    return not any(place is not None and place[0].pfn + place[1] in pfns for place in found)
-
-
-def _step(m: Memory, verb: str, start: int, nr: int, who: str) -> None:
-    found = m.kernel.folio_at(m.mm(who), start)
-    on_folios: dict[str, Any] = {"reclaim": do_reclaim, "migrate": do_migrate, "split": do_split}
-    if verb == "write":
-        m.write(start, nr, who)
-    elif verb == "pin":
-        pin(m, start, nr, who)
-    elif verb == "unpin":
-        unpin(m, start, nr, who)
-    elif verb == "fork":
-        free = [name for name in "BC" if name not in m.kernel.mms]
-        if free:
-            m.fork(free[0], who)
-    elif verb == "exit":
-        if who != "A":
-            m.exit(who)
-    elif verb == "munmap":
-        m.munmap(start, nr, who)
-    elif verb in on_folios:
-        if found is not None:
-            m.do(on_folios[verb](m.kernel, found[0]))
-    else:
-        m.madvise(verb, start, nr, who)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from folioshell.commands import Session
@@ -28,7 +28,6 @@ def played(commands: Sequence[str]) -> Session:
     return session
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(COMMAND, min_size=1, max_size=12))
 def test_same_state_as_by_single_faults(commands: list[str]) -> None:
     """Whatever is done to runs and to parts of them, every object and number is as after faults one by one."""

@@ -1,13 +1,9 @@
-"""Random lists of operations on up to three processes: invariants, laws of the counts, and what memory holds.
-
-FOLIOSHELL_EXAMPLES=5000 in the environment runs that many lists, of twice the length, with a seed of their own.
-"""
+"""Random lists of operations on up to three processes: invariants, laws of the counts, and what memory holds."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -16,14 +12,17 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.truth import mappings
-from folioshell.model.vm import Mm
+from folioshell.paths.gup import do_pin, do_unpin
 from folioshell.paths.madvise import ADVICES
+from folioshell.paths.migrate import do_migrate
+from folioshell.paths.reclaim import do_reclaim
+from folioshell.paths.split import do_split
+from folioshell.paths.step import Path
 from folioshell.schemes.base import Sharing
 from folioshell.schemes.mm_id import MmId
 from folioshell.units import CLASSROOM, X86_64
 from tests.paths.memory import Memory
 
-_EXAMPLES = int(os.environ.get("FOLIOSHELL_EXAMPLES", "0"))
 _PROCESSES = ("A", "B", "C")
 _PLACES = 7
 _PAGES = 24
@@ -51,11 +50,13 @@ class Processes(RuleBasedStateMachine):
         classroom=st.booleans(),
         profile=st.sampled_from(("6.18", "6.18", "6.12")),
         modes=st.lists(st.sampled_from(("always", "madvise", "never")), min_size=2, max_size=2),
+        swap=st.booleans(),
     )
-    def boot(self, classroom: bool, profile: str, modes: list[str]) -> None:
+    def boot(self, classroom: bool, profile: str, modes: list[str], swap: bool) -> None:
         """A kernel with two sizes of anonymous folios, and a file of each kind."""
         geometry = CLASSROOM if classroom else X86_64
         self.memory = Memory(profile, geometry, {2: modes[0], geometry.pmd_order: modes[1]})
+        self.memory.kernel.config.swap = swap
         orders = {"ext4": 2, "tmpfs": 0, "tmpfs-huge": 0, "tmpfs-within": 3}
         self.files = [self.memory.file(fs, 20, order, fs) for fs, order in orders.items()]
         self.files.append(self.memory.file("cold", 20, cached=False))
@@ -161,6 +162,25 @@ class Processes(RuleBasedStateMachine):
             self._set(who, to + offset, 1, held if ending is None else None)
             self._set(who, start + offset, 1, False if ending is None else None)
 
+    @precondition(lambda self: self.places)
+    @rule(who=_who, where=_range, pin=st.booleans())
+    def pin(self, who: str, where: tuple[int, int, int], pin: bool) -> None:
+        """Pin pages for DMA, or drop the last pin of each."""
+        who, (start, nr) = self._living(who), self._pages(where)
+        k = self.memory.kernel
+        assert self.memory.do((do_pin if pin else do_unpin)(k, k.mms[who], start, nr)) in _ERRNOS
+
+    @precondition(lambda self: self.places)
+    @rule(who=_who, where=_range, path=st.sampled_from((do_reclaim, do_migrate, do_split)))
+    def act_on_a_folio(
+        self, who: str, where: tuple[int, int, int], path: Callable[[Kernel, Folio], Path[str | None]]
+    ) -> None:
+        """Reclaim, migrate or split the folio that is mapped somewhere."""
+        k, (start, _) = self.memory.kernel, self._pages(where)
+        found = k.folio_at(k.mms[self._living(who)], start)
+        if found is not None:
+            assert self.memory.do(path(k, found[0])) in _ERRNOS
+
     @rule(who=_who, child=st.sampled_from(_PROCESSES[1:]))
     def fork(self, who: str, child: str) -> None:
         """Make a child, which has what its parent has, but for what is wiped or left out."""
@@ -194,10 +214,21 @@ class Processes(RuleBasedStateMachine):
                 if vma.file is not None:
                     continue
                 for vpn in range(vma.start, vma.end):
-                    found = _looked_at(k, mm, vpn)
+                    found, entry = k.folio_at(mm, vpn), k.entry(mm, vpn)
                     held = found is not None and bool(found[0].nonzero >> found[1] & 1)
+                    held = held or (pte.is_swap(entry) and k.swap_nonzero.get(pte.swap_slot(entry), False))
                     expected = contents.get(vpn, False)
                     assert expected is None or held == expected, (who, hex(vpn), held, expected)
+
+    @invariant()
+    def pinned_pages_are_their_holders(self) -> None:
+        """No exclusive page that is pinned for one process is mapped by another."""
+        k = self.memory.kernel
+        for holder in k.mms.values():
+            for folio in {folio.id: folio for held in holder.pins.values() for folio in held}.values():
+                for found in mappings(k, folio):
+                    pages = folio.anon_exclusive >> found.first & (1 << found.nr) - 1
+                    assert found.mm is holder or not pages
 
     @invariant()
     def schemes_count_what_they_define(self) -> None:
@@ -231,26 +262,10 @@ class Processes(RuleBasedStateMachine):
         for mm in k.mms.values():
             for vma in mm.vmas:
                 for vpn in range(vma.start, vma.end):
-                    found = _looked_at(k, mm, vpn) if vma.is_cow and k.entry(mm, vpn) & pte.WRITE else None
+                    found = k.folio_at(mm, vpn) if vma.is_cow and k.entry(mm, vpn) & pte.WRITE else None
                     if found is not None and found[0].anon:
                         mapped = [row for row in mappings(k, found[0]) if 0 <= found[1] - row.first < row.nr]
                         assert len(mapped) == 1
 
 
-def _looked_at(k: Kernel, mm: Mm, vpn: int) -> tuple[Folio, int] | None:
-    """What a present entry maps, without taking it out of the run that it is kept in."""
-    entry = k.entry(mm, vpn)
-    if not pte.maps_folio(entry):
-        return None
-    folio = k.physmem.folio(pte.pfn_of(entry))
-    return folio, pte.pfn_of(entry) - folio.pfn
-
-
 TestProcesses = Processes.TestCase
-TestProcesses.settings = settings(
-    max_examples=_EXAMPLES or 60,
-    stateful_step_count=40 if _EXAMPLES else 20,
-    derandomize=not _EXAMPLES,
-    deadline=None,
-    print_blob=True,
-)

@@ -8,12 +8,23 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from folioshell.recording.load import Recording, parse
 from folioshell.recording.observe import emit
 
 FOLDER = Path(__file__).parents[1] / "recordings"
 #: recordings of real kernels: the public ones, and those of rules that random operations brought up
 RECORDINGS = sorted([*FOLDER.glob("*.json.gz"), *FOLDER.glob("found/*.json.gz")])
+#: for parametrization: all of them in a full run, else those that were found and a few of the public ones
+SWEEP = [
+    pytest.param(
+        path,
+        id=path.name.removesuffix(".json.gz"),
+        marks=() if path.parent.name == "found" or number % 6 == 0 else pytest.mark.full,
+    )
+    for number, path in enumerate(RECORDINGS)
+]
 
 
 def document(name: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from folioshell.recording.to_scenario import scenario_of
 from folioshell.recording.to_script import script_of
 from folioshell.script import Session
 from folioshell.script.runner import PASSED, run_text
-from tests.recording.samples import RECORDINGS, scenario
+from tests.recording.samples import SWEEP, scenario
 
 #: what the way through a script does not keep: names that it cannot have, and how a place is said
 _NAMES = ("region", "after", "new_region", "file", "align_pages", "skew_pages")
@@ -56,7 +56,7 @@ def cached(kernel: Kernel) -> list[list[tuple[int, int, bool]]]:
     return [[(folio.index, folio.order, folio.readahead) for folio in file.folios] for file in files]
 
 
-@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name.removesuffix(".json.gz"))
+@pytest.mark.parametrize("path", SWEEP)
 def test_round_trip(path: Path) -> None:
     """A recording's scenario runs as a script, and comes back with equal operations in equal places."""
     original = load(str(path)).scenario

@@ -10,7 +10,7 @@ from folioshell.recording.load import load
 from folioshell.recording.observe import emit, steps_of
 from folioshell.recording.scenario import ScenarioRun
 from folioshell.recording.verify import verify
-from tests.recording.samples import FOLDER, RECORDINGS
+from tests.recording.samples import FOLDER, RECORDINGS, SWEEP
 
 
 def _name(path: Path) -> str:
@@ -22,7 +22,7 @@ def test_all_recordings_are_here() -> None:
     assert len(list(FOLDER.glob("*.json.gz"))) == 138
 
 
-@pytest.mark.parametrize("path", RECORDINGS, ids=_name)
+@pytest.mark.parametrize("path", SWEEP)
 def test_recording(path: Path) -> None:
     """Every step of the recording is what the model does: result, VMAs, smaps, pages and folios."""
     verdict = verify(load(str(path)))
@@ -31,7 +31,7 @@ def test_recording(path: Path) -> None:
     assert verdict.matched == verdict.steps > 0
 
 
-@pytest.mark.parametrize("path", RECORDINGS, ids=_name)
+@pytest.mark.parametrize("path", SWEEP)
 def test_invariants(path: Path) -> None:
     """No invariant of the model is broken after any step of the recording's scenario."""
     replay = ScenarioRun(load(str(path)).scenario)

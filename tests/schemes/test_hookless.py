@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from folioshell.contract.histories import History, Step
 from folioshell.contract.player import Player
@@ -26,40 +26,30 @@ def world_of() -> tuple[World, TuplesHookless, VmasHookless, int]:
     return world, tuples, vmas, folio
 
 
-def test_without_splits_merges_and_moves_they_are_exact() -> None:
+@given(history=histories())
+def test_without_splits_merges_and_moves_they_are_exact(history: History) -> None:
     """Hooks are all that the exact definitions have more."""
-
-    @settings(max_examples=150, derandomize=True, deadline=None, database=None)
-    @given(histories())
-    def check(history: History) -> None:
-        tuples, vmas, exact = TuplesHookless(), VmasHookless(), [Tuples(), Vmas()]
-        player = Player(history, [tuples, vmas, *exact])
-        for step in history.steps:
-            if step.kind in UNSEEN:
-                continue
-            player.play(step)
-            for folio in (player.large, player.small):
-                assert [tuples.mapcount(folio), vmas.mapcount(folio)] == [one.mapcount(folio) for one in exact]
-                assert tuples.miscount(folio) == vmas.miscount(folio) == 0
-
-    check()
+    tuples, vmas, exact = TuplesHookless(), VmasHookless(), [Tuples(), Vmas()]
+    player = Player(history, [tuples, vmas, *exact])
+    for step in history.steps:
+        if step.kind in UNSEEN:
+            continue
+        player.play(step)
+        for folio in (player.large, player.small):
+            assert [tuples.mapcount(folio), vmas.mapcount(folio)] == [one.mapcount(folio) for one in exact]
+            assert tuples.miscount(folio) == vmas.miscount(folio) == 0
 
 
-def test_the_drift_is_what_is_missing_to_the_exact_number() -> None:
+@given(history=histories(mms=2))
+def test_the_drift_is_what_is_missing_to_the_exact_number(history: History) -> None:
     """In every state, whatever happened."""
-
-    @settings(max_examples=100, derandomize=True, deadline=None, database=None)
-    @given(histories(mms=2))
-    def check(history: History) -> None:
-        tuples, vmas = TuplesHookless(), VmasHookless()
-        player = Player(history, [tuples, vmas])
-        for step in history.steps:
-            player.play(step)
-            truth = player.world.truth(player.large)
-            assert tuples.mapcount(player.large) - tuples.miscount(player.large) == truth.tuples
-            assert vmas.mapcount(player.large) - vmas.miscount(player.large) == truth.vmas
-
-    check()
+    tuples, vmas = TuplesHookless(), VmasHookless()
+    player = Player(history, [tuples, vmas])
+    for step in history.steps:
+        player.play(step)
+        truth = player.world.truth(player.large)
+        assert tuples.mapcount(player.large) - tuples.miscount(player.large) == truth.tuples
+        assert vmas.mapcount(player.large) - vmas.miscount(player.large) == truth.vmas
 
 
 def test_a_split_makes_the_number_too_small_and_then_negative() -> None:

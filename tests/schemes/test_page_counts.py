@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from folioshell.errors import KernelBug
@@ -30,7 +30,6 @@ def check_against(counts: PageCounts, plain: list[int]) -> None:
     assert all(left[2] != right[2] for left, right in itertools.pairwise(runs))
 
 
-@settings(max_examples=300, derandomize=True, deadline=None, database=None)
 @given(calls)
 def test_counts_as_a_plain_list(history: list[tuple[int, int, int]]) -> None:
     """Counters, sum, mapped pages and transitions are those of a list; what would fall below 0 is refused whole."""

@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
 
-from folioshell.contract.histories import History
-from folioshell.contract.player import Player
 from folioshell.contract.world import World
 from folioshell.schemes.base import Part, Sharing
 from folioshell.schemes.per_page import PerPage
-from tests.contract.strategies import histories
-
-
-@settings(max_examples=100, derandomize=True, deadline=None, database=None)
-@given(histories())
-def test_every_page_has_its_entries(history: History) -> None:
-    """After every step the number of each page, and of the folio, is that of the entries."""
-    scheme = PerPage()
-    player = Player(history, [scheme])
-    for step in history.steps:
-        player.play(step)
-        pages = player.world.page_entries(player.large)
-        assert [scheme.mapcount(player.large, page) for page in range(player.nr_pages)] == pages
-        assert scheme.mapcount(player.large) == player.world.truth(player.large).entries
-        assert scheme.mapcount(player.small, 0) == scheme.mapcount(player.small)
 
 
 def test_a_pmd_entry_counts_for_every_page_and_once_for_the_folio() -> None:

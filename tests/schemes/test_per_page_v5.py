@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from folioshell.contract.histories import History
 from folioshell.contract.player import Player
@@ -29,28 +29,23 @@ def thp(*mms: int, anon: bool = True) -> tuple[World, PerPageV5, int]:
     return world, scheme, folio
 
 
-def test_every_stored_counter_is_what_its_rules_say() -> None:
+@given(history=histories())
+def test_every_stored_counter_is_what_its_rules_say(history: History) -> None:
     """PTEs, PMD entries in file memory, one more under PageDoubleMap, which is set only while a PMD entry is left."""
-
-    @settings(max_examples=100, derandomize=True, deadline=None, database=None)
-    @given(histories())
-    def check(history: History) -> None:
-        scheme = PerPageV5()
-        player = Player(history, [scheme])
-        folio = player.large
-        for step in history.steps:
-            player.play(step)
-            pmds = sum(other == folio for other in player.world.pmds.values())
-            ptes = [0] * player.nr_pages
-            for other, page in player.world.ptes.values():
-                ptes[page] += other == folio
-            for page, count in enumerate(ptes):
-                stored, compound, double_map = scheme.stored(folio, page)
-                assert compound == pmds
-                assert stored == count + (int(double_map) if history.anon else pmds)
-                assert compound or not double_map or not history.anon
-
-    check()
+    scheme = PerPageV5()
+    player = Player(history, [scheme])
+    folio = player.large
+    for step in history.steps:
+        player.play(step)
+        pmds = sum(other == folio for other in player.world.pmds.values())
+        ptes = [0] * player.nr_pages
+        for other, page in player.world.ptes.values():
+            ptes[page] += other == folio
+        for page, count in enumerate(ptes):
+            stored, compound, double_map = scheme.stored(folio, page)
+            assert compound == pmds
+            assert stored == count + (int(double_map) if history.anon else pmds)
+            assert compound or not double_map or not history.anon
 
 
 def test_the_first_split_of_two_pmd_entries_sets_the_flag_and_the_last_entry_clears_it() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from folioshell.contract.world import World
@@ -23,7 +23,6 @@ def test_sub_ids(order: int, rmap_id: int, value: int) -> None:
     assert sub_id(rmap_id, order) == value
 
 
-@settings(max_examples=300, derandomize=True, deadline=None, database=None)
 @given(st.integers(0, 3), st.lists(st.integers(1, (1 << 24) - 1), min_size=1, max_size=8), st.integers(1, 5))
 def test_up_to_as_many_mappings_as_pages_a_sum_tells_its_addends(order: int, ids: list[int], asker: int) -> None:
     """A sum is that of the asker alone iff all are the asker's."""

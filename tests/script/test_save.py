@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from folioshell import Session
@@ -45,7 +45,6 @@ def everything(session: Session) -> tuple[object, ...]:
     )
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(COMMANDS, max_size=14))
 def test_load_leads_where_save_was(lines: list[str]) -> None:
     """Whatever was done, load of the saved script gives the same; so does run, and nothing in it fails."""
