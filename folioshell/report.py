@@ -204,7 +204,7 @@ class Watched(NamedTuple):
 
     number: int
     text: str
-    values: dict[str, WatchedValue] = {}  # noqa: RUF012  # nobody writes to it
+    values: dict[str, WatchedValue] = {}  # noqa: RUF012  # it is never written to
     note: str = ""
 
 

@@ -173,7 +173,7 @@ class EntryChange(NamedTuple):
         return self.table == later.table and self.goes_on(later)
 
     def joined(self, later: EntryChange) -> EntryChange:
-        """Both as one, which ``later`` goes on."""
+        """Both as one; ``later`` continues this one."""
         old, new = (a and b and a.joined(b) for a, b in ((self.old, later.old), (self.new, later.new)))
         return self._replace(nr=self.nr + later.nr, old=old, new=new)
 

@@ -96,7 +96,7 @@ class Checkpoints:
             del self._kept[0]
 
     def before(self, entries: Sequence[Entry], position: int) -> Checkpoint | None:
-        """The last checkpoint on the way to the state after step ``position`` of a line of the history."""
+        """The last checkpoint on the way to the state after step ``position`` of a branch."""
         on_the_way = [
             checkpoint
             for checkpoint in self._kept

@@ -28,7 +28,7 @@ class EntryRun(NamedTuple):
         table: ``pt1``, or ``pmd1`` for PMD entries.
         vpn, nr: virtual pages.
         folio: number of the folio; 0 if none is mapped.
-        nr_folios: number of folios with consecutive numbers; if several, each is mapped whole.
+        nr_folios: number of folios with consecutive numbers; if several, each is fully mapped.
         order: of each folio.
         page: first page of the folio.
         access: ``r`` or ``rw``; empty for an entry that is not present.
@@ -101,7 +101,7 @@ class EntryRun(NamedTuple):
         return (next_folio, self.order) == (later.folio, later.order) and self.is_whole and later.is_whole
 
     def joined(self, later: EntryRun) -> EntryRun:
-        """Both as one, which ``later`` goes on."""
+        """Both as one; ``later`` continues this run."""
         nr_folios = self.nr_folios if self.folio == later.folio else self.nr_folios + later.nr_folios
         return self._replace(table=table_run(self.table, later.table), nr=self.nr + later.nr, nr_folios=nr_folios)
 
@@ -185,7 +185,7 @@ def runs_by_table(kernel: Kernel, mm: Mm) -> list[EntryRun]:
 
 
 def table_runs(kernel: Kernel, mm: Mm) -> list[EntryRun]:
-    """The same with many tables that go on with each other joined, for tables that people read."""
+    """The same with long sequences of tables joined, for reading."""
     return joined_if_many(runs_by_table(kernel, mm), goes_on_over_tables, EntryRun.joined)
 
 
@@ -198,7 +198,7 @@ def _goes_on_in_table(run: EntryRun, later: EntryRun) -> bool:
 
 
 def goes_on_over_tables(run: EntryRun, later: EntryRun) -> bool:
-    """Does ``later`` go on in the same table or the next one, without a folio that lies across both?"""
+    """Does ``later`` continue in the same table or the next one, without a folio that straddles both?"""
     if run.last_table != later.table:
         across = run.folio == later.folio and bool(run.folio)
         return not across and is_next(run.table, later.table) and run.goes_on(later)

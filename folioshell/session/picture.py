@@ -166,7 +166,7 @@ class Slot(NamedTuple):
         return "mixed" if len(found) > 1 else "".join(found)
 
     def goes_on(self, later: Slot) -> bool:
-        """May both be told as one?"""
+        """Can both be drawn as one?"""
         if self.vma is not later.vma or len(self.runs) != len(later.runs):
             return False
         if not self.runs:
@@ -175,7 +175,7 @@ class Slot(NamedTuple):
         return sharing == others and goes_on_over_tables(run, other)
 
     def joined(self, later: Slot) -> Slot:
-        """Both as one, which ``later`` goes on."""
+        """Both as one; ``later`` continues this one."""
         runs = tuple(
             (run.joined(other), sharing) for (run, sharing), (other, _) in zip(self.runs, later.runs, strict=True)
         )

@@ -108,7 +108,7 @@ class Spawned:
 
     Attributes:
         commands: thread, as it is printed, -> its commands in their normal form.
-        schedule: numbers of the threads that went on, from 1, in order.
+        schedule: numbers of the threads that ran, from 1, in order.
     """
 
     commands: dict[str, list[str]] = field(default_factory=dict)

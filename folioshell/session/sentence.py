@@ -99,7 +99,7 @@ def _writes(step: StepEvents, reason: Callable[[Copy], str]) -> list[str]:
         clauses = [f"{counted(len(step.copies), 'page')} copied"]
     if len(reused) > LISTED:
         return [*clauses, f"{counted(sum(run.nr for run in reused), 'page')} made writable, no copy"]
-    # After a wrong answer somebody else does map them: that is the finding.
+    # After a wrong answer another process does map them: that is the finding.
     alone = "{}" if step.findings else "no one else maps {}:"
     return [*clauses, *(f"{alone.format(run)} made writable, no copy" for run in reused)]
 

@@ -114,7 +114,7 @@ class Session:
         Raises:
             Refused: columns refer to ``line``. Nothing was changed by the refused command.
             KernelBug: an invariant broke; the state before the command was restored.
-            SchemeError: a loaded definition raised; the state before the command was restored.
+            SchemeError: a loaded scheme raised; the state before the command was restored.
             KeyboardInterrupt: passed on; the state before the command was restored.
         """
         for statement in self.language.parse(line):
@@ -260,7 +260,7 @@ class Session:
     # Moving in the history.
 
     def replay(self, position: int, line: str = "") -> Workspace:
-        """A fresh workspace in the state after step ``position`` of a line of the history, by default the current one.
+        """A fresh workspace in the state after step ``position`` of a branch, by default the current one.
 
         Raises:
             DeterminismError: a command did not end as it did when it was typed.
@@ -272,7 +272,7 @@ class Session:
         """A separate workspace in the state before the first step, then after each up to step ``position``.
 
         Args:
-            line: a line of the history; by default the current one.
+            line: a branch; by default the current one.
 
         Raises:
             DeterminismError: a command did not end as it did when it was typed.

@@ -18,7 +18,7 @@ class NewFolios(NamedTuple):
 
     Args:
         order, anon: as in FolioNew.
-        origin: number of the folio that they were cut out of; 0 if they are new memory.
+        origin: number of the folio that they were split from; 0 if they are new memory.
     """
 
     order: int

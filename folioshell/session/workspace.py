@@ -66,19 +66,19 @@ class Regions(dict[str, Region]):
     """All labels by name, in the order in which they were made; none is ever taken away.
 
     Attributes:
-        behind: lowest virtual page, from BASE_VPN on, of a range above all of them that adjoins none.
+        beyond: lowest virtual page, from BASE_VPN on, of a range above all of them that adjoins none.
     """
 
     def __init__(self, regions: Iterable[Region] = ()) -> None:
         super().__init__()
-        self.behind = BASE_VPN
+        self.beyond = BASE_VPN
         for region in regions:
             self.add(region)
 
     def add(self, region: Region) -> None:
         """Remember a label."""
         self[region.name] = region
-        self.behind = max(self.behind, region.end + 1)
+        self.beyond = max(self.beyond, region.end + 1)
 
 
 def next_free(regions: Regions, nr: int, boundary: int, skew: int = 0) -> int | None:
@@ -94,7 +94,7 @@ def next_free(regions: Regions, nr: int, boundary: int, skew: int = 0) -> int | 
         skew: pages from the boundary to the range.
     Returns: None if user space has no room.
     """
-    start = align_up(regions.behind, boundary) + skew
+    start = align_up(regions.beyond, boundary) + skew
     if start + nr <= END_VPN:
         return start
     start = align_up(BASE_VPN, boundary) + skew
@@ -241,7 +241,7 @@ class Workspace:
 
         Raises:
             Refused: it cannot be done; nothing was changed.
-            SchemeError: a loaded definition raised.
+            SchemeError: a loaded scheme raised.
         """
         self.machine.begin()
         self.remarks = ()

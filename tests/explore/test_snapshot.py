@@ -153,4 +153,4 @@ def test_containers_with_attributes() -> None:
     regions.add(Region("b", BASE_VPN + 512, 4))
     snapshot.restore()
 
-    assert (list(regions), regions.behind) == (["a"], BASE_VPN + 5)
+    assert (list(regions), regions.beyond) == (["a"], BASE_VPN + 5)
