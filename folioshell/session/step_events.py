@@ -58,29 +58,6 @@ class StepEvents:
         nr_small_mapped, nr_small_unmapped: entries of order-0 folios among the above, counted but not listed.
     """
 
-    __slots__ = (
-        "_copied_at",
-        "asked",
-        "copies",
-        "findings",
-        "freed",
-        "locks",
-        "mapped",
-        "moved",
-        "new",
-        "nr_small_mapped",
-        "nr_small_unmapped",
-        "pmd_mapped",
-        "pmd_unmapped",
-        "reused",
-        "small_mapped",
-        "tracepoints",
-        "unmapped",
-        "vma_merges",
-        "vma_splits",
-        "walks",
-    )
-
     def __init__(self, happenings: Sequence[Happening]) -> None:
         self.locks = _lock_rows(happenings)
         self.new: Intervals[NewFolios] = Intervals()
