@@ -23,7 +23,7 @@ TOPIC = "session"
 _NUMBER = StepNumber()
 
 
-class SpotName(Operand):
+class PointName(Operand):
     """A step's number, a mark or a branch; names are looked up when the command runs."""
 
     label = "a step, mark or branch"
@@ -36,20 +36,20 @@ class SpotName(Operand):
     def candidates(self, session: Session) -> Iterable[Pair]:
         """The marks, then the branches, then the steps of the current one."""
         history = session.history
-        marks = [(name, f"mark at {spot_text(history, history.spot(name))}") for name in history.marks]
+        marks = [(name, f"mark at {point_text(history, history.spot(name))}") for name in history.marks]
         lines = [(name, f"branch of {counted(len(steps), 'step')}") for name, steps in history.lines.items()]
         return [*marks, *lines, *_NUMBER.candidates(session)]
 
 
-SPOT = SpotName()
+POINT = PointName()
 
 
-def spot_text(history: History, spot: HistoryPoint) -> str:
+def point_text(history: History, point: HistoryPoint) -> str:
     """``step 3``, or ``step 3 of main`` where there are several branches."""
-    return f"step {spot.position} of {spot.line}" if len(history.lines) > 1 else f"step {spot.position}"
+    return f"step {point.position} of {point.line}" if len(history.lines) > 1 else f"step {point.position}"
 
 
-def spot_of(call: Call, name: str) -> HistoryPoint:
+def point_of(call: Call, name: str) -> HistoryPoint:
     """The state that an argument names; a number counts in the current branch.
 
     Raises:
@@ -104,7 +104,7 @@ def redo(call: Call) -> Report:
 
 @command(
     "goto",
-    Form(args=(Arg("STEP", SPOT, "number of a step, 0 for the beginning; a mark; a branch, for its last step"),)),
+    Form(args=(Arg("STEP", POINT, "number of a step, 0 for the beginning; a mark; a branch, for its last step"),)),
     kind=SESSION,
     topic=TOPIC,
 )
@@ -118,17 +118,17 @@ def goto(call: Call) -> Report:
         mmap buf 16 ; fault buf ; goto 1
         mmap buf 16 ; mark mapped ; fault buf ; goto mapped
     """
-    spot, history = spot_of(call, "STEP"), call.session.history
+    point, history = point_of(call, "STEP"), call.session.history
     name = call.arguments.get("STEP", object)
     try:
-        call.session.go_to(spot.position, spot.line)
+        call.session.go_to(point.position, point.line)
     except DeterminismError as error:
         if not call.session.definitions:
             raise
         hint = "a loaded scheme now decides otherwise"
         raise call.refused_at("STEP", f"that state cannot be reached again: {error}", hint=hint) from None
     named = f" {name}," if name in history.marks else ""
-    return done(call, f"Now at{named} {spot_text(history, spot)}.")
+    return done(call, f"Now at{named} {point_text(history, point)}.")
 
 
 @command("mark", Form(args=(Arg("NAME", NEW_NAME, "name for the present step"),)), kind=SESSION, topic=TOPIC)
@@ -147,8 +147,8 @@ def mark(call: Call) -> Report:
         raise call.refused_at("NAME", f"{name} is a branch", hint="marks and branches share their names")
     before = history.spot(name) if name in history.marks else None
     history.mark(name)
-    moved = f"; it was {spot_text(history, before)}" if before not in (None, here) else ""
-    return done(call, f"{name} is {spot_text(history, here)}{moved}.")
+    moved = f"; it was {point_text(history, before)}" if before not in (None, here) else ""
+    return done(call, f"{name} is {point_text(history, here)}{moved}.")
 
 
 @command(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from folioshell.commands.call import Call, done
-from folioshell.commands.grammar import VIEW, Arg, Flag, Form, command
-from folioshell.commands.history import SPOT, spot_of, spot_text
+from folioshell.commands.grammar import VIEW, Arg, Form, command, flags
+from folioshell.commands.history import POINT, point_of, point_text
 from folioshell.commands.operands import StepNumber
 from folioshell.commands.settings import kernel_settings
 from folioshell.model.lock import Lock, LockOp
@@ -50,11 +50,7 @@ def _record(call: Call, name: str) -> StepRecord:
     "trace",
     Form(
         args=(Arg("N", STEP, "number of the step (default: the last one)", optional=True),),
-        flags=(
-            Flag("locks", "part", "lock operations only"),
-            Flag("events", "part", "events only"),
-            Flag("all", "part", "both (the default)"),
-        ),
+        flags=flags("part", locks="lock operations only", events="events only", all="both (default)"),
     ),
     kind=VIEW,
     topic=TOPIC,
@@ -111,8 +107,10 @@ _NOUNS = {
     "diff",
     Form(
         args=(
-            Arg("N", SPOT, "from the state after this step, at this mark, or at the end of this branch", optional=True),
-            Arg("M", SPOT, "to the state there (default: the present one)", optional=True),
+            Arg(
+                "N", POINT, "from the state after this step, at this mark, or at the end of this branch", optional=True
+            ),
+            Arg("M", POINT, "to the state there (default: the present one)", optional=True),
         )
     ),
     kind=VIEW,
@@ -135,13 +133,13 @@ def diff(call: Call) -> Report:
     line, last = session.history.current, session.step
     if not last and "N" not in call.arguments:
         raise call.refused_at("N", "there is no step yet", hint="a step is a command that changes state")
-    first = spot_of(call, "N") if "N" in call.arguments else HistoryPoint(line, last - 1)
-    second = spot_of(call, "M") if "M" in call.arguments else HistoryPoint(line, last)
-    before, after = (_state(call, spot) for spot in (first, second))
+    first = point_of(call, "N") if "N" in call.arguments else HistoryPoint(line, last - 1)
+    second = point_of(call, "M") if "M" in call.arguments else HistoryPoint(line, last)
+    before, after = (_state(call, point) for point in (first, second))
     shown = session.shown_schemes
     folios = changes_between(numbers_of(before, shown), numbers_of(after, shown), shown)
     tables = [table for table in _tables(before, after) if table.rows]
-    here, there = (spot_text(session.history, spot) for spot in (first, second))
+    here, there = (point_text(session.history, point) for point in (first, second))
     counts = [counted(sum(row.nr for row in folios), "folio")] if folios else []
     counts += [counted(len(table.rows), *_NOUNS[table.title]) for table in tables]
     listed = " and ".join(filter(None, (", ".join(counts[:-1]), *counts[-1:])))
@@ -149,12 +147,12 @@ def diff(call: Call) -> Report:
     return done(call, f"From {here} to {there}: {what}.", folios=folios, sections=tuple(tables))
 
 
-def _state(call: Call, spot: HistoryPoint) -> Workspace:
-    """The state at a spot; the present one need not be made again."""
+def _state(call: Call, point: HistoryPoint) -> Workspace:
+    """The state at a point; the present one need not be made again."""
     session = call.session
-    if spot == HistoryPoint(session.history.current, session.step):
+    if point == HistoryPoint(session.history.current, session.step):
         return call.workspace
-    return session.replay(spot.position, spot.line)
+    return session.replay(point.position, point.line)
 
 
 def _tables(before: Workspace, after: Workspace) -> Sequence[Table]:
@@ -204,11 +202,7 @@ def cost(call: Call) -> Report:
     names = call.session.shown_schemes
     steps = step_costs(call.workspace, names)
     if "N" in call.arguments:
-        number = call.number("N")
-        if number > len(steps):
-            hint = f"steps go from 1 to {len(steps)}" if steps else "a step is a command that changes state"
-            raise call.refused_at("N", f"there is no step {number}", hint=hint)
-        one = steps[number - 1]
+        one = steps[_record(call, "N").number - 1]
         return done(call, sections=(_all_steps(call, names, [one], f"cost of {_title(one)}"),))
     sections = [_all_steps(call, names, steps, f"cost of {counted(len(steps), 'step')}")]
     rows = [row for step in steps for row in _step_rows(step)]

@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from folioshell.commands.history import spot_text
+from folioshell.commands.history import point_text
 from folioshell.errors import Refused
 from folioshell.script import script
 from folioshell.session.history import HistoryPoint
@@ -276,7 +276,7 @@ def resume(session: Session, folder: Path | None) -> tuple[CrashLog, list[str]]:
         raise
     problem = failure or problem
     history = session.history
-    messages = [f"Resumed at {spot_text(history, HistoryPoint(history.current, history.position))}."]
+    messages = [f"Resumed at {point_text(history, HistoryPoint(history.current, history.position))}."]
     if newest.unfinished:
         messages.append(f"The last input may not have been executed: {_quoted(newest)}.")
     if newest.partial:
