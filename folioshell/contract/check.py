@@ -1,15 +1,13 @@
-"""The contract of a definition: which laws it keeps, and the shortest history found that breaks each of the others."""
+"""Which laws hold for a scheme, and the shortest history found that violates each of the others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
-from folioshell.contract.histories import History, seeded_histories
-from folioshell.contract.laws import CHECKS, Check
+from folioshell.contract.histories import MMS, ORDERS, SKEWS, History, Step, seeded_histories
+from folioshell.contract.laws import CHECKS, REQUIREMENTS, Check
 from folioshell.contract.player import TABLE_PAGES, Player
-from folioshell.contract.requirements import DUTIES
-from folioshell.contract.shrink import shrunk
 from folioshell.schemes.base import Scheme
 
 #: histories that are tried for each law
@@ -18,13 +16,13 @@ TRIED = 240
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came out for one law.
+    """The outcome for one law.
 
     Args:
-        law: its word, as in ``Law`` or ``Duty``.
-        declared: the definition declares it; a duty is everybody's.
-        breach: what broke it, in words; empty if no history that was tried did.
-        history: the shortest one found that does, one line a step, after a line that describes the folio.
+        law: its name, as in ``Law`` or ``Requirement``.
+        declared: the scheme claims it; requirements are claimed for every scheme.
+        breach: what violated it, in words; empty if no history tried did.
+        history: the shortest one found that does: a line that describes the folio, then one a step.
     """
 
     law: str
@@ -34,29 +32,29 @@ class Verdict:
 
     @property
     def kept(self) -> bool:
-        """No history that was tried breaks the law."""
+        """No history tried violates the law."""
         return not self.breach
 
     @property
     def honest(self) -> bool:
-        """The law is kept if it is declared, and only then."""
+        """The law holds if it is claimed, and only then."""
         return self.kept == self.declared
 
 
 def check_scheme(kind: type[Scheme], tried: int = TRIED) -> list[Verdict]:
-    """Try histories against every duty and every law, in a fixed order; equal at every call.
+    """Try histories against every requirement and every law, in a fixed order; the result is the same at every call.
 
     Args:
-        kind: the definition; an exception that it raises counts as a breach.
+        kind: the scheme; an exception that it raises counts as a violation.
         tried: how many histories.
     """
     histories = list(seeded_histories(tried))
-    verdicts = [verdict(kind, duty, True, check, histories) for duty, check in DUTIES.items()]
+    verdicts = [verdict(kind, required, True, check, histories) for required, check in REQUIREMENTS.items()]
     return verdicts + [verdict(kind, law, law in kind.laws, check, histories) for law, check in CHECKS.items()]
 
 
 def verdict(kind: type[Scheme], law: str, declared: bool, check: Check, histories: Iterable[History]) -> Verdict:
-    """What comes out for one law when some histories are tried."""
+    """The outcome for one law when some histories are tried."""
     found = counterexample(kind, check, histories)
     if found is None:
         return Verdict(str(law), declared)
@@ -64,7 +62,7 @@ def verdict(kind: type[Scheme], law: str, declared: bool, check: Check, historie
 
 
 def counterexample(kind: type[Scheme], check: Check, histories: Iterable[History]) -> History | None:
-    """The first history that breaks a law, made as short as it can be; None if none does."""
+    """The first history that violates a law, shrunk; None if none does."""
     for history in histories:
         if breach(kind, check, history) is not None:
             return shrunk(history, lambda shorter: breach(kind, check, shorter) is not None)
@@ -72,7 +70,7 @@ def counterexample(kind: type[Scheme], check: Check, histories: Iterable[History
 
 
 def breach(kind: type[Scheme], check: Check, history: History) -> str | None:
-    """What breaks the law in a history, in words; None if nothing does."""
+    """What violates the law in a history, in words; None if nothing does."""
     try:
         return check(kind, history)
     except Exception as error:  # noqa: BLE001 - a loaded scheme may raise anything
@@ -87,3 +85,65 @@ def told(history: History) -> list[str]:
     kind = "anonymous" if history.anon else "file"
     folio = f"order-{history.order} {kind} folio, page 0 at page {player.base(0)} or {player.base(1)}"
     return [f"{folio}; page tables of {TABLE_PAGES} entries", *player.story]
+
+
+def shrunk(history: History, violates: Callable[[History], bool]) -> History:
+    """A history that still violates the law, but would not with one step fewer or any number made plainer.
+
+    Args:
+        violates: does a history violate the law?
+    """
+    history = _without_steps(history, violates)
+    while True:
+        plainer = next((candidate for candidate in _plainer(history) if violates(candidate)), None)
+        if plainer is None:
+            return history
+        history = _without_steps(plainer, violates)
+
+
+def _without_steps(history: History, violates: Callable[[History], bool]) -> History:
+    """Leave out steps, many at once as long as that works, until none can be left out."""
+    length = max(len(history.steps) // 2, 1)
+    while length:
+        start = 0
+        shortened = False
+        while start < len(history.steps):
+            shorter = replace(history, steps=history.steps[:start] + history.steps[start + length :])
+            if violates(shorter):
+                history, shortened = shorter, True
+            else:
+                start += length
+        # Steps before the last one left out may have become superfluous.
+        if not shortened or length > 1:
+            length //= 2
+    return history
+
+
+def _plainer(history: History) -> Iterator[History]:
+    """Histories of as many steps, plainer in one number."""
+    for order in ORDERS[: ORDERS.index(history.order)]:
+        yield replace(history, order=order)
+    for skew in SKEWS[: SKEWS.index(history.skew)]:
+        yield replace(history, skew=skew)
+    if not history.anon:
+        yield replace(history, anon=True)
+    if history.steps and (first := history.steps[0].mm) != 1:
+        # All by the same amount, so that forks make the same children.
+        steps = tuple(replace(step, mm=(step.mm - first) % MMS + 1) for step in history.steps)
+        yield replace(history, steps=steps)
+    for at, step in enumerate(history.steps):
+        for plainer in _plainer_steps(step):
+            yield replace(history, steps=(*history.steps[:at], plainer, *history.steps[at + 1 :]))
+
+
+def _plainer_steps(step: Step) -> Iterator[Step]:
+    for mm in range(1, step.mm):
+        yield replace(step, mm=mm)
+    if step.region:
+        yield replace(step, region=0)
+    for at in sorted({0, step.at // 2, step.at - 1}):
+        if 0 <= at < step.at:
+            yield replace(step, at=at)
+    for nr in sorted({1, step.nr // 2, step.nr - 1}):
+        if 0 < nr < step.nr:
+            yield replace(step, nr=nr)

@@ -1,15 +1,18 @@
-"""How each law of a scheme is checked against one history."""
+"""How each law, and what is required of every scheme, is checked against one history."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from typing import TypeVar
 
+from folioshell import events
 from folioshell.contract.histories import History
 from folioshell.contract.player import Player
 from folioshell.contract.world import World, single, whole
 from folioshell.schemes.base import Answer, Law, Scheme, Sharing
 
-#: what breaks the law, in words, or None if the history keeps it
+#: what violates the law, in words, or None if it holds in the history
 Check = Callable[[type[Scheme], History], str | None]
 
 
@@ -26,7 +29,7 @@ def states(scheme: Scheme, history: History) -> Iterator[tuple[Player, str]]:
 
 
 def answers(kind: type[Scheme], history: History) -> Iterator[tuple[Sharing, int]]:
-    """Every answer that an mm that maps a folio would get, and how many mms do."""
+    """Every answer that an mm that maps a folio would get, and the number of these mms."""
     scheme = kind()
     for player, _ in states(scheme, history):
         for folio in (player.large, player.small):
@@ -107,7 +110,7 @@ def mapped_iff_positive(kind: type[Scheme], history: History) -> str | None:
 
 
 def zero_when_unmapped(kind: type[Scheme], history: History) -> str | None:
-    """The number is 0 once everybody exited."""
+    """The number is 0 once every mm has exited."""
     scheme = kind()
     for player, _ in states(scheme, history):
         for folio in (player.large, player.small):
@@ -153,7 +156,7 @@ def batching_is_irrelevant(kind: type[Scheme], history: History) -> str | None:
 
 
 def unchanged_by(*labels: str) -> Check:
-    """The steps that did one of ``labels`` leave the number alone."""
+    """Steps with one of these labels leave the number unchanged."""
 
     def check(kind: type[Scheme], history: History) -> str | None:
         scheme = kind()
@@ -169,7 +172,7 @@ def unchanged_by(*labels: str) -> Check:
 
 
 def afresh(world: World, kind: type[Scheme]) -> Scheme:
-    """A scheme that learns only the entries that there are, in the order of their addresses."""
+    """A scheme that learns only the present entries, in the order of their addresses."""
     scheme = kind()
     fresh = World([scheme], world.table_pages, tables=world.tables, pmd_tables=world.pmd_tables)
     for folio, order in world.orders.items():
@@ -215,4 +218,129 @@ CHECKS: dict[Law, Check] = {
     Law.TELLS_PARTIAL: tells_partial,
     Law.COUNTS_PAGES: counts_pages,
     Law.FORGETS_HISTORY: forgets_history,
+}
+
+
+# Requirements.
+
+R = TypeVar("R", events.Mapped, events.Unmapped)
+
+_LARGEST_ORDER = 11
+_LONGEST_LINE = 120
+
+
+class Requirement(StrEnum):
+    """What is required of every scheme, in the order of the checks."""
+
+    #: name, version, state, two lines about it, and bytes of state that do not decrease with the order
+    DESCRIBES_ITSELF = "describes-itself"
+    #: every answer is of its type, in every state
+    ANSWERS = "answers"
+    #: the amounts of why() add up to the number
+    PARTS_ADD_UP = "parts-add-up"
+    #: an event about a run of order-0 folios counts as one event for each
+    RUNS_ARE_FOLIOS = "runs-are-folios"
+    #: nothing is kept of freed folios, whether they are freed one by one or in runs
+    FORGETS_FREED = "forgets-freed"
+
+
+def describes_itself(kind: type[Scheme], history: History) -> str | None:
+    """What tables and ``show schemes`` print is declared."""
+    for attribute in ("name", "version", "state"):
+        if not getattr(kind, attribute, ""):
+            return f"{attribute} is missing"
+    about = getattr(kind, "about", ())
+    if len(about) != 2 or not all(line.endswith(".") and len(line) <= _LONGEST_LINE for line in about):
+        return f"about is not two lines of at most {_LONGEST_LINE} characters that end in a full stop"
+    scheme = kind()
+    sizes = [scheme.bytes_of_state(order) for order in range(_LARGEST_ORDER + 1)]
+    if sizes != sorted(sizes) or sizes[0] < 0:
+        return f"bytes of orders 0 to {_LARGEST_ORDER}: {sizes}"
+    return None
+
+
+def answers_fit(kind: type[Scheme], history: History) -> str | None:
+    """Numbers are numbers, and answers are answers, also for an unknown folio."""
+    scheme = kind()
+    for player, _ in states(scheme, history):
+        for folio in (player.large, player.small, player.small + 1):
+            mms = player.world.mms_of(folio) if folio in player.world.orders else [1]
+            wrong = [
+                question
+                for question, answer, allowed in (
+                    ("mapcount", scheme.mapcount(folio), int),
+                    ("mapcount of a page", scheme.mapcount(folio, 0), int),
+                    ("mapped", scheme.mapped(folio), bool | None),
+                    ("partially_mapped", scheme.partially_mapped(folio), Answer),
+                    ("page_mapcount", scheme.page_mapcount(folio, 0), int | None),
+                    *(("shared", scheme.shared(folio, mm), Sharing) for mm in mms),
+                    *(("page_shared", scheme.page_shared(folio, 0, mm), Sharing) for mm in mms),
+                )
+                if not isinstance(answer, allowed)
+            ]
+            if wrong:
+                return f"{', '.join(wrong)} of the wrong type"
+    return None
+
+
+def parts_add_up(kind: type[Scheme], history: History) -> str | None:
+    """The amounts of the parts are the number."""
+    scheme = kind()
+    for player, _ in states(scheme, history):
+        for folio in (player.large, player.small):
+            total = sum(part.amount for part in scheme.why(folio))
+            if total != scheme.mapcount(folio):
+                return f"parts add up to {total}, the number is {scheme.mapcount(folio)}"
+    return None
+
+
+def runs_are_folios(kind: type[Scheme], history: History) -> str | None:
+    """One event of many order-0 folios counts as one event of each."""
+    together, apart = kind(), kind()
+    for mm, folios, mapped in (
+        (1, (1, 2, 3, 4, 5, 6, 7, 8), True),
+        (2, (2, 5), True),
+        (1, (2, 3), False),
+        (3, (8,), True),
+    ):
+        for scheme, runs in ((together, [folios]), (apart, [(folio,) for folio in folios])):
+            for run in runs:
+                if mapped:
+                    scheme.on_mapped(_small(events.Mapped, mm, run))
+                else:
+                    scheme.on_unmapped(_small(events.Unmapped, mm, run))
+    numbers = [[scheme.mapcount(folio) for folio in range(1, 9)] for scheme in (together, apart)]
+    pieces = [number for _, nr, number in together.mapcount_pieces(1, 8) for _ in range(nr)]
+    if pieces != numbers[0]:
+        return f"mapcount_pieces() says {pieces}, mapcount() {numbers[0]}"
+    return None if numbers[0] == numbers[1] else f"together {numbers[0]}, one by one {numbers[1]}"
+
+
+def _small(kind: type[R], mm: int, folios: tuple[int, ...]) -> R:
+    return kind(folios[0], 0, True, 0, 1, mm, mm, mm, 100, 0, 1, "test", folios=folios)
+
+
+def forgets_freed(kind: type[Scheme], history: History) -> str | None:
+    """After FolioFreed every attribute is empty, also for folios that were mapped and for runs of order-0 folios."""
+    scheme = kind()
+    player = Player(history, [scheme])
+    for step in history.steps:
+        player.play(step)
+    for folio in (player.large, player.small):
+        player.world.free(folio)
+    run = (1000, 1001, 1002)
+    scheme.on_folio_new(events.FolioNew(1000, 0, True, nr=3))
+    scheme.on_mapped(_small(events.Mapped, 1, run))
+    scheme.on_unmapped(_small(events.Unmapped, 1, run))
+    scheme.on_folio_freed(events.FolioFreed(1000, 0, 3))
+    kept = sorted(attribute for attribute, value in vars(scheme).items() if value)
+    return f"{', '.join(kept)} not empty" if kept else None
+
+
+REQUIREMENTS: Mapping[Requirement, Check] = {
+    Requirement.DESCRIBES_ITSELF: describes_itself,
+    Requirement.ANSWERS: answers_fit,
+    Requirement.PARTS_ADD_UP: parts_add_up,
+    Requirement.RUNS_ARE_FOLIOS: runs_are_folios,
+    Requirement.FORGETS_FREED: forgets_freed,
 }

@@ -1,4 +1,4 @@
-"""Plays histories in a world, and tells what happened."""
+"""Plays histories in a world, and puts them into words."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Player:
 
     Args:
         history: order and skew are taken from it.
-        schemes: those that learn the events.
-        chunks: how runs of pages are split into calls.
-        eager: splits and merges tell more folios than they must.
+        schemes: what the events call.
+        chunks: how runs of pages are divided into calls.
+        eager: VMA splits and merges list more folios than they must.
 
     Attributes:
         world: where it is played.
@@ -45,7 +45,7 @@ class Player:
         return REGION * (region + 1) + TABLE_PAGES + self.skew
 
     def play(self, step: Step) -> str:
-        """Do the step; what was done, or an empty string if it was not possible."""
+        """Do the step. Returns: what was done; empty if it was not possible."""
         self._live(step.mm)
         return getattr(self, "_" + step.kind.replace("-", "_"))(step) or ""
 
@@ -53,7 +53,7 @@ class Player:
         self.story.append(sentence)
 
     def _live(self, mm: int) -> None:
-        """An address space begins with one VMA in each region, which leaves a gap to the next."""
+        """An address space starts with one VMA in each region, with a gap to the next."""
         if mm not in self.world.vmas:
             for region in (0, 1):
                 self.world.vma(mm, REGION * (region + 1), REGION * (region + 2) - 4)

@@ -1,7 +1,7 @@
-"""A world of entries and VMAs that announces events, and knows the truth: what definitions are held against.
+"""A world of entries and VMAs that announces events and knows the truth: what schemes are checked against.
 
-It shares nothing with the model or with the schemes: entries are a dict of virtual pages, and every number of the truth
-is counted from it afresh.
+It shares nothing with the model or the schemes: entries are a dict of virtual pages, and every number of the truth is
+counted from it each time.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class World:
     schemes: list[Scheme]
     table_pages: int = 512
     chunks: Chunks = whole
-    #: tell splits and merges of folios that have entries on one side only, too
+    #: VMA splits and merges also list folios with entries on one side only
     eager: bool = False
     orders: dict[int, int] = field(default_factory=dict)
     #: folios that are file memory; the others are anonymous
@@ -70,7 +70,7 @@ class World:
     vma_ids: int = 0
 
     def announce(self, event: events.Event) -> None:
-        """Tell every scheme."""
+        """Call every scheme."""
         for scheme in self.schemes:
             getattr(scheme, CALLBACKS[type(event)])(event)
 
@@ -133,7 +133,7 @@ class World:
         self.announce(events.VmaMerged(mm, lower.id, upper.id, vpn, straddling, lower.start, lower.end))
 
     def punch(self, mm: int, start: int, end: int) -> None:
-        """Unmap ``[start, end)`` as munmap does: split at both ends, take the PTEs and the VMAs away."""
+        """Unmap ``[start, end)`` as munmap does: split at both ends, remove the PTEs and the VMAs."""
         for vpn in (start, end):
             if any(vma.start < vpn < vma.end for vma in self.vmas[mm]):
                 self.split(mm, vpn)
@@ -178,7 +178,7 @@ class World:
             self._announce_run(mm, folio, base, page, length, mapped=True)
 
     def unmap(self, mm: int, folio: int, base: int, first: int = 0, nr: int | None = None) -> None:
-        """Take away the PTEs that map these pages."""
+        """Remove the PTEs that map these pages."""
         for page, length in self._calls(mm, base, first, self._nr(folio, nr)):
             for index in range(page, page + length):
                 assert self.ptes.pop((mm, base + index)) == (folio, index)
@@ -192,19 +192,19 @@ class World:
         self._announce_pmd(events.Mapped, mm, folio, base)
 
     def unmap_pmd(self, mm: int, base: int) -> None:
-        """Take a PMD entry away."""
+        """Remove a PMD entry."""
         folio = self.pmds.pop((mm, base))
         self._announce_pmd(events.Unmapped, mm, folio, base)
 
     def split_pmd(self, mm: int, base: int) -> None:
-        """Split a PMD entry: of anonymous memory all PTEs come first, then it goes; of file memory it just goes."""
+        """Split a PMD entry: all PTEs are mapped, then it is removed; for file memory it is only removed."""
         folio = self.pmds[mm, base]
         if folio not in self.files:
             self.map(mm, folio, base)
         self.unmap_pmd(mm, base)
 
     def move(self, mm: int, folio: int, base: int, to: int, first: int = 0, nr: int | None = None) -> None:
-        """Move the PTEs of these pages so that page 0 would be at ``to``; by the kernel's own pieces, not by calls."""
+        """Move the PTEs of these pages so that page 0 would be at ``to``; in pieces of one page table and VMA, not in calls."""
         for page, length in self._runs(mm, to, *self._one_table(mm, base, first, self._nr(folio, nr))):
             vma, to_vma = self.vma_at(mm, base + page), self.vma_at(mm, to + page)
             for index in range(page, page + length):
@@ -272,7 +272,7 @@ class World:
             yield from self.chunks(*run)
 
     def _one_table(self, mm: int, base: int, first: int, nr: int) -> list[tuple[int, int]]:
-        """The run cut at page-table and VMA boundaries."""
+        """The run divided at page-table and VMA boundaries."""
         return self._runs(mm, base, (first, nr))
 
     def _runs(self, mm: int, base: int, *runs: tuple[int, int]) -> list[tuple[int, int]]:

@@ -139,7 +139,7 @@ class Machine:
         """The schemes that kernel paths query: the books of the release, and all that may decide."""
         policy = self.kernel.release.policy
         names = {policy.books, policy.decider, *policy.answers.values(), self.kernel.decider.name}
-        return tuple(name for name in self.schemes if name in names)
+        return tuple(name for name in self.schemes if name in names and name in self.schemes.counting)
 
     def _recursion(self, op: LockOp) -> FolioshellError:
         """A held lock is taken: recursive locking of a protocol under test, else a bug of a path."""
