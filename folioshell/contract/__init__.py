@@ -1,4 +1,4 @@
-"""The contract of a scheme: a world of entries that knows the truth, random histories, and laws checked against them."""
+"""The contract of a scheme: a world of entries that knows the truth, random histories, and the laws checked in them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Histories of one large and one order-0 folio in a world of small page tables.
 
-A history is plain numbers; each step does the nearest thing that is possible in its state, so that every list of numbers
-is a legal history and shrinks well. Numbers come from a generator of our own: the search must be repeatable everywhere.
+A history is plain numbers; each step does the nearest thing that is possible in its state, so that every list of
+numbers is a legal history and shrinks well. They come from a generator of our own: the search is repeatable everywhere.
 """
 
 from __future__ import annotations

@@ -204,7 +204,7 @@ class World:
         self.unmap_pmd(mm, base)
 
     def move(self, mm: int, folio: int, base: int, to: int, first: int = 0, nr: int | None = None) -> None:
-        """Move the PTEs of these pages so that page 0 would be at ``to``; in pieces of one page table and VMA, not in calls."""
+        """Move the PTEs of these pages so that page 0 would be at ``to``; in pieces of one page table and VMA."""
         for page, length in self._runs(mm, to, *self._one_table(mm, base, first, self._nr(folio, nr))):
             vma, to_vma = self.vma_at(mm, base + page), self.vma_at(mm, to + page)
             for index in range(page, page + length):

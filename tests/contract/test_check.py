@@ -1,4 +1,4 @@
-"""The check of a definition that somebody wrote."""
+"""The check of a scheme, and the shrinking of the histories that it finds."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import pytest
 
 from folioshell import events
 from folioshell.contract import Verdict, check_scheme
-from folioshell.contract.check import breach, told
-from folioshell.contract.histories import History, Step
-from folioshell.contract.laws import CHECKS
-from folioshell.contract.requirements import Duty
+from folioshell.contract.check import breach, shrunk, told
+from folioshell.contract.histories import MMS, History, Step, seeded_histories
+from folioshell.contract.laws import CHECKS, Requirement
 from folioshell.schemes.base import Law
 from tests.contract.definitions import Constant, Oracle
 
@@ -19,10 +18,10 @@ def _verdicts() -> dict[str, Verdict]:
     return {verdict.law: verdict for verdict in check_scheme(Constant, tried=100)}
 
 
-def test_every_duty_and_every_law_has_a_verdict(verdicts: dict[str, Verdict]) -> None:
-    """In a fixed order, duties first."""
-    assert list(verdicts) == [*Duty, *Law]
-    assert all(verdicts[duty].declared for duty in Duty)
+def test_every_requirement_and_every_law_has_a_verdict(verdicts: dict[str, Verdict]) -> None:
+    """In a fixed order, requirements first."""
+    assert list(verdicts) == [*Requirement, *Law]
+    assert all(verdicts[required].declared for required in Requirement)
 
 
 def test_a_kept_law_has_no_history(verdicts: dict[str, Verdict]) -> None:
@@ -57,7 +56,7 @@ def test_the_check_is_repeatable(verdicts: dict[str, Verdict]) -> None:
 
 
 def test_who_knows_everything_keeps_every_law_that_it_declares() -> None:
-    """No law, and no duty, asks for what cannot be done; only what is declared is kept."""
+    """Every law and requirement can hold; only those that are claimed do."""
     assert [verdict for verdict in check_scheme(Oracle, tried=120) if not verdict.honest] == []
 
 
@@ -95,3 +94,57 @@ def test_a_history_is_told_step_by_step() -> None:
         "mm 1 exits",
         "the reverse maps of both folios are walked",
     ]
+
+
+def test_only_the_steps_that_matter_are_left() -> None:
+    """Of many steps, the two that are wanted, in their order."""
+    steps = (*(Step("map" if at % 7 else "fork", 1, 0, 0, 1) for at in range(30)), Step("exit", 1, 0, 0, 1))
+
+    def breaks(history: History) -> bool:
+        kinds = [step.kind for step in history.steps]
+        return "fork" in kinds and "exit" in kinds[kinds.index("fork") :]
+
+    assert [step.kind for step in shrunk(History(2, 0, steps), breaks).steps] == ["fork", "exit"]
+
+
+def test_steps_that_matter_together_only_stay() -> None:
+    """None of three can be spared."""
+    steps = tuple(Step("map", 1, 0, at, 1) for at in range(8))
+
+    def breaks(history: History) -> bool:
+        return len(history.steps) >= 3
+
+    assert len(shrunk(History(2, 0, steps), breaks).steps) == 3
+
+
+def test_numbers_become_as_plain_as_they_can_be() -> None:
+    """Each one is the smallest that still breaks the law."""
+
+    def breaks(history: History) -> bool:
+        return any(step.mm >= 2 and step.at >= 5 and step.nr >= 3 for step in history.steps) and history.order >= 3
+
+    found = shrunk(History(5, 5, (Step("map", 4, 1, 31, 32),), anon=False), breaks)
+    assert found == History(3, 0, (Step("map", 2, 0, 5, 3),), anon=True)
+
+
+def test_what_comes_out_still_breaks_the_law() -> None:
+    """Whatever history it was."""
+    for history in seeded_histories(60):
+
+        def breaks(shorter: History, kinds: int = len({step.kind for step in history.steps})) -> bool:
+            return len({step.kind for step in shorter.steps}) >= kinds
+
+        found = shrunk(history, breaks)
+        assert breaks(found)
+        assert len(found.steps) == len({step.kind for step in history.steps})
+
+
+def test_address_spaces_are_renumbered_together() -> None:
+    """A fork makes the mm with the next number: 3 and its child 4 become 1 and 2, not 1 and 4."""
+
+    def breaks(history: History) -> bool:
+        kinds = {step.kind: step.mm for step in history.steps}
+        return set(kinds) == {"fork", "exit"} and kinds["exit"] == kinds["fork"] % MMS + 1
+
+    found = shrunk(History(2, 0, (Step("fork", 3, 0, 0, 1), Step("exit", 4, 0, 0, 1))), breaks)
+    assert [step.mm for step in found.steps] == [1, 2]

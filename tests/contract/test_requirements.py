@@ -1,4 +1,4 @@
-"""Each duty finds who fails in it."""
+"""Each requirement finds schemes that violate it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from folioshell import events
 from folioshell.contract.check import counterexample
 from folioshell.contract.histories import seeded_histories
-from folioshell.contract.requirements import DUTIES, Duty
+from folioshell.contract.laws import REQUIREMENTS, Requirement
 from folioshell.schemes.base import Answer, Part, Scheme, Sharing
 from tests.contract.definitions import Constant, Oracle
 
@@ -53,31 +53,31 @@ class Hoarder(Constant, register=False):
 
 
 WRONG = [
-    (Nameless, Duty.DESCRIBES_ITSELF),
-    (Talkative, Duty.DESCRIBES_ITSELF),
-    (Shrinking, Duty.DESCRIBES_ITSELF),
-    (Vague, Duty.ANSWERS),
-    (Rounding, Duty.ANSWERS),
-    (Surplus, Duty.PARTS_ADD_UP),
-    (FirstOfRun, Duty.RUNS_ARE_FOLIOS),
-    (Hoarder, Duty.FORGETS_FREED),
+    (Nameless, Requirement.DESCRIBES_ITSELF),
+    (Talkative, Requirement.DESCRIBES_ITSELF),
+    (Shrinking, Requirement.DESCRIBES_ITSELF),
+    (Vague, Requirement.ANSWERS),
+    (Rounding, Requirement.ANSWERS),
+    (Surplus, Requirement.PARTS_ADD_UP),
+    (FirstOfRun, Requirement.RUNS_ARE_FOLIOS),
+    (Hoarder, Requirement.FORGETS_FREED),
 ]
 
 
-@pytest.mark.parametrize(("kind", "duty"), WRONG)
-def test_who_fails_in_a_duty_is_found(kind: type[Scheme], duty: Duty) -> None:
+@pytest.mark.parametrize(("kind", "required"), WRONG)
+def test_a_scheme_that_violates_a_requirement_is_found(kind: type[Scheme], required: Requirement) -> None:
     """By a history of at most two steps, as nothing large has to happen."""
-    found = counterexample(kind, DUTIES[duty], seeded_histories(60))
+    found = counterexample(kind, REQUIREMENTS[required], seeded_histories(60))
     assert found is not None
     assert len(found.steps) <= 2
 
 
-@pytest.mark.parametrize("duty", DUTIES)
-def test_every_duty_can_be_done_and_failed_in(duty: Duty) -> None:
-    """The plainest definition and the one that knows everything do all; one of those above fails in each."""
+@pytest.mark.parametrize("required", REQUIREMENTS)
+def test_every_requirement_can_hold_and_be_violated(required: Requirement) -> None:
+    """All hold for the plainest scheme and for the one that knows everything; one of those above violates each."""
     for kind in (Constant, Oracle):
-        assert counterexample(kind, DUTIES[duty], seeded_histories(60)) is None
-    assert duty in {failed for _, failed in WRONG}
+        assert counterexample(kind, REQUIREMENTS[required], seeded_histories(60)) is None
+    assert required in {failed for _, failed in WRONG}
 
 
 def test_an_answer_may_be_that_there_is_none() -> None:

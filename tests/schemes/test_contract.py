@@ -1,4 +1,4 @@
-"""Every registered scheme does its duties, keeps the laws that it declares, and breaks those that it does not."""
+"""For every registered scheme all requirements and claimed laws hold, and every law not claimed is violated."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from hypothesis import given
 
 from folioshell.contract.check import counterexample
 from folioshell.contract.histories import History, seeded_histories
-from folioshell.contract.laws import CHECKS
-from folioshell.contract.requirements import DUTIES
+from folioshell.contract.laws import CHECKS, REQUIREMENTS
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Law, Scheme
 from tests.contract.strategies import histories
@@ -31,9 +30,9 @@ def test_declared_laws_are_kept(kind: type[Scheme], history: History) -> None:
 @EACH
 @given(history=histories())
 def test_duties_are_done(kind: type[Scheme], history: History) -> None:
-    """No random history finds a scheme that fails in a duty."""
-    for duty, check in DUTIES.items():
-        assert check(kind, history) is None, duty
+    """No random history finds a scheme that fails in a required."""
+    for required, check in REQUIREMENTS.items():
+        assert check(kind, history) is None, required
 
 
 @pytest.mark.parametrize(("kind", "law"), BROKEN)

@@ -1,12 +1,11 @@
-"""Numbers that look drawn."""
+"""Histories, and the generator of their numbers."""
 
 from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
 
-from folioshell.contract.histories import KINDS, LONGEST, seeded_histories
-from folioshell.contract.lcg import Lcg
+from folioshell.contract.histories import KINDS, LONGEST, Lcg, seeded_histories
 
 
 def test_numbers_are_the_same_everywhere() -> None:
