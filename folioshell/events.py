@@ -274,7 +274,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Reused:
-    """A write to a read-only entry made it writable: pages ``[first, first + nr)`` of a folio were not copied.
+    """A write fault made an entry writable, without a copy: no one else maps the page, which is PageAnonExclusive.
 
     Args:
         folio, order: the folio.

@@ -24,7 +24,7 @@ from folioshell.commands.schemes import RESERVED, is_scheme_word
 from folioshell.errors import Refused, SchemeError
 from folioshell.events import CALLBACKS
 from folioshell.schemes import all_schemes, base, order0
-from folioshell.schemes.base import Answer, Law, Part, Scheme, Sharing
+from folioshell.schemes.base import Answer, Law, Part, Scheme, Sharing, UnknownCallback
 from folioshell.schemes.cost import Cost
 from folioshell.script.script import read_text
 from folioshell.session.session import Session
@@ -92,6 +92,11 @@ def _executed(path: str, text: str) -> list[type[Scheme]]:
     sys.modules[module.__name__] = module
     try:
         exec(code, module.__dict__)
+    except UnknownCallback as error:
+        hint = f"did you mean `{error.nearest}`?" if error.nearest else ""
+        raise Refused(
+            error.message, file=path, line=error.line, text=_line(text, error.line), allowed=error.allowed, hint=hint
+        ) from None
     except (Exception, SystemExit) as error:
         line_number = line_of(error, path)
         message = f"{type(error).__name__}: {error}"

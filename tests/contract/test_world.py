@@ -113,4 +113,4 @@ def test_every_fact_that_a_scheme_can_learn_comes_up() -> None:
             player.play(step)
         player.world.free(player.large)
         seen |= {type(event) for event in recorder.events}
-    assert seen == set(CALLBACKS) - {events.Asked, events.Finding, events.Tracepoint}
+    assert seen == set(CALLBACKS) - {events.Reused, events.Asked, events.Finding, events.Tracepoint}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from folioshell.commands.reference import reference
+from tests.docs.events import schemes_own_page
 from tests.docs.kernel_map import kernel_map
 from tests.docs.matrix import definitions_page
 from tests.docs.picture import NAME, picture
@@ -17,6 +18,7 @@ PAGES = {
     "kernel-map.md": kernel_map,
     "scenarios.md": scenario_index,
     "schemes.md": schemes_page,
+    "schemes-own.md": schemes_own_page,
     NAME: picture,
 }
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from folioshell.events import Rmap
+from tests.docs.events import described
 from tests.docs.pages import PAGES
 from tests.docs.picture import picture
 from tests.docs.scenario_index import FOLDER, FOLDERS, opening, scripts
@@ -50,3 +53,8 @@ def test_the_picture_stands_alone() -> None:
     assert not re.search(r"https?:|url\(|@import|@font-face", picture().replace("http://www.w3.org/2000/svg", ""))
     assert [text for text in texts if text.startswith("A ")][:2] == ["A 4>", "A read win[2]: 2 entries of f1 mapped."]
     assert {"! false positive", "maybe", "exact"} <= set(texts)
+
+
+def test_every_field_of_an_rmap_event_is_described() -> None:
+    """In the docstring, and so in docs/schemes-own.md, in the order of the fields."""
+    assert [name for names, _ in described(Rmap) for name in names] == [field.name for field in fields(Rmap)]

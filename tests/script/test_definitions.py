@@ -9,6 +9,7 @@ import pytest
 
 from folioshell import Session
 from folioshell.errors import Refused, SchemeError
+from folioshell.events import CALLBACKS
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Scheme
 from folioshell.script.definitions import define, load_schemes
@@ -407,3 +408,20 @@ class Mine(Scheme):
     assert [scheme.mapcount(folio) for folio in (1, 100, 101, 200, 201, 1000)] == [0, 0, 1, 1, 2, 2]
     session.execute("munmap buf ; exit B ; cost")
     assert scheme.living == {}  # type: ignore[attr-defined]
+
+
+def test_a_misspelt_callback_is_refused_with_its_line(tmp_path: Path) -> None:
+    """Else the scheme would silently count nothing; the nearest callback is named, and all that there are."""
+    path = written(tmp_path, CALLS.replace("def on_mapped(", "def on_maped("))
+    error = refusal(path)
+    assert error.message == "Calls.on_maped() is not a callback: no event calls it"
+    assert error.line == 1 + CALLS[: CALLS.index("def on_mapped(")].count("\n")
+    assert error.text.strip() == "def on_maped(self, event):"
+    assert error.hint == "did you mean `on_mapped`?"
+    assert error.allowed == tuple(CALLBACKS.values())
+
+
+def test_a_callback_of_an_event_that_is_gone_is_refused(tmp_path: Path) -> None:
+    """Also an alias, which has the line of its function."""
+    text = CALLS.replace("    def mapcount(", "    on_pmd_mapped = on_mapped\n\n    def mapcount(")
+    assert refusal(written(tmp_path, text)).message == "Calls.on_pmd_mapped() is not a callback: no event calls it"
