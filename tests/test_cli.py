@@ -361,7 +361,7 @@ def test_check_scheme(tmp_path: Path) -> None:
     done = folioshell("check-scheme", str(tmp_path / "mine.py"))
 
     assert done.returncode == 0
-    assert "never-false-yes violated after 2 steps:" in done.stdout
+    assert "never-false-positive violated after 2 steps:" in done.stdout
 
 
 @pytest.mark.parametrize("others", [(), ("run", "file.fs"), ("-c", "history")])

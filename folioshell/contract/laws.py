@@ -38,13 +38,13 @@ def answers(kind: type[Scheme], history: History) -> Iterator[tuple[Sharing, int
                 yield scheme.shared(folio, mm), len(mms)
 
 
-def never_false_no(kind: type[Scheme], history: History) -> str | None:
+def never_false_negative(kind: type[Scheme], history: History) -> str | None:
     """No answer "no" while two mms map it."""
     wrong = (mms for answer, mms in answers(kind, history) if answer is Sharing.NO and mms > 1)
     return next((f"no, but {mms} mms" for mms in wrong), None)
 
 
-def never_false_yes(kind: type[Scheme], history: History) -> str | None:
+def never_false_positive(kind: type[Scheme], history: History) -> str | None:
     """No answer "yes" while one mm maps it."""
     return "yes, but 1 mm" if (Sharing.YES, 1) in answers(kind, history) else None
 
@@ -203,8 +203,8 @@ def forgets_history(kind: type[Scheme], history: History) -> str | None:
 
 
 CHECKS: dict[Law, Check] = {
-    Law.NEVER_FALSE_NO: never_false_no,
-    Law.NEVER_FALSE_YES: never_false_yes,
+    Law.NEVER_FALSE_NEGATIVE: never_false_negative,
+    Law.NEVER_FALSE_POSITIVE: never_false_positive,
     Law.DECIDES: decides,
     Law.MAPPED_IFF_POSITIVE: mapped_iff_positive,
     Law.ZERO_WHEN_UNMAPPED: zero_when_unmapped,

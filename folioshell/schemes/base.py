@@ -56,9 +56,9 @@ class Law(StrEnum):
     """Properties of a scheme; the contract test checks each."""
 
     #: "no" is never answered while two address spaces map a page of the folio
-    NEVER_FALSE_NO = "never-false-no"
+    NEVER_FALSE_NEGATIVE = "never-false-negative"
     #: "yes" is never answered while at most one address space does
-    NEVER_FALSE_YES = "never-false-yes"
+    NEVER_FALSE_POSITIVE = "never-false-positive"
     #: the answer is never "maybe"
     DECIDES = "decides"
     #: the number is positive exactly when a page of the folio is mapped

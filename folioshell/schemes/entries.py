@@ -143,7 +143,7 @@ class EntryScheme(Order0Scheme, register=False):
     folio_atomics: ClassVar[int]
     laws = frozenset(
         {
-            Law.NEVER_FALSE_NO,
+            Law.NEVER_FALSE_NEGATIVE,
             Law.DECIDES,
             Law.MAPPED_IFF_POSITIVE,
             Law.ZERO_WHEN_UNMAPPED,

@@ -22,7 +22,7 @@ class Likely(EntryScheme):
     state = "as per-page, and one counter of all entries"
     # _nr_pages_mapped and _large_mapcount.
     folio_atomics = 2
-    laws = EntryScheme.laws - {Law.NEVER_FALSE_NO}
+    laws = EntryScheme.laws - {Law.NEVER_FALSE_NEGATIVE}
 
     def shared(self, folio: int, mm: int) -> Sharing:
         """The guess; exact for order 0 and for a single entry."""

@@ -10,7 +10,7 @@ from folioshell.schemes.order0 import Order0Scheme
 #: what holds for every scheme that answers from the slots
 OWNER_LAWS = frozenset(
     {
-        Law.NEVER_FALSE_NO,
+        Law.NEVER_FALSE_NEGATIVE,
         Law.DECIDES,
         Law.MAPPED_IFF_POSITIVE,
         Law.ZERO_WHEN_UNMAPPED,

@@ -99,7 +99,7 @@ class PerPageV5(Order0Scheme):
         "Shared unless the page asked about (of a folio: page 0) has exactly one entry.",
     )
     state = "a mapcount for each page, one for PMD entries, and the flag PageDoubleMap"
-    laws = EntryScheme.laws - {Law.NEVER_FALSE_NO}
+    laws = EntryScheme.laws - {Law.NEVER_FALSE_NEGATIVE}
 
     def __init__(self) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ class Tuples(WindowScheme):
     reach = Reach.TABLE
     laws = frozenset(
         {
-            Law.NEVER_FALSE_NO,
+            Law.NEVER_FALSE_NEGATIVE,
             Law.MAPPED_IFF_POSITIVE,
             Law.ZERO_WHEN_UNMAPPED,
             Law.UNMAP_UNDOES_MAP,

@@ -21,7 +21,7 @@ class Vmas(WindowScheme):
     reach = Reach.VMA
     laws = frozenset(
         {
-            Law.NEVER_FALSE_NO,
+            Law.NEVER_FALSE_NEGATIVE,
             Law.DECIDES,
             Law.MAPPED_IFF_POSITIVE,
             Law.ZERO_WHEN_UNMAPPED,

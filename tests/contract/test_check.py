@@ -33,7 +33,7 @@ def test_a_kept_law_has_no_history(verdicts: dict[str, Verdict]) -> None:
 
 def test_a_broken_law_has_the_shortest_history(verdicts: dict[str, Verdict]) -> None:
     """A page and a fork are the least that can be denied."""
-    verdict = verdicts["never-false-no"]
+    verdict = verdicts["never-false-negative"]
     assert (verdict.kept, verdict.declared, verdict.honest) == (False, False, True)
     assert verdict.breach == "no, but 2 mms"
     assert verdict.history == (

@@ -11,8 +11,8 @@ from folioshell.schemes.cost import Cost
 
 #: law -> what a definition that keeps it promises
 LAWS = {
-    Law.NEVER_FALSE_NO: "`no` is never answered while two address spaces map a page of the folio",
-    Law.NEVER_FALSE_YES: "`yes` is never answered while one address space does",
+    Law.NEVER_FALSE_NEGATIVE: "`no` is never answered while two address spaces map a page of the folio",
+    Law.NEVER_FALSE_POSITIVE: "`yes` is never answered while one address space does",
     Law.DECIDES: "the answer is never `maybe`",
     Law.MAPPED_IFF_POSITIVE: "the number is positive exactly while a page of the folio is mapped",
     Law.ZERO_WHEN_UNMAPPED: "the number is 0 when nothing maps the folio any more",
@@ -78,7 +78,7 @@ def _row(scheme: Scheme) -> tuple[str, ...]:
         _atomics(scheme),
         look,
         _told(scheme, "mapped", Law.MAPPED_IFF_POSITIVE),
-        *("no" if law in laws else "yes" for law in (Law.NEVER_FALSE_NO, Law.NEVER_FALSE_YES, Law.DECIDES)),
+        *("no" if law in laws else "yes" for law in (Law.NEVER_FALSE_NEGATIVE, Law.NEVER_FALSE_POSITIVE, Law.DECIDES)),
         _told(scheme, "partially_mapped", Law.TELLS_PARTIAL),
         _told(scheme, "page_mapcount", Law.COUNTS_PAGES),
     )

@@ -38,37 +38,37 @@ def test_a_true_declaration(tmp_path: Path) -> None:
     status, out, _ = check(tmp_path, MINE.format(module="vmas", base="Vmas", change="- {Law.DECIDES}"))
 
     assert status == 0
-    assert re.search(r"^  never-false-yes +no +violated \(not claimed\)$", out, re.MULTILINE)
-    assert re.search(r"^  never-false-no +yes +holds$", out, re.MULTILINE)
-    assert "never-false-yes violated after " in out
+    assert re.search(r"^  never-false-positive +no +violated \(not claimed\)$", out, re.MULTILINE)
+    assert re.search(r"^  never-false-negative +yes +holds$", out, re.MULTILINE)
+    assert "never-false-positive violated after " in out
     assert re.search(r"^  decides +no +holds \(could be claimed\)$", out, re.MULTILINE)
     assert out.endswith("mine: all claimed laws hold; decides could be claimed\n")
 
 
 def test_a_false_declaration(tmp_path: Path) -> None:
     """A declared law that is broken gives 1, and the history that breaks it has as few steps as it takes: two."""
-    text = MINE.format(module="vmas", base="Vmas", change="| {Law.NEVER_FALSE_YES}")
+    text = MINE.format(module="vmas", base="Vmas", change="| {Law.NEVER_FALSE_POSITIVE}")
     status, out, _ = check(tmp_path, text)
 
     assert status == 1
-    assert re.search(r"^  never-false-yes +yes +! VIOLATED$", out, re.MULTILINE)
-    assert "never-false-yes violated after 2 steps:" in out
-    assert "mine: violates never-false-yes" in out
+    assert re.search(r"^  never-false-positive +yes +! VIOLATED$", out, re.MULTILINE)
+    assert "never-false-positive violated after 2 steps:" in out
+    assert "mine: violates never-false-positive" in out
 
 
 def test_quietly() -> None:
     """A last line, and above it what breaks a promise; not what is broken as declared."""
-    kept = [Verdict(Law.DECIDES, True), Verdict(Law.NEVER_FALSE_YES, False, "yes, but no", ("a folio", "a step"))]
-    broken = Verdict(Law.NEVER_FALSE_NO, True, "no, but yes", ("a folio", "a step"))
+    kept = [Verdict(Law.DECIDES, True), Verdict(Law.NEVER_FALSE_POSITIVE, False, "yes, but no", ("a folio", "a step"))]
+    broken = Verdict(Law.NEVER_FALSE_NEGATIVE, True, "no, but yes", ("a folio", "a step"))
 
     assert render(list(check_blocks(Vmas, kept, quiet=True)), 100) == "vmas: all claimed laws hold\n"
     assert render(list(check_blocks(Vmas, [*kept, broken], quiet=True)), 100).splitlines()[1:] == [
-        "never-false-no violated after 1 step:",
+        "never-false-negative violated after 1 step:",
         "  a folio",
         "  1  a step",
         "  then: no, but yes",
         "",
-        "vmas: violates never-false-no",
+        "vmas: violates never-false-negative",
     ]
 
 
