@@ -171,8 +171,8 @@ def unchanged_by(*labels: str) -> Check:
     return check
 
 
-def afresh(world: World, kind: type[Scheme]) -> Scheme:
-    """A scheme that learns only the present entries, in the order of their addresses."""
+def without_history(world: World, kind: type[Scheme]) -> Scheme:
+    """A scheme that is given only the present entries, in the order of their addresses."""
     scheme = kind()
     fresh = World([scheme], world.table_pages, tables=world.tables, pmd_tables=world.pmd_tables)
     for folio, order in world.orders.items():
@@ -189,16 +189,16 @@ def afresh(world: World, kind: type[Scheme]) -> Scheme:
 
 
 def forgets_history(kind: type[Scheme], history: History) -> str | None:
-    """Number and answers are those of a scheme that learns the present entries only."""
+    """Number and answers are those of a scheme that is given only the present entries."""
     scheme = kind()
     for player, label in states(scheme, history):
-        fresh = afresh(player.world, kind) if label else scheme
+        fresh = without_history(player.world, kind) if label else scheme
         for folio in (player.large, player.small):
             if scheme.mapcount(folio) != fresh.mapcount(folio):
-                return f"{scheme.mapcount(folio)}, afresh {fresh.mapcount(folio)}"
+                return f"{scheme.mapcount(folio)}, without history {fresh.mapcount(folio)}"
             for mm in player.world.mms_of(folio):
                 if scheme.shared(folio, mm) != fresh.shared(folio, mm):
-                    return f"{scheme.shared(folio, mm)}, afresh {fresh.shared(folio, mm)}"
+                    return f"{scheme.shared(folio, mm)}, without history {fresh.shared(folio, mm)}"
     return None
 
 

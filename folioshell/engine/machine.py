@@ -33,7 +33,7 @@ class Machine:
 
     Args:
         geometry: shape of the page tables.
-        definitions: schemes from files by name; they count in addition to the registered ones.
+        loaded: schemes from files by name; they count in addition to the registered ones.
         counting: names of the registered schemes that count from the start, None for all. Others join when they are
             first looked up in ``schemes``, with the numbers that they would have had from the start.
 
@@ -47,14 +47,14 @@ class Machine:
     def __init__(
         self,
         geometry: Geometry = X86_64,
-        definitions: Mapping[str, type[Scheme]] | None = None,
+        loaded: Mapping[str, type[Scheme]] | None = None,
         counting: Collection[str] | None = None,
     ) -> None:
-        definitions = definitions or {}
-        kinds = sorted({**all_schemes(), **definitions}.values(), key=lambda kind: (kind.place, kind.name))
+        loaded = loaded or {}
+        kinds = sorted({**all_schemes(), **loaded}.values(), key=lambda kind: (kind.place, kind.name))
         self._before = NumbersBefore()
         self._numbers: dict[tuple[str, ...], Numbers] = {}
-        self.schemes = Schemes({kind.name: kind for kind in kinds}, definitions, counting, self._before.callbacks)
+        self.schemes = Schemes({kind.name: kind for kind in kinds}, loaded, counting, self._before.callbacks)
         self.kernel = Kernel(self.schemes, self._books(DEFAULT), geometry)
         self.kernel.new_mm("A")
         self._held: dict[Lock, str] = {}

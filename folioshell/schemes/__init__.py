@@ -1,4 +1,4 @@
-"""Mapcount schemes: definitions of the mapcount of a folio, as folds over events. One scheme a file."""
+"""Mapcount schemes: ways to keep the mapcount of a folio, as folds over events."""
 
 from __future__ import annotations
 
