@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar, get_args
 
@@ -82,6 +82,8 @@ class Rmap:
         file: name of the file that the VMA maps; empty for anonymous memory.
         locked: the VMA is mlocked (VM_LOCKED).
         exclusive: the pages are PageAnonExclusive after the call: set for new memory, clear after a fork.
+        entries: number of entries that map each folio: 1 at the PMD level, else one a page.
+        change: by how much the number of entries of each folio changes: ``entries`` with the sign.
     """
 
     #: 1 for entries that were added, -1 for entries that were removed
@@ -107,20 +109,14 @@ class Rmap:
     file: str = ""
     locked: bool = False
     exclusive: bool = False
+    entries: int = field(init=False)
+    change: int = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.folios:
             self.folios = (self.folio,)
-
-    @property
-    def entries(self) -> int:
-        """Number of entries that map each folio: 1 at the PMD level, else one a page."""
-        return 1 if self.level is Level.PMD else self.nr
-
-    @property
-    def change(self) -> int:
-        """By how much the number of entries of each folio changes: ``entries`` with the sign."""
-        return self.sign * self.entries
+        self.entries = self.nr if self.level is Level.PTE else 1
+        self.change = self.sign * self.entries
 
 
 @dataclass(slots=True)

@@ -137,8 +137,7 @@ class Schemes(Mapping[str, Scheme]):
         """
         ours = [scheme for name, scheme in self._counting.items() if name not in self._loaded]
         order0_readers = set(share_order0(self._counting.values()))
-        entry_readers = set(share_entries(ours))
-        share_windows(ours)
+        large_readers = {*share_entries(ours), *share_windows(ours)}
         for kind, name in CALLBACKS.items():
             first = (self._first[kind],) if kind in self._first else ()
             overriding = [
@@ -150,7 +149,7 @@ class Schemes(Mapping[str, Scheme]):
                     small, large = _split(scheme, name)
                     if scheme not in order0_readers:
                         by_order.small.append(small)
-                    if kind is FolioFreed or scheme not in entry_readers:
+                    if kind is FolioFreed or scheme not in large_readers:
                         by_order.large.append(large)
                 self.callbacks[kind] = (*first, by_order) if overriding else first
             else:

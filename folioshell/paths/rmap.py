@@ -46,10 +46,11 @@ def _rmap(
     low, high = window(folio, vma, vpn - first)
     level = Level.PMD if isinstance(table, PmdTable) else Level.PTE
     exclusive = kind is Mapped and bool(folio.anon_exclusive >> first & 1)
+    folios, (anon_vma, root, file, locked) = (folio.id,), _of_vma(vma)
     return kind(
-        *(folio.id, folio.order, folio.anon, first, nr, vma.mm.mm_id, vma.id, table.id, vpn, low, high, call),
-        *(level, new, (folio.id,), *_of_vma(vma), exclusive),
-    )
+        folio.id, folio.order, folio.anon, first, nr, vma.mm.mm_id, vma.id, table.id, vpn, low, high, call,
+        level, new, folios, anon_vma, root, file, locked, exclusive,
+    )  # fmt: skip
 
 
 def _rmap_small(
@@ -72,9 +73,10 @@ def _rmap_small(
 
 def _of_vma(vma: Vma) -> tuple[int, int, str, bool]:
     """What an event says of the VMA: anon_vma, its root, file, and whether it is mlocked."""
-    anon_vma = vma.anon_vma
-    ids = (anon_vma.id, anon_vma.root.id) if anon_vma is not None else (0, 0)
-    return (*ids, vma.file.name if vma.file is not None else "", bool(vma.flags & vm.LOCKED))
+    anon_vma, file = vma.anon_vma, "" if vma.file is None else vma.file.name
+    if anon_vma is None:
+        return 0, 0, file, bool(vma.flags & vm.LOCKED)
+    return anon_vma.id, anon_vma.root.id, file, bool(vma.flags & vm.LOCKED)
 
 
 def folio_new(folio: Folio, origin: tuple[int, int] | None = None, nr: int = 1) -> FolioNew:

@@ -42,7 +42,11 @@ class MmId(EntryScheme):
         slots = self._slots.get(event.folio)
         if slots is None:
             slots = self._slots[event.folio] = MmSlots()
-        slots.count(event, self._large[event.folio].total)
+        total = self._large[event.folio].total
+        if event.sign > 0:
+            slots.add(event.mm, event.entries, total)
+        else:
+            slots.sub(event.mm, event.entries, total)
 
     def shared(self, folio: int, mm: int) -> Sharing:
         """``folio_maybe_mapped_shared()``: the same for every asker."""

@@ -41,13 +41,6 @@ class MmSlots:
         self.counts = [0, 0]
         self.shared = False
 
-    def count(self, event: Rmap, total: int) -> None:
-        """Entries were added or removed; ``total`` are all entries of the folio now."""
-        if event.sign > 0:
-            self.add(event.mm, event.entries, total)
-        else:
-            self.sub(event.mm, event.entries, total)
-
     def add(self, mm: int, nr: int, total: int) -> None:
         """``nr`` entries of ``mm`` were added; ``total`` are all entries of the folio now.
 
@@ -152,7 +145,10 @@ class Mappings:
                 f"f{event.folio} has {self.total} entries, {self.entire} of them PMD entries; {event.call}", [event]
             )
         self.total, self.entire = total, entire
-        self.slots.count(event, total)
+        if event.sign > 0:
+            self.slots.add(event.mm, event.entries, total)
+        else:
+            self.slots.sub(event.mm, event.entries, total)
 
 
 class MappingScheme(Order0Scheme, register=False):

@@ -34,9 +34,7 @@ def field_table() -> str:
     rows = ["| of `Mapped` and `Unmapped` | |", "| --- | --- |"]
     for names, text in described(Rmap):
         rows.append(f"| {', '.join(f'`{name}`' for name in names)} | {text} |")
-    for name in ("sign", "entries", "change"):
-        text = "1 for `Mapped`, -1 for `Unmapped`" if name == "sign" else _plain(getattr(Rmap, name).__doc__ or "")
-        rows.append(f"| `{name}` | {text} |")
+    rows.append("| `sign` | 1 for `Mapped`, -1 for `Unmapped` |")
     return "\n".join(rows) + "\n"
 
 

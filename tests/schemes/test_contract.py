@@ -21,16 +21,16 @@ BROKEN = [
 
 @EACH
 @given(history=histories())
-def test_declared_laws_are_kept(kind: type[Scheme], history: History) -> None:
-    """No random history breaks a law that the scheme declares."""
+def test_claimed_laws_hold(kind: type[Scheme], history: History) -> None:
+    """No random history violates a law that the scheme claims."""
     for law in kind.laws:
         assert CHECKS[law](kind, history) is None, law
 
 
 @EACH
 @given(history=histories())
-def test_duties_are_done(kind: type[Scheme], history: History) -> None:
-    """No random history finds a scheme that fails in a required."""
+def test_requirements_hold(kind: type[Scheme], history: History) -> None:
+    """No random history finds a scheme that violates a requirement."""
     for required, check in REQUIREMENTS.items():
         assert check(kind, history) is None, required
 

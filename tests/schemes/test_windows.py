@@ -18,7 +18,7 @@ from folioshell.errors import KernelBug
 from folioshell.schemes.base import Part
 from folioshell.schemes.tuples import Tuples
 from folioshell.schemes.vmas import Vmas
-from folioshell.schemes.windows import count_pieces, pieces_between
+from folioshell.schemes.window import count_pieces, pieces_between
 
 NR_PAGES = 16
 
