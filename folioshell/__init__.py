@@ -1,4 +1,4 @@
-"""folioshell: a shell in which definitions of the folio mapcount are tried on a model of Linux memory management."""
+"""folioshell: try mapcount schemes for folios on a model of Linux memory management."""
 
 __version__ = "0.2.0.dev0"
 
@@ -11,7 +11,7 @@ _PUBLIC = {
 
 
 def __getattr__(name: str) -> object:
-    """``folioshell.Session`` and its kin, imported on first use: a version number should cost nothing."""
+    """The names of ``_PUBLIC``, imported on first use: a version number should cost nothing."""
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # A name, not an import statement: this file lies below all layers.

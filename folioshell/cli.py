@@ -93,7 +93,7 @@ def _act(options: Options) -> int:
     if options.commands is not None:
         from folioshell.script.runner import run_text
 
-        # Whoever writes the command line could write the file as well.
+        # The author of the command line could write the file as well.
         return options.replay(whole=False).run(run_text(options.commands, name="-c", **options.run_settings()), "-c")
     return _open(options, options.session())
 

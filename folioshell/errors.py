@@ -87,7 +87,7 @@ class SchemeError(FolioshellError):
         event: the event that it was called with; None for a question.
 
     Attributes:
-        told: the event in words, filled in by whoever knows the names in it.
+        told: the event in words, filled in where the names in it are known.
     """
 
     def __init__(self, scheme: str, asked: str, error: str, event: object = None) -> None:

@@ -57,7 +57,7 @@ class ParsedStatement(Parsed):
     __slots__ = ()
 
     def path(self, workspace: Workspace, process: str) -> Path[Ending]:
-        """The kernel path of a command that can race, to be driven by whoever asks.
+        """The kernel path of a command that can race, to be driven by the caller.
 
         Raises:
             Refused: there is none in this state.

@@ -30,9 +30,9 @@ def query(call: Call) -> Report:
     A question about a folio gives a row for each shown scheme: its number, its answer (`cannot` if it has none), what
     resolving a `maybe` costs, and the verdict against the truth: `exact`, `false negative`, `false positive` or
     `undecided`. The truth of `shared?` is whether more than one address space has a present entry for any page of the
-    folio, whoever asks. A range gives a row for each run. For a page, `mapcount` is the page's own count if the scheme
-    keeps one, else its folio's; next to it is how often each scheme says that this page is mapped, judged `exact`,
-    `too few` or `too many`. Any other question has one answer, from the state, the last step or the last race.
+    folio, whichever process asks. A range gives a row for each run. For a page, `mapcount` is the page's own count if
+    the scheme keeps one, else its folio's; next to it is how often each scheme says that this page is mapped, judged
+    `exact`, `too few` or `too many`. Any other question has one answer, from the state, the last step or the last race.
 
     Example:
         file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0] ; query shared? win[0]

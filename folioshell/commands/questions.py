@@ -249,7 +249,7 @@ def _raced(kind: str, what: str) -> Callable[[Call], Answer]:
 
 for _kind, _what in (
     ("deadlocks", "States with a deadlock"),
-    ("miscounts", "End states in which a protocol's number is not its definition's"),
+    ("miscounts", "End states in which a protocol's counter differs from its definition"),
     ("invariants", "States with a broken invariant"),
     ("unlocked", "States in which an entry changed without its lock"),
     ("states", "Distinct states"),

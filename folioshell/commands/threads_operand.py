@@ -96,7 +96,7 @@ def _command(line: str, words: list[Token]) -> ParsedStatement:
     try:
         statement = read_statement(line, words)
     except Refused as error:
-        # The line within braces is not the one that was typed; whoever reads that one puts it in.
+        # The line within braces is not the one that was typed; the reader of that one fills it in.
         error.text = ""
         raise
     if statement.process:

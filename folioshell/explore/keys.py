@@ -314,7 +314,7 @@ class CountKeys:
         keys: of the schemes.
 
     Attributes:
-        state: number of the present state; whoever brings the schemes to another one sets it.
+        state: number of the present state; code that changes the schemes' state sets it.
     """
 
     def __init__(self, keys: Keys) -> None:

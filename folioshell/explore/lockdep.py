@@ -2,7 +2,7 @@
 
 It learns from one run what might happen in another: two classes that were taken in both orders may deadlock some day.
 Two locks of one class are one node of the order graph unless the second is taken under a subclass (``nested``), which
-is a promise of whoever wrote the path that an order exists. lockdep believes it: two threads that keep such promises
+is the author's promise that an order exists. lockdep believes it: two threads that keep such promises
 about each other's locks deadlock unnoticed. The search of ``race`` does not believe anything.
 
 Kernel: kernel/locking/lockdep.c: validate_chain(), check_deadlock(), check_noncircular() (v6.18)

@@ -1,4 +1,4 @@
-"""Saving and restoring the objects of a machine in place, so that whoever points to them still points to them.
+"""Saving and restoring the objects of a machine in place, so that references to them stay valid.
 
 The objects reachable from the roots are walked once. Of each that can change (lists, arrays, dicts, sets, objects of
 this package) a shallow copy is kept; restoring writes the copies back. What was made since is unreachable then, what

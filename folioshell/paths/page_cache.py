@@ -68,7 +68,7 @@ def get_folio(k: Kernel, fault: Fault) -> Path[Folio | str]:
         # beyond EOF.
         yield folio.lock.release()
         return (yield from get_folio(k, fault))
-    # Whoever gets the lock of a folio that is being read has waited for the read.
+    # Taking the lock of a folio that is being read waits for the read.
     if not folio.uptodate:
         file.readahead.complete()
     return folio

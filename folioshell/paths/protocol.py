@@ -305,7 +305,7 @@ class TrylockRetry(AddressOrder):
 class PmdLock(AddressOrder):
     """The lock of the PMD table outside that of its own table: levels are ordered, tables of one level are not.
 
-    Whoever maps or unmaps a part of a folio below a PMD table holds its lock, so the others' tables may be read without
+    A thread that maps or unmaps part of a folio below a PMD table holds its lock, so other tables may be read without
     theirs. A window across two PMD tables needs both, in ascending order: the question comes back one level up, a
     thousand times rarer. The idea of a bit in the upper entry, proposed for HGM, is this with the answer cached.
     """

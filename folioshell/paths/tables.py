@@ -66,8 +66,8 @@ def pte_table_alloc(k: Kernel, mm: Mm, vpn: int) -> Path[PageTable | None]:
 def is_detached(mm: Mm, vpn: int, table: PageTable) -> bool:
     """Was a PTE table, whose lock the caller holds, freed while the lock was waited for?
 
-    MADV_DONTNEED frees a table that it left empty, without waiting for faults (CONFIG_PT_RECLAIM, since v6.14). Whoever
-    wants to map something where nothing was must ask; a handler that compares with a present entry finds it gone.
+    MADV_DONTNEED frees a table that it left empty, without waiting for faults (CONFIG_PT_RECLAIM, since v6.14). A
+    handler that sets an entry where none was must ask; one that compares with a present entry finds it gone.
     Kernel: mm/pgtable-generic.c: pte_offset_map_lock() (v6.18)
     """
     return mm.tables.leaf(vpn) is not table

@@ -172,7 +172,7 @@ class Merge:
     def _fits(self, target: Vma) -> bool:
         """Do flags, file and anon_vma allow that the range joins ``target``?
 
-        A merged VMA has one anon_vma. Whoever has none takes the other's, but not from a fork child: its chain leads to
+        A merged VMA has one anon_vma. One without takes the other's, but not from a fork child: its chain leads to
         its parent's anon_vmas too, and the merged VMA would then be searched for the parent's folios.
         Kernel: mm/vma.c: is_mergeable_vma(), is_mergeable_anon_vma() (v6.18)
         """

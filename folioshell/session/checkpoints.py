@@ -30,7 +30,7 @@ class Checkpoint:
     """What everything in a workspace held after its last step.
 
     Args:
-        workspace: its objects are given their contents back in place, so that whoever refers to them still does.
+        workspace: its objects are given their contents back in place, so that references to them stay valid.
         entry: the last step.
         objects: how many objects it holds, roughly.
     Raises:

@@ -42,6 +42,7 @@ RETIRED = {
     r"for ever": "forever",
     r'somebody(?! else")': "someone, a process",
     r"nobody": "no one, no process",
+    r"whoever": "the caller, a process that",
     r"unless (?:said|told|it (?:is|was) (?:said|told))": "default:",
     r"(?:is|are|was|were|be|been|being) told(?! apart)": "is notified, gets",
     r"so it is with": "likewise",
