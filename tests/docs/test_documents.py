@@ -131,9 +131,9 @@ def test_named_files_exist(path: Path) -> None:
 
 
 def test_modules_of_the_tour_exist() -> None:
-    """Modules and packages that design.md names by their name alone exist in the package."""
+    """Modules and packages that design.md names by their name alone exist."""
     tour = (ROOT / "docs" / "design.md").read_text(encoding="utf-8").partition("## A tour of the tree")[2]
-    known = {path.name for path in (ROOT / "folioshell").rglob("*.py")}
+    known = {path.name for folder in ("folioshell", "tests") for path in (ROOT / folder).rglob("*.py")}
     packages = {f"{path.name}/" for path in (ROOT / "folioshell").iterdir() if path.is_dir()}
 
     assert set(re.findall(r"`(\w+\.py)`", tour)) - known == set()
