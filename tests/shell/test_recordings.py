@@ -75,7 +75,7 @@ def test_the_table(wrong: str) -> None:
     text = "\n".join(output.out)
     assert "model" in text
     assert "event" in text
-    (asked,) = [line for line in output.out if "mm-id asked about f1: yes" in line]
+    (asked,) = [line for line in output.out if "f1 shared? yes (mm-id)" in line]
     assert asked.endswith("madvise_cold_or_pageout_pte_range")
 
 
