@@ -85,7 +85,7 @@ class _Result:
     repeat: Repeat
 
 
-#: where the machine is when others may have changed it
+#: the machine is in no state of the race: others may have changed it
 _ELSEWHERE = object()
 
 #: (state of the machine, places of the threads, state of the locks)
@@ -246,7 +246,7 @@ class Race:
         self._at = self._trail
 
     def restore(self) -> None:
-        """Give the machine back as it was, folios that were kept as a run being one again."""
+        """Give the machine back as it was before the race, runs of folios included."""
         self.reset()
         self.threads.reset()
         self.leave()
@@ -257,7 +257,7 @@ class Race:
         self._at = _ELSEWHERE
 
     def learn(self, error: AssumptionError) -> None:
-        """Take less for granted, and forget what was found out on the assumption."""
+        """Assume less, and forget the results that relied on the assumption."""
         self.reduction.learn(error)
         self._forget()
 

@@ -154,7 +154,7 @@ class ThreadRunner:
         self._threads = [_ThreadState() for _ in self.tasks]
 
     def rejoin(self) -> None:
-        """Keep folios as runs again where the threads left them identical; no thread may run before ``reset``."""
+        """Make runs of folios again where the threads left them identical; no thread may run before ``reset``."""
         self.machine.kernel.folios.rejoin(self._runs)
 
     def state(self) -> int:

@@ -162,20 +162,20 @@ class Folio:
 
 
 class FolioView(Folio):
-    """A folio of a run, to be read: the run keeps no object for it that a write could reach."""
+    """A read-only folio of a run. A write to it would be lost, as the run stores no object for it."""
 
     __slots__ = ()
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{self} is one of a run: single it out before {name} is set")
+        raise AttributeError(f"{self} is part of a run: single it out before setting {name}")
 
 
-#: all there is to know of a folio
+#: the whole state of a folio
 _STATE = attrgetter(*(name for name in Folio.__slots__ if not name.endswith("_lock")))
 
 
 class FolioRun:
-    """Anonymous order-0 folios in a row that differ in nothing but number, page and index, which follow each other.
+    """Anonymous order-0 folios that are identical but for number, page and index, which are consecutive.
 
     A path may change all of them at once through ``first``; to change some, single them out first.
 
@@ -192,11 +192,11 @@ class FolioRun:
 
     @property
     def numbers(self) -> range:
-        """The numbers of the folios."""
+        """Their numbers."""
         return range(self.first.id, self.first.id + self.nr)
 
     def folio(self, place: int) -> Folio:
-        """A folio of its own, equal to that at ``place``, 0 being the first."""
+        """A new folio equal to the one at ``place``, counted from 0."""
         first = self.first
         folio = Folio(first.id + place, first.pfn + place, 0, first.mapping, first.index + place, True)
         folio.ref = first.ref
@@ -207,17 +207,17 @@ class FolioRun:
         return folio
 
     def view(self, place: int) -> Folio:
-        """The folio at ``place`` as it is now; writing to it raises AttributeError."""
+        """A snapshot of the folio at ``place``; writing to it raises AttributeError."""
         folio = self.folio(place)
         folio.__class__ = FolioView
         return folio
 
     def is_continued_by(self, folio: Folio) -> bool:
-        """Would the run give an equal folio if it were one longer?"""
+        """Could the folio be appended to the run?"""
         return _STATE(self.folio(self.nr)) == _STATE(folio)
 
     def drop_first(self) -> None:
-        """The first folio belongs to the run no more; there are others."""
+        """Shrink the run by its first folio, which is not its last."""
         first = self.first
         first.id += 1
         first.pfn += 1

@@ -1,4 +1,4 @@
-"""All folios that live, by number. Order-0 folios that were made alike in a row are kept as a run until they differ.
+"""All allocated folios, by number. Consecutive identical order-0 folios are stored as one run until they differ.
 
 Reading and changing have different names. ``get``, ``[]``, ``values`` and ``groups`` read: they leave runs as they are,
 and what they give of a run cannot be written to. ``single_out`` gives a folio that may be changed: it leaves its run.
@@ -44,7 +44,7 @@ class Folios:
 
     @property
     def nr_groups(self) -> int:
-        """Number of folios, those that are kept as a run being one."""
+        """Number of folios, a run counted once."""
         return len(self._single) + len(self._runs)
 
     def __contains__(self, number: int) -> bool:
@@ -61,17 +61,17 @@ class Folios:
         return folio
 
     def get(self, number: int) -> Folio | None:
-        """The folio of this number, to be read; None if it does not live."""
+        """The folio of this number, read-only; None if it is not allocated."""
         folio = self._single.get(number)
         if folio is None and (run := self._run_of(number)) is not None:
             return run.view(number - run.first.id)
         return folio
 
     def single_out(self, number: int) -> Folio:
-        """The folio of this number, to be changed: it is kept alone from now on.
+        """The folio of this number, to be changed: it leaves its run.
 
         Raises:
-            KeyError: it does not live.
+            KeyError: it is not allocated.
         """
         folio = self._single.get(number)
         if folio is not None:
@@ -82,7 +82,7 @@ class Folios:
         return self._memory.single_out(run.first.pfn + number - run.first.id)
 
     def groups(self) -> Iterator[tuple[Folio, int]]:
-        """(first folio, number of folios) of all, ascending: those that are kept as a run together. To be read."""
+        """(first folio, number of folios) of each run and of each single folio, ascending. Read-only."""
         single = sorted(self._single)
         if not self._runs:
             yield from ((self._single[number], 1) for number in single)
@@ -93,7 +93,7 @@ class Folios:
             yield (self._single[number], 1) if run is None else (run.first, run.nr)
 
     def values(self) -> Iterator[Folio]:
-        """All folios one by one, ascending, to be read."""
+        """All folios one by one, ascending. Read-only."""
         for first, nr in self.groups():
             if nr > 1:
                 yield from map(FolioRun(first, nr).view, range(nr))
@@ -101,7 +101,7 @@ class Folios:
                 yield first
 
     def orders(self, first: int, nr: int) -> list[tuple[int, int, int | None]]:
-        """(first, nr, order) of the numbers ``[first, first + nr)``, ascending; None for those that do not live."""
+        """(first, nr, order) of the numbers ``[first, first + nr)``, ascending; None for those not allocated."""
         if nr == 1 and (folio := self._single.get(first)) is not None:
             return [(first, 1, folio.order)]
         orders: Intervals[int] = Intervals()
@@ -113,7 +113,7 @@ class Folios:
             if low < high:
                 orders.put(low, high - low, 0)
             at += 1
-        # Whatever is fewer: the folios that are kept alone, or the numbers that are asked for.
+        # Loop over the shorter of the two: all single folios, or the numbers asked for.
         single, numbers = self._single, range(first, end)
         few = len(single) < nr
         for number in sorted(filter(numbers.__contains__, single)) if few else filter(single.__contains__, numbers):
@@ -121,9 +121,9 @@ class Folios:
         return orders.pieces(first, nr)
 
     def keep_apart(self) -> list[range]:
-        """Single out every folio, for searches that tell states by the objects in them.
+        """Single out every folio, for searches that compare states by the objects in them.
 
-        Returns: the numbers of each run that there was, for ``rejoin``.
+        Returns: the numbers of each former run, for ``rejoin``.
         """
         runs = [run.numbers for run in self._runs]
         for number in chain.from_iterable(runs):
@@ -131,10 +131,10 @@ class Folios:
         return runs
 
     def rejoin(self, runs: Iterable[range]) -> None:
-        """Keep folios as runs again that live and are still alike.
+        """Make runs again of the folios that are still allocated and identical.
 
         Args:
-            runs: numbers of folios that were a run, all of them kept alone now.
+            runs: numbers of folios that were runs, all of them single now.
         """
         for numbers in runs:
             run: FolioRun | None = None
@@ -142,42 +142,42 @@ class Folios:
                 if run is None or not run.is_continued_by(folio):
                     self._join(run)
                     run = FolioRun(folio, 0)
-                # What no run could give, such as a pinned folio, stays alone.
+                # A folio that cannot be part of a run, such as a pinned one, stays single.
                 run.nr += run.nr > 0 or run.is_continued_by(folio)
             self._join(run)
 
     def _join(self, run: FolioRun | None) -> None:
-        """Keep single folios as a run; one or none stays as it is."""
+        """Replace single folios by a run of two or more."""
         if run is not None and run.nr > 1:
             for number in run.numbers:
                 del self._single[number]
             self._memory.place_run(run)
 
-    # What physical memory and the kernel tell.
+    # For physical memory and the kernel, which keep this up to date.
 
     def add(self, folio: Folio) -> None:
-        """A folio that is kept alone lives now."""
+        """Add a single folio."""
         self._single[folio.id] = folio
         self.nr_large += folio.order > 0
 
     def remove(self, folio: Folio) -> None:
-        """A folio that is kept alone lives no more."""
+        """Remove a single folio that was freed."""
         del self._single[folio.id]
         self.nr_large -= folio.order > 0
 
     def add_run(self, run: FolioRun) -> None:
-        """The folios of a run are allocated, or split off another run."""
+        """Add a run: newly allocated, or split off another run."""
         at = bisect_right(self._run_starts, run.first.id)
         self._run_starts.insert(at, run.first.id)
         self._runs.insert(at, run)
 
     def remove_run(self, run: FolioRun) -> None:
-        """The folios of a run live no more, or are kept otherwise."""
+        """Remove a run: freed, or replaced by single folios."""
         at = bisect_right(self._run_starts, run.first.id) - 1
         del self._run_starts[at], self._runs[at]
 
     def take_first(self, run: FolioRun) -> None:
-        """The first folio of a run is kept otherwise."""
+        """Remove the first folio from its run."""
         if run.nr == 1:
             self.remove_run(run)
             return

@@ -125,7 +125,7 @@ class PhysicalMemory:
         return pages  # type: ignore[return-value]
 
     def folio(self, pfn: int) -> Folio:
-        """The folio that page ``pfn`` belongs to, to be read.
+        """The folio that page ``pfn`` belongs to, read-only.
 
         Raises:
             KeyError: it belongs to none.
@@ -134,7 +134,7 @@ class PhysicalMemory:
         return found.view(pfn - found.first.pfn) if isinstance(found, FolioRun) else found
 
     def single_out(self, pfn: int) -> Folio:
-        """The folio that page ``pfn`` belongs to, to be changed: it leaves its run, and is kept alone from now on.
+        """The folio that page ``pfn`` belongs to, to be changed: it leaves its run.
 
         Raises:
             KeyError: it belongs to none.
@@ -143,7 +143,7 @@ class PhysicalMemory:
         return self._apart(found, pfn) if isinstance(found, FolioRun) else found
 
     def part(self, pfn: int, nr: int) -> Folio | FolioRun:
-        """The folio of page ``pfn``; if it is kept in a run, it and those of the ``nr`` pages, as a run of their own.
+        """The folio of page ``pfn``; if it is in a run, the folios of ``nr`` pages from there as a run of their own.
 
         Args:
             nr: pages in a row that belong to that run.
@@ -159,7 +159,7 @@ class PhysicalMemory:
         return run
 
     def _apart(self, run: FolioRun, pfn: int) -> Folio:
-        """Keep the folio of one page apart from its run."""
+        """Take the folio of one page out of its run."""
         if run.first.pfn < pfn:
             run = self._cut(run, pfn - run.first.pfn)
         folio = run.folio(0)
@@ -169,7 +169,7 @@ class PhysicalMemory:
         return folio
 
     def _cut(self, run: FolioRun, nr: int) -> FolioRun:
-        """Leave a run its first ``nr`` folios, and make a run of the others, which is returned."""
+        """Shorten a run to ``nr`` folios; the rest becomes a run of its own, which is returned."""
         rest = FolioRun(run.folio(nr), run.nr - nr)
         run.nr = nr
         self.place_run(rest)
