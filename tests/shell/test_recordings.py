@@ -13,6 +13,7 @@ from folioshell.cli import main
 from folioshell.recording.load import load
 from folioshell.shell.recordings import Verification, emit_files, operation_text
 from folioshell.views.screen import Screen
+from tests.command_line import folioshell
 from tests.recording.samples import RECORDINGS, document, scenario, small_recording
 
 
@@ -21,7 +22,7 @@ class _Output:
 
     def __init__(self) -> None:
         self.texts = io.StringIO(), io.StringIO()
-        self.screen, self.errors = (Screen(text, rich=False, width=200) for text in self.texts)
+        self.screen, self.errors = (Screen(text, rich=False, width=1000) for text in self.texts)
 
     @property
     def out(self) -> list[str]:
@@ -136,8 +137,8 @@ def test_convert_refuses_with_a_place(tmp_path: Path, capsys: pytest.CaptureFixt
     script = tmp_path / "no.fs"
     script.write_text("mmap a 4\nfault a\nmmap b 4 populate\n")
 
-    assert main(["convert", str(script)]) == 2
-    assert f"{script}:3:10:" in capsys.readouterr().err.replace("\n", "")
+    done = folioshell("convert", str(script))
+    assert (done.returncode, done.stderr.startswith(f"{script}:3:10: ")) == (2, True)
     assert main(["convert", str(tmp_path / "none.fs")]) == 2
     assert "cannot be read" in capsys.readouterr().err
 

@@ -27,7 +27,7 @@ def check(folder: Path, text: str) -> tuple[int, str, str]:
     path = folder / "mine.py"
     path.write_text(text)
     out, err = StringIO(), StringIO()
-    status = check_files([str(path)], Screen(out, rich=False, width=100), Screen(err, rich=False, width=100))
+    status = check_files([str(path)], Screen(out, rich=False, width=100), Screen(err, rich=False, width=1000))
     return status, out.getvalue(), err.getvalue()
 
 
