@@ -33,6 +33,7 @@ def _lines(k: Kernel, schemes: Mapping[str, Scheme]) -> Iterator[str]:
             (
                 *(folio.id, folio.pfn, folio.order, folio.anon, str(folio.mapping), folio.index, folio.ref),
                 *(folio.anon_exclusive, folio.nonzero, folio.swapbacked, folio.cached, folio.dirty, folio.active),
+                folio.dirty_buffers,
                 *(
                     folio.mlocked,
                     folio.mlock_count,

@@ -26,6 +26,7 @@ class Folio:
         pins: pins of its pages for DMA.
         anon_exclusive: bit i: PageAnonExclusive of page i (of page 0 for the whole folio while a PMD maps it).
         nonzero: bit i: page i holds a byte that is not zero.
+        dirty_buffers: bit i: the buffer of page i of an ext4 folio is dirty (blocks of one page).
         cached: it is in the page cache, or in the swap cache.
         readahead: a fault for it reads the next window of the file (PG_readahead). Reclaim sets the same bit on a dirty
             file folio, as PG_reclaim.
@@ -40,6 +41,7 @@ class Folio:
         "cached",
         "deferred",
         "dirty",
+        "dirty_buffers",
         "id",
         "index",
         "mapping",
@@ -76,6 +78,7 @@ class Folio:
         self.swap_slot: int | None = None
         self.uptodate = True
         self.dirty = False
+        self.dirty_buffers = 0
         self.active = False
         self.referenced = False
         self.readahead = False
@@ -127,12 +130,31 @@ class Folio:
         return self._map_lock
 
     def mark_dirty(self) -> None:
-        """Set PG_dirty and clear PG_readahead, which means PG_reclaim on a dirty folio.
+        """Set PG_dirty and clear PG_readahead, which means PG_reclaim on a dirty folio; ext4 dirties all buffers.
 
-        Kernel: mm/page-writeback.c: folio_mark_dirty() (v6.18)
+        Kernel: mm/page-writeback.c: folio_mark_dirty() (v6.18); fs/buffer.c: block_dirty_folio() (v6.18)
         """
         self.dirty = True
         self.readahead = False
+        if not self.anon and not self.swapbacked:
+            self.dirty_buffers = page_bits(0, self.nr_pages)
+
+    def invalidate(self, first: int, nr: int) -> None:
+        """Clean the buffers of ``nr`` pages whose blocks are about to be freed. PG_dirty stays.
+
+        Kernel: fs/buffer.c: block_invalidate_folio() (v6.18)
+        """
+        self.dirty_buffers &= ~page_bits(first, nr)
+
+    def release_buffers(self) -> bool:
+        """Drop all buffers, which cleans the folio: they tell what is to be written. False: one is dirty, all stay.
+
+        Kernel: mm/filemap.c: filemap_release_folio() (v6.18); fs/buffer.c: try_to_free_buffers() (v6.18)
+        """
+        if self.dirty_buffers:
+            return False
+        self.dirty = self.dirty and (self.anon or self.swapbacked)
+        return True
 
     def mlock(self) -> None:
         """Count a mapping by a locked VMA, which keeps it from reclaim.

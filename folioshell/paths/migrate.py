@@ -15,7 +15,7 @@ from folioshell.paths.unmap import remove_migration_ptes, try_to_migrate
 from folioshell.paths.walk import rmap_lock
 
 #: attributes that the new folio takes over unchanged
-_CARRIED = ("nonzero", "swapbacked", "uptodate", "dirty", "active", "referenced", "partially_mapped")
+_CARRIED = ("nonzero", "swapbacked", "uptodate", "dirty", "dirty_buffers", "active", "referenced", "partially_mapped")
 
 
 def do_migrate(k: Kernel, folio: Folio) -> Path[str | None]:

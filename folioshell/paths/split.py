@@ -40,14 +40,6 @@ def non_uniform(folio: Folio, page: int) -> list[tuple[int, int]]:
     return sorted(pieces)
 
 
-def _has_private_data(folio: Folio) -> bool:
-    """Does the file system hold buffers of the folio that it cannot release, because they are dirty?
-
-    Kernel: mm/filemap.c: filemap_release_folio() (v6.18)
-    """
-    return not folio.anon and not folio.swapbacked and folio.dirty
-
-
 def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | None = None) -> Path[list[Folio] | None]:
     """Split a folio that the caller has locked, and consume the caller's reference.
 
@@ -56,7 +48,8 @@ def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | Non
     Returns: the pieces that still exist, or None if it cannot be split now (EAGAIN, EBUSY); the reference is kept.
     Kernel: mm/huge_memory.c: split_huge_page_to_list_to_order() (v6.18)
     """
-    if _has_private_data(folio):
+    # Before anything else is tried: a folio whose buffers are all clean is clean from here on, even if the split fails.
+    if not folio.release_buffers():
         return None
     layout = layout or uniform(folio)
     # For writing: other splits and collapses of the same anonymous memory wait. For a file its mappings need only stay.

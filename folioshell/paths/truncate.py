@@ -38,9 +38,12 @@ def madvise_remove(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None
 def punch_hole(k: Kernel, file: AddressSpace, first: int, last: int) -> Path[None]:
     """Remove pages ``[first, last)`` of a file from all mappings and the page cache; private copies stay.
 
-    Kernel: mm/shmem.c: shmem_fallocate() (v6.18)
+    Kernel: mm/shmem.c: shmem_fallocate() (v6.18); fs/ext4/inode.c: ext4_punch_hole() (v6.18)
     """
     yield file.inode_lock.acquire("vfs_fallocate", "W")
+    # ext4 ends the hole at the page of i_size: a folio that reaches beyond EOF keeps its buffers there.
+    if not file.is_shmem:
+        last = min(last, file.size)
     # All at once and without folio locks first; what is faulted in meanwhile is unmapped folio by folio, under them.
     yield from unmap_mapping_range(k, file, first, last, even_cows=False)
     yield from _drop_pages(k, file, first, last)
@@ -93,51 +96,74 @@ def _drop_pages(k: Kernel, file: AddressSpace, first: int, last: int) -> Path[No
 def _truncate_partial(k: Kernel, file: AddressSpace, folio: Folio, first: int, last: int) -> Path[None]:
     """Split a folio that extends beyond the hole ``[first, last)``, and remove the pieces inside.
 
-    The folio is halved towards the first page of the hole, then the piece at the end of the hole towards its end.
+    The folio is halved towards the first page of the hole, then the piece at the end of the hole towards its end. If it
+    cannot be split, it stays whole if it is dirty.
     Kernel: mm/truncate.c: truncate_inode_partial_folio() (v6.18)
     """
-    low, high = max(first, folio.index), min(last, folio.index + folio.nr_pages)
     start, end = folio.index, folio.index + folio.nr_pages
-    if not (yield from _split_towards(k, folio, low)):
-        # Clean, it is removed whole: what lies outside the hole can be read again from the disk.
-        if not folio.dirty:
-            yield from _truncate_folio(k, file, folio)
+    low, high = max(first, start), min(last, end)
+    yield folio.lock.acquire("truncate_inode_partial_folio")
+    folio.ref += 1
+    # Pages of the hole are zeroed in memory. That is all shared memory has (shmem_undo_range()), while ext4 need not
+    # write the blocks that it frees.
+    if file.is_shmem:
+        folio.mark_dirty()
+    else:
+        folio.invalidate(low - start, high - low)
+    is_split = yield from _split_or_unmap(k, folio, low)
+    # Clean, it is removed whole: what lies outside the hole can be read again from the disk.
+    is_removed = not is_split and not folio.dirty
+    if is_removed:
+        yield from _remove(k, file, folio)
+    yield folio.lock.release()
+    if not is_split:
+        yield from rmap.put(k, folio, 1 + folio.nr_pages if is_removed else 1)
         return
-    if high < end:
-        piece = file.find(high)
-        if piece is not None and piece.order:
-            yield from _split_towards(k, piece, high)
+    piece = file.find(high) if high < end else None
+    # Best effort, unlike the first split: it only frees memory.
+    if piece is not None and piece.order and not (yield piece.lock.trylock("truncate_inode_partial_folio")):
+        piece.ref += 1
+        is_split = yield from _split_or_unmap(k, piece, high)
+        yield piece.lock.release()
+        if not is_split:
+            yield from rmap.put(k, piece)
     for piece in list(file.next_from(start, end - 1)):
         if first <= piece.index and piece.index + piece.nr_pages <= last:
             yield from _truncate_folio(k, file, piece)
 
 
-def _split_towards(k: Kernel, folio: Folio, index: int) -> Path[bool]:
-    """Split a folio so that page ``index`` of the file is in a folio of its own.
+def _split_or_unmap(k: Kernel, folio: Folio, index: int) -> Path[bool]:
+    """Split a locked folio so that page ``index`` of the file is in a folio of its own; then consume a reference.
 
     If that fails a file's folio is unmapped, so that accesses beyond EOF fault again; shared memory is left mapped.
     Kernel: mm/truncate.c: try_folio_split_or_unmap() (v6.18)
     """
-    yield folio.lock.acquire("truncate_inode_partial_folio")
-    folio.ref += 1
     layout = non_uniform(folio, index - folio.index) if k.release.splits_around_hole else uniform(folio)
     pieces = yield from split_folio(k, folio, layout)
     if pieces is None and not folio.swapbacked:
         yield from try_to_unmap(k, folio, sync=True, ignore_mlock=True)
-    yield folio.lock.release()
-    if pieces is None:
-        yield from rmap.put(k, folio)
     return pieces is not None
 
 
 def _truncate_folio(k: Kernel, file: AddressSpace, folio: Folio) -> Path[None]:
-    """Kernel: mm/truncate.c: truncate_inode_folio() (v6.18)"""
+    """Remove a folio that lies in the hole.
+
+    Kernel: mm/truncate.c: truncate_inode_pages_range() (v6.18)
+    """
     yield folio.lock.acquire("truncate_inode_folio")
+    yield from _remove(k, file, folio)
+    yield folio.lock.release()
+    yield from rmap.put(k, folio, folio.nr_pages)
+
+
+def _remove(k: Kernel, file: AddressSpace, folio: Folio) -> Path[None]:
+    """Unmap a locked folio, and remove it from the page cache, whose references the caller drops.
+
+    Kernel: mm/truncate.c: truncate_inode_folio() (v6.18)
+    """
     if k.counts.mapcount(folio.id):
         yield from unmap_mapping_range(k, file, folio.index, folio.index + folio.nr_pages, even_cows=False)
     yield file.xa_lock.acquire("truncate_inode_folio")
     file.remove(folio)
     folio.cached = False
     yield file.xa_lock.release()
-    yield folio.lock.release()
-    yield from rmap.put(k, folio, folio.nr_pages)
