@@ -50,12 +50,62 @@ def do_mremap(
         else:
             error = yield from _mremap_to(k, remap)
     yield mm.write_unlock()
-    if error is None:
-        # Like mmap, it faults in locked memory after mmap_lock was released; only what was added needs it.
-        moved = mm.vmas.find(new_start)
-        if moved is not None and moved.flags & vm.LOCKED and new_nr > nr:
-            yield from mm_populate(k, mm, new_start + nr, new_start + new_nr)
+    if error is None and new_nr > nr:
+        yield from _populate_locked(k, mm, new_start + nr, new_start + new_nr)
     return error
+
+
+def do_resize(k: Kernel, mm: Mm, start: int, nr: int, new_nr: int, new_start: int | None = None) -> Path[str | None]:
+    """Give ``[start, start + nr)`` another size, in place if it can be.
+
+    Args:
+        new_start: free range to move to where it cannot grow in place (MREMAP_MAYMOVE); None: it must not move.
+    Returns: EINVAL for impossible sizes; EFAULT where nothing is mapped, or if the range to grow is not within one VMA;
+        ENOMEM if it cannot grow.
+    Kernel: mm/mremap.c: mremap_at() (v6.18)
+    """
+    if nr <= 0 or new_nr <= 0:
+        return "EINVAL"
+    yield mm.mmap_lock.acquire("do_mremap", "W")
+    vma = mm.vmas.find(start)
+    if vma is None or (new_nr > nr and start + nr > vma.end):
+        yield mm.write_unlock()
+        return "EFAULT"
+    if new_nr <= nr:
+        # The excess is unmapped as by munmap, whatever VMAs it crosses; mmap_lock is downgraded meanwhile.
+        held = yield from unmap_locked(k, mm, start + new_nr, start + nr, downgrade=True)
+        yield mm.mmap_lock.release("R") if held == "R" else mm.write_unlock()
+        return None
+    error = None
+    if can_expand(vma, start + nr, new_nr - nr):
+        # The new pages are a mapping of their own for a moment, so that they merge with what is next to them, too.
+        pgoff = vma.pgoff + vma.nr_pages
+        merge = vma_paths.Merge(mm, vma.end, start + new_nr, vma.flags, pgoff, vma.file, source=vma)
+        yield from vma_paths.merge_new(k, merge)
+    elif new_start is None:
+        error = "ENOMEM"
+    else:
+        error = yield from _mremap_to(k, _Remap(mm, start, nr, new_start, new_nr, dontunmap=False))
+        start = new_start
+    yield mm.write_unlock()
+    if error is None:
+        yield from _populate_locked(k, mm, start + nr, start + new_nr)
+    return error
+
+
+def can_expand(vma: Vma, end: int, nr: int) -> bool:
+    """Can a range of a VMA that ends at ``end`` grow by ``nr`` pages where it is?
+
+    Kernel: mm/mremap.c: vrm_can_expand_in_place() (v6.18)
+    """
+    return vma.end == end and not vma.mm.vmas.overlapping(end, end + nr)
+
+
+def _populate_locked(k: Kernel, mm: Mm, start: int, end: int) -> Path[None]:
+    """Fault in pages that were added to locked memory: like mmap, after mmap_lock was released."""
+    vma = mm.vmas.find(start)
+    if vma is not None and vma.flags & vm.LOCKED:
+        yield from mm_populate(k, mm, start, end)
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from folioshell.errors import FolioshellError, reason_of
 from folioshell.model.vm import PROT_FLAGS
-from folioshell.recording.scenario import FILE_KINDS, FILE_SYSTEMS, SLOT, SLOT_MARGIN, Op, placement
+from folioshell.recording.scenario import FILE_KINDS, FILE_SYSTEMS, SLOT, SLOT_MARGIN, Op, placement, region_made
 from folioshell.units import parse_number
 
 #: maximum pages of a file, and regions of a scenario
@@ -70,24 +70,20 @@ def _flag(value: Any) -> str:
 _PAGES = _number(0, SLOT)
 _RANGE = {"proc": _name, "region": _name, "page": _PAGES, "count": _PAGES}
 _SHAPE = {"align_pages": _number(1, SLOT // 4), "skew_pages": _PAGES, "after": _name}
+_MAPPING = {"kind": _one_of(KINDS), "prot": _one_of(PROT_FLAGS)}
+_MAPPING_OPTIONS = {
+    "thp": _one_of(("default", "hugepage", "nohugepage")),
+    "file": _name,
+    "file_offset_pages": _number(0, 1 << 40),
+}
 
 #: operation -> (required keys, optional keys); like the recorder, we ignore other keys
 OPERATIONS: dict[str, tuple[dict[str, _Check], dict[str, _Check]]] = {
     "mmap": (
-        {
-            "proc": _name,
-            "region": _name,
-            "kind": _one_of(KINDS),
-            "pages": _number(1, SLOT),
-            "prot": _one_of(PROT_FLAGS),
-        },
-        {
-            **_SHAPE,
-            "thp": _one_of(("default", "hugepage", "nohugepage")),
-            "file": _name,
-            "file_offset_pages": _number(0, 1 << 40),
-        },
+        {"proc": _name, "region": _name, "pages": _number(1, SLOT), **_MAPPING},
+        {**_SHAPE, **_MAPPING_OPTIONS, "room_pages": _number(1, SLOT)},
     ),
+    "mmap_over": ({**_RANGE, **_MAPPING}, _MAPPING_OPTIONS),
     "touch": ({**_RANGE, "access": _one_of(("read", "write"))}, {}),
     "fork": ({"proc": _name, "child": _name}, {}),
     "exit": ({"proc": _name}, {}),
@@ -97,6 +93,10 @@ OPERATIONS: dict[str, tuple[dict[str, _Check], dict[str, _Check]]] = {
     "munlock": (_RANGE, {}),
     "madvise": ({**_RANGE, "advice": _one_of(ADVICES)}, {}),
     "mremap": ({**_RANGE, "new_region": _name}, {**_SHAPE, "dontunmap": _flag}),
+    "mresize": ({**_RANGE, "new_count": _PAGES}, {**_SHAPE, "new_region": _name}),
+    "truncate": ({"proc": _name, "file": _name, "size": _number(0, FILE_PAGES)}, {}),
+    "pin": (_RANGE, {}),
+    "unpin": (_RANGE, {}),
 }
 
 _FILE = (
@@ -159,20 +159,20 @@ def _check_op(place: str, op: Any, made: set[str], files: Mapping[str, Any]) -> 
     for name in used:
         if name not in made:
             raise BadScenario(f"{place}: no earlier region {name!r}")
-    if verb in ("mmap", "mremap"):
-        _check_maker(place, op, made, files)
+    if (op.get("kind") in FILE_KINDS or verb == "truncate") and op.get("file") not in files:
+        raise BadScenario(f"{place}: no file {op.get('file')!r} in the setup")
+    name = region_made(op)
+    if name:
+        _check_made(place, op, name, made)
 
 
-def _check_maker(place: str, op: Op, made: set[str], files: Mapping[str, Any]) -> None:
-    name = op["region"] if op["op"] == "mmap" else op["new_region"]
+def _check_made(place: str, op: Op, name: str, made: set[str]) -> None:
     if name in made:
         raise BadScenario(f"{place}: region {name!r} exists already")
     made.add(name)
     align = op.get("align_pages", 1)
     if align & (align - 1):
         raise BadScenario(f"{place}: `align_pages` is {align}; expected a power of two")
-    if op.get("kind") in FILE_KINDS and op.get("file") not in files:
-        raise BadScenario(f"{place}: no file {op.get('file')!r} in the setup")
 
 
 def _check_places(ops: list[Op]) -> None:

@@ -15,7 +15,7 @@ from folioshell.model.mapping import AddressSpace
 from folioshell.model.observation import Places, Sight, Sighting, object_name
 from folioshell.model.release import DEFAULT
 from folioshell.recording.load import FORMAT
-from folioshell.recording.scenario import Op, ScenarioRun
+from folioshell.recording.scenario import Op, ScenarioRun, new_count
 
 #: first pfn, order and number of a folio when it was last seen
 _Known = tuple[int, int, int]
@@ -67,9 +67,9 @@ class Observer:
     def _was(self, sighting: Sighting, op: Op) -> _Known | None:
         """The folio that a page of this one belonged to when it was last seen."""
         shift: tuple[int, int, int] | None = None
-        if op["op"] == "mremap":
-            new = self.replay.vpn(op["new_region"])
-            shift = (new, new + op["count"], self.replay.vpn(op["region"], op["page"]) - new)
+        if "new_region" in op:
+            new, nr = self.replay.vpn(op["new_region"]), min(op["count"], new_count(op))
+            shift = (new, new + nr, self.replay.vpn(op["region"], op["page"]) - new)
         folio = sighting.folio
         for run in sighting.runs:
             for offset in range(run.nr):

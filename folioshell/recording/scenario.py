@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,13 @@ from folioshell.model.release import DEFAULT
 from folioshell.model.vm import Mm
 from folioshell.paths.fault import touch
 from folioshell.paths.fork import do_fork
+from folioshell.paths.gup import do_pin, do_unpin
 from folioshell.paths.madvise import do_madvise
 from folioshell.paths.mmap import do_exit, do_mmap, do_munmap
-from folioshell.paths.mremap import do_mremap
+from folioshell.paths.mremap import do_mremap, do_resize
 from folioshell.paths.page_cache import do_create_file
 from folioshell.paths.step import Path
+from folioshell.paths.truncate import do_truncate
 from folioshell.paths.vma_flags import do_mlock, do_mprotect, do_munlock
 from folioshell.units import parse_pages
 
@@ -50,14 +53,27 @@ class Placement:
     shapes: dict[str, tuple[int, int]]
 
 
+def region_made(op: Op) -> str:
+    """The name of the region that an operation creates; empty if it creates none."""
+    name: str = op["region"] if op["op"] == "mmap" else op.get("new_region", "")
+    return name
+
+
+def new_count(op: Op) -> int:
+    """Pages of a range after an mremap of it."""
+    nr: int = op["new_count"] if "new_count" in op else op["count"]
+    return nr
+
+
 def placement(ops: list[Op]) -> Placement:
     """The placement of regions, from the checked operations alone."""
     placed = Placement({}, {})
-    for slot, op in enumerate(op for op in ops if op["op"] in ("mmap", "mremap")):
+    for slot, op in enumerate(op for op in ops if region_made(op)):
+        name = region_made(op)
         if op["op"] == "mmap":
-            name, nr, shape = op["region"], op["pages"], (512, 0)
+            nr, shape = op["room_pages"] if "room_pages" in op else op["pages"], (512, 0)
         else:
-            name, nr, shape = op["new_region"], op["count"], placed.shapes[op["region"]]
+            nr, shape = new_count(op), placed.shapes[op["region"]]
         align, skew = op.get("align_pages", shape[0]), op.get("skew_pages", shape[1])
         placed.shapes[name] = (align, skew)
         vpn = sum(placed.regions[op["after"]]) if "after" in op else slot * SLOT + align + skew
@@ -77,6 +93,7 @@ class ScenarioRun:
         regions: region -> (virtual page from the arena's base, pages), in order of creation.
         processes: names of live processes in order of creation.
         process_names: MM-ID -> name, of all processes.
+        buffers: (process, virtual page, pages) -> how often it is pinned as one buffer.
     """
 
     def __init__(self, scenario: dict[str, Any], profile: str = DEFAULT.version) -> None:
@@ -90,6 +107,7 @@ class ScenarioRun:
             order = parse_pages(f"{size}K").bit_length() - 1
             # The global setting was madvise for all recordings.
             self.machine.kernel.config.thp[order] = "madvise" if mode == "inherit" else mode
+        self.buffers: Counter[tuple[str, int, int]] = Counter()
         self.machine.kernel.config.read_ahead = READ_AHEAD
         if setup.get("swap"):
             self.machine.kernel.config.swap = True
@@ -150,12 +168,16 @@ def _on_range(do: Callable[..., Path[str | None]], word: str = "") -> Callable[[
 
 
 def _mmap(replay: ScenarioRun, mm: Mm, op: Op) -> Result:
+    """Map, and map over (mmap_over): MAP_FIXED over what is mapped."""
     k, run = replay.machine.kernel, replay.machine.run
     kind = {"anon": "anon", "file_private": "private"}.get(op["kind"], "shared")
     file = k.files[op["file"]] if op["kind"] in FILE_KINDS else None
-    start, nr = replay.vpn(op["region"]), op["pages"]
+    fixed = op["op"] == "mmap_over"
+    start = replay.vpn(op["region"], op["page"] if fixed else 0)
+    nr = op["count"] if fixed else op["pages"]
     pgoff = op.get("file_offset_pages", 0)
-    path = do_mmap(k, mm, start, nr, kind=kind, prot=op["prot"], file=file, pgoff=pgoff, name=op["region"])
+    name = op["region"]
+    path = do_mmap(k, mm, start, nr, kind=kind, prot=op["prot"], file=file, pgoff=pgoff, fixed=fixed, name=name)
     errno = run(path)
     result = _ended(errno)
     thp = op.get("thp", "default")
@@ -186,10 +208,33 @@ def _exit(replay: ScenarioRun, mm: Mm, op: Op) -> Result:
 
 
 def _mremap(replay: ScenarioRun, mm: Mm, op: Op) -> Result:
-    start, nr = replay.vpn(op["region"], op["page"]), op["count"]
+    """Move, and resize (mresize): without a new region in place."""
+    k, start, nr = replay.machine.kernel, replay.vpn(op["region"], op["page"]), op["count"]
+    new_nr = new_count(op)
+    if "new_region" not in op:
+        return _ended(replay.machine.run(do_resize(k, mm, start, nr, new_nr)))
     dontunmap = bool(op.get("dontunmap", False))
-    path = do_mremap(replay.machine.kernel, mm, start, nr, replay.vpn(op["new_region"]), nr, dontunmap=dontunmap)
+    path = do_mremap(k, mm, start, nr, replay.vpn(op["new_region"]), new_nr, dontunmap=dontunmap)
     return _ended(replay.machine.run(path))
+
+
+def _truncate(replay: ScenarioRun, mm: Mm, op: Op) -> Result:
+    k = replay.machine.kernel
+    replay.machine.run(do_truncate(k, k.files[op["file"]], op["size"]))
+    return {"ok": True}
+
+
+def _pin(replay: ScenarioRun, mm: Mm, op: Op) -> Result:
+    """Pin and unpin: a buffer is registered with an io_uring of its own, and unregistered as a whole."""
+    start, nr = replay.vpn(op["region"], op["page"]), op["count"]
+    buffer = op["proc"], start, nr
+    is_pin = op["op"] == "pin"
+    if not is_pin and not replay.buffers[buffer]:
+        return {"errno": "EINVAL"}
+    ending = _ended(replay.machine.run((do_pin if is_pin else do_unpin)(replay.machine.kernel, mm, start, nr)))
+    if "ok" in ending:
+        replay.buffers[buffer] += 1 if is_pin else -1
+    return ending
 
 
 _HANDLERS: dict[str, Callable[[ScenarioRun, Mm, Op], Result]] = {
@@ -203,4 +248,9 @@ _HANDLERS: dict[str, Callable[[ScenarioRun, Mm, Op], Result]] = {
     "munlock": _on_range(do_munlock),
     "madvise": _on_range(do_madvise, "advice"),
     "mremap": _mremap,
+    "mresize": _mremap,
+    "mmap_over": _mmap,
+    "truncate": _truncate,
+    "pin": _pin,
+    "unpin": _pin,
 }

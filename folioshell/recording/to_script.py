@@ -120,6 +120,10 @@ class _Writer:
             return f"fork {self._name('process', op['child'])}"
         if verb == "exit":
             return "exit"
+        if verb == "truncate":
+            return f"truncate {self._name('file', op['file'])} {op['size']}"
+        if verb in ("mmap_over", "mresize"):
+            raise BadScenario(f"a script cannot express `{verb}`")
         if not op["count"]:
             return ""
         place = self._place(op["region"], op["page"], op["count"])

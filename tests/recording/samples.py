@@ -16,15 +16,24 @@ from folioshell.recording.observe import emit
 FOLDER = Path(__file__).parents[1] / "recordings"
 #: recordings of real kernels: the public ones, and those of rules that random operations brought up
 RECORDINGS = sorted([*FOLDER.glob("*.json.gz"), *FOLDER.glob("found/*.json.gz")])
-#: for parametrization: all of them in a full run, else those that were found and a few of the public ones
-SWEEP = [
-    pytest.param(
-        path,
-        id=path.name.removesuffix(".json.gz"),
-        marks=() if path.parent.name == "found" or number % 6 == 0 else pytest.mark.full,
-    )
-    for number, path in enumerate(RECORDINGS)
-]
+#: recordings of random operations: holes, truncation, MAP_FIXED over mappings, mremap to other sizes, pins
+BEYOND = sorted(FOLDER.glob("beyond/*.json.gz"))
+
+
+def _sweep(paths: list[Path]) -> list[Any]:
+    """For parametrization: all of them in a full run, else those that were found and a few of the others."""
+    return [
+        pytest.param(
+            path,
+            id=path.name.removesuffix(".json.gz"),
+            marks=() if path.parent.name == "found" or number % 6 == 0 else pytest.mark.full,
+        )
+        for number, path in enumerate(paths)
+    ]
+
+
+SWEEP = _sweep(RECORDINGS)
+BEYOND_SWEEP = _sweep(BEYOND)
 
 
 def document(name: str) -> dict[str, Any]:

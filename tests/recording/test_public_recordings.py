@@ -10,7 +10,7 @@ from folioshell.recording.load import load
 from folioshell.recording.observe import emit, steps_of
 from folioshell.recording.scenario import ScenarioRun
 from folioshell.recording.verify import verify
-from tests.recording.samples import FOLDER, RECORDINGS, SWEEP
+from tests.recording.samples import BEYOND, BEYOND_SWEEP, FOLDER, RECORDINGS, SWEEP
 
 
 def _name(path: Path) -> str:
@@ -18,11 +18,11 @@ def _name(path: Path) -> str:
 
 
 def test_all_recordings_are_here() -> None:
-    """The 138 public recordings are all among the tests."""
-    assert len(list(FOLDER.glob("*.json.gz"))) == 138
+    """The 138 public recordings are all among the tests, and 32 of random operations."""
+    assert (len(list(FOLDER.glob("*.json.gz"))), len(BEYOND)) == (138, 32)
 
 
-@pytest.mark.parametrize("path", SWEEP)
+@pytest.mark.parametrize("path", [*SWEEP, *BEYOND_SWEEP])
 def test_recording(path: Path) -> None:
     """Every step of the recording is what the model does: result, VMAs, smaps, pages and folios."""
     verdict = verify(load(str(path)))
@@ -31,7 +31,7 @@ def test_recording(path: Path) -> None:
     assert verdict.matched == verdict.steps > 0
 
 
-@pytest.mark.parametrize("path", SWEEP)
+@pytest.mark.parametrize("path", [*SWEEP, *BEYOND_SWEEP])
 def test_invariants(path: Path) -> None:
     """No invariant of the model is broken after any step of the recording's scenario."""
     replay = ScenarioRun(load(str(path)).scenario)
