@@ -56,7 +56,7 @@ def schemes_page() -> str:
         lines += ["", f"## {scheme.name}", "", *_section(scheme)]
     laws = [(f"`{law}`", text, _keepers(law, schemes)) for law, text in LAWS.items()]
     lines += ["", "## Laws", "", *_table(("law", "what it says", "kept by"), laws)]
-    lines += ["", "A definition of your own is checked the same way: see [schemes-own.md](schemes-own.md)."]
+    lines += ["", "A scheme of your own is checked in the same way: see [schemes-own.md](schemes-own.md)."]
     return "\n".join(lines) + "\n"
 
 
