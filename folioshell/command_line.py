@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from folioshell.session.host import GENEROUS, LIMITS, STRICT, Limits, read_limits
 from folioshell.units import parse_number
@@ -29,12 +29,11 @@ examples:
 exit status: 0 success; 1 an expect or a command failed; 2 refused or unreadable; 3 internal error in folioshell"""
 
 
-class Until:
+class Until(NamedTuple):
     """Where a run stops: after a number of steps, after a line, or nowhere if both are None."""
 
-    def __init__(self, step: int | None = None, line: int | None = None) -> None:
-        self.step = step
-        self.line = line
+    step: int | None = None
+    line: int | None = None
 
 
 class Options(Namespace):

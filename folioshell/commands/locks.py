@@ -23,12 +23,10 @@ TOPIC = "concurrency"
 
 
 def _order(call: Call) -> Report:
-    from folioshell.explore.lockdep import HIERARCHY, Lockdep, lockdep_report
-    from folioshell.explore.locks import value_of
+    from folioshell.explore.lockdep import Lockdep, lockdep_report
+    from folioshell.explore.locks import HIERARCHY, value_of
 
-    levels = tuple(
-        (number, level.lock_class.value, level.kernel, level.kind) for number, level in enumerate(HIERARCHY, 1)
-    )
+    levels = tuple((number, lock_class.value, *lock) for number, (lock_class, lock) in enumerate(HIERARCHY.items(), 1))
     note = 'mm/rmap.c, the comment "Lock ordering in mm"; two page-table locks of one level have no documented order'
     sections: list[Table | Text] = [Table("lock hierarchy", ("level", "class", "lock in Linux", "kind"), levels, note)]
     journal = call.workspace.journal

@@ -257,6 +257,7 @@ def _unfinished(call: Call, racing: Race, labels: Sequence[str], followed: Follo
 
 def step_table(call: Call, labels: Sequence[str], steps: Sequence[RaceStep], first: int = 1) -> Table:
     """What each step of a schedule did: the thread, its lock operations and events."""
+    from folioshell.explore.locks import legend
     from folioshell.model.lock import LockOp
 
     describer = Describer(call.workspace)
@@ -272,7 +273,9 @@ def step_table(call: Call, labels: Sequence[str], steps: Sequence[RaceStep], fir
             lines.append(("ends", ""))
         for at, (what, function) in enumerate(lines or [("continues", "")]):
             rows.append((number if not at else "", labels[step.task] if not at else "", what, function))
-    return Table("schedule", ("step", "thread", "what", "function"), tuple(rows))
+    locks = [event.lock.lock_class for step in steps for event in step.trace if isinstance(event, LockOp)]
+    locks += [step.waits.lock_class for step in steps if step.waits is not None]
+    return Table("schedule", ("step", "thread", "what", "function"), tuple(rows), legend(locks))
 
 
 def _results(followed: Followed) -> Table:

@@ -82,7 +82,13 @@ def trace(call: Call) -> Report:
             total += 1
             if total <= TRACE_ROWS:
                 rows.append(_trace_row(total, event, depth, describer))
-    note = f"{total - TRACE_ROWS:,} more rows" if total > TRACE_ROWS else ""
+    from folioshell.explore.locks import legend
+
+    shown = () if part == "events" else record.trace
+    notes = [legend(event.lock.lock_class for event in shown if isinstance(event, LockOp))]
+    if total > TRACE_ROWS:
+        notes.append(f"{total - TRACE_ROWS:,} more rows")
+    note = "\n".join(filter(None, notes))
     title = f"step {record.number}, {record.process}: {record.command}"
     return done(call, sections=(Table(title, ("row", "depth", "what", "function"), tuple(rows), note),))
 

@@ -1,11 +1,11 @@
-"""States as values: of the objects of a machine, and of a kernel path that has stopped halfway.
+"""States as values: of the objects of a machine, and of a suspended kernel path.
 
-The key of a state covers everything that can be reached, so that equal keys mean equal futures; no attribute has to be
-declared. Each object has a *name* that is the same in every run: class and number (``Folio``, 3), or the name of what
-holds it and its place there. A key is the set of (name, contents one level deep), references written as names.
+The key of a state covers everything reachable, so equal keys mean equal futures, and no class has to declare which
+attributes matter. Each object has a *name* that is the same in every run: class and number (``Folio``, 3), or the name
+of its container and its place there. A key is the set of (name, contents one level deep), with references as names.
 
-A stopped path is the chain of its generators: where each stopped, and all that its frame refers to, the values that it
-works on included. References to objects of the machine are names again; whatever else a path holds is written out.
+A suspended path is a chain of generators: the instruction of each, and everything that its frame refers to, its value
+stack included. References to objects of the machine are names again; whatever else a path holds is written out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from folioshell.events import Event
 from folioshell.explore.snapshot import ATOMS, Shape, parts_of, shape_of
 from folioshell.model.lock import Lock, LockOp
 
-#: containers whose order means nothing: no code iterates over them where it would matter
+#: containers whose order does not matter
 _ORDERLESS = {
     *(("Kernel", "vm_events"), ("Folios", "_single"), ("Kernel", "_last")),
     *(("PmdTable", "entries"), ("IntervalIndex", "_chunk_of")),
@@ -39,7 +39,7 @@ _ORDERLESS = {
 
 
 class _Name:
-    """Stands for an object in keys: equal only to itself, and the same one for the same name always."""
+    """Stands for an object in keys; there is one per name, so identity is equality."""
 
     __slots__ = ("path",)
 
@@ -50,14 +50,14 @@ class _Name:
         return f"<{' '.join(map(str, self.path))}>"
 
 
-#: (object, its name, what holds it)
+#: (object, its name, its owner)
 _Child = tuple[object, _Name, tuple[str, str]]
 
 
 class _Object:
-    """An object of the machine: its name, its contents when last looked at, and their number; -1 if not known yet.
+    """An object of the machine: its name, its contents when last read, and their number; -1 if not known yet.
 
-    ``plain`` contents hold nothing but atoms; ``children`` are the objects in them that may change.
+    ``plain`` contents hold only atoms; ``children`` are the mutable objects in them.
     """
 
     __slots__ = ("attributes", "children", "copy", "name", "number", "owner", "plain", "shape", "target")
@@ -78,7 +78,7 @@ class Keys:
     """Keys of one machine's states, each a number; equal numbers mean equal states.
 
     Args:
-        roots: way to it -> object to begin at.
+        roots: path -> object to start from.
         apart: objects whose state is kept elsewhere.
     """
 
@@ -92,11 +92,11 @@ class Keys:
         self._nodes: list[_Object] = []
         self._by_id: dict[int, _Object] = {}
         self._state = -1
-        #: names of the machine's objects that can be reached
+        #: names of the machine's reachable objects
         self.present: frozenset[Hashable] = frozenset()
 
     def state(self) -> int:
-        """The number of the state that the machine is in."""
+        """The number of the current state."""
         moved, changed = not self._nodes, []
         for node in self._nodes:
             if node.attributes:
@@ -125,7 +125,7 @@ class Keys:
         return self._state
 
     def _walk(self) -> list[_Object]:
-        """Find all objects again, keeping what is known of unchanged ones. Returns: those to be numbered."""
+        """Walk all objects, keeping what is known of unchanged ones. Returns: the objects to be numbered."""
         known, self._by_id, self._nodes = self._by_id, {}, []
         by_id, nodes = self._by_id, self._nodes
         pending = self._roots[:]
@@ -151,7 +151,7 @@ class Keys:
         return [node for node in nodes if node.number < 0]
 
     def _look_into(self, node: _Object) -> None:
-        """Note what an object refers to; its contents are to be numbered again."""
+        """Read what an object refers to; its contents must be numbered again."""
         node.number = -1
         copy = node.copy
         node.plain = not node.attributes and ATOMS.issuperset(map(type, _parts(copy)))
@@ -181,7 +181,7 @@ class Keys:
         return name
 
     def _name_of(self, target: object, path: tuple[Hashable, ...]) -> _Name:
-        """Class and number of what has one; class and name of what has that; else the way to it."""
+        """Class and id, or class and name, of an object that has one; otherwise its path."""
         cls = target.__class__
         slots = getattr(cls, "__slots__", ())
         for attribute in ("id", "name"):
@@ -205,7 +205,7 @@ class Keys:
         return tuple(copy) if node.plain else tuple([self._value(value) for value in copy])
 
     def _value(self, value: object) -> Hashable:
-        """A value in an object of the machine: itself, a name, or for a tuple those of its parts."""
+        """A value in an object of the machine: itself, a name, or a tuple of those."""
         cls = value.__class__
         if cls in ATOMS:
             return value
@@ -214,34 +214,34 @@ class Keys:
             return node.name
         if isinstance(value, (tuple, frozenset)):
             return tuple([self._value(part) for part in value])
-        # Locks have no state, and whether one was made yet means nothing.
+        # Locks have no state, and whether one was created yet does not matter.
         return None if isinstance(value, (Lock, LockOp)) else self._apart.get(id(value), value)
 
     # Paths.
 
     def path(self, path: object) -> tuple[Hashable, frozenset[Hashable]]:
-        """The private state of a kernel path that has stopped; valid after ``state()``.
+        """The private state of a suspended kernel path; valid after ``state()``.
 
-        Returns: the state, and the names of the machine's objects that it refers to. Once one of them is not
-        ``present`` any more, only the path refers to it, and the state must be computed again.
+        Returns: the state, and the names of the machine's objects that it refers to. Once one of them is no longer
+        ``present``, only the path refers to it, and the state must be computed again.
         """
         writer = _PathWriter(self._by_id, self._apart)
         return writer.written(path), frozenset(writer.referred)
 
 
 class _PathWriter:
-    """Writes out the private state of one path, each object once: a second reference to it is a number."""
+    """Writes out the private state of one path, each object once; a second reference is a number."""
 
     def __init__(self, nodes: dict[int, _Object], apart: dict[int, str]) -> None:
         self._nodes = nodes
         self._apart = apart
         self._written: dict[int, int] = {}
-        #: what was numbered, kept so that no other object gets its identity
+        #: numbered objects, kept alive so that no other object gets the same id()
         self._kept: list[object] = []
         self.referred: set[Hashable] = set()
 
     def written(self, value: Any) -> Hashable:
-        """A value, and all that it refers to."""
+        """A value, and everything that it refers to."""
         cls = value.__class__
         if cls in _CONSTANTS:
             return value  # type: ignore[no-any-return]
@@ -268,7 +268,7 @@ class _PathWriter:
         return (cls.__name__, *[self.written(part) for part in self._parts(value, cls)])
 
     def _parts(self, value: Any, cls: type) -> Iterable[Any]:
-        """What tells one object of a class from another."""
+        """The parts that distinguish objects of a class."""
         if cls is GeneratorType:
             return self._frame(value)
         if issubclass(cls, (list, array, set, frozenset)):
@@ -291,7 +291,7 @@ class _PathWriter:
 
     @staticmethod
     def _frame(path: Any) -> Iterable[Any]:
-        """Code and place of a generator, and all that its frame refers to, the values that it works on too."""
+        """Code and instruction of a generator, and everything that its frame refers to, its value stack included."""
         frame = path.gi_frame
         if frame is None:
             return ("over",)
@@ -301,20 +301,20 @@ class _PathWriter:
             for part in gc.get_referents(path)
             if part.__class__ not in _FRAME_PARTS and not (part.__class__ is FunctionType and part.__code__ is code)
         ]
-        # Code lives as long as the program, and no two pieces of it are the same object.
+        # Code objects live as long as the program, so their id() is unique.
         return (id(code), frame.f_lasti, *parts)
 
 
 class CountKeys:
     """Keys of the states of schemes.
 
-    A scheme learns events and nothing else, so what an event does to a state is known once it was seen.
+    A scheme depends on events only, so the effect of an event on a state is computed once.
 
     Args:
         keys: of the schemes.
 
     Attributes:
-        state: number of the present state; code that changes the schemes' state sets it.
+        state: number of the current state; set it after bringing the schemes to another one.
     """
 
     def __init__(self, keys: Keys) -> None:
@@ -323,15 +323,15 @@ class CountKeys:
         self._known: dict[tuple[int, type, Hashable], int] = {}
 
     def reset(self) -> None:
-        """The schemes are as they were at first."""
+        """The schemes are in their initial state."""
         self.state = self._first
 
     def announced(self, event: Event) -> None:
-        """The schemes have learnt an event."""
-        told = (self.state, event.__class__, _written_out(event))
-        state = self._known.get(told)
+        """The schemes were notified of an event."""
+        seen = (self.state, event.__class__, _written_out(event))
+        state = self._known.get(seen)
         if state is None:
-            state = self._known[told] = self._keys.state()
+            state = self._known[seen] = self._keys.state()
         self.state = state
 
 
@@ -342,14 +342,14 @@ def _written_out(event: Event) -> Hashable:
 
 
 _FRAME_PARTS = frozenset((CodeType, FrameType))
-#: what a path may hold without its having a state: functions may have closed over something, and methods have an owner
+#: stateless values of a path; not functions, which may have closures, nor methods, which have an owner
 _CONSTANTS = (ATOMS | {MethodDescriptorType}) - {FunctionType, BuiltinFunctionType}
-#: what is not looked into
+#: classes whose objects are not walked
 _LEAVES = ATOMS | {Lock, LockOp}
 
 
 def _is_same(left: Any, right: Any) -> bool:
-    """Do two copies refer to the very same objects, in the same order?"""
+    """Do two copies refer to the same objects in the same order?"""
     if len(left) != len(right):
         return False
     if isinstance(left, dict):
@@ -358,12 +358,12 @@ def _is_same(left: Any, right: Any) -> bool:
 
 
 def _parts(copy: Any) -> Any:
-    """What a copy refers to, the keys of a dictionary aside."""
+    """What a copy refers to, without the keys of a dictionary."""
     return copy.values() if isinstance(copy, dict) else copy
 
 
 def _refer_alike(left: Any, right: Any) -> bool:
-    """Do two copies refer to the same objects in the same places, atoms and locks aside?"""
+    """Do two copies refer to the same objects in the same places, apart from atoms and locks?"""
     if isinstance(left, dict) and left.keys() != right.keys():
         return False
     return len(left) == len(right) and all(

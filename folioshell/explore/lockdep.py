@@ -1,19 +1,20 @@
-"""lockdep: orders of lock classes that were seen, and what is wrong with them, whether or not it led to a deadlock.
+"""lockdep: observed orders of lock classes, and violations of them, whether or not a run deadlocked.
 
-It learns from one run what might happen in another: two classes that were taken in both orders may deadlock some day.
-Two locks of one class are one node of the order graph unless the second is taken under a subclass (``nested``), which
-is the author's promise that an order exists. lockdep believes it: two threads that keep such promises
-about each other's locks deadlock unnoticed. The search of ``race`` does not believe anything.
+One run tells what may happen in another: two classes taken in both orders can deadlock. Two locks of one class are one
+node of the order graph unless the second is taken under a subclass (``nested``), by which the author of the path
+asserts that an order exists. lockdep trusts this: two threads that nest each other's locks deadlock unreported. The
+search of ``race`` needs no such trust.
 
 Kernel: kernel/locking/lockdep.c: validate_chain(), check_deadlock(), check_noncircular() (v6.18)
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from folioshell.explore.locks import Op
+from folioshell.explore.locks import HIERARCHY, Op
 from folioshell.model.lock import LockClass
 from folioshell.wording import counted
 
@@ -30,9 +31,14 @@ class Node:
     lock_class: LockClass
     subclass: int = 0
 
+    @property
+    def kernel_name(self) -> str:
+        """As lockdep prints it."""
+        return f"{HIERARCHY[self.lock_class][0]}{f'/{self.subclass}' if self.subclass else ''}"
+
     @classmethod
     def of(cls, op: Op) -> Node:
-        """The node that an acquisition goes to."""
+        """The node of an acquisition."""
         return cls(op.lock_class, int(op.nested))
 
     def __str__(self) -> str:
@@ -41,7 +47,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Acquired:
-    """An acquisition that was seen: by which thread, where, of which lock."""
+    """An observed acquisition, and its thread."""
 
     thread: str
     op: Op
@@ -54,16 +60,16 @@ class Acquired:
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """Something that lockdep warns of.
+    """A lockdep warning.
 
     Args:
-        kind: ``recursion``: a thread wants the very lock that it holds; ``missing annotation``: it wants another lock
-        of a class of which it holds one, under the same subclass; ``inversion``: the order of two classes was seen the
-        other way round, directly or over others.
-        wanted: the acquisition that is complained of.
-        held: what the thread held, oldest first.
-        clash: the one of these that does not go with it.
-        chain: for an inversion, the orders seen before that lead from the wanted class to the held one: (first, then).
+        kind: ``recursion``: a thread acquires a lock that it holds; ``missing annotation``: it acquires another lock
+            of a class of which it holds one, under the same subclass; ``inversion``: two classes were acquired in the
+            opposite order before, directly or through others.
+        wanted: the offending acquisition.
+        held: what the thread holds, oldest first.
+        clash: the held lock that conflicts.
+        chain: for an inversion, the earlier orders that lead from the wanted class to the held one: (first, then).
     """
 
     kind: str
@@ -77,7 +83,7 @@ class Lockdep:
     """Held-lock stacks of threads, and the graph of orders between classes of locks.
 
     Attributes:
-        complaints: what was found, each kind once for two nodes.
+        complaints: the warnings, one per kind and pair of nodes.
     """
 
     def __init__(self) -> None:
@@ -87,19 +93,19 @@ class Lockdep:
         self._said: set[tuple[str, Node, Node]] = set()
 
     def held(self, thread: str) -> tuple[Acquired, ...]:
-        """The stack of what a thread holds, oldest first."""
+        """The locks that a thread holds, oldest first."""
         return tuple(self._held.get(thread, ()))
 
     def orders(self) -> list[tuple[Node, Node, Acquired, Acquired]]:
-        """(outer, inner, the acquisitions that showed it first) of every order seen, sorted by class."""
+        """(outer, inner, the acquisitions that first showed it) of every observed order, sorted by class."""
         rows = [(outer, inner, *seen) for outer, inners in self._orders.items() for inner, seen in inners.items()]
         return sorted(rows, key=lambda row: (_rank(row[0]), _rank(row[1])))
 
     def see(self, thread: str, op: Op) -> None:
-        """Learn an operation of a thread: one that it was granted, or an acquisition that it begins to wait for.
+        """Process an operation of a thread: a granted one, or an acquisition that starts to wait.
 
-        Do not pass a trylock that failed. One that succeeded adds no order after what is held, since it would not
-        have waited, but one before what is taken later.
+        Omit a failed trylock. A successful one adds no order after the held locks, since it would not have waited, but
+        later acquisitions are ordered after it.
         """
         stack = self._held.setdefault(thread, [])
         if op.verb == "-":
@@ -114,7 +120,7 @@ class Lockdep:
             stack.append(wanted)
 
     def see_all(self, ops: Iterable[tuple[str, Op]]) -> None:
-        """Learn the operations of a run: (thread, operation) in order."""
+        """Process the operations of a run: (thread, operation) in order."""
         for thread, op in ops:
             self.see(thread, op)
 
@@ -122,97 +128,49 @@ class Lockdep:
         node = wanted.node
         for held in stack:
             if held.op.lock == wanted.op.lock:
-                self._complain("recursion", wanted, stack, held)
+                self._complain(Complaint("recursion", wanted, tuple(stack), held))
             elif held.node == node:
-                self._complain("missing annotation", wanted, stack, held)
+                self._complain(Complaint("missing annotation", wanted, tuple(stack), held))
         for held in stack:
             if held.node == node:
                 continue
-            chain = self._chain(node, held.node)
-            if chain:
-                self._complain("inversion", wanted, stack, held, chain)
+            if chain := self._chain(node, held.node):
+                self._complain(Complaint("inversion", wanted, tuple(stack), held, chain))
             self._orders.setdefault(held.node, {}).setdefault(node, (held, wanted))
 
     def _chain(self, start: Node, end: Node) -> tuple[tuple[Acquired, Acquired], ...]:
-        """The shortest chain of orders that leads from one node to another; empty if there is none."""
-        came_from: dict[Node, Node] = {start: start}
-        level = [start]
-        while level and end not in came_from:
-            following = []
-            for node in level:
-                for inner in self._orders.get(node, ()):
-                    if inner not in came_from:
-                        came_from[inner] = node
-                        following.append(inner)
-            level = following
-        if end not in came_from:
-            return ()
-        chain = []
-        while end != start:
-            chain.append(self._orders[came_from[end]][end])
-            end = came_from[end]
-        return tuple(reversed(chain))
+        """The shortest chain of orders from one node to another; empty if there is none."""
+        chains: deque[tuple[Node, tuple[tuple[Acquired, Acquired], ...]]] = deque([(start, ())])
+        seen = {start}
+        while chains:
+            node, chain = chains.popleft()
+            for inner, order in self._orders.get(node, {}).items():
+                if inner == end:
+                    return (*chain, order)
+                if inner not in seen:
+                    seen.add(inner)
+                    chains.append((inner, (*chain, order)))
+        return ()
 
-    def _complain(
-        self,
-        kind: str,
-        wanted: Acquired,
-        stack: Sequence[Acquired],
-        clash: Acquired,
-        chain: tuple[tuple[Acquired, Acquired], ...] = (),
-    ) -> None:
-        said = (kind, clash.node, wanted.node)
+    def _complain(self, complaint: Complaint) -> None:
+        said = (complaint.kind, complaint.clash.node, complaint.wanted.node)
         if said not in self._said:
             self._said.add(said)
-            self.complaints.append(Complaint(kind, wanted, tuple(stack), clash, chain))
+            self.complaints.append(complaint)
 
 
 def _rank(node: Node) -> tuple[int, int]:
     return tuple(LockClass).index(node.lock_class), node.subclass
 
 
-@dataclass(frozen=True, slots=True)
-class HierarchyLevel:
-    """A level of the documented hierarchy.
-
-    Args:
-        lock_class: the class of locks.
-        kernel: what it is in Linux.
-        kind: ``rwsem``, ``bit lock`` or ``spinlock``.
-    """
-
-    lock_class: LockClass
-    kernel: str
-    kind: str
-
-
-#: the documented order, outermost first: while something is held, only what stands below may be waited for
-HIERARCHY = (
-    HierarchyLevel(LockClass.IRW, "inode->i_rwsem", "rwsem"),
-    HierarchyLevel(LockClass.MMAP, "mm->mmap_lock", "rwsem"),
-    HierarchyLevel(LockClass.INVAL, "mapping->invalidate_lock", "rwsem"),
-    HierarchyLevel(LockClass.FOLIO, "folio lock (PG_locked)", "bit lock"),
-    HierarchyLevel(LockClass.VMA, "per-VMA lock, write mark", "rwsem"),
-    HierarchyLevel(LockClass.IMMAP, "mapping->i_mmap_rwsem", "rwsem"),
-    HierarchyLevel(LockClass.AVR, "anon_vma->root->rwsem", "rwsem"),
-    HierarchyLevel(LockClass.MMPTL, "mm->page_table_lock", "spinlock"),
-    HierarchyLevel(LockClass.PMDL, "lock of a PMD table", "spinlock"),
-    HierarchyLevel(LockClass.PTL, "lock of a PTE table", "spinlock"),
-    HierarchyLevel(LockClass.MCL, "large folio's mapcount (folio->_mm_ids)", "bit lock"),
-    HierarchyLevel(LockClass.DSQ, "deferred-split queue", "spinlock"),
-    HierarchyLevel(LockClass.SWAP, "swap cluster", "spinlock"),
-    HierarchyLevel(LockClass.XA, "mapping->i_pages", "spinlock"),
-    HierarchyLevel(LockClass.LRU, "lruvec->lru_lock", "spinlock"),
-)
-
-
 # Pictures.
 
-_COLUMN = 27
+#: columns of the first CPU
+_COLUMN = 38
 
 
 def lockdep_report(complaint: Complaint) -> list[str]:
-    """A complaint laid out as lockdep prints it: what is wanted, what is held, and how it could go wrong."""
+    """A warning in the layout of lockdep: what is acquired, what is held, and how it may deadlock."""
     inverted = complaint.kind == "inversion"
     wanted, clash = complaint.wanted, complaint.clash
     lines = [
@@ -225,7 +183,9 @@ def lockdep_report(complaint: Complaint) -> list[str]:
     if inverted:
         lines.append("which lock already depends on the new lock.")
         lines.append("the existing dependency chain (in order) is:")
-        lines += [f"  {first.node} -> {then.node}: {_line(then)}" for first, then in complaint.chain]
+        lines += [
+            f"  {first.node.kernel_name} -> {then.node.kernel_name}: {_line(then)}" for first, then in complaint.chain
+        ]
     lines += ["", "Possible unsafe locking scenario:", ""]
     lines += _two_processors(complaint) if inverted else _one_processor(complaint)
     lines += ["", " *** DEADLOCK ***", ""]
@@ -239,16 +199,22 @@ def lockdep_report(complaint: Complaint) -> list[str]:
 def _line(acquired: Acquired) -> str:
     op = acquired.op
     mode = f" ({op.mode})" if op.mode else ""
-    return f"{op.lock}{mode} [{acquired.node}], at: {op.function or 'acquire'}()"
+    owner = op.lock.removesuffix(")").rpartition("(")[2]
+    return f"{owner} ({acquired.node.kernel_name}){mode}, at: {op.function or 'acquire'}()"
 
 
 def _one_processor(complaint: Complaint) -> list[str]:
-    return ["       CPU0", "       ----", f"  lock({complaint.clash.node});", f"  lock({complaint.wanted.node});"]
+    return [
+        "       CPU0",
+        "       ----",
+        f"  lock({complaint.clash.node.kernel_name});",
+        f"  lock({complaint.wanted.node.kernel_name});",
+    ]
 
 
 def _two_processors(complaint: Complaint) -> list[str]:
-    held, wanted = complaint.clash.node, complaint.wanted.node
-    middle = complaint.chain[-1][0].node
+    held, wanted = complaint.clash.node.kernel_name, complaint.wanted.node.kernel_name
+    middle = complaint.chain[-1][0].node.kernel_name
     right = " " * _COLUMN
     return [
         f"{'       CPU0':<{_COLUMN}}       CPU1",

@@ -1,27 +1,72 @@
-"""Who holds what and who waits for what: locks for more than one thread, request and grant apart.
+"""The locks of a race: who holds and who waits for what, and which operations are switch points.
 
 Rules:
-- First come, first served. A reader queues behind a waiting writer even while readers hold the lock, as rwsems
-  of Linux are fair; without that, taking a read lock twice around a writer would look harmless.
-- A release hands the lock to the next in the queue. They hold it from then on, and continue when scheduled.
+- Locks are fair. A reader queues after a waiting writer even while readers hold the lock, as in the rwsems of Linux;
+  otherwise a recursive read lock around a writer would seem harmless.
+- A release hands the lock to the next in the queue. They hold it from then on, and run when they are scheduled.
 - A task that requests a lock that it holds waits for itself.
-- The write lock of a VMA is a mark: it stays, whatever its release says, until its task holds no mmap_lock for writing.
+- The write lock of a VMA is a mark: a release does not drop it; it stays until its task holds no mmap_lock for writing.
+
+Reduction: a switch point need not be tried if no other thread can tell the difference. A thread runs on through
+- releases, whose exact time no other thread can observe unless it *tries* the lock in vain.
+  Page-table locks are an exception: after they are dropped, references are put under no lock at all, and code that
+  compares references with mapcounts sees whether that has happened;
+- acquisitions for writing of locks that no other thread can want. An event announced under such locks alone is a stop.
+Both rely on everything that a path reads being protected by a lock that it holds, private to its thread, or marked by a
+look (``?``). What other threads want and try is assumed, watched, and learned when an assumption proves wrong.
 
 Kernel: kernel/locking/rwsem.c, kernel/locking/mutex.c, kernel/locking/qspinlock.c (v6.18)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from folioshell.errors import KernelBug
 from folioshell.model.lock import LockClass, LockOp
 
+#: class -> (its name in what users read, as lockdep prints it; its kind), in the documented order, outermost first:
+#: while holding a lock, a thread may wait only for those below it
+HIERARCHY = {
+    LockClass.IRW: ("&inode->i_rwsem", "rwsem"),
+    LockClass.MMAP: ("&mm->mmap_lock", "rwsem"),
+    LockClass.INVAL: ("mapping.invalidate_lock", "rwsem"),
+    LockClass.FOLIO: ("folio lock", "bit lock"),
+    LockClass.VMA: ("vm_lock", "rwsem, write mark"),
+    LockClass.IMMAP: ("&mapping->i_mmap_rwsem", "rwsem"),
+    LockClass.AVR: ("&anon_vma->rwsem", "rwsem"),
+    LockClass.MMPTL: ("&mm->page_table_lock", "spinlock"),
+    LockClass.PMDL: ("pmd_lockptr(mm, pmd)", "spinlock"),
+    LockClass.PTL: ("ptlock_ptr(ptdesc)", "spinlock"),
+    LockClass.MCL: ("mapcount bit lock", "bit lock"),
+    LockClass.DSQ: ("split_queue_lock", "spinlock"),
+    LockClass.SWAP: ("&ci->lock", "spinlock"),
+    LockClass.XA: ("&xa->xa_lock", "spinlock"),
+    LockClass.LRU: ("&lruvec->lru_lock", "spinlock"),
+}
+
+
+def kernel_text(lock: str) -> str:
+    """A lock as users read it: ``IMMAP(lib)`` -> ``&mapping->i_mmap_rwsem of lib``; ``pt1`` is unchanged."""
+    short, _, owner = lock.removesuffix(")").partition("(")
+    return f"{HIERARCHY[LockClass(short)][0]} of {owner}" if owner else lock
+
+
+def legend(classes: Iterable[LockClass]) -> str:
+    """One line that explains the short names in a trace: ``VMA: vm_lock; MCL: mapcount bit lock``."""
+    used = set(classes)
+    return "; ".join(
+        f"{lock_class.value}: {name}"
+        for lock_class, (name, _) in HIERARCHY.items()
+        if lock_class in used and not lock_class.is_page_table_lock
+    )
+
 
 class Op(NamedTuple):
-    """A lock operation as a value: the same for the same lock of another run.
+    """A lock operation as a value, the same in every run.
 
     Args:
         verb, mode, function, nested: as in LockOp.
@@ -51,10 +96,10 @@ class Wait:
     """A task that waits.
 
     Args:
-        task: who.
-        lock, mode: for what.
-        holders: tasks that hold it in a mode that shuts it out, itself perhaps, ascending.
-        ahead: tasks queued before it for the same lock, in their order.
+        task: its number.
+        lock, mode: what it waits for.
+        holders: tasks that hold the lock in a conflicting mode, possibly itself, ascending.
+        ahead: tasks queued before it for the same lock, in order.
     """
 
     task: int
@@ -64,7 +109,7 @@ class Wait:
     ahead: tuple[int, ...]
 
 
-#: the state of a lock table as a value
+#: the state of a lock table as a value: holders, queue, granted tasks, VMA marks
 LockState = tuple[
     tuple[tuple[str, tuple[tuple[int, str], ...]], ...],
     tuple[tuple[str, int, str], ...],
@@ -76,10 +121,10 @@ FREE: LockState = ((), (), (), ())
 
 
 class LockTable:
-    """The locks that are held or wanted.
+    """The locks that are held or waited for.
 
     Args:
-        state: what ``state()`` of a table gave.
+        state: from ``state()`` of another table.
     """
 
     def __init__(self, state: LockState = FREE) -> None:
@@ -90,7 +135,7 @@ class LockTable:
         self._marks = dict(marks)
 
     def state(self) -> LockState:
-        """The table as a value; equal for tables that nothing can tell apart."""
+        """The table as a value; equal for equivalent tables."""
         return (
             tuple(sorted((lock, tuple(sorted(tasks.items()))) for lock, tasks in self._holders.items())),
             tuple(sorted(self._queue, key=lambda waiter: waiter[0])),
@@ -99,7 +144,7 @@ class LockTable:
         )
 
     def request(self, task: int, op: Op) -> bool:
-        """Ask for a lock. False: the task is in the queue now, and holds the lock once ``is_granted``."""
+        """Request a lock. False: the task is queued, and holds the lock once ``is_granted``."""
         holders = self._holders.get(op.lock)
         if holders is not None and task in holders and self._marks.get(op.lock) == task:
             return True
@@ -110,7 +155,7 @@ class LockTable:
         return False
 
     def attempt(self, task: int, op: Op) -> bool:
-        """Take a lock if that needs no waiting."""
+        """Try to take a lock without waiting."""
         if not self._may_have(task, op):
             return False
         self._holders.setdefault(op.lock, {})[task] = op.mode
@@ -133,7 +178,7 @@ class LockTable:
             self._drop_marks(task)
 
     def downgrade(self, task: int, op: Op) -> None:
-        """Hold for reading what is held for writing, and let waiting readers in.
+        """Downgrade a write lock to a read lock, and admit waiting readers.
 
         Raises:
             KernelBug: the task does not hold it for writing.
@@ -147,14 +192,14 @@ class LockTable:
         self._hand_on(op.lock)
 
     def finish(self, task: int) -> tuple[str, ...]:
-        """The task is over. Returns: the locks that it should have released."""
+        """The task has ended. Returns: the locks that it failed to release."""
         for lock in [lock for lock, owner in self._marks.items() if owner == task]:
             del self._marks[lock]
             self._drop(task, lock)
         return tuple(lock for lock, _ in self.held_by(task))
 
     def go_on(self, task: int) -> None:
-        """The task, which was granted the lock that it waited for, continues."""
+        """The task, which was granted its lock, runs again."""
         self._granted.discard(task)
 
     # Questions.
@@ -164,11 +209,11 @@ class LockTable:
         return any(waiter == task for _, waiter, _ in self._queue)
 
     def is_granted(self, task: int) -> bool:
-        """Did a wait of the task end, and it has not gone on yet?"""
+        """Was the task granted its lock, and has it not run yet?"""
         return task in self._granted
 
     def held_by(self, task: int) -> list[tuple[str, str]]:
-        """(lock, mode) of what a task holds, the marks of VMAs included."""
+        """(lock, mode) of the locks that a task holds, VMA marks included."""
         return [(lock, tasks[task]) for lock, tasks in self._holders.items() if task in tasks]
 
     def holders(self) -> list[tuple[str, tuple[tuple[int, str], ...]]]:
@@ -176,7 +221,7 @@ class LockTable:
         return [(lock, tuple(sorted(tasks.items()))) for lock, tasks in self._holders.items()]
 
     def waits(self) -> list[Wait]:
-        """Everybody who waits, in the order in which they began to."""
+        """All waits, in the order in which they began."""
         rows = []
         for position, (lock, task, mode) in enumerate(self._queue):
             before = tuple(other for wanted, other, _ in self._queue[:position] if wanted == lock)
@@ -186,7 +231,7 @@ class LockTable:
         return rows
 
     def circle(self) -> list[int]:
-        """Tasks each of which waits for the next, the last for the first; the smallest first. May be empty."""
+        """A cycle of tasks each of which waits for the next, the smallest first; empty if there is none."""
         blockers = {wait.task: (*wait.holders, *wait.ahead) for wait in self.waits()}
         for start in sorted(blockers):
             path = _path_back(start, blockers)
@@ -197,7 +242,7 @@ class LockTable:
     # Changes.
 
     def _may_have(self, task: int, op: Op) -> bool:
-        """Is the lock free for this mode, with no other task queued before this one?"""
+        """Is the lock available in this mode, and its queue empty?"""
         holders = self._holders.get(op.lock)
         if holders and (op.mode != "R" or task in holders or any(mode != "R" for mode in holders.values())):
             return False
@@ -211,7 +256,7 @@ class LockTable:
         self._hand_on(lock)
 
     def _drop_marks(self, task: int) -> None:
-        """Unmark the VMAs of a task that holds no mmap_lock for writing any more."""
+        """Unmark the VMAs of a task that no longer holds an mmap_lock for writing."""
         if any(mode == "W" and lock.startswith("MMAP(") for lock, mode in self.held_by(task)):
             return
         for lock in [lock for lock, owner in self._marks.items() if owner == task]:
@@ -219,7 +264,7 @@ class LockTable:
             self._drop(task, lock)
 
     def _hand_on(self, lock: str) -> None:
-        """Grant a lock to the first waiter if it is free for it, and to the readers that follow a reader."""
+        """Grant a lock to the first waiter if it is available, and to readers queued directly after a reader."""
         for waiter in [waiter for waiter in self._queue if waiter[0] == lock]:
             _, task, mode = waiter
             holders = self._holders.get(lock, {})
@@ -231,31 +276,25 @@ class LockTable:
 
 
 def _path_back(start: int, blockers: dict[int, tuple[int, ...]]) -> list[int]:
-    """The shortest way from a task along those that block it back to itself; empty if there is none."""
-    came_from: dict[int, int] = {}
-    level = [start]
-    while level:
-        following = []
-        for task in level:
-            for other in blockers.get(task, ()):
-                if other == start:
-                    way = [task]
-                    while way[-1] != start:
-                        way.append(came_from[way[-1]])
-                    return way[::-1]
-                if other not in came_from:
-                    came_from[other] = task
-                    following.append(other)
-        level = following
+    """The shortest cycle of blocking tasks through a task; empty if there is none."""
+    paths, seen = deque([[start]]), set[int]()
+    while paths:
+        path = paths.popleft()
+        for other in blockers.get(path[-1], ()):
+            if other == start:
+                return path
+            if other not in seen:
+                seen.add(other)
+                paths.append([*path, other])
     return []
 
 
 class AssumptionError(Exception):
-    """What the reduction took for granted is not so; the search must begin again without it.
+    """An assumption of the reduction is wrong; the search must restart without it.
 
     Args:
-        lock: a lock that was thought to be one thread's own, or empty.
-        tried: (class, mode) of a trylock that was not expected, or None.
+        lock: a lock that was assumed to be private to a thread, or empty.
+        tried: (class, mode) of an unexpected trylock, or None.
     """
 
     def __init__(self, lock: str = "", tried: tuple[LockClass, str] | None = None) -> None:
@@ -269,9 +308,9 @@ class Reduction:
     """Where threads need not stop.
 
     Args:
-        on: whether there is any such place.
-        tried: (class, mode) of locks that some path tries: releasing one that may make a trylock fail is a stop.
-        wanted: locks that more than one thread wants, although only one process has them.
+        on: False: threads stop before every operation.
+        tried: (class, mode) of locks that some path tries: the release of a conflicting one is a stop.
+        wanted: locks of one process that more than one thread wants.
     """
 
     on: bool = True
@@ -287,14 +326,14 @@ class Reduction:
     _own: list[frozenset[str]] = field(default_factory=list)
 
     def learn(self, error: AssumptionError) -> None:
-        """Take less for granted."""
+        """Drop an assumption."""
         if error.lock:
             self.wanted.add(error.lock)
         if error.tried is not None:
             self.tried.add(error.tried)
 
     def share_out(self, mms: Sequence[str]) -> None:
-        """Note whose locks are whose.
+        """Determine which locks are private to each thread.
 
         Args:
             mms: the process of each thread.
@@ -302,10 +341,10 @@ class Reduction:
         self._own = [frozenset((f"MMAP({mm})", f"{mm}.mm")) if mms.count(mm) == 1 else frozenset() for mm in mms]
 
     def check(self, task: int, op: Op) -> None:
-        """Watch what threads want.
+        """Check the assumptions.
 
         Raises:
-            AssumptionError: a thread wants or tries a lock that was not expected.
+            AssumptionError: a thread acquires or tries a lock contrary to them.
         """
         if not self.on:
             return
@@ -316,7 +355,7 @@ class Reduction:
             raise AssumptionError(lock=op.lock)
 
     def must_stop(self, task: int, op: Op) -> bool:
-        """Does a thread stop before an operation?"""
+        """Must a thread stop before an operation?"""
         if not self.on:
             return True
         if op.verb == "+":
@@ -324,7 +363,7 @@ class Reduction:
         if op.verb == "-":
             if op.lock_class.is_page_table_lock:
                 return True
-            # The mark of a VMA stays: its release means nothing. Two readers do not exclude each other.
+            # The release of a VMA write lock has no effect, its mark stays. Two readers do not conflict.
             return (op.lock_class, op.mode) != (LockClass.VMA, "W") and any(
                 op.lock_class is lock_class and not op.mode == mode == "R" for lock_class, mode in self.tried
             )

@@ -1,9 +1,9 @@
-"""Races: every interleaving of some threads' lock operations, what is wrong in any of them, and how to get there.
+"""Races: every interleaving of the lock operations of some threads, the flaws in any of them, and their schedules.
 
-A state is three numbers and a tuple: the machine's state, each thread's private state, the state of the locks. What a
-thread does from one stop to the next depends on the machine's state, its own, and whether its trylock failed, so it is
-executed once for each of these and remembered. Most interleavings differ in the order of things that do not touch each
-other; they are gone through without executing anything.
+A state is the number of the machine's state, a number for each thread's private state, and the number of the state of
+the locks. A segment (what a thread does between two stops) depends on the machine's state, the thread's own, and
+whether its trylock failed; it is executed once for each of these and memoized. Most interleavings differ only in the
+order of independent segments and are explored without executing anything.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from folioshell.engine.machine import Machine
-from folioshell.explore.locks import AssumptionError, LockState, LockTable, Op, Reduction, Wait
+from folioshell.explore.locks import AssumptionError, LockState, LockTable, Op, Reduction, Wait, kernel_text
 from folioshell.explore.search import Action, Counterexample, Flaw, SearchResult, search
 from folioshell.explore.threads import GO, Repeat, Segment, Stop, Task, ThreadRunner
 
-#: sentences about what is wrong with a machine; empty if nothing is
+#: sentences about the flaws of a machine
 Check = Callable[[Machine], list[str]]
 
 
@@ -27,19 +27,19 @@ def _nothing_wrong(_: Machine) -> list[str]:
 
 @dataclass(slots=True)
 class RaceResult:
-    """What became of a race.
+    """The result of a race.
 
     Args:
-        search: states, transitions, schedules, findings, and whether that is all.
-        stretches: how many stretches of threads were executed; the others were known already.
+        search: states, transitions, schedules, findings, and whether they are exhaustive.
+        segments: number of segments that were executed, not memoized.
     """
 
     search: SearchResult
-    stretches: int
+    segments: int
 
     @property
     def deadlocks(self) -> int:
-        """Number of states in which threads wait for each other, or for themselves."""
+        """Number of deadlocked states."""
         return self.search.count("deadlock")
 
     @property
@@ -53,19 +53,9 @@ class RaceResult:
         return self.search.findings
 
 
-class _Numbering:
-    """Numbers of values, from 0."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[Hashable, int] = {}
-
-    def of(self, value: Hashable) -> int:
-        return self._numbers.setdefault(value, len(self._numbers))
-
-
 @dataclass(slots=True)
 class _Trail:
-    """How the machine is brought to a state: by that of ``before``, and then by resuming a thread."""
+    """How to bring the machine to a state: the trail ``before``, then a segment of a thread."""
 
     before: _Trail | None
     task: int
@@ -75,7 +65,7 @@ class _Trail:
 
 @dataclass(slots=True)
 class _Result:
-    """A stretch, by numbers: the machine's state, the thread's place, the operations on locks."""
+    """A memoized segment: the machine's state and the thread's place after it, and its lock operations."""
 
     state: int
     place: int
@@ -96,11 +86,11 @@ class Race:
     """Threads over a machine: what ``search`` explores. The machine is at its beginning after ``reset`` and ``sync``.
 
     Args:
-        machine: as it is when the race begins; it is given back so by ``restore``.
+        machine: in its initial state, to which ``restore`` returns it.
         tasks: the threads.
-        end_check: miscounts, asked when all threads have ended.
-        invariant_check: broken invariants, asked then too; those of the model unless given.
-        reduction: leave out switch points that make no difference.
+        end_check: miscounts, when all threads have ended.
+        invariant_check: violated invariants, when all threads have ended (default: those of the model).
+        reduction: omit switch points that make no difference.
     """
 
     def __init__(
@@ -120,11 +110,11 @@ class Race:
         self._forget()
 
     def _forget(self) -> None:
-        """Begin with no knowledge of what threads do."""
+        """Discard everything memoized."""
         self._results: dict[tuple[int, int, int, bool], _Result] = {}
-        self._places = _Numbering()
+        self._places: dict[Hashable, int] = {}
         self._stops: list[Stop] = []
-        self._ops = _Numbering()
+        self._ops: dict[Hashable, int] = {}
         self._lock_states: dict[LockState, int] = {}
         self._locks: list[LockState] = []
         self._waiting: list[frozenset[int]] = []
@@ -139,14 +129,14 @@ class Race:
         self._trail: _Trail | None = None
 
     @property
-    def stretches(self) -> int:
-        """Number of different stretches that were executed."""
+    def segments(self) -> int:
+        """Number of segments that were executed."""
         return len(self._results)
 
-    # What search asks for.
+    # The interface of search.
 
     def reset(self) -> None:
-        """Go to the beginning."""
+        """Go to the initial state."""
         self._key, self._trail = self._first, None
 
     def key(self) -> _Key:
@@ -154,15 +144,15 @@ class Race:
         return self._key
 
     def save(self) -> object:
-        """The state, to come back to."""
+        """The state, for ``load``."""
         return self._key, self._trail
 
     def load(self, state: object) -> None:
-        """Come back to a state."""
+        """Return to a saved state."""
         self._key, self._trail = state  # type: ignore[misc]
 
     def enabled(self) -> tuple[Action, ...]:
-        """Threads that can run: not over, and not waiting. None at all once something is broken."""
+        """Threads that can run: neither ended nor waiting. None at all once a thread is broken."""
         _, places, locks = self._key
         stops, waiting = self._stops, self._waiting[locks]
         able = []
@@ -188,9 +178,9 @@ class Race:
         result = self._results.get((state, action, place, failed))
         if result is None:
             self.sync()
-            stretch = self.threads.resume(action, failed)
-            result = self._results[state, action, place, failed] = self._remember(stretch)
-            self._trail = self._at = _Trail(self._trail, action, failed, stretch.repeat)
+            segment = self.threads.resume(action, failed)
+            result = self._results[state, action, place, failed] = self._remember(segment)
+            self._trail = self._at = _Trail(self._trail, action, failed, segment.repeat)
         else:
             self._trail = _Trail(self._trail, action, failed, result.repeat)
         if result.ops_number:
@@ -201,7 +191,7 @@ class Race:
         self._key = (result.state, (*places[:action], result.place, *places[action + 1 :]), locks)
 
     def verdict(self) -> tuple[Flaw, ...]:
-        """What is wrong with a state in which no thread can run."""
+        """The flaws of a state in which no thread can run."""
         state, places, locks = self._key
         stops = [self._stops[place] for place in places]
         broken = tuple(Flaw(*stop.flaw) for stop in stops if stop.kind == "broken")
@@ -219,7 +209,7 @@ class Race:
         return flaws
 
     def _ask(self, kind: str, check: Check) -> list[Flaw]:
-        """The violations that a check finds; if the check itself fails, that is one."""
+        """The flaws found by a check; a machine on which it fails is flawed, too."""
         try:
             return [Flaw(kind, text) for text in check(self.machine)]
         except (LookupError, AssertionError) as error:
@@ -233,7 +223,7 @@ class Race:
     # The machine.
 
     def sync(self) -> None:
-        """Bring the machine to the state that this is in."""
+        """Bring the machine to the current state."""
         left: list[_Trail] = []
         trail = self._trail
         while trail is not None and trail is not self._at:
@@ -252,7 +242,7 @@ class Race:
         self.leave()
 
     def leave(self) -> None:
-        """Leave the machine in its current state for others to use; ``sync`` returns to it."""
+        """Leave the machine in its state for other users; ``sync`` starts over."""
         self.threads.rejoin()
         self._at = _ELSEWHERE
 
@@ -262,30 +252,30 @@ class Race:
         self._forget()
 
     def locks(self) -> LockTable:
-        """Who holds what and who waits for what in the present state."""
+        """The locks in the current state."""
         return LockTable(self._locks[self._key[2]])
 
     def stop_of(self, task: int) -> Stop:
-        """Where a thread has stopped in the present state."""
+        """Where a thread has stopped in the current state."""
         return self._stops[self._key[1][task]]
 
     def results(self, task: int) -> tuple[object, ...]:
-        """What the commands of a thread returned, as far as they are over in the machine's state."""
+        """The results of the commands that a thread has completed in the machine's state."""
         return self.threads.results(task)
 
     # Numbers.
 
     def _place(self, stop: Stop, place: Hashable) -> int:
-        number = self._places.of((stop, place))
+        number = self._places.setdefault((stop, place), len(self._places))
         if number == len(self._stops):
             self._stops.append(stop)
         return number
 
-    def _remember(self, stretch: Segment) -> _Result:
-        place = self._place(stretch.stop, stretch.place)
-        ops, over = stretch.ops, stretch.stop.kind == "end"
-        number = self._ops.of((ops, over)) + 1 if ops or over else 0
-        return _Result(stretch.state, place, ops, over, number, stretch.repeat)
+    def _remember(self, segment: Segment) -> _Result:
+        place = self._place(segment.stop, segment.place)
+        ops, over = segment.ops, segment.stop.kind == "end"
+        number = self._ops.setdefault((ops, over), len(self._ops)) + 1 if ops or over else 0
+        return _Result(segment.state, place, ops, over, number, segment.repeat)
 
     def _lock_number(self, table: LockTable) -> int:
         state = table.state()
@@ -296,7 +286,7 @@ class Race:
         return number
 
     def _begin(self, locks: int, task: int, stop: Stop) -> tuple[int, bool | None]:
-        """Perform the operation that a thread stopped before: (locks, the trylock failed; None if it has to wait)."""
+        """Perform the operation that a thread stopped before: (locks, whether a trylock failed; None if it waits)."""
         op = stop.op
         if op is None or op.verb == "?":
             return locks, False
@@ -322,11 +312,13 @@ class Race:
         return self._lock_number(table)
 
     def _describe(self, table: LockTable) -> str:
-        """A deadlock in a sentence: those who wait in a circle, or for want of one all that wait."""
+        """A deadlock in a sentence: the tasks of a cycle, or all waiting tasks if there is none."""
         circle = table.circle()
         names = [task.name for task in self.tasks]
         rows = [wait for wait in sorted(table.waits(), key=lambda wait: wait.task) if wait.task in circle or not circle]
-        return "; ".join(f"{names[wait.task]} waits for {wait.lock} ({_obstacles(names, wait)})" for wait in rows)
+        return "; ".join(
+            f"{names[wait.task]} waits for {kernel_text(wait.lock)} ({_obstacles(names, wait)})" for wait in rows
+        )
 
 
 def _obstacles(names: list[str], wait: Wait) -> str:
@@ -341,7 +333,7 @@ def _listed(names: list[str], tasks: Sequence[int]) -> str:
 
 
 def _perform(table: LockTable, task: int, op: Op) -> None:
-    """An operation that does not wait."""
+    """Perform an operation that does not wait."""
     if op.verb == "-":
         table.release(task, op)
     elif op.verb == "v":
@@ -351,19 +343,17 @@ def _perform(table: LockTable, task: int, op: Op) -> None:
 
 
 def explore(race: Race, max_states: int | None = None, stop: Callable[[int], bool] | None = None) -> RaceResult:
-    """See every interleaving of a race. The machine is left as it was when the race began.
+    """Explore every interleaving of a race; the machine is returned to its initial state.
 
-    Args:
-        max_states: give up when so many states were seen.
-        stop: asked now and then, told how many states were seen; True gives up.
-    Returns: what was found; ``search.exhausted`` says whether it is all. Ctrl-C gives up too.
+    Args: see ``search``.
+    Returns: the result; ``search.exhausted`` says whether it is complete. Ctrl-C stops the search, too.
     """
     collecting = gc.isenabled()
     gc.disable()
     try:
         while True:
             try:
-                return RaceResult(search(race, max_states=max_states, stop=stop), race.stretches)
+                return RaceResult(search(race, max_states=max_states, stop=stop), race.segments)
             except AssumptionError as error:
                 race.learn(error)
     finally:

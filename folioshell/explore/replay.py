@@ -1,4 +1,4 @@
-"""Schedules run step by step, and threads stepped by hand."""
+"""Replaying a schedule step by step, and the picture of a deadlock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from folioshell.events import Event
-from folioshell.explore.locks import AssumptionError, Op, value_of
+from folioshell.explore.locks import AssumptionError, Op, kernel_text, value_of
 from folioshell.explore.race import Race
 from folioshell.explore.search import Schedule
 from folioshell.model.lock import LockOp
@@ -19,9 +19,9 @@ class RaceStep:
     Args:
         task: number of the thread, from 0.
         trace: lock operations and events, in order.
-        waits: the operation that it waits for now, if it does.
+        waits: the acquisition that it now waits for, or None.
         over: the thread has ended.
-        locks: (lock, (thread, mode) of its holders) of every lock that is held afterwards.
+        locks: (lock, (thread, mode) of its holders) of every lock held afterwards.
     """
 
     task: int
@@ -32,7 +32,7 @@ class RaceStep:
 
 
 def step(race: Race, task: int) -> RaceStep:
-    """Run an enabled thread to its next stop, and the machine with it."""
+    """Run an enabled thread to its next stop, with the machine."""
     race.sync()
     before = len(race.machine.trace)
     race.do(task)
@@ -44,15 +44,15 @@ def step(race: Race, task: int) -> RaceStep:
 
 
 def replay(race: Race, schedule: Schedule) -> Iterator[RaceStep]:
-    """Run a schedule step by step; the machine is in the state after each step when that is handed out.
+    """Run a schedule step by step; the machine is in the state after the step that is handed out.
 
-    Where a thread stops depends on what the threads are seen to do: replay on the race that was explored, or on a new
-    one, which learns what it can by letting the threads run one after another first.
+    The switch points depend on what the reduction has learned: replay on the race that was explored, or on a new one,
+    which first learns by running the threads one after another.
 
     Raises:
         ValueError: a step names a thread that does not exist or cannot run; the message names the step.
     """
-    if not race.stretches:
+    if not race.segments:
         _learn(race)
     race.restore()
     race.machine.begin()
@@ -68,12 +68,12 @@ def _refusal(race: Race, choice: int) -> str:
     name = race.tasks[choice].name
     for wait in race.locks().waits():
         if wait.task == choice:
-            return f"{name} waits for {wait.lock}"
+            return f"{name} waits for {kernel_text(wait.lock)}"
     return f"{name} has ended" if race.stop_of(choice).kind == "end" else f"{name} cannot run"
 
 
 def _learn(race: Race) -> None:
-    """Let the threads run one after another, each of them first once, for what the reduction has to know."""
+    """Run the threads one after another, each of them first once, so that the reduction learns."""
     first = 0
     while first < len(race.tasks):
         try:
@@ -89,7 +89,7 @@ def _learn(race: Race) -> None:
             first = 0
 
 
-#: steps after which a thread that never ends is left alone
+#: maximum number of steps of such a run
 _LONGEST_RUN = 10_000
 
 
@@ -99,8 +99,8 @@ class PictureRow:
 
     Args:
         task: number of the thread, from 0.
-        op: the acquisition.
-        waits: it was not granted.
+        op: the operation.
+        waits: it is an acquisition that was not granted.
     """
 
     task: int
@@ -109,7 +109,7 @@ class PictureRow:
 
 
 def operations(steps: Iterable[RaceStep]) -> list[PictureRow]:
-    """All lock operations of a replay in order, releases included, and the acquisitions that had to wait."""
+    """All lock operations of a replay in order, and the acquisitions that had to wait."""
     rows = []
     for step in steps:
         rows += [PictureRow(step.task, value_of(event), False) for event in step.trace if isinstance(event, LockOp)]
@@ -119,9 +119,9 @@ def operations(steps: Iterable[RaceStep]) -> list[PictureRow]:
 
 
 def deadlock_rows(steps: Iterable[RaceStep]) -> list[PictureRow]:
-    """What is held and what is waited for after a replay, in the order in which it was taken or asked for.
+    """Held and awaited locks after a replay, in the order in which they were acquired or requested.
 
-    Returns: rows of the locks that a thread waits for; if none waits, rows of all locks held.
+    Returns: rows of the contended locks; if there are none, rows of all held locks.
     """
     rows: list[PictureRow] = []
     for row in operations(steps):
@@ -135,19 +135,21 @@ def deadlock_rows(steps: Iterable[RaceStep]) -> list[PictureRow]:
 
 
 def draw(rows: Sequence[PictureRow], names: Sequence[str], width: int = 24) -> list[str]:
-    """Lines of text: the threads side by side, time going down.
+    """Lines of text: one column per thread, time going down.
 
     Args:
         rows: as ``deadlock_rows`` gives them.
         names: of the threads.
-        width: columns for a thread.
+        width: minimum columns per thread.
     """
     tasks = sorted({row.task for row in rows})
-    lines = ["".join(f"{names[task]:<{width}}" for task in tasks).rstrip()]
+    texts = []
     for row in rows:
         mode = f"({row.op.mode})" if row.op.mode else ""
-        text = f"lock({row.op.lock}){mode}{'  waits' if row.waits else ''}"
-        lines.append(" " * width * tasks.index(row.task) + text)
+        texts.append(f"lock({kernel_text(row.op.lock)}){mode}{'  waits' if row.waits else ''}")
+    width = max([width, *(len(text) + 2 for text in texts)])
+    lines = ["".join(f"{names[task]:<{width}}" for task in tasks).rstrip()]
+    lines += [" " * width * tasks.index(row.task) + text for row, text in zip(rows, texts, strict=True)]
     if rows and rows[-1].waits:
         lines[-1] = f"{lines[-1]:<{width * len(tasks)}} *** DEADLOCK ***"
     return lines

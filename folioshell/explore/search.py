@@ -1,28 +1,31 @@
-"""Schedules: the order in which threads, or other actors, made their steps. Values, printed, parsed and replayed."""
+"""Exhaustive search over a system of enabled actions, and the shortest schedule to each flaw.
+
+The system is executed, not described: it starts with ``reset``, performs actions, and returns to saved states. Keys
+identify states, so each is expanded once however many schedules lead to it. The graph of states is recorded; shortest
+schedules and the number of interleavings are computed from it afterwards.
+
+This module does not know what the actions are: segments of threads, or commands.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from folioshell.units import parse_number
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A sequence of choices, each the number of an actor from 1.
-
-    Args:
-        steps: the choices, in order.
-    """
+    """A sequence of choices, each the number of an actor from 1; a value that is printed, parsed and replayed."""
 
     steps: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, choices: Iterable[int]) -> Schedule:
-        """The schedule of choices that are counted from 0."""
+        """The schedule of choices counted from 0."""
         return cls(tuple(choice + 1 for choice in choices))
 
     @classmethod
@@ -30,14 +33,14 @@ class Schedule:
         """The schedule that prints as ``text``: ``1,1,2``, spaces allowed; an empty text is an empty schedule.
 
         Raises:
-            ValueError: a part of it is not a number from 1; the message quotes that part.
+            ValueError: a part is not a number from 1; the message quotes it.
         """
         parts = [part.strip() for part in text.split(",")] if text.strip() else []
         steps = []
         for part in parts:
             number = parse_number(part)
             if not number:
-                raise ValueError(f"{part!r} is no number of a thread")
+                raise ValueError(f"{part!r} is not a thread number")
             steps.append(number)
         return cls(tuple(steps))
 
@@ -48,7 +51,7 @@ class Schedule:
 
     @property
     def switches(self) -> int:
-        """How often the next step is that of another actor than the one before."""
+        """The number of switches between actors."""
         return sum(left != right for left, right in zip(self.steps, self.steps[1:], strict=False))
 
     def __len__(self) -> int:
@@ -58,20 +61,20 @@ class Schedule:
         return ",".join(map(str, self.steps))
 
 
-#: number of an actor, from 0: what ``enabled`` lists and ``do`` makes
+#: number of an actor, from 0
 Action = int
 
-#: transitions between two questions whether to stop
+#: transitions between two calls of ``stop``
 _PATIENCE = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """Something that is wrong with a state.
+    """A flaw of a state.
 
     Args:
-        kind: ``deadlock``, ``miscount``, ``invariant``, ``unlocked update`` or whatever else a system knows.
-        text: what is wrong, the same for every state with the same fault.
+        kind: ``deadlock``, ``miscount``, ``invariant``, ``unlocked update``, or another kind of the system.
+        text: the same for every state with the same flaw.
     """
 
     kind: str
@@ -79,43 +82,38 @@ class Flaw:
 
 
 class System(Protocol):
-    """What can be searched. Equal keys must mean equal futures, and the same actions must lead to the same state."""
+    """What can be searched. Equal keys mean equal futures, and equal actions lead to equal states."""
 
     def reset(self) -> None:
         """Go to the initial state."""
 
     def enabled(self) -> tuple[Action, ...]:
-        """What can be done now, in a fixed order; nothing in a state that is not to be left."""
+        """The enabled actions, in a fixed order; none in an end state."""
 
     def do(self, action: Action) -> None:
-        """Do one of the enabled actions."""
+        """Perform an enabled action."""
 
     def key(self) -> Hashable:
         """The state as a value."""
 
     def verdict(self) -> tuple[Flaw, ...]:
-        """What is wrong with the state; asked where nothing is enabled."""
-
-
-@runtime_checkable
-class Resumable(Protocol):
-    """A system that can go back to a state without repeating what led there."""
+        """The flaws of an end state."""
 
     def save(self) -> object:
-        """The present state, to come back to."""
+        """The current state, for ``load``."""
 
     def load(self, state: object) -> None:
-        """Come back to a state."""
+        """Return to a saved state."""
 
 
 @dataclass(slots=True)
 class Counterexample:
-    """One kind of fault, with the shortest way to it.
+    """A flaw, with the shortest schedule that leads to it.
 
     Args:
-        flaw: the fault.
-        schedule: the shortest schedule that leads to it; of several the one with the smallest numbers first.
-        states: number of states that have it.
+        flaw: the flaw.
+        schedule: the lexicographically first of the shortest schedules.
+        states: number of states with this flaw.
     """
 
     flaw: Flaw
@@ -125,16 +123,17 @@ class Counterexample:
 
 @dataclass(slots=True)
 class SearchResult:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
-        states, transitions: distinct states seen, and actions between them.
-        schedules: number of complete interleavings, counted over the graph; None if there are infinitely many, since a
-            state can be come back to. Without ``exhausted`` it counts those that were seen whole.
-        ends: states where nothing is enabled.
-        findings: in the order of their schedules' lengths.
-        loop: the shortest schedule to a state that can be come back to, if there is one.
-        exhausted: every state was seen. stopped: why not: ``max-states``, ``timeout`` or ``interrupted``.
+        states, transitions: distinct states, and actions between them.
+        schedules: number of complete interleavings in the graph; None if there are infinitely many because of a cycle.
+            Without ``exhausted`` it counts those that were completed.
+        ends: number of end states.
+        findings: shortest schedule first.
+        loop: the shortest schedule to a state on a cycle, if there is one.
+        exhausted: every reachable state was explored.
+        stopped: why not: ``max-states``, ``timeout`` or ``interrupted``.
     """
 
     states: int = 0
@@ -147,7 +146,7 @@ class SearchResult:
     stopped: str = ""
 
     def count(self, kind: str) -> int:
-        """Number of states with a fault of a kind, a state with two such faults counted twice."""
+        """Number of states with a flaw of a kind; a state with two such flaws counts twice."""
         return sum(finding.states for finding in self.findings if finding.flaw.kind == kind)
 
     def of_kind(self, kind: str) -> list[Counterexample]:
@@ -156,18 +155,18 @@ class SearchResult:
 
 
 class _Graph:
-    """The states seen, numbered from 0 in the order in which they were, and what leads from one to another."""
+    """The explored states, numbered from 0 in order, and their transitions."""
 
     def __init__(self) -> None:
         self.numbers: dict[Hashable, int] = {}
-        #: state -> (action, state that it leads to), in the order of the actions
+        #: state -> (action, successor), in the order of the actions
         self.edges: list[list[tuple[Action, int]]] = []
         self.flaws: dict[int, tuple[Flaw, ...]] = {}
         self.ends: list[int] = []
         self.transitions = 0
 
     def schedules_to(self, wanted: set[int]) -> dict[int, Schedule]:
-        """The shortest schedule to each of some states, the smallest actions first among equally short ones."""
+        """The shortest schedule to each of some states; of equally short ones the lexicographically first."""
         came_from: dict[int, tuple[int, Action]] = {0: (0, -1)}
         found: dict[int, Schedule] = {}
         queue = deque([0])
@@ -190,7 +189,7 @@ class _Graph:
         return Schedule.of(reversed(way))
 
     def count_paths(self) -> tuple[int | None, int | None]:
-        """(number of paths from the first state to an end, or None if there is a loop; a state on a loop)."""
+        """(number of paths from the initial state to an end, None if there is a cycle; a state on a cycle)."""
         counts: dict[int, int] = dict.fromkeys(self.ends, 1)
         on_path: set[int] = {0}
         path = [0]
@@ -216,14 +215,13 @@ class _Graph:
 
 
 def search(system: System, *, max_states: int | None = None, stop: Callable[[int], bool] | None = None) -> SearchResult:
-    """See every state that a system can reach, depth first.
+    """Explore every reachable state of a system, depth first.
 
     Args:
-        system: what is searched; left in some state.
-        max_states: give up when so many states were seen.
-        stop: asked now and then, and told how many states were seen; True gives up (a timeout, with a clock that is
-            not ours).
-    Returns: what was found; ``exhausted`` says whether that is all there is. Ctrl-C gives up too.
+        system: left in an arbitrary state.
+        max_states: stop after this many states.
+        stop: called periodically with the number of states; True stops the search (a timeout by the caller's clock).
+    Returns: the result; ``exhausted`` says whether it is complete. Ctrl-C stops the search, too.
     """
     graph = _Graph()
     result = SearchResult()
@@ -237,26 +235,24 @@ def search(system: System, *, max_states: int | None = None, stop: Callable[[int
 
 
 def _explore(system: System, graph: _Graph, max_states: int | None, stop: Callable[[int], bool] | None) -> str:
-    """Fill the graph. Returns why not all of it was filled, or nothing."""
-    come_back = _Resuming(system) if isinstance(system, Resumable) else _Repeating(system)
+    """Fill the graph. Returns why it is incomplete; empty if it is not."""
     numbers, edges = graph.numbers, graph.edges
     system.reset()
     numbers[system.key()] = 0
     edges.append([])
-    #: (state, actions that are left to try, place to come back to)
-    stack = [(0, _expand(system, graph, 0), come_back.place())]
+    #: (state, actions left to try, what save() gave)
+    stack = [(0, _expand(system, graph, 0), system.save())]
     fresh = True
     limit = max_states if max_states is not None else -1
     while stack:
-        state, left, place = stack[-1]
+        state, left, saved = stack[-1]
         if not left:
             stack.pop()
             fresh = False
             continue
         if not fresh:
-            come_back.to(place)
+            system.load(saved)
         action = left.pop()
-        come_back.note(action)
         system.do(action)
         graph.transitions += 1
         if stop is not None and not graph.transitions % _PATIENCE and stop(len(numbers)):
@@ -268,12 +264,12 @@ def _explore(system: System, graph: _Graph, max_states: int | None, stop: Callab
             edges.append([])
             if number + 1 == limit:
                 return "max-states"
-            stack.append((number, _expand(system, graph, number), come_back.place()))
+            stack.append((number, _expand(system, graph, number), system.save()))
     return ""
 
 
 def _expand(system: System, graph: _Graph, number: int) -> list[Action]:
-    """The enabled actions of a new state, the last first; what is wrong with it is noted if there are none."""
+    """The enabled actions of a new state, the last first; records its flaws if there are none."""
     actions = system.enabled()
     if not actions:
         graph.ends.append(number)
@@ -283,46 +279,9 @@ def _expand(system: System, graph: _Graph, number: int) -> list[Action]:
     return list(reversed(actions))
 
 
-class _Repeating:
-    """Comes back to a state by repeating what led there."""
-
-    def __init__(self, system: System) -> None:
-        self._system = system
-        self._way: list[Action] = []
-
-    def note(self, action: Action) -> None:
-        self._way.append(action)
-
-    def place(self) -> object:
-        return len(self._way)
-
-    def to(self, place: object) -> None:
-        assert isinstance(place, int)
-        del self._way[place:]
-        self._system.reset()
-        for action in self._way:
-            self._system.do(action)
-
-
-class _Resuming:
-    """Comes back to a state that the system has saved."""
-
-    def __init__(self, system: Resumable) -> None:
-        self._system = system
-
-    def note(self, action: Action) -> None:
-        pass
-
-    def place(self) -> object:
-        return self._system.save()
-
-    def to(self, place: object) -> None:
-        self._system.load(place)
-
-
 def _conclude(graph: _Graph, result: SearchResult) -> None:
-    """Compute schedules and numbers from the graph."""
-    # An interrupt may have come between the number of a state and its place in the graph.
+    """Compute schedules and counts from the graph."""
+    # An interrupt may have come between numbering a state and adding it to the graph.
     graph.edges.extend([] for _ in range(len(graph.numbers) - len(graph.edges)))
     result.states = len(graph.numbers)
     result.transitions = graph.transitions

@@ -1,8 +1,8 @@
 """Saving and restoring the objects of a machine in place, so that references to them stay valid.
 
-The objects reachable from the roots are walked once. Of each that can change (lists, arrays, dicts, sets, objects of
-this package) a shallow copy is kept; restoring writes the copies back. What was made since is unreachable then, what
-was dropped is linked again. Locks have no state of their own and are left alone, as is everything immutable.
+The objects reachable from the roots are walked once. A shallow copy of each mutable one (lists, arrays, dicts, sets,
+objects of this package) is kept; restoring writes the copies back. Objects created since become unreachable, dropped
+ones are linked again. Locks have no state of their own and are skipped, as is everything immutable.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from folioshell.model.lock import Lock, LockOp
 
-#: classes whose objects never change and hold no object that does
+#: classes whose objects are immutable, recursively
 ATOMS: frozenset[type] = frozenset(
     (int, str, bool, type(None), float, bytes, type, FunctionType, BuiltinFunctionType, ModuleType, range)
 )
@@ -29,7 +29,7 @@ class Shape:
     Attributes:
         names: of the attributes, in the order of the copies; empty for a container.
         read: the shallow copy of an object.
-        write: give an object with attributes the contents of such a copy.
+        write: write such a copy back to an object with attributes.
         parts: the objects that a copy refers to.
     """
 
@@ -53,7 +53,7 @@ def _dict_parts(copy: dict[object, object]) -> Iterable[object]:
 
 
 def _list_parts(copy: list[object]) -> Iterable[object]:
-    """What a list refers to, once each: a section of memory is a list of 512 pages of a few folios."""
+    """What a list refers to, once each: a memory section is a list of 512 pages of a few folios."""
     try:
         return set(copy)
     except TypeError:
@@ -61,7 +61,7 @@ def _list_parts(copy: list[object]) -> Iterable[object]:
 
 
 def _nothing(_: object) -> Iterable[object]:
-    """What an array refers to."""
+    """An array refers to nothing."""
     return ()
 
 
@@ -95,7 +95,7 @@ def _slotted(names: tuple[str, ...]) -> Shape:
 
 
 def _lazily_slotted(cls: type, names: tuple[str, ...]) -> Shape:
-    """As ``_slotted``, for a class whose attributes are never None and may be missing until they are first read."""
+    """As ``_slotted``, for a class whose attributes are never None and may be missing until their first use."""
     slots = [getattr(cls, name) for name in names]
 
     def slot_of(target: object, slot: Any) -> object:
@@ -122,15 +122,15 @@ def _is_frozen(cls: type) -> bool:
     return parameters is not None and bool(parameters.frozen)
 
 
-#: class -> its shape; None for atoms and for tuples, which are looked into but not kept
+#: class -> its shape; None for atoms, and for tuples, which are walked but not kept
 _SHAPES: dict[type, Shape | None] = dict.fromkeys(ATOMS)
 
 
 def shape_of(cls: type) -> Shape | None:
-    """How objects of a class are copied; None if they cannot change.
+    """How objects of a class are copied; None if they are immutable.
 
     Raises:
-        TypeError: there is no way to copy them.
+        TypeError: objects of this class cannot be copied.
     """
     try:
         return _SHAPES[cls]
@@ -151,7 +151,7 @@ def _new_shape(cls: type) -> Shape | None:
     if issubclass(cls, (tuple, frozenset, Enum, Lock, LockOp, type, GenericAlias)):
         return None
     if not cls.__module__.startswith(_PACKAGE):
-        raise TypeError(f"an object of {cls.__module__}.{cls.__qualname__} cannot be copied in place")
+        raise TypeError(f"cannot snapshot {cls.__module__}.{cls.__qualname__}")
     if _is_frozen(cls):
         return None
     if hasattr(cls, "__getattr__"):
@@ -162,16 +162,16 @@ def _new_shape(cls: type) -> Shape | None:
 
 
 def parts_of(target: object) -> tuple[object, ...]:
-    """What an object of the package holds, whether or not it can change."""
+    """What an object of the package holds, mutable or not."""
     names = _slots_of(target.__class__)
     return tuple([getattr(target, name) for name in names]) if names else tuple(vars(target).values())
 
 
 class Snapshot:
-    """The state of the objects that can be reached from some roots, as it was when this was made.
+    """The state of all objects reachable from some roots at the time of construction.
 
     Args:
-        roots: where to begin; atoms among them are ignored.
+        roots: where to start; atoms among them are ignored.
     """
 
     def __init__(self, roots: Iterable[object]) -> None:
@@ -180,8 +180,7 @@ class Snapshot:
         self._others: list[tuple[Shape, object, Any]] = []
         seen: set[int] = set()
         pending: list[object] = [*roots]
-        #: copies refer to what they hold, but a tuple on the way may be freed by the time that its number comes
-        #: again
+        #: keeps tuples alive, so that their id() is not reused during the walk
         tuples: list[object] = []
         while pending:
             target = pending.pop()
@@ -192,7 +191,7 @@ class Snapshot:
                 seen.add(id(target))
                 pending.extend(shape.parts(self._keep(target, shape)))
                 if shape.write is None and hasattr(target, "__dict__"):
-                    # A container of a class of ours has attributes, too.
+                    # A container class of the package has attributes, too.
                     pending.append(vars(target))
             elif isinstance(target, (tuple, frozenset)):
                 seen.add(id(target))
@@ -210,11 +209,11 @@ class Snapshot:
         return copy
 
     def __len__(self) -> int:
-        """Number of objects kept."""
+        """Number of saved objects."""
         return len(self._lists) + len(self._tables) + len(self._others)
 
     def restore(self) -> None:
-        """Give all objects their contents back."""
+        """Restore the contents of all objects."""
         for items, copy in self._lists:
             items[:] = copy
         for table, copy in self._tables:

@@ -1,10 +1,9 @@
 """Kernel paths of several threads over one machine, each run from one switch point to the next.
 
 Rules:
-- The caller decides which thread runs: a thread that is resumed has its lock, and learns whether its trylock failed.
-- A thread stops *before* an operation. What it does between two stops, it does at once.
-- Code that runs while a thread holds no lock at all is a stretch of its own: whatever it reads, it reads without a
-  lock.
+- Scheduling is decided elsewhere: a thread that is resumed has its lock, and learns only whether its trylock failed.
+- A thread stops *before* an operation. A segment, from one stop to the next, is atomic.
+- Code that runs while a thread holds no lock at all is a segment of its own: whatever it reads, it reads locklessly.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from folioshell.engine.machine import Machine
 from folioshell.errors import KernelBug
 from folioshell.events import Event
 from folioshell.explore.keys import CountKeys, Keys
-from folioshell.explore.locks import Op, Reduction, value_of
+from folioshell.explore.locks import Op, Reduction, kernel_text, value_of
 from folioshell.explore.snapshot import Snapshot
 from folioshell.model import pte
 from folioshell.model.lock import LockClass, LockOp
@@ -33,7 +32,7 @@ class Task:
     Args:
         name: as printed: ``A.t1``.
         mm: name of its process.
-        commands: what it does, one after another; each creates its path from the machine as it is then.
+        commands: executed in order; each creates its path from the current machine.
     """
 
     name: str
@@ -46,10 +45,10 @@ class Stop:
     """Where a thread stopped.
 
     Args:
-        kind: ``op``: before an operation; ``event``: before an event is announced; ``go``: between stretches; ``end``;
-            ``broken``: it cannot run.
+        kind: ``op``: before an operation; ``event``: before an event is announced; ``go``: between segments; ``end``;
+            ``broken``: it cannot continue.
         op: the operation.
-        flaw: kind and text of what is wrong.
+        flaw: kind and text of a broken one.
     """
 
     kind: str
@@ -63,10 +62,10 @@ END = Stop("end")
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """What is needed to do a stretch again without looking at it.
+    """What is needed to repeat a segment without examining it.
 
     Args:
-        steps: how often the thread's path was resumed, its end included.
+        steps: number of resumptions of the thread's path, its end included.
         counts: number of the state of the schemes afterwards.
         stop, held, referred: of the thread afterwards.
     """
@@ -83,11 +82,11 @@ class Segment:
     """What a thread did from one stop to the next, as values.
 
     Args:
-        ops: lock operations, the one that it stopped before aside.
+        ops: lock operations, without the one before which it stopped.
         stop: where it stopped.
         place: its private state there.
         state: number of the machine's state.
-        repeat: how to do it again.
+        repeat: how to repeat it.
     """
 
     ops: tuple[Op, ...]
@@ -97,16 +96,16 @@ class Segment:
     repeat: Repeat
 
 
-#: what the processor sets in entries without any lock
+#: bits that the CPU sets in entries without any lock
 _HARDWARE = pte.YOUNG | pte.DIRTY
 
 
 @dataclass(slots=True)
 class _ThreadState:
-    """A thread in the middle of its work. ``next_command`` counts those begun; ``held`` are locks, by name.
+    """A suspended thread. ``next_command`` counts commands begun; ``held`` are its locks, by name.
 
-    ``pending`` is the operation or event that it stopped before; ``steps`` counts how often its path was resumed in the
-    present stretch; ``referred`` are names of objects of the machine that its path refers to.
+    ``pending`` is the operation or event before which it stopped; ``steps`` counts resumptions of its path in the
+    current segment; ``referred`` are names of objects of the machine that its path refers to.
     """
 
     path: Any = None
@@ -123,7 +122,7 @@ class ThreadRunner:
     """The threads of a race and the machine that they run on.
 
     Args:
-        machine: as it is when the race begins.
+        machine: in its initial state.
         tasks: the threads.
         reduction: where they need not stop.
     """
@@ -132,12 +131,12 @@ class ThreadRunner:
         self.machine = machine
         self.tasks = tasks
         self.reduction = reduction
-        # Faults go one by one, as others come between, and a folio is one object in every state that it is in.
+        # Faults are not batched, as other threads may come between, and a folio is one object in every state.
         machine.kernel.batches = False
         self._runs = machine.kernel.folios.keep_apart()
         counting = machine.schemes.counting
         self._kernel = Keys({("kernel",): machine.kernel}, apart=tuple(counting.values()))
-        # Other schemes count along, but nothing that the kernel does depends on them.
+        # Other schemes count too, but the kernel does not depend on them.
         deciding: dict[tuple[str, ...], object] = {("scheme", name): counting[name] for name in machine.deciding}
         self._counts = CountKeys(Keys(deciding))
         self._states: dict[Hashable, int] = {}
@@ -147,7 +146,7 @@ class ThreadRunner:
         reduction.share_out([task.mm for task in tasks])
 
     def reset(self) -> None:
-        """Everything is as it was when the race began, every folio kept alone."""
+        """Return to the initial state, with every folio kept alone."""
         self._start.restore()
         self._counts.reset()
         self.machine.rewind(self._mark)
@@ -158,10 +157,7 @@ class ThreadRunner:
         self.machine.kernel.folios.rejoin(self._runs)
 
     def state(self) -> int:
-        """The number of the machine's state.
-
-        What was taken out of the machine while a thread still refers to it belongs to it, too.
-        """
+        """The number of the machine's state, including objects that only a thread still refers to."""
         kernel = self._kernel.state()
         present = self._kernel.present
         left = tuple(
@@ -173,14 +169,14 @@ class ThreadRunner:
         return self._states.setdefault(state, len(self._states))
 
     def results(self, task: int) -> tuple[object, ...]:
-        """What the commands of a thread returned, as far as they are over."""
+        """The results of the commands that a thread has completed."""
         return self._threads[task].results
 
     def resume(self, task: int, failed: bool) -> Segment:
-        """Run a thread to its next stop; returns what it did and where it is.
+        """Run a thread to its next stop.
 
         Args:
-            failed: the trylock that it stopped before did not get the lock.
+            failed: the trylock before which it stopped failed.
         Raises:
             AssumptionError: the reduction was wrong.
         """
@@ -194,10 +190,9 @@ class ThreadRunner:
         except KernelBug as bug:
             thread.stop = Stop("broken", flaw=("invariant", bug.message))
         except (LookupError, AssertionError, ValueError) as error:
-            # Something that the path relied on changed while it held no lock for it.
-            text = (
-                f"internal error in folioshell ({self.tasks[task].name}: {type(error).__name__} {error}); please report"
-            )
+            # The model lacks a re-check that the kernel has.
+            what = f"{type(error).__name__} {error}".rstrip()
+            text = f"internal error in folioshell ({self.tasks[task].name}: {what}); please report"
             thread.stop = Stop("broken", flaw=("invariant", text))
         if thread.stop.kind != "broken":
             self._check_exclusion(task, before, [*held, *ops, *thread.held.values()])
@@ -209,7 +204,7 @@ class ThreadRunner:
         return Segment(tuple(ops), thread.stop, place, state, after)
 
     def repeat(self, task: int, failed: bool, known: Repeat) -> None:
-        """Let a thread do again what is known of it, from the same state of machine and thread."""
+        """Repeat a known segment from the same state of machine and thread."""
         thread = self._threads[task]
         if known.stop.kind == "broken":
             self.resume(task, failed)
@@ -279,7 +274,7 @@ class ThreadRunner:
                 announce(step)
 
     def _log(self, thread: _ThreadState, failed: bool) -> None:
-        """Write the operation that a thread stopped before into the trace; a trylock that failed is no event."""
+        """Trace the operation before which a thread stopped, unless it is a failed trylock."""
         if not failed:
             self.machine.trace.append(thread.pending)
 
@@ -289,14 +284,16 @@ class ThreadRunner:
             self._counts.announced(event)
 
     def _advance(self, task: int, thread: _ThreadState, reply: bool | None) -> Any:
-        """The next step of a thread, of its next command perhaps; None at the end of the last."""
+        """The next step of a thread, possibly of its next command; None at the end of the last."""
         commands = self.tasks[task].commands
         while True:
             if thread.path is None:
                 if thread.next_command == len(commands):
                     thread.stop = END
                     if thread.held:
-                        thread.stop = Stop("broken", flaw=("invariant", f"ends and holds {' '.join(thread.held)}"))
+                        thread.stop = Stop(
+                            "broken", flaw=("invariant", f"exits holding {', '.join(map(kernel_text, thread.held))}")
+                        )
                     return None
                 thread.path = commands[thread.next_command]()
                 thread.next_command += 1
@@ -309,16 +306,16 @@ class ThreadRunner:
 
     @staticmethod
     def _perform(thread: _ThreadState, op: Op, failed: bool) -> None:
-        """Keep book of what the thread holds."""
+        """Track the locks that the thread holds."""
         if op.verb == "-":
             del thread.held[op.lock]
         elif op.verb in "+~" and not failed:
             thread.held[op.lock] = op
 
-    # Exclusion.
+    # Unlocked updates.
 
     def _tables(self) -> list[tuple[PageTable, array[int]]]:
-        """The PTE tables that are installed, with their entries."""
+        """The installed PTE tables, with their entries."""
         return [
             (entry, entry.entries[:])
             for mm in self.machine.kernel.mms.values()
@@ -328,7 +325,7 @@ class ThreadRunner:
         ]
 
     def _check_exclusion(self, task: int, before: list[tuple[PageTable, array[int]]], locks: list[Op]) -> None:
-        """A PTE table is written under its own lock or, when a deposited one is installed, that of a PMD table."""
+        """A PTE table may be written only under its lock, or, while it is being installed, that of a PMD table."""
         if any(op.lock_class is LockClass.PMDL for op in locks):
             return
         names = {op.lock for op in locks}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from folioshell.errors import KernelBug
 from folioshell.events import Asked, Event, Finding
@@ -45,44 +45,42 @@ class Difference:
     rules: tuple[Rule, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RecordingMatch:
+class RecordingMatch(NamedTuple):
     """How far a recording and the model match.
 
     Args:
-        name: of the recording.
-        steps: number of its steps.
-        matched: number of steps before the first difference.
+        steps: number of steps of the recording.
         difference: the first difference; None if everything matches.
     """
 
-    name: str
     steps: int
-    matched: int
     difference: Difference | None = None
+
+    @property
+    def matched(self) -> int:
+        """Number of steps before the first difference."""
+        return self.steps if self.difference is None else max(self.difference.step, 0)
 
 
 def verify(recording: Recording, profile: str = DEFAULT.version) -> RecordingMatch:
     """Replay a recording with steps up to the first that differs; ``profile`` is the kernel to model."""
     assert recording.steps is not None
+    return RecordingMatch(len(recording.steps), _first_difference(recording, recording.steps, profile))
+
+
+def _first_difference(recording: Recording, steps: Sequence[Any], profile: str) -> Difference | None:
     replay = ScenarioRun(recording.scenario, profile)
-    before = _setup_rows(recording, replay)
-    if before:
-        return RecordingMatch(recording.name, len(recording.steps), 0, Difference(-1, None, tuple(before)))
+    if before := _setup_rows(recording, replay):
+        return Difference(-1, None, tuple(before))
     made = steps_of(replay, recording.scenario)
-    for number, (wanted, op) in enumerate(zip(recording.steps, recording.scenario["ops"], strict=True)):
+    for number, (wanted, op) in enumerate(zip(steps, recording.scenario["ops"], strict=True)):
         try:
-            found = next(made)
+            rows = differences(wanted, next(made))
         except KernelBug as bug:
-            broken = DiffRow("the model", "continues", f"fails: {bug.message}")
-            return RecordingMatch(
-                recording.name, len(recording.steps), number, Difference(number, op, (broken,), _rules(replay, broken))
-            )
-        rows = differences(wanted, found)
+            rows = [DiffRow("the model", "continues", f"fails: {bug.message}")]
         if rows:
-            difference = Difference(number, op, tuple(rows), _rules(replay, rows[0]))
-            return RecordingMatch(recording.name, len(recording.steps), number, difference)
-    return RecordingMatch(recording.name, len(recording.steps), len(recording.steps))
+            return Difference(number, op, tuple(rows), _rules(replay, rows[0]))
+    return None
 
 
 def _setup_rows(recording: Recording, replay: ScenarioRun) -> list[DiffRow]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from folioshell.errors import OutOfTime, Refused, SchemeError
@@ -77,6 +78,7 @@ EXPLAINED = 10
 _STAYING = ("as ", "mark ", "branch", "set ", "watch", "unwatch", "save ", "source ", "load scheme ")
 
 
+@dataclass(eq=False)
 class Runner:
     """Runs a script while it is iterated over, once; then the attributes are final.
 
@@ -84,10 +86,10 @@ class Runner:
         name: path of the script, ``-`` for standard input, or what messages call the text.
         text: the script; None to read it from ``name``.
         session: where it runs.
-        until: stop after this many steps and the commands that follow them without being steps.
         access: which files its commands may read and write.
-        limits: resource limits, including time.
+        until: stop after this many steps and the commands that follow them without being steps.
         until_line: stop after this line of the script.
+        limits: resource limits, including time.
         render: renders the output that golden blocks are compared with; None: do not compare.
         note: called with each event before it is handed out.
         options: words to repeat when the script is run again: ``--scheme mine.py``.
@@ -102,50 +104,38 @@ class Runner:
         stopped: a refusal or an unexpected failure stopped the script.
     """
 
-    def __init__(
-        self,
-        name: str,
-        text: str | None,
-        session: Session,
-        until: int | None,
-        access: Access,
-        *,
-        limits: Limits = STRICT,
-        until_line: int | None = None,
-        render: Render | None = None,
-        note: Callable[[ScriptEvent], None] | None = None,
-        options: Sequence[str] = (),
-    ) -> None:
-        self.name = name
-        self.session = session
-        self.status = PASSED
-        self.steps = 0
-        self.expects = 0
-        self.goldens = 0
-        self.failed = 0
-        self.line = 0
-        self.place = (0, 0)
-        self.stopped = False
-        self._text = text
-        self._until = until
-        self._until_line = until_line
-        self._access = access
-        self._limits = limits
-        self._deadline = Deadline(limits.seconds)
-        self._render = render
-        self._note = note
-        self._options = options
-        #: the session has moved in its history, so a number of steps does not identify the place
-        self._moved = False
+    name: str
+    text: str | None
+    session: Session
+    access: Access
+    until: int | None = None
+    until_line: int | None = None
+    limits: Limits = STRICT
+    render: Render | None = None
+    note: Callable[[ScriptEvent], None] | None = None
+    options: Sequence[str] = ()
+    status: int = field(default=PASSED, init=False)
+    steps: int = field(default=0, init=False)
+    expects: int = field(default=0, init=False)
+    goldens: int = field(default=0, init=False)
+    failed: int = field(default=0, init=False)
+    line: int = field(default=0, init=False)
+    place: tuple[int, int] = field(default=(0, 0), init=False)
+    stopped: bool = field(default=False, init=False)
+    #: the session has moved in its history, so a number of steps does not identify the place
+    _moved: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._deadline = Deadline(self.limits.seconds)
 
     def __iter__(self) -> Iterator[ScriptEvent]:
         session = self.session
         before = session.host.access, session.host.limits, session.settings.explain
-        session.host.access, session.host.limits = self._access, self._limits
+        session.host.access, session.host.limits = self.access, self.limits
         try:
-            for event in self._play_script(self.name, self._text):
-                if self._note is not None:
-                    self._note(event)
+            for event in self._play_script(self.name, self.text):
+                if self.note is not None:
+                    self.note(event)
                 yield event
         finally:
             session.host.access, session.host.limits, session.settings.explain = before
@@ -173,10 +163,10 @@ class Runner:
                     if event.report is not None:
                         shown.append(event.report)
                     yield event
-            if line.golden is not None and self._render is not None and not self.stopped:
+            if line.golden is not None and self.render is not None and not self.stopped:
                 if name == self.name:
                     self.place = (line.golden.number, 0)
-                yield self._compared(name, line, line.golden, self._render(shown))
+                yield self._compared(name, line, line.golden, self.render(shown))
 
     def _lines(self, name: str, text: str | None) -> list[script.ScriptLine]:
         """The parsed lines of a script; ``text`` None: read it.
@@ -195,9 +185,9 @@ class Runner:
         """Does the run end before this statement, or before a line of prose?"""
         if self.stopped or self.session.finished:
             return True
-        if self._until_line is not None and self.line > self._until_line:
+        if self.until_line is not None and self.line > self.until_line:
             return True
-        reached = self._until is not None and self.session.step >= self._until
+        reached = self.until is not None and self.session.step >= self.until
         return reached and (following is None or not _stays(following))
 
     def _play_statement(self, name: str, line: script.ScriptLine, statement: Statement) -> Iterator[ScriptEvent]:
@@ -256,16 +246,16 @@ class Runner:
 
     def _reopen(self, step: int, line: int) -> str:
         """The command that opens folioshell after a step, or after a line where steps do not identify the place."""
-        if self._text is not None or self.name == "-":
+        if self.text is not None or self.name == "-":
             return ""
         # Imported for a failure only.
         from shlex import join
 
-        allowed = [*["--allow-files"] * self._access.may_write, *["--allow-code"] * self._access.may_load]
+        allowed = [*["--allow-files"] * self.access.may_write, *["--allow-code"] * self.access.may_load]
         until = f"line:{line}" if self._moved else str(step)
         # A name that begins with a dash would be taken for an option.
         name = f"./{self.name}" if self.name.startswith("-") else self.name
-        return join(["folioshell", "run", *self._options, *allowed, name, "--until", until, "-i"])
+        return join(["folioshell", "run", *self.options, *allowed, name, "--until", until, "-i"])
 
     def _play_included(self, path: str) -> Iterator[ScriptEvent]:
         access = self.session.host.access
@@ -304,15 +294,10 @@ def run_file(
     path: str | os.PathLike[str],
     *,
     session: Session | None = None,
-    until: int | None = None,
-    until_line: int | None = None,
     allow_files: bool = False,
     allow_code: bool = False,
     confined: bool = True,
-    limits: Limits = STRICT,
-    render: Render | None = None,
-    note: Callable[[ScriptEvent], None] | None = None,
-    options: Sequence[str] = (),
+    **settings: Any,
 ) -> Runner:
     """A runner for a script file, ``-`` for standard input; nothing runs until it is iterated over.
 
@@ -321,25 +306,14 @@ def run_file(
         session: run in this one instead of a fresh one.
         allow_files, allow_code: permit commands that write files, that load code.
         confined: ``source`` and ``load`` read only below the script's folder.
-        until, until_line, limits, render, note, options: see Runner.
+        settings: ``until``, ``until_line``, ``limits``, ``render``, ``note`` and ``options`` of Runner.
     A file that is missing, unreadable or cannot be parsed gives one ``ScriptEvent`` with ``refused`` and status 2.
     """
     name = os.fspath(path)
     folder = "" if name == "-" else script.folder_of(name)
     sources = () if name == "-" else (os.path.realpath(name),)
     access = Access(folder, confined, folder, allow_files, allow_code, sources)
-    return Runner(
-        name,
-        None,
-        session or Session(counting=()),
-        until,
-        access,
-        limits=limits,
-        until_line=until_line,
-        render=render,
-        note=note,
-        options=options,
-    )
+    return Runner(name, None, session or Session(counting=()), access, **settings)
 
 
 def run_text(
@@ -347,12 +321,10 @@ def run_text(
     *,
     name: str = "-",
     session: Session | None = None,
-    until: int | None = None,
     allow_files: bool = False,
     allow_code: bool = False,
-    limits: Limits = STRICT,
-    render: Render | None = None,
+    **settings: Any,
 ) -> Runner:
     """As ``run_file``, for a text (``-c``); ``source`` reads below the working directory."""
     access = Access("", True, "", allow_files, allow_code)
-    return Runner(name, text, session or Session(counting=()), until, access, limits=limits, render=render)
+    return Runner(name, text, session or Session(counting=()), access, **settings)

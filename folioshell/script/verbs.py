@@ -144,23 +144,20 @@ def _check_writable(call: Call, path: str) -> None:
     Raises:
         Refused: it cannot.
     """
+    from pathlib import Path
+
+    file, reason = Path(path), ""
     try:
-        reason = _obstacle(path)
+        if file.is_dir():
+            reason = "it is a directory"
+        elif not file.parent.is_dir():
+            reason = f"no such directory: {file.parent}"
+        elif not os.access(file if file.exists() else file.parent, os.W_OK):
+            reason = "permission denied"
     except (OSError, ValueError) as error:
         reason = reason_of(error)
     if reason:
         raise call.refused_at("FILE", f"cannot write {path}: {reason}")
-
-
-def _obstacle(path: str) -> str:
-    from pathlib import Path
-
-    file = Path(path)
-    if file.is_dir():
-        return "it is a directory"
-    if not file.parent.is_dir():
-        return f"no such directory: {file.parent}"
-    return "" if os.access(file if file.exists() else file.parent, os.W_OK) else "permission denied"
 
 
 @command(
@@ -233,7 +230,7 @@ def _run_here(call: Call, path: str) -> list[Report]:
     sources = (*before.sources, os.path.realpath(path))
     access = before._replace(folder=script.folder_of(path), sources=sources)
     reports = []
-    for event in Runner(path, None, call.session, None, access):
+    for event in Runner(path, None, call.session, access):
         if event.refused is not None:
             raise event.refused
         if event.report is not None:

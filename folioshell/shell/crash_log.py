@@ -200,7 +200,7 @@ def _open(path: Path) -> Leftover | None:
     try:
         # Not a file that was removed meanwhile, nor one that a shell has created but not yet written.
         ours = _lock(descriptor) and os.fstat(descriptor).st_nlink and os.fstat(descriptor).st_size
-        data = _read(descriptor) if ours else b""
+        data = path.read_bytes() if ours else b""
     except OSError:
         data = b""
     if not data:
@@ -209,13 +209,6 @@ def _open(path: Path) -> Leftover | None:
     whole, newline, partial = data.rpartition(b"\n")
     text = (whole + newline).decode("utf-8", "surrogateescape")
     return Leftover(path, descriptor, text, partial.decode("utf-8", "replace"), _unfinished(text))
-
-
-def _read(descriptor: int) -> bytes:
-    pieces = []
-    while piece := os.read(descriptor, 1 << 16):
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def _unfinished(text: str) -> tuple[str, ...]:

@@ -49,13 +49,7 @@ class Presenter:
     """
 
     def __init__(
-        self,
-        session: Session,
-        screen: Screen,
-        errors: Screen,
-        *,
-        pager: Pager | None = None,
-        asked: bool = False,
+        self, session: Session, screen: Screen, errors: Screen, *, pager: Pager | None = None, asked: bool = False
     ) -> None:
         self.session = session
         self.screen = screen

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from folioshell.errors import Refused, reason_of
 from folioshell.recording import ptl
 from folioshell.recording.load import BadScenario, Recording, check_scenario, parse
-from folioshell.recording.verify import Difference, RecordingMatch, verify
+from folioshell.recording.verify import Difference, DiffRow, verify
 from folioshell.script import script
 from folioshell.session.language import Language
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line
@@ -54,55 +54,43 @@ class Verification:
 
     def _one(self, name: str) -> int:
         try:
-            recording = ptl.load_any(name)
-            if isinstance(recording, ptl.PtlRecording):
-                return self._trace(name, recording)
-            if recording.steps is None:
-                raise BadScenario("a scenario without recorded steps; `verify --emit` runs it")
+            text, difference = _compared(ptl.load_any(name))
         except BadScenario as error:
             _report_unusable(self._errors, name, error)
             return UNUSABLE
-        comparison = verify(recording)
-        if comparison.difference is None:
-            if not self._quiet:
-                self._screen.write([_comparison_line(name, comparison)])
+        if difference is None and self._quiet:
             return MATCHES
-        self._screen.write([_comparison_line(name, comparison), *self._difference(comparison.difference)])
-        self._screen.flush()
-        return DIFFERS
-
-    def _trace(self, name: str, kernel: ptl.PtlRecording) -> int:
-        """Verify a trace of page-table locks: of one operation, on the kernel of such traces."""
-        difference = ptl.first_difference(kernel, ptl.trace(kernel.scenario))
+        tone = Tone.GOOD if difference is None else Tone.BAD
+        self._screen.write([Line((Span(f"{visible(Path(name).name)}: "), Span(text, tone)))])
         if difference is None:
-            if not self._quiet:
-                text = f"{counted(len(kernel.ptl), 'PTL')} and their nesting match"
-                self._screen.write([Line((Span(f"{visible(Path(name).name)}: "), Span(text, Tone.GOOD)))])
             return MATCHES
-        what, wanted, found = (visible(text) for text in difference)
-        self._screen.write([Line((Span(f"{visible(Path(name).name)}: "), Span(f"{what} differs", Tone.BAD)))])
-        if self._verbose:
-            columns = (Column("what"), Column("kernel"), Column("model"))
-            title = visible(f"{operation_text(kernel.scenario['ops'][-1])}, profile {ptl.PROFILE}")
-            self._screen.write([Grid(columns, ((Span(what), Span(wanted), Span(found, Tone.BAD)),), title=title)])
-        else:
-            self._screen.write([line(f"{what}: kernel {wanted}, model {found}", indent=2)])
+        self._screen.write(_tables(difference) if self._verbose else [_summary(difference)])
         self._screen.flush()
         return DIFFERS
 
-    def _difference(self, difference: Difference) -> list[Block]:
-        if self._verbose:
-            return _tables(difference)
-        row = difference.rows[0]
-        more = f" and {counted(len(difference.rows) - 1, 'more difference')}" if len(difference.rows) > 1 else ""
-        text = f"{_place(difference)}: {row.what}: kernel {row.kernel}, model {row.model}{more}"
-        return [line(visible(text), indent=2)]
+
+def _compared(recording: Recording | ptl.PtlRecording) -> tuple[str, Difference | None]:
+    """How far a recording matches, and the first difference. A trace of locks is one of its last operation.
+
+    Raises:
+        BadScenario: there is nothing to compare with.
+    """
+    if isinstance(recording, ptl.PtlRecording):
+        found = ptl.first_difference(recording, ptl.trace(recording.scenario))
+        if found is None:
+            return f"{counted(len(recording.ptl), 'PTL')} and their nesting match", None
+        ops = recording.scenario["ops"]
+        return f"{visible(found[0])} differs", Difference(len(ops) - 1, ops[-1], (DiffRow(*found),))
+    if recording.steps is None:
+        raise BadScenario("a scenario without recorded steps; `verify --emit` runs it")
+    match = verify(recording)
+    return f"{match.matched} of {counted(match.steps, 'step')} match", match.difference
 
 
-def _comparison_line(name: str, comparison: RecordingMatch) -> Line:
-    good = comparison.difference is None
-    text = f"{comparison.matched} of {counted(comparison.steps, 'step')} match"
-    return Line((Span(f"{visible(Path(name).name)}: "), Span(text, Tone.GOOD if good else Tone.BAD)))
+def _summary(difference: Difference) -> Line:
+    row, *others = difference.rows
+    more = f" and {counted(len(others), 'more difference')}" if others else ""
+    return line(visible(f"{_place(difference)}: {row.what}: kernel {row.kernel}, model {row.model}{more}"), indent=2)
 
 
 def _place(difference: Difference) -> str:

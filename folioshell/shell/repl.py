@@ -169,7 +169,7 @@ class Repl:
         """Run lines as a script: all are parsed first, and a refusal or an unexpected failure stops them."""
         from folioshell.shell.replay import Replay
 
-        runner = Runner(PASTED, text, self.session, None, self.session.host.access, limits=self.session.host.limits)
+        runner = Runner(PASTED, text, self.session, self.session.host.access, limits=self.session.host.limits)
         replay = Replay(self.presenter.screen, self.presenter.errors, echo=True, quiet=False, summary=False)
         if not self._completes(text, lambda: replay.run(runner, PASTED)) or runner.stopped:
             self._keep_rest(text.rstrip("\n").split("\n"), runner)

@@ -31,14 +31,7 @@ def remark_blocks(report: Report, place: ScriptPlace | None = None) -> list[Bloc
     said = tuple(text for section in report.sections for text in _text_of(section))
     unread = tuple(one for one in report.watched if one.note)
     rest = replace(
-        report,
-        folios=(),
-        walks=(),
-        locks=(),
-        query=None,
-        expect=report.failed_expect,
-        sections=said,
-        watched=unread,
+        report, folios=(), walks=(), locks=(), query=None, expect=report.failed_expect, sections=said, watched=unread
     )
     return report_blocks(rest, place)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
-from folioshell.views.blocks import Block, Column, Drawing, Grid, Line, Span
+from folioshell.views.blocks import Column, Drawing, Grid, Line, Span
 from folioshell.views.layout import columns_of
 
 ARROW = "→"
@@ -13,22 +14,8 @@ TIMES = "×"
 ELLIPSIS = "…"
 
 _SPELLING = str.maketrans(
-    {ARROW: "->", TIMES: "x", ELLIPSIS: "...", "·": "-", "–": "-", "—": "-", "≤": "<=", "≥": ">=", "≠": "!="}
-    | {
-        "─": "-",
-        "│": "|",
-        "┊": ":",
-        "┌": "+",
-        "┐": "+",
-        "└": "+",
-        "┘": "+",
-        "├": "+",
-        "┤": "+",
-        "┬": "+",
-        "┴": "+",
-        "┼": "+",
-    }
-    | {"█": "#", "▓": "#", "░": ".", "▏": "|", "▕": "|", "‘": "'", "’": "'", "“": '"', "”": '"'}
+    {ARROW: "->", TIMES: "x", ELLIPSIS: "...", "≤": "<=", "≥": ">=", "≠": "!="}
+    | dict(zip("·–—─│┊┌┐└┘├┤┬┴┼█▓░▏▕‘’“”", "----|:+++++++++##.||''\"\"", strict=True))
 )
 # Escape sequences and bidirectional overrides in a script must not reach the terminal.
 _HIDDEN = (*range(0x20), *range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F, 0x2028, 0x2029)
@@ -50,11 +37,6 @@ def has_signs(encoding: str | None) -> bool:
     return True
 
 
-def spelled(blocks: Sequence[Block], spelling: Callable[[str], str] | None = None) -> list[Block]:
-    """The blocks with every sign spelled (default: by ``spell``)."""
-    return [_spelled_block(block, spelling or spell) for block in blocks]
-
-
 def spell_signs(text: str) -> str:
     """``text`` with every sign spelled in ASCII; other characters are unchanged."""
     return text.translate(_SPELLING)
@@ -66,27 +48,16 @@ def spell(text: str) -> str:
     return text if text.isascii() else "".join(c if c.isascii() else "?" * columns_of(c) for c in text)
 
 
-def _spelled_block(block: Block, spelling: Callable[[str], str]) -> Block:
-    if isinstance(block, Line):
-        return _spelled_line(block, spelling)
-    if isinstance(block, Drawing):
-        draw = block.draw
-        return Drawing(
-            lambda width: [_spelled_line(line, spelling) for line in draw(width)],
-            tuple(_spelled_line(line, spelling) for line in block.words),
-        )
-    return Grid(
-        columns=tuple(Column(spelling(column.header), column.flush_right) for column in block.columns),
-        rows=tuple(tuple(_spelled_span(span, spelling) for span in row) for row in block.rows),
-        title=spelling(block.title),
-        note=spelling(block.note),
-        keys=block.keys,
-    )
-
-
-def _spelled_line(line: Line, spelling: Callable[[str], str]) -> Line:
-    return dataclasses.replace(line, spans=tuple(_spelled_span(span, spelling) for span in line.spans))
-
-
-def _spelled_span(span: Span, spelling: Callable[[str], str]) -> Span:
-    return Span(spelling(span.text), span.tone)
+def spelled(value: Any, spelling: Callable[[str], str] = spell) -> Any:
+    """Blocks, or a part of them, with every sign spelled."""
+    if isinstance(value, str):
+        return spelling(value)
+    if isinstance(value, tuple | list):
+        return type(value)([spelled(part, spelling) for part in value])
+    if isinstance(value, Drawing):
+        draw = value.draw
+        return Drawing(lambda width: spelled(draw(width), spelling), spelled(value.words, spelling))
+    if isinstance(value, Line | Grid | Column | Span):
+        parts = {name: spelled(getattr(value, name), spelling) for name in value.__slots__}
+        return dataclasses.replace(value, **parts)
+    return value

@@ -215,7 +215,7 @@ def test_an_interrupt_is_honest(monkeypatch: pytest.MonkeyPatch) -> None:
         ("race { A.t1: }", (12, 13), "a command is missing"),
         ("race { }", (5, 8), "there is no thread in the braces"),
         ("race { A.t1: fails EINVAL fault buf }", (13, 18), "`fails` does not go with a race"),
-        ("race { A.t1: fault buf } schedule=1,x", (34, 37), "'x' is no number of a thread"),
+        ("race { A.t1: fault buf } schedule=1,x", (34, 37), "'x' is not a thread number"),
         ("race { A.t1: fault buf } schedule=1,2", (34, 37), "step 2: there is no thread 2"),
         ("race A.t1: fault buf", (5, 10), "threads are written in braces"),
     ],

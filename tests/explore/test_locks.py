@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from folioshell.errors import KernelBug
-from folioshell.explore.locks import FREE, LockTable, Op
+from folioshell.explore.locks import FREE, LockTable, Op, kernel_text, legend
 from folioshell.model.lock import LockClass
 
 
@@ -182,3 +182,12 @@ def test_finish_tells_what_was_kept() -> None:
     table.request(0, spin("+", "a"))
 
     assert table.finish(0) == ("a",)
+
+
+def test_names_that_users_read() -> None:
+    """Locks have the names that lockdep prints; a legend explains the short ones, outermost first, without tables."""
+    assert kernel_text("IMMAP(lib)") == "&mapping->i_mmap_rwsem of lib"
+    assert kernel_text("pt1") == "pt1"
+    assert legend([LockClass.PTL, LockClass.DSQ, LockClass.MCL, LockClass.AVR, LockClass.MCL]) == (
+        "AVR: &anon_vma->rwsem; MCL: mapcount bit lock; DSQ: split_queue_lock"
+    )

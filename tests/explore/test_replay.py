@@ -81,7 +81,7 @@ def test_facts_are_announced_in_the_step_that_makes_them() -> None:
     ("text", "message"),
     [
         ("3", "step 1: there is no thread 3"),
-        ("1,1,2,2,1,1", "step 6: t1 waits for XA"),
+        ("1,1,2,2,1,1", "step 6: t1 waits for &xa->xa_lock of y"),
         ("1,1,1,1,1", "step 5: t1 has ended"),
     ],
 )
@@ -97,12 +97,12 @@ def test_the_picture_of_a_deadlock() -> None:
     (finding,) = explored(race).search.of_kind("deadlock")
     rows = deadlock_rows(list(replay(race, finding.schedule)))
 
-    assert draw(rows, [task.name for task in race.tasks], width=16) == [
-        "t1              t2",
-        "lock(XA(x))",
-        "                lock(XA(y))",
-        "lock(XA(y))  waits",
-        "                lock(XA(x))  waits *** DEADLOCK ***",
+    assert draw(rows, [task.name for task in race.tasks]) == [
+        "t1                              t2",
+        "lock(&xa->xa_lock of x)",
+        "                                lock(&xa->xa_lock of y)",
+        "lock(&xa->xa_lock of y)  waits",
+        "                                lock(&xa->xa_lock of x)  waits   *** DEADLOCK ***",
     ]
 
 

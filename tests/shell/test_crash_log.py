@@ -17,7 +17,7 @@ from folioshell import Session
 from folioshell.errors import Refused
 from folioshell.shell.crash_log import FOLDER, MOST_LEFT, CrashLog, Leftover, begin, leftovers, open_log, resume
 from folioshell.shell.repl import LoggedReader
-from tests.script.test_save import COMMANDS
+from tests.script.test_verbs import COMMANDS
 from tests.shell.stubs import Typist
 from tests.shell.terminal import Terminal
 from tests.shell.test_terminal import COMMAND, environ

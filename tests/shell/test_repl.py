@@ -77,7 +77,7 @@ def test_kernel_bug_is_shown() -> None:
     assert text.startswith("KERNEL BUG: mapcount < 0\n  event 1\n  event 2\n")
 
 
-def test_replay_that_goes_astray() -> None:
+def test_replay_that_fails() -> None:
     """An undo that does not lead back is said to be a bug, and the session goes on."""
     session, text = talk(Typist("undo", "one"), undo=DeterminismError("replaying step 1"))
 
@@ -174,7 +174,7 @@ def test_a_race_over_several_lines() -> None:
     assert typist.kept == []
 
 
-def test_a_failure_that_was_foretold() -> None:
+def test_a_failure_that_was_expected() -> None:
     """`fails` at the prompt says whether it did."""
     _, _, text = talk_for_real("mmap buf 4", "fails ENOMEM mprotect buf r", "fails ENOMEM mprotect 0x1000 r")
 

@@ -208,7 +208,7 @@ def test_definitions_and_invariants(pytester: pytest.Pytester) -> None:
 
 
 def test_a_script_may_not_write_or_load(pytester: pytest.Pytester) -> None:
-    """Scripts of strangers are tests, too."""
+    """Untrusted scripts are tests, too."""
     script(pytester, "a.fs", f"{MAGIC}save out.fs\n")
     script(pytester, "b.fs", f"{MAGIC}source ../x.fs\n")
 

@@ -1,4 +1,4 @@
-"""Scripts of strangers: whatever they hold, they end, and what they may not do is refused with its place."""
+"""Untrusted scripts: whatever they hold, they end, and what is not permitted is refused with its place."""
 
 from __future__ import annotations
 
