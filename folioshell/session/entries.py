@@ -31,7 +31,7 @@ class EntryRun(NamedTuple):
         nr_folios: number of folios with consecutive numbers; if several, each is fully mapped.
         order: of each folio.
         page: first page of the folio.
-        access: ``r`` or ``rw``; empty for an entry that is not present.
+        access: ``r``, ``rw``, or ``none`` under PROT_NONE; empty for an entry that is not present.
         other: what is there in place of a folio: ``zero page``, ``swap`` or ``migration``.
         pmd: PMD entries.
     """
@@ -229,13 +229,20 @@ def _leaf_runs(kernel: Kernel, table: PageTable, block: int) -> Iterator[EntryRu
 def _mapped(kernel: Kernel, entry: int, table: str, vpn: int, nr: int) -> Iterator[EntryRun]:
     """What ``nr`` pages map from ``vpn`` on, the first of which has ``entry``."""
     if not pte.maps_folio(entry):
-        access = "r" if entry > 0 else ""
+        access = _access(entry) if entry > 0 else ""
         yield EntryRun(table, vpn, nr, access=access, other=_other(entry))
         return
-    access = "rw" if entry & pte.WRITE else "r"
+    access = _access(entry)
     for folio, nr_folios, order, page, length in _folios(kernel, pte.pfn_of(entry), nr):
         yield EntryRun(table, vpn, length, folio, nr_folios, order, page, access)
         vpn += length
+
+
+def _access(entry: int) -> str:
+    """What user space may do through a present entry."""
+    if entry & pte.PROTNONE:
+        return "none"
+    return "rw" if entry & pte.WRITE else "r"
 
 
 def _other(entry: int) -> str:

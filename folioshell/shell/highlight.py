@@ -13,23 +13,24 @@ from prompt_toolkit.styles import Style
 from folioshell.commands.grammar import registry
 from folioshell.commands.lex import LogicalLine, Token, comment_at, logical_lines, scan
 
-#: only the eight colors that every terminal has, so that its theme decides how they look
+#: Weight, slant and underline tell the kinds of words apart, whatever the colors of the terminal. Of the eight colors that
+#: every terminal has, only red and magenta can be read on black as well as on white, so there are no others.
 STYLE = Style.from_dict(
     {
         "prompt": "bold",
-        "fs.verb": "bold ansiblue",
-        "fs.unknown": "ansired",
-        "fs.modifier": "bold ansimagenta",
-        "fs.process": "ansimagenta",
-        "fs.option": "ansicyan",
-        "fs.number": "ansigreen",
-        "fs.address": "ansigreen",
-        "fs.id": "ansiyellow",
-        "fs.place": "ansiyellow",
+        "fs.verb": "bold",
+        "fs.unknown": "underline ansired",
+        "fs.modifier": "bold italic",
+        "fs.process": "bold ansimagenta",
+        "fs.option": "ansimagenta",
+        "fs.number": "",
+        "fs.address": "",
+        "fs.id": "",
+        "fs.place": "",
         "fs.operator": "bold",
         "fs.separator": "bold",
         "fs.brace": "bold",
-        "fs.string": "ansigreen",
+        "fs.string": "",
         "fs.comment": "italic",
         "fs.prose": "italic",
         "fs.golden": "italic",

@@ -26,8 +26,8 @@ def padded(text: str, width: int, flush_right: bool = False) -> str:
 
 
 def wrapped(text: str, width: int, rest: int | None = None) -> list[str]:
-    """``text`` broken at spaces into lines of at most ``width`` columns; a longer word is split,
-    after a comma if one is near.
+    """``text`` broken at spaces into lines of at most ``width`` columns; a longer word is split, between the addresses
+    of a range or after a comma if one is near.
 
     Args:
         text: one line.
@@ -51,9 +51,12 @@ def wrapped(text: str, width: int, rest: int | None = None) -> list[str]:
         current = word
         while columns_of(current) > room:
             piece = _head(current, room)
-            behind_comma = piece.rfind(",") + 1
-            if 2 * behind_comma > len(piece):
-                piece = piece[:behind_comma]
+            between_addresses = current.rfind("-0x", 0, len(piece) + 2) + 1
+            after_comma = piece.rfind(",") + 1
+            if between_addresses:
+                piece = piece[:between_addresses]
+            elif 2 * after_comma > len(piece):
+                piece = piece[:after_comma]
             lines.append(piece)
             current = current[len(piece) :]
             room = rest

@@ -25,12 +25,13 @@ from folioshell.views.layout import GAP, MARGIN, fit, natural_widths, wrapped
 from folioshell.views.plain import line_texts
 from folioshell.views.screen import window_of
 
+# Only red: of the eight colors that every terminal has, green, yellow and cyan cannot be read on white, nor blue on black.
 STYLES = {
     Tone.PLAIN: Style.null(),
     Tone.DIM: Style(dim=True),
     Tone.STRONG: Style(bold=True),
-    Tone.CHANGED: Style(bold=True, color="cyan"),
-    Tone.GOOD: Style(color="green"),
+    Tone.CHANGED: Style(bold=True),
+    Tone.GOOD: Style(bold=True),
     Tone.BAD: Style(bold=True, color="red"),
     Tone.LOUD: Style(bold=True, color="red", reverse=True),
 }
@@ -112,7 +113,7 @@ class ProgressLine:
         self._stream = stream
         self._description = Column(no_wrap=True, overflow="ellipsis")
         self._bars = Bars(
-            SpinnerColumn(),
+            SpinnerColumn(style="none"),
             TextColumn("{task.description}", markup=False, table_column=self._description),
             BarColumn(bar_width=_BAR),
             TextColumn("{task.fields[numbers]}", markup=False, table_column=Column(no_wrap=True)),

@@ -29,6 +29,13 @@ def test_wrapped_at_spaces() -> None:
     assert wrapped("a,bcdefgh", 6) == ["a,bcde", "fgh"]
 
 
+def test_addresses_stay_whole() -> None:
+    """A range of addresses is split between them."""
+    for width in range(15, 29):
+        assert wrapped("0x7f0000000000-0x7f0000010000", width) == ["0x7f0000000000-", "0x7f0000010000"]
+    assert wrapped("0x1000-0x7f0000010000", 16) == ["0x1000-", "0x7f0000010000"]
+
+
 @given(st.text(st.sampled_from("ab 漢"), max_size=60), st.integers(2, 20))
 def test_wrapped_keeps_all_and_fits(text: str, width: int) -> None:
     """Every character but spaces survives, and every line fits."""

@@ -45,11 +45,11 @@ def test_step() -> None:
 
 
 def test_colour_adds_nothing_but_colour() -> None:
-    """A change is in colour, what stayed is dim, and a wrong verdict is red beside its mark."""
+    """A change is bold beside its arrow, what stayed is dim, and a wrong verdict is red beside its mark."""
     step = rich_text(samples.STRADDLE, color=True)
     query = rich_text(samples.QUERY, color=True)
 
-    assert "\x1b[1;36m" in step
+    assert "\x1b[1m8 → 16" in step
     assert "\x1b[2m" in step
     assert "\x1b[1;31m! false positive" in query
 
