@@ -53,8 +53,9 @@ def rmap(call: Call) -> Report:
 def walk(call: Call) -> Report:
     """Walk the page tables from an address to its entry.
 
-    Descends the page tables, PGD to PTE, for each run of pages: the index at each level, the table there, its lock, and
-    what the entry holds. Tables above the PMD table have no identity in the model.
+    Descends the page tables, PGD to PTE, for each run of pages: the index at each level, the table there, its lock,
+    and what the entry holds: what it maps, and `rw`, `r`, or `none` under PROT_NONE. Tables above the PMD table have
+    no identity in the model.
 
     Example:
         mmap buf 16 ; fault buf ; walk buf[3]

@@ -92,8 +92,8 @@ def refused(token: Token, message: str, *, allowed: Iterable[str] = (), hint: st
     return Refused(message, start=token.start, end=token.end, allowed=tuple(allowed), hint=hint)
 
 
-#: how alike two words must be (0 to 1), to be taken for each other: those that begin alike, and others
-_ALIKE, _RATHER_ALIKE = 0.55, 0.66
+#: how alike two words must be (0 to 1) to be taken for each other: those with the same first letter, and others
+_ALIKE, _VERY_ALIKE = 0.55, 0.8
 #: nearest words that are named, at most
 _NAMED = 3
 
@@ -120,7 +120,9 @@ def _nearest(word: str, allowed: Sequence[str]) -> list[str]:
     for text in allowed:
         matcher.set_seq1(text.lower())
         likeness = matcher.ratio() if matcher.real_quick_ratio() > most else 0.0
-        if likeness > most and likeness >= (_ALIKE if text[:1].lower() == word[:1] else _RATHER_ALIKE):
+        # The first letter alone may be wrong; `next` is no `exit`.
+        begins_alike = text[:1].lower() == word[:1] or text[1:].lower() == word[1:]
+        if likeness > most and likeness >= (_ALIKE if begins_alike else _VERY_ALIKE):
             best, most = text, likeness
     return [best] if best else []
 

@@ -140,7 +140,7 @@ def read_statement(line: str, words: list[Token]) -> ParsedStatement:
         raise refused(place, "a command is missing", hint=HELP)
     if rest[0].text == "fails" and expected is None:
         raise refused(Token("", rest[0].end, rest[0].end + 1), "an errno or signal is missing", allowed=FAILURES)
-    command = _verb(rest[0])
+    command = _verb(rest)
     form, arguments = parse_form(command, rest[1:], rest[0])
     kind = MODEL if form.step_option in arguments else form.kind or command.kind
     if expected is not None and kind != MODEL:
@@ -181,14 +181,24 @@ def split_label(label: Token) -> tuple[Token, str]:
     return process, thread
 
 
-def _verb(token: Token) -> Command:
+def _verb(words: Sequence[Token]) -> Command:
+    token = words[0]
     command = registry.commands.get(token.text)
     if command is None or token.kind != "word":
         if token.kind == "block":
             raise refused(token, "a command is missing before the braces", hint="`race { A.t1: … ; A.t2: … }`")
-        near = nearest(token.text, registry.commands)
+        near = _term([word.text for word in words]) or nearest(token.text, registry.commands)
         raise refused(token, "unknown command", hint=f"{near} {HELP}" if near else HELP)
     return command
+
+
+def _term(words: Sequence[str]) -> str:
+    """A hint if a question or a term of the glossary was typed in place of a command."""
+    from folioshell.commands.glossary import lookup, named_in
+
+    text = " ".join(words)
+    name = text if lookup(text) else named_in(words) if text.endswith("?") else ""
+    return f"`help {name}` explains the term;" if name else ""
 
 
 def parse_form(command: Command, words: Sequence[Token], verb: Token) -> tuple[Form, Arguments]:

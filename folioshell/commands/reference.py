@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from folioshell.commands import glossary
 from folioshell.commands.call import Call, done
 from folioshell.commands.grammar import MODEL, OUTPUT, PROGRAM, SESSION, VIEW, Arg, Command, Form, command, registry
 from folioshell.commands.operands import Word, nearest
 from folioshell.commands.parse import HELP
+from folioshell.commands.tables import scheme_lines
 from folioshell.report import Report, Table, Text
+from folioshell.session.session import Session
 
 TOPIC = "session"
 
@@ -75,6 +78,8 @@ TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
 #: columns of the forms of a command, beside which stands what they do
 _USAGE_WIDTH = 22
 
+_MORE = "`help WORD` says more, also about schemes and terms: `help mm-id`, `help folio`"
+
 #: for Python -OO
 _NO_DOCSTRINGS = "Explanations are docstrings, and this Python runs without them."
 
@@ -87,15 +92,31 @@ _KINDS = {
 }
 
 
+def _offered(session: Session) -> Iterator[tuple[str, str]]:
+    """What may follow ``help``, each once."""
+    pairs = [
+        *((found.verb, found.summary) for found in registry),
+        *_topic_pairs(),
+        *((name, scheme.version) for name, scheme in session.workspace.machine.schemes.items()),
+        *((name.replace(" ", "-"), term.meaning) for term in glossary.terms() for name in term.names),
+    ]
+    return iter(dict(reversed(pairs)).items())
+
+
+def _topic_pairs() -> list[tuple[str, str]]:
+    return [(topic, summary) for topic, (summary, _) in TOPICS.items()]
+
+
 @command(
     "help",
     Form(
         args=(
             Arg(
                 "WORD",
-                Word("a command or topic", lambda _: [*((c.verb, c.summary) for c in registry), *_topic_pairs()]),
-                f"a command, or one of {', '.join(TOPICS)}",
+                Word("a command, topic, scheme or term", _offered),
+                f"a command, a scheme, a term of the glossary, or one of {', '.join(TOPICS)}",
                 optional=True,
+                repeated=True,
             ),
         )
     ),
@@ -103,33 +124,53 @@ _KINDS = {
     topic=TOPIC,
 )
 def help_(call: Call) -> Report:
-    """Explain a command or topic.
+    """Explain a command, topic, scheme or term.
 
-    Without a word it lists the commands.
+    Without a word it lists the commands. A term may have several words.
 
     Example:
         help
         help mmap
         help places
+        help page table
+        help mm-id
     """
-    word = call.word("WORD")
-    if not word:
+    words = call.arguments.get("WORD", list, [])
+    if not words:
         return done(call, sections=tuple(_overview()))
-    found = registry.commands.get(word)
-    if found is not None:
-        return done(call, sections=(Text(tuple(_explanation(found)), title=f"{found.verb}: {found.summary}"),))
-    if word in TOPICS:
-        summary, lines = TOPICS[word]
-        return done(call, sections=(Text(lines, title=f"{word}: {summary}"),))
-    if word in call.workspace.machine.schemes:
-        hint = f"`show schemes` shows what {word} counts; {HELP}"
-        raise call.refused_at("WORD", "a scheme, not a command or topic", hint=hint)
-    near = nearest(word, [*registry.commands, *TOPICS])
-    raise call.refused_at("WORD", "no such command or topic", hint=f"{near} {HELP}" if near else HELP)
+    name = " ".join(words)
+    found = tuple(_explained(call, name))
+    if found:
+        return done(call, sections=found)
+    names = [*registry.commands, *TOPICS, *call.workspace.machine.schemes, *_names_of_terms()]
+    hint = related_terms(words) or nearest(name, names)
+    raise call.refused_at("WORD", "no such command, topic, scheme or term", hint=f"{hint} {HELP}" if hint else HELP)
 
 
-def _topic_pairs() -> list[tuple[str, str]]:
-    return [(topic, summary) for topic, (summary, _) in TOPICS.items()]
+def _explained(call: Call, name: str) -> Iterator[Text]:
+    """All that a name means: a command or topic, a scheme, a term."""
+    command = registry.commands.get(name)
+    if command is not None:
+        yield Text(tuple(_explanation(command)), title=f"{command.verb}: {command.summary}")
+    elif name in TOPICS:
+        summary, lines = TOPICS[name]
+        yield Text(lines, title=f"{name}: {summary}")
+    scheme = call.workspace.machine.schemes.get(name)
+    if scheme is not None:
+        yield Text(tuple(scheme_lines(scheme, "")), title="scheme")
+    if terms := glossary.lookup(name):
+        yield Text(tuple(term.text for term in terms), title="glossary")
+
+
+def related_terms(words: Sequence[str]) -> str:
+    """A hint at the terms that have the last of some words in their names; empty if there are none."""
+    found = [f"`help {term.names[0]}`" for term in glossary.with_word(words[-1])]
+    return f"see {', '.join(found)};" if found else ""
+
+
+def _names_of_terms() -> Iterator[str]:
+    """Names of terms, each as one word."""
+    return (name.replace(" ", "-") for term in glossary.terms() for name in term.names)
 
 
 def _by_topic() -> dict[str, list[Command]]:
@@ -142,7 +183,7 @@ def _by_topic() -> dict[str, list[Command]]:
 def _overview() -> Iterator[Table]:
     for topic, commands in _by_topic().items():
         yield Table(topic, ("command", "what it does"), tuple((found.verb, found.summary) for found in commands))
-    yield Table("topics", ("topic", "what it explains"), tuple(_topic_pairs()), "`help WORD` says more")
+    yield Table("topics", ("topic", "what it explains"), tuple(_topic_pairs()), _MORE)
 
 
 def _explanation(found: Command) -> Iterator[str]:

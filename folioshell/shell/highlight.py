@@ -13,8 +13,8 @@ from prompt_toolkit.styles import Style
 from folioshell.commands.grammar import registry
 from folioshell.commands.lex import LogicalLine, Token, comment_at, logical_lines, scan
 
-#: Weight, slant and underline tell the kinds of words apart, whatever the colors of the terminal. Of the eight colors that
-#: every terminal has, only red and magenta can be read on black as well as on white, so there are no others.
+#: Weight, slant and underline distinguish the kinds of words, whatever the colors of the terminal. Of the eight colors
+#: that every terminal has, only red and magenta are readable on both black and white; no others are used.
 STYLE = Style.from_dict(
     {
         "prompt": "bold",

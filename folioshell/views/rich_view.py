@@ -25,7 +25,7 @@ from folioshell.views.layout import GAP, MARGIN, fit, natural_widths, wrapped
 from folioshell.views.plain import line_texts
 from folioshell.views.screen import window_of
 
-# Only red: of the eight colors that every terminal has, green, yellow and cyan cannot be read on white, nor blue on black.
+# Red alone: green, yellow and cyan are unreadable on white, blue on black.
 STYLES = {
     Tone.PLAIN: Style.null(),
     Tone.DIM: Style(dim=True),

@@ -9,7 +9,9 @@ from folioshell.commands.grammar import registry
 from folioshell.commands.reference import reference
 from folioshell.commands.tables import TABLES
 from folioshell.errors import Refused
-from folioshell.report import Table, Text
+from folioshell.report import Picture, Table, Text
+from folioshell.session.snapshot import snapshot
+from folioshell.views.report_view import plain_lines
 
 STRADDLE = "file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504 ; fault win[0] ; fault win[8]"
 
@@ -31,6 +33,33 @@ def refused(session: Session, line: str) -> Refused:
     with pytest.raises(Refused) as error:
         session.execute(line)
     return error.value
+
+
+def test_prot_none_is_shown() -> None:
+    """Where an access gets SIGSEGV no view says that the entry could be read."""
+    session = Session()
+    session.execute("mmap win 4 ; fault win ; mprotect win[3] none")
+    session.execute("fails SIGSEGV read win[3]")
+
+    (walked,) = tables(session, "walk win[3]")
+    assert walked.rows[0][-1] == "f4[0] none"
+    assert [row[4] for row in tables(session, "show tables")[0].rows] == ["f1..f3 [0] rw", "f4[0] none"]
+    changed = {table.title: table for table in tables(session, "diff 2 3")}["entries"]
+    assert changed.rows[-1][-2:] == ("f4[0] rw", "f4[0] none")
+    (picture,) = session.execute("show")[0].sections
+    assert isinstance(picture, Picture)
+    assert [cell.maps for cell in picture.lanes[0].cells] == ["f1..f3 rw", "f4 none"]
+    entries = snapshot(session.workspace)["processes"]["A"]["entries"]
+    assert [entry["maps"] for entry in entries] == ["f1..f3 [0] rw", "f4[0] none"]
+
+
+def test_smaps_at_80_columns() -> None:
+    """An address is never broken within."""
+    (report,) = Session().execute("mmap buf 16 ; fault buf ; show smaps")[2:]
+    for width in range(40, 120):
+        text = "\n".join(plain_lines([report], width))
+        assert "0x7f0000000000" in text
+        assert "0x7f0000010000" in text
 
 
 def test_rmap_visits_misses_too(session: Session) -> None:
@@ -279,11 +308,6 @@ def test_help() -> None:
         (report,) = session.execute(f"help {word}")
         assert isinstance(report.sections[0], Text)
     assert refused(session, "help mmpa").hint == "did you mean `mmap`? `help` lists the commands"
-
-
-def test_help_knows_schemes() -> None:
-    """A scheme is no topic; where it is explained is said."""
-    assert str(refused(Session(), "help tuples").hint).startswith("`show schemes` shows what tuples counts")
 
 
 def test_help_in_two_columns() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from folioshell.commands.glossary import glossary_page
 from folioshell.commands.reference import reference
 from tests.docs.events import schemes_own_page
 from tests.docs.kernel_map import kernel_map
@@ -15,6 +16,7 @@ from tests.repo.tree import ROOT
 PAGES = {
     "commands.md": reference,
     "definitions.md": definitions_page,
+    "glossary.md": glossary_page,
     "kernel-map.md": kernel_map,
     "scenarios.md": scenario_index,
     "schemes.md": schemes_page,
