@@ -69,7 +69,7 @@ class Kept:
         terminal.forget()
         terminal.send(f"\x03reset ; mmap {name} 1 ; reset\r")
         # What was typed is on the screen, too: the sentence about it tells that it was done.
-        terminal.wait_until(lambda text: "A 0>" in text.partition(f"mapped {name}")[2], "prompt")
+        terminal.wait_until(lambda text: "A 0>" in text.partition(f"mmap({name}, ")[2], "prompt", timeout=20)
         terminal.forget()
         return terminal
 
