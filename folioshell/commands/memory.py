@@ -6,13 +6,13 @@ regions that there are, so that VMAs are adjacent only where ``after=`` or ``at=
 
 from __future__ import annotations
 
-from folioshell.commands.call import Call, admit_file, admit_pages
+from folioshell.commands.call import Call, Range, admit_file, admit_pages
 from folioshell.commands.grammar import MODEL, Arg, Form, Option, command, flags
 from folioshell.commands.operands import NEW_NAME, Address, Choice, Number, Size
-from folioshell.commands.places import FILE, REGION, own_place
+from folioshell.commands.places import FILE, REGION, PlaceRef, own_place
 from folioshell.model.mapping import AddressSpace
 from folioshell.paths.mmap import do_mmap, do_munmap
-from folioshell.paths.mremap import do_mremap
+from folioshell.paths.mremap import do_mremap, do_resize, must_move
 from folioshell.paths.page_cache import do_create_file
 from folioshell.paths.step import Path
 from folioshell.paths.vma_flags import do_mprotect
@@ -25,6 +25,8 @@ from folioshell.wording import counted
 FILE_PAGES = 1 << 21
 #: order of a page-cache folio at most; above the PMD's it is an extension of ours
 FILE_ORDER = 13
+
+_END = "user addresses end at 0x7fffffffffff"
 
 TOPIC = "memory"
 PROTS = {"r": "readable", "rw": "readable and writable", "none": "no access"}
@@ -197,7 +199,7 @@ def start_of(call: Call, nr: int) -> int:
         boundary = call.number("align", call.kernel.geometry.pmd_pages)
         start = next_free(call.workspace.regions, nr, boundary, call.number("skew", 0))
     if start is None or start + nr > END_VPN:
-        raise call.refused_at("SIZE", "the range ends beyond user space", hint="user addresses end at 0x7fffffffffff")
+        raise call.refused_at("SIZE", "the range ends beyond user space", hint=_END)
     return start
 
 
@@ -249,16 +251,19 @@ def mprotect(call: Call) -> Path[Ending]:
 
 
 def _mremap_subject(call: Call) -> str:
-    size = [format_pages(call.number("SIZE"))] if "SIZE" in call.arguments else []
-    return _at_region(call, call.word("new"), call.place_text("PLACE"), *size, call.word("new"))
+    words = [call.place_text("PLACE"), *([format_pages(call.number("SIZE"))] if "SIZE" in call.arguments else [])]
+    if "new" in call.arguments:
+        return _at_region(call, call.word("new"), *words, call.word("new"))
+    place = call.arguments.get("PLACE", PlaceRef)
+    return _at_region(call, place.region, *words) if place.whole else call.syscall(*words)
 
 
 @command(
     "mremap",
     Form(
-        args=(own_place("the pages to move"), Arg("SIZE", Size(), "its new size (default: the same)", optional=True)),
+        args=(own_place("the pages"), Arg("SIZE", Size(), "its new size (default: the same)", optional=True)),
         flags=flags("dontunmap", dontunmap="MREMAP_DONTUNMAP: the old range stays mapped, empty"),
-        options=(Option("new", NEW_NAME, "name of the new region", required=True), *_PLACE, *_ALIGN),
+        options=(Option("new", NEW_NAME, "move it: name of the new region"), *_PLACE, *_ALIGN),
     ),
     kind=MODEL,
     topic=TOPIC,
@@ -266,16 +271,23 @@ def _mremap_subject(call: Call) -> str:
     host=True,
 )
 def mremap(call: Call) -> Ending:
-    """Move a mapping to another address.
+    """Resize a mapping, or move it to another address.
 
-    Moves the mapping and its page-table entries to a new place (MREMAP_FIXED), chosen as for mmap and named as a region
-    of its own. No rmap function is called for the moved entries.
+    With `new=` it moves the mapping and its page-table entries to a new place (MREMAP_FIXED), chosen as for mmap and
+    named as a region of its own. With a size alone it shrinks or grows the mapping in place, as realloc() does; what
+    cannot grow in place moves (MREMAP_MAYMOVE) and takes the name of the region along, unless another process maps it.
+    A grown mapping merges with the next one if it can. No rmap function is called for moved entries.
 
     Example:
         mmap buf 16 ; fault buf ; mremap buf[8..15] new=tail
+        mmap buf 16 ; fault buf ; mremap buf 64 ; mremap buf 8
 
     Kernel: mm/mremap.c: do_mremap() (v6.18)
     """
+    return _move(call) if "new" in call.arguments else _resize(call)
+
+
+def _move(call: Call) -> Ending:
     name = call.new_name("new")
     found = call.own_range("PLACE")
     nr = call.number("SIZE", found.nr)
@@ -294,3 +306,49 @@ def mremap(call: Call) -> Ending:
     if ending is None:
         call.workspace.regions.add(region)
     return ending
+
+
+def _resize(call: Call) -> Ending:
+    """Another size without a new name.
+
+    A name is one address in every process, so it is not taken from pages that another process maps.
+    """
+    found, nr = _checked_resize(call)
+    region = call.workspace.regions.get(call.arguments.get("PLACE", PlaceRef).region)
+    is_whole = region is not None and (found.start, found.nr) == (region.start, region.nr)
+    moves = must_move(found.mm, found.start, found.nr, nr)
+    first_lost = found.start if moves else found.start + min(nr, found.nr)
+    others = [mm.name for mm in call.kernel.mms.values() if mm is not found.mm]
+    holders = [name for name in others if call.kernel.mms[name].vmas.overlapping(first_lost, found.end)]
+    if moves and (holders or not is_whole):
+        why = f"{holders[0]} maps it, too" if holders else "it is not a whole region"
+        what = f"{call.place_text('PLACE')} must move to grow, and cannot take the name along: {why}"
+        raise call.refused_at("SIZE", what, hint="name its new place with new=NAME")
+    start = start_of(call, nr) if moves else found.start
+    if nr > found.nr:
+        admit_pages(call, "SIZE", nr - found.nr)
+    path = do_resize(call.kernel, found.mm, found.start, found.nr, nr, start if moves else None)
+    ending = call.workspace.machine.run(path)
+    if ending is None and region is not None:
+        if is_whole and not holders:
+            call.workspace.regions.add(Region(region.name, start, nr))
+        elif found.end == region.end < start + nr:
+            call.workspace.regions.add(region._replace(nr=start + nr - region.start))
+    return ending
+
+
+def _checked_resize(call: Call) -> tuple[Range, int]:
+    """The range to resize and its new size.
+
+    Raises:
+        Refused: a word is missing, goes with ``new=``, or the range would end beyond user space.
+    """
+    for word in ("dontunmap", "at", "after", "align", "skew"):
+        if word in call.arguments:
+            raise call.refused_at(word, f"{word} goes with new=NAME")
+    if "SIZE" not in call.arguments:
+        raise call.refused_at("PLACE", "the new size, or new=NAME, is missing")
+    found, nr = call.own_range("PLACE"), call.number("SIZE")
+    if found.start + nr > END_VPN:
+        raise call.refused_at("SIZE", "the range ends beyond user space", hint=_END)
+    return found, nr

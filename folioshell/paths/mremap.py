@@ -77,28 +77,34 @@ def do_resize(k: Kernel, mm: Mm, start: int, nr: int, new_nr: int, new_start: in
         yield mm.mmap_lock.release("R") if held == "R" else mm.write_unlock()
         return None
     error = None
-    if can_expand(vma, start + nr, new_nr - nr):
+    if not must_move(mm, start, nr, new_nr):
         # The new pages are a mapping of their own for a moment, so that they merge with what is next to them, too.
         pgoff = vma.pgoff + vma.nr_pages
         merge = vma_paths.Merge(mm, vma.end, start + new_nr, vma.flags, pgoff, vma.file, source=vma)
         yield from vma_paths.merge_new(k, merge)
+        yield Tracepoint("grown in place")
     elif new_start is None:
         error = "ENOMEM"
     else:
         error = yield from _mremap_to(k, _Remap(mm, start, nr, new_start, new_nr, dontunmap=False))
         start = new_start
+        yield Tracepoint("no room to grow in place: moved")
     yield mm.write_unlock()
     if error is None:
         yield from _populate_locked(k, mm, start + nr, start + new_nr)
     return error
 
 
-def can_expand(vma: Vma, end: int, nr: int) -> bool:
-    """Can a range of a VMA that ends at ``end`` grow by ``nr`` pages where it is?
+def must_move(mm: Mm, start: int, nr: int, new_nr: int) -> bool:
+    """Can ``[start, start + nr)`` get ``new_nr`` pages only elsewhere?
 
+    To grow in place it must reach the end of its VMA, and the pages after that must be free.
     Kernel: mm/mremap.c: vrm_can_expand_in_place() (v6.18)
     """
-    return vma.end == end and not vma.mm.vmas.overlapping(end, end + nr)
+    vma, end = mm.vmas.find(start), start + nr
+    if vma is None or new_nr <= nr or end > vma.end:
+        return False
+    return vma.end != end or bool(mm.vmas.overlapping(end, start + new_nr))
 
 
 def _populate_locked(k: Kernel, mm: Mm, start: int, end: int) -> Path[None]:

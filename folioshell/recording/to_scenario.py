@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from folioshell.commands import Session
@@ -20,8 +20,9 @@ from folioshell.commands.grammar import MODEL, PROGRAM, SESSION
 from folioshell.commands.memory import start_of
 from folioshell.commands.parse import ParsedStatement
 from folioshell.model.release import DEFAULT
+from folioshell.paths.mremap import must_move
 from folioshell.recording.load import ADVICES
-from folioshell.recording.scenario import ARENA, FILE_SYSTEMS, READ_AHEAD, SLOT, SLOT_MARGIN, Op
+from folioshell.recording.scenario import ARENA, FILE_SYSTEMS, READ_AHEAD, SLOT, SLOT_MARGIN, Op, new_count
 from folioshell.session.language import Statement
 from folioshell.units import align_down, align_up, parse_pages
 
@@ -99,6 +100,9 @@ class ScenarioWriter:
             "fork": lambda call: [{"op": "fork", "proc": call.process, "child": call.word("NAME")}],
             "exit": lambda call: [{"op": "exit", "proc": call.word("NAME", call.process)}],
             "munmap": self._range_op,
+            "truncate": self._truncate,
+            "pin": self._range_op,
+            "unpin": self._range_op,
             "mlock": self._range_op,
             "munlock": self._range_op,
             "mprotect": self._range_op,
@@ -139,7 +143,7 @@ class ScenarioWriter:
         if is_thp and self._mmap_line == statement.line:
             made, op = self.ops[-1], ops[0]
             place = (op["proc"], op["region"], op["page"], op["count"])
-            if place == (made["proc"], made["region"], 0, made["pages"]):
+            if place == (made["proc"], made["region"], made.get("page", 0), made.get("count", made.get("pages"))):
                 made["thp"] = op["advice"]
                 ops = []
         self.ops += ops
@@ -180,13 +184,12 @@ class ScenarioWriter:
     # Operations.
 
     def _mmap(self, call: Call) -> list[Op]:
-        for word in ("populate", "fixed"):
-            if word in call.arguments:
-                raise call.refused_at(word, f"a scenario cannot express `{word}`")
+        if "populate" in call.arguments:
+            raise call.refused_at("populate", "a scenario cannot express `populate`")
         file = call.word("file")
         kind = call.word("kind", "private" if file else "anon")
         nr = call.number("SIZE")
-        op: Op = {"op": "mmap", "proc": call.process, "region": self._new_name(call.word("NAME"))}
+        op: Op = {"op": "mmap", "proc": call.process}
         if not file:
             op["kind"] = "anon_shared" if kind == "shared" else "anon"
         elif kind == "private":
@@ -194,19 +197,32 @@ class ScenarioWriter:
         else:
             is_shmem = call.file("file").is_shmem
             op["kind"] = "shmem_file" if is_shmem else "file_shared"
-        op |= {"pages": nr, "prot": call.word("prot", "r" if op["kind"] == "file_private" else "rw")}
+        op["prot"] = call.word("prot", "r" if op["kind"] == "file_private" else "rw")
         if file:
             op |= {"file": file, "file_offset_pages": call.number("offset", 0)}
-        return [op | self._place_region(call, "NAME", op["region"], nr)]
+        if "fixed" in call.arguments:
+            return [op | {"op": "mmap_over", **self._translated(call, "NAME", start_of(call, nr), nr)}]
+        name = self._new_name(call.word("NAME"))
+        return [op | {"region": name, "pages": nr, **self._place_region(call, "NAME", name, nr)}]
 
     def _mremap(self, call: Call) -> list[Op]:
-        if "SIZE" in call.arguments and call.number("SIZE") != call.own_range("PLACE").nr:
-            raise call.refused_at("SIZE", "a scenario cannot express another size")
         op = {"op": "mremap", "proc": call.process, **self._range(call)}
+        if call.number("SIZE", op["count"]) != op["count"] or "new" not in call.arguments:
+            op |= {"op": "mresize", "new_count": call.number("SIZE", op["count"])}
+        if "new" not in call.arguments:
+            place = call.own_range("PLACE")
+            if must_move(place.mm, place.start, place.nr, op["new_count"]):
+                raise call.refused_at("SIZE", "a scenario cannot express a move without new=NAME")
+            self._give_room(call, op["region"], op["page"] + op["new_count"])
+            return [op]
         op["new_region"] = self._new_name(call.word("new"))
         if "dontunmap" in call.arguments:
             op["dontunmap"] = True
-        return [op | self._place_region(call, "new", op["new_region"], op["count"])]
+        return [op | self._place_region(call, "new", op["new_region"], new_count(op))]
+
+    @staticmethod
+    def _truncate(call: Call) -> list[Op]:
+        return [{"op": "truncate", "proc": call.process, "file": call.word("FILE"), "size": call.number("SIZE")}]
 
     def _touch(self, call: Call) -> list[Op]:
         verb = call.statement.command.verb
@@ -215,7 +231,7 @@ class ScenarioWriter:
             {
                 "op": "touch",
                 "proc": call.process,
-                **self._translated(call, start, nr),
+                **self._translated(call, "PLACE", start, nr),
                 "access": "write" if write else "read",
             }
             for start, nr, write in pieces
@@ -264,23 +280,35 @@ class ScenarioWriter:
         self._spans.append(_PlacedRegion(name, start, nr, moved))
         return keys
 
+    def _give_room(self, call: Call, name: str, nr: int) -> None:
+        """Let a region own ``nr`` pages of address space, for growth."""
+        position = next(position for position, span in enumerate(self._spans) if span.name == name)
+        span = self._spans[position]
+        if nr <= span.nr:
+            return
+        made = next((op for op in self.ops if op["op"] == "mmap" and op["region"] == name), None)
+        if made is None or any(other.start < span.start + nr and span.end <= other.start for other in self._spans):
+            raise call.refused_at("SIZE", f"a scenario cannot express that {name} outgrows its place")
+        made["room_pages"] = nr
+        self._spans[position] = replace(span, nr=nr)
+
     def _range(self, call: Call) -> dict[str, Any]:
         found = call.own_range("PLACE")
-        return self._translated(call, found.start, found.nr)
+        return self._translated(call, "PLACE", found.start, found.nr)
 
-    def _translated(self, call: Call, start: int, nr: int) -> dict[str, Any]:
-        """The keys for pages ``[start, start + nr)`` of the script."""
+    def _translated(self, call: Call, argument: str, start: int, nr: int) -> dict[str, Any]:
+        """The keys for pages ``[start, start + nr)`` of the script, which ``argument`` names."""
         end = start + nr
         owner = next((span for span in reversed(self._spans) if span.start <= start < span.end), None)
         if owner is None:
-            raise call.refused_at("PLACE", "no region at this address, and scenarios have no addresses")
+            raise call.refused_at(argument, "no region at this address, and scenarios have no addresses")
         low, high = start + owner.moved, end + owner.moved
         for span in self._spans:
             here = span.start < end and start < span.end
             there = span.start + span.moved < high and low < span.end + span.moved
             if here != there:
                 raise call.refused_at(
-                    "PLACE", f"this range includes {span.name}, which has another place in a scenario"
+                    argument, f"this range includes {span.name}, which has another place in a scenario"
                 )
         return {"region": owner.name, "page": start - owner.start, "count": nr}
 

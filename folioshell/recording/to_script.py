@@ -15,7 +15,16 @@ from typing import Any
 from folioshell.commands.operands import ID_FORM, NAME
 from folioshell.model.mapping import write_orders
 from folioshell.recording.load import BadScenario
-from folioshell.recording.scenario import FILE_KINDS, FILE_SYSTEMS, READ_AHEAD, Op, Result, ScenarioRun
+from folioshell.recording.scenario import (
+    FILE_KINDS,
+    FILE_SYSTEMS,
+    READ_AHEAD,
+    Op,
+    Result,
+    ScenarioRun,
+    new_count,
+    region_made,
+)
 from folioshell.units import PAGE_SHIFT, format_pages
 
 MAGIC = "#!folioshell 1"
@@ -40,8 +49,8 @@ class _Writer:
         self._replay = ScenarioRun(scenario)
         self._taken: set[str] = {_FIRST_PROCESS}
         self._names: dict[tuple[str, str], str] = {("process", _FIRST_PROCESS): _FIRST_PROCESS}
-        # Regions with a label in the script: those whose mmap or mremap succeeded.
-        self._labels: set[str] = set()
+        # Regions with a label in the script, and its pages: those whose mmap or mremap succeeded.
+        self._labels: dict[str, int] = {}
         self._first_is_alive = True
 
     def lines(self) -> Iterator[str]:
@@ -87,17 +96,19 @@ class _Writer:
         return " ".join(words)
 
     def _op(self, number: int, op: Op) -> str:
-        what = self._words(op)
+        what = self._words(number, op)
         result = self._replay.run(op)
-        if "skipped" in result or not what:
-            reason = result.get("skipped", "no pages")
+        # What cannot grow in place would move in a script: MREMAP_MAYMOVE.
+        stays = op["op"] == "mresize" and "new_region" not in op and result.get("errno") == "ENOMEM"
+        if "skipped" in result or not what or stays:
+            reason = "it may not move" if stays else result.get("skipped", "no pages")
             return f"# operation {number}, {op['op']} by {_printable(op['proc'])}, left out: {reason}"
-        if op["op"] in ("mmap", "mremap") and "ok" in result:
-            self._labels.add(op["region"] if op["op"] == "mmap" else op["new_region"])
+        if (made := region_made(op)) and "ok" in result:
+            self._labels[made] = op["pages"] if op["op"] == "mmap" else new_count(op)
         line = self._command(op["proc"], what, result)
         if op.get("thp", "default") != "default" and "ok" in result:
             failed = {"errno": result["thp_errno"]} if "thp_errno" in result else {}
-            advice = f"madvise {op['thp']} {self._name('region', op['region'])}"
+            advice = f"madvise {op['thp']} {what.split()[1]}"
             line += f" ; {self._command(op['proc'], advice, failed)}"
         if op["op"] == "exit" and op["proc"] == _FIRST_PROCESS:
             self._first_is_alive = False
@@ -111,33 +122,38 @@ class _Writer:
         who = "" if usual else f"{self._name('process', process)}: "
         return f"{who}{f'fails {failure} ' if failure else ''}{what}"
 
-    def _words(self, op: Op) -> str:
+    def _words(self, number: int, op: Op) -> str:
         """The command without its process; empty if the language cannot express it."""
         verb = op["op"]
-        if verb == "mmap":
-            return self._mmap(op)
+        if verb in ("mmap", "mmap_over"):
+            return self._mmap(number, op)
         if verb == "fork":
             return f"fork {self._name('process', op['child'])}"
         if verb == "exit":
             return "exit"
         if verb == "truncate":
             return f"truncate {self._name('file', op['file'])} {op['size']}"
-        if verb in ("mmap_over", "mresize"):
-            raise BadScenario(f"a script cannot express `{verb}`")
         if not op["count"]:
             return ""
         place = self._place(op["region"], op["page"], op["count"])
         if verb == "touch":
             return f"{op['access']} {place}"
-        if verb == "mremap":
-            words = ["mremap", place, f"new={self._name('region', op['new_region'])}", self._at(op, op["new_region"])]
+        if verb == "mresize" and "new_region" not in op:
+            # By address: a region that is named is relabeled.
+            return f"mremap {self._at_address(op['region'], op['page'])}+{op['count']} {op['new_count']}"
+        if verb in ("mremap", "mresize"):
+            size = [str(op["new_count"])] if verb == "mresize" else []
+            new = f"new={self._name('region', op['new_region'])}"
+            words = ["mremap", place, *size, new, self._at(op, op["new_region"])]
             return " ".join([*words, "dontunmap"] if op.get("dontunmap") else words)
         if verb == "madvise":
             return f"madvise {op['advice']} {place}"
         return f"{verb} {place} {op['prot']}" if verb == "mprotect" else f"{verb} {place}"
 
-    def _mmap(self, op: Op) -> str:
-        words = ["mmap", self._name("region", op["region"]), str(op["pages"])]
+    def _mmap(self, number: int, op: Op) -> str:
+        over = op["op"] == "mmap_over"
+        name = self._name("region", f"{op['region']}_{number}" if over else op["region"])
+        words = ["mmap", name, str(op["count"] if over else op["pages"])]
         private_file = op["kind"] == "file_private"
         if not private_file and op["kind"] != "anon":
             words.append("shared")
@@ -147,26 +163,29 @@ class _Writer:
                 words.append(f"offset={op['file_offset_pages']}")
         if op["prot"] != ("r" if private_file else "rw"):
             words.append(f"prot={op['prot']}")
+        if over:
+            return " ".join([*words, f"at={self._at_address(op['region'], op['page'])}", "fixed"])
         return " ".join([*words, self._at(op, op["region"])])
 
     def _at(self, op: Op, region: str) -> str:
-        if op.get("after") in self._labels:
-            return f"after={self._name('region', op['after'])}"
-        return f"at={self._address(self._replay.vpn(region))}"
+        after = op.get("after", "")
+        # In a scenario it is the place that a region owns that ends there, not what it maps of that.
+        if after in self._labels and self._labels[after] == self._replay.regions[after][1]:
+            return f"after={self._name('region', after)}"
+        return f"at={self._at_address(region, 0)}"
 
     def _place(self, region: str, page: int, count: int) -> str:
         """A range of a region; an address if the region has no label, or ends before the range."""
-        nr = self._replay.regions[region][1]
-        if region not in self._labels or page + count > nr:
-            return f"{self._address(self._replay.vpn(region, page))}+{count}"
+        nr = self._labels.get(region, 0)
+        if page + count > nr:
+            return f"{self._at_address(region, page)}+{count}"
         name = self._name("region", region)
         if (page, count) == (0, nr):
             return name
         return f"{name}[{page}]" if count == 1 else f"{name}[{page}+{count}]"
 
-    @staticmethod
-    def _address(vpn: int) -> str:
-        return f"{vpn << PAGE_SHIFT:#x}"
+    def _at_address(self, region: str, page: int) -> str:
+        return f"{self._replay.vpn(region, page) << PAGE_SHIFT:#x}"
 
 
 def _order(name: str, spec: dict[str, Any]) -> int:

@@ -201,7 +201,7 @@ def mapped() -> Session:
         ("mmap x 4 at=", "[at=ADDR]"),
         ("fork B ; mmap x ", "SIZE"),
         ("B: munmap ", "PLACE"),
-        ("mremap buf ", "new=NAME"),
+        ("mremap buf ", "[SIZE]"),
         ("mremap buf new=x ", "[SIZE]"),
         ("query ", "shared?|mapped?|mapcount|partial?|page_mapcount|truth|order|present?|same|free|vmas|counted|…"),
         ("query shared? ", "FOLIO|PLACE"),

@@ -125,4 +125,4 @@ def test_usage_lines() -> None:
     assert registry.commands["fault"].usages() == ["fault PLACE [read|write]"]
     assert registry.commands["trace"].usages() == ["trace [N] [locks|events|all]"]
     assert "expect mapped? [SCHEME] FOLIO|PLACE ==|!= no|yes|cannot" in registry.commands["expect"].usages()
-    assert registry.commands["mremap"].usages()[0].startswith("mremap PLACE new=NAME [SIZE] [dontunmap]")
+    assert registry.commands["mremap"].usages()[0].startswith("mremap PLACE [SIZE] [dontunmap] [new=NAME]")

@@ -166,3 +166,64 @@ def test_refusals(line: str, start: int, message: str) -> None:
     assert (error.value.start, error.value.message) == (start, message)
     assert session.workspace.machine.fingerprint() == before
     assert session.step == 3
+
+
+def test_mremap_grows_and_shrinks_in_place() -> None:
+    """The label goes with the size of a whole region, and grows with pages at its end."""
+    session = session_after("mmap buf 16 ; write buf")
+
+    assert "grown in place" in run(session, "mremap buf 64").sentence
+    assert session.workspace.regions["buf"].nr == 64
+    run(session, "mremap buf 8")
+    run(session, "mremap buf[4..7] 12")
+    assert (session.workspace.regions["buf"].nr, perms(session)) == (16, [(16, "rw-p")])
+
+
+def test_mremap_moves_and_takes_the_name_along() -> None:
+    """As realloc(): a region that has no room moves to the next free place, under its name."""
+    session = session_after("mmap buf 16 ; write buf ; mmap next 8 after=buf prot=r")
+    before = session.workspace.regions["buf"]
+    report = run(session, "mremap buf 32")
+    moved = session.workspace.regions["buf"]
+
+    assert (moved.nr, moved.start > before.start) == (32, True)
+    assert f"= {format_address(moved.start)}" in report.sentence
+    assert "moved" in report.sentence
+    session.execute("expect present? buf[15] == yes ; undo")
+    assert session.workspace.regions["buf"] == before
+
+
+def test_mremap_leaves_the_name_to_others() -> None:
+    """A name is one address in every process: it stays where another one maps it."""
+    session = session_after("mmap buf 16 ; mmap next 8 after=buf prot=r ; fork B")
+
+    with pytest.raises(Refused, match="must move to grow, and cannot take the name along: B maps it, too"):
+        session.execute("mremap buf 32")
+    session.execute("mremap buf 4 ; B: write buf[12]")
+    assert session.workspace.regions["buf"].nr == 16
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("mremap buf", "the new size, or new=NAME, is missing"),
+        ("mremap buf 32 dontunmap", "dontunmap goes with new=NAME"),
+        ("mremap buf 32 align=512", "align goes with new=NAME"),
+        ("mremap buf[0..3] 8", "it is not a whole region"),
+        ("mremap buf 64T", "beyond user space"),
+    ],
+)
+def test_mremap_refuses(line: str, message: str) -> None:
+    """Words that need a new name, and a move that would leave pages without one."""
+    session = session_after("mmap buf 16")
+
+    with pytest.raises(Refused, match=message):
+        session.execute(line)
+
+
+def test_mremap_fails_in_the_kernel() -> None:
+    """A range that leaves its VMA cannot grow: EFAULT, and the label stays."""
+    session = session_after("mmap buf 16 ; munmap buf[8..15]")
+
+    assert "failed with EFAULT" in run(session, "mremap buf 32").sentence
+    assert session.workspace.regions["buf"].nr == 16

@@ -16,7 +16,7 @@ from folioshell.recording.to_scenario import scenario_of
 from folioshell.recording.to_script import script_of
 from folioshell.script import Session
 from folioshell.script.runner import PASSED, run_text
-from tests.recording.samples import SWEEP, scenario
+from tests.recording.samples import BEYOND_SWEEP, SWEEP, scenario
 
 #: what the way through a script does not keep: names that it cannot have, and how a place is said
 _NAMES = ("region", "after", "new_region", "file", "align_pages", "skew_pages")
@@ -70,6 +70,38 @@ def test_round_trip(path: Path) -> None:
     assert cached(runner.session.workspace.kernel) == cached(replayed(original))
     assert operations(back["ops"]) == operations(original["ops"])
     assert list(placement(back["ops"]).regions.values()) == list(placement(original["ops"]).regions.values())
+
+
+@pytest.mark.parametrize("path", BEYOND_SWEEP)
+def test_random_operations_as_a_script(path: Path) -> None:
+    """Holes, truncation, pins, MAP_FIXED and other sizes run as a script, and do what the scenario does."""
+    original = load(str(path)).scenario
+
+    runner = run_text(script_of(original))
+    assert not [played for played in runner if played.failure or played.refused]
+    kernel, wanted = runner.session.workspace.kernel, replayed(original)
+
+    assert runner.status == PASSED
+    assert cached(kernel) == cached(wanted)
+    for name, mm in wanted.mms.items():
+        assert [(vma.start, vma.end, vma.flags) for vma in kernel.mms[name].vmas] == [
+            (vma.start, vma.end, vma.flags) for vma in mm.vmas
+        ]
+
+
+def test_sizes_and_fixed_mappings() -> None:
+    """Other sizes of mremap and MAP_FIXED become mresize and mmap_over; a region that grows gets room."""
+    lines = ["mmap a 16", "mremap a 32", "mmap b 4 fixed at=0x7f0000002000", "mremap a[0..1] 1 new=c", "file f 8"]
+    ops = converted("\n".join([*lines, "truncate f 2", "pin a[8]"]))["ops"]
+
+    assert (ops[0]["pages"], ops[0]["room_pages"]) == (16, 32)
+    assert [(op["op"], op.get("page"), op.get("count"), op.get("new_count")) for op in ops[1:]] == [
+        ("mresize", 0, 16, 32),
+        ("mmap_over", 2, 4, None),
+        ("mresize", 0, 2, 1),
+        ("truncate", None, None, None),
+        ("pin", 8, 1, None),
+    ]
 
 
 def test_round_trip_behaves_alike() -> None:
@@ -170,8 +202,9 @@ def test_the_current_process() -> None:
     ("script", "message", "word"),
     [
         ("mmap a 4 populate", "cannot express `populate`", "populate"),
-        ("mmap a 4 at=0x7f0000000000 fixed", "cannot express `fixed`", "fixed"),
-        ("mmap a 4\nmremap a 8 new=b", "cannot express another size", "8"),
+        ("mmap a 4 at=0x7f0000000000 fixed", "no region at this address", "a"),
+        ("mmap a 4\nmmap b 4 after=a prot=r\nmremap a 8", "a move without new=NAME", "8"),
+        ("mmap a 4\nmremap a 4 new=b\nmremap b 8", "that b outgrows its place", "8"),
         ("mmap a 4\nmadvise willneed a", "cannot express willneed", "willneed"),
         ("set geometry classroom", "cannot express geometry", "geometry"),
         ("mmap a 4\nset thp.64K always", "before the first operation", "thp.64K"),
