@@ -6,10 +6,12 @@ A lock is named by what it guards in the scenario: ``pte:A:buf:0`` the table of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from folioshell.engine.machine import Machine
+from folioshell.events import Event
 from folioshell.model.lock import Lock, LockOp
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm
@@ -20,6 +22,8 @@ FORMAT = "mm-ptl-recording/1"
 
 #: the kernel that the traces were recorded on
 PROFILE = "6.12"
+
+T = TypeVar("T")
 
 #: a lock, the number of page-table locks already held, and the function that took it
 PtlRow = tuple[str, int, str]
@@ -96,15 +100,15 @@ def trace(scenario: dict[str, Any], profile: str = PROFILE) -> PtlRecording:
     Args:
         profile: the kernel to model.
     """
-    replay = ScenarioRun(scenario, profile)
+    machine = _NamingMachine()
+    replay = ScenarioRun(scenario, profile, machine)
     *before, last = scenario["ops"]
     for op in before:
         replay.run(op)
-    names = _names(replay)
+    machine.replay, machine.names = replay, _names(replay)
     result = replay.run(last)
-    # A table that the operation frees is named before it, one that it installs after it.
-    names = {**_names(replay), **names}
-    rows, together = locks_taken(replay.machine.trace)
+    names = machine.names
+    rows, together = locks_taken(machine.trace)
     return PtlRecording(
         str(scenario.get("name", "")),
         scenario,
@@ -112,6 +116,33 @@ def trace(scenario: dict[str, Any], profile: str = PROFILE) -> PtlRecording:
         tuple((names.get(lock, lock.name), depth, function) for lock, depth, function in rows),
         frozenset((names.get(outer, outer.name), names.get(inner, inner.name)) for outer, inner in together),
     )
+
+
+class _NamingMachine(Machine):
+    """A machine that names page-table locks, from the time that it is given a run.
+
+    A table has the name of the place where it was when the lock was first taken: one that an operation installs and
+    frees is gone when it ends.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(counting=())
+        self.replay: ScenarioRun | None = None
+        self.names: dict[Lock, str] = {}
+
+    def run(self, path: Generator[LockOp | Event, Any, T]) -> T:
+        return super().run(path if self.replay is None else self._named(path, self.replay))
+
+    def _named(self, path: Generator[LockOp | Event, Any, T], replay: ScenarioRun) -> Generator[LockOp | Event, Any, T]:
+        while True:
+            try:
+                step = next(path)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            if isinstance(step, LockOp) and step.lock.lock_class.is_page_table_lock and step.lock not in self.names:
+                self.names = {**_names(replay), **self.names}
+            yield step
 
 
 def locks_taken(events: Sequence[object]) -> tuple[list[tuple[Lock, int, str]], set[tuple[Lock, Lock]]]:

@@ -87,6 +87,7 @@ class ScenarioRun:
     Args:
         scenario: accepted by ``check_scenario``.
         profile: the kernel to model.
+        machine: a fresh machine; None for one on which no scheme counts.
 
     Attributes:
         machine: the machine.
@@ -96,8 +97,10 @@ class ScenarioRun:
         buffers: (process, virtual page, pages) -> how often it is pinned as one buffer.
     """
 
-    def __init__(self, scenario: dict[str, Any], profile: str = DEFAULT.version) -> None:
-        self.machine = Machine(counting=())
+    def __init__(
+        self, scenario: dict[str, Any], profile: str = DEFAULT.version, machine: Machine | None = None
+    ) -> None:
+        self.machine = machine or Machine(counting=())
         self.machine.set_profile(profile)
         self.regions = placement(scenario["ops"]).regions
         self.processes = list(self.machine.kernel.mms)

@@ -36,6 +36,17 @@ def test_the_model_takes_the_locks_of_the_kernel(path: Path) -> None:
     assert len(model.ptl) == document["n"]
 
 
+def test_a_table_that_the_operation_installs_and_frees_is_named() -> None:
+    """A THP moved to another offset in its block: its PTE table comes with the PMD split, and goes with the source."""
+    thp = {"op": "mmap", "proc": "A", "region": "r", "kind": "anon", "pages": 512, "prot": "rw", "thp": "hugepage"}
+    write = {"op": "touch", "proc": "A", "region": "r", "page": 0, "count": 1, "access": "write"}
+    move = {"op": "mremap", "proc": "A", "region": "r", "page": 0, "count": 512, "new_region": "s", "skew_pages": 8}
+    made = ptl.trace({"ops": [thp, write, move]})
+
+    assert made.held_together == {("pte:A:r:0", "pte:A:s:0"), ("pte:A:r:0", "pte:A:s:1")}
+    assert {lock.partition(":")[0] for lock, _, _ in made.ptl} == {"mm", "pmd", "pte"}
+
+
 def test_rows_are_written_out() -> None:
     """A number behind a row repeats it; a star repeats a group, and groups nest."""
     rows = [["a", 0, "f", 2], ["*", 2, [["b", 1, "g"], ["*", 2, [["c", 2, "h"]]]]]]
