@@ -145,8 +145,10 @@ class Release:
     #: a hole punched into a large folio splits it around the hole; else into single pages
     splits_around_hole: bool = change("6.15", "mm/truncate.c: truncate_inode_partial_folio()", "7460b470a131")
 
-    # madvise, mprotect, mremap, reclaim.
+    # Zapping, madvise, mprotect, mremap, reclaim.
 
+    #: the rmap calls of a table's dirty file entries follow those of all its other entries
+    delays_rmap_of_dirty: bool = change("6.2", "mm/memory.c: zap_pte_range()", "5df397dec7c4")
     #: DONTNEED and FREE within one VMA take its lock instead of the mm's
     madvise_by_vma_lock: bool = change("6.17", "mm/madvise.c: get_lock_mode()", "a6fde7add78d")
     #: DONTNEED frees a PTE table that it empties

@@ -15,6 +15,9 @@ from folioshell.paths.step import Path
 from folioshell.paths.tables import split_huge_pmd
 from folioshell.units import align_down
 
+#: entries of a file folio whose rmap call follows: folio, first page, pages, virtual page
+_Delayed = tuple[Folio, int, int, int]
+
 
 @dataclass(slots=True)
 class ZapDetails:
@@ -87,6 +90,7 @@ def zap_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int, d
     Kernel: mm/memory.c: zap_pte_range() (v6.18)
     """
     dropped: list[tuple[Folio | FolioRun, int]] = []
+    delayed: list[_Delayed] = []
     yield table.ptl.acquire("zap_pte_range")
     entries = table.entries
     small = SmallFolios()
@@ -102,20 +106,21 @@ def zap_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int, d
             elif folio.order == 0:
                 folios = small_folios(k, table, index, limit)
                 folio, nr = folios.first, folios.nr
-                if not small.continues(folios, block + index):
-                    yield from _flush(vma, table, small)
-                small.add(folios, block + index)
+                if _mark_dirty(k, folio, entry):
+                    delayed.append((folio, 0, 1, block + index))
+                else:
+                    if not small.continues(folios, block + index):
+                        yield from _flush(vma, table, small)
+                    small.add(folios, block + index)
                 rmap.rss_add(vma, folio, -nr)
                 if vma.flags & vm.LOCKED:
                     folio.munlock()
-                if not folio.anon and entry & pte.DIRTY:
-                    folio.mark_dirty()
                 entries[index : index + nr] = pte.packed([pte.NONE] * nr)
                 dropped.append((folios, 1))
             else:
                 yield from _flush(vma, table, small)
                 nr = folio_pte_batch(table, index, limit, folio)
-                if not (yield from _zap_present(k, vma, table, folio, nr, block + index)):
+                if not (yield from _zap_present(k, vma, table, folio, nr, block + index, delayed)):
                     continue
                 dropped.append((folio, nr))
         elif entry:
@@ -125,6 +130,7 @@ def zap_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int, d
     yield from _flush(vma, table, small)
     if details.reclaim_pt and limit - (start - block) == k.geometry.pmd_pages:
         yield from tables.free_empty_pte_table(k, vma.mm, block, table)
+    yield from _flush_rmaps(k, vma, table, delayed)
     yield table.ptl.release()
     # After the lock, as the kernel's mmu_gather does after the TLB flush: until then another CPU may use the pages.
     for folios, nr in dropped:
@@ -136,17 +142,55 @@ def _flush(vma: Vma, table: PageTable, small: SmallFolios) -> Path[None]:
         yield rmap.remove_small(small.numbers(), small.anon, vma, table, small.vpn)
 
 
-def _zap_present(k: Kernel, vma: Vma, table: PageTable, folio: Folio, nr: int, vpn: int) -> Path[bool]:
-    """Clear the ``nr`` entries of a large folio from ``vpn`` on. False: a protocol dropped the PTL, look again."""
+def _mark_dirty(k: Kernel, folio: Folio, flags: int) -> bool:
+    """Mark a file folio dirty that an entry with these flags maps. True: its rmap call is delayed.
+
+    Until the TLB is flushed another CPU may write through the entry that is gone, and writeback must not find the folio
+    unmapped before: the rmap calls of dirty entries follow the flush, which comes after all entries of the table. A
+    protocol under test counts while it holds its locks.
+    Kernel: include/asm-generic/tlb.h: tlb_delay_rmap() (v6.18)
+    """
+    if folio.anon or not flags & pte.DIRTY:
+        return False
+    folio.mark_dirty()
+    return k.release.delays_rmap_of_dirty and k.protocol is None
+
+
+def _flush_rmaps(k: Kernel, vma: Vma, table: PageTable, delayed: list[_Delayed]) -> Path[None]:
+    """Make the rmap calls of dirty file entries, in the order of the entries.
+
+    Kernel: mm/mmu_gather.c: tlb_flush_rmaps() (v6.18)
+    """
+    small = SmallFolios()
+    for folio, first, nr, vpn in delayed:
+        if folio.order or not small.continues(folio, vpn):
+            yield from _flush(vma, table, small)
+        if folio.order:
+            yield from rmap.remove_ptes(k, folio, first, nr, vma, table, vpn)
+        else:
+            small.add(folio, vpn)
+    yield from _flush(vma, table, small)
+
+
+def _zap_present(
+    k: Kernel, vma: Vma, table: PageTable, folio: Folio, nr: int, vpn: int, delayed: list[_Delayed]
+) -> Path[bool]:
+    """Clear the ``nr`` entries of a large folio from ``vpn`` on. False: a protocol dropped the PTL, look again.
+
+    Kernel: mm/memory.c: zap_present_folio_ptes() (v6.18)
+    """
     entries, index = table.entries, vpn & k.geometry.pmd_pages - 1
     first = pte.pfn_of(entries[index]) - folio.pfn
-    if not folio.anon and any(entry & pte.DIRTY for entry in entries[index : index + nr]):
-        folio.mark_dirty()
+    dirty = not folio.anon and any(entry & pte.DIRTY for entry in entries[index : index + nr])
 
     def clear() -> None:
         entries[index : index + nr] = pte.packed([pte.NONE] * nr)
         rmap.rss_add(vma, folio, -nr)
 
+    if dirty and _mark_dirty(k, folio, pte.DIRTY):
+        clear()
+        delayed.append((folio, first, nr, vpn))
+        return True
     return (yield from rmap.remove_ptes(k, folio, first, nr, vma, table, vpn, clear))
 
 

@@ -36,6 +36,16 @@ def _locks_of_unmapping() -> object:
     return m.locks()
 
 
+def _calls_of_a_dirty_entry() -> object:
+    """The rmap events of unmapping three pages of a file, the first of them dirty."""
+    m = _memory()
+    p = m.mmap(3, kind="shared", file=m.file("lib", 3))
+    m.write(p)
+    m.read(p + 1, 2)
+    m.munmap(p, 3)
+    return [str(event) for event in m.machine.trace]
+
+
 def _setting() -> object:
     """Is ``set page_mapcount off`` refused?"""
     session = Session()
@@ -99,6 +109,7 @@ SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "ext4_has_large_folios": "g10_pmd_file",
     "aligns_read_ahead_window": _orders_of_read_ahead,
     "splits_around_hole": "h07_tmpfs_huge_remove",
+    "delays_rmap_of_dirty": _calls_of_a_dirty_entry,
     "madvise_by_vma_lock": _locks_of_dontneed,
     "frees_empty_pte_tables": "ptl/madv_dontneed__pte_thp_whole__excl",
     "collapses_read_only_range": "c24_collapse_shared",
