@@ -27,8 +27,9 @@ def _order(call: Call) -> Report:
     from folioshell.explore.locks import HIERARCHY, value_of
 
     levels = tuple((number, lock_class.value, *lock) for number, (lock_class, lock) in enumerate(HIERARCHY.items(), 1))
-    note = 'mm/rmap.c, the comment "Lock ordering in mm"; two page-table locks of one level have no documented order'
-    sections: list[Table | Text] = [Table("lock hierarchy", ("level", "class", "lock in Linux", "kind"), levels, note)]
+    note = "two page-table locks of one level have no documented order"
+    columns: tuple[str, ...] = ("level", "class", "lock in Linux", "kind", "source (v6.18)")
+    sections: list[Table | Text] = [Table("lock hierarchy", columns, levels, note)]
     journal = call.workspace.journal
     if journal:
         watcher = Lockdep()
@@ -50,15 +51,16 @@ def _order(call: Call) -> Report:
 def locks(call: Call) -> Report:
     """Show the order in which locks are taken.
 
-    The hierarchy that Linux documents, outermost first: while holding a lock, a task may wait only for those below it.
-    Then the orders of lock classes that the last step showed, as lockdep would record them, and what it would report.
-    `/1` is SINGLE_DEPTH_NESTING: an annotation that two locks of a class have an order.
+    The hierarchy, outermost first, and where Linux has each level: in the comment "Lock ordering in mm" or in the code.
+    While holding a lock, a task may wait only for those below it. Then the orders of lock classes that the last step
+    showed, as lockdep would record them, and what it would report. `/1` is SINGLE_DEPTH_NESTING: an annotation that two
+    locks of a class have an order.
 
     Example:
         locks order
         mmap buf 16 ; fault buf ; fork B ; locks order
 
-    Kernel: mm/rmap.c, the comment "Lock ordering in mm" (v6.18)
+    Kernel: mm/rmap.c, the comment "Lock ordering in mm" (v6.18); mm/huge_memory.c: __folio_split() (v6.18)
     """
     raise AssertionError("every form of locks has a handler")
 

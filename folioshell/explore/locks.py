@@ -28,24 +28,26 @@ from typing import NamedTuple
 from folioshell.errors import KernelBug
 from folioshell.model.lock import LockClass, LockOp
 
-#: class -> (its name in what users read, as lockdep prints it; its kind), in the documented order, outermost first:
-#: while holding a lock, a thread may wait only for those below it
+_ORDERING = 'mm/rmap.c, "Lock ordering in mm"'
+
+#: class -> (its name in what users read, as lockdep prints it; its kind; where Linux 6.18 takes it within those above),
+#: outermost first: while holding a lock, a thread may wait only for those below it
 HIERARCHY = {
-    LockClass.IRW: ("&inode->i_rwsem", "rwsem"),
-    LockClass.MMAP: ("&mm->mmap_lock", "rwsem"),
-    LockClass.INVAL: ("mapping.invalidate_lock", "rwsem"),
-    LockClass.FOLIO: ("folio lock", "bit lock"),
-    LockClass.VMA: ("vm_lock", "rwsem, write mark"),
-    LockClass.IMMAP: ("&mapping->i_mmap_rwsem", "rwsem"),
-    LockClass.AVR: ("&anon_vma->rwsem", "rwsem"),
-    LockClass.MMPTL: ("&mm->page_table_lock", "spinlock"),
-    LockClass.PMDL: ("pmd_lockptr(mm, pmd)", "spinlock"),
-    LockClass.PTL: ("ptlock_ptr(ptdesc)", "spinlock"),
-    LockClass.MCL: ("mapcount bit lock", "bit lock"),
-    LockClass.DSQ: ("split_queue_lock", "spinlock"),
-    LockClass.SWAP: ("&ci->lock", "spinlock"),
-    LockClass.XA: ("&xa->xa_lock", "spinlock"),
-    LockClass.LRU: ("&lruvec->lru_lock", "spinlock"),
+    LockClass.IRW: ("&inode->i_rwsem", "rwsem", _ORDERING),
+    LockClass.MMAP: ("&mm->mmap_lock", "rwsem", _ORDERING),
+    LockClass.INVAL: ("mapping.invalidate_lock", "rwsem", _ORDERING),
+    LockClass.FOLIO: ("folio lock", "bit lock", _ORDERING),
+    LockClass.VMA: ("vm_lock", "rwsem, write mark", _ORDERING),
+    LockClass.IMMAP: ("&mapping->i_mmap_rwsem", "rwsem", _ORDERING),
+    LockClass.AVR: ("&anon_vma->rwsem", "rwsem", _ORDERING),
+    LockClass.MMPTL: ("&mm->page_table_lock", "spinlock", _ORDERING),
+    LockClass.PMDL: ("pmd_lockptr(mm, pmd)", "spinlock", "mm/khugepaged.c: collapse_huge_page()"),
+    LockClass.PTL: ("ptlock_ptr(ptdesc)", "spinlock", "mm/khugepaged.c: retract_page_tables()"),
+    LockClass.MCL: ("mapcount bit lock", "bit lock", "include/linux/rmap.h: folio_add_return_large_mapcount()"),
+    LockClass.SWAP: ("&ci->lock", "spinlock", "mm/swapfile.c: __swap_duplicate()"),
+    LockClass.XA: ("&xa->xa_lock", "spinlock", _ORDERING),
+    LockClass.DSQ: ("split_queue_lock", "spinlock", "mm/huge_memory.c: __folio_split()"),
+    LockClass.LRU: ("&lruvec->lru_lock", "spinlock", _ORDERING),
 }
 
 
@@ -60,7 +62,7 @@ def legend(classes: Iterable[LockClass]) -> str:
     used = set(classes)
     return "; ".join(
         f"{lock_class.value}: {name}"
-        for lock_class, (name, _) in HIERARCHY.items()
+        for lock_class, (name, _, _) in HIERARCHY.items()
         if lock_class in used and not lock_class.is_page_table_lock
     )
 

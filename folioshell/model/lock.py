@@ -14,7 +14,8 @@ from enum import Enum
 class LockClass(Enum):
     """Lock classes, outermost first: while a path holds one it may only take later ones.
 
-    Kernel: mm/rmap.c, the comment "Lock ordering in mm" (v6.18)
+    ``HIERARCHY`` in explore/locks.py says where Linux has each place.
+    Kernel: mm/rmap.c, the comment "Lock ordering in mm" (v6.18); mm/huge_memory.c: __folio_split() (v6.18)
     """
 
     IRW = "IRW"
@@ -28,9 +29,9 @@ class LockClass(Enum):
     PMDL = "PMDL"
     PTL = "PTL"
     MCL = "MCL"
-    DSQ = "DSQ"
     SWAP = "SWAP"
     XA = "XA"
+    DSQ = "DSQ"
     LRU = "LRU"
 
     @property

@@ -64,6 +64,10 @@ def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | Non
     else:
         # Entries of a file need not be kept: a fault brings them back from the page cache.
         yield from try_to_unmap(k, folio, locked=True, sync=True, ignore_mlock=True)
+    # Look-ups in the page cache find the whole folio before, and the pieces after. The swap cache has its own lock.
+    i_pages = folio.mapping.xa_lock if folio.cached and isinstance(folio.mapping, AddressSpace) else None
+    if i_pages is not None:
+        yield i_pages.acquire("__folio_split")
     # Before the pieces exist: the deferred-split shrinker takes references on folios that it finds on the queue.
     yield k.deferred_lock.acquire("__folio_split")
     folio.deferred = False
@@ -72,6 +76,8 @@ def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | Non
     yield k.lru_lock.acquire("__folio_split")
     pieces = _make_pieces(k, folio, layout)
     yield k.lru_lock.release()
+    if i_pages is not None:
+        yield i_pages.release()
     k.count("thp_split_page" if folio.order == k.geometry.pmd_order else "split")
     yield Tracepoint(f"{folio} split into {_named(pieces)}")
     for piece in pieces:

@@ -144,3 +144,13 @@ def test_the_hierarchy_names_every_class() -> None:
     """The documented order has each class once, in the order of LockClass."""
     assert list(HIERARCHY) == list(LockClass)
     assert str(Node(LockClass.PTL, 1)) == "PTL/1"
+
+
+def test_the_hierarchy_cites_its_sources() -> None:
+    """The comment of mm/rmap.c has neither the mapcount lock nor the split queue; a split takes i_pages before both."""
+    sources = {lock_class: source for lock_class, (_, _, source) in HIERARCHY.items()}
+    assert all(source.partition(",")[0].partition(":")[0].endswith((".c", ".h")) for source in sources.values())
+    assert sources[LockClass.DSQ] == "mm/huge_memory.c: __folio_split()"
+    assert sources[LockClass.MCL] == "include/linux/rmap.h: folio_add_return_large_mapcount()"
+    order = list(sources)
+    assert order.index(LockClass.XA) < order.index(LockClass.DSQ) < order.index(LockClass.LRU)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from folioshell.events import FolioNew
+from folioshell.paths.split import do_split
 from tests.paths.memory import Memory
 
 
@@ -73,6 +74,18 @@ def test_remove_splits_around_the_hole(first: int, left: list[tuple[int, int]]) 
     assert m.madvise("remove", p + first, 4) is None
 
     assert [(folio.index, folio.nr_pages) for folio in f.folios] == left
+
+
+def test_a_split_of_a_file_folio_takes_i_pages() -> None:
+    """The pieces replace it in the page cache under that lock, within which the split queue and the LRU are locked."""
+    m = Memory()
+    m.read(m.mmap(16, kind="shared", file=m.file("lib", 16, order=4)))
+    (folio,) = m.kernel.folios.values()
+    assert m.do(do_split(m.kernel, folio)) is None
+    ops = m.locks()
+
+    start = ops.index("+XA(lib)")
+    assert ops[start : start + 6] == ["+XA(lib)", "+DSQ", "-DSQ", "+LRU", "-LRU", "-XA(lib)"]
 
 
 def test_pmd_split_does_not_change_the_folio() -> None:
