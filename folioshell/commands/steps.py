@@ -196,10 +196,12 @@ def cost(call: Call) -> Report:
     Counts of a model, not time: what each shown scheme does beyond what Linux does anyway, derived from the events that
     each step announced. *Atomics* are read-modify-write operations on counters and locks of the folio, and on
     page->_mapcount. *Walks* are the rmap walks that each `maybe` requires, with every scheme answering the kernel's own
-    queries; `query shared?` shows what one costs. *PTLs* and *slots* are page-table locks taken and slots read to find
-    out whether the number changes, in addition to the locks that the kernel's path takes anyway, which have a row of
-    their own. *Lines* are cache lines of struct page touched, 64 bytes each. *Bytes* are the state kept after the step
-    for all living folios. Schemes with the same cost in a step share a row; those without any cost have none.
+    queries; `query shared?` shows what one costs. A walk needs the folio lock, which is only tried under a page-table
+    lock: 2 more atomics, and a folio whose lock is contended is treated as shared. *PTLs* and *slots* are page-table
+    locks taken and slots read to find out whether the number changes, in addition to the locks that the kernel's path
+    takes anyway, which have a row of their own. *Lines* are cache lines of struct page touched, 64 bytes each. *Bytes*
+    are the state kept after the step for all living folios. Schemes with the same cost in a step share a row; those
+    without any cost have none.
 
     Example:
         file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504 ; fault win[0] ; fault win[8] ; cost

@@ -1,8 +1,8 @@
 """The one place where the kernel asks "does anyone else map this folio?".
 
 Who answers is a matter of the question and the release (``folioshell.model.release``); `set decide` puts one scheme in
-the place of all. On ``maybe`` the kernel drops the page-table lock, walks the reverse map, takes the lock again, and
-acts on what the walk found.
+the place of all. On ``maybe`` the kernel tries the folio lock, drops the page-table lock, walks the reverse map, takes
+the page-table lock again, and acts on what the walk found. A folio whose lock is contended is treated as shared.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def is_shared(k: Kernel, mm: Mm, folio: Folio, question: Question, held: Lock | 
         held: the page-table lock that the caller holds and that is dropped for a walk; the caller checks its entries
             again afterwards.
         page: index of the page whose entry the caller looks at; kernels before v6.2 asked for that page alone.
-    Kernel: include/linux/mm.h: folio_maybe_mapped_shared() (v6.18)
+    Kernel: include/linux/mm.h: folio_maybe_mapped_shared() (v6.18); mm/rmap.c: rmap_walk_file() (v6.18)
     """
     decider = k.decider_of(question)
     if decider is None:
@@ -36,6 +36,10 @@ def is_shared(k: Kernel, mm: Mm, folio: Folio, question: Question, held: Lock | 
     yield Asked(folio.id, decider.name, answer, question.function, mm.mm_id, page)
     if answer != "maybe":
         return answer == "yes"
+    # rmap_walk_file() requires the folio lock. It is outside the PTL, so it can only be tried: "shared" is the safe
+    # answer for a folio that someone else has locked.
+    if (yield folio.lock.trylock(question.function)):
+        return True
     # The walk takes the PTLs of the tables that it visits, that of the caller too. Without the PTL the last mapping may
     # go: the reference keeps the folio.
     folio.ref += 1
@@ -44,6 +48,7 @@ def is_shared(k: Kernel, mm: Mm, folio: Folio, question: Question, held: Lock | 
     walk = yield from rmap_walk(k, folio, question.function)
     if held is not None:
         yield held.acquire(question.function)
+    yield folio.lock.release()
     folio.ref -= 1
     return len({visit[0] for visit in walk.visits if visit[2]}) > 1
 

@@ -10,7 +10,8 @@ Counted is what a scheme does at an rmap call, or in a callback of its own, in a
 - *lines*: cache lines of the memory map that are touched, at 64 bytes a ``struct page``: one for each page whose
   ``_mapcount`` changes, and one for the counters of a large folio, in its second ``struct page``.
 
-Everything follows from single events, so that it can be counted afterwards from a trace.
+Everything follows from single events, so that it can be counted afterwards from a trace. Where the cost depends on what
+was mapped before, the first mapping of a page and its last unmapping are counted.
 """
 
 from __future__ import annotations
@@ -64,6 +65,10 @@ class Layout:
 
 
 X86_64_LAYOUT = Layout()
+
+
+#: atomic operations of the rmap walk that a ``maybe`` requires: the trylock of the folio, and its unlock
+WALK_ATOMICS = 2
 
 
 @dataclass(frozen=True, slots=True)

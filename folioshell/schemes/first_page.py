@@ -69,14 +69,16 @@ class FirstPageScheme(Order0Scheme, register=False):
 
 
 class EstimatedNe1(FirstPageScheme):
-    """``folio_estimated_sharers(folio) != 1``, as madvise(MADV_FREE) and mempolicy asked.
+    """``folio_estimated_sharers(folio) != 1``, as mempolicy asked, and madvise(MADV_COLD, MADV_FREE) since August 2023.
 
-    Kernel: include/linux/mm.h: folio_estimated_sharers() (v6.3); mm/madvise.c: madvise_free_pte_range() (v6.3)
+    Before, madvise() of v6.3 and v6.4 asked ``folio_mapcount() != 1``, as ``per-page`` does.
+    Kernel: include/linux/mm.h: folio_estimated_sharers() (v6.3); mm/mempolicy.c: queue_folios_pte_range() (v6.3);
+        mm/madvise.c: madvise_cold_or_pageout_pte_range(), madvise_free_pte_range() (v6.6)
     """
 
     name = "estimated-ne1"
     place = 44
-    version = "v6.3 to v6.8, folio_estimated_sharers() != 1"
+    version = "v6.3 to v6.8 and 6.1.y, folio_estimated_sharers() != 1 (mempolicy; madvise since August 2023)"
     about = (
         "Takes the mapcount of page 0, PMD entries included, for that of the folio.",
         "Shared unless that is exactly 1: a folio whose page 0 is not mapped looks shared.",
@@ -88,14 +90,15 @@ class EstimatedNe1(FirstPageScheme):
 
 
 class EstimatedGt1(FirstPageScheme):
-    """``folio_estimated_sharers(folio) > 1``, as madvise(MADV_COLD) of PTEs and NUMA hinting asked.
+    """``folio_estimated_sharers(folio) > 1``, as NUMA hinting faults asked, for order-0 folios only.
 
-    Kernel: include/linux/mm.h: folio_estimated_sharers() (v6.3); mm/memory.c: do_numa_page() (v6.3)
+    MADV_COLD got it with a patch of 21 February 2024, which folio_likely_mapped_shared() soon replaced.
+    Kernel: include/linux/mm.h: folio_estimated_sharers() (v6.7); mm/memory.c: do_numa_page() (v6.7)
     """
 
     name = "estimated-gt1"
     place = 45
-    version = "v6.3 to v6.8, folio_estimated_sharers() > 1"
+    version = "v6.7 and v6.8, folio_estimated_sharers() > 1 (NUMA hinting faults of order-0 folios)"
     about = (
         "Takes the mapcount of page 0, PMD entries included, for that of the folio.",
         "Shared if that is more than 1: a folio whose page 0 is not mapped looks exclusive.",

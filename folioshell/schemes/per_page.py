@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from folioshell.events import Rmap
 from folioshell.schemes.base import Sharing
+from folioshell.schemes.cost import Cost, Layout, page_lines
 from folioshell.schemes.entries import EntryScheme
 
 
@@ -21,8 +23,6 @@ class PerPage(EntryScheme):
         "Shared unless the folio has exactly one entry: a folio mapped by PTEs always looks shared.",
     )
     state = "a mapcount for each page, one for PMD entries, and the number of pages mapped by PTEs"
-    # _nr_pages_mapped.
-    folio_atomics = 1
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Entries of the folio, or of one page of it."""
@@ -31,6 +31,14 @@ class PerPage(EntryScheme):
     def shared(self, folio: int, mm: int) -> Sharing:
         """``folio_mapcount() != 1``, whatever maps the folio."""
         return Sharing.YES if self.mapcount(folio) != 1 else Sharing.NO
+
+    @classmethod
+    def cost_of_entries(cls, event: Rmap, layout: Layout) -> Cost:
+        """``_mapcount`` of every page, and ``_nr_pages_mapped`` once for each that becomes mapped or unmapped.
+
+        Kernel: mm/rmap.c: page_add_file_rmap() (v6.2)
+        """
+        return Cost(atomics=0 if event.new else 2 * event.entries, lines=page_lines(event))
 
     def bytes_of_state(self, order: int) -> int:
         """``_mapcount`` of every page; ``_entire_mapcount`` and ``_nr_pages_mapped`` of a large folio."""

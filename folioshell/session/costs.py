@@ -3,7 +3,7 @@
 Rules:
 - Nothing is measured. What every scheme pays alike, the page-table locks of the kernel's paths, is kept apart.
 - An rmap walk is counted where a scheme answers ``maybe`` to a query of the kernel; for schemes other than the deciding
-  one, a copy that gets the same events is queried.
+  one, a copy that gets the same events is queried. The folio lock that a walk needs is counted as atomics.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from folioshell.events import CALLBACKS, Asked, Event, FolioFreed, FolioNew
 from folioshell.model.lock import LockOp
 from folioshell.schemes.base import Scheme, Sharing
-from folioshell.schemes.cost import Cost, Layout
+from folioshell.schemes.cost import WALK_ATOMICS, Cost, Layout
 from folioshell.session.history import StepRecord
 from folioshell.session.workspace import Workspace
 
@@ -95,7 +95,9 @@ class _Meter:
         elif isinstance(event, FolioFreed):
             self._state -= event.nr * self._size(event.order)
         elif isinstance(event, Asked):
-            self._walks += self._answer(event) == Sharing.MAYBE
+            walks = self._answer(event) == Sharing.MAYBE
+            self._walks += walks
+            self._counts[0] += walks * WALK_ATOMICS
         cost = self.scheme.cost_of(event, self._layout)
         counts = self._counts
         counts[0] += cost.atomics

@@ -39,7 +39,7 @@ def test_totals_of_the_straddling_folio() -> None:
         "bytes": 8,
     }
     assert row(found, "tuples")["PTLs"] == 0
-    assert row(found, "per-page")["atomics"] == 18
+    assert row(found, "per-page")["atomics"] == 32
     assert row(found, "(the kernel's path)")["PTLs"] == sum(step.ptls for step in step_costs(session.workspace, []))
     assert "counts of a model, not time" in found.note
 

@@ -32,14 +32,14 @@ ORDERS = (0, 4, 9)
 _PAGES = 8
 
 _INTRODUCTION = """\
-# Definitions
+# Schemes
 
 Generated from what the schemes declare; `show schemes` says the same at the prompt. Bytes are kept for a folio of
 order 0, 4 and 9, on 64-bit. *Atomics* are read-modify-write operations of an rmap call that maps *n* pages of a large
-folio; a *look* is how many page-table slots are looked at for a call that maps 8 pages of an order-4 folio that lies in
-one VMA and one page table. *False negative* and *false positive* are wrong answers to `query shared?`; whether they
-can happen, whether a page's number is right, and every other *exact* here is a law of the scheme: a contract test looks
-for counterexamples to those that it declares, and demands one for each that it does not.
+folio for the first time; a *look* is how many page-table slots are looked at for a call that maps 8 pages of an order-4
+folio that lies in one VMA and one page table. *False negative* and *false positive* are wrong answers to
+`query shared?`; whether they can happen, whether a page's number is right, and every other *exact* here is a law of the
+scheme: a contract test looks for counterexamples to those that it declares, and demands one for each that it does not.
 """
 
 _COLUMNS = (

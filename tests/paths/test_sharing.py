@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from folioshell.events import Asked, Finding, Walked
+from folioshell.model.release import Question
+from folioshell.paths.sharing import is_shared
 from folioshell.schemes.base import Sharing
 from tests.paths.memory import Memory
 
@@ -33,7 +35,7 @@ def test_the_decider_is_asked(scheme: str) -> None:
 
 
 def test_maybe_is_resolved_by_a_walk() -> None:
-    """On `maybe` the kernel lets go of the page-table lock, walks, and believes what it found."""
+    """On `maybe` the kernel tries the folio lock, drops the page-table lock, walks, and believes what it found."""
     m = Memory()
     p = _straddling(m)
     m.machine.decide("tuples")
@@ -45,8 +47,29 @@ def test_maybe_is_resolved_by_a_walk() -> None:
     assert asked.answer == "maybe"
     assert [visit[0] for visit in walk.visits if visit[2]] == [m.mm("A").mm_id]
     assert m.folio(p).order == 0
-    released = str(events[events.index(asked) + 1])
-    assert released.startswith("-pt")
+    at = events.index(asked)
+    assert [str(event) for event in events[at + 1 : at + 3]] == ["~FOLIO(f1)", "-pt2"]
+    after = [str(event) for event in events[events.index(walk) + 1 :]]
+    assert after[after.index("-FOLIO(f1)") - 1] == "+pt2"
+
+
+def test_a_contended_folio_is_treated_as_shared() -> None:
+    """The folio lock is outside the page-table lock that is held: without it there is no walk, and the lock stays."""
+    m = Memory()
+    p = _straddling(m)
+    m.machine.decide("tuples")
+    folio = m.folio(p)
+    references = folio.ref
+    table = m.mm("A").tables.leaf(p)
+    assert table is not None
+    path = is_shared(m.kernel, m.mm("A"), folio, Question.COLD_PART, table.ptl)
+
+    assert isinstance(next(path), Asked)
+    assert str(next(path)) == "~FOLIO(f1)"
+    with pytest.raises(StopIteration) as ended:
+        path.send(True)
+    assert ended.value.value is True
+    assert folio.ref == references
 
 
 class Wrong:

@@ -19,7 +19,7 @@ FREE = {name for name, kind in SCHEMES.items() if kind.cost_of(mapped(4)) == Cos
 COUNTS = """
 per-page-v5       | 8  | 1 | 68 | 2052
 zero-one-two-many | 1  | 1 | 1  | 1
-per-page          | 9  | 2 | 72 | 2056
+per-page          | 16 | 2 | 72 | 2056
 tuples            | 1  | 1 | 4  | 4
 tuples-naive      | 1  | 1 | 4  | 4
 tuples-hookless   | 1  | 1 | 4  | 4
