@@ -256,8 +256,8 @@ def reset(call: Call) -> Report:
 def quit_(call: Call) -> Report:
     """End the session.
 
-    Ends the shell; in a script, the script. After a crash, or when the terminal went away, nothing is lost: `folioshell
-    --resume` continues where it was.
+    Ends the shell. In a script it ends that file only, and assertions after it fail the run. After a crash, or when the
+    terminal went away, nothing is lost: `folioshell --resume` continues where it was.
 
     Example:
         quit

@@ -24,6 +24,8 @@ DEEPEST = 20
 _BLANK = " \t\r\n"
 #: control characters, and what stands for bytes that were no UTF-8
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
+#: how a mail reply begins its lines
+_QUOTE = re.compile(r"^[ \t]*> ?", re.MULTILINE)
 _OPERATOR = re.compile(r"==|!=|<=|>=|<|>")
 _WORD_END = re.compile(r"""[ \t\r\n;"'{}<>]|==|!=""")
 # After these a `#` starts a comment; within a word it is part of it.
@@ -57,6 +59,16 @@ def is_prose(line: str) -> bool:
 def is_golden(line: str) -> bool:
     """Is this line output that a script expects?"""
     return line.lstrip(_BLANK).startswith(">")
+
+
+def unquoted(text: str) -> str:
+    """What was typed or pasted, without the ``>`` of a mail reply.
+
+    A text whose first line begins with ``>`` is a reply: golden output would stand below a command.
+    """
+    while is_golden(text):
+        text = _QUOTE.sub("", text)
+    return text
 
 
 def scan(line: str) -> list[Token]:
@@ -236,7 +248,7 @@ def logical_lines(text: str) -> Iterator[LogicalLine]:
 
 def is_open(text: str) -> bool:
     """Does a text end within braces, so that it is not all that is to be typed?"""
-    return "{" in text and any(line.open for line in logical_lines(text))
+    return "{" in text and any(line.open for line in logical_lines(unquoted(text)))
 
 
 def line_before(text: str) -> str:

@@ -160,14 +160,15 @@ def step(call: Call) -> Report:
     race = _race(call, trial)
     try:
         steps = _replayed(race, trial)
-        flaws = [f"{flaw.kind}: {flaw.text}" for flaw in race.verdict()] if not race.enabled() else []
+        flaws = [(flaw.kind, flaw.text) for flaw in race.verdict()] if not race.enabled() else []
     except ValueError as error:
         raise call.refused_at("THREAD", str(error).partition(": ")[2], allowed=spawned.names) from None
     finally:
         race.restore()
     call.session.spawned = trial
+    call.session.note_flaws(flaws)
     table = step_table(call, trial.names, steps[-1:], len(steps))
-    return done(call, findings=tuple(flaws), sections=(table,))
+    return done(call, findings=tuple(f"{kind}: {text}" for kind, text in flaws), sections=(table,))
 
 
 def lock_table(call: Call) -> Table:

@@ -240,7 +240,9 @@ def _raced(kind: str, what: str) -> Callable[[Call], Answer]:
             raise call.refused_at("lead", "there is no race yet", hint="`race { A.t1: … ; A.t2: … }`")
         if kind == "states":
             return Answer(verdict.states, lambda: [f"the race saw {counted(verdict.states, 'distinct state')}"])
-        lines = [f"{found.text}: schedule {found.schedule}" for found in verdict.findings]
+        lines = [
+            f"{found.text}: schedule {found.schedule}" if found.schedule else found.text for found in verdict.findings
+        ]
         return Answer(verdict.count(kind), lambda: lines or ["the race found nothing wrong"])
 
     read.__doc__ = f"{what} in the last race"

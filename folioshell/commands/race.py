@@ -230,7 +230,7 @@ def _follow(call: Call) -> Ending:
     labels = [thread.label for thread in threads]
     steps = step_table(call, labels, followed.steps)
     if not followed.over:
-        raise NoStep(_unfinished(call, racing, labels, followed, steps))
+        raise NoStep(_unfinished(call, racing, labels, followed, steps), followed.flaws)
     for thread in threads:
         call.workspace.note_thread(thread.process, thread.name)
     call.workspace.remarks = (steps, _results(followed))

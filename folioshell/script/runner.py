@@ -4,12 +4,15 @@ Rules:
 - A script is parsed whole before its first command runs.
 - A failed ``expect`` does not stop it; a refused command does, one that fails without ``fails``, and one that does not
   fail under it.
+- ``quit`` ends its own file only. Assertions after it fail the run: they were meant to hold, and it is unknown whether
+  they do.
+- So does a race that finds something, unless an ``expect`` asks for that before the next race.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -25,7 +28,7 @@ from folioshell.session.session import Session
 
 
 class ScriptEvent(NamedTuple):
-    """One thing that happened while a script ran: exactly one of prose to golden is set.
+    """One thing that happened while a script ran: exactly one of prose to unasked is set.
 
     Args:
         file, line: its place, lines from 1.
@@ -35,6 +38,8 @@ class ScriptEvent(NamedTuple):
         failure: why the script stops with status 1: a command failed without ``fails``, or did not under it.
         refused: why the script stops with status 2.
         golden: the output of the line above, compared with its golden block.
+        unreached: an assertion that `quit` left out; ``text`` is where it stands.
+        unasked: what a race found that no ``expect`` asks for.
         column: of the command, from 1; 0 without a command.
         reopen: the shell command that opens folioshell at a failure; empty if there is none, or no script file.
     """
@@ -47,6 +52,8 @@ class ScriptEvent(NamedTuple):
     failure: str | None = None
     refused: Refused | None = None
     golden: Compared | None = None
+    unreached: str | None = None
+    unasked: str | None = None
     column: int = 0
     reopen: str = ""
 
@@ -93,6 +100,7 @@ class Runner:
         render: renders the output that golden blocks are compared with; None: do not compare.
         note: called with each event before it is handed out.
         options: words to repeat when the script is run again: ``--scheme mine.py``.
+        typed: the text was typed at a prompt: ``quit`` ends the session, and a race may find what it likes.
 
     Attributes:
         session: stays usable afterwards (``-i``).
@@ -102,6 +110,7 @@ class Runner:
         line: the current or last line of the script itself, not of one that it includes; 0 before the first.
         place: (line, column), from 1, of its current command; column 0 is a golden block.
         stopped: a refusal or an unexpected failure stopped the script.
+        has_quit: ``quit`` ended it.
     """
 
     name: str
@@ -114,6 +123,7 @@ class Runner:
     render: Render | None = None
     note: Callable[[ScriptEvent], None] | None = None
     options: Sequence[str] = ()
+    typed: bool = False
     status: int = field(default=PASSED, init=False)
     steps: int = field(default=0, init=False)
     expects: int = field(default=0, init=False)
@@ -122,8 +132,12 @@ class Runner:
     line: int = field(default=0, init=False)
     place: tuple[int, int] = field(default=(0, 0), init=False)
     stopped: bool = field(default=False, init=False)
+    has_quit: bool = field(default=False, init=False)
     #: the session has moved in its history, so a number of steps does not identify the place
     _moved: bool = field(default=False, init=False)
+    #: the last race that found something, and the kinds of findings that no expect asked for yet
+    _race: ScriptEvent | None = field(default=None, init=False)
+    _unasked: list[str] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         self._deadline = Deadline(self.limits.seconds)
@@ -133,12 +147,19 @@ class Runner:
         before = session.host.access, session.host.limits, session.settings.explain
         session.host.access, session.host.limits = self.access, self.limits
         try:
-            for event in self._play_script(self.name, self.text):
+            for event in self._play():
                 if self.note is not None:
                     self.note(event)
                 yield event
         finally:
             session.host.access, session.host.limits, session.settings.explain = before
+
+    def _play(self) -> Iterator[ScriptEvent]:
+        yield from self._play_script(self.name, self.text)
+        if not self.stopped:
+            yield from self._unasked_findings()
+        if self.typed and self.has_quit:
+            self.session.finished = True
 
     def _play_script(self, name: str, text: str | None) -> Iterator[ScriptEvent]:
         try:
@@ -146,27 +167,55 @@ class Runner:
         except Refused as error:
             yield self._refuse(error, name, error.line, error.text)
             return
-        for line in lines:
+        for at, line in enumerate(lines):
             if name == self.name and not self.stopped:
                 self.line = line.number
             if line.prose is not None and not self._done(None):
                 yield ScriptEvent(name, line.number, line.text, prose=line.prose)
-            shown: list[Report] = []
+            nr_done = yield from self._play_line(name, line)
+            if self.session.finished:
+                yield from self._quit(name, [line._replace(statements=line.statements[nr_done:]), *lines[at + 1 :]])
+                return
+            if self.stopped:
+                return
+
+    def _play_line(self, name: str, line: script.ScriptLine) -> Generator[ScriptEvent, None, int]:
+        """Run the commands of a line; returns how many were run, until one ended the script."""
+        shown: list[Report] = []
+        for nr_done, statement in enumerate(line.statements):
+            if self.session.finished:
+                return nr_done
+            if self._done(statement):
+                self.stopped = True
+                return nr_done
+            if name == self.name:
+                number, _, first = line.written.row_of(statement.start)
+                self.place = (number, statement.start - first + 1)
+            for event in self._play_statement(name, line, statement):
+                if event.report is not None:
+                    shown.append(event.report)
+                yield event
+        if line.golden is not None and self.render is not None and not self.stopped:
+            if name == self.name:
+                self.place = (line.golden.number, 0)
+            yield self._compared(name, line, line.golden, self.render(shown))
+        return len(line.statements)
+
+    def _quit(self, name: str, left: Sequence[script.ScriptLine]) -> Iterator[ScriptEvent]:
+        """``quit`` ended a script: the assertions that it left out."""
+        self.session.finished = False
+        self.has_quit |= name == self.name
+        for line in left:
             for statement in line.statements:
-                if self._done(statement):
-                    self.stopped = True
-                    return
-                if name == self.name:
-                    number, _, first = line.written.row_of(statement.start)
-                    self.place = (number, statement.start - first + 1)
-                for event in self._play_statement(name, line, statement):
-                    if event.report is not None:
-                        shown.append(event.report)
-                    yield event
-            if line.golden is not None and self.render is not None and not self.stopped:
-                if name == self.name:
-                    self.place = (line.golden.number, 0)
-                yield self._compared(name, line, line.golden, self.render(shown))
+                if statement.text.startswith("expect "):
+                    number, text, first = line.written.row_of(statement.start)
+                    what = statement.text.removeprefix("expect ")
+                    self.status = max(self.status, FAILED)
+                    yield ScriptEvent(name, number, text, unreached=what, column=statement.start - first + 1)
+            if line.golden is not None and line.statements:
+                what = f"output of {line.statements[-1].text}"
+                self.status = max(self.status, FAILED)
+                yield ScriptEvent(name, line.golden.number, line.text, unreached=what)
 
     def _lines(self, name: str, text: str | None) -> list[script.ScriptLine]:
         """The parsed lines of a script; ``text`` None: read it.
@@ -183,7 +232,7 @@ class Runner:
 
     def _done(self, following: Statement | None) -> bool:
         """Does the run end before this statement, or before a line of prose?"""
-        if self.stopped or self.session.finished:
+        if self.stopped:
             return True
         if self.until_line is not None and self.line > self.until_line:
             return True
@@ -194,6 +243,7 @@ class Runner:
         self._moved |= statement.kind != MODEL and not _stays(statement)
         self.session.settings.explain = self.failed < EXPLAINED
         reports: Sequence[Report] = ()
+        verdict = self.session.verdict
         try:
             with self._deadline.running():
                 included = script.included_script(self.session, statement)
@@ -213,6 +263,9 @@ class Runner:
             return
         if included is not None:
             yield from self._play_included(included)
+        elif self.session.verdict not in (None, verdict):
+            yield from self._unasked_findings()
+            self._note_race(ScriptEvent(name, line.number, line.text, column=statement.start + 1))
         for report in reports:
             self._count(report)
             yield self._reported(name, line, statement, report)
@@ -234,6 +287,19 @@ class Runner:
         report.expect = expect._replace(start=expect.start - first, end=expect.end - first)
         reopen = self._reopen(self.session.step, self.line)
         return ScriptEvent(name, number, text, report=report, column=statement.start - first + 1, reopen=reopen)
+
+    def _note_race(self, race: ScriptEvent) -> None:
+        """A race has just been explored: from now on an expect may ask for what it found."""
+        verdict = self.session.verdict
+        if verdict is not None and not self.typed:
+            self._race, self._unasked = race, verdict.kinds
+
+    def _unasked_findings(self) -> Iterator[ScriptEvent]:
+        """The findings of the last race for which no expect asked."""
+        if self._race is not None and self._unasked:
+            self.status = max(self.status, FAILED)
+            yield self._race._replace(unasked=" and ".join(self._unasked))
+        self._race, self._unasked = None, []
 
     def _compared(self, name: str, line: script.ScriptLine, golden: Golden, actual: Sequence[str]) -> ScriptEvent:
         found = compared(golden, actual)
@@ -280,6 +346,8 @@ class Runner:
             self.steps += 1
         if report.expect is not None:
             self.expects += 1
+            asked = report.expect.text.split()[0]
+            self._unasked = [kind for kind in self._unasked if kind != asked]
             if report.failed_expect:
                 self.failed += 1
                 self.status = max(self.status, FAILED)

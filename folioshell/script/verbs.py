@@ -235,6 +235,10 @@ def _run_here(call: Call, path: str) -> list[Report]:
             raise event.refused
         if event.report is not None:
             reports.append(event.report)
+        if event.unreached is not None:
+            reports.append(
+                done(call, f"{event.file}:{event.line}: not reached, `quit` ended the script: {event.unreached}")
+            )
         if event.failure is not None:
             reports.append(done(call, f"{event.file}:{event.line}: {event.failure}; script stopped."))
     return reports

@@ -56,7 +56,7 @@ class Found(NamedTuple):
         kind: ``deadlock``, ``miscount``, ``invariant`` or ``unlocked update``.
         text: what is wrong.
         states: number of states that have it.
-        schedule: the shortest one that leads to it.
+        schedule: the shortest one that leads to it; empty if only one was run.
         picture: of a deadlock: a column a thread, a line for each lock held or waited for.
     """
 
@@ -89,6 +89,11 @@ class Verdict:
         """Number of states with a fault of a kind, which is one of ``KINDS``."""
         return sum(found.states for found in self.findings if found.kind == KINDS[kind])
 
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of faults that were found, of ``KINDS``."""
+        return [kind for kind in KINDS if self.count(kind)]
+
     def document(self) -> dict[str, Any]:
         """For JSON."""
         return {
@@ -103,6 +108,11 @@ class Verdict:
                 for found in self.findings
             ],
         }
+
+
+def verdict_of_one(flaws: Sequence[tuple[str, str]]) -> Verdict:
+    """The verdict on a single run, from (kind, text) of what was wrong where it ended."""
+    return Verdict(1, 1, tuple(Found(kind, text, 1, "") for kind, text in flaws))
 
 
 def miscount_texts(machine: Machine) -> list[str]:

@@ -47,7 +47,7 @@ class Session:
         workspace: the state; undo and its kin replace it, or give its objects their earlier contents.
         history: the steps typed.
         definitions: schemes loaded from files, by name.
-        verdict: what the last race found.
+        verdict: what the last race found, or the last command that deadlocked on its own.
         spawned: threads that are stepped by hand; None if none are under way.
         note: called with each line that leads here from a fresh session, once it is done; None by default.
         finished: True once ``quit`` was executed.
@@ -173,9 +173,11 @@ class Session:
         except SelfDeadlock as hang:
             report = self_deadlock(statement.text, process, hang, self.workspace.machine.trace)
             self._restore()
+            self.note_flaws([("deadlock", str(hang))])
             return [report]
         except NoStep as ended:
             self._restore()
+            self.note_flaws(ended.flaws)
             return [ended.report]
         except OutOfTime:
             # Restoring the state would take as long again, and may not be wanted any more.
@@ -227,6 +229,14 @@ class Session:
         """Restore the state before an interrupted command; if that is interrupted too, the next command does it."""
         self.is_cut_off = True
         self.go_to(self.step)
+
+    def note_flaws(self, flaws: Sequence[tuple[str, str]]) -> None:
+        """A command ended in these (kind, text) on its own or by its schedule: `expect deadlocks` asks for them."""
+        if flaws:
+            # Imported here: few sessions race.
+            from folioshell.session.race import verdict_of_one
+
+            self.verdict = verdict_of_one(flaws)
 
     def _fresh_workspace(self) -> Workspace:
         return Workspace({name: definition.scheme for name, definition in self.definitions.items()}, self._counting)

@@ -161,11 +161,13 @@ class NoStep(FolioshellError):
 
     Args:
         report: why.
+        flaws: (kind, text) of what is wrong where it ended, kinds as in ``race.Found``.
     """
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, flaws: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(report.sentence)
         self.report = report
+        self.flaws = flaws
 
 
 def self_deadlock(command: str, process: str, hang: SelfDeadlock, events: Sequence[object]) -> Report:

@@ -1,19 +1,25 @@
 """The pager: text that does not fit on the terminal goes through another program; a pipe never gets one.
 
-A pager that is missing or fails loses nothing: the text is printed instead.
+Rules:
+- A pager that is missing or fails loses nothing: the text is printed instead.
+- What is typed belongs to the prompt: while input is waiting there is no pager, which would take it for its own
+  commands. less runs without those that write files or start programs, and its prompt names the key that ends it.
 """
 
 from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TextIO
 
 from folioshell.views.screen import window_of
 
 #: default of $LESS: exit if all fits, pass colors on, leave the text on the screen
 _LESS = "FRX"
+#: what less shows on its last line, in its notation: short, medium and long, so that each of its modes has it
+_PROMPT = "?e(end) .Space\\: next page, q\\: back to the prompt"
+_PROMPTS = "".join(f"-P{size}{_PROMPT}$" for size in "smM")
 #: exit statuses by which a shell says that it cannot run a program
 _NOT_FOUND = (126, 127)
 #: rows of the prompt and the toolbar
@@ -44,15 +50,17 @@ class Pager:
     Args:
         environ: names the pager.
         stream: the terminal.
+        waiting: was more typed than has been read?
     """
 
-    def __init__(self, environ: Mapping[str, str], stream: TextIO) -> None:
+    def __init__(self, environ: Mapping[str, str], stream: TextIO, waiting: Callable[[], bool] = lambda: False) -> None:
         self._environ = environ
         self._stream = stream
+        self._waiting = waiting
 
     def show(self, text: str) -> bool:
-        """Show ``text`` in the pager; False if it fits on the screen, or if there is no pager."""
-        if self._fits(text):
+        """Show ``text`` in the pager; False if it fits on the screen, if there is no pager, or if input is waiting."""
+        if self._fits(text) or self._waiting():
             return False
         command = pager_command(self._environ)
         return bool(command) and self._run(command, text)
@@ -63,7 +71,8 @@ class Pager:
 
     def _run(self, command: list[str], text: str) -> bool:
         self._stream.flush()
-        environ = {"LESS": _LESS, **self._environ}
+        # Options of the user come later and win.
+        environ = {**self._environ, "LESSSECURE": "1", "LESS": f"{_PROMPTS} {self._environ.get('LESS', _LESS)}"}
         try:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environ)
         except OSError:

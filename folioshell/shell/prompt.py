@@ -15,6 +15,7 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import Input
+from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.output import Output
 from prompt_toolkit.shortcuts import PromptSession
 
@@ -23,6 +24,7 @@ from folioshell.commands.lex import is_open, line_before
 from folioshell.session.session import Session
 from folioshell.shell.crash_log import state_folder
 from folioshell.shell.highlight import STYLE, CommandLexer
+from folioshell.shell.repl import has_input
 from folioshell.shell.toolbar import hint_pieces, state_text
 
 _OPEN_BRACE = " continues until the brace is closed; Ctrl-C cancels"
@@ -81,6 +83,13 @@ class PromptReader:
         """Append text to the history; see LineReader."""
         self._prompt.history.append_string(text)
         return True
+
+    def waiting(self) -> bool:
+        """Was more typed than has been read? prompt_toolkit keeps what it read beyond the last line."""
+        source = self._prompt.app.input
+        ahead = get_typeahead(source)
+        store_typeahead(source, ahead)
+        return bool(ahead) or has_input(source.fileno())
 
     @property
     def typed(self) -> str:

@@ -6,10 +6,11 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from select import select
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from folioshell import __version__
-from folioshell.commands.lex import LogicalLine, is_open, logical_lines
+from folioshell.commands.lex import LogicalLine, is_open, logical_lines, unquoted
 from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.script.runner import FAILED, Runner, unexpected
@@ -51,6 +52,18 @@ class LineReader(Protocol):
         """Put text where the user can recall it; False if there is no such place."""
         ...
 
+    def waiting(self) -> bool:
+        """Was more typed than has been read?"""
+        ...
+
+
+def has_input(stream: TextIO | int) -> bool:
+    """Can something be read from a terminal, or from its descriptor, at once?"""
+    try:
+        return bool(select([stream], [], [], 0)[0])
+    except (OSError, ValueError):
+        return False
+
 
 class DumbReader:
     """Reads from a terminal that can only print: no color, no menus, no repainting."""
@@ -70,6 +83,10 @@ class DumbReader:
     def keep(self, text: str) -> bool:
         """There is no place to recall lines from; see LineReader."""
         return False
+
+    def waiting(self) -> bool:
+        """See LineReader."""
+        return has_input(sys.stdin)
 
 
 class LoggedReader:
@@ -94,6 +111,10 @@ class LoggedReader:
     def keep(self, text: str) -> bool:
         """See LineReader."""
         return self._reader.keep(text)
+
+    def waiting(self) -> bool:
+        """See LineReader."""
+        return self._reader.waiting()
 
 
 class Repl:
@@ -133,8 +154,8 @@ class Repl:
         return 0
 
     def execute(self, text: str) -> None:
-        """Execute one input: a line, or several as a script."""
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        """Execute one input: a line, or several as a script. What is quoted from a mail is read without its ``>``."""
+        text = unquoted(text.replace("\r\n", "\n").replace("\r", "\n"))
         lines = [typed for typed in logical_lines(text) if typed.text.strip()]
         if len(lines) > 1:
             self._execute_script(text)
@@ -169,7 +190,8 @@ class Repl:
         """Run lines as a script: all are parsed first, and a refusal or an unexpected failure stops them."""
         from folioshell.shell.replay import Replay
 
-        runner = Runner(PASTED, text, self.session, self.session.host.access, limits=self.session.host.limits)
+        access, limits = self.session.host.access, self.session.host.limits
+        runner = Runner(PASTED, text, self.session, access, limits=limits, typed=True)
         replay = Replay(self.presenter.screen, self.presenter.errors, echo=True, quiet=False, summary=False)
         if not self._completes(text, lambda: replay.run(runner, PASTED)) or runner.stopped:
             self._keep_rest(text.rstrip("\n").split("\n"), runner)
@@ -226,7 +248,7 @@ def interact(session: Session, screen: Screen, errors: Screen, start: Start | No
 
         reader = PromptReader(session, when_idle=_warm_up)
     session.host.output.pager, session.host.output.fixed = screen.rich, False
-    pager = Pager(os.environ, screen.stream) if screen.stream.isatty() else None
+    pager = Pager(os.environ, screen.stream, reader.waiting) if screen.stream.isatty() else None
     state = state_folder(os.environ)
     folder = state / FOLDER if state else None
     [(log, messages)] = waited_for((first(session, folder) for first in (start or begin,)), session, screen)

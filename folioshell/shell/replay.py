@@ -14,7 +14,15 @@ from folioshell.views.blocks import Block, Line, Span, Tone
 from folioshell.views.glyphs import visible
 from folioshell.views.plain import render
 from folioshell.views.refusal_view import refusal_blocks
-from folioshell.views.report_view import ScriptPlace, golden_blocks, plain_lines, report_blocks, stop_blocks
+from folioshell.views.report_view import (
+    ScriptPlace,
+    golden_blocks,
+    plain_lines,
+    report_blocks,
+    stop_blocks,
+    unasked_blocks,
+    unreached_blocks,
+)
 from folioshell.views.screen import Screen
 from folioshell.wording import counted
 
@@ -77,12 +85,12 @@ class Replay:
         report = event.report
         if event.refused is not None:
             self._refuse(event.refused)
-        elif event.failure is not None or event.golden is not None:
+        elif report is None:
             blocks = failure_blocks(event)
             if blocks and not (event.golden is not None and self.updating):
                 self._begin("failure")
                 self._presenter.remark(blocks)
-        elif report is not None:
+        else:
             self._lines[event.file, event.line] = event.text
             if report.says_nothing and not self.echo and self._presenter.mode != "json":
                 return
@@ -147,6 +155,10 @@ def failure_blocks(event: ScriptEvent) -> list[Block]:
         return refusal_blocks(event.refused, WIDTH)
     if event.failure is not None:
         return list(stop_blocks(event.failure, place, max(event.column - 1, 0)))
+    if event.unreached is not None:
+        return list(unreached_blocks(event.unreached, place, max(event.column - 1, 0)))
+    if event.unasked is not None:
+        return list(unasked_blocks(event.unasked, place, max(event.column - 1, 0)))
     if event.golden is not None and not event.golden.passed:
         # Imported for a failure only.
         from shlex import join

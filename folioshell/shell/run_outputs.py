@@ -1,9 +1,10 @@
 """Files written after a run: ``--junit`` writes JUnit XML, ``--update`` rewrites golden blocks.
 
 Rules:
-- JUnit: a suite per script, a case per expect and golden block. What stops a script is a case of its own: a failure if
-  a command did not end as expected, an error if a line was refused or folioshell failed internally. The same runs give
-  the same bytes: every time is 0, and there is no date or host.
+- JUnit: a suite per script, a case per expect and golden block, an error if `quit` left it out. What stops a script is
+  a case of its own: a failure if a command did not end as expected, an error if a line was refused or folioshell failed
+  internally; and so is a race whose findings no expect asks for. The same runs give the same bytes: every time is 0,
+  and there is no date or host.
 - Update: nothing is written unless everything else in every script passed, since the output of a failed run is not
   worth keeping. A file is replaced atomically.
 """
@@ -45,7 +46,9 @@ class JUnit:
             self._case(event, report.expect.text, "failure", failure)
         elif event.golden is not None:
             self._case(event, f"output of {' '.join(event.text.split())}", "failure", failure)
-        elif event.failure is not None:
+        elif event.unreached is not None:
+            self._case(event, event.unreached, "error", failure)
+        elif event.failure is not None or event.unasked is not None:
             self._case(event, " ".join(event.text.split()), "failure", failure)
         elif event.refused is not None:
             self._case(event, event.refused.message, "error", failure)
@@ -118,7 +121,8 @@ class Update:
         Raises:
             Refused: a block that runs twice has two different outputs.
         """
-        if event.failure or event.refused or (event.report and event.report.failed_expect):
+        other = event.failure or event.refused or event.unreached or event.unasked
+        if other or (event.report and event.report.failed_expect):
             self.failures += 1
         if event.golden is None:
             return

@@ -42,7 +42,12 @@ class ScriptFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """An item for each expect, golden block and included script, and one for the script as a whole."""
         name = self.replay.name
-        lines = script.parse(script.read_text(os.fspath(self.path)), name, Session().language)
+        try:
+            lines = script.parse(script.read_text(os.fspath(self.path)), name, Session().language)
+        except Refused as error:
+            # Raised here it would stop the collection, and the tests of all other files with it.
+            yield UnreadableItem.from_parent(self, name="cannot be read", error=error)
+            return
         taken: set[str] = set()
         for key, text in _checks(lines):
             title = f"{key.line}: {text}"
@@ -51,12 +56,6 @@ class ScriptFile(pytest.File):
             taken.add(title)
             yield ScriptItem.from_parent(self, name=title, key=key)
         yield ScriptItem.from_parent(self, name="runs to its end", key=END)
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], **options: Any) -> Any:  # type: ignore[override]
-        """A script that cannot be parsed, with a caret under the place."""
-        if isinstance(excinfo.value, Refused):
-            return refusal_text(excinfo.value)
-        return super().repr_failure(excinfo)
 
     def teardown(self) -> None:
         """Free the session: there may be many scripts."""
@@ -85,6 +84,25 @@ class ScriptItem(pytest.Item):
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         """The place in the script."""
         return self.path, self.key.line - 1 if self.key != END else None, self.name
+
+
+class UnreadableItem(pytest.Item):
+    """Stands for a script that cannot be read or parsed: an error of that file alone."""
+
+    def __init__(self, *, error: Refused, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.error = error
+
+    def setup(self) -> None:
+        """Say what is wrong, with a caret under the place: in the setup it is an error rather than a failure."""
+        pytest.fail(refusal_text(self.error), pytrace=False)
+
+    def runtest(self) -> None:
+        """Not reached."""
+
+    def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
+        """The place in the script."""
+        return self.path, self.error.line - 1 if self.error.line else None, self.name
 
 
 def _checks(lines: list[script.ScriptLine]) -> Iterator[tuple[Key, str]]:
@@ -179,7 +197,9 @@ class ScriptReplay:
             self._end(self._runner)
             return
         if failure := failure_text(event):
-            self._failures.setdefault(self._place, []).append(failure)
+            # A race fails the script as a whole, and so does what `quit` left out of a file that the script includes.
+            place = END if event.unasked or event.unreached else self._place
+            self._failures.setdefault(place, []).append(failure)
         if event.failure is not None or event.refused is not None:
             self._stopped = failure
         if event.file == self.name and (event.golden is not None or (event.report and event.report.expect)):
@@ -187,8 +207,8 @@ class ScriptReplay:
 
     def _end(self, runner: Runner) -> None:
         self._over = True
-        if runner.session.finished:
-            self._stopped = self._stopped or f"the script ends at line {self._place.line}"
+        if runner.has_quit:
+            self._stopped = self._stopped or f"`quit` ended the script at line {self._place.line}"
         elif not self._stopped:
             self._place = END
         self.drop()

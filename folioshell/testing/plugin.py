@@ -40,5 +40,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 def _is_script(path: Path) -> bool:
     if not path.is_file():
         return False
-    with path.open("rb") as stream:
-        return _MAGIC.match(stream.read(_HEAD)) is not None
+    try:
+        with path.open("rb") as stream:
+            return _MAGIC.match(stream.read(_HEAD)) is not None
+    except OSError:
+        # What cannot be read is an error of this file; raised here it would stop the collection of all.
+        return True

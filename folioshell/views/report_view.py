@@ -184,6 +184,18 @@ def stop_blocks(failure: str, place: ScriptPlace, column: int) -> Iterator[Block
     yield from _reopening(place)
 
 
+def unreached_blocks(what: str, place: ScriptPlace, column: int) -> Iterator[Block]:
+    """An assertion that ``quit`` left out; ``column`` counts from 0."""
+    yield _failed(f"{place.at(column)}: not reached: {visible(what)}")
+    yield line("`quit` ended the script before it", indent=_INDENT)
+
+
+def unasked_blocks(kinds: str, place: ScriptPlace, column: int) -> Iterator[Block]:
+    """The kinds of findings of a race for which no ``expect`` asked."""
+    yield _failed(f"{place.at(column)}: {visible(' '.join(place.text.split()))}")
+    yield line(f"found {kinds}, and no `expect` asks for that", indent=_INDENT)
+
+
 def golden_blocks(diff: Sequence[str], place: ScriptPlace, rewrite: str) -> Iterator[Block]:
     """The diff of a golden block and the output; ``rewrite`` is the shell command that accepts the output."""
     yield _failed(f"{visible(place.file)}:{place.line}: output differs from the golden block (- expected, + actual)")

@@ -14,6 +14,7 @@ set protocol as-mailed
 
 | On its own, the fault deadlocks: the command is discarded, and nothing is mapped.
 fault win[0]
+expect deadlocks == 1
 expect present? win[0] == no
 expect mapcount vmas f1 == 1
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from folioshell import Session
-from folioshell.commands.lex import DEEPEST, is_open, is_prose, logical_lines, scan, statements
+from folioshell.commands.lex import DEEPEST, is_open, is_prose, logical_lines, scan, statements, unquoted
 from folioshell.errors import Refused
 
 
@@ -36,6 +36,22 @@ def words(line: str) -> list[list[str]]:
 def test_statements(line: str, expected: list[list[str]]) -> None:
     """Statements end at semicolons outside quotes and braces; comments and prose hold none."""
     assert words(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("> mmap buf 4", "mmap buf 4"),
+        ("> > mmap buf 4\n> >\n> > fault buf", "mmap buf 4\n\nfault buf"),
+        (">mmap buf 4\n>fault buf\nshow", "mmap buf 4\nfault buf\nshow"),
+        ("show vmas\n> golden", "show vmas\n> golden"),
+        ("mmap buf 4", "mmap buf 4"),
+    ],
+)
+def test_mail_quotes(text: str, read: str) -> None:
+    """Lines of a mail reply are read without their quotes; golden output stands below a command."""
+    assert unquoted(text) == read
+    assert is_open("> race {\n>  A.t1: fault buf")
 
 
 def test_columns() -> None:

@@ -72,9 +72,9 @@ def test_a_hang_is_reported_and_is_no_step() -> None:
 
 def test_a_script_goes_on_after_a_hang() -> None:
     """A hang does not stop a script; under `fails` it does, since no errno came."""
-    runner = run_text(f"{HANG}\nfault win[0] read\nexpect present? win[0] == no\n")
+    runner = run_text(f"{HANG}\nfault win[0] read\nexpect present? win[0] == no\nexpect deadlocks == 1\n")
     list(runner)
-    assert (runner.status, runner.expects) == (0, 1)
+    assert (runner.status, runner.expects) == (0, 2)
 
     runner = run_text(f"{HANG}\nfails EINVAL fault win[0] read\n")
     failures = [played.failure for played in runner if played.failure]

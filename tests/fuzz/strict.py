@@ -76,6 +76,10 @@ class _Silent:
     def read(self, prompt: str) -> str:
         raise EOFError
 
+    def waiting(self) -> bool:
+        """See LineReader."""
+        return False
+
     def keep(self, text: str) -> bool:
         return True
 

@@ -122,8 +122,60 @@ def test_until() -> None:
 
 
 def test_quit_ends_it() -> None:
-    """What stands behind quit is not run."""
-    assert play("mmap a 4\nquit\nmmap b 4\n")[0].steps == 1
+    """What follows quit is not run."""
+    runner, _ = play("mmap a 4\nquit\nmmap b 4\n| prose\n")
+
+    assert (runner.status, runner.steps, runner.has_quit) == (PASSED, 1, True)
+    assert not runner.session.finished
+
+
+def test_assertions_after_quit() -> None:
+    """They are reported, each with its place, and fail the run."""
+    runner, played = play("mmap a 4\nquit ; expect vmas A == 1\nexpect vmas A == 99\nshow vmas\n> old\n")
+
+    left = [(item.line, item.column, item.unreached) for item in played if item.unreached]
+    assert left == [(2, 8, "vmas A == 1"), (3, 1, "vmas A == 99"), (5, 0, "output of show vmas")]
+    assert (runner.status, runner.expects) == (FAILED, 0)
+
+
+def test_quit_ends_its_own_file(tmp_path: Path) -> None:
+    """A script that includes one which quits continues."""
+    (tmp_path / "inner.fs").write_text("mmap a 4\nquit\nmmap b 4\nexpect vmas A == 2\n")
+    (tmp_path / "outer.fs").write_text("source inner.fs\nmmap c 4\nexpect vmas A == 2\n")
+    runner = run_file(tmp_path / "outer.fs")
+    played = list(runner)
+
+    assert (runner.status, runner.steps, runner.expects, runner.failed) == (FAILED, 2, 1, 0)
+    (left,) = [item for item in played if item.unreached]
+    assert (left.file, left.line) == (str(tmp_path / "inner.fs"), 4)
+    assert not runner.has_quit
+
+
+#: a race that deadlocks and miscounts nothing, and a command that deadlocks on its own
+SETUP = "file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504 ; fault win[0] ; madvise dontneed win[0..2]\n"
+ALONE = f"{SETUP}set decide vmas ; set protocol as-mailed\nfault win[0]\n"
+RACED = f"{SETUP}set decide vmas ; set protocol as-mailed\nrace {{ A.t1: fault win[0] }}\n"
+
+
+@pytest.mark.parametrize("text", [ALONE, RACED, RACED.replace("}", "} schedule=1,1,1,1,1")])
+def test_a_deadlock_fails_the_run(text: str) -> None:
+    """A deadlock fails the run, unless an expect asks for it before the next race."""
+    runner, played = play(text)
+    assert (runner.status, runner.stopped) == (FAILED, False)
+    assert [(item.line, item.unasked) for item in played if item.unasked] == [(3, "deadlocks")]
+
+    assert play(f"{text}expect deadlocks == 1\n")[0].status == PASSED
+    assert play(f"{text}expect miscounts == 0\n")[0].status == FAILED
+    (_, played) = play(f"{text}race {{ A.t1: read win[3] }}\nexpect deadlocks == 0\n")
+    assert [item.line for item in played if item.unasked] == [3]
+
+
+def test_a_deadlock_that_was_typed(tmp_path: Path) -> None:
+    """At the prompt a deadlock is what the user wants to see."""
+    runner = Runner("pasted", RACED, Session(), Session().host.access, typed=True)
+
+    assert not [item for item in runner if item.unasked]
+    assert runner.status == PASSED
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,9 @@ class Typist:
         self.prompts: list[str] = []
         self.kept: list[str] = []
 
+    def waiting(self) -> bool:
+        return False
+
     def keep(self, text: str) -> bool:
         self.kept.append(text)
         return True

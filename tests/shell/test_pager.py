@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from io import StringIO
 
 import pytest
@@ -27,6 +28,18 @@ PATH = "/usr/local/bin:/usr/bin:/bin"
 def test_command(environ: dict[str, str], command: list[str]) -> None:
     """$FOLIOSHELL_PAGER wins over $PAGER, arguments are taken as a shell does, and there may be none."""
     assert pager_command({"PATH": PATH, **environ}) == command
+
+
+def test_waiting_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is typed ahead belongs to the prompt, not to the pager."""
+    ahead = ["fork B"]
+    monkeypatch.setattr("folioshell.shell.pager.window_of", lambda _: os.terminal_size((80, 24)))
+    monkeypatch.setattr(Pager, "_run", lambda *_: True)
+    pager = Pager({"PATH": PATH, "PAGER": "sh"}, StringIO(), lambda: bool(ahead))
+
+    assert not pager.show("x\n" * 100)
+    ahead.clear()
+    assert pager.show("x\n" * 100)
 
 
 def test_no_terminal() -> None:

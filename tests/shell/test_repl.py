@@ -114,6 +114,20 @@ def talk_for_real(*texts: str | BaseException) -> tuple[Session, Typist, str]:
     return session, typist, out.getvalue()
 
 
+def test_a_mail_reply_is_read_without_its_quotes() -> None:
+    """One quoted line, or several."""
+    session, _, _ = talk_for_real("> mmap buf 4", "> fault buf\n> race {\n>   A.t1: read buf[0]\n> }\n> fork B")
+
+    assert session.history.script() == ["mmap buf 4", "fault buf", "fork B"]
+
+
+def test_quit_among_pasted_lines() -> None:
+    """It ends the session, as it does when it is typed."""
+    session, _, _ = talk_for_real("mmap buf 4\nquit\nfault buf", "fork B")
+
+    assert (session.finished, session.step) == (True, 1)
+
+
 def test_pasted_lines_run_as_a_script() -> None:
     """Prose is told, comments are passed over, expects are checked, each command stands above what it did."""
     lines = [

@@ -34,6 +34,15 @@ def cases(suite: Element) -> list[tuple[str, str]]:
     return [(str(case.get("name")), case[0].tag if len(case) else "passed") for case in suite]
 
 
+def test_not_reached() -> None:
+    """An assertion that `quit` left out is an error."""
+    Path("a.fs").write_text(f"{SETUP}quit\nexpect vmas A == 99\n")
+    suite = suites("a.fs", status=1)["a.fs"]
+
+    assert cases(suite) == [("5: vmas A == 99", "error")]
+    assert (suite.get("failures"), suite.get("errors")) == ("0", "1")
+
+
 def test_cases() -> None:
     """A case an expect and a golden block; the text of a failure is what is printed."""
     Path("a.fs").write_text(f"{SETUP}expect vmas A == 1 ; expect vmas A == 7\nfork B\n> old\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -366,6 +367,23 @@ def test_pager(environ: dict[str, str], tmp_path: Path) -> None:
         assert "mprotect" not in terminal.text
         terminal.send("set pager off ; help\r")
         terminal.wait_for("mprotect")
+
+
+@pytest.mark.skipif(shutil.which("less") is None, reason="needs less")
+def test_less(environ: dict[str, str]) -> None:
+    """Less names the key that ends it and starts no shell; with input waiting it is not started."""
+    with Terminal(COMMAND, {**environ, "PAGER": "less"}, rows=24) as terminal:
+        terminal.wait_for("A 0>")
+        terminal.send("help\r")
+        terminal.wait_for("q: back to the prompt")
+        terminal.forget()
+        terminal.send("!")
+        terminal.wait_for("not available")
+        terminal.send("q")
+        terminal.wait_for("A 0>")
+        terminal.forget()
+        terminal.send("help\rset geometry classroom\r")
+        terminal.wait_for("A 1>")
 
 
 def test_no_pager_there(environ: dict[str, str]) -> None:

@@ -122,17 +122,37 @@ def test_quit_in_the_middle(pytester: pytest.Pytester) -> None:
     result = run(pytester, "-v")
 
     assert outcomes(result)["4: vmas A == 0"] == "FAILED"
-    result.stdout.fnmatch_lines(["not reached: the script ends at line 3"])
+    result.stdout.fnmatch_lines(["not reached: `quit` ended the script at line 3"])
 
 
 def test_a_script_that_cannot_be_parsed(pytester: pytest.Pytester) -> None:
-    """It is an error of the collection, with a caret under the place; the others are run if asked for."""
+    """It is an error of its own, with a caret under the place; the others are run."""
     script(pytester, "broken.fs", f"{MAGIC}falut a\n")
     script(pytester, "good.fs", GOOD)
-    result = run(pytester, "--continue-on-collection-errors")
+    result = run(pytester)
 
     result.assert_outcomes(passed=4, errors=1)
     result.stdout.fnmatch_lines(["broken.fs:2:1: error: unknown command", "  falut a", "  ^^^^^"])
+
+
+def test_a_script_that_cannot_be_read(pytester: pytest.Pytester) -> None:
+    """One file that cannot be read, even by root, is an error of its own; the others are run."""
+    (pytester.path / "bad.fs").symlink_to("/proc/self/mem")
+    script(pytester, "good.fs", GOOD)
+    result = run(pytester)
+
+    result.assert_outcomes(passed=4, errors=1)
+    result.stdout.fnmatch_lines(["*bad.fs: error: cannot read*"])
+
+
+def test_a_race_that_finds_something(pytester: pytest.Pytester) -> None:
+    """It fails the script as a whole, unless an expect asks for what it found."""
+    setup = "madvise dontneed win[0..2]\nset decide vmas ; set protocol as-mailed\nrace { A.t1: fault win[0] }\n"
+    script(pytester, "a.fs", f"{SETUP}fault win[0]\n{setup}expect states > 1\n")
+    result = run(pytester, "-v")
+
+    assert outcomes(result) == {"8: states > 1": "PASSED", "runs to its end": "FAILED"}
+    result.stdout.fnmatch_lines(["FAIL  a.fs:7:1: race { A.t1: fault win[[]0] }"])
 
 
 def test_sourced_and_golden(pytester: pytest.Pytester) -> None:
