@@ -11,7 +11,7 @@ from folioshell.commands.question import target
 from folioshell.events import Tracepoint
 from folioshell.intervals import Intervals
 from folioshell.model.mapping import AnonVma
-from folioshell.model.proc import COUNTERS, SMAPS_ROWS, SYMBOLS, WAYS, kpagecounts, native_way, smaps, statistics
+from folioshell.model.proc import SMAPS_ROWS, SYMBOLS, WAYS, kpagecounts, native_way, smaps, statistics
 from folioshell.model.vm import Vma
 from folioshell.report import Report, Section, Table, Text
 from folioshell.schemes.base import Scheme
@@ -215,7 +215,7 @@ def show_stats(call: Call) -> Report:
 
 def _mapped_pages(call: Call) -> Table:
     sums = {way: statistics(call.kernel, way) for way in WAYS}
-    rows: list[Row] = [(name, SYMBOLS[name], *(sums[way][name] for way in WAYS)) for name in COUNTERS]
+    rows: list[Row] = [(name, symbol, *(sums[way][name] for way in WAYS)) for name, symbol in SYMBOLS.items()]
     note = f"in pages; this kernel keeps them {native_way(call.kernel)}"
     return Table("mapped pages", ("counter", "symbol", *WAYS), tuple(rows), note)
 

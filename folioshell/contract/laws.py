@@ -28,14 +28,20 @@ def states(scheme: Scheme, history: History) -> Iterator[tuple[Player, str]]:
         yield player, player.play(step)
 
 
-def answers(kind: type[Scheme], history: History) -> Iterator[tuple[Sharing, int]]:
-    """Every answer that an mm that maps a folio would get, and the number of these mms."""
+def folio_states(kind: type[Scheme], history: History) -> Iterator[tuple[Scheme, Player, int]]:
+    """The scheme, the world and the number of a folio: both folios after each step."""
     scheme = kind()
     for player, _ in states(scheme, history):
         for folio in (player.large, player.small):
-            mms = player.world.mms_of(folio)
-            for mm in mms:
-                yield scheme.shared(folio, mm), len(mms)
+            yield scheme, player, folio
+
+
+def answers(kind: type[Scheme], history: History) -> Iterator[tuple[Sharing, int]]:
+    """Every answer that an mm that maps a folio would get, and the number of these mms."""
+    for scheme, player, folio in folio_states(kind, history):
+        mms = player.world.mms_of(folio)
+        for mm in mms:
+            yield scheme.shared(folio, mm), len(mms)
 
 
 def never_false_negative(kind: type[Scheme], history: History) -> str | None:
@@ -51,24 +57,20 @@ def never_false_positive(kind: type[Scheme], history: History) -> str | None:
 
 def one_is_exclusive(kind: type[Scheme], history: History) -> str | None:
     """No number of 1 while two mms map it."""
-    scheme = kind()
-    for player, _ in states(scheme, history):
-        for folio in (player.large, player.small):
-            if scheme.mapcount(folio) == 1 and (mms := len(player.world.mms_of(folio))) > 1:
-                return f"1, but {mms} mms"
+    for scheme, player, folio in folio_states(kind, history):
+        if scheme.mapcount(folio) == 1 and (mms := len(player.world.mms_of(folio))) > 1:
+            return f"1, but {mms} mms"
     return None
 
 
 def exact_within_pages(kind: type[Scheme], history: History) -> str | None:
     """The right answer while there are no more entries than pages."""
-    scheme = kind()
-    for player, _ in states(scheme, history):
-        for folio in (player.large, player.small):
-            entries, mms = player.world.entries(folio), player.world.mms_of(folio)
-            right = Sharing.YES if len(mms) > 1 else Sharing.NO
-            for mm in mms if entries <= 1 << player.world.orders[folio] else ():
-                if (answer := scheme.shared(folio, mm)) is not right:
-                    return f"{answer}, but {len(mms)} mms have {entries} entries"
+    for scheme, player, folio in folio_states(kind, history):
+        entries, mms = player.world.entries(folio), player.world.mms_of(folio)
+        right = Sharing.YES if len(mms) > 1 else Sharing.NO
+        for mm in mms if entries <= 1 << player.world.orders[folio] else ():
+            if (answer := scheme.shared(folio, mm)) is not right:
+                return f"{answer}, but {len(mms)} mms have {entries} entries"
     return None
 
 
@@ -84,12 +86,10 @@ def tells_partial(kind: type[Scheme], history: History) -> str | None:
 
 def counts_pages(kind: type[Scheme], history: History) -> str | None:
     """The right number for every page."""
-    scheme = kind()
-    for player, _ in states(scheme, history):
-        for folio in (player.large, player.small):
-            for page, entries in enumerate(player.world.page_entries(folio)):
-                if (number := scheme.page_mapcount(folio, page)) != entries:
-                    return f"page {page}: {'cannot' if number is None else number}, but {entries} entries"
+    for scheme, player, folio in folio_states(kind, history):
+        for page, entries in enumerate(player.world.page_entries(folio)):
+            if (number := scheme.page_mapcount(folio, page)) != entries:
+                return f"page {page}: {'cannot' if number is None else number}, but {entries} entries"
     return None
 
 
@@ -100,22 +100,18 @@ def decides(kind: type[Scheme], history: History) -> str | None:
 
 def mapped_iff_positive(kind: type[Scheme], history: History) -> str | None:
     """The number is positive, and the scheme says mapped, exactly while an entry is there."""
-    scheme = kind()
-    for player, _ in states(scheme, history):
-        for folio in (player.large, player.small):
-            number, entries = scheme.mapcount(folio), player.world.entries(folio)
-            if (number > 0) != (entries > 0) or scheme.mapped(folio) != (entries > 0):
-                return f"{number} with {entries} entries"
+    for scheme, player, folio in folio_states(kind, history):
+        number, entries = scheme.mapcount(folio), player.world.entries(folio)
+        if (number > 0) != (entries > 0) or scheme.mapped(folio) != (entries > 0):
+            return f"{number} with {entries} entries"
     return None
 
 
 def zero_when_unmapped(kind: type[Scheme], history: History) -> str | None:
     """The number is 0 once every mm has exited."""
-    scheme = kind()
-    for player, _ in states(scheme, history):
-        for folio in (player.large, player.small):
-            if not player.world.mms_of(folio) and scheme.mapcount(folio):
-                return f"{scheme.mapcount(folio)} with no entry"
+    for scheme, player, folio in folio_states(kind, history):
+        if not player.world.mms_of(folio) and scheme.mapcount(folio):
+            return f"{scheme.mapcount(folio)} with no entry"
     return None
 
 
@@ -285,12 +281,10 @@ def answers_fit(kind: type[Scheme], history: History) -> str | None:
 
 def parts_add_up(kind: type[Scheme], history: History) -> str | None:
     """The amounts of the parts are the number."""
-    scheme = kind()
-    for player, _ in states(scheme, history):
-        for folio in (player.large, player.small):
-            total = sum(part.amount for part in scheme.why(folio))
-            if total != scheme.mapcount(folio):
-                return f"parts add up to {total}, the number is {scheme.mapcount(folio)}"
+    for scheme, _, folio in folio_states(kind, history):
+        total = sum(part.amount for part in scheme.why(folio))
+        if total != scheme.mapcount(folio):
+            return f"parts add up to {total}, the number is {scheme.mapcount(folio)}"
     return None
 
 

@@ -8,6 +8,9 @@ from folioshell.contract.histories import MMS, History, Step
 from folioshell.contract.world import Chunks, World, whole
 from folioshell.schemes.base import Scheme
 
+#: what a step did, in a word that laws know, and in a sentence
+Done = tuple[str, str]
+
 TABLE_PAGES = 8
 REGION = 64
 
@@ -47,10 +50,12 @@ class Player:
     def play(self, step: Step) -> str:
         """Do the step. Returns: what was done; empty if it was not possible."""
         self._live(step.mm)
-        return getattr(self, "_" + step.kind.replace("-", "_"))(step) or ""
-
-    def _tell(self, sentence: str) -> None:
+        done: Done | None = getattr(self, "_" + step.kind.replace("-", "_"))(step)
+        if done is None:
+            return ""
+        label, sentence = done
         self.story.append(sentence)
+        return label
 
     def _live(self, mm: int) -> None:
         """An address space starts with one VMA in each region, with a gap to the next."""
@@ -84,22 +89,20 @@ class Player:
         free = {page for page in range(self.nr_pages) if page not in mapped and self._covered(step.mm, base + page)}
         return self._run(free, step) if free else None
 
-    def _map(self, step: Step) -> str:
+    def _map(self, step: Step) -> Done | None:
         run = self.free_run(step)
         if run is None:
-            return ""
+            return None
         self.world.map(step.mm, self.large, self.base(step.region), *run)
-        self._tell(f"mm {step.mm} maps {pages_named(*run)} at {self.base(step.region) + run[0]}")
-        return "map"
+        return "map", f"mm {step.mm} maps {pages_named(*run)} at {self.base(step.region) + run[0]}"
 
-    def _unmap(self, step: Step) -> str:
+    def _unmap(self, step: Step) -> Done | None:
         present = self.present(step.mm, step.region)
         if not present:
-            return ""
+            return None
         run = self._run(present, step)
         self.world.unmap(step.mm, self.large, self.base(step.region), *run)
-        self._tell(f"mm {step.mm} unmaps {pages_named(*run)} at {self.base(step.region) + run[0]}")
-        return "unmap"
+        return "unmap", f"mm {step.mm} unmaps {pages_named(*run)} at {self.base(step.region) + run[0]}"
 
     def _bounds(self, step: Step) -> list[int]:
         """Boundaries between two VMAs of a region, as virtual pages."""
@@ -107,65 +110,60 @@ class Player:
         vmas = self.world.vmas[step.mm]
         return [upper.start for lower, upper in pairwise(vmas) if lower.end == upper.start and low < upper.start < high]
 
-    def _split(self, step: Step) -> str:
+    def _split(self, step: Step) -> Done | None:
         vpn = self.base(step.region) + step.at % (self.nr_pages + 1)
         if vpn in self._bounds(step) or not self._covered(step.mm, vpn) or not self._covered(step.mm, vpn - 1):
-            return ""
+            return None
         if (step.mm, self.base(step.region)) in self.world.pmds:
             return self._split_pmd(step)
         self.world.split(step.mm, vpn)
-        self._tell(f"mm {step.mm} splits the VMA at {vpn}")
-        return "split"
+        return "split", f"mm {step.mm} splits the VMA at {vpn}"
 
-    def _merge(self, step: Step) -> str:
+    def _merge(self, step: Step) -> Done | None:
         bounds = self._bounds(step)
         if not bounds:
-            return ""
+            return None
         vpn = bounds[step.at % len(bounds)]
         self.world.merge(step.mm, vpn)
-        self._tell(f"mm {step.mm} merges the VMAs that meet at {vpn}")
-        return "merge"
+        return "merge", f"mm {step.mm} merges the VMAs that meet at {vpn}"
 
-    def _shift(self, step: Step) -> str:
+    def _shift(self, step: Step) -> Done | None:
         """A boundary moves up, as when mprotect extends a VMA into the next one."""
         bounds = self._bounds(step)
         if not bounds:
-            return ""
+            return None
         old = bounds[step.at % len(bounds)]
         new = old + step.nr % 4 + 1
         if new >= self.world.vma_at(step.mm, old).end or (step.mm, self.base(step.region)) in self.world.pmds:
-            return ""
+            return None
         self.world.split(step.mm, new)
         self.world.merge(step.mm, old)
-        self._tell(f"mm {step.mm} moves the VMA boundary at {old} to {new}")
-        return "shift"
+        return "shift", f"mm {step.mm} moves the VMA boundary at {old} to {new}"
 
-    def _punch(self, step: Step) -> str:
+    def _punch(self, step: Step) -> Done | None:
         """A munmap of some pages; the ends of the region stay."""
         base = self.base(step.region)
         if (step.mm, base) in self.world.pmds:
-            return ""
+            return None
         first = step.at % self.nr_pages
         end = min(first + step.nr, self.nr_pages)
         self.world.punch(step.mm, base + first, base + end)
-        self._tell(f"mm {step.mm} calls munmap of [{base + first}, {base + end})")
-        return "punch"
+        return "punch", f"mm {step.mm} calls munmap of [{base + first}, {base + end})"
 
-    def _fill(self, step: Step) -> str:
+    def _fill(self, step: Step) -> Done | None:
         """An mmap of the next hole in the region, which may merge with either adjacent VMA."""
         low, high = REGION * (step.region + 1), REGION * (step.region + 2)
         vmas = [vma for vma in self.world.vmas[step.mm] if low <= vma.start < high]
         holes = [(lower.end, upper.start) for lower, upper in pairwise(vmas) if lower.end < upper.start]
         if not holes:
-            return ""
+            return None
         start, end = holes[step.at % len(holes)]
         left, right = bool(step.nr & 1), bool(step.nr & 2)
         self.world.fill(step.mm, start, end, left, right)
         sides = " and ".join(side for side, merged in (("left", left), ("right", right)) if merged)
-        self._tell(f"mm {step.mm} calls mmap of [{start}, {end})" + (f", merged to the {sides}" if sides else ""))
-        return "fill"
+        return "fill", f"mm {step.mm} calls mmap of [{start}, {end})" + (f", merged to the {sides}" if sides else "")
 
-    def _move(self, step: Step) -> str:
+    def _move(self, step: Step) -> Done | None:
         here, there = self.base(step.region), self.base(1 - step.region)
         movable = {
             page
@@ -173,24 +171,21 @@ class Player:
             if self._covered(step.mm, there + page)
         }
         if not movable or (step.mm, there) in self.world.pmds:
-            return ""
+            return None
         run = self._run(movable, step)
         self.world.move(step.mm, self.large, here, there, *run)
-        self._tell(f"mm {step.mm} moves {pages_named(*run)} from {here + run[0]} to {there + run[0]}")
-        return "move"
+        return "move", f"mm {step.mm} moves {pages_named(*run)} from {here + run[0]} to {there + run[0]}"
 
-    def _fork(self, step: Step) -> str:
+    def _fork(self, step: Step) -> Done | None:
         child = step.mm % MMS + 1
         if child in self.world.vmas:
-            return ""
+            return None
         self.world.fork(step.mm, child)
-        self._tell(f"mm {step.mm} forks mm {child}")
-        return "fork"
+        return "fork", f"mm {step.mm} forks mm {child}"
 
-    def _exit(self, step: Step) -> str:
+    def _exit(self, step: Step) -> Done | None:
         self.world.exit(step.mm)
-        self._tell(f"mm {step.mm} exits")
-        return "exit"
+        return "exit", f"mm {step.mm} exits"
 
     def _pmd_fits(self, mm: int, region: int) -> bool:
         base = self.base(region)
@@ -203,57 +198,49 @@ class Player:
             and (mm, base) not in self.world.pmds
         )
 
-    def _map_pmd(self, step: Step) -> str:
+    def _map_pmd(self, step: Step) -> Done | None:
         if not self._pmd_fits(step.mm, step.region):
-            return ""
+            return None
         self.world.map_pmd(step.mm, self.large, self.base(step.region))
-        self._tell(f"mm {step.mm} maps the folio by a PMD entry at {self.base(step.region)}")
-        return "map-pmd"
+        return "map-pmd", f"mm {step.mm} maps the folio by a PMD entry at {self.base(step.region)}"
 
-    def _unmap_pmd(self, step: Step) -> str:
+    def _unmap_pmd(self, step: Step) -> Done | None:
         if (step.mm, self.base(step.region)) not in self.world.pmds:
-            return ""
+            return None
         self.world.unmap_pmd(step.mm, self.base(step.region))
-        self._tell(f"mm {step.mm} unmaps the PMD entry at {self.base(step.region)}")
-        return "unmap-pmd"
+        return "unmap-pmd", f"mm {step.mm} unmaps the PMD entry at {self.base(step.region)}"
 
-    def _split_pmd(self, step: Step) -> str:
+    def _split_pmd(self, step: Step) -> Done | None:
         if (step.mm, self.base(step.region)) not in self.world.pmds:
-            return ""
+            return None
         self.world.split_pmd(step.mm, self.base(step.region))
         if self.large in self.world.files:
-            self._tell(f"mm {step.mm} splits the PMD entry at {self.base(step.region)}, which drops it")
-            return "unmap-pmd"
-        self._tell(f"mm {step.mm} splits the PMD entry at {self.base(step.region)} into PTEs")
-        return "split-pmd"
+            return "unmap-pmd", f"mm {step.mm} splits the PMD entry at {self.base(step.region)}, which drops it"
+        return "split-pmd", f"mm {step.mm} splits the PMD entry at {self.base(step.region)} into PTEs"
 
-    def _move_pmd(self, step: Step) -> str:
+    def _move_pmd(self, step: Step) -> Done | None:
         here, there = self.base(step.region), self.base(1 - step.region)
         if (step.mm, here) not in self.world.pmds or not self._pmd_fits(step.mm, 1 - step.region):
-            return ""
+            return None
         self.world.move_pmd(step.mm, here, there)
-        self._tell(f"mm {step.mm} moves the PMD entry from {here} to {there}")
-        return "move"
+        return "move", f"mm {step.mm} moves the PMD entry from {here} to {there}"
 
     def _small_vpn(self, step: Step) -> int:
         return REGION * (step.region + 1) + 55
 
-    def _map_small(self, step: Step) -> str:
+    def _map_small(self, step: Step) -> Done | None:
         if (step.mm, self._small_vpn(step)) in self.world.ptes:
-            return ""
+            return None
         self.world.map(step.mm, self.small, self._small_vpn(step))
-        self._tell(f"mm {step.mm} maps the order-0 folio at {self._small_vpn(step)}")
-        return "map"
+        return "map", f"mm {step.mm} maps the order-0 folio at {self._small_vpn(step)}"
 
-    def _unmap_small(self, step: Step) -> str:
+    def _unmap_small(self, step: Step) -> Done | None:
         if (step.mm, self._small_vpn(step)) not in self.world.ptes:
-            return ""
+            return None
         self.world.unmap(step.mm, self.small, self._small_vpn(step))
-        self._tell(f"mm {step.mm} unmaps the order-0 folio at {self._small_vpn(step)}")
-        return "unmap"
+        return "unmap", f"mm {step.mm} unmaps the order-0 folio at {self._small_vpn(step)}"
 
-    def _walk(self, step: Step) -> str:
+    def _walk(self, step: Step) -> Done | None:
         for folio in (self.large, self.small):
             self.world.walk(folio)
-        self._tell("the reverse maps of both folios are walked")
-        return "walk"
+        return "walk", "the reverse maps of both folios are walked"

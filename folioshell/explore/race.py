@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from folioshell.engine.machine import Machine
 from folioshell.explore.locks import AssumptionError, LockState, LockTable, Op, Reduction, Wait, kernel_text
-from folioshell.explore.search import Action, Counterexample, Flaw, SearchResult, search
+from folioshell.explore.search import Action, Flaw, SearchResult, search
 from folioshell.explore.threads import GO, Repeat, Segment, Stop, Task, ThreadRunner
 
 #: sentences about the flaws of a machine
@@ -23,34 +23,6 @@ Check = Callable[[Machine], list[str]]
 
 def _nothing_wrong(_: Machine) -> list[str]:
     return []
-
-
-@dataclass(slots=True)
-class RaceResult:
-    """The result of a race.
-
-    Args:
-        search: states, transitions, schedules, findings, and whether they are exhaustive.
-        segments: number of segments that were executed, not memoized.
-    """
-
-    search: SearchResult
-    segments: int
-
-    @property
-    def deadlocks(self) -> int:
-        """Number of deadlocked states."""
-        return self.search.count("deadlock")
-
-    @property
-    def miscounts(self) -> int:
-        """Number of miscounts in end states."""
-        return self.search.count("miscount")
-
-    @property
-    def findings(self) -> list[Counterexample]:
-        """All findings, shortest schedule first."""
-        return self.search.findings
 
 
 @dataclass(slots=True)
@@ -130,7 +102,7 @@ class Race:
 
     @property
     def segments(self) -> int:
-        """Number of segments that were executed."""
+        """Number of segments that were executed, not memoized."""
         return len(self._results)
 
     # The interface of search.
@@ -342,18 +314,18 @@ def _perform(table: LockTable, task: int, op: Op) -> None:
         raise AssumptionError(lock=op.lock)
 
 
-def explore(race: Race, max_states: int | None = None, stop: Callable[[int], bool] | None = None) -> RaceResult:
+def explore(race: Race, max_states: int | None = None, stop: Callable[[int], bool] | None = None) -> SearchResult:
     """Explore every interleaving of a race; the machine is returned to its initial state.
 
     Args: see ``search``.
-    Returns: the result; ``search.exhausted`` says whether it is complete. Ctrl-C stops the search, too.
+    Returns: the result; ``exhausted`` says whether it is complete. Ctrl-C stops the search, too.
     """
     collecting = gc.isenabled()
     gc.disable()
     try:
         while True:
             try:
-                return RaceResult(search(race, max_states=max_states, stop=stop), race.segments)
+                return search(race, max_states=max_states, stop=stop)
             except AssumptionError as error:
                 race.learn(error)
     finally:

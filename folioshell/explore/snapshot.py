@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import Enum
 from operator import attrgetter, is_, itemgetter
 from types import BuiltinFunctionType, FunctionType, GenericAlias, ModuleType
@@ -23,29 +24,21 @@ ATOMS: frozenset[type] = frozenset(
 _PACKAGE = __name__.partition(".")[0] + "."
 
 
+@dataclass(slots=True, eq=False)
 class Shape:
     """How objects of one class are copied and written back, one level deep.
 
-    Attributes:
-        names: of the attributes, in the order of the copies; empty for a container.
+    Args:
         read: the shallow copy of an object.
-        write: write such a copy back to an object with attributes.
         parts: the objects that a copy refers to.
+        write: write such a copy back to an object with attributes.
+        names: of the attributes, in the order of the copies; empty for a container.
     """
 
-    __slots__ = ("names", "parts", "read", "write")
-
-    def __init__(
-        self,
-        read: Callable[[Any], Any],
-        parts: Callable[[Any], Iterable[object]] = iter,
-        write: Callable[[Any, Any], None] | None = None,
-        names: tuple[str, ...] = (),
-    ) -> None:
-        self.read = read
-        self.write = write
-        self.parts = parts
-        self.names = names
+    read: Callable[[Any], Any]
+    parts: Callable[[Any], Iterable[object]] = iter
+    write: Callable[[Any, Any], None] | None = None
+    names: tuple[str, ...] = ()
 
 
 def _dict_parts(copy: dict[object, object]) -> Iterable[object]:
@@ -81,11 +74,7 @@ def _slots_of(cls: type) -> tuple[str, ...]:
 
 def _slotted(names: tuple[str, ...]) -> Shape:
     many = attrgetter(*names)
-
-    def read_one(target: object) -> tuple[object, ...]:
-        return (many(target),)
-
-    read: Callable[[Any], Any] = many if len(names) > 1 else read_one
+    read: Callable[[Any], Any] = many if len(names) > 1 else lambda target: (many(target),)
 
     def write(target: object, copy: tuple[object, ...]) -> None:
         for name, value in zip(names, copy, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from folioshell.model.mapping import AddressSpace, AnonVma
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Folio:
     """A run of ``1 << order`` physical pages kept as one.
 
@@ -32,65 +34,35 @@ class Folio:
             file folio, as PG_reclaim.
     """
 
-    __slots__ = (
-        "_lock",
-        "_map_lock",
-        "active",
-        "anon",
-        "anon_exclusive",
-        "cached",
-        "deferred",
-        "dirty",
-        "dirty_buffers",
-        "id",
-        "index",
-        "mapping",
-        "mlock_count",
-        "mlocked",
-        "nonzero",
-        "order",
-        "partially_mapped",
-        "pfn",
-        "pins",
-        "readahead",
-        "ref",
-        "referenced",
-        "swap_slot",
-        "swapbacked",
-        "uptodate",
-    )
-
-    def __init__(
-        self, number: int, pfn: int, order: int, mapping: AnonVma | AddressSpace, index: int, anon: bool
-    ) -> None:
-        self.id = number
-        self.pfn = pfn
-        self.order = order
-        self.anon = anon
-        self.mapping = mapping
-        self.index = index
-        self.ref = 0
-        self.pins = 0
-        self.anon_exclusive = 0
-        self.nonzero = 0
-        self.swapbacked = anon
-        self.cached = False
-        self.swap_slot: int | None = None
-        self.uptodate = True
-        self.dirty = False
-        self.dirty_buffers = 0
-        self.active = False
-        self.referenced = False
-        self.readahead = False
-        self.mlocked = False
-        #: mappings in locked VMAs, as far as the kernel counts them: pieces of a split folio start at 0
-        self.mlock_count = 0
-        #: on the deferred-split queue
-        self.deferred = False
-        #: flagged partially mapped: mapping the missing pages again does not clear it
-        self.partially_mapped = False
-        self._lock: Lock | None = None
-        self._map_lock: Lock | None = None
+    id: int
+    pfn: int
+    order: int
+    mapping: AnonVma | AddressSpace
+    index: int
+    anon: bool
+    ref: int = 0
+    pins: int = 0
+    anon_exclusive: int = 0
+    nonzero: int = 0
+    #: anonymous and not swap-backed: lazyfree
+    swapbacked: bool = True
+    cached: bool = False
+    swap_slot: int | None = None
+    uptodate: bool = True
+    dirty: bool = False
+    dirty_buffers: int = 0
+    active: bool = False
+    referenced: bool = False
+    readahead: bool = False
+    mlocked: bool = False
+    #: mappings in locked VMAs, as far as the kernel counts them: pieces of a split folio start at 0
+    mlock_count: int = 0
+    #: on the deferred-split queue
+    deferred: bool = False
+    #: flagged partially mapped: mapping the missing pages again does not clear it
+    partially_mapped: bool = False
+    _lock: Lock | None = None
+    _map_lock: Lock | None = None
 
     @property
     def nr_pages(self) -> int:
@@ -196,6 +168,7 @@ class FolioView(Folio):
 _STATE = attrgetter(*(name for name in Folio.__slots__ if not name.endswith("_lock")))
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class FolioRun:
     """Anonymous order-0 folios that are identical but for number, page and index, which are consecutive.
 
@@ -206,11 +179,8 @@ class FolioRun:
         nr: number of folios.
     """
 
-    __slots__ = ("first", "nr")
-
-    def __init__(self, first: Folio, nr: int) -> None:
-        self.first = first
-        self.nr = nr
+    first: Folio
+    nr: int
 
     @property
     def numbers(self) -> range:

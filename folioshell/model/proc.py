@@ -23,19 +23,8 @@ from folioshell.units import PAGE_SIZE
 
 #: rows of smaps that the model fills, in kB and in the order in which the kernel prints them
 SMAPS_ROWS = (
-    "Rss",
-    "Pss",
-    "Shared_Clean",
-    "Shared_Dirty",
-    "Private_Clean",
-    "Private_Dirty",
-    "Anonymous",
-    "LazyFree",
-    "AnonHugePages",
-    "ShmemPmdMapped",
-    "FilePmdMapped",
-    "Swap",
-    "Locked",
+    *("Rss", "Pss", "Shared_Clean", "Shared_Dirty", "Private_Clean", "Private_Dirty", "Anonymous", "LazyFree"),
+    *("AnonHugePages", "ShmemPmdMapped", "FilePmdMapped", "Swap", "Locked"),
 )
 
 _PSS_SHIFT = 12
@@ -221,9 +210,7 @@ def _swap_entries(k: Kernel, vma: Vma) -> int:
 
 # Counters of mapped pages.
 
-#: the counters, as /proc/vmstat names them, in its order
-COUNTERS = ("nr_anon_pages", "nr_mapped", "nr_shmem_pmdmapped", "nr_file_pmdmapped", "nr_anon_transparent_hugepages")
-#: the names that the kernel's source gives them
+#: the counters, as /proc/vmstat names them, in its order -> the names that the kernel's source gives them
 SYMBOLS = {
     "nr_anon_pages": "NR_ANON_MAPPED",
     "nr_mapped": "NR_FILE_MAPPED",
@@ -269,7 +256,7 @@ def statistics(k: Kernel, way: str) -> dict[str, int]:
         KeyError: there is no such way.
     """
     pages = WAYS[way][1]
-    sums = dict.fromkeys(COUNTERS, 0)
+    sums = dict.fromkeys(SYMBOLS, 0)
     for folio in k.folios.values():
         sums["nr_anon_pages" if folio.anon else "nr_mapped"] += pages(k, folio)
         if k.counts.entire(folio.id):

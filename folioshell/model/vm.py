@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from enum import IntFlag
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from folioshell.model.lock import Lock, LockClass, LockOp
@@ -18,41 +18,20 @@ if TYPE_CHECKING:
     from folioshell.model.mapping import AddressSpace, AnonVma
 
 
-class VmFlags(IntFlag):
-    """Flags of a VMA, those of the kernel that the model needs.
-
-    Kernel: include/linux/mm.h: VM_READ (v6.18)
-    """
-
-    READ = 1
-    WRITE = 2
-    SHARED = 8
-    MAYREAD = 0x10
-    MAYWRITE = 0x20
-    MAYEXEC = 0x40
-    MAYSHARE = 0x80
-    LOCKED = 0x2000
-    DONTCOPY = 0x20000
-    ACCOUNT = 0x100000
-    WIPEONFORK = 0x2000000
-    HUGEPAGE = 0x20000000
-    NOHUGEPAGE = 0x40000000
-
-
-#: Plain integers for the hot paths: an IntFlag operation costs a hundred times that of an int.
-READ = int(VmFlags.READ)
-WRITE = int(VmFlags.WRITE)
-SHARED = int(VmFlags.SHARED)
-MAYREAD = int(VmFlags.MAYREAD)
-MAYWRITE = int(VmFlags.MAYWRITE)
-MAYEXEC = int(VmFlags.MAYEXEC)
-MAYSHARE = int(VmFlags.MAYSHARE)
-LOCKED = int(VmFlags.LOCKED)
-DONTCOPY = int(VmFlags.DONTCOPY)
-ACCOUNT = int(VmFlags.ACCOUNT)
-WIPEONFORK = int(VmFlags.WIPEONFORK)
-HUGEPAGE = int(VmFlags.HUGEPAGE)
-NOHUGEPAGE = int(VmFlags.NOHUGEPAGE)
+# VM_* flags, those that the model needs, as plain integers. Kernel: include/linux/mm.h: VM_READ (v6.18)
+READ = 1
+WRITE = 2
+SHARED = 8
+MAYREAD = 0x10
+MAYWRITE = 0x20
+MAYEXEC = 0x40
+MAYSHARE = 0x80
+LOCKED = 0x2000
+DONTCOPY = 0x20000
+ACCOUNT = 0x100000
+WIPEONFORK = 0x2000000
+HUGEPAGE = 0x20000000
+NOHUGEPAGE = 0x40000000
 
 PROT_FLAGS = {"none": 0, "r": READ, "rw": READ | WRITE}
 
@@ -194,6 +173,19 @@ class VmaSet:
         high = bisect_right(self._starts, end - 1)
         return self._vmas[low:high]
 
+    def parts(self, start: int, end: int) -> Iterator[tuple[Vma | None, int, int]]:
+        """(VMA, low, high) of each VMA's part of ``[start, end)``; the first hole ends it, with None for the VMA.
+
+        VMAs may be changed while iterating: each is looked up by address when it is reached.
+        """
+        while start < end:
+            vma = self.find(start)
+            stop = end if vma is None else min(end, vma.end)
+            yield vma, start, stop
+            if vma is None:
+                return
+            start = stop
+
     def insert(self, vma: Vma) -> None:
         """Add a VMA whose range is free."""
         position = bisect_right(self._starts, vma.start)
@@ -214,16 +206,14 @@ class VmaSet:
         self._starts[position] = vma.start
 
 
+@dataclass(slots=True, eq=False)
 class Rss:
     """Pages that an address space maps, by kind, as in /proc/PID/status."""
 
-    __slots__ = ("anon", "file", "shmem", "swap")
-
-    def __init__(self) -> None:
-        self.file = 0
-        self.anon = 0
-        self.shmem = 0
-        self.swap = 0
+    file: int = 0
+    anon: int = 0
+    shmem: int = 0
+    swap: int = 0
 
     def as_tuple(self) -> tuple[int, int, int, int]:
         """(file, anon, shmem, swap entries)."""
@@ -247,18 +237,8 @@ class Mm:
     """
 
     __slots__ = (
-        "has_pinned",
-        "mm_id",
-        "mmap_lock",
-        "name",
-        "nr_ptes",
-        "page_table_lock",
-        "parent",
-        "pins",
-        "rss",
-        "tables",
-        "vmas",
-        "write_marked",
+        *("has_pinned", "mm_id", "mmap_lock", "name", "nr_ptes", "page_table_lock", "parent", "pins", "rss"),
+        *("tables", "vmas", "write_marked"),
     )
 
     def __init__(self, name: str, mm_id: int, parent: str | None, table_bits: int) -> None:

@@ -137,19 +137,14 @@ def _willneed(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
 def _populate(k: Kernel, mm: Mm, start: int, end: int, write: bool) -> Path[str | None]:
     """Kernel: mm/madvise.c: madvise_populate() (v6.18)"""
     flags = gup.FOLL_TRIED | (gup.FOLL_WRITE if write else 0)
-    flags = gup.FOLL_TRIED | (gup.FOLL_WRITE if write else 0)
-    position = start
-    while position < end:
-        vma = mm.vmas.find(position)
+    for vma, low, high in mm.vmas.parts(start, end):
         if vma is None:
             return "ENOMEM"
         if not vma.flags & (vm.WRITE if write else vm.READ):
             return "EINVAL" if write or not vma.flags & vm.WRITE else None
-        stop = min(end, vma.end)
-        error = yield from gup.get_user_pages(k, vma, position, stop, flags)
+        error = yield from gup.get_user_pages(k, vma, low, high, flags)
         if error is not None:
             return error
-        position = stop
     return None
 
 

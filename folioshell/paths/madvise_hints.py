@@ -101,25 +101,10 @@ def _cold_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int,
         folio = k.physmem.folio(pte.pfn_of(entry))
         nr = folio_pte_batch(table, index, last, folio) if folio.order else 1
         if nr < folio.nr_pages:
-            page = pte.pfn_of(entry) - folio.pfn
-            shared = yield from sharing.is_shared(k, vma.mm, folio, Question.COLD_PART, table.ptl, page)
-            # After a walk the entry may have changed: start over with what is there now.
-            if table.entries[index] != entry:
-                continue
-            if shared:
-                yield from _left_alone(k, folio)
-            if shared or (yield folio.lock.trylock(_COLD)):
-                index += nr
-                continue
-            if not (yield from _split(k, folio, table.ptl)):
-                index += nr
-            # The PTL was dropped for the split: the table may be another one, or gone. After a split the same index
-            # maps a small folio, which is aged like any other.
-            now = vma.mm.tables.leaf(block)
+            now, done = yield from _split_part(k, vma, table, block + index, folio, Question.COLD_PART)
             if now is None:
                 break
-            table = now
-            yield table.ptl.acquire(_COLD)
+            table, index = now, index + (nr if done else 0)
             continue
         shared = yield from sharing.is_shared(k, vma.mm, folio, Question.COLD_WHOLE, table.ptl)
         if shared or table.entries[index] != entry:
@@ -225,23 +210,10 @@ def _free_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int)
         folio = k.physmem.single_out(pte.pfn_of(entry))
         nr = folio_pte_batch(table, index, last, folio) if folio.order else 1
         if nr < folio.nr_pages:
-            page = pte.pfn_of(entry) - folio.pfn
-            shared = yield from sharing.is_shared(k, vma.mm, folio, Question.FREE_PART, table.ptl, page)
-            if table.entries[index] != entry:
-                continue
-            if shared:
-                yield from _left_alone(k, folio)
-            if shared or (yield folio.lock.trylock(_FREE)):
-                index += nr
-                continue
-            if not (yield from _split(k, folio, table.ptl)):
-                index += nr
-            # As for MADV_COLD: look the table up again.
-            now = vma.mm.tables.leaf(block)
+            now, done = yield from _split_part(k, vma, table, block + index, folio, Question.FREE_PART)
             if now is None:
                 return
-            table = now
-            yield table.ptl.acquire(_FREE)
+            table, index = now, index + (nr if done else 0)
             continue
         yield from _free_folio(k, vma, table, index, nr, folio)
         index += nr
@@ -269,6 +241,34 @@ def _free_folio(k: Kernel, vma: Vma, table: PageTable, index: int, nr: int, foli
 
 def _left_alone(k: Kernel, folio: Folio) -> Path[None]:
     yield Tracepoint(f"{folio} skipped: mapped shared ({k.decider.name})")
+
+
+def _split_part(
+    k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Folio, question: Question
+) -> Path[tuple[PageTable | None, bool]]:
+    """Split the folio mapped at ``vpn``, which the range covers in part, unless another mm maps it.
+
+    Returns: the PTE table now, locked as before, or None; and whether the folio's entries are done with: False to look
+    at the entry of ``vpn`` again.
+    """
+    index = vpn & vma.mm.tables.last
+    entry = table.entries[index]
+    page = pte.pfn_of(entry) - folio.pfn
+    shared = yield from sharing.is_shared(k, vma.mm, folio, question, table.ptl, page)
+    # After a walk the entry may have changed: start over with what is there now.
+    if table.entries[index] != entry:
+        return table, False
+    if shared:
+        yield from _left_alone(k, folio)
+    if shared or (yield folio.lock.trylock(question.function)):
+        return table, True
+    was_split = yield from _split(k, folio, table.ptl)
+    # The PTL was dropped for the split: the table may be another one, or gone. After a split the same index maps a
+    # small folio, which is treated like any other.
+    now = vma.mm.tables.leaf(vpn)
+    if now is not None:
+        yield now.ptl.acquire(question.function)
+    return now, not was_split
 
 
 def _split(k: Kernel, folio: Folio, held: Lock) -> Path[bool]:

@@ -10,7 +10,6 @@ from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
-from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Vma
 from folioshell.paths import rmap, swap
 from folioshell.paths.split import split_folio
@@ -41,13 +40,9 @@ def _folio_referenced(k: Kernel, folio: Folio) -> Path[None]:
     def visit(vma: Vma, hit: Hit) -> Path[bool]:
         nonlocal left
         left -= 1
-        table = hit.table
-        if isinstance(table, PageTable):
-            table.entries[hit.index] &= ~pte.YOUNG
-        else:
-            entry = table.entries[hit.index]
-            assert isinstance(entry, int)
-            table.entries[hit.index] = entry & ~pte.YOUNG
+        entry = hit.table.entries[hit.index]
+        assert isinstance(entry, int)
+        hit.table.entries[hit.index] = entry & ~pte.YOUNG
         yield from ()
         # One locked VMA decides that the folio stays: the walk ends.
         return bool(vma.flags & vm.LOCKED)

@@ -121,10 +121,7 @@ def try_to_migrate(k: Kernel, folio: Folio, split_pmd: bool) -> Path[None]:
 
     def visit(vma: Vma, hit: Hit) -> Path[bool]:
         nonlocal stuck
-        if isinstance(hit.table, PmdTable):
-            stuck = yield from _set_pmd_migration_entry(k, folio, vma, hit.table, hit)
-        else:
-            stuck = yield from _set_migration_pte(k, folio, vma, hit.table, hit)
+        stuck = yield from _set_migration_entry(k, folio, vma, hit)
         return stuck
 
     for vma in vmas_of(folio):
@@ -137,33 +134,24 @@ def try_to_migrate(k: Kernel, folio: Folio, split_pmd: bool) -> Path[None]:
             return
 
 
-def _set_pmd_migration_entry(k: Kernel, folio: Folio, vma: Vma, pmd: PmdTable, hit: Hit) -> Path[bool]:
-    """Replace one PMD entry. True: it must stay.
+def _set_migration_entry(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
+    """Replace one PTE or PMD entry. True: it must stay.
 
     Kernel: mm/huge_memory.c: set_pmd_migration_entry() (v6.18)
     """
-    entry = pmd.entries[hit.index]
-    assert isinstance(entry, int)
-    exclusive = bool(folio.anon_exclusive & 1)
-    if not rmap.try_share(folio, 0):
-        return True
-    folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
-    pmd.entries[hit.index] = pte.migration(entry, exclusive)
-    yield from rmap.remove_pmd(k, folio, vma, pmd, hit.vpn)
-    folio.ref -= 1
-    return False
-
-
-def _set_migration_pte(k: Kernel, folio: Folio, vma: Vma, table: PageTable, hit: Hit) -> Path[bool]:
-    """Replace one PTE. True: it must stay."""
+    table = hit.table
     entry = table.entries[hit.index]
+    assert isinstance(entry, int)
     page = pte.pfn_of(entry) - folio.pfn
     exclusive = bool(folio.anon_exclusive >> page & 1)
     if not rmap.try_share(folio, page):
         return True
     folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
     table.entries[hit.index] = pte.migration(entry, exclusive)
-    yield from rmap.remove_ptes(k, folio, page, 1, vma, table, hit.vpn)
+    if isinstance(table, PmdTable):
+        yield from rmap.remove_pmd(k, folio, vma, table, hit.vpn)
+    else:
+        yield from rmap.remove_ptes(k, folio, page, 1, vma, table, hit.vpn)
     folio.ref -= 1
     return False
 

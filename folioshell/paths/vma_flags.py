@@ -31,14 +31,10 @@ def do_mprotect(k: Kernel, mm: Mm, start: int, nr: int, prot: str) -> Path[str |
 
 
 def _mprotect_locked(k: Kernel, mm: Mm, start: int, end: int, prot: int) -> Path[str | None]:
-    position = start
-    while position < end:
-        vma = mm.vmas.find(position)
+    for vma, low, high in mm.vmas.parts(start, end):
         if vma is None:
             return "ENOMEM"
-        stop = min(end, vma.end)
-        yield from _mprotect_fixup(k, vma, position, stop, vma.flags & ~(vm.READ | vm.WRITE) | prot)
-        position = stop
+        yield from _mprotect_fixup(k, vma, low, high, vma.flags & ~(vm.READ | vm.WRITE) | prot)
     return None
 
 
@@ -186,15 +182,11 @@ def _apply(k: Kernel, mm: Mm, start: int, end: int, locked: int) -> Path[str | N
     """Kernel: mm/mlock.c: apply_vma_lock_flags() (v6.18)"""
     yield mm.mmap_lock.acquire("do_mlock", "W")
     error = None
-    position = start
-    while position < end:
-        vma = mm.vmas.find(position)
+    for vma, low, high in mm.vmas.parts(start, end):
         if vma is None:
             error = "ENOMEM"
-            break
-        stop = min(end, vma.end)
-        yield from _mlock_fixup(k, vma, position, stop, vma.flags & ~vm.LOCKED | locked)
-        position = stop
+        else:
+            yield from _mlock_fixup(k, vma, low, high, vma.flags & ~vm.LOCKED | locked)
     yield mm.write_unlock()
     return error
 

@@ -6,7 +6,7 @@ Kernel: mm/rmap.c: rmap_walk() (v6.18); mm/page_vma_mapped.c: page_vma_mapped_wa
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from folioshell.events import Walked
@@ -56,6 +56,7 @@ def rmap_lock(folio: Folio) -> Lock:
     return mapping.i_mmap_rwsem if isinstance(mapping, AddressSpace) else mapping.rwsem
 
 
+@dataclass(slots=True)
 class VmaWalk:
     """page_vma_mapped_walk() over one VMA, as a state machine that yields lock operations and calls a visitor.
 
@@ -70,26 +71,19 @@ class VmaWalk:
         stopped: the visitor ended the walk.
     """
 
-    def __init__(
-        self,
-        k: Kernel,
-        folio: Folio,
-        vma: Vma,
-        visit: Visitor | None = None,
-        *,
-        migration: bool = False,
-        sync: bool = False,
-    ) -> None:
-        self.k = k
-        self.folio = folio
-        self.vma = vma
-        self.visit = visit
-        self.migration = migration
-        self.sync = sync
-        self.found: list[tuple[str, int]] = []
-        self.stopped = False
-        self._low = folio.pfn
-        self._high = folio.pfn + folio.nr_pages
+    k: Kernel
+    folio: Folio
+    vma: Vma
+    visit: Visitor | None = None
+    migration: bool = False
+    sync: bool = False
+    found: list[tuple[str, int]] = field(default_factory=list)
+    stopped: bool = False
+    _low: int = field(init=False)
+    _high: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._low, self._high = self.folio.pfn, self.folio.pfn + self.folio.nr_pages
 
     def run(self) -> Path[None]:
         """Walk to the end of the folio's range in the VMA, or until the visitor ends it."""
@@ -219,19 +213,3 @@ def rmap_walk(
     event = Walked(folio.id, reason, tuple(visits))
     yield event
     return event
-
-
-def walk_cost(k: Kernel, folio: Folio) -> tuple[int, int, int]:
-    """(VMAs visited, page-table locks taken, entries found) of a full walk, computed without any lock.
-
-    The path runs for its visits only: without a visitor it changes nothing, and its lock operations are dropped.
-    """
-    path = rmap_walk(k, folio, "query")
-    while True:
-        try:
-            next(path)
-        except StopIteration as stop:
-            walked: Walked = stop.value
-            break
-    tables = [count for visit in walked.visits for _, count in visit[2]]
-    return len(walked.visits), len(tables), sum(tables)

@@ -9,7 +9,7 @@ from folioshell.schemes.order0 import Order0Scheme
 
 
 class FirstPageScheme(Order0Scheme, register=False):
-    """A scheme whose number of a folio is that of the entries of its page 0; subclasses say what "shared" means.
+    """A scheme whose number of a folio is that of the entries of its page 0: shared above 1, unless a subclass differs.
 
     They keep nothing: they read what the kernel keeps for each page anyway. Callers put the other questions to that,
     not to the estimate, which cannot answer them.
@@ -52,6 +52,10 @@ class FirstPageScheme(Order0Scheme, register=False):
     def mapped(self, folio: int) -> bool | None:
         """Cannot tell: other pages may be mapped."""
         return None
+
+    def shared(self, folio: int, mm: int) -> Sharing:
+        """``> 1``, for every asker: no entry of page 0 reads as exclusive."""
+        return Sharing.YES if self.mapcount(folio) > 1 else Sharing.NO
 
     def why(self, folio: int) -> list[Part]:
         """The entries of page 0 in one row."""
@@ -104,10 +108,6 @@ class EstimatedGt1(FirstPageScheme):
         "Shared if that is more than 1: a folio whose page 0 is not mapped looks exclusive.",
     )
 
-    def shared(self, folio: int, mm: int) -> Sharing:
-        """``> 1``: no entry of page 0 reads as exclusive."""
-        return Sharing.YES if self.mapcount(folio) > 1 else Sharing.NO
-
 
 class LikelyV69(FirstPageScheme):
     """``folio_likely_mapped_shared()`` before there was a counter of all entries.
@@ -122,7 +122,3 @@ class LikelyV69(FirstPageScheme):
         "Takes the mapcount of page 0, PMD entries included, for that of the folio.",
         "Shared if that is more than 1, for every caller: if page 0 is not mapped, the folio looks exclusive.",
     )
-
-    def shared(self, folio: int, mm: int) -> Sharing:
-        """``> 1``, for every asker."""
-        return Sharing.YES if self.mapcount(folio) > 1 else Sharing.NO

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell.schemes.base import Law, Part, Sharing
+from folioshell.schemes.base import Sharing
 from folioshell.schemes.cost import Reach
 from folioshell.schemes.windows import WindowScheme
 
@@ -17,20 +17,7 @@ class Tuples(WindowScheme):
         "Counts pairs of a VMA and a page table in which an entry of the VMA maps a page of the folio.",
         "1 is exclusive, more than 2 is shared; 2 may be one process through two tables, and needs an rmap walk.",
     )
-    state = "one counter"
     reach = Reach.TABLE
-    laws = frozenset(
-        {
-            Law.NEVER_FALSE_NEGATIVE,
-            Law.MAPPED_IFF_POSITIVE,
-            Law.ZERO_WHEN_UNMAPPED,
-            Law.UNMAP_UNDOES_MAP,
-            Law.BATCHING_IS_IRRELEVANT,
-            Law.IGNORES_PMD_SPLIT,
-            Law.ONE_IS_EXCLUSIVE,
-            Law.FORGETS_HISTORY,
-        }
-    )
 
     def shared(self, folio: int, mm: int) -> Sharing:
         """1 is one process; 2 is undecided."""
@@ -38,11 +25,3 @@ class Tuples(WindowScheme):
         if tuples == 2:
             return Sharing.MAYBE
         return Sharing.YES if tuples > 2 else Sharing.NO
-
-    def why(self, folio: int) -> list[Part]:
-        """One row a tuple."""
-        return super().why(folio) + self.tuple_parts(folio)
-
-    def bytes_of_state(self, order: int) -> int:
-        """One counter."""
-        return 4

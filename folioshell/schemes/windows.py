@@ -35,6 +35,19 @@ class WindowScheme(Order0Scheme, register=False):
 
     #: VMAs or tuples: what is counted, and how far to look for other entries
     reach: ClassVar[Reach]
+    state = "one counter"
+    laws = frozenset(
+        {
+            Law.NEVER_FALSE_NEGATIVE,
+            Law.MAPPED_IFF_POSITIVE,
+            Law.ZERO_WHEN_UNMAPPED,
+            Law.UNMAP_UNDOES_MAP,
+            Law.BATCHING_IS_IRRELEVANT,
+            Law.IGNORES_PMD_SPLIT,
+            Law.ONE_IS_EXCLUSIVE,
+            Law.FORGETS_HISTORY,
+        }
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,6 +106,15 @@ class WindowScheme(Order0Scheme, register=False):
             if (pages := window.pages & page_mask(first, nr))
         ]
 
+    def why(self, folio: int) -> list[Part]:
+        """One row for each VMA or tuple that maps the folio."""
+        parts = self.tuple_parts(folio) if self.reach is Reach.TABLE else self.vma_parts(folio)
+        return super().why(folio) + parts
+
+    def bytes_of_state(self, order: int) -> int:
+        """One counter."""
+        return 4
+
     @staticmethod
     def _part(mm: int, base: int, pages: int, label: str) -> Part:
         """One VMA or tuple, from its first mapped page to its last."""
@@ -135,7 +157,6 @@ class HooklessScheme(WindowScheme, register=False):
         _counters: large folio -> its number; may be negative.
     """
 
-    state = "one counter"
     laws = frozenset(
         {
             Law.DECIDES,
@@ -181,10 +202,8 @@ class HooklessScheme(WindowScheme, register=False):
 
     def why(self, folio: int) -> list[Part]:
         """One row for each unit that maps the folio, and the miscount."""
-        parts = self.tuple_parts(folio) if self.reach is Reach.TABLE else self.vma_parts(folio)
-        if miscount := self.miscount(folio):
-            parts.append(Part("miscount", miscount))
-        return super().why(folio) + parts
+        miscount = self.miscount(folio)
+        return super().why(folio) + ([Part("miscount", miscount)] if miscount else [])
 
     @classmethod
     def cost_of(cls, event: events.Event, layout: Layout = X86_64_LAYOUT) -> Cost:
@@ -192,10 +211,6 @@ class HooklessScheme(WindowScheme, register=False):
         if isinstance(event, events.VmaSplit | events.VmaMerged | Moved):
             return Cost()
         return super().cost_of(event, layout)
-
-    def bytes_of_state(self, order: int) -> int:
-        """One counter."""
-        return 4
 
 
 def share_windows(schemes: Iterable[Scheme]) -> Iterator[Scheme]:

@@ -90,18 +90,17 @@ def _note(new: NewFolios | None, freed: int | None) -> str:
     return f"split from f{new.origin}" if new.origin else "new"
 
 
-def _grouped(rows: Iterable[tuple[int, int, Key]], shown: Sequence[str]) -> Iterable[FolioChange]:
-    first, nr = 0, 0
+def _grouped(rows: Iterable[tuple[int, int, Key]], shown: Sequence[str]) -> Iterator[FolioChange]:
+    """The rows, equal ones of consecutive folios as one."""
     last: Key | None = None
-    for number, length, key in rows:
+    first = nr = 0
+    for number, length, key in (*rows, (0, 0, None)):
         if key == last and number == first + nr:
             nr += length
             continue
         if last is not None:
             yield _row(first, nr, last, shown)
         first, nr, last = number, length, key
-    if last is not None:
-        yield _row(first, nr, last, shown)
 
 
 def _row(first: int, nr: int, key: Key, shown: Sequence[str]) -> FolioChange:

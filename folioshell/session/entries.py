@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
 from typing import NamedTuple, TypeVar
 
 from folioshell.intervals import Intervals
@@ -136,13 +137,7 @@ def joined_if_many(items: Sequence[T], goes_on: Callable[[T, T], bool], joined: 
         if place < len(items) and goes_on(items[place - 1], items[place]):
             continue
         group = items[start:place]
-        if len(group) > MOST_APART:
-            whole = group[0]
-            for item in group[1:]:
-                whole = joined(whole, item)
-            made.append(whole)
-        else:
-            made += group
+        made += [reduce(joined, group)] if len(group) > MOST_APART else group
         start = place
     return made
 

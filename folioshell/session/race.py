@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Protocol
 
 from folioshell.engine.machine import Machine
 from folioshell.errors import Refused
-from folioshell.explore.race import Race, RaceResult, explore
+from folioshell.explore.race import Race, explore
 from folioshell.explore.replay import RaceStep, deadlock_rows, draw, replay
-from folioshell.explore.search import Schedule
+from folioshell.explore.search import Schedule, SearchResult
 from folioshell.explore.threads import Task
 from folioshell.model.lock import LockClass, LockOp
 from folioshell.paths.protocol import LOOK
@@ -158,11 +158,11 @@ def explored(race: Race, max_states: int | None, stop: Callable[[int], bool] | N
     """Every interleaving of a race; the machine is as before."""
     result = explore(race, max_states, stop)
     findings = tuple(_found(race, result))
-    loop = str(result.search.loop) if result.search.loop is not None else ""
-    return Verdict(result.search.schedules, result.search.states, findings, result.search.stopped, loop)
+    loop = str(result.loop) if result.loop is not None else ""
+    return Verdict(result.schedules, result.states, findings, result.stopped, loop)
 
 
-def _found(race: Race, result: RaceResult) -> Iterator[Found]:
+def _found(race: Race, result: SearchResult) -> Iterator[Found]:
     names = [task.name for task in race.tasks]
     for finding in result.findings:
         picture: tuple[str, ...] = ()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from folioshell.intervals import Intervals, together, union
 from folioshell.session.describe import folios_text, runs_text
+from folioshell.session.entries import joined_where
 from folioshell.session.step_events import Copy, NewFolios, StepEvents
 from folioshell.units import format_pages
 from folioshell.wording import counted, folio_run, pages_text
@@ -36,9 +37,9 @@ def sentence(
 def _ending(result: dict[str, Any]) -> list[str]:
     if "errno" in result:
         return [f"failed with {result['errno']}"]
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for _, nr, signal in result.get("signals", ()):
-        counts[signal] = counts.get(signal, 0) + nr
+        counts[signal] += nr
     return [f"{counted(nr, 'access', 'accesses')} raised {signal}" for signal, nr in counts.items()]
 
 
@@ -80,6 +81,10 @@ class _Written(NamedTuple):
         same = (self.order, self.reason) == (later.order, later.reason)
         return same and (later.folio, later.first, later.copy) == (*end, copy)
 
+    def joined(self, later: _Written) -> _Written:
+        """Both as one; ``later`` continues this one."""
+        return self._replace(nr=self.nr + later.nr)
+
     def __str__(self) -> str:
         if not self.order:
             return folio_run(self.folio, self.nr)
@@ -89,8 +94,10 @@ class _Written(NamedTuple):
 def _writes(step: StepEvents, reason: Callable[[Copy], str]) -> list[str]:
     """Which pages writes copied, and which they made writable where they are."""
     because = reason if len(step.copies) <= REASONED else lambda _: ""
-    copied = _runs(_Written(one.old, one.order, one.page, 1, one.folio, because(one)) for one in step.copies)
-    reused = _runs(_Written(one.folio, one.order, one.first, one.nr) for one in step.reused)
+    copies = (_Written(one.old, one.order, one.page, 1, one.folio, because(one)) for one in step.copies)
+    copied = joined_where(copies, _Written.goes_on, _Written.joined)
+    writes = (_Written(one.folio, one.order, one.first, one.nr) for one in step.reused)
+    reused = joined_where(writes, _Written.goes_on, _Written.joined)
     clauses = [
         f"{folio_run(run.copy, run.nr)} {'is a copy' if run.nr == 1 else 'are copies'} of {run}{run.reason}"
         for run in copied
@@ -102,16 +109,6 @@ def _writes(step: StepEvents, reason: Callable[[Copy], str]) -> list[str]:
     # After a wrong answer another process does map them: that is the finding.
     alone = "{}" if step.findings else "no one else maps {}:"
     return [*clauses, *(f"{alone.format(run)} made writable, no copy" for run in reused)]
-
-
-def _runs(pages: Iterable[_Written]) -> list[_Written]:
-    runs: list[_Written] = []
-    for page in pages:
-        if runs and runs[-1].goes_on(page):
-            runs[-1] = runs[-1]._replace(nr=runs[-1].nr + page.nr)
-        else:
-            runs.append(page)
-    return runs
 
 
 def _folios(step: StepEvents) -> list[str]:
@@ -127,7 +124,7 @@ def _folios(step: StepEvents) -> list[str]:
         clauses.append(f"{counted(small, 'entry', 'entries')} of order-0 folios mapped")
     clauses += [
         f"f{number} PMD-mapped{f' by {n} entries' if n > 1 else ''}"
-        for number, n in _few({number: n for number, n in step.pmd_mapped.items() if number not in step.new})
+        for number, n in [(number, n) for number, n in step.pmd_mapped.items() if number not in step.new][:LISTED]
     ]
     clauses += _entries(step.moved, "moved")
     # Where it was split or dropped, an event says what became of it.
@@ -147,10 +144,6 @@ def _folios(step: StepEvents) -> list[str]:
     if freed:
         clauses.append(f"{_which(freed)} freed")
     return clauses
-
-
-def _few(counts: dict[int, int]) -> list[tuple[int, int]]:
-    return list(counts.items())[:LISTED]
 
 
 def _origins(step: StepEvents) -> set[int]:
@@ -219,25 +212,17 @@ def _split(step: StepEvents) -> list[str]:
 
 
 def _vmas(step: StepEvents) -> list[str]:
-    clauses = []
-    if step.vma_splits:
-        clauses.append(counted(step.vma_splits, "VMA split"))
-    if step.vma_merges:
-        clauses.append(counted(step.vma_merges, "VMA merge"))
-    return clauses
+    kinds = (("VMA split", step.vma_splits), ("VMA merge", step.vma_merges))
+    return [counted(len(found), what) for what, found in kinds if found]
 
 
 def _events(step: StepEvents) -> list[str]:
     """Other events, equal ones counted."""
-    counts: dict[str, int] = {}
     said = (
         *(f"f{number} split" for number in _origins(step)),
         *(f"f{number} mapped by a PMD entry" for number in step.pmd_mapped),
     )
-    for event in step.tracepoints:
-        if event.text.startswith(said):
-            continue
-        counts[event.text] = counts.get(event.text, 0) + 1
+    counts = Counter(event.text for event in step.tracepoints if not event.text.startswith(said))
     if len(counts) > LISTED:
         return [f"{counted(sum(counts.values()), 'other event')}, see `trace`"]
     return [text if nr == 1 else f"{nr} x {text}" for text, nr in counts.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -47,13 +48,12 @@ class StepEvents:
         locks: page-table locks in the order in which they were taken.
         new: folios that came to be, in runs of consecutive numbers.
         freed: folios that ended -> their orders, in runs.
-        walks, asked, findings, tracepoints: the events of these types.
+        walks, asked, findings, tracepoints, vma_splits, vma_merges: the events of these types.
         mapped, unmapped: folio -> entries that were added and removed, by events about leaf entries.
         pmd_mapped, pmd_unmapped: folio -> PMD entries added and removed.
         moved: folio -> entries that mremap moved.
         copies: pages that were copied for a write, in order.
         reused: pages that were made writable without a copy, in order.
-        vma_splits, vma_merges: numbers of these.
         small_mapped: the order-0 folios that were mapped -> True, in runs.
         nr_small_mapped, nr_small_unmapped: entries of order-0 folios among the above, counted but not listed.
     """
@@ -66,17 +66,17 @@ class StepEvents:
         self.asked: list[events.Asked] = []
         self.findings: list[events.Finding] = []
         self.tracepoints: list[events.Tracepoint] = []
-        self.mapped: dict[int, int] = {}
-        self.unmapped: dict[int, int] = {}
-        self.pmd_mapped: dict[int, int] = {}
-        self.pmd_unmapped: dict[int, int] = {}
-        self.moved: dict[int, int] = {}
+        self.vma_splits: list[events.VmaSplit] = []
+        self.vma_merges: list[events.VmaMerged] = []
+        self.mapped: Counter[int] = Counter()
+        self.unmapped: Counter[int] = Counter()
+        self.pmd_mapped: Counter[int] = Counter()
+        self.pmd_unmapped: Counter[int] = Counter()
+        self.moved: Counter[int] = Counter()
         self.copies: list[Copy] = []
         self.reused: list[events.Reused] = []
         self._copied_at: tuple[int, int, int] | None = None
         self.small_mapped: Intervals[bool] = Intervals()
-        self.vma_splits = 0
-        self.vma_merges = 0
         self.nr_small_mapped = 0
         self.nr_small_unmapped = 0
         self._read(happenings)
@@ -88,8 +88,8 @@ class StepEvents:
             events.Mapped: self._on_mapped,
             events.Unmapped: self._on_unmapped,
             events.Moved: self._on_moved,
-            events.VmaSplit: self._on_vma_split,
-            events.VmaMerged: self._on_vma_merged,
+            events.VmaSplit: self.vma_splits.append,
+            events.VmaMerged: self.vma_merges.append,
             events.Walked: self.walks.append,
             events.Asked: self.asked.append,
             events.Reused: self.reused.append,
@@ -111,7 +111,7 @@ class StepEvents:
     def _on_mapped(self, event: events.Mapped) -> None:
         if event.order:
             entries = self.pmd_mapped if event.level is Level.PMD else self.mapped
-            entries[event.folio] = entries.get(event.folio, 0) + event.entries
+            entries[event.folio] += event.entries
             return
         self.nr_small_mapped += len(event.folios)
         if event.new and len(event.folios) == 1:
@@ -122,7 +122,7 @@ class StepEvents:
     def _on_unmapped(self, event: events.Unmapped) -> None:
         if event.order:
             entries = self.pmd_unmapped if event.level is Level.PMD else self.unmapped
-            entries[event.folio] = entries.get(event.folio, 0) + event.entries
+            entries[event.folio] += event.entries
         else:
             self.nr_small_unmapped += len(event.folios)
         # wp_page_copy() maps the copy before it unmaps the old page from the same address; no other path does.
@@ -131,13 +131,7 @@ class StepEvents:
         self._copied_at = None
 
     def _on_moved(self, event: events.Moved) -> None:
-        self.moved[event.folio] = self.moved.get(event.folio, 0) + (1 if event.level is Level.PMD else event.nr)
-
-    def _on_vma_split(self, _: events.VmaSplit) -> None:
-        self.vma_splits += 1
-
-    def _on_vma_merged(self, _: events.VmaMerged) -> None:
-        self.vma_merges += 1
+        self.moved[event.folio] += 1 if event.level is Level.PMD else event.nr
 
 
 def _lock_rows(happenings: Iterable[Happening]) -> list[LockRow]:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from folioshell.engine.machine import Machine
-from folioshell.explore.race import Race, RaceResult, explore
+from folioshell.explore.race import Race, explore
+from folioshell.explore.search import SearchResult
 from folioshell.explore.threads import Task
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock, LockClass
@@ -78,15 +79,15 @@ def race_of(*texts: str, reduction: bool = True, end_check: Callable[[Machine], 
 def orders(*texts: str, reduction: bool = True) -> list[str]:
     """The letter strings that lock programs can write, sorted."""
     result = explore(race_of(*texts, reduction=reduction))
-    assert result.search.exhausted
-    return sorted(finding.flaw.text for finding in result.search.of_kind("miscount"))
+    assert result.exhausted
+    return sorted(finding.flaw.text for finding in result.of_kind("miscount"))
 
 
 def deadlocks(*texts: str, reduction: bool = True) -> dict[str, int]:
     """Deadlock -> number of states, of a race of lock programs."""
     result = explore(race_of(*texts, reduction=reduction))
-    assert result.search.exhausted
-    return {finding.flaw.text: finding.states for finding in result.search.of_kind("deadlock")}
+    assert result.exhausted
+    return {finding.flaw.text: finding.states for finding in result.of_kind("deadlock")}
 
 
 # Faults.
@@ -122,8 +123,8 @@ def fault_race(*pages: tuple[int, ...], profile: str = "6.18", reduction: bool =
     return Race(machine, tasks, reduction=reduction)
 
 
-def explored(race: Race) -> RaceResult:
+def explored(race: Race) -> SearchResult:
     """The result of a race that was explored whole."""
     result = explore(race)
-    assert result.search.exhausted
+    assert result.exhausted
     return result

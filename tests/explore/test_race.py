@@ -110,7 +110,7 @@ def test_a_fair_rwsem_deadlocks_where_a_naive_one_would_not(reduction: bool) -> 
 def test_the_shortest_deadlock() -> None:
     """A finding comes with the fewest steps that lead to it."""
     result = explored(race_of("a +x b +y c -y -x", "+y +x -x -y"))
-    (finding,) = result.search.of_kind("deadlock")
+    (finding,) = result.of_kind("deadlock")
 
     assert str(finding.schedule) == "1,1,2,2,1,2"
 
@@ -187,7 +187,7 @@ def test_remembering_and_repeating_give_the_same() -> None:
 
     texts = ("+x +y -y -x", "+y +x -x -y", "~f a -f ; b")
 
-    assert search(Repeating(race_of(*texts))) == explored(race_of(*texts)).search
+    assert search(Repeating(race_of(*texts))) == explored(race_of(*texts))
 
 
 # Faults.
@@ -200,9 +200,9 @@ def test_two_threads_fault_both_halves(profile: str, reduction: bool) -> None:
     result = explored(fault_race((0,), (8,), profile=profile, reduction=reduction))
 
     assert result.findings == []
-    assert result.search.ends > 1
-    assert result.search.schedules is not None
-    assert result.search.schedules > 1000
+    assert result.ends > 1
+    assert result.schedules is not None
+    assert result.schedules > 1000
 
 
 def test_end_states_are_the_same_with_and_without_reduction() -> None:
@@ -212,7 +212,7 @@ def test_end_states_are_the_same_with_and_without_reduction() -> None:
         machine, kernel, mm = straddling()
         tasks = [Task("t1", "A", faults(kernel, mm, 0)), Task("t2", "A", faults(kernel, mm, 8))]
         race = Race(machine, tasks, lambda machine: [machine.fingerprint()], reduction)
-        ends.append({finding.flaw.text for finding in explored(race).search.of_kind("miscount")})
+        ends.append({finding.flaw.text for finding in explored(race).of_kind("miscount")})
 
     assert ends[0] == ends[1]
     assert len(ends[0]) > 1
@@ -221,11 +221,12 @@ def test_end_states_are_the_same_with_and_without_reduction() -> None:
 @pytest.mark.full
 def test_three_threads_of_two_faults() -> None:
     """Three threads of two faults each are exhausted, without a deadlock."""
-    result = explored(fault_race((0, 8), (8, 0), (4, 12)))
+    race = fault_race((0, 8), (8, 0), (4, 12))
+    result = explored(race)
 
     assert result.findings == []
-    assert result.search.states > 10_000
-    assert result.segments < result.search.states / 10
+    assert result.states > 10_000
+    assert race.segments < result.states / 10
 
 
 def test_the_machine_is_given_back() -> None:
@@ -243,7 +244,7 @@ def test_interrupted_searches_are_honest() -> None:
     before = race.machine.fingerprint()
     result = explore(race, max_states=20)
 
-    assert (result.search.exhausted, result.search.stopped, result.search.states) == (False, "max-states", 20)
+    assert (result.exhausted, result.stopped, result.states) == (False, "max-states", 20)
     assert race.machine.fingerprint() == before
 
 
@@ -274,10 +275,10 @@ def zap_race(protocol: Protocol, nr: int, copies: bool, reduction: bool) -> Race
 def test_abba_of_two_zaps(reduction: bool) -> None:
     """Looking into the other's table under its lock, two zaps wait for each other."""
     result = explored(zap_race(ExcludeOwn(), 3, copies=True, reduction=reduction))
-    (finding,) = result.search.of_kind("deadlock")
+    (finding,) = result.of_kind("deadlock")
 
     assert finding.flaw.text == "t1 waits for pt2 (held by t2); t2 waits for pt1 (held by t1)"
-    assert result.deadlocks == 3
+    assert result.count("deadlock") == 3
 
 
 @BOTH
@@ -285,8 +286,8 @@ def test_two_zaps_overlook_each_other(reduction: bool) -> None:
     """Looking without the lock, two zaps of all pages both find nothing left, or both find something."""
     result = explored(zap_race(LocklessLook(), 8, copies=False, reduction=reduction))
 
-    assert {finding.flaw.text for finding in result.search.of_kind("miscount")} == {"counted -1, there are 0"}
-    assert result.deadlocks == 0
+    assert {finding.flaw.text for finding in result.of_kind("miscount")} == {"counted -1, there are 0"}
+    assert result.count("deadlock") == 0
 
 
 @BOTH
@@ -414,6 +415,6 @@ def test_lost_exclusion_is_found() -> None:
 def test_a_lock_that_is_kept_is_found() -> None:
     """A thread that ends with a lock breaks an invariant, and so does one that lets go of what it does not hold."""
     kept = explored(race_of("+x"))
-    assert [finding.flaw.text for finding in kept.search.of_kind("invariant")] == ["exits holding &xa->xa_lock of x"]
+    assert [finding.flaw.text for finding in kept.of_kind("invariant")] == ["exits holding &xa->xa_lock of x"]
     wrong = explored(race_of("-x"))
-    assert [finding.flaw.text for finding in wrong.search.of_kind("invariant")] == ["XA(x) is released but not held"]
+    assert [finding.flaw.text for finding in wrong.of_kind("invariant")] == ["XA(x) is released but not held"]

@@ -41,7 +41,7 @@ def test_each_step_says_what_was_done() -> None:
 
 def test_a_new_race_replays_what_another_one_found() -> None:
     """The schedule of a finding leads a race that was never explored to the same finding."""
-    finding = explored(race_of(*ABBA, "~z -z ; c")).search.of_kind("deadlock")[0]
+    finding = explored(race_of(*ABBA, "~z -z ; c")).of_kind("deadlock")[0]
     fresh = race_of(*ABBA, "~z -z ; c")
     list(replay(fresh, finding.schedule))
 
@@ -94,7 +94,7 @@ def test_wrong_schedules(text: str, message: str) -> None:
 def test_the_picture_of_a_deadlock() -> None:
     """A column a thread, time going down, locks that were let go left out."""
     race = race_of("+z -z +x +y", "+y +x")
-    (finding,) = explored(race).search.of_kind("deadlock")
+    (finding,) = explored(race).of_kind("deadlock")
     rows = deadlock_rows(list(replay(race, finding.schedule)))
 
     assert draw(rows, [task.name for task in race.tasks]) == [
