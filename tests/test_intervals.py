@@ -12,6 +12,7 @@ from folioshell.intervals import Intervals, ranges, union
 RANGE = st.tuples(st.integers(0, 20), st.integers(1, 8), st.one_of(st.none(), st.integers(1, 3)))
 
 
+@example([(2, 8, 1), (11, 2, 1), (10, 2, 1)], (0, 1, None))
 @example([(0, 4, 1), (1, 1, None), (1, 2, 1)], (0, 1, None))
 @given(st.lists(RANGE, max_size=20), RANGE)
 def test_same_as_a_dictionary(changes: list[tuple[int, int, int | None]], asked: tuple[int, int, int | None]) -> None:

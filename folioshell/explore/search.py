@@ -9,6 +9,7 @@ This module does not know what the actions are: segments of threads, or commands
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -243,7 +244,9 @@ def _explore(system: System, graph: _Graph, max_states: int | None, stop: Callab
     #: (state, actions left to try, what save() gave)
     stack = [(0, _expand(system, graph, 0), system.save())]
     fresh = True
-    limit = max_states if max_states is not None else -1
+    limit = sys.maxsize if max_states is None else max_states
+    if limit <= 1:
+        return "max-states"
     while stack:
         state, left, saved = stack[-1]
         if not left:
@@ -262,7 +265,7 @@ def _explore(system: System, graph: _Graph, max_states: int | None, stop: Callab
         fresh = number == len(edges)
         if fresh:
             edges.append([])
-            if number + 1 == limit:
+            if number + 1 >= limit:
                 return "max-states"
             stack.append((number, _expand(system, graph, number), system.save()))
     return ""

@@ -153,17 +153,33 @@ class TableTree:
     def blocks_in(self, start: int, end: int) -> Iterator[tuple[int, PmdTable, PmdEntry]]:
         """(first vpn, PMD table, entry) of the PMD entries that are not none and touch ``[start, end)``, ascending.
 
-        Entries may be changed while iterating; each is read when it is reached.
+        Only tables that exist are visited, however long the range is. Entries may be changed, and tables added, while
+        iterating; each entry is read when it is reached.
         """
-        size = 1 << self.bits
-        span = 1 << self.pmd_shift
-        vpn = start & -size
-        while vpn < end:
-            table = self.pmds.get(vpn >> self.pmd_shift)
-            if table is None or not table.entries:
-                vpn = (vpn & -span) + span
-                continue
-            entry = table.entries.get((vpn >> self.bits) & (size - 1), pte.NONE)
+        number, last = start >> self.pmd_shift, end - 1 >> self.pmd_shift
+        if number == last:
+            yield from self._entries_in(number, start, end)
+            return
+        while True:
+            nr = len(self.pmds)
+            for found in sorted(one for one in self.pmds if number <= one <= last):
+                yield from self._entries_in(found, start, end)
+                number = found + 1
+                if len(self.pmds) != nr:
+                    # Another thread has added a table, perhaps one further on.
+                    break
+            else:
+                return
+
+    def _entries_in(self, number: int, start: int, end: int) -> Iterator[tuple[int, PmdTable, PmdEntry]]:
+        """What ``blocks_in`` yields of one PMD table."""
+        table = self.pmds.get(number)
+        if table is None or not table.entries:
+            return
+        first = number << self.pmd_shift
+        low = max(start - first >> self.bits, 0)
+        high = min(end - 1 - first >> self.bits, self.last)
+        for index in range(low, high + 1):
+            entry = table.entries.get(index, pte.NONE)
             if entry != pte.NONE:
-                yield vpn, table, entry
-            vpn += size
+                yield first + (index << self.bits), table, entry

@@ -230,18 +230,15 @@ def _move_page_tables(k: Kernel, move: _Move) -> Path[None]:
     # Worth it only if the range reaches the end of the first table.
     if move.old_end - move.old_vpn >= size - move.old_vpn % size:
         _try_realign(move, size)
-    while move.old_vpn < move.old_end:
-        old_pmd = mm.tables.pmd_table(move.old_vpn)
-        if old_pmd is None:
-            move.advance(move.extent(size * size))
-            continue
-        extent = move.extent(size)
-        if mm.tables.pmd_entry(move.old_vpn) == pte.NONE:
+    # Only the tables that exist are visited; where the kernel skips a hole, nothing can be observed.
+    for block, old_pmd, _ in mm.tables.blocks_in(move.old_vpn, move.old_end):
+        move.advance(max(block - move.old_vpn, 0))
+        while move.old_vpn < min(block + size, move.old_end):
+            extent = move.extent(size)
+            if mm.tables.pmd_entry(move.old_vpn) != pte.NONE:
+                new_pmd = yield from tables.pmd_alloc(k, mm, move.new_vpn)
+                yield from _move_extent(k, move, extent, old_pmd, new_pmd)
             move.advance(extent)
-            continue
-        new_pmd = yield from tables.pmd_alloc(k, mm, move.new_vpn)
-        yield from _move_extent(k, move, extent, old_pmd, new_pmd)
-        move.advance(extent)
 
 
 def _try_realign(move: _Move, size: int) -> None:

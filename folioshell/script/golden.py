@@ -13,7 +13,6 @@ Rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -79,24 +78,47 @@ def agree(expected: Sequence[str], actual: Sequence[str]) -> bool:
     return at == len(actual)
 
 
-def _pieces(expected: Sequence[str]) -> list[list[re.Pattern[str]]]:
+def _pieces(expected: Sequence[str]) -> list[list[Pattern]]:
     """The patterns of the lines, split at each ``...``."""
-    pieces: list[list[re.Pattern[str]]] = [[]]
+    pieces: list[list[Pattern]] = [[]]
     for text in expected:
         if text.strip() == ANY_LINES:
             pieces.append([])
         else:
-            pieces[-1].append(_pattern(text))
+            pieces[-1].append(Pattern(text))
     return pieces
 
 
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(piece) for piece in text.rstrip().split(ANY_TEXT)) + r"\Z")
+class Pattern:
+    """A line of a block; ``[..]`` in it stands for any text.
+
+    A line is matched in one pass from left to right: the first place of each piece of text leaves the most room for the
+    next ones, so no other has to be tried, as a regular expression would.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._first, *self._others = text.rstrip().split(ANY_TEXT)
+
+    def matches(self, line: str) -> bool:
+        """Is this a line that the pattern describes?"""
+        if not self._others:
+            return line == self._first
+        *middle, last = self._others
+        if not line.startswith(self._first):
+            return False
+        at, end = len(self._first), len(line) - len(last)
+        for piece in middle:
+            at = line.find(piece, at, end)
+            if at < 0:
+                return False
+            at += len(piece)
+        return at <= end and line.endswith(last)
 
 
-def _holds(piece: Sequence[re.Pattern[str]], actual: Sequence[str], start: int) -> bool:
-    lines = actual[start : start + len(piece)]
-    return len(lines) == len(piece) and all(map(re.Pattern.match, piece, lines))
+def _holds(piece: Sequence[Pattern], actual: Sequence[str], start: int) -> bool:
+    if start + len(piece) > len(actual):
+        return False
+    return all(pattern.matches(actual[at]) for at, pattern in enumerate(piece, start))
 
 
 def difference(expected: Sequence[str], actual: Sequence[str]) -> list[str]:
@@ -120,7 +142,7 @@ def _spoken(expected: Sequence[str], actual: Sequence[str]) -> list[str]:
     from difflib import SequenceMatcher
 
     texts = [text for text in expected if text.strip() != ANY_LINES]
-    patterns = {text: _pattern(text) for text in texts if ANY_TEXT in text}
+    patterns = {text: Pattern(text) for text in texts if ANY_TEXT in text}
     known = set(texts)
     said = [line if line in known else _said(line, patterns) for line in actual]
     kept: dict[int, int] = {}
@@ -140,8 +162,8 @@ def _spoken(expected: Sequence[str], actual: Sequence[str]) -> list[str]:
     return made
 
 
-def _said(line: str, patterns: dict[str, re.Pattern[str]]) -> str:
-    return next((text for text, pattern in patterns.items() if pattern.match(line)), line)
+def _said(line: str, patterns: dict[str, Pattern]) -> str:
+    return next((text for text, pattern in patterns.items() if pattern.matches(line)), line)
 
 
 def _elided(expected: Sequence[str], kept: dict[int, int]) -> Iterator[tuple[int, int]]:

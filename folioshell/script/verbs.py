@@ -89,11 +89,11 @@ def save(call: Call) -> Report:
     """
     path = call.word("FILE")
     _check_permitted(call)
-    from pathlib import Path
+    from folioshell.script.files import write_file
 
     lines = [script.MAGIC, *call.session.script()]
     try:
-        Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_file(path, ("\n".join(lines) + "\n").encode())
     except (OSError, ValueError) as error:
         raise call.refused_at("FILE", f"cannot write {path}: {reason_of(error)}") from None
     text = f"{counted(call.session.step, 'step')} written to {path}"

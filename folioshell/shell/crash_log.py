@@ -41,6 +41,17 @@ def state_folder(environ: Mapping[str, str]) -> Path | None:
         return None
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder, and each one above it that does not exist, accessible to its owner only.
+
+    Raises:
+        OSError: one cannot be made.
+    """
+    for one in reversed((folder, *folder.parents)):
+        if not one.exists():
+            one.mkdir(exist_ok=True, mode=0o700)
+
+
 class CrashLog:
     """The log of a running shell.
 
@@ -93,7 +104,7 @@ def open_log(folder: Path | None, lines: Sequence[str]) -> CrashLog:
     if folder is None:
         return CrashLog(None, None)
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(folder)
         for number in count():
             path = folder / f"{os.getpid()}{f'-{number}' if number else ''}.fs"
             try:

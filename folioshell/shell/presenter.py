@@ -155,10 +155,10 @@ class Presenter:
         text = _text(reports, mode, self.screen.paper(), place, False)
         if mode == "mail":
             text += "\n" + reproducer(lines_to(self.session, reports))
-        from pathlib import Path
+        from folioshell.script.files import write_file
 
         try:
-            Path(target.path).write_text(text, encoding="utf-8", errors="backslashreplace")
+            write_file(target.path, text.encode("utf-8", "backslashreplace"))
         except (OSError, ValueError) as error:
             what = f"cannot write {target.path}: {reason_of(error)}; shown here instead"
             self.remark([Line((Span("error: ", Tone.BAD), Span(visible(what), Tone.STRONG)))])

@@ -22,7 +22,7 @@ from prompt_toolkit.shortcuts import PromptSession
 from folioshell.commands.complete import complete, hint
 from folioshell.commands.lex import is_open, line_before
 from folioshell.session.session import Session
-from folioshell.shell.crash_log import state_folder
+from folioshell.shell.crash_log import make_private, state_folder
 from folioshell.shell.highlight import STYLE, CommandLexer
 from folioshell.shell.repl import has_input
 from folioshell.shell.toolbar import hint_pieces, state_text
@@ -203,7 +203,7 @@ def open_history(path: Path | None) -> History:
     if path is None:
         return InMemoryHistory()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.parent)
         path.touch(mode=0o600)
         with path.open("ab"):
             pass

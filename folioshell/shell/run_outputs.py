@@ -15,9 +15,10 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from folioshell.errors import Refused, reason_of
+from folioshell.script.files import write_file
 from folioshell.script.golden import Compared, updated
 from folioshell.script.runner import ScriptEvent
 from folioshell.shell.replay import failure_text
@@ -74,8 +75,7 @@ class JUnit:
                 timed.set("time", "0")
         indent(self._root)
         try:
-            with Path(path).open("wb") as stream:
-                ElementTree(self._root).write(stream, encoding="utf-8", xml_declaration=True)
+            write_file(path, tostring(self._root, encoding="utf-8", xml_declaration=True))
         except (OSError, ValueError) as error:
             raise Refused(f"cannot write {path}: {reason_of(error)}", file=path) from None
 
@@ -168,25 +168,10 @@ def _rewrite(path: str, name: str, changed: list[Compared]) -> list[Block]:
                 raise Refused("the script was modified while it ran", file=name, line=golden.number)
             lines[first : first + nr] = [text + end for text in golden.rewritten(updated(golden.lines, actual))]
         after = "\n".join(lines)
-        _replace(path, after)
+        write_file(path, after.encode("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"cannot write {name}: {reason_of(error)}", file=name) from None
     return _difference(before, after, name)
-
-
-def _replace(path: str, text: str) -> None:
-    from shutil import copymode
-    from tempfile import NamedTemporaryFile
-
-    folder, base = os.path.split(path)
-    with NamedTemporaryFile("wb", dir=folder, prefix=f".{base}.", delete=False) as stream:
-        stream.write(text.encode("utf-8"))
-    try:
-        copymode(path, stream.name)
-        Path(stream.name).replace(path)
-    except OSError:
-        Path(stream.name).unlink(missing_ok=True)
-        raise
 
 
 def _difference(before: str, after: str, name: str) -> list[Block]:

@@ -226,3 +226,11 @@ def test_a_system_without_actions() -> None:
     result = search(Letters())
 
     assert (result.states, result.schedules, result.ends) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_max_states_as_low_as_can_be(most: int) -> None:
+    """The beginning is a state as well: 1 ends the search before the first step."""
+    result = search(Letters("abcde", "fghij", merged=True), max_states=most)
+
+    assert (result.states, result.stopped) == (max(most, 1), "max-states")

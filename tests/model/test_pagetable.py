@@ -36,3 +36,18 @@ def test_blocks() -> None:
     assert [block for block, _, _ in tree.blocks_in(15, 17)] == [8, 16]
     assert [block for block, _, _ in tree.blocks_in(24, 128)] == []
     assert [block for block, _, _ in tree.blocks_in(24, 129)] == [128]
+
+
+def test_blocks_in_visits_tables_that_exist() -> None:
+    """However long a range is, only the PMD tables in it are visited, those that come meanwhile too."""
+    tree = _tree()
+
+    assert [block for block, _, _ in tree.blocks_in(0, 1 << 60)] == [8, 16, 128]
+    seen = []
+    for block, table, _ in tree.blocks_in(0, 1 << 60):
+        seen.append(block)
+        if block == 8:
+            tree.pmds[1 << 40] = PmdTable(3)
+            tree.pmds[1 << 40].entries = {1: PageTable(3, 8)}
+            table.entries[3] = PageTable(4, 8)
+    assert seen == [8, 16, 24, 128, (1 << 46) + 8]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from folioshell import Session
 from folioshell.errors import Refused
 from folioshell.shell.crash_log import FOLDER, MOST_LEFT, CrashLog, Leftover, begin, leftovers, open_log, resume
+from folioshell.shell.prompt import open_history
 from folioshell.shell.repl import LoggedReader
 from tests.script.test_verbs import COMMANDS
 from tests.shell.stubs import Typist
@@ -388,3 +389,20 @@ def test_killed_in_a_long_command(environ: dict[str, str]) -> None:
         terminal.wait()
     with Terminal((*COMMAND, "--resume"), environ) as terminal:
         assert "may not have been executed: `fault buf`." in terminal.wait_for("A 1>")
+
+
+def test_folders_are_private(tmp_path: Path) -> None:
+    """Each folder that is made belongs to its owner only, whatever the umask; one that is there stays as it is."""
+    tmp_path.chmod(0o755)
+    before = os.umask(0)
+    try:
+        log = open_log(tmp_path / "state" / "folioshell" / "running", [])
+        open_history(tmp_path / "other" / "folioshell" / "history")
+    finally:
+        os.umask(before)
+    log.remove()
+
+    made = [path for path in tmp_path.rglob("*") if path.is_dir()]
+    assert len(made) == 5
+    assert {path.stat().st_mode & 0o777 for path in made} == {0o700}
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
