@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gc
 from array import array
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, ItemsView, Iterable, KeysView, ValuesView
 from enum import Enum
 from operator import is_
 from types import (
@@ -285,7 +285,11 @@ class _PathWriter:
             return gc.get_referents(value)
         if cls.__module__.startswith(__name__.partition(".")[0] + "."):
             return parts_of(value)
-        if cls.__module__ == "builtins" and hasattr(cls, "__next__"):
+        if issubclass(cls, (KeysView, ValuesView, ItemsView, slice)):
+            # A view of a dictionary has no state but that of the dictionary.
+            return gc.get_referents(value)
+        if cls.__module__ in _ITERATING and hasattr(cls, "__next__"):
+            # What it iterates over, and how far it has come.
             return value.__reduce__()[1:]  # type: ignore[no-any-return]
         raise TypeError(f"cannot snapshot {cls.__module__}.{cls.__qualname__}, which a path holds")
 
@@ -344,6 +348,8 @@ def _written_out(event: Event) -> Hashable:
 _FRAME_PARTS = frozenset((CodeType, FrameType))
 #: stateless values of a path; not functions, which may have closures, nor methods, which have an owner
 _CONSTANTS = (ATOMS | {MethodDescriptorType}) - {FunctionType, BuiltinFunctionType}
+#: modules whose iterators tell where they are
+_ITERATING = ("builtins", "array")
 #: classes whose objects are not walked
 _LEAVES = ATOMS | {Lock, LockOp}
 

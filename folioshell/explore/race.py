@@ -175,22 +175,10 @@ class Race:
         if flaws is None:
             self.sync()
             flaws = self._flaws[state] = (
-                *self._ask("miscount", self.end_check),
-                *self._ask("invariant", self.invariant_check),
+                *(Flaw("miscount", text) for text in self.end_check(self.machine)),
+                *(Flaw("invariant", text) for text in self.invariant_check(self.machine)),
             )
         return flaws
-
-    def _ask(self, kind: str, check: Check) -> list[Flaw]:
-        """The flaws found by a check; a machine on which it fails is flawed, too."""
-        try:
-            return [Flaw(kind, text) for text in check(self.machine)]
-        except (LookupError, AssertionError) as error:
-            return [
-                Flaw(
-                    "invariant",
-                    f"internal error in folioshell (checking: {type(error).__name__} {error}); please report",
-                )
-            ]
 
     # The machine.
 

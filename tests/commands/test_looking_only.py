@@ -143,3 +143,15 @@ def test_states_are_kept_alike_with_and_without_questions(history: list[tuple[st
 
     assert groups(asked) == groups(silent)
     assert asked.workspace.machine.fingerprint() == silent.workspace.machine.fingerprint()
+
+
+def test_a_race_leaves_runs_as_they_were() -> None:
+    """The events of a step after a race are those without the race, and those after undo and redo."""
+    setup = "mmap buf 8 ; fault buf"
+    texts = []
+    for between, after in (("show", "show"), ("race { A.t1: munmap buf[3] }", "show"), ("show", "undo ; redo")):
+        session = Session()
+        session.execute(f"{setup} ; {between} ; exit A ; {after}")
+        texts.append(str(session.execute("trace events")))
+
+    assert texts[0] == texts[1] == texts[2]

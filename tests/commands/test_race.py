@@ -13,6 +13,7 @@ from folioshell.errors import Refused
 from folioshell.export.document import document
 from folioshell.export.schema import adapter
 from folioshell.report import Report, Table, Text
+from tests.command_line import folioshell
 
 STRADDLE = "file lib 32 order=4 ; mmap win 16 file=lib prot=rw align=512 skew=504"
 ABBA = f"{STRADDLE} ; write win[3] ; write win[12] ; fault win[0] read ; fault win[8] read ; set decide vmas"
@@ -202,6 +203,43 @@ def test_an_interrupt_is_honest(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert "NOT EXHAUSTED (interrupted)" in report.sentence
     assert session.workspace.machine.fingerprint() == before
+
+
+@pytest.mark.parametrize("error", [AssertionError("own"), KeyError("own"), ValueError("own"), TypeError("own")])
+def test_an_internal_error_is_no_finding(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error in a path of ours ends the race as an internal error, status 3; the state is that before."""
+
+    def broken(*_: object) -> None:
+        raise error
+
+    session = made("mmap buf 16 ; fault buf")
+    before = session.workspace.machine.fingerprint()
+    monkeypatch.setattr("folioshell.paths.zap.zap_pte_range", broken)
+    with pytest.raises(type(error)):
+        session.execute("race { A.t1: madvise dontneed buf[0] ; A.t2: write buf[1] }")
+    assert session.workspace.machine.fingerprint() == before
+
+    done = folioshell("-c", "mmap buf 16 ; fault buf ; race { A.t1: madvise dontneed buf[0] ; A.t2: write buf[1] }")
+    assert done.returncode == 3
+    assert "INTERNAL ERROR" in done.stderr
+    assert "FINDING" not in done.stdout
+
+
+def test_a_collapse_races() -> None:
+    """A path that stops in the middle of a page table's entries can be snapshotted there."""
+    session = made("mmap buf 2M align=2M ; write buf[0] ; write buf[5]")
+
+    report = one(session, "race { A.t1: madvise collapse buf ; A.t2: write buf[0] }")
+
+    assert report.extra["race"]["exhausted"]
+    assert report.findings == ()
+
+
+def test_a_limit_of_one_state() -> None:
+    """max-states=1 stops at the beginning, and is not the limit of no states."""
+    session = made("mmap buf 16")
+
+    assert one(session, f"race {FAULTS} max-states=1").extra["race"]["states"] == 1
 
 
 @pytest.mark.parametrize(
