@@ -176,31 +176,36 @@ def lockdep_report(complaint: Complaint) -> list[str]:
     lines = [
         f"WARNING: possible {'circular locking dependency' if inverted else 'recursive locking'} detected",
         f"{wanted.thread} is trying to acquire lock:",
-        f"  {_line(wanted)}",
+        f"  {lock_line(wanted.op)}",
         "but task is already holding lock:",
-        f"  {_line(clash)}",
+        f"  {lock_line(clash.op)}",
     ]
     if inverted:
         lines.append("which lock already depends on the new lock.")
         lines.append("the existing dependency chain (in order) is:")
         lines += [
-            f"  {first.node.kernel_name} -> {then.node.kernel_name}: {_line(then)}" for first, then in complaint.chain
+            f"  {first.node.kernel_name} -> {then.node.kernel_name}: {lock_line(then.op)}"
+            for first, then in complaint.chain
         ]
     lines += ["", "Possible unsafe locking scenario:", ""]
     lines += _two_processors(complaint) if inverted else _one_processor(complaint)
     lines += ["", " *** DEADLOCK ***", ""]
     if complaint.kind == "missing annotation":
         lines.append("May be due to missing lock nesting notation")
-    lines.append(f"{counted(len(complaint.held), 'lock')} held by {wanted.thread}:")
-    lines += [f"  #{number}: {_line(held)}" for number, held in enumerate(complaint.held)]
-    return lines
+    return lines + held_lines(wanted.thread, [held.op for held in complaint.held])
 
 
-def _line(acquired: Acquired) -> str:
-    op = acquired.op
+def lock_line(op: Op) -> str:
+    """An acquisition: ``v1 (vm_lock) (R), at: madvise_lock()``."""
     mode = f" ({op.mode})" if op.mode else ""
     owner = op.lock.removesuffix(")").rpartition("(")[2]
-    return f"{owner} ({acquired.node.kernel_name}){mode}, at: {op.function or 'acquire'}()"
+    return f"{owner} ({Node.of(op).kernel_name}){mode}, at: {op.function or 'acquire'}()"
+
+
+def held_lines(thread: str, held: Sequence[Op]) -> list[str]:
+    """The locks that a thread holds, oldest first."""
+    lines = [f"  #{number}: {lock_line(op)}" for number, op in enumerate(held)]
+    return [f"{counted(len(held), 'lock')} held by {thread}:", *lines]
 
 
 def _one_processor(complaint: Complaint) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from folioshell.events import Event
+from folioshell.explore.lockdep import held_lines, lock_line
 from folioshell.explore.locks import AssumptionError, Op, kernel_text, value_of
 from folioshell.explore.race import Race
 from folioshell.explore.search import Schedule
@@ -118,20 +119,39 @@ def operations(steps: Iterable[RaceStep]) -> list[PictureRow]:
     return rows
 
 
-def deadlock_rows(steps: Iterable[RaceStep]) -> list[PictureRow]:
+def lock_rows(steps: Iterable[RaceStep]) -> list[PictureRow]:
     """Held and awaited locks after a replay, in the order in which they were acquired or requested.
 
-    Returns: rows of the contended locks; if there are none, rows of all held locks.
+    A VMA that is marked for writing is held until mmap_lock is dropped, whatever its release says.
     """
-    rows: list[PictureRow] = []
+    steps = list(steps)
+    held = {(task, lock) for lock, tasks in steps[-1].locks for task, _ in tasks} if steps else set()
+    last: dict[tuple[int, str, bool], PictureRow] = {}
     for row in operations(steps):
-        own = [other for other in rows if other.task == row.task and other.op.lock == row.op.lock]
-        if row.op.verb == "-" or (own and own[-1].waits):
-            rows = [other for other in rows if not own or other is not own[-1]]
         if row.op.verb in "+~":
-            rows.append(row)
+            last.pop((row.task, row.op.lock, True), None)
+            last.pop((row.task, row.op.lock, row.waits), None)
+            last[row.task, row.op.lock, row.waits] = row
+    return [row for (task, lock, waits), row in last.items() if waits or (task, lock) in held]
+
+
+def deadlock_rows(steps: Iterable[RaceStep]) -> list[PictureRow]:
+    """The same of the contended locks alone; if there are none, of all held locks."""
+    rows = lock_rows(steps)
     wanted = {row.op.lock for row in rows if row.waits}
     return [row for row in rows if not wanted or row.op.lock in wanted]
+
+
+def deadlock_picture(steps: Sequence[RaceStep], names: Sequence[str]) -> list[str]:
+    """The contended locks side by side, then what each waiting thread acquires and holds, as lockdep prints it."""
+    lines = draw(deadlock_rows(steps), names)
+    rows = lock_rows(steps)
+    for wanted in rows:
+        if wanted.waits:
+            held = [row.op for row in rows if row.task == wanted.task and not row.waits]
+            lines += ["", f"{names[wanted.task]} is trying to acquire lock:", f"  {lock_line(wanted.op)}"]
+            lines += held_lines(names[wanted.task], held)
+    return lines
 
 
 def draw(rows: Sequence[PictureRow], names: Sequence[str], width: int = 24) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from folioshell.engine.machine import Machine
 from folioshell.errors import Refused
 from folioshell.explore.race import Race, explore
-from folioshell.explore.replay import RaceStep, deadlock_rows, draw, replay
+from folioshell.explore.replay import RaceStep, deadlock_picture, replay
 from folioshell.explore.search import Schedule, SearchResult
 from folioshell.explore.threads import Task
 from folioshell.model.lock import LockClass, LockOp
@@ -167,7 +167,7 @@ def _found(race: Race, result: SearchResult) -> Iterator[Found]:
     for finding in result.findings:
         picture: tuple[str, ...] = ()
         if finding.flaw.kind == "deadlock":
-            picture = tuple(draw(deadlock_rows(list(replay(race, finding.schedule))), names))
+            picture = tuple(deadlock_picture(list(replay(race, finding.schedule)), names))
         yield Found(finding.flaw.kind, finding.flaw.text, finding.states, str(finding.schedule), picture)
     race.restore()
 
@@ -207,7 +207,7 @@ def follow(race: Race, schedule: Schedule) -> Followed:
 
 def picture_of(race: Race, steps: Sequence[RaceStep]) -> list[str]:
     """What is held and waited for after some steps, drawn."""
-    return draw(deadlock_rows(steps), [task.name for task in race.tasks])
+    return deadlock_picture(steps, [task.name for task in race.tasks])
 
 
 @dataclass(frozen=True, slots=True)

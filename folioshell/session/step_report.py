@@ -177,15 +177,21 @@ def self_deadlock(command: str, process: str, hang: SelfDeadlock, events: Sequen
         events: what it did until then, the acquisition last.
     Kernel: kernel/locking/lockdep.c: print_deadlock_bug() (v6.18)
     """
+    from folioshell.explore.lockdep import held_lines, lock_line
+    from folioshell.explore.locks import value_of
+
     # The acquisition that is never granted stands last in the trace.
     held = _held(events[:-1])
-    taken_by = next((op.function for op in held if op.lock.name == hang.lock), "")
+    taken = next((op for op in held if op.lock.name == hang.lock), None)
+    wanted = events[-1]
+    assert isinstance(wanted, LockOp)
+    assert taken is not None
     lines = [
         "WARNING: possible recursive locking detected",
         f"{process} is trying to acquire lock:",
-        f"  {hang.lock}, at: {hang.function}()",
+        f"  {lock_line(value_of(wanted))}",
         "but task is already holding lock:",
-        f"  {hang.lock}, at: {taken_by}()",
+        f"  {lock_line(value_of(taken))}",
         "",
         "Possible unsafe locking scenario:",
         "",
@@ -196,17 +202,13 @@ def self_deadlock(command: str, process: str, hang: SelfDeadlock, events: Sequen
         "",
         " *** DEADLOCK ***",
         "",
-        f"{counted(len(held), 'lock')} held by {process}:",
-        *(
-            f"  #{number}: {op.lock.name}{f' ({op.mode})' if op.mode else ''}, at: {op.function}()"
-            for number, op in enumerate(held)
-        ),
+        *held_lines(process, [value_of(op) for op in held]),
     ]
     return Report(
         command=command,
         process=process,
         sentence=f"{process} deadlocked; command discarded, state unchanged.",
-        findings=(f"{hang} since {taken_by}() ({hang.protocol})",),
+        findings=(f"{hang} since {taken.function}() ({hang.protocol})",),
         sections=(Text(tuple(lines)),),
         extra={"hang": {"lock": hang.lock, "held_by": process, "wanted_by": process, "protocol": hang.protocol}},
     )

@@ -62,9 +62,9 @@ def test_a_hang_is_reported_and_is_no_step() -> None:
     assert text.lines[0] == "WARNING: possible recursive locking detected"
     assert text.lines[-4:] == (
         "3 locks held by A:",
-        "  #0: VMA(v1) (R), at: lock_vma_under_rcu()",
-        "  #1: FOLIO(f1), at: next_uptodate_folio()",
-        "  #2: pt1, at: filemap_map_pages()",
+        "  #0: v1 (vm_lock) (R), at: lock_vma_under_rcu()",
+        "  #1: f1 (folio lock), at: next_uptodate_folio()",
+        "  #2: pt1 (ptlock_ptr(ptdesc)), at: filemap_map_pages()",
     )
     assert (session.workspace.machine.fingerprint(), session.step) == (before, step)
     adapter().validate_python(document(report))

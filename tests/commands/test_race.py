@@ -62,12 +62,19 @@ def test_a_deadlock_is_found_and_drawn() -> None:
     found = next(row for row in report.extra["race"]["findings"] if row["kind"] == "deadlock")
     assert found["text"] == "A.t1 waits for pt2 (held by A.t2); A.t2 waits for pt1 (held by A.t1)"
     picture = next(section for section in report.sections if isinstance(section, Text))
-    assert [line.split() for line in picture.lines] == [
+    assert [line.split() for line in picture.lines[:5]] == [
         ["A.t1", "A.t2"],
         ["lock(pt1)"],
         ["lock(pt2)"],
         ["lock(pt2)", "waits"],
         ["lock(pt1)", "waits", "***", "DEADLOCK", "***"],
+    ]
+    assert list(picture.lines[6:11]) == [
+        "A.t1 is trying to acquire lock:",
+        "  pt2 (ptlock_ptr(ptdesc)/1), at: folio_mapped_in_vma()",
+        "2 locks held by A.t1:",
+        "  #0: v1 (vm_lock) (R), at: madvise_lock()",
+        "  #1: pt1 (ptlock_ptr(ptdesc)), at: zap_pte_range()",
     ]
     assert session.workspace.machine.fingerprint() == before
 

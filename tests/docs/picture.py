@@ -38,21 +38,17 @@ DESCRIPTION = (
 )
 
 _CHARACTER, _LINE, _MARGIN = 8.0, 18, 20
-_COLOURS = {1: "red", 2: "green", 6: "cyan"}
+_COLOURS = {1: "red"}
 _STYLE = """\
 .page { fill: #ffffff; stroke: #d1d9e0; }
 text { fill: #1f2328; font: 13.3px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 .bold { font-weight: 600; }
 .dim { fill: #59636e; }
-.cyan { fill: #0b6e8a; }
-.green { fill: #1a7f37; }
 .red { fill: #cf222e; }
 @media (prefers-color-scheme: dark) {
   .page { fill: #0d1117; stroke: #3d444d; }
   text { fill: #e6edf3; }
   .dim { fill: #9198a1; }
-  .cyan { fill: #56d4dd; }
-  .green { fill: #3fb950; }
   .red { fill: #ff7b72; }
 }"""
 

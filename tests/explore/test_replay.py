@@ -8,9 +8,9 @@ from folioshell.events import Mapped
 from folioshell.explore.lockdep import Lockdep, lockdep_report
 from folioshell.explore.locks import value_of
 from folioshell.explore.race import Race
-from folioshell.explore.replay import deadlock_rows, draw, operations, replay
+from folioshell.explore.replay import RaceStep, deadlock_picture, deadlock_rows, draw, operations, replay
 from folioshell.explore.search import Schedule
-from folioshell.model.lock import LockOp
+from folioshell.model.lock import Lock, LockClass, LockOp
 from tests.explore.programs import explored, fault_race, race_of, written
 
 
@@ -103,6 +103,36 @@ def test_the_picture_of_a_deadlock() -> None:
         "                                lock(&xa->xa_lock of y)",
         "lock(&xa->xa_lock of y)  waits",
         "                                lock(&xa->xa_lock of x)  waits   *** DEADLOCK ***",
+    ]
+
+
+def test_what_is_held_in_a_deadlock() -> None:
+    """Below the picture stands, as lockdep prints it, what each thread acquires and all that it holds, and where."""
+    race = race_of("+f1 +x +y", "+f2 +y +x")
+    (finding,) = explored(race).search.of_kind("deadlock")
+    lines = deadlock_picture(list(replay(race, finding.schedule)), [task.name for task in race.tasks])
+
+    text = "\n".join(lines)
+    assert lines[lines.index("t1 is trying to acquire lock:") - 1] == ""
+    assert "t1 is trying to acquire lock:\n  y (&xa->xa_lock), at: " in text
+    assert "2 locks held by t1:\n  #0: f1 (folio lock), at: " in text
+    assert "\n  #1: x (&xa->xa_lock), at: " in text
+    assert "2 locks held by t2:\n  #0: f2 (folio lock), at: " in text
+    assert "lock(folio lock" not in text
+
+
+def test_a_write_marked_vma_stays_held() -> None:
+    """Its release does not end the mark, so a reader that waits for it is shown with the thread that holds it."""
+    lock = Lock(LockClass.VMA, "v1")
+    held = [(lock.name, ((0, "W"),))]
+    marked = RaceStep(0, [lock.acquire("vma_start_write", "W"), lock.release("W")], None, False, held)
+    waiting = RaceStep(1, [], value_of(lock.acquire("lock_vma_under_rcu", "R")), False, held)
+
+    rows = deadlock_rows([marked, waiting])
+
+    assert [(row.task, row.op.lock, row.op.mode, row.waits) for row in rows] == [
+        (0, "VMA(v1)", "W", False),
+        (1, "VMA(v1)", "R", True),
     ]
 
 
