@@ -23,6 +23,8 @@ class Geometry:
     Args:
         name: the word typed after ``set geometry``.
         table_bits: log2 of the entries in one table; also the order of a PMD-mapped folio.
+        base: virtual page of the first mapping without an address of its own.
+        end: first virtual page beyond user space.
 
     Attributes:
         table_entries: entries in one page table of any level.
@@ -32,6 +34,8 @@ class Geometry:
 
     name: str
     table_bits: int
+    base: int
+    end: int
     table_entries: int = field(init=False, repr=False)
     pmd_order: int = field(init=False, repr=False)
     pmd_pages: int = field(init=False, repr=False)
@@ -53,8 +57,10 @@ class Geometry:
         return tuple(range(2, self.pmd_order + 1))
 
 
-X86_64 = Geometry("x86-64", 9)
-CLASSROOM = Geometry("classroom", 3)
+#: 47 bits of address, and mmap_base near the top
+X86_64 = Geometry("x86-64", 9, base=0x7F0000000, end=1 << 35)
+#: four levels of 8 entries, and the lowest address that Linux allows (mmap_min_addr, 64K)
+CLASSROOM = Geometry("classroom", 3, base=16, end=1 << 12)
 GEOMETRIES = {geometry.name: geometry for geometry in (X86_64, CLASSROOM)}
 
 

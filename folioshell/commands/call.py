@@ -17,8 +17,8 @@ from folioshell.paths.anon_fault import huge_fault_allowed
 from folioshell.report import Report
 from folioshell.session.host import raised_by
 from folioshell.session.language import NO_PROCESS_LEFT
-from folioshell.session.workspace import END_VPN, Region
-from folioshell.units import align_down, align_up, format_address
+from folioshell.session.workspace import Region
+from folioshell.units import PAGE_SHIFT, align_down, align_up, format_address
 
 if TYPE_CHECKING:
     from folioshell.commands.statement import Arguments, Parsed
@@ -171,6 +171,20 @@ class Call:
             raise self.refused(place.token, f"{self.process} cannot do this to memory of {place.process}", hint=hint)
         return self.range_of(place)
 
+    def check_user_space(self, tokens: Sequence[Token], end: int) -> None:
+        """Check a range of virtual pages.
+
+        Args:
+            tokens: what an error is about, the first of them.
+            end: the first page beyond the range.
+        Raises:
+            Refused: it ends beyond user space.
+        """
+        limit = self.kernel.geometry.end
+        if end > limit:
+            hint = f"user addresses end at {(limit << PAGE_SHIFT) - 1:#x}"
+            raise self.refused(tokens[0] if tokens else None, "the range ends beyond user space", hint=hint)
+
     def range_of(self, place: PlaceRef) -> Range:
         """The pages of a place.
 
@@ -182,8 +196,7 @@ class Call:
             token = Token(place.process, place.token.start, place.token.start + len(place.process))
             mm = self.kernel.mms[self._check_existing(token, place.process, "process", self.kernel.mms)]
         if not place.region:
-            if place.vpn + place.nr > END_VPN:
-                raise self.refused(place.token, "the range ends beyond user space")
+            self.check_user_space([place.token], place.vpn + place.nr)
             return Range(mm, place.vpn, place.nr)
         start = place.token.start + (len(place.process) + 1 if place.process else 0)
         token = Token(place.region, start, start + len(place.region))

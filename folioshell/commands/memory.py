@@ -1,7 +1,7 @@
 """Files and mappings: what the system calls on address spaces do.
 
-Placement, where no address is given: the next boundary (of a PMD, or ``align=``) from 0x7f0000000000 on, after all
-regions that there are, so that VMAs are adjacent only where ``after=`` or ``at=`` asked for it.
+Placement, where no address is given: the next boundary (of a PMD, or ``align=``) from the geometry's base on, after
+all regions that there are, so that VMAs are adjacent only where ``after=`` or ``at=`` asked for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from folioshell.paths.page_cache import do_create_file
 from folioshell.paths.step import Path
 from folioshell.paths.vma_flags import do_mprotect
 from folioshell.session.history import Ending
-from folioshell.session.workspace import END_VPN, Region, next_free
+from folioshell.session.workspace import Region, next_free
 from folioshell.units import format_address, format_pages
 from folioshell.wording import counted
 
@@ -26,7 +26,6 @@ FILE_PAGES = 1 << 21
 #: order of a page-cache folio at most; above the PMD's it is an extension of ours
 FILE_ORDER = 13
 
-_END = "user addresses end at 0x7fffffffffff"
 
 TOPIC = "memory"
 PROTS = {"r": "readable", "rw": "readable and writable", "none": "no access"}
@@ -192,14 +191,15 @@ def start_of(call: Call, nr: int) -> int:
     if "fixed" in words and "at" not in words and "after" not in words:
         raise call.refused_at("fixed", "fixed needs a place", allowed=("at=ADDR", "after=REGION"))
     if "at" in words:
-        start: int | None = call.number("at")
+        start = call.number("at")
     elif "after" in words:
         start = call.region("after").end
     else:
-        boundary = call.number("align", call.kernel.geometry.pmd_pages)
-        start = next_free(call.workspace.regions, nr, boundary, call.number("skew", 0))
-    if start is None or start + nr > END_VPN:
-        raise call.refused_at("SIZE", "the range ends beyond user space", hint=_END)
+        geometry = call.kernel.geometry
+        boundary = call.number("align", geometry.pmd_pages)
+        free = next_free(call.workspace.regions, geometry, nr, boundary, call.number("skew", 0))
+        start = geometry.end if free is None else free
+    call.check_user_space(call.arguments.tokens("SIZE"), start + nr)
     return start
 
 
@@ -349,6 +349,5 @@ def _checked_resize(call: Call) -> tuple[Range, int]:
     if "SIZE" not in call.arguments:
         raise call.refused_at("PLACE", "the new size, or new=NAME, is missing")
     found, nr = call.own_range("PLACE"), call.number("SIZE")
-    if found.start + nr > END_VPN:
-        raise call.refused_at("SIZE", "the range ends beyond user space", hint=_END)
+    call.check_user_space(call.arguments.tokens("SIZE"), found.start + nr)
     return found, nr

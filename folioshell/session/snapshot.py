@@ -8,7 +8,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.observation import observation
 from folioshell.model.vm import Mm
 from folioshell.session.entries import runs_by_table
-from folioshell.session.workspace import BASE_VPN, Workspace
+from folioshell.session.workspace import Workspace
 from folioshell.units import format_address
 
 
@@ -26,7 +26,7 @@ def snapshot(workspace: Workspace) -> dict[str, Any]:
         "geometry": kernel.geometry.name,
         "decide": kernel.decider.name,
         "regions": {
-            name: {"vpn": start - BASE_VPN, "pages": nr, "address": format_address(start)}
+            name: {"vpn": start - kernel.geometry.base, "pages": nr, "address": format_address(start)}
             for name, (start, nr) in regions.items()
         },
         "files": {file.name: {"pages": file.size, "fs": file.fs} for file in kernel.files.values()},

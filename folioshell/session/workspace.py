@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from folioshell.model.vm import Mm
     from folioshell.schemes.base import Scheme
 
-#: 0x7f0000000000, where the first region goes
-BASE_VPN = 0x7F0000000
-#: user space ends here (47 bits of address)
-END_VPN = 1 << 35
-
 
 class Region(NamedTuple):
     """A label.
@@ -66,12 +61,12 @@ class Regions(dict[str, Region]):
     """All labels by name, in the order in which they were made; none is ever taken away.
 
     Attributes:
-        beyond: lowest virtual page, from BASE_VPN on, of a range above all of them that adjoins none.
+        beyond: lowest virtual page of a range above all of them that adjoins none.
     """
 
     def __init__(self, regions: Iterable[Region] = ()) -> None:
         super().__init__()
-        self.beyond = BASE_VPN
+        self.beyond = 0
         for region in regions:
             self.add(region)
 
@@ -81,7 +76,7 @@ class Regions(dict[str, Region]):
         self.beyond = max(self.beyond, region.end + 1)
 
 
-def next_free(regions: Regions, nr: int, boundary: int, skew: int = 0) -> int | None:
+def next_free(regions: Regions, geometry: Geometry, nr: int, boundary: int, skew: int = 0) -> int | None:
     """First virtual page of the range that starts ``skew`` pages after the next free boundary.
 
     That is the lowest boundary above all regions, so that no page table is shared with one by accident; if there is
@@ -89,19 +84,20 @@ def next_free(regions: Regions, nr: int, boundary: int, skew: int = 0) -> int | 
 
     Args:
         regions: those that exist.
+        geometry: says where user space begins and ends.
         nr: pages wanted.
         boundary: pages between two boundaries.
         skew: pages from the boundary to the range.
     Returns: None if user space has no room.
     """
-    start = align_up(regions.beyond, boundary) + skew
-    if start + nr <= END_VPN:
+    start = align_up(max(regions.beyond, geometry.base), boundary) + skew
+    if start + nr <= geometry.end:
         return start
-    start = align_up(BASE_VPN, boundary) + skew
+    start = align_up(geometry.base, boundary) + skew
     for region in sorted(regions.values(), key=lambda region: region.start):
         if start <= region.end and region.start <= start + nr:
             start = align_up(region.end + 1, boundary) + skew
-    return start if start + nr <= END_VPN else None
+    return start if start + nr <= geometry.end else None
 
 
 class Definition(NamedTuple):

@@ -7,7 +7,7 @@
 set geometry classroom ; set schemes per-page ; set after mapcounts
 
 | mmap reserves 16 pages of address space, starting at page 16 (octal 0020). There is a VMA now, but no memory yet.
-mmap buf 16 at=0x10000
+mmap buf 16
 show vmas
 expect present? buf[0] == no
 

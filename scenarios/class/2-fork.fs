@@ -5,7 +5,7 @@
 | the original needs no copy.
 
 set geometry classroom ; set schemes per-page ; set after mapcounts
-mmap buf 8 at=0x10000
+mmap buf 8
 write buf[0..3]
 
 | After the fork every page is mapped by two entries, all of them read-only.

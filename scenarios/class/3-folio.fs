@@ -6,7 +6,7 @@
 
 set geometry classroom ; set schemes per-page,tuples,vmas,mm-id ; set after mapcounts
 set thp.16K always
-mmap buf 8 at=0x10000
+mmap buf 8
 write buf[0]
 
 | One process maps it.

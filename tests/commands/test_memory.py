@@ -6,7 +6,7 @@ import pytest
 
 from folioshell import Session
 from folioshell.errors import Refused
-from folioshell.report import Report
+from folioshell.report import Report, Table
 from folioshell.units import format_address
 
 
@@ -227,3 +227,19 @@ def test_mremap_fails_in_the_kernel() -> None:
 
     assert "failed with EFAULT" in run(session, "mremap buf 32").sentence
     assert session.workspace.regions["buf"].nr == 16
+
+
+def test_every_index_in_class_is_below_8() -> None:
+    """Addresses of the classroom geometry fill its four levels of 8 entries, and no mapping lies beyond them."""
+    session = Session()
+    session.execute("set geometry classroom ; mmap buf 16 ; fault buf ; mmap all 3000 ; fault all[2999]")
+    for place in ("buf[9]", "all[2999]"):
+        (report,) = session.execute(f"walk {place}")
+        (table,) = report.sections
+        assert isinstance(table, Table)
+        assert all(int(index) < 8 for index in str(table.rows[0][2]).split())
+    for line in ("mmap big 4096", "mmap big 2000", "mmap big 8 at=0xfff000", "query present? 0x1000000"):
+        with pytest.raises(Refused) as error:
+            session.execute(line)
+        assert error.value.message == "the range ends beyond user space"
+        assert error.value.hint == "user addresses end at 0xffffff"

@@ -23,7 +23,9 @@ from tests.command_line import Done, folioshell
 from tests.docs.blocks import Block, blocks
 from tests.repo.tree import ROOT
 
+#: columns of a document, and of those that are to be typed along on any terminal
 WIDTH = 96
+WIDTHS = {"tutorial.md": 80}
 
 #: start of a command that is not run -> why
 NOT_RUN = {
@@ -108,13 +110,14 @@ class Reader:
         if prompts[0][1] == "0":
             self._session = Session()
         session = self._session
+        width = WIDTHS.get(block.document.name, WIDTH)
         screen = []
         for _, _, line in prompts:
             screen.append(f"{session.prompt} {line}")
             try:
-                screen += [_shown(report_blocks(report)) for report in session.execute(line)]
+                screen += [_shown(report_blocks(report), width) for report in session.execute(line)]
             except Refused as error:
-                screen.append(_shown(refusal_blocks(error, WIDTH, session.step)))
+                screen.append(_shown(refusal_blocks(error, width, session.step), width))
             screen.append("")
         return "\n".join(screen)
 
@@ -182,10 +185,10 @@ def _is_wrong(played: ScriptEvent) -> bool:
     return bool(played.failure or played.refused) or any(found and not found.passed for found in failed)
 
 
-def _shown(blocks: Sequence[Shown]) -> str:
+def _shown(blocks: Sequence[Shown], width: int) -> str:
     """Plain text, with drawings as on a terminal."""
-    drawn = [line for block in blocks for line in (block.draw(WIDTH) if isinstance(block, Drawing) else [block])]
-    return render(drawn, WIDTH).rstrip("\n")
+    drawn = [line for block in blocks for line in (block.draw(width) if isinstance(block, Drawing) else [block])]
+    return render(drawn, width).rstrip("\n")
 
 
 def _differences(shown: str, printed: str) -> Iterator[str]:

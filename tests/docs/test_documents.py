@@ -34,6 +34,13 @@ def test_blocks(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert not complaints, f"{block.place}: " + "\n".join(complaints)
 
 
+def test_the_tutorial_needs_80_columns() -> None:
+    """Neither what is typed nor what is printed is wider."""
+    shown = [block.text for block in blocks(ROOT / "docs" / "tutorial.md") if block.tag == "folioshell"]
+    assert shown
+    assert max(len(line) for text in shown for line in text.splitlines()) <= 80
+
+
 @pytest.mark.parametrize(
     ("tag", "text"),
     [

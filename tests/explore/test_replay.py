@@ -109,7 +109,7 @@ def test_the_picture_of_a_deadlock() -> None:
 def test_what_is_held_in_a_deadlock() -> None:
     """Below the picture stands, as lockdep prints it, what each thread acquires and all that it holds, and where."""
     race = race_of("+f1 +x +y", "+f2 +y +x")
-    (finding,) = explored(race).search.of_kind("deadlock")
+    (finding,) = explored(race).of_kind("deadlock")
     lines = deadlock_picture(list(replay(race, finding.schedule)), [task.name for task in race.tasks])
 
     text = "\n".join(lines)
