@@ -25,6 +25,7 @@ DECLARING = (
     "manual_stepping",
     "locks",
     "expect",
+    "loop",
     "settings",
     "history",
     "reference",

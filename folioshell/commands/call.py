@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from folioshell.commands.lex import Token
-from folioshell.commands.operands import nearest
+from folioshell.commands.operands import NEW_NAME, nearest
 from folioshell.commands.places import FolioRef, PlaceRef
 from folioshell.errors import Refused
 from folioshell.model import pte
@@ -114,10 +114,20 @@ class Call:
             Refused: something has it.
         """
         text = self.word(name)
+        self.check_new(name, text)
+        return text
+
+    def check_new(self, name: str, text: str) -> None:
+        """Check that nothing has a name yet that an argument gives.
+
+        Raises:
+            Refused: something has it, or it cannot be a name.
+        """
+        (token,) = self.arguments.tokens(name)
+        NEW_NAME.read(Token(text, token.start, token.end))
         if kind := self.workspace.what_has(text):
             hint = "regions, files and processes share their names"
             raise self.refused_at(name, f"there is already a {kind} {text}", hint=hint)
-        return text
 
     def file(self, name: str) -> AddressSpace:
         """A file that exists.
@@ -323,15 +333,16 @@ def admit_file(call: Call, name: str, nr: int) -> None:
         raise _limited(call, name, "files", what, f"{limit:,} pages of files")
 
 
-def admit_process(call: Call, name: str) -> None:
-    """Check that there may be one more process; ``name`` is the argument that names it.
+def admit_process(call: Call, name: str, nr: int = 1) -> None:
+    """Check that there may be ``nr`` more processes; ``name`` is the argument that names them.
 
     Raises:
         Refused: there would be more than the limit.
     """
     limit = call.workspace.limits.processes
-    if limit is not None and len(call.kernel.mms) >= limit:
-        raise _limited(call, name, "processes", "one more process", f"{limit:,} processes")
+    if limit is not None and len(call.kernel.mms) + nr > limit:
+        more = f"{nr:,} more processes" if nr > 1 else "one more process"
+        raise _limited(call, name, "processes", more, f"{limit:,} processes")
 
 
 def _limited(call: Call, name: str, limit: str, what: str, most: str) -> Refused:

@@ -139,7 +139,8 @@ def _in_form(session: Session, form: Form, words: Sequence[Token], here: Typing)
 def _values(session: Session, operand: Operand, here: Typing, start: int) -> Iterator[Candidate]:
     typed = here.partial.text[start - here.partial.start :]
     if operand.block:
-        yield Candidate("{", start, "threads and their commands, up to the closing }")
+        what = "commands" if operand.commands else "threads and their commands"
+        yield Candidate("{", start, f"{what}, up to the closing }}")
     if operand.separator:
         begin = typed.rfind(operand.separator) + 1
         chosen = typed[:begin].split(operand.separator)

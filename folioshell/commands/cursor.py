@@ -110,8 +110,9 @@ def _within(line: str, statement: list[Token], scope: str, process: str) -> Typi
     if scope == THREADS and outer.labelled and not outer.words:
         return _typed(line, block.start + 1, COMMANDS, outer.process)
     plain = outer.command.plain if outer.command is not None else None
-    if scope == LINE and plain is not None and any(arg.operand.block for arg in plain.args):
-        return _typed(line, block.start + 1, THREADS, outer.process)
+    if scope == LINE and plain is not None:
+        for operand in (arg.operand for arg in plain.args if arg.operand.block):
+            return _typed(line, block.start + 1, LINE if operand.commands else THREADS, outer.process)
     return None
 
 

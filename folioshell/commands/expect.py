@@ -46,7 +46,7 @@ def expect(call: Call) -> Report:
     if COMPARISON in call.arguments:
         comparison = call.arguments.get(COMPARISON, Comparison)
         (place,) = call.arguments.tokens(COMPARISON)
-        start, end = place.start, place.end
+        start, end = statement.span(place)
     passed = comparison.holds(answer.value)
     why: tuple[str, ...] = ()
     since: Since | None = None

@@ -209,6 +209,7 @@ class Command(NamedTuple):
         races: its handler returns one kernel path that makes no names, so that it can run in a race.
         pages: (first, number) of the ranges of virtual pages that it goes through in order; by default its PLACE.
         lead_name: what the words are called that tell its forms apart: ``view``.
+        expand: the commands that one of its statements stands for, of a loop; with True only those of its ends.
     """
 
     verb: str
@@ -221,6 +222,7 @@ class Command(NamedTuple):
     races: bool = False
     pages: Callable[[Any], Sequence[tuple[int, int]]] | None = None
     lead_name: str = "form"
+    expand: Callable[[Any, bool], Iterator[Any]] | None = None
 
     @property
     def explanation(self) -> Explanation:
@@ -288,11 +290,13 @@ def command(
     races: bool = False,
     pages: Callable[[Any], Sequence[tuple[int, int]]] | None = None,
     lead_name: str = "form",
+    expand: Callable[[Any, bool], Iterator[Any]] | None = None,
 ) -> Callable[[Declared], Declared]:
     """Declare the decorated function as the handler of a command; the arguments are those of ``Command``."""
 
     def declare(handler: Declared) -> Declared:
-        register(Command(verb, forms or (Form(),), kind, topic, handler, subject, host, races, pages, lead_name))
+        made = Command(verb, forms or (Form(),), kind, topic, handler, subject, host, races, pages, lead_name, expand)
+        register(made)
         return handler
 
     return declare

@@ -49,6 +49,7 @@ class Operand:
         note: how it is written, where its usage does not say it.
         separator: what stands between words where it is several; empty if it is one.
         block: it is written in braces.
+        commands: what stands in the braces are whole commands.
         thread: it is a thread and its command, as in a race but without braces.
     """
 
@@ -58,6 +59,7 @@ class Operand:
     note = ""
     separator = ""
     block = False
+    commands = False
     thread = False
 
     @property

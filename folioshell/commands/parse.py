@@ -8,7 +8,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from folioshell.commands.call import Call
@@ -17,7 +18,7 @@ from folioshell.commands.grammar import COMPARISON, MODEL, Arg, Command, Flag, F
 from folioshell.commands.lex import Token, normal_text, statements
 from folioshell.commands.operands import nearest, read_name, refused
 from folioshell.commands.reading import FormWalk, form_of, opening
-from folioshell.commands.statement import Arguments, Parsed
+from folioshell.commands.statement import Arguments, Parsed, Round
 from folioshell.errors import Refused
 from folioshell.paths.step import Path
 from folioshell.report import Report
@@ -88,6 +89,13 @@ class ParsedStatement(Parsed):
         answer = self._handle(Call(self, session.workspace, process, session))
         return [answer] if isinstance(answer, Report) else list(answer)
 
+    def expanded(self, ends: bool = False) -> Iterator[ParsedStatement]:
+        """The commands that it stands for; see ``Statement``. With ``ends`` only the first and last of a loop."""
+        if self.command.expand is None:
+            yield self
+        else:
+            yield from self.command.expand(self, ends)
+
     def subject(self, workspace: Workspace, process: str) -> str:
         """Who did what, for the sentence after the step."""
         call = Call(self, workspace, process, None)
@@ -97,9 +105,9 @@ class ParsedStatement(Parsed):
         try:
             return (self.form.handler or self.command.handler)(call)
         except Refused as error:
-            if not error.text and not error.file:
-                error.text = self.line
-            raise
+            if error.file:
+                raise
+            raise self.placed(error) from error.__cause__
 
 
 class Grammar:
@@ -111,7 +119,12 @@ class Grammar:
         Raises:
             Refused: the line cannot be read; columns refer to it.
         """
-        return [_parse_statement(line, words) for words in statements(line)]
+        found = [_parse_statement(line, words) for words in statements(line)]
+        for statement in found:
+            if statement.command.expand is not None:
+                # What is wrong in a loop shows before any of the line is run.
+                deque(statement.expanded(ends=True), maxlen=0)
+        return found
 
 
 def _parse_statement(line: str, words: list[Token]) -> ParsedStatement:
@@ -123,8 +136,8 @@ def _parse_statement(line: str, words: list[Token]) -> ParsedStatement:
         raise
 
 
-def read_statement(line: str, words: list[Token]) -> ParsedStatement:
-    """The statement that some words of a line are.
+def read_statement(line: str, words: list[Token], origin: Round | None = None) -> ParsedStatement:
+    """The statement that some words of a line are; ``origin`` if that is the text of a loop's round.
 
     Raises:
         Refused: they are none; columns refer to the line.
@@ -150,6 +163,9 @@ def read_statement(line: str, words: list[Token]) -> ParsedStatement:
     text = normal_text(line, rest)
     if expected is not None:
         text = f"fails {expected.text} {text}"
+    start, end = words[0].start, last.end
+    if origin is not None:
+        start, end = origin.span(start, end)
     return ParsedStatement(
         text=text,
         process=process.text if process else "",
@@ -160,9 +176,10 @@ def read_statement(line: str, words: list[Token]) -> ParsedStatement:
         form=form,
         arguments=arguments,
         line=line,
-        start=words[0].start,
-        end=words[-1].end,
+        start=start,
+        end=end,
         thread=thread,
+        origin=origin,
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from folioshell.commands.call import Call, admit_pages, admit_process, done
-from folioshell.commands.grammar import MODEL, SESSION, Arg, Form, command
-from folioshell.commands.operands import NEW_NAME
+from folioshell.commands.grammar import MODEL, SESSION, Arg, Form, Option, command
+from folioshell.commands.operands import NEW_NAME, Number
 from folioshell.commands.places import PROCESS
 from folioshell.model.vm import Mm
 from folioshell.paths.fork import do_fork
@@ -25,35 +25,52 @@ def _who_ends(call: Call) -> Mm:
     return call.process_named("NAME") if "NAME" in call.arguments else call.mm
 
 
+def children_of(call: Call) -> list[str]:
+    """The names of the children: NAME alone, or with a number each."""
+    name = call.word("NAME")
+    return [f"{name}{number}" for number in range(1, call.number("count") + 1)] if "count" in call.arguments else [name]
+
+
 def _fork_subject(call: Call) -> str:
-    child = call.kernel.mms[call.word("NAME")]
-    return f"{call.syscall()} = {child.name}, {counted(len(child.vmas), 'VMA')} copied"
+    names = children_of(call)
+    copied = counted(len(call.kernel.mms[names[0]].vmas), "VMA")
+    if len(names) == 1:
+        return f"{call.syscall()} = {names[0]}, {copied} copied"
+    return f"{call.syscall()} ×{len(names)} = {names[0]}..{names[-1]}, {copied} copied to each"
 
 
 @command(
     "fork",
-    Form(args=(Arg("NAME", NEW_NAME, "name of the child"),)),
+    Form(
+        args=(Arg("NAME", NEW_NAME, "name of the child"),),
+        options=(Option("count", Number(least=1), "fork so many children, NAME1 to NAMEn"),),
+    ),
     kind=MODEL,
     topic=TOPIC,
     subject=_fork_subject,
     host=True,
-    pages=lambda call: _pages_of(call.mm),
+    pages=lambda call: _pages_of(call.mm) * call.number("count", 1),
 )
 def fork(call: Call) -> Ending:
     """Fork a child process.
 
     Creates a child with a copy of the address space. Entries of VMAs with an anon_vma are copied; the child refaults
-    the others. The current process does not change.
+    the others. The current process does not change. With `count=` several children are forked, one after the other, in
+    one step.
 
     Example:
         mmap buf 16 ; fault buf ; fork B
+        mmap buf 16 ; fault buf ; fork B count=3 ; B2: exit
 
     Kernel: kernel/fork.c: dup_mm() (v6.18)
     """
-    name = call.new_name("NAME")
-    admit_process(call, "NAME")
-    admit_pages(call, "NAME", call.mm.nr_entries)
-    call.workspace.note_process(call.workspace.machine.run(do_fork(call.kernel, call.mm, name)))
+    names = children_of(call)
+    admit_process(call, "NAME", len(names))
+    admit_pages(call, "NAME", call.mm.nr_entries * len(names))
+    for name in names:
+        call.check_new("NAME", name)
+    for name in names:
+        call.workspace.note_process(call.workspace.machine.run(do_fork(call.kernel, call.mm, name)))
     return None
 
 

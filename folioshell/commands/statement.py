@@ -60,6 +60,66 @@ class Arguments:
         return self._tokens.get(name, [])
 
 
+class Replaced(NamedTuple):
+    """A number in the text of a round: its column and width there, and those of the variable as typed."""
+
+    start: int
+    width: int
+    typed: int
+    typed_width: int
+
+
+class Round(NamedTuple):
+    """A round of a loop: how the columns of its text lead back to the line as typed.
+
+    Args:
+        line: what was typed, or the text of the round around it.
+        replaced: the numbers in its text, ascending.
+        value: ``i = 3``.
+        outer: the round of the loop around it.
+    """
+
+    line: str
+    replaced: Sequence[Replaced]
+    value: str
+    outer: Round | None = None
+
+    @property
+    def values(self) -> str:
+        """Those of the loops around it, too: ``i = 3, j = 1``."""
+        return f"{self.outer.values}, {self.value}" if self.outer is not None else self.value
+
+    @property
+    def typed_line(self) -> str:
+        """The whole line as typed."""
+        return self.outer.typed_line if self.outer is not None else self.line
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The columns as typed of a half-open range of columns; of a part of a number, the whole variable."""
+        first = last = 0
+        for at, width, typed, typed_width in self.replaced:
+            past = typed + typed_width - at - width
+            if at + width <= start:
+                first = past
+            elif at <= start:
+                first = typed - start
+            if at + width <= end:
+                last = past
+            elif at < end:
+                last = typed + typed_width - end
+        start, end = start + first, end + last
+        return self.outer.span(start, end) if self.outer is not None else (start, end)
+
+    def placed(self, error: Refused, line: str) -> Refused:
+        """The same error about the line as typed, with the values, if it is about the text ``line`` of this round."""
+        if error.text == line and not error.file:
+            error.text = self.typed_line
+            error.message += f" ({self.values})"
+            if error.start is not None:
+                error.start, error.end = self.span(error.start, error.start + 1 if error.end is None else error.end)
+        return error
+
+
 class Parsed(NamedTuple):
     """One command of a line.
 
@@ -70,9 +130,10 @@ class Parsed(NamedTuple):
         expected: the errno or signal after ``fails``, or empty.
         kind: ``model``, ``view``, ``session``, ``output`` or ``program``.
         command, form, arguments: what it says.
-        line: the line as typed, which all columns refer to.
-        start, end: its columns in the line, half-open.
+        line: the line that the columns of its words refer to: as typed, or the text of a round.
+        start, end: its columns in the line as typed, half-open.
         thread: the thread named before it, or empty for the main one.
+        origin: the round of a loop that it belongs to.
     """
 
     text: str
@@ -87,16 +148,33 @@ class Parsed(NamedTuple):
     start: int
     end: int
     thread: str = ""
+    origin: Round | None = None
+
+    def placed(self, error: Refused) -> Refused:
+        """An error about words of this statement, about the line as typed."""
+        error.text = error.text or self.line
+        return self.origin.placed(error, self.line) if self.origin is not None else error
+
+    def span(self, token: Token) -> tuple[int, int]:
+        """The columns of a word in the line as typed."""
+        return self.origin.span(token.start, token.end) if self.origin is not None else (token.start, token.end)
 
     def refused_process(self, message: str, allowed: Sequence[str], hint: str = "") -> Refused:
         """The error about the process that is to run this."""
         token = self.process_token
-        start, end = (token.start, token.end) if token else (self.start, self.start + 1)
-        return Refused(message, start=start, end=end, text=self.line, allowed=allowed, hint=hint)
+        start, end = self.span(token) if token else (self.start, self.start + 1)
+        return self._refused(message, start, end, allowed, hint)
 
     def refused_thread(self, message: str, allowed: Sequence[str], hint: str = "") -> Refused:
         """The error about the thread of that process."""
         assert self.process_token is not None, "a thread follows its process"
         start = self.process_token.end + 1
-        end = start + len(self.thread)
-        return Refused(message, start=start, end=end, text=self.line, allowed=allowed, hint=hint)
+        start, end = self.span(Token("", start, start + len(self.thread)))
+        return self._refused(message, start, end, allowed, hint)
+
+    def _refused(self, message: str, start: int, end: int, allowed: Sequence[str], hint: str) -> Refused:
+        """An error about columns of the line as typed."""
+        line = self.line
+        if self.origin is not None:
+            line, message = self.origin.typed_line, f"{message} ({self.origin.values})"
+        return Refused(message, start=start, end=end, text=line, allowed=allowed, hint=hint)

@@ -111,6 +111,7 @@ class Runner:
         place: (line, column), from 1, of its current command; column 0 is a golden block.
         stopped: a refusal or an unexpected failure stopped the script.
         has_quit: ``quit`` ended it.
+        looping: its current command belongs to a loop.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Runner:
     place: tuple[int, int] = field(default=(0, 0), init=False)
     stopped: bool = field(default=False, init=False)
     has_quit: bool = field(default=False, init=False)
+    looping: bool = field(default=False, init=False)
     #: the session has moved in its history, so a number of steps does not identify the place
     _moved: bool = field(default=False, init=False)
     #: the last race that found something, and the kinds of findings that no expect asked for yet
@@ -182,24 +184,36 @@ class Runner:
     def _play_line(self, name: str, line: script.ScriptLine) -> Generator[ScriptEvent, None, int]:
         """Run the commands of a line; returns how many were run, until one ended the script."""
         shown: list[Report] = []
-        for nr_done, statement in enumerate(line.statements):
-            if self.session.finished:
-                return nr_done
-            if self._done(statement):
-                self.stopped = True
-                return nr_done
+        for at, statement in enumerate(line.statements):
             if name == self.name:
                 number, _, first = line.written.row_of(statement.start)
                 self.place = (number, statement.start - first + 1)
-            for event in self._play_statement(name, line, statement):
+            for event in self._play_expanded(name, line, statement):
                 if event.report is not None:
                     shown.append(event.report)
                 yield event
+            # A loop that `quit` leaves is not done.
+            nr_done = at if self.looping else at + 1
+            if self.session.finished and nr_done < len(line.statements):
+                return nr_done
         if line.golden is not None and self.render is not None and not self.stopped:
             if name == self.name:
                 self.place = (line.golden.number, 0)
             yield self._compared(name, line, line.golden, self.render(shown))
         return len(line.statements)
+
+    def _play_expanded(self, name: str, line: script.ScriptLine, statement: Statement) -> Iterator[ScriptEvent]:
+        """Run a command, or those of a loop."""
+        try:
+            for one in statement.expanded():
+                if self._done(one):
+                    self.stopped = True
+                if self.stopped or self.session.finished:
+                    return
+                self.looping = one is not statement
+                yield from self._play_statement(name, line, one)
+        except Refused as error:
+            yield self._refuse(script.located(error, name, line.written), name, line.number, line.text)
 
     def _quit(self, name: str, left: Sequence[script.ScriptLine]) -> Iterator[ScriptEvent]:
         """``quit`` ended a script: the assertions that it left out."""
@@ -207,7 +221,7 @@ class Runner:
         self.has_quit |= name == self.name
         for line in left:
             for statement in line.statements:
-                if statement.text.startswith("expect "):
+                if script.has_command(statement, "expect"):
                     number, text, first = line.written.row_of(statement.start)
                     what = statement.text.removeprefix("expect ")
                     self.status = max(self.status, FAILED)

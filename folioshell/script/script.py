@@ -149,9 +149,17 @@ def _check_golden(line: LogicalLine, above: LogicalLine | None, lines: list[Scri
     end = len(line.text)
     if above is None or above.number + above.nr_lines != line.number or not lines[-1].statements:
         raise Refused("there is no command above this golden block", start=line.text.index(">"), end=end, hint=what)
-    if any(statement.text.split()[0] in ("source", "load") for statement in lines[-1].statements):
+    if any(has_command(statement, "source", "load") for statement in lines[-1].statements):
         hint = "put the block into the included script"
         raise Refused("`source` and `load` cannot have a golden block", start=line.text.index(">"), end=end, hint=hint)
+
+
+def has_command(statement: Statement, *verbs: str) -> bool:
+    """Is this a command with one of these verbs, or a loop that holds one?"""
+    text = statement.text
+    if text.startswith("for "):
+        return any(f"{before} {verb} " in text for verb in verbs for before in "{;")
+    return text.split()[0] in verbs
 
 
 def located(error: Refused, name: str, line: LogicalLine) -> Refused:
@@ -218,8 +226,7 @@ def included_script(session: Session, statement: Statement) -> str | None:
     try:
         path = readable(call)
     except Refused as error:
-        error.text = error.text or statement.line
-        raise
+        raise statement.placed(error) from None
     if statement.command.verb == "load":
         session.reset()
     return path

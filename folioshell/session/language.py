@@ -5,7 +5,7 @@ The grammar lives above this package; it installs itself in ``Session.default_la
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -56,6 +56,13 @@ class Statement(Runnable, Protocol):
     @property
     def expected(self) -> str:
         """The errno or signal after ``fails``, or empty."""
+
+    def expanded(self) -> Iterator[Statement]:
+        """The commands that it stands for, parsed as they are needed: itself, or those of a loop.
+
+        Raises:
+            Refused: one of them cannot be parsed.
+        """
 
     def answer(self, session: Session, process: str) -> Sequence[Report]:
         """Run a command that is no step.

@@ -118,7 +118,8 @@ class Session:
             KeyboardInterrupt: passed on; the state before the command was restored.
         """
         for statement in self.language.parse(line):
-            yield self.run(statement)
+            for one in statement.expanded():
+                yield self.run(one)
 
     def run(self, statement: Statement) -> Sequence[Report]:
         """Run one command; see ``stream``."""

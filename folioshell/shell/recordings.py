@@ -182,7 +182,7 @@ def _scenario(name: str, data: bytes, language: Language) -> str:
     for one in script.parse(script.decoded(data, name), name, language):
         if one.prose is not None:
             prose.append(one.prose)
-        for statement in one.statements:
+        for statement in (command for typed in one.statements for command in typed.expanded()):
             try:
                 writer.add(statement)
             except Refused as error:

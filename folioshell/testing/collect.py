@@ -109,10 +109,9 @@ def _checks(lines: list[script.ScriptLine]) -> Iterator[tuple[Key, str]]:
     """(place, text) of the assertions of a script."""
     for line in lines:
         for statement in line.statements:
-            verb, _, rest = statement.text.partition(" ")
-            if verb in ("expect", "source", "load"):
+            if script.has_command(statement, "expect", "source", "load"):
                 number, _, first = line.written.row_of(statement.start)
-                yield Key(number, statement.start - first + 1), rest if verb == "expect" else statement.text
+                yield Key(number, statement.start - first + 1), statement.text.removeprefix("expect ")
         if line.golden is not None:
             yield Key(line.golden.number, 0), f"output of {line.statements[-1].text}"
 
@@ -202,7 +201,9 @@ class ScriptReplay:
             self._failures.setdefault(place, []).append(failure)
         if event.failure is not None or event.refused is not None:
             self._stopped = failure
-        if event.file == self.name and (event.golden is not None or (event.report and event.report.expect)):
+        # The assertions of a loop share their place: all of them must be evaluated.
+        done = event.golden is not None or (event.report and event.report.expect and not self._runner.looping)
+        if event.file == self.name and done:
             self._asserted = self._place
 
     def _end(self, runner: Runner) -> None:

@@ -227,7 +227,7 @@ def test_the_part_that_is_typed(mapped: Session, line: str, current: str) -> Non
     assert found.parts[found.current] == current
 
 
-@pytest.mark.parametrize("line", ["munmap buf ", "finish ", "fork B "])
+@pytest.mark.parametrize("line", ["munmap buf ", "finish ", "exit B "])
 def test_nothing_more(mapped: Session, line: str) -> None:
     """No part is marked where nothing may follow."""
     found = hint(mapped, line, len(line))

@@ -249,3 +249,13 @@ def test_nothing_is_imported_without_scripts(pytester: pytest.Pytester) -> None:
     )
     script(pytester, "forth.fs", ": square dup * ;\n")
     pytester.runpytest_subprocess("-p", "folioshell.testing.plugin").assert_outcomes(passed=1)
+
+
+def test_loops(pytester: pytest.Pytester) -> None:
+    """A loop with assertions is one item, and fails if they do in any round."""
+    loops = "for i in 1..3 {\n fork B$i\n expect vmas B$i == 1\n}\nfor i in 1..3 { expect order f$i == 0 }\n"
+    script(pytester, "a.fs", f"{MAGIC}mmap buf 4 ; write buf[0..1]\n{loops}expect vmas A == 1\n")
+    result = run(pytester, "-v")
+
+    assert list(outcomes(result).values()) == ["PASSED", "FAILED", "FAILED", "FAILED"]
+    result.stdout.fnmatch_lines(["a.fs:7:30: error: no such folio (i = 3)"])
