@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from folioshell.commands.call import Call, admit_file, admit_pages
-from folioshell.commands.grammar import MODEL, Arg, Form, command
+from folioshell.commands.grammar import MODEL, Arg, Form, command, flags
 from folioshell.commands.operands import Size
 from folioshell.commands.places import FILE, FOLIO, FolioRef, own_place
 from folioshell.paths.gup import do_pin, do_unpin
@@ -167,10 +167,15 @@ def truncate(call: Call) -> Ending:
 
 @command(
     "pin",
-    Form(args=(own_place("the pages to pin"),)),
+    Form(
+        args=(own_place("the pages to pin"),),
+        flags=flags("longterm", longterm="FOLL_LONGTERM: as RDMA and io_uring buffers, not as direct I/O"),
+    ),
     kind=MODEL,
     topic=TOPIC,
-    subject=lambda call: call.calling("pin_user_pages", call.place_text("PLACE")),
+    subject=lambda call: call.calling(
+        "pin_user_pages", call.place_text("PLACE"), *(["FOLL_LONGTERM"] if "longterm" in call.arguments else [])
+    ),
 )
 def pin(call: Call) -> Ending:
     """Pin pages for a device that writes to them.
@@ -179,15 +184,21 @@ def pin(call: Call) -> Ending:
     copies pinned pages at once; split, migration, collapse and reclaim skip them. EFAULT over a hole or where memory is
     not writable; then no page is pinned. Pins outlive munmap and are dropped when the process exits.
 
+    A long-term pin of a shared mapping of an ext4 file fails with EFAULT: the file system would not be notified of
+    writes. Linux also migrates pages out of ZONE_MOVABLE and CMA before it pins them for long; zones are not modeled.
+
     Example:
         mmap buf 16 ; pin buf[3] ; fork B
         mmap buf 4 ; pin buf ; munmap buf ; unpin buf
+        mmap buf 4 ; pin buf longterm
 
     Kernel: mm/gup.c: pin_user_pages() (v6.18)
     """
     found = call.own_range("PLACE")
     admit_pages(call, "PLACE", found.nr, found)
-    return call.workspace.machine.run(do_pin(call.kernel, found.mm, found.start, found.nr))
+    return call.workspace.machine.run(
+        do_pin(call.kernel, found.mm, found.start, found.nr, "longterm" in call.arguments)
+    )
 
 
 @command(

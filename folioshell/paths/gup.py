@@ -1,7 +1,8 @@
 """get_user_pages(): faulting pages in for system calls (MAP_POPULATE, mlock, MADV_POPULATE_*), and pinning them.
 
 A pin holds a page for a device that reads or writes it without any page table. Rules:
-- Pins are for writing and short-lived (no FOLL_LONGTERM): shared file pages can be pinned, nothing is migrated first.
+- Pins are for writing. A long-term one (FOLL_LONGTERM) is refused where a file system tracks first writes. Linux also
+  migrates pages out of ZONE_MOVABLE and CMA for it; the model has no zones, so every page may be pinned where it is.
 - All or nothing: if fewer pages than wanted can be pinned, those are unpinned, as io_uring and vfio do.
 - A pin belongs to the process that took it and is found by its address, which need not be mapped any more.
 
@@ -133,17 +134,20 @@ def _grab(folio: Folio, vpn: int, nr: int, pins: Pins) -> None:
     pins.extend((vpn + page, folio) for page in range(nr))
 
 
-def do_pin(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
+def do_pin(k: Kernel, mm: Mm, start: int, nr: int, longterm: bool = False) -> Path[str | None]:
     """Pin the pages ``[start, start + nr)`` for writing; they are faulted in by writing, which breaks COW.
 
-    Returns: EFAULT if there is a hole, a VMA that may not be written, or a page that could not be had.
+    Args:
+        longterm: for as long as user space likes, as RDMA and io_uring buffers are (FOLL_LONGTERM).
+    Returns: EFAULT if there is a hole, a VMA that may not be written or pinned so long, or a page that could not be
+        had.
     Kernel: mm/gup.c: pin_user_pages() (v6.18)
     """
     # Set before the first pin and never cleared: fork() tests it first, and must not miss a pin.
     mm.has_pinned = True
     pins: Pins = []
     yield mm.mmap_lock.acquire("pin_user_pages", "R")
-    failed = yield from _pin_range(k, mm, start, start + nr, pins)
+    failed = yield from _pin_range(k, mm, start, start + nr, pins, longterm)
     yield mm.mmap_lock.release("R")
     if pins:
         k.count("nr_foll_pin_acquired", len(pins))
@@ -156,15 +160,19 @@ def do_pin(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
     return failed
 
 
-def _pin_range(k: Kernel, mm: Mm, start: int, end: int, pins: Pins) -> Path[str | None]:
+def _pin_range(k: Kernel, mm: Mm, start: int, end: int, pins: Pins, longterm: bool) -> Path[str | None]:
     """Pin up to ``end``, or to the first page that cannot be.
 
-    Kernel: mm/gup.c: check_vma_flags() (v6.18)
+    Kernel: mm/gup.c: check_vma_flags(), writable_file_mapping_allowed() (v6.18)
     """
     vpn = start
     while vpn < end:
         vma = mm.vmas.find(vpn)
         if vma is None or not vma.flags & vm.WRITE:
+            return "EFAULT"
+        # Writeback write-protects and cleans a shared page, but a device goes on writing to it, and the file system is
+        # not notified. A long-term pin would make that the rule.
+        if longterm and vma.flags & vm.SHARED and vma.file is not None and vma.file.needs_mkwrite:
             return "EFAULT"
         high = min(end, vma.end)
         failed = yield from get_user_pages(k, vma, vpn, high, FOLL_WRITE | FOLL_TRIED, pins)

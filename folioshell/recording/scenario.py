@@ -229,12 +229,12 @@ def _truncate(replay: ScenarioRun, mm: Mm, op: Op) -> Result:
 
 def _pin(replay: ScenarioRun, mm: Mm, op: Op) -> Result:
     """Pin and unpin: a buffer is registered with an io_uring of its own, and unregistered as a whole."""
-    start, nr = replay.vpn(op["region"], op["page"]), op["count"]
+    k, run, start, nr = replay.machine.kernel, replay.machine.run, replay.vpn(op["region"], op["page"]), op["count"]
     buffer = op["proc"], start, nr
     is_pin = op["op"] == "pin"
     if not is_pin and not replay.buffers[buffer]:
         return {"errno": "EINVAL"}
-    ending = _ended(replay.machine.run((do_pin if is_pin else do_unpin)(replay.machine.kernel, mm, start, nr)))
+    ending = _ended(run(do_pin(k, mm, start, nr, longterm=True) if is_pin else do_unpin(k, mm, start, nr)))
     if "ok" in ending:
         replay.buffers[buffer] += 1 if is_pin else -1
     return ending

@@ -102,7 +102,7 @@ class ScenarioWriter:
             "exit": lambda call: [{"op": "exit", "proc": call.word("NAME", call.process)}],
             "munmap": self._range_op,
             "truncate": self._truncate,
-            "pin": self._range_op,
+            "pin": self._pin,
             "unpin": self._range_op,
             "mlock": self._range_op,
             "munlock": self._range_op,
@@ -243,6 +243,11 @@ class ScenarioWriter:
         if advice not in ADVICES:
             raise call.refused_at("ADVICE", f"a scenario cannot express {advice}", allowed=ADVICES)
         return [{"op": "madvise", "proc": call.process, **self._range(call), "advice": advice}]
+
+    def _pin(self, call: Call) -> list[Op]:
+        if "longterm" not in call.arguments:
+            raise call.refused(None, "a scenario pins long-term", hint="write `pin PLACE longterm`")
+        return self._range_op(call)
 
     def _range_op(self, call: Call) -> list[Op]:
         op = {"op": call.statement.command.verb, "proc": call.process, **self._range(call)}

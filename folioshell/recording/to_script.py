@@ -146,6 +146,8 @@ class _Writer:
             new = f"new={self._name('region', op['new_region'])}"
             words = ["mremap", place, *size, new, self._at(op, op["new_region"])]
             return " ".join([*words, "dontunmap"] if op.get("dontunmap") else words)
+        if verb == "pin":
+            return f"pin {place} longterm"
         if verb == "madvise":
             return f"madvise {op['advice']} {place}"
         return f"{verb} {place} {op['prot']}" if verb == "mprotect" else f"{verb} {place}"

@@ -342,6 +342,31 @@ def test_unmapping_for_swap_stops_at_a_pinned_folio() -> None:
     assert m.look(p, 16) == "-×16"
 
 
+@pytest.mark.parametrize(
+    ("kind", "fs", "errno"),
+    [("shared", "ext4", "EFAULT"), ("private", "ext4", None), ("shared", "tmpfs", None)],
+)
+def test_longterm_pin(kind: str, fs: str, errno: str | None) -> None:
+    """A file system that tracks first writes must not have its pages written for long without its notice."""
+    m = Memory()
+    p = m.mmap(4, kind=kind, prot="rw", file=m.file("lib", 4, fs=fs))
+
+    assert m.do(do_pin(m.kernel, m.mm("A"), p, 4, longterm=True)) == errno
+    assert (m.folio(p).pins if errno is None else m.look(p, 4)) in (1, "-×4")
+    assert pin(m, p, 4) is None
+
+
+def test_longterm_pin_up_to_a_shared_file() -> None:
+    """All or nothing: the pages before the VMA that is refused are unpinned."""
+    m = Memory()
+    p = m.mmap(2)
+    m.mmap(2, kind="shared", file=m.file("lib", 2), at=p + 2)
+
+    assert m.do(do_pin(m.kernel, m.mm("A"), p, 4, longterm=True)) == "EFAULT"
+    assert m.folio(p).pins == 0
+    assert m.count("nr_foll_pin_released") == 2
+
+
 def test_pinned_folio_of_a_truncated_file() -> None:
     """Truncation unmaps a pinned folio and takes it out of the page cache; it is freed with the unpin."""
     m = Memory()

@@ -92,7 +92,7 @@ def test_random_operations_as_a_script(path: Path) -> None:
 def test_sizes_and_fixed_mappings() -> None:
     """Other sizes of mremap and MAP_FIXED become mresize and mmap_over; a region that grows gets room."""
     lines = ["mmap a 16", "mremap a 32", "mmap b 4 fixed at=0x7f0000002000", "mremap a[0..1] 1 new=c", "file f 8"]
-    ops = converted("\n".join([*lines, "truncate f 2", "pin a[8]"]))["ops"]
+    ops = converted("\n".join([*lines, "truncate f 2", "pin a[8] longterm"]))["ops"]
 
     assert (ops[0]["pages"], ops[0]["room_pages"]) == (16, 32)
     assert [(op["op"], op.get("page"), op.get("count"), op.get("new_count")) for op in ops[1:]] == [
@@ -205,6 +205,7 @@ def test_the_current_process() -> None:
         ("mmap a 4 at=0x7f0000000000 fixed", "no region at this address", "a"),
         ("mmap a 4\nmmap b 4 after=a prot=r\nmremap a 8", "a move without new=NAME", "8"),
         ("mmap a 4\nmremap a 4 new=b\nmremap b 8", "that b outgrows its place", "8"),
+        ("mmap a 4\npin a", "pins long-term", ""),
         ("mmap a 4\nmadvise willneed a", "cannot express willneed", "willneed"),
         ("set geometry classroom", "cannot express geometry", "geometry"),
         ("mmap a 4\nset thp.64K always", "before the first operation", "thp.64K"),
