@@ -14,7 +14,14 @@ from folioshell.model.vm import Mm, Vma
 from folioshell.paths import anon_fault, file_fault, swap, tables, wp_fault
 from folioshell.paths.batch import same_pte_batch, small_pte_batch
 from folioshell.paths.step import Path
-from folioshell.paths.vm_fault import RETRY, UNDER_MMAP_LOCK, Fault, anon_prepare, suitable_block
+from folioshell.paths.vm_fault import (
+    RETRY,
+    UNDER_MMAP_LOCK,
+    Fault,
+    anon_prepare,
+    folio_lock_or_retry,
+    suitable_block,
+)
 
 #: most faults that one access may take: a RETRY for read-ahead, lost races, a page that is mapped and then copied
 _MAX_FAULTS = 8
@@ -139,9 +146,12 @@ def page_fault(k: Kernel, mm: Mm, vpn: int, write: bool, times: int = 1) -> Path
     signal: str | None = "SIGSEGV"
     if is_allowed(vma, write):
         signal = yield from handle_mm_fault(k, Fault(vma, vpn, write, vma_locked=True, times=times))
+    if signal == RETRY:
+        # Whoever waited has dropped the lock.
+        return (yield from _fault_under_mmap_lock(k, mm, vpn, write, tried=True))
     yield vma.lock.release("R", times)
-    if signal in (RETRY, UNDER_MMAP_LOCK):
-        return (yield from _fault_under_mmap_lock(k, mm, vpn, write, tried=signal == RETRY))
+    if signal == UNDER_MMAP_LOCK:
+        return (yield from _fault_under_mmap_lock(k, mm, vpn, write))
     return signal
 
 
@@ -153,7 +163,7 @@ def _fault_under_mmap_lock(k: Kernel, mm: Mm, vpn: int, write: bool, tried: bool
     if vma is not None and is_allowed(vma, write):
         signal = yield from handle_mm_fault(k, Fault(vma, vpn, write, tried=tried))
         if signal == RETRY:
-            signal = yield from handle_mm_fault(k, Fault(vma, vpn, write, tried=True))
+            return (yield from _fault_under_mmap_lock(k, mm, vpn, write, tried=True))
     yield mm.mmap_lock.release("R")
     return signal
 
@@ -170,7 +180,7 @@ def is_allowed(vma: Vma, write: bool) -> bool:
 def handle_mm_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     """The path of one fault; whether the access succeeds then is for the caller to try.
 
-    Returns: SIGBUS, SIGSEGV, RETRY, UNDER_MMAP_LOCK or None.
+    Returns: SIGBUS, SIGSEGV, UNDER_MMAP_LOCK or None; RETRY if the lock that the fault was handled under was dropped.
     Kernel: mm/memory.c: __handle_mm_fault() (v6.18)
     """
     table = fault.vma.mm.tables.pmd_entry(fault.vpn)
@@ -231,13 +241,13 @@ def _handle_pte_fault(k: Kernel, fault: Fault, table: PageTable | None) -> Path[
 def _do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
     """A fault on an entry that is not present: bring the page back from swap, or wait until its migration is over.
 
-    Returns: SIGSEGV for a guard entry.
+    Returns: SIGSEGV for a guard entry; RETRY if the folio lock was waited for.
     Kernel: mm/memory.c: do_swap_page() (v6.18)
     """
     index = fault.index
     entry = table.entries[index]
-    # migration_entry_wait() waits until the folio is unlocked, which migration and split do last. The access faults
-    # again then, and finds what the entry has become.
+    # migration_entry_wait() waits until the folio is unlocked, which migration and split do last, and keeps the lock of
+    # the fault meanwhile. The access faults again then, and finds what the entry has become.
     if pte.is_migration(entry):
         folio = k.physmem.single_out(pte.migration_pfn(entry))
         yield folio.lock.acquire("migration_entry_wait")
@@ -248,7 +258,8 @@ def _do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]
     if not (yield from anon_prepare(k, fault)):
         return UNDER_MMAP_LOCK
     folio = yield from swap.swapin(k, fault, pte.swap_slot(entry))
-    yield folio.lock.acquire("do_swap_page")
+    if not (yield from folio_lock_or_retry(fault, folio, "do_swap_page")):
+        return RETRY
     # While this thread waited, others may have mapped the page, freed the slot and swapped out another page to it. The
     # entry can hold the same slot again, so comparing entries is not enough.
     if k.swap_cache.get(pte.swap_slot(entry)) is not folio:

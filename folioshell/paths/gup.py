@@ -35,10 +35,14 @@ def mm_populate(k: Kernel, mm: Mm, start: int, end: int, ignore_errors: bool = T
     Kernel: mm/gup.c: __mm_populate() (v6.18)
     """
     yield mm.mmap_lock.acquire("__mm_populate", "R")
-    error = None
-    for vma in mm.vmas.overlapping(start, end):
-        low, high = max(start, vma.start), min(end, vma.end)
-        failed = yield from populate_vma_page_range(k, vma, low, high)
+    error, position = None, start
+    # By address: mmap_lock may have been dropped meanwhile.
+    while position < end:
+        vma = mm.vmas.find(position) or mm.vmas.next(position)
+        if vma is None or vma.start >= end:
+            break
+        low, position = max(position, vma.start), min(end, vma.end)
+        failed = yield from populate_vma_page_range(k, vma, low, position)
         if failed is not None and not ignore_errors:
             error = "ENOMEM" if failed == "EFAULT" else failed
             break
@@ -60,7 +64,7 @@ def populate_vma_page_range(k: Kernel, vma: Vma, start: int, end: int) -> Path[s
 
 
 def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, flags: int, pins: Pins | None = None) -> Path[str | None]:
-    """Look each page up and fault it in where it is missing. The caller holds mmap_lock.
+    """Look each page up and fault it in where it is missing. The caller holds mmap_lock; it may be dropped meanwhile.
 
     Args:
         flags: FOLL_WRITE and FOLL_TRIED.
@@ -68,12 +72,18 @@ def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, flags: int, pins: 
     Returns: EFAULT at the first page that could not be had.
     Kernel: mm/gup.c: __get_user_pages() (v6.18)
     """
-    size, write = k.geometry.pmd_pages, bool(flags & FOLL_WRITE)
+    mm, size, write = vma.mm, k.geometry.pmd_pages, bool(flags & FOLL_WRITE)
     vpn = start
     while vpn < end:
         tried = False
         # One fault may not be enough (read, then copy), and the page may be gone again: look it up after each.
         for _ in range(4):
+            # After mmap_lock was dropped the page may belong to another VMA, or to none.
+            found = mm.vmas.find(vpn)
+            if found is not vma:
+                if found is None or not found.flags & (vm.WRITE if write else vm.READ | vm.WRITE):
+                    return "EFAULT"
+                vma = found
             nr = yield from _follow_page(k, vma, vpn, end, write, pins)
             if nr:
                 break
@@ -81,7 +91,9 @@ def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, flags: int, pins: 
             # populate_vma_page_range() calls __get_user_pages() itself, which forgets a retry; pin_user_pages() and
             # MADV_POPULATE_* go through __get_user_pages_locked(), which repeats the page with FOLL_TRIED.
             tried = bool(flags & FOLL_TRIED) and failed == RETRY
-            if failed not in (None, RETRY):
+            if failed == RETRY:
+                yield mm.mmap_lock.acquire("__get_user_pages_locked" if tried else "__mm_populate", "R")
+            elif failed is not None:
                 return "EFAULT"
         vpn = vpn + 1 if nr <= 1 else vpn - vpn % size + size
     return None

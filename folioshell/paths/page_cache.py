@@ -13,7 +13,7 @@ from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Vma
 from folioshell.paths import rmap
 from folioshell.paths.step import Path
-from folioshell.paths.vm_fault import RETRY, Fault, suitable_block
+from folioshell.paths.vm_fault import RETRY, Fault, folio_lock_or_retry, maybe_unlock_for_io, suitable_block
 from folioshell.units import align_down
 
 #: slots of a node of the page cache's tree
@@ -39,7 +39,7 @@ def do_create_file(k: Kernel, file: AddressSpace, order: int, cached: bool, chun
 def get_folio(k: Kernel, fault: Fault) -> Path[Folio | str]:
     """The folio for a page of a file's VMA, locked; in shared memory it is allocated if there is none.
 
-    Returns: SIGBUS beyond EOF; RETRY if this page was read, or the window after it.
+    Returns: SIGBUS beyond EOF; RETRY if this page was read, or the window after it, or the folio lock was waited for.
 
     Kernel: mm/memory.c: __do_fault() (v6.18)
     """
@@ -52,17 +52,21 @@ def get_folio(k: Kernel, fault: Fault) -> Path[Folio | str]:
     folio = file.find(index)
     if folio is None and file.is_shmem:
         folio = yield from _shmem_alloc(k, fault)
-    # Linux drops the VMA lock or mmap_lock while the disk is read, so that munmap() and other faults need not wait for
-    # it. Nothing that was looked up before is valid then: RETRY.
     elif folio is None:
+        dropped = yield from maybe_unlock_for_io(fault)
         yield from sync_mmap_readahead(k, vma, index)
         yield from _wait_for_read(file, index)
-        return RETRY
+        return RETRY if dropped else (yield from get_folio(k, fault))
     # Only at the first try, or the same fault could start window after window.
-    elif not fault.tried and (yield from async_mmap_readahead(k, vma, folio, index)):
+    elif folio.readahead and (yield from maybe_unlock_for_io(fault)):
+        yield from async_mmap_readahead(k, vma, folio, index)
         return RETRY
     assert folio is not None
-    yield folio.lock.acquire("__do_fault")
+    # shmem waits with the fault's lock held (shmem_get_folio_gfp()).
+    if file.is_shmem:
+        yield folio.lock.acquire("__do_fault")
+    elif not (yield from folio_lock_or_retry(fault, folio, "filemap_fault")):
+        return RETRY
     if file.find(index) is not folio:
         # Truncated, split, migrated or reclaimed while the lock was waited for: look again, the index may even be
         # beyond EOF.
@@ -146,17 +150,17 @@ def sync_mmap_readahead(k: Kernel, vma: Vma, index: int) -> Path[None]:
     yield Tracepoint(f"pages {first}-{last} of {file} read ahead", "pgmajfault")
 
 
-def async_mmap_readahead(k: Kernel, vma: Vma, folio: Folio, index: int) -> Path[bool]:
+def async_mmap_readahead(k: Kernel, vma: Vma, folio: Folio, index: int) -> Path[None]:
     """Read the next window when a fault comes to the folio that the last one marked for it.
+
+    The fault is tried again before the window has been read.
 
     Args:
         index: page of the file that the fault is for.
-    Returns: the folio was marked; the locks were dropped and the fault has to be tried again, which it is before the
-        window has been read.
     Kernel: mm/readahead.c: page_cache_async_ra() (v6.18)
     """
     if not folio.readahead:
-        return False
+        return
     # Cleared first, so that only one of the threads that come here reads the next window.
     folio.readahead = False
     assert vma.file is not None
@@ -170,7 +174,7 @@ def async_mmap_readahead(k: Kernel, vma: Vma, folio: Folio, index: int) -> Path[
     else:
         start = _next_miss(file, index + 1, window)
         if start - index > window:
-            return True
+            return
         ra.start = start
         ra.size = _next_size(start - index + window, window)
     ra.order += 2
@@ -185,7 +189,6 @@ def async_mmap_readahead(k: Kernel, vma: Vma, folio: Folio, index: int) -> Path[
     for new in ra.pending:
         new.uptodate = False
     yield Tracepoint(f"pages from {ra.start} on of {file} read ahead")
-    return True
 
 
 def _next_size(size: int, most: int) -> int:

@@ -8,14 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from folioshell.model import pte, vm
+from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.vm import Vma
 from folioshell.paths import anon
 from folioshell.paths.step import Path
 
-#: outcome of a fault that dropped its locks to read from disk: everything must be looked up again (VM_FAULT_RETRY)
+#: outcome of a fault that dropped the VMA lock or mmap_lock to wait: everything must be looked up again
+#: (VM_FAULT_RETRY)
 RETRY = "RETRY"
-#: outcome of a fault under the VMA lock that needs mmap_lock: it starts over under that (VM_FAULT_RETRY, too)
+#: outcome of a fault under the VMA lock, which is still held, that needs mmap_lock: it starts over under that
+#: (VM_FAULT_RETRY, too)
 UNDER_MMAP_LOCK = "UNDER_MMAP_LOCK"
 
 
@@ -49,6 +52,38 @@ class Fault:
     def pgoff(self) -> int:
         """Page offset in the file, or in the anonymous memory."""
         return self.vma.pgoff_of(self.vpn)
+
+
+def maybe_unlock_for_io(fault: Fault) -> Path[bool]:
+    """Drop the lock that the fault is handled under, because it will wait: for a disk, or for a folio lock.
+
+    So munmap() and other faults need not wait for it. Only at the first try, or a fault could be kept from its page
+    for ever: a retried one waits with mmap_lock held.
+    Returns: the lock was dropped, and the fault must end in RETRY.
+    Kernel: mm/internal.h: maybe_unlock_mmap_for_io() (v6.18)
+    """
+    if fault.tried:
+        return False
+    vma = fault.vma
+    yield vma.lock.release("R", fault.times) if fault.vma_locked else vma.mm.mmap_lock.release("R")
+    return True
+
+
+def folio_lock_or_retry(fault: Fault, folio: Folio, function: str) -> Path[bool]:
+    """Lock a folio for a fault.
+
+    Returns: False if the lock was taken and the fault's lock dropped to wait for it: then the folio is not locked, and
+        the fault must end in RETRY.
+    Kernel: mm/filemap.c: __folio_lock_or_retry(), lock_folio_maybe_drop_mmap() (v6.18)
+    """
+    if not (yield folio.lock.trylock(function)):
+        return True
+    dropped = yield from maybe_unlock_for_io(fault)
+    yield folio.lock.acquire(function)
+    # Without the fault's lock the page table may be gone that the folio was to be mapped in.
+    if dropped:
+        yield folio.lock.release()
+    return not dropped
 
 
 def written(vma: Vma) -> int:

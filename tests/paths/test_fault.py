@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 
 from folioshell.commands import Session
+from folioshell.model.lock import LockClass, LockOp
+from folioshell.paths.fault import page_fault
+from folioshell.paths.reclaim import do_reclaim
+from tests.paths.memory import Memory
 
 HUGE = "mmap buf 512 align=512 ; madvise hugepage buf"
 SHARED = "file lib 512 order=4 ; mmap win 512 file=lib shared prot=rw align=512 ; read win[0]"
@@ -47,6 +51,14 @@ RACES = {
         "mmap buf 16 ; write buf[0] ; reclaim buf[0]",
         "{ A.t1: write buf[0] ; A.t2: read buf[0] ; A.t3: madvise dontneed buf }",
     ),
+    "populate that dropped mmap_lock to read": (
+        "file lib 8 uncached ; mmap win 8 file=lib shared prot=rw",
+        "{ A.t1: madvise populate_read win ; A.t2: munmap win[0..3] }",
+    ),
+    "fault that dropped the VMA lock to wait": (
+        f"{CLEAN} ; set fault_around 4K",
+        "{ A.t1: read win[0] ; A.t2: migrate win[4] ; A.t3: munmap win[0] }",
+    ),
 }
 
 
@@ -59,3 +71,59 @@ def test_what_was_seen_without_the_lock_is_checked_under_it(setup: str, threads:
     (report,) = session.execute(f"race {threads} max-states=6000")
 
     assert report.extra["race"]["findings"] == []
+
+
+def _contended(m: Memory, vpn: int) -> list[str]:
+    """The operations on locks of VMAs, mms and folios in a fault of A whose first trylock of a folio fails."""
+    path, fails, found = page_fault(m.kernel, m.mm("A"), vpn, write=False), True, []
+    answer: bool | None = None
+    m.machine.begin()
+    while True:
+        try:
+            step = path.send(answer)
+        except StopIteration:
+            return [op for op in found if op[1:].startswith(("VMA", "MMAP", "FOLIO"))]
+        answer = None
+        if not isinstance(step, LockOp):
+            m.machine.announce(step)
+            continue
+        found.append(str(step))
+        if step.verb == "~" and step.lock.lock_class is LockClass.FOLIO:
+            answer, fails = fails, False
+
+
+def test_fault_on_a_file_drops_its_lock_to_wait_for_a_folio() -> None:
+    """lock_folio_maybe_drop_mmap(): others need not wait for the folio, too; the fault is tried again."""
+    m = Memory()
+    m.kernel.config.fault_around = 1
+    p = m.mmap(4, kind="private", file=m.file("lib", 4, 2))
+
+    assert _contended(m, p)[:6] == [
+        *("~VMA(v1)(R)", "~FOLIO(f1)", "-VMA(v1)(R)", "+FOLIO(f1)", "-FOLIO(f1)", "+MMAP(A)(R)")
+    ]
+    assert m.look(p, 4) == "F×4(1)"
+
+
+def test_fault_on_shared_memory_waits_with_its_lock() -> None:
+    """shmem_get_folio_gfp() locks the folio as it is."""
+    m = Memory()
+    m.kernel.config.fault_around = 1
+    p = m.mmap(4, kind="shared", file=m.file("tmp", 4, fs="tmpfs"))
+
+    assert _contended(m, p) == ["~VMA(v1)(R)", "+FOLIO(f1)", "-FOLIO(f1)", "-VMA(v1)(R)"]
+
+
+def test_swap_in_drops_its_lock_to_wait_for_a_folio() -> None:
+    """__folio_lock_or_retry(): the same for a page in the swap cache."""
+    m = Memory()
+    m.kernel.config.swap = True
+    p = m.mmap(1)
+    m.write(p)
+    m.fork("B")
+    m.do(do_reclaim(m.kernel, m.folio(p)))
+    m.read(p, who="B")
+    folio = m.folio(p, "B")
+    found = _contended(m, p)
+
+    assert found[:3] == ["~VMA(v1)(R)", f"~FOLIO({folio})", "-VMA(v1)(R)"]
+    assert m.look(p, 1) == "A×1(2)"
