@@ -7,17 +7,13 @@ from itertools import pairwise
 from folioshell.contract.histories import MMS, History, Step
 from folioshell.contract.world import Chunks, World, whole
 from folioshell.schemes.base import Scheme
+from folioshell.wording import pages_text
 
 #: what a step did, in a word that laws know, and in a sentence
 Done = tuple[str, str]
 
 TABLE_PAGES = 8
 REGION = 64
-
-
-def pages_named(first: int, nr: int) -> str:
-    """``page 3`` or ``pages 3..5``."""
-    return f"page {first}" if nr == 1 else f"pages {first}..{first + nr - 1}"
 
 
 class Player:
@@ -94,7 +90,7 @@ class Player:
         if run is None:
             return None
         self.world.map(step.mm, self.large, self.base(step.region), *run)
-        return "map", f"mm {step.mm} maps {pages_named(*run)} at {self.base(step.region) + run[0]}"
+        return "map", f"mm {step.mm} maps {pages_text(*run)} at {self.base(step.region) + run[0]}"
 
     def _unmap(self, step: Step) -> Done | None:
         present = self.present(step.mm, step.region)
@@ -102,7 +98,7 @@ class Player:
             return None
         run = self._run(present, step)
         self.world.unmap(step.mm, self.large, self.base(step.region), *run)
-        return "unmap", f"mm {step.mm} unmaps {pages_named(*run)} at {self.base(step.region) + run[0]}"
+        return "unmap", f"mm {step.mm} unmaps {pages_text(*run)} at {self.base(step.region) + run[0]}"
 
     def _bounds(self, step: Step) -> list[int]:
         """Boundaries between two VMAs of a region, as virtual pages."""
@@ -174,7 +170,7 @@ class Player:
             return None
         run = self._run(movable, step)
         self.world.move(step.mm, self.large, here, there, *run)
-        return "move", f"mm {step.mm} moves {pages_named(*run)} from {here + run[0]} to {there + run[0]}"
+        return "move", f"mm {step.mm} moves {pages_text(*run)} from {here + run[0]} to {there + run[0]}"
 
     def _fork(self, step: Step) -> Done | None:
         child = step.mm % MMS + 1

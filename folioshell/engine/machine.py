@@ -242,13 +242,6 @@ class Machine:
         """The violated invariants of the model, in words."""
         return broken_invariants(self.kernel)
 
-    def fingerprint(self) -> str:
-        """A digest of everything that can be seen of kernel and schemes."""
-        # Rarely needed, and hashlib is slow to import.
-        from folioshell.engine.fingerprint import fingerprint
-
-        return fingerprint(self.kernel, self.schemes)
-
 
 class ProtocolDecider:
     """Answers as the scheme ``vmas`` does, from the number of a protocol.

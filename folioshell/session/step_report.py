@@ -177,51 +177,19 @@ def self_deadlock(command: str, process: str, hang: SelfDeadlock, events: Sequen
         events: what it did until then, the acquisition last.
     Kernel: kernel/locking/lockdep.c: print_deadlock_bug() (v6.18)
     """
-    from folioshell.explore.lockdep import held_lines, lock_line
+    # Few sessions need it.
+    from folioshell.explore.lockdep import Lockdep, lockdep_report
     from folioshell.explore.locks import value_of
 
+    lockdep = Lockdep()
+    lockdep.see_all((process, value_of(op)) for op in events if isinstance(op, LockOp))
     # The acquisition that is never granted stands last in the trace.
-    held = _held(events[:-1])
-    taken = next((op for op in held if op.lock.name == hang.lock), None)
-    wanted = events[-1]
-    assert isinstance(wanted, LockOp)
-    assert taken is not None
-    lines = [
-        "WARNING: possible recursive locking detected",
-        f"{process} is trying to acquire lock:",
-        f"  {lock_line(value_of(wanted))}",
-        "but task is already holding lock:",
-        f"  {lock_line(value_of(taken))}",
-        "",
-        "Possible unsafe locking scenario:",
-        "",
-        "       CPU0",
-        "       ----",
-        f"  lock({hang.lock});",
-        f"  lock({hang.lock});",
-        "",
-        " *** DEADLOCK ***",
-        "",
-        *held_lines(process, [value_of(op) for op in held]),
-    ]
+    complaint = next(complaint for complaint in lockdep.complaints if complaint.kind == "recursion")
     return Report(
         command=command,
         process=process,
         sentence=f"{process} deadlocked; command discarded, state unchanged.",
-        findings=(f"{hang} since {taken.function}() ({hang.protocol})",),
-        sections=(Text(tuple(lines)),),
+        findings=(f"{hang} since {complaint.clash.op.function}() ({hang.protocol})",),
+        sections=(Text(tuple(lockdep_report(complaint))),),
         extra={"hang": {"lock": hang.lock, "held_by": process, "wanted_by": process, "protocol": hang.protocol}},
     )
-
-
-def _held(events: Sequence[object]) -> list[LockOp]:
-    """The acquisitions of what is held after some events, oldest first."""
-    held: list[LockOp] = []
-    for op in events:
-        if not isinstance(op, LockOp):
-            continue
-        if op.verb == "-":
-            held = [other for other in held if other.lock is not op.lock]
-        elif op.verb in "+~":
-            held.append(op)
-    return held

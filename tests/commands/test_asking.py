@@ -9,6 +9,7 @@ from folioshell.commands.grammar import registry
 from folioshell.commands.question import questions
 from folioshell.errors import Refused
 from folioshell.report import Expect, Query, QueryRow, Report, Table
+from tests.fingerprint import fingerprint
 
 STRADDLE = "file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504 ; fault win[0] ; fault win[8]"
 
@@ -68,11 +69,11 @@ def test_number_of_a_folio_and_of_a_place(session: Session) -> None:
 
 def test_asking_leaves_nothing_behind(session: Session) -> None:
     """Not even a walk that was made to learn its cost."""
-    before = session.workspace.machine.fingerprint()
+    before = fingerprint(session.workspace.machine)
     for line in ("query shared? f1", "rmap f1", "walk win", "why f1", "show", "trace", "diff", "expect order f1 == 4"):
         session.execute(line)
 
-    assert session.workspace.machine.fingerprint() == before
+    assert fingerprint(session.workspace.machine) == before
     assert session.execute("trace 4 events")[0].sections == session.execute("trace events")[0].sections
 
 

@@ -8,6 +8,7 @@ from folioshell import Session
 from folioshell.commands.complete import complete
 from folioshell.errors import Refused
 from folioshell.report import Report, Table
+from tests.fingerprint import fingerprint
 
 
 def session_after(*lines: str) -> Session:
@@ -37,11 +38,11 @@ def columns(found: Table, *names: str) -> list[tuple[object, ...]]:
 def test_goto_a_mark() -> None:
     """A mark leads back to its state, exactly; the steps behind it can be redone."""
     session = session_after("mmap buf 16", "fault buf[0]", "mark before")
-    before = session.workspace.machine.fingerprint()
+    before = fingerprint(session.workspace.machine)
     session.execute("fork B ; as B ; write buf[0]")
     assert said(session, "goto before") == "Now at before, step 2."
 
-    assert session.workspace.machine.fingerprint() == before
+    assert fingerprint(session.workspace.machine) == before
     session.execute("redo 2")
     assert session.prompt == "B 4>"
 
@@ -66,16 +67,16 @@ def test_a_mark_moves_and_says_so() -> None:
 def test_a_branch_keeps_what_was_undone() -> None:
     """Steps after undo go to the new line; goto finds both tips again, in every number."""
     session = session_after("mmap buf 16", "fault buf", "fork B")
-    main = session.workspace.machine.fingerprint()
+    main = fingerprint(session.workspace.machine)
     session.execute("undo 2")
     assert said(session, "branch lazy") == "Branch lazy starts at step 1; main keeps its 3 steps."
     session.execute("fork C ; as C")
-    lazy = session.workspace.machine.fingerprint()
+    lazy = fingerprint(session.workspace.machine)
     session.execute("goto main")
-    assert (session.prompt, session.workspace.machine.fingerprint()) == ("A 3>", main)
+    assert (session.prompt, fingerprint(session.workspace.machine)) == ("A 3>", main)
     session.execute("goto lazy")
 
-    assert (session.prompt, session.workspace.machine.fingerprint()) == ("C 2>", lazy)
+    assert (session.prompt, fingerprint(session.workspace.machine)) == ("C 2>", lazy)
 
 
 def test_undo_and_redo_stay_within_the_line() -> None:

@@ -17,6 +17,7 @@ from folioshell.commands.complete import complete
 from folioshell.commands.grammar import MODEL, PROGRAM, Command, registry
 from folioshell.errors import Refused
 from folioshell.script import Session
+from tests.fingerprint import fingerprint
 from tests.paths.histories import COMMAND
 
 SETUP = "set geometry classroom ; mmap buf 8 ; fault buf ; mmap one 1 ; write one"
@@ -142,7 +143,7 @@ def test_states_are_kept_alike_with_and_without_questions(history: list[tuple[st
             look(session, command)
 
     assert groups(asked) == groups(silent)
-    assert asked.workspace.machine.fingerprint() == silent.workspace.machine.fingerprint()
+    assert fingerprint(asked.workspace.machine) == fingerprint(silent.workspace.machine)
 
 
 def test_a_race_leaves_runs_as_they_were() -> None:

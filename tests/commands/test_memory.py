@@ -8,6 +8,7 @@ from folioshell import Session
 from folioshell.errors import Refused
 from folioshell.report import Report, Table
 from folioshell.units import format_address
+from tests.fingerprint import fingerprint
 
 
 def session_after(line: str) -> Session:
@@ -159,12 +160,12 @@ def test_process_prefix_runs_elsewhere() -> None:
 def test_refusals(line: str, start: int, message: str) -> None:
     """Wrong names, places and combinations are refused where they stand, and nothing is changed."""
     session = session_after("file lib 4 ; mmap a 4 ; fork B")
-    before = session.workspace.machine.fingerprint()
+    before = fingerprint(session.workspace.machine)
     with pytest.raises(Refused) as error:
         session.execute(line)
 
     assert (error.value.start, error.value.message) == (start, message)
-    assert session.workspace.machine.fingerprint() == before
+    assert fingerprint(session.workspace.machine) == before
     assert session.step == 3
 
 

@@ -11,6 +11,7 @@ from folioshell.export.schema import adapter
 from folioshell.paths.protocol import PROTOCOLS
 from folioshell.report import Report, Table, Text
 from folioshell.script.runner import run_text
+from tests.fingerprint import fingerprint
 
 STRADDLE = "file lib 32 order=4 ; mmap win 16 file=lib prot=rw align=512 skew=504"
 HANG = f"{STRADDLE} ; fault win[0] ; madvise dontneed win[0..2] ; set decide vmas ; set protocol as-mailed"
@@ -50,7 +51,7 @@ def test_a_hang_is_reported_and_is_no_step() -> None:
     """A command that waits for its own lock: a finding in lockdep's words, and the state before it."""
     session = Session()
     session.execute(HANG)
-    before, step = session.workspace.machine.fingerprint(), session.step
+    before, step = fingerprint(session.workspace.machine), session.step
 
     report = one(session, "fault win[0] read")
 
@@ -66,7 +67,7 @@ def test_a_hang_is_reported_and_is_no_step() -> None:
         "  #1: f1 (folio lock), at: next_uptodate_folio()",
         "  #2: pt1 (ptlock_ptr(ptdesc)), at: filemap_map_pages()",
     )
-    assert (session.workspace.machine.fingerprint(), session.step) == (before, step)
+    assert (fingerprint(session.workspace.machine), session.step) == (before, step)
     adapter().validate_python(document(report))
 
 

@@ -14,6 +14,7 @@ from folioshell.export.document import document
 from folioshell.export.schema import adapter
 from folioshell.report import Report, Table, Text
 from tests.command_line import folioshell
+from tests.fingerprint import fingerprint
 
 STRADDLE = "file lib 32 order=4 ; mmap win 16 file=lib prot=rw align=512 skew=504"
 ABBA = f"{STRADDLE} ; write win[3] ; write win[12] ; fault win[0] read ; fault win[8] read ; set decide vmas"
@@ -53,7 +54,7 @@ def whole(session: Session, block: str) -> str:
 def test_a_deadlock_is_found_and_drawn() -> None:
     """Two threads that want each other's table: counted, drawn as two columns, with the schedule that leads there."""
     session = made(f"{ABBA} ; set protocol exclude-own")
-    before = session.workspace.machine.fingerprint()
+    before = fingerprint(session.workspace.machine)
 
     report = one(session, f"race {SOME}")
 
@@ -76,7 +77,7 @@ def test_a_deadlock_is_found_and_drawn() -> None:
         "  #0: v1 (vm_lock) (R), at: madvise_lock()",
         "  #1: pt1 (ptlock_ptr(ptdesc)), at: zap_pte_range()",
     ]
-    assert session.workspace.machine.fingerprint() == before
+    assert fingerprint(session.workspace.machine) == before
 
 
 def test_the_document_of_a_race_keeps_the_schema() -> None:
@@ -114,11 +115,11 @@ def test_printed_schedules_lead_where_they_say(shipped: object, protocol: str) -
 def test_a_schedule_to_the_end_is_a_step() -> None:
     """All threads end: one step, in the trace and in the history, that undo takes back and redo does again."""
     session = made("mmap buf 16")
-    before = session.workspace.machine.fingerprint()
+    before = fingerprint(session.workspace.machine)
     schedule = whole(session, FAULTS)
 
     report = one(session, f"race {FAULTS} schedule={schedule}")
-    after = session.workspace.machine.fingerprint()
+    after = fingerprint(session.workspace.machine)
 
     assert report.step == 2
     assert report.result == {"ok": True}
@@ -126,9 +127,9 @@ def test_a_schedule_to_the_end_is_a_step() -> None:
     assert report.folios[0].nr == 2
     assert one(session, "expect present? buf[1] == yes").expect.passed  # type: ignore[union-attr]
     session.undo()
-    assert session.workspace.machine.fingerprint() == before
+    assert fingerprint(session.workspace.machine) == before
     session.redo()
-    assert session.workspace.machine.fingerprint() == after
+    assert fingerprint(session.workspace.machine) == after
     assert session.history.script()[-1] == f"race {FAULTS} schedule={schedule}"
 
 
@@ -150,12 +151,12 @@ def test_a_deadlock_changes_nothing() -> None:
     one(session, f"race {SOME}")
     assert session.verdict is not None
     schedule = next(found.schedule for found in session.verdict.findings if found.kind == "deadlock")
-    before, step = session.workspace.machine.fingerprint(), session.step
+    before, step = fingerprint(session.workspace.machine), session.step
 
     report = one(session, f"race {SOME} schedule={schedule}")
 
     assert report.findings[0].startswith("deadlock: ")
-    assert session.workspace.machine.fingerprint() == before
+    assert fingerprint(session.workspace.machine) == before
     assert session.step == step
 
 
@@ -198,7 +199,7 @@ def test_an_interrupt_is_honest(monkeypatch: pytest.MonkeyPatch) -> None:
     from folioshell.explore.race import Race
 
     session = made("mmap buf 16")
-    before, calls, do = session.workspace.machine.fingerprint(), iter(range(10**9)), Race.do
+    before, calls, do = fingerprint(session.workspace.machine), iter(range(10**9)), Race.do
 
     def interrupted(race: Race, action: int) -> None:
         if next(calls) == 20:
@@ -209,7 +210,7 @@ def test_an_interrupt_is_honest(monkeypatch: pytest.MonkeyPatch) -> None:
     report = one(session, f"race {FAULTS}")
 
     assert "NOT EXHAUSTED (interrupted)" in report.sentence
-    assert session.workspace.machine.fingerprint() == before
+    assert fingerprint(session.workspace.machine) == before
 
 
 @pytest.mark.parametrize("error", [AssertionError("own"), KeyError("own"), ValueError("own"), TypeError("own")])
@@ -220,11 +221,11 @@ def test_an_internal_error_is_no_finding(error: Exception, monkeypatch: pytest.M
         raise error
 
     session = made("mmap buf 16 ; fault buf")
-    before = session.workspace.machine.fingerprint()
+    before = fingerprint(session.workspace.machine)
     monkeypatch.setattr("folioshell.paths.zap.zap_pte_range", broken)
     with pytest.raises(type(error)):
         session.execute("race { A.t1: madvise dontneed buf[0] ; A.t2: write buf[1] }")
-    assert session.workspace.machine.fingerprint() == before
+    assert fingerprint(session.workspace.machine) == before
 
     done = folioshell("-c", "mmap buf 16 ; fault buf ; race { A.t1: madvise dontneed buf[0] ; A.t2: write buf[1] }")
     assert done.returncode == 3
@@ -268,7 +269,7 @@ def test_a_limit_of_one_state() -> None:
 def test_refusals(line: str, place: tuple[int, int], message: str) -> None:
     """What is wrong within braces is shown at its place in the line as typed; nothing changes."""
     session = made("mmap buf 16")
-    before = session.workspace.machine.fingerprint()
+    before = fingerprint(session.workspace.machine)
 
     with pytest.raises(Refused) as caught:
         session.execute(line)
@@ -276,7 +277,7 @@ def test_refusals(line: str, place: tuple[int, int], message: str) -> None:
     error = caught.value
     assert (error.message, error.text) == (message, line)
     assert (error.start, error.end) == place
-    assert session.workspace.machine.fingerprint() == before
+    assert fingerprint(session.workspace.machine) == before
 
 
 def test_a_command_whose_folio_goes_away() -> None:

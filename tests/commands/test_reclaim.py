@@ -7,23 +7,24 @@ import pytest
 from folioshell.commands import Session
 from folioshell.errors import Refused
 from folioshell.report import Table
+from tests.fingerprint import fingerprint
 
 
 def test_pin_is_a_step_that_undo_takes_back() -> None:
     """Undo restores the state before a pin, and before an unpin."""
     session = Session()
     session.execute("mmap buf 16 ; write buf")
-    before = session.workspace.machine.fingerprint()
+    before = fingerprint(session.workspace.machine)
     session.execute("pin buf[3..5]")
-    pinned = session.workspace.machine.fingerprint()
+    pinned = fingerprint(session.workspace.machine)
     assert pinned != before
     session.execute("unpin buf[4]")
-    assert session.workspace.machine.fingerprint() not in (before, pinned)
+    assert fingerprint(session.workspace.machine) not in (before, pinned)
 
     session.execute("undo")
-    assert session.workspace.machine.fingerprint() == pinned
+    assert fingerprint(session.workspace.machine) == pinned
     session.execute("undo")
-    assert session.workspace.machine.fingerprint() == before
+    assert fingerprint(session.workspace.machine) == before
 
 
 def test_sentence() -> None:

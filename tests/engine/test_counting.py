@@ -24,6 +24,7 @@ from folioshell.explore.snapshot import Snapshot
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Scheme
 from folioshell.session.workspace import Workspace
+from tests.fingerprint import fingerprint
 from tests.schemes.costs import mapped, small_mapped, small_unmapped
 
 LINES = (
@@ -96,7 +97,7 @@ def test_the_order_of_joining_does_not_matter(order: int) -> None:
             assert late.workspace.machine.schemes[name].name == name
         run(whole, line)
         run(late, line)
-    assert late.workspace.machine.fingerprint() == whole.workspace.machine.fingerprint()
+    assert fingerprint(late.workspace.machine) == fingerprint(whole.workspace.machine)
 
 
 def test_undo_and_redo_keep_the_numbers_right() -> None:
@@ -108,7 +109,7 @@ def test_undo_and_redo_keep_the_numbers_right() -> None:
     for line in ("undo 5", "redo 2", "undo 9", "fork E", "undo"):
         run(whole, line)
         run(late, line)
-        assert late.workspace.machine.fingerprint() == whole.workspace.machine.fingerprint()
+        assert fingerprint(late.workspace.machine) == fingerprint(whole.workspace.machine)
 
 
 def test_a_checkpoint_knows_which_schemes_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +126,7 @@ def test_a_checkpoint_knows_which_schemes_counted(monkeypatch: pytest.MonkeyPatc
     run(late, "undo")
     assert late.workspace.machine is machine
     assert "total-pages" not in counting(late)
-    assert machine.fingerprint() == whole.workspace.machine.fingerprint()
+    assert fingerprint(machine) == fingerprint(whole.workspace.machine)
 
 
 def test_rewinding_forgets_what_was_yielded_since() -> None:

@@ -14,6 +14,7 @@ from folioshell.model.lock import Lock, LockClass
 from folioshell.paths import fault
 from tests.explore.programs import WIN, straddling
 from tests.explore.test_snapshot import STEPS, disturb
+from tests.fingerprint import fingerprint
 
 
 def keys_of(machine: Machine) -> Keys:
@@ -35,7 +36,7 @@ def test_keys_stand_for_states(before: list[tuple[str, int, int]], after: list[t
             disturb(machine, mm, *step)
             key = keys.state()
             trail.append(key)
-            assert by_key.setdefault(key, machine.fingerprint()) == machine.fingerprint()
+            assert by_key.setdefault(key, fingerprint(machine)) == fingerprint(machine)
         trails.append(trail)
         snapshot.restore()
     assert trails[0] == trails[2]

@@ -19,6 +19,7 @@ from folioshell.paths import fault, fork, madvise, mmap, mremap, vma_flags
 from folioshell.paths.protocol import ExcludeOwn, FolioBitLock, LocklessLook, Protocol
 from folioshell.paths.step import Path
 from tests.explore.programs import WIN, deadlocks, explored, fault_race, faults, orders, race_of, straddling
+from tests.fingerprint import fingerprint
 
 BOTH = pytest.mark.parametrize("reduction", [True, False])
 
@@ -211,7 +212,7 @@ def test_end_states_are_the_same_with_and_without_reduction() -> None:
     for reduction in (True, False):
         machine, kernel, mm = straddling()
         tasks = [Task("t1", "A", faults(kernel, mm, 0)), Task("t2", "A", faults(kernel, mm, 8))]
-        race = Race(machine, tasks, lambda machine: [machine.fingerprint()], reduction)
+        race = Race(machine, tasks, lambda machine: [fingerprint(machine)], reduction)
         ends.append({finding.flaw.text for finding in explored(race).of_kind("miscount")})
 
     assert ends[0] == ends[1]
@@ -232,20 +233,20 @@ def test_three_threads_of_two_faults() -> None:
 def test_the_machine_is_given_back() -> None:
     """After the search the machine is in the state in which the race began."""
     race = fault_race((0,), (8,))
-    before = race.machine.fingerprint()
+    before = fingerprint(race.machine)
     explored(race)
 
-    assert race.machine.fingerprint() == before
+    assert fingerprint(race.machine) == before
 
 
 def test_interrupted_searches_are_honest() -> None:
     """A search that was given up says so, and leaves the machine as it was."""
     race = fault_race((0,), (8,))
-    before = race.machine.fingerprint()
+    before = fingerprint(race.machine)
     result = explore(race, max_states=20)
 
     assert (result.exhausted, result.stopped, result.states) == (False, "max-states", 20)
-    assert race.machine.fingerprint() == before
+    assert fingerprint(race.machine) == before
 
 
 def zap_race(protocol: Protocol, nr: int, copies: bool, reduction: bool) -> Race:
@@ -345,7 +346,7 @@ def test_kernel_paths_end_alike_with_and_without_reduction(pair: tuple[str, str]
         machine, kernel, mm = straddling()
         machine.run(fault.touch(kernel, mm, WIN + 3, 1, False))
         tasks = [Task(f"t{number}", "A", (partial(named_path, machine, name),)) for number, name in enumerate(pair, 1)]
-        result = explored(Race(machine, tasks, lambda machine: [machine.fingerprint()], reduction))
+        result = explored(Race(machine, tasks, lambda machine: [fingerprint(machine)], reduction))
         outcomes.append({finding.flaw for finding in result.findings})
 
     assert outcomes[0] == outcomes[1]

@@ -14,6 +14,7 @@ from folioshell.model.vm import Mm
 from folioshell.paths import fault, fork, madvise, mmap, mremap, vma_flags
 from folioshell.session.workspace import Region, Regions
 from tests.explore.programs import WIN, straddling
+from tests.fingerprint import fingerprint
 
 
 def roots(machine: Machine) -> list[object]:
@@ -64,18 +65,18 @@ def test_restore_undoes_any_paths(
     machine, _, mm = straddling(profile)
     for step in before:
         disturb(machine, mm, *step)
-    fingerprint = machine.fingerprint()
+    state = fingerprint(machine)
     snapshot = Snapshot(roots(machine))
     for step in after:
         disturb(machine, mm, *step)
-    later = machine.fingerprint()
+    later = fingerprint(machine)
     snapshot.restore()
-    assert machine.fingerprint() == fingerprint
+    assert fingerprint(machine) == state
     assert machine.check() == []
 
     for step in after:
         disturb(machine, mm, *step)
-    assert machine.fingerprint() == later
+    assert fingerprint(machine) == later
 
 
 def test_objects_stay_who_they_are() -> None:

@@ -22,6 +22,7 @@ from folioshell.shell.toolbar import hint_pieces, state_text
 from folioshell.views.glyphs import visible
 from folioshell.views.report_view import ScriptPlace
 from folioshell.views.screen import Screen
+from tests.fingerprint import fingerprint
 from tests.fuzz.lines import SCENARIOS
 
 LIMITS = Limits(pages=3000, files=5000, processes=8, steps=200, states=200)
@@ -52,7 +53,7 @@ class StrictPresenter(Presenter):
     def _state(self) -> tuple[str, str]:
         session = self.session
         compares = self._thorough and session.spawned is None
-        return session.prompt, session.workspace.machine.fingerprint() if compares else ""
+        return session.prompt, fingerprint(session.workspace.machine) if compares else ""
 
     def show(self, reports: Sequence[Report], place: ScriptPlace | None = None) -> None:
         """Show a report, and remember the state that it left."""
@@ -140,7 +141,7 @@ class StrictShell:
             session.go_to(session.step)
         assert session.workspace.machine.check() == []
         here = _state(session)
-        assert session.replay(session.step).machine.fingerprint() == here[1], "a replay leads elsewhere"
+        assert fingerprint(session.replay(session.step).machine) == here[1], "a replay leads elsewhere"
         if random.random() < 0.3:
             session.go_to(random.randrange(len(session.history.entries) + 1))
             session.go_to(int(here[0].split()[1].rstrip(">")))
@@ -163,7 +164,7 @@ def fresh_session(folder: str = "class") -> Session:
 
 
 def _state(session: Session) -> tuple[str, str]:
-    return session.prompt, session.workspace.machine.fingerprint()
+    return session.prompt, fingerprint(session.workspace.machine)
 
 
 def _typed_again(lines: Sequence[str], folder: str) -> Session:

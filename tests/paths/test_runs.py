@@ -13,6 +13,7 @@ from folioshell.commands import Session
 from folioshell.errors import Refused
 from folioshell.model.folio import FolioRun
 from folioshell.paths import fault
+from tests.fingerprint import fingerprint
 from tests.paths.histories import COMMAND
 
 
@@ -36,7 +37,7 @@ def test_same_state_as_by_single_faults(commands: list[str]) -> None:
         apart = played(commands)
 
     assert together.workspace.machine.check() == []
-    assert together.workspace.machine.fingerprint() == apart.workspace.machine.fingerprint()
+    assert fingerprint(together.workspace.machine) == fingerprint(apart.workspace.machine)
     assert [entry.result for entry in together.history.entries] == [entry.result for entry in apart.history.entries]
     assert list(together.workspace.kernel.folios) == list(apart.workspace.kernel.folios)
 

@@ -14,6 +14,7 @@ from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Scheme
 from folioshell.script.definitions import define, load_schemes
 from folioshell.script.runner import run_file, run_text
+from tests.fingerprint import fingerprint
 
 ROOT = Path(__file__).parents[2]
 CALLS = """\
@@ -243,7 +244,7 @@ def test_raising_is_a_finding_and_is_taken_back(tmp_path: Path) -> None:
     session = Session()
     define(session, str(path))
     session.execute("file lib 32 order=4 ; mmap win 16 file=lib")
-    before = session.workspace.machine.fingerprint()
+    before = fingerprint(session.workspace.machine)
     with pytest.raises(SchemeError) as error:
         session.execute("fault win[0]")
 
@@ -251,7 +252,7 @@ def test_raising_is_a_finding_and_is_taken_back(tmp_path: Path) -> None:
     assert error.value.error == f"ZeroDivisionError: integer division or modulo by zero, at {path}:16"
     assert error.value.told.startswith("f1 pages 0..15 mapped by A at 0x7f")
     assert session.step == 2
-    assert session.workspace.machine.fingerprint() == before
+    assert fingerprint(session.workspace.machine) == before
 
 
 def test_raising_when_it_is_loaded_changes_nothing(tmp_path: Path) -> None:

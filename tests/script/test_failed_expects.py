@@ -9,6 +9,7 @@ import pytest
 
 from folioshell.report import Expect, Since
 from folioshell.script.runner import EXPLAINED, FAILED, Runner, ScriptEvent, run_file, run_text
+from tests.fingerprint import fingerprint
 
 SETUP = "file lib 32 order=4\nmmap win 16 file=lib align=512 skew=504\n"
 
@@ -30,7 +31,7 @@ def failed_expect(script: str) -> Expect:
 
 def state_of(runner: Runner) -> tuple[str, str, list[str]]:
     """Everything that somebody who looks can see: prompt, kernel and schemes, what is shown."""
-    return runner.session.prompt, runner.session.workspace.machine.fingerprint(), runner.session.shown_schemes
+    return runner.session.prompt, fingerprint(runner.session.workspace.machine), runner.session.shown_schemes
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from folioshell import Session
 from folioshell.errors import KernelBug, Refused
 from folioshell.script.runner import FAILED, PASSED, REFUSED, Runner, ScriptEvent, run_file, run_text
+from tests.fingerprint import fingerprint
 
 GOOD = """#!folioshell 1
 # a comment
@@ -228,17 +229,17 @@ def test_save_and_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session.execute("mmap a 4 ; fault a ; fork B ; as B ; write a[0] ; munmap a[1] ; mprotect a r ; set schemes vmas")
     (report,) = session.execute("save 'my session.fs'")
     assert report.sentence == "6 steps written to my session.fs."
-    fingerprint = session.workspace.machine.fingerprint()
+    before = fingerprint(session.workspace.machine)
 
     runner = run_file("my session.fs")
     list(runner)
     assert (runner.status, runner.session.prompt) == (PASSED, "B 6>")
-    assert runner.session.workspace.machine.fingerprint() == fingerprint
+    assert fingerprint(runner.session.workspace.machine) == before
     assert runner.session.shown_schemes == ["vmas"]
 
     other = Session()
     other.execute("mmap zzz 4 ; load 'my session.fs'")
-    assert other.workspace.machine.fingerprint() == fingerprint
+    assert fingerprint(other.workspace.machine) == before
     assert other.prompt == "B 6>"
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from folioshell import Session
 from folioshell.errors import Refused
 from folioshell.script.runner import run_file
+from tests.fingerprint import fingerprint
 
 #: what may be typed in a session with a region buf; much of it is refused, or fails in the kernel, here and there
 COMMANDS = st.sampled_from(
@@ -34,7 +35,7 @@ def everything(session: Session) -> tuple[object, ...]:
     marks = {name: spot.position for name in history.marks if (spot := history.spot(name)).position <= session.step}
     held = {name: at for name, at in marks.items() if history.spot(name).line == history.current}
     return (
-        workspace.machine.fingerprint(),
+        fingerprint(workspace.machine),
         session.prompt,
         dict(workspace.regions),
         {process: names for process, names in workspace.threads.items() if names},

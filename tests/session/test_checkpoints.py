@@ -9,6 +9,7 @@ import pytest
 from folioshell.commands import Session
 from folioshell.errors import Refused
 from folioshell.session import checkpoints
+from tests.fingerprint import fingerprint
 
 LINES = (
     *("set swap on", "mmap buf 40", "fault buf", "fork B", "B: write buf[3..9]", "file lib 32 order=4", "thread t2"),
@@ -31,7 +32,7 @@ def state(session: Session) -> tuple[object, ...]:
     """All that can be seen of the state."""
     workspace = session.workspace
     journal = [(record.number, record.command, [str(event) for event in record.trace]) for record in workspace.journal]
-    return session.prompt, workspace.machine.fingerprint(), journal, list(workspace.regions), repr(workspace.threads)
+    return session.prompt, fingerprint(workspace.machine), journal, list(workspace.regions), repr(workspace.threads)
 
 
 def test_ways_back_lead_to_the_same_states(often: None) -> None:

@@ -11,16 +11,17 @@ import folioshell
 from folioshell import Session
 from folioshell.errors import Refused
 from folioshell.session.host import GENEROUS, LIMITS, STRICT, Limits, read_limits
+from tests.fingerprint import fingerprint
 
 SETUP = "file lib 32 order=4 ; mmap win 16 file=lib ; mmap buf 64 ; fault buf[0..9]"
 
 
 def refusal(session: Session, line: str) -> Refused:
     """The refusal of a line, which leaves everything as it was."""
-    before = session.prompt, session.workspace.machine.fingerprint()
+    before = session.prompt, fingerprint(session.workspace.machine)
     with pytest.raises(Refused) as error:
         session.execute(line)
-    assert (session.prompt, session.workspace.machine.fingerprint()) == before
+    assert (session.prompt, fingerprint(session.workspace.machine)) == before
     return error.value
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from folioshell import Session
 from folioshell.errors import DeterminismError, KernelBug, Refused
 from folioshell.session.workspace import Workspace
+from tests.fingerprint import fingerprint
 
 STRADDLE = ["file lib 32 order=4", "mmap win 16 file=lib align=512 skew=504", "fault win[0]", "fault win[8]"]
 
@@ -27,7 +28,7 @@ def session_after(*lines: str) -> Session:
 def everything(session: Session) -> tuple[object, ...]:
     """All that can be printed of a session's state."""
     workspace = session.workspace
-    return (workspace.machine.fingerprint(), workspace.current, dict(workspace.regions), session.prompt)
+    return (fingerprint(workspace.machine), workspace.current, dict(workspace.regions), session.prompt)
 
 
 def test_steps_and_prompt() -> None:
@@ -257,11 +258,12 @@ def test_undo_is_exact(lines: list[str], steps: int) -> None:
 
 _DETERMINISM = """
 from folioshell import Session
+from tests.fingerprint import fingerprint
 session = Session()
 for line in ["set thp.16K always", "mmap buf 16", "fault buf", "fork B", "fork C", "B: write buf[3]",
              "C: munmap buf[1..9]", "madvise cold buf[1]", "B: exit", "show", "why f1", "trace"]:
     print(session.execute(line))
-print(session.workspace.machine.fingerprint())
+print(fingerprint(session.workspace.machine))
 """
 
 
@@ -295,7 +297,7 @@ def test_a_programming_error_takes_the_step_back(monkeypatch: pytest.MonkeyPatch
     """Whatever a command raises, the state is that before it."""
     session = Session()
     session.execute("mmap buf 16 ; fault buf[0]")
-    before = session.workspace.machine.fingerprint()
+    before = fingerprint(session.workspace.machine)
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError
@@ -305,7 +307,7 @@ def test_a_programming_error_takes_the_step_back(monkeypatch: pytest.MonkeyPatch
         session.execute("fault buf[1]")
 
     assert session.step == 2
-    assert session.workspace.machine.fingerprint() == before
+    assert fingerprint(session.workspace.machine) == before
 
 
 def test_entries_of_the_pieces_of_a_split_folio_are_all_counted() -> None:

@@ -18,6 +18,7 @@ from folioshell.errors import Refused
 from folioshell.shell.crash_log import FOLDER, MOST_LEFT, CrashLog, Leftover, begin, leftovers, open_log, resume
 from folioshell.shell.prompt import open_history
 from folioshell.shell.repl import LoggedReader
+from tests.fingerprint import fingerprint
 from tests.script.test_verbs import COMMANDS
 from tests.shell.stubs import Typist
 from tests.shell.terminal import Terminal
@@ -181,7 +182,7 @@ def everything(session: Session) -> dict[str, object]:
         "where": (history.current, history.position, session.prompt),
         "spawned": session.spawned,
     }
-    state = {"state": workspace.machine.fingerprint(), "threads": workspace.threads, "script": session.script()}
+    state = {"state": fingerprint(workspace.machine), "threads": workspace.threads, "script": session.script()}
     return names | state
 
 

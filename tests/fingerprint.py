@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 
+from folioshell.engine.machine import Machine
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm
 from folioshell.schemes.base import Scheme
 
 
-def fingerprint(k: Kernel, schemes: Mapping[str, Scheme]) -> str:
-    """SHA-256 of every object, counter and number of the state, written out in a fixed order."""
+def fingerprint(machine: Machine) -> str:
+    """SHA-256 of every object, counter and number of kernel and schemes, written out in a fixed order."""
     digest = hashlib.sha256()
-    for line in _lines(k, schemes):
+    for line in _lines(machine.kernel, machine.schemes):
         digest.update(line.encode())
         digest.update(b"\n")
     return digest.hexdigest()
