@@ -1,9 +1,11 @@
-"""How numbers and ids are written: counts with their noun, runs of ids, folios and their pages."""
+"""How numbers and ids are written: counts with their noun, runs of ids and of rows, folios and their pages."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, groupby
+from typing import NamedTuple
 
 _NUMBERED = re.compile(r"([A-Za-z_.]*?)([1-9][0-9]*)\Z")
 
@@ -52,3 +54,97 @@ def follows(earlier: str, later: str, distance: int = 1) -> bool:
     """True if ``later`` is the id ``distance`` after ``earlier``, as pt3 is 1 after pt2."""
     a, b = _NUMBERED.match(earlier), _NUMBERED.match(later)
     return a is not None and b is not None and a[1] == b[1] and int(b[2]) - int(a[2]) == distance
+
+
+# Runs of rows.
+
+Cell = str | int | None
+Row = tuple[Cell, ...]
+#: rows of a table that belong together: those of one process, or of one step
+_Block = tuple[Row, ...]
+
+_DIGITS = re.compile(r"(\d+)")
+#: so many blocks that are alike are still shown one by one
+MOST_APART = 4
+
+
+class _Run(NamedTuple):
+    """Consecutive blocks in which the same numbers increase by the same amounts, and all else is equal."""
+
+    blocks: tuple[_Block, ...]
+    steps: tuple[int, ...] = ()
+
+
+def row_runs(rows: Iterable[Row], key: int = 0) -> tuple[Row, ...]:
+    """Rows in which many processes, or steps, that are alike are shown as one.
+
+    Rows are alike if they differ only in numbers that increase evenly: those of ids, steps, counts. A run is shown by
+    its first and last: ``P1..P9``, ``v2, v4..v18``, ``f5[0] rw … f9[0] rw``.
+
+    Args:
+        rows: of a table.
+        key: the column of what they are about; consecutive rows with the same value there stay together.
+    """
+    blocks = (tuple(block) for _, block in groupby(rows, key=lambda row: row[key]))
+    return tuple(row for run in _runs(blocks) for row in _rows_of(run))
+
+
+def text_runs(texts: Iterable[str]) -> list[str]:
+    """Texts in which many that are alike are shown as one: 9 mappers -> ``P1:v2 pt2 … P9:v10 pt10``."""
+    return [str(row[0]) for run in _runs(((text,),) for text in texts) for row in _rows_of(run)]
+
+
+def _runs(blocks: Iterable[_Block]) -> Iterator[_Run]:
+    run: list[_Block] = []
+    steps: tuple[int, ...] = ()
+    for block in blocks:
+        found = _steps(run[-1], block) if run else None
+        if found is not None and len(run) == 2 and found != steps:
+            # The second may as well begin a run of its own.
+            yield _Run((run.pop(0),))
+        if found is not None and (len(run) == 1 or found == steps):
+            steps = found
+            run.append(block)
+            continue
+        if run:
+            yield _Run(tuple(run), steps)
+        run = [block]
+    if run:
+        yield _Run(tuple(run), steps)
+
+
+def _steps(block: _Block, later: _Block) -> tuple[int, ...] | None:
+    """By how much each number increases; None if something else differs, or no number does."""
+    if len(block) != len(later):
+        return None
+    steps: list[int] = []
+    for cell, other in zip(chain(*block), chain(*later), strict=False):
+        parts, others = _DIGITS.split(str(cell)), _DIGITS.split(str(other))
+        if type(cell) is not type(other) or parts[::2] != others[::2]:
+            return None
+        steps += [int(after) - int(before) for before, after in zip(parts[1::2], others[1::2], strict=True)]
+    return tuple(steps) if any(steps) and min(steps) >= 0 else None
+
+
+def _rows_of(run: _Run) -> Iterator[Row]:
+    if len(run.blocks) <= MOST_APART:
+        for block in run.blocks:
+            yield from block
+        return
+    first, second, *_, last = run.blocks
+    for rows in zip(first, second, last, strict=True):
+        yield tuple(_cell_of(*cells) for cells in zip(*rows, strict=True))
+
+
+def _cell_of(first: Cell, second: Cell, last: Cell) -> Cell:
+    """A cell of a run from those of its first, second and last row."""
+    if first == last:
+        return first
+    before, _, word = str(first).rpartition(" ")
+    after, _, end = str(last).rpartition(" ")
+    is_id = _NUMBERED.match(word) is not None or isinstance(first, int)
+    if before != after or not is_id:
+        return f"{first} … {last}"
+    following = str(second).rpartition(" ")[2]
+    gap = "" if follows(word, following) else f", {following}"
+    return f"{first}{gap}..{end}"

@@ -6,7 +6,7 @@ from folioshell.commands.call import Call, done
 from folioshell.commands.compare import Comparison, Value, text_of
 from folioshell.commands.grammar import COMPARISON, VIEW, command
 from folioshell.commands.places import PlaceRef
-from folioshell.commands.question import Answer, questions, shortened
+from folioshell.commands.question import Answer, questions
 from folioshell.errors import Refused
 from folioshell.report import Expect, Report, Since
 from folioshell.session.workspace import Workspace
@@ -51,7 +51,7 @@ def expect(call: Call) -> Report:
     why: tuple[str, ...] = ()
     since: Since | None = None
     if not passed:
-        why = shortened(answer.why())
+        why = answer.reasons()
         if questions.of(call).lasting and call.session.settings.explain:
             since = _since(call)
     text = statement.text.removeprefix("expect ")

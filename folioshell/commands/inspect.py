@@ -23,7 +23,7 @@ from folioshell.session.picture import picture
 from folioshell.session.step_report import dry_walk, through
 from folioshell.session.workspace import Workspace
 from folioshell.units import format_address
-from folioshell.wording import counted, pages_text
+from folioshell.wording import Row, counted, pages_text, row_runs
 
 TOPIC = "asking"
 
@@ -169,9 +169,6 @@ def show(call: Call) -> Any:
     raise AssertionError("every form of show has a handler")
 
 
-Row = tuple[str | int | None, ...]
-
-
 @command(
     "why",
     Form(
@@ -206,7 +203,7 @@ def why(call: Call) -> Report:
     ]
     note = "adds 0: it only explains" if any(row[1] and row[2] == 0 for row in rows) else ""
     columns = ("scheme", "what counts", "adds", "process", "vma", "pages", "step")
-    numbers = Table(f"why {folio}", columns, tuple(rows), note)
+    numbers = Table(f"why {folio}", columns, row_runs(rows, key=columns.index("process")), note)
     return done(call, _mapped_text(call, folio), sections=(numbers, _mappings(call, folio, made)))
 
 
@@ -255,7 +252,7 @@ def _mappings(call: Call, folio: Folio, made: Steps) -> Table:
             made_by = f"{maker.process}: {maker.command}" if maker else ""
             rows.append((*where, pages, 1 if mapping.pmd else nr, step, made_by))
     columns = ("process", "vma", "table", "address", "pages", "entries", "step", "made by")
-    return Table(f"entries that map {folio}", columns, tuple(rows))
+    return Table(f"entries that map {folio}", columns, row_runs(rows))
 
 
 def _by_step(steps: list[int | None]) -> list[tuple[int, int, int | None]]:

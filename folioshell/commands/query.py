@@ -9,7 +9,7 @@ from folioshell.commands.call import Call, Range, done
 from folioshell.commands.compare import text_of
 from folioshell.commands.grammar import VIEW, command
 from folioshell.commands.places import PlaceRef
-from folioshell.commands.question import Question, Target, questions, shortened, target
+from folioshell.commands.question import Question, Target, questions, target
 from folioshell.commands.questions import CANNOT, MAPCOUNT, PAGE_MAPCOUNT, page_mapcount, true_page
 from folioshell.model.folio import Folio
 from folioshell.report import Query, QueryRow, Report, Table, Text, Truth
@@ -18,9 +18,7 @@ from folioshell.session.entries import EntryRun, entry_runs_in, joined_where
 from folioshell.session.folio_groups import FolioGroup, by_group, entries_of_all, folio_groups, knows_entries_only
 from folioshell.session.step_report import dry_walk
 from folioshell.session.workspace import Workspace
-from folioshell.wording import counted, folio_run
-
-Row = tuple[str | int | None, ...]
+from folioshell.wording import Row, counted, folio_run
 
 
 @command("query", *(one.form() for one in questions), kind=VIEW, topic="asking", lead_name="question")
@@ -48,7 +46,7 @@ def query(call: Call) -> Report:
     subject = call.statement.text.partition(f"{asked.name}")[2].strip()
     about = answer.about
     folio, order = (f"f{about.number}", about.order) if about is not None else ("", 0)
-    why = shortened(answer.why())
+    why = answer.reasons()
     found = Query(asked.name, subject, folio, order, answer=text_of(answer.value))
     return done(call, query=found, sections=(Text(why),) if why else ())
 

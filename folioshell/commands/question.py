@@ -79,6 +79,10 @@ def _asker(call: Call, folio: Folio | None) -> int:
     return mappers[0].mm_id if mappers else 0
 
 
+#: lines that explain an answer, at most
+WHY_LINES = 12
+
+
 class Answer(NamedTuple):
     """The answer to a question in one state.
 
@@ -93,6 +97,13 @@ class Answer(NamedTuple):
     why: Callable[[], Sequence[str]] = tuple
     about: Target | None = None
     label: str = ""
+
+    def reasons(self) -> tuple[str, ...]:
+        """The first lines that explain it, and how many more there are."""
+        lines = self.why()
+        left = len(lines) - WHY_LINES
+        command = f"why f{self.about.number}" if self.about is not None else "show"
+        return tuple(lines) if left <= 0 else (*lines[:WHY_LINES], f"… {left:,} more: see `{command}`")
 
 
 class Judges(NamedTuple):
@@ -277,16 +288,6 @@ def explained(call: Call, about: Target, judge: str = TRUTH) -> list[str]:
             f"at {format_address(mapping.vpn)}, {mapping.vma}, {mapping.table}{since}"
         )
     return lines if found else [*lines, f"no process maps f{about.number}"]
-
-
-#: lines that explain an answer, at most
-WHY_LINES = 12
-
-
-def shortened(lines: Sequence[str]) -> tuple[str, ...]:
-    """The first lines of an explanation, and how many more there are."""
-    left = len(lines) - WHY_LINES
-    return tuple(lines) if left <= 0 else (*lines[:WHY_LINES], f"… and {left} more")
 
 
 def steps_of_entries(workspace: Workspace, folio: Folio) -> Steps:

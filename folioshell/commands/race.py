@@ -199,7 +199,7 @@ def _sections(verdict: Verdict) -> list[Section]:
     left = len(verdict.findings) - LISTED
     note = "race … schedule=… replays one step by step"
     if left > 0:
-        note = f"{counted(left, 'finding')} more; {note}"
+        note = f"… {counted(left, 'finding')} more: `mode json` lists all; {note}"
     sections: list[Section] = [Table("findings", ("kind", "states", "what", "shortest schedule"), rows, note)]
     drawn = [found for found in verdict.findings if found.picture][:PICTURES]
     return [*sections, *map(_picture, drawn)]

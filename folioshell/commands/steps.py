@@ -25,10 +25,9 @@ from folioshell.session.describe import Describer
 from folioshell.session.history import HistoryPoint, StepRecord
 from folioshell.session.workspace import Region, Workspace, labels_of
 from folioshell.units import format_address
-from folioshell.wording import counted
+from folioshell.wording import Row, counted, row_runs
 
 TOPIC = "asking"
-Row = tuple[str | int | None, ...]
 
 #: rows of a trace; a step that touched very many pages has millions
 TRACE_ROWS = 2000
@@ -87,7 +86,7 @@ def trace(call: Call) -> Report:
     shown = () if part == "events" else record.trace
     notes = [legend(event.lock.lock_class for event in shown if isinstance(event, LockOp))]
     if total > TRACE_ROWS:
-        notes.append(f"{total - TRACE_ROWS:,} more rows")
+        notes.append(f"… {total - TRACE_ROWS:,} more rows; `trace N locks` and `trace N events` show a part of them")
     note = "\n".join(filter(None, notes))
     title = f"step {record.number}, {record.process}: {record.command}"
     return done(call, sections=(Table(title, ("row", "depth", "what", "function"), tuple(rows), note),))
@@ -215,7 +214,7 @@ def cost(call: Call) -> Report:
     sections = [_all_steps(call, names, steps, f"cost of {counted(len(steps), 'step')}")]
     rows = [row for step in steps for row in _step_rows(step)]
     if rows:
-        sections.append(Table("each step", ("step", "schemes", *_COLUMNS), tuple(rows), _NOTE))
+        sections.append(Table("each step", ("step", "schemes", *_COLUMNS), row_runs(rows), _NOTE))
     return done(call, sections=tuple(sections))
 
 

@@ -20,9 +20,7 @@ from folioshell.session.entries import is_next, joined_where, table_run, table_r
 from folioshell.session.step_events import StepEvents
 from folioshell.session.workspace import labels_of
 from folioshell.units import format_address, format_pages
-from folioshell.wording import folio_run
-
-Row = tuple[str | int | None, ...]
+from folioshell.wording import Row, folio_run, row_runs, text_runs
 
 
 def _labels(call: Call) -> Callable[[int, int], str]:
@@ -37,7 +35,7 @@ def _processes(call: Call) -> Table:
         current = "*" if mm.name == call.workspace.current else ""
         rows.append((mm.name, current, mm.mm_id, mm.parent or "", len(mm.vmas), file, anon, shmem, mm.nr_ptes))
     columns = ("process", "current", "mm id", "parent", "VMAs", "file", "anon", "shmem", "PTE tables")
-    return Table("processes", columns, tuple(rows), "file, anon and shmem are pages mapped")
+    return Table("processes", columns, row_runs(rows), "file, anon and shmem are pages mapped")
 
 
 def _vmas(call: Call) -> Table:
@@ -46,7 +44,7 @@ def _vmas(call: Call) -> Table:
     for mm in call.kernel.mms.values():
         rows += [(mm.name, *_vma_row(vma, label)) for vma in mm.vmas]
     columns = ("process", "vma", "start", "end", "size", "perm", "flags", "maps", "anon_vma", "label")
-    return Table("VMAs", columns, tuple(rows))
+    return Table("VMAs", columns, row_runs(rows))
 
 
 def _vma_row(vma: Vma, label: Callable[[int, int], str]) -> Row:
@@ -74,7 +72,7 @@ def _tables(call: Call) -> Table:
         deposited = [str(table) for pmd in mm.tables.pmds.values() for table in pmd.deposited]
         rows += [(mm.name, tables, "", None, "deposited", "") for tables in joined_where(deposited, is_next, table_run)]
     columns = ("process", "table", "address", "pages", "maps", "label")
-    return Table("page tables", columns, tuple(rows), "runs of entries that are not none")
+    return Table("page tables", columns, row_runs(rows), "runs of entries that are not none")
 
 
 def _folios(call: Call) -> Table:
@@ -100,11 +98,11 @@ def _rmap(call: Call) -> Table:
         rows.append((f"anon_vma {anon_vma}", root, _names(anon_vma.tree)))
     files = (*kernel.files.values(), *kernel.shared_memory)
     rows += [(f"i_mmap of {file.name}", "", _names(file.i_mmap)) for file in files]
-    return Table("reverse map", ("from", "root", "VMAs, in the order of a walk"), tuple(rows))
+    return Table("reverse map", ("from", "root", "VMAs, in the order of a walk"), row_runs(rows))
 
 
 def _names(vmas: Iterable[Vma]) -> str:
-    return " ".join(f"{vma.mm}:{vma}" for vma in vmas)
+    return " ".join(text_runs(f"{vma.mm}:{vma}" for vma in vmas))
 
 
 def anon_vmas(call: Call) -> list[AnonVma]:
@@ -146,7 +144,7 @@ def smaps_table(call: Call) -> Table:
         for mm, vma, sums in figures
     ]
     note = "in kB; figures that are 0 for all VMAs are left out"
-    return Table("smaps", ("process", "vma", "addresses", "perm", *names), tuple(rows), note)
+    return Table("smaps", ("process", "vma", "addresses", "perm", *names), row_runs(rows), note)
 
 
 def kpagecount_table(call: Call) -> Table:

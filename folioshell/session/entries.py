@@ -12,14 +12,12 @@ from folioshell.model.folio import FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdEntry, PmdTable
 from folioshell.model.vm import Mm, Vma
-from folioshell.wording import folio_run, follows, page_index
+from folioshell.wording import MOST_APART, folio_run, follows, page_index
 
 T = TypeVar("T")
 
 _BY_PMD = " (PMD)"
 _NEXT_PAGE = 1 << pte.PFN_SHIFT
-#: so many equal neighbors are still shown one by one
-MOST_APART = 4
 
 
 class EntryRun(NamedTuple):

@@ -51,7 +51,7 @@ def step_report(
             living = workspace.kernel.folios
             walks += tuple(dry_walk(workspace, living[number], "set walks always") for number in numbers[:WALKED])
             if len(numbers) > WALKED:
-                sections += (Text((f"{len(numbers) - WALKED:,} more touched folios not walked",)),)
+                sections += (Text((f"{len(numbers) - WALKED:,} more touched folios not walked; see `rmap FOLIO`",)),)
     # Several threads at once have no common depth; what they took stands in the schedule.
     locks: tuple[LockRow, ...] = tuple(step.locks) if "locks" in after and not workspace.remarks else ()
     return Report(

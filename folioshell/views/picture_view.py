@@ -13,7 +13,7 @@ from folioshell.views.blocks import Block, Column, Drawing, Grid, Line, Span, To
 from folioshell.views.glyphs import ELLIPSIS, TIMES
 from folioshell.views.layout import columns_of, padded
 from folioshell.views.step_view import joined_runs
-from folioshell.wording import counted, id_run, id_runs
+from folioshell.wording import counted, id_run, id_runs, text_runs
 
 #: maximum pages of a row that are shown as one digit each
 _MOST_DIGITS = 32
@@ -83,13 +83,11 @@ def _tone(sharing: str) -> Tone:
 def _mappers(row: FolioLane) -> str:
     """Who maps it, through which tables; for a single large folio also the entries in each."""
     single = row.nr == 1 and row.order > 0
-    return (
-        "; ".join(
-            f"{visit.process}:{visit.vma} {joined_runs(visit.tables) if single else _tables(visit)}"
-            for visit in row.mappers
-        )
-        or "none"
+    mappers = (
+        f"{visit.process}:{visit.vma} {joined_runs(visit.tables) if single else _tables(visit)}"
+        for visit in row.mappers
     )
+    return "; ".join(text_runs(mappers)) or "none"
 
 
 def _tables(visit: Visit) -> str:

@@ -53,6 +53,20 @@ def test_prot_none_is_shown() -> None:
     assert [entry["maps"] for entry in entries] == ["f1..f3 [0] rw", "f4[0] none"]
 
 
+def test_two_thousand_children() -> None:
+    """What is alike is one row: no view is longer than with nine children."""
+    lines = {}
+    for nr in (9, 2000):
+        session = Session()
+        session.execute("mmap buf 4 ; fault buf ; " + " ; ".join(f"fork P{child}" for child in range(1, nr + 1)))
+        views = ("why f1", "cost", "show tables", "show processes", "show vmas", "show rmap", "show smaps", "show")
+        lines[nr] = {view: len(plain_lines(session.execute(view), 200)) for view in views}
+
+    assert lines[2000].pop("show") <= 80
+    assert lines[2000] == {view: number for view, number in lines[9].items() if view != "show"}
+    assert max(lines[2000].values()) < 20
+
+
 def test_smaps_at_80_columns() -> None:
     """An address is never broken within."""
     (report,) = Session().execute("mmap buf 16 ; fault buf ; show smaps")[2:]

@@ -101,4 +101,4 @@ def test_walks_of_very_many_folios_are_not_all_made() -> None:
     (report,) = session.execute("fault buf")
 
     assert [walk.folio for walk in report.walks] == [f"f{number}" for number in range(1, 17)]
-    assert report.sections == (Text(("24 more touched folios not walked",)),)
+    assert report.sections == (Text(("24 more touched folios not walked; see `rmap FOLIO`",)),)
