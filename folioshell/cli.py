@@ -199,7 +199,41 @@ def _schema(options: Options) -> int:
     return 0
 
 
-_ACTIONS = {"run": _run, "verify": _verify, "convert": _convert, "check-scheme": _check_scheme, "schema": _schema}
+def _scenarios(options: Options) -> int:
+    from folioshell.script import script
+    from folioshell.views.blocks import Column, Grid, Span, line
+    from folioshell.views.glyphs import visible
+
+    if options.copy is not None:
+        nr = script.copy_scenarios(options.copy)
+        options.screen.write([line(f"{nr} scenarios copied to {visible(options.copy)}")])
+        return 0
+    rows = tuple((Span(name), Span(title)) for name, title in script.scenario_titles())
+    note = "`folioshell run NAME` runs one, `folioshell scenarios --copy DIR` copies all"
+    options.screen.write([Grid((Column("scenario"), Column("title")), rows, note=note)])
+    return 0
+
+
+def _completion(options: Options) -> int:
+    from folioshell.command_line import parser
+    from folioshell.script import script
+    from folioshell.shell.completion import Offer, script_for
+
+    choices = parser().choices()
+    choices["run"] += [Offer(name, title) for name, title in script.scenario_titles()]
+    sys.stdout.write(script_for(options.shell, choices))
+    return 0
+
+
+_ACTIONS = {
+    "run": _run,
+    "scenarios": _scenarios,
+    "verify": _verify,
+    "convert": _convert,
+    "check-scheme": _check_scheme,
+    "schema": _schema,
+    "completion": _completion,
+}
 
 
 # Standard streams.

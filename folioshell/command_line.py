@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import sys
-from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from argparse import (
+    SUPPRESS,
+    ArgumentParser,
+    ArgumentTypeError,
+    Namespace,
+    RawDescriptionHelpFormatter,
+    _SubParsersAction,
+)
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -15,6 +22,7 @@ if TYPE_CHECKING:
 
     from folioshell.script.runner import Runner, ScriptEvent
     from folioshell.session.session import Session
+    from folioshell.shell.completion import Offer
     from folioshell.shell.replay import Replay
     from folioshell.views.screen import Screen
 
@@ -23,7 +31,7 @@ Without an action, folioshell opens the shell, or runs commands from standard in
 
 examples:
   folioshell -c 'mmap buf 16 ; fault buf ; query shared? buf[0]'
-  folioshell run scenarios/mail/straddle.fs
+  folioshell run mail/straddle
   folioshell run session.fs --until 3 -i
 
 exit status: 0 success; 1 an expect or a command failed; 2 refused or unreadable; 3 internal error in folioshell"""
@@ -103,11 +111,12 @@ class Options(Namespace):
     def runner(self, name: str, note: Callable[[ScriptEvent], None] | None = None) -> Runner:
         """The run of a script file; ``note`` as in ``run_file``."""
         from folioshell.script.runner import run_file
+        from folioshell.script.script import path_of
 
         chosen = [f"{name}={'none' if most is None else most}" for name, most in self._limits.items()]
         repeated = [word for path in self._schemes for word in ("--scheme", path)]
         return run_file(
-            name,
+            path_of(name),
             until=self.until.step,
             until_line=self.until.line,
             note=note,
@@ -139,12 +148,28 @@ class _Parser(ArgumentParser):
             message += "".join(f"; did you mean `{one}`?" for one in near)
         super().error(message)
 
+    def choices(self) -> dict[str, list[Offer]]:
+        """For completion: action -> its options and words; the empty one has the actions and the options without."""
+        from folioshell.shell.completion import Offer
+
+        found: dict[str, list[Offer]] = {"": []}
+        for action in self._actions:
+            if isinstance(action, _SubParsersAction):
+                found[""] += [Offer(one.dest, one.help or "") for one in action._choices_actions]  # noqa: SLF001
+                found |= {name: parser.choices()[""] for name, parser in action.choices.items()}
+            elif action.option_strings:
+                takes = str(action.metavar or action.dest) if action.nargs != 0 else ""
+                found[""] += [Offer(word, action.help or "", takes) for word in action.option_strings]
+            elif action.choices is not None:
+                found[""] += [Offer(str(word), action.help or "") for word in action.choices]
+        return found
+
     def print_help(self, file: Any = None) -> None:
         """Print the help; unlike argparse, pass on an error of writing."""
         (file or sys.stdout).write(self.format_help())
 
 
-def parser() -> ArgumentParser:
+def parser() -> _Parser:
     """The parser of the command line."""
     # A formatter with a given width does not import what it would ask the terminal with: a tenth of a run's start.
     formatter = partial(RawDescriptionHelpFormatter, width=100)
@@ -158,17 +183,21 @@ def parser() -> ArgumentParser:
     made.add_argument("--version", action="store_true", help="print the version and exit")
     made.add_argument("--resume", action="store_true", help="restore the last shell that crashed or was killed")
     made.add_argument("-c", dest="commands", metavar="COMMANDS", help="run these commands and exit")
-    verbs = "run | verify | convert | check-scheme | schema"
+    verbs = "run | scenarios | verify | convert | check-scheme | schema | completion"
     actions = made.add_subparsers(dest="action", metavar=verbs, title="actions")
     add_action = partial(actions.add_parser, allow_abbrev=False, formatter_class=formatter)
     run = add_action("run", help="run scripts and print each step")
-    run.add_argument("files", nargs="+", metavar="FILE", help="a script; - for standard input")
+    run.add_argument(
+        "files", nargs="+", metavar="FILE", help="a script, or the name of a scenario; - for standard input"
+    )
     until = "stop after step N and the queries that follow it; line:N: stop after line N"
     run.add_argument("--until", type=_until, default=Until(), metavar="N", help=until)
     run.add_argument("--junit", metavar="OUT.xml", help="also write the results of all assertions as JUnit XML")
     run.add_argument("--update", action="store_true", help="rewrite golden blocks with the actual output")
     run.add_argument("--force", action="store_true", help="with --update: also where CI is set")
     run.add_argument("-i", dest="interactive", action="store_true", help="open the shell in the final state")
+    scenarios = add_action("scenarios", help="list the scenarios that come with folioshell")
+    scenarios.add_argument("--copy", metavar="DIR", help="copy them into this new folder instead")
     verify = add_action("verify", help="replay recordings of real kernels on the model and compare")
     verify.add_argument("files", nargs="+", metavar="RECORDING", help="a recording, .json or .json.gz")
     verify.add_argument("-v", dest="verbose", action="store_true", help="show the first difference as a table")
@@ -178,8 +207,10 @@ def parser() -> ArgumentParser:
     check = add_action("check-scheme", help="check which laws the schemes of a Python file violate")
     check.add_argument("files", nargs="+", metavar="FILE", help="a Python file that subclasses Scheme")
     add_action("schema", help="print the JSON schema of --json")
+    completion = add_action("completion", help="print a script that completes the command line in a shell")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="its shell")
     # Output options are allowed before and after the action; only the former have defaults, lest they undo the latter.
-    for action in (run, verify, convert, check):
+    for action in (run, scenarios, verify, convert, check):
         _add_output_options(action, schemes="more_schemes", limits="more_limits")
     _add_output_options(made, schemes="scheme", limits="limit")
     modes = ("table", "plain", "json", "csv", "markdown", "mail")

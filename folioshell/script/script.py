@@ -1,4 +1,4 @@
-"""Scripts: from bytes to parsed lines, all of them before any is run; and which scripts a script may read."""
+"""Scripts: from bytes to parsed lines, all of them before any is run; which scripts a script may read; scenarios."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import sys
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from folioshell.commands.call import Call
 from folioshell.commands.lex import LogicalLine, is_golden, is_prose, logical_lines, scan
@@ -15,6 +15,10 @@ from folioshell.errors import Refused, reason_of
 from folioshell.script.golden import Golden
 from folioshell.session.language import Language, Statement
 from folioshell.session.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 #: optional first line of a script in this version of the language
 MAGIC = "#!folioshell 1"
@@ -230,3 +234,58 @@ def included_script(session: Session, statement: Statement) -> str | None:
     if statement.command.verb == "load":
         session.reset()
     return path
+
+
+# The scenarios that come with folioshell: data of the package, and the folder `scenarios/` of a checkout.
+
+
+def scenario_folder() -> Path | None:
+    """Where the scenarios are that come with folioshell; None if they were not installed."""
+    from pathlib import Path
+
+    package = Path(__file__).resolve().parents[1]
+    return next((place for place in (package / "scenarios", package.parent / "scenarios") if place.is_dir()), None)
+
+
+def scenario_names() -> list[str]:
+    """Their names, as ``run`` takes them: ``mail/straddle``."""
+    place = scenario_folder()
+    found = sorted(place.rglob("*.fs")) if place is not None else []
+    return [path.relative_to(place).with_suffix("").as_posix() for path in found if place is not None]
+
+
+def scenario_titles() -> Iterator[tuple[str, str]]:
+    """(name, title) of each: the title is its first line of prose."""
+    place = scenario_folder()
+    for name in scenario_names():
+        assert place is not None
+        lines = (place / f"{name}.fs").read_text(encoding="utf-8").split("\n")
+        yield name, next((line.lstrip("|# ") for line in lines if line.startswith("|")), "")
+
+
+def path_of(name: str) -> str:
+    """The path of a script: a file of this name, else the scenario that has it, else the name itself."""
+    if name == "-" or os.path.exists(name):  # noqa: PTH110 - pathlib is a tenth of what a short script takes to start
+        return name
+    place = scenario_folder()
+    scenario = name.removeprefix("scenarios/").removesuffix(".fs")
+    return str(place / f"{scenario}.fs") if place is not None and scenario in scenario_names() else name
+
+
+def copy_scenarios(target: str) -> int:
+    """Copy all of them into a new folder; returns how many.
+
+    Raises:
+        Refused: there is such a folder, or it cannot be written.
+    """
+    # Imported for a copy only.
+    from shutil import copytree
+
+    place = scenario_folder()
+    if place is None:
+        raise Refused("the scenarios were not installed")
+    try:
+        copytree(place, target)
+    except OSError as error:
+        raise Refused(f"cannot copy to {target}: {reason_of(error)}", file=target) from None
+    return len(scenario_names())

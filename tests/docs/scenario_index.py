@@ -34,6 +34,7 @@ _INTRODUCTION = """\
 
 Generated from the first lines of each script. `folioshell run FILE` prints the script's prose and the result of each
 step, with `--quiet` only failures. `folioshell run FILE --until 3 -i` stops after step 3 and opens the shell there.
+They are installed with folioshell: `folioshell run mail/straddle` needs no checkout.
 """
 
 

@@ -49,7 +49,7 @@ def test_ci_runs_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     install, tests = re.findall(r"^```sh\n(.*?)\n```$", readme, re.MULTILINE | re.DOTALL)[:2]
 
-    assert "folioshell run scenarios/mail/straddle.fs" in install
+    assert "folioshell run mail/straddle" in install
     assert tests.endswith(".venv/bin/python -m pytest -q")
     assert "'.[test]'" in tests
 
