@@ -1,4 +1,4 @@
-"""rmap, walk, show and why: the state, looked at from both ends, and the steps that made it."""
+"""rmap, walk, show, why and dump: the state, looked at from both ends, and the steps that made it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from folioshell.commands.call import Call, Range, done
 from folioshell.commands.grammar import VIEW, Arg, Form, command
 from folioshell.commands.manual_stepping import lock_table
 from folioshell.commands.places import FOLIO, PlaceRef, place
-from folioshell.commands.question import Steps, steps_of_entries
+from folioshell.commands.question import Steps, steps_of_entries, target
 from folioshell.commands.schemes import SchemeName, scheme_of
 from folioshell.commands.tables import TABLES, show_schemes, show_stats
 from folioshell.model import truth as page_tables
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.vm import Mm
-from folioshell.report import Report, Table
+from folioshell.paths.rmap import expected_references
+from folioshell.report import Report, Table, Text
 from folioshell.session.entries import EntryRun, entry_runs_in, goes_on_over_tables, joined_if_many, joined_where
 from folioshell.session.picture import picture
 from folioshell.session.step_report import dry_walk, through
@@ -264,3 +265,82 @@ def _by_step(steps: list[int | None]) -> list[tuple[int, int, int | None]]:
         else:
             runs.append((index, 1, step))
     return runs
+
+
+#: references of a pin of an order-0 folio (GUP_PIN_COUNTING_BIAS); a large folio has a counter of pins
+_PIN_BIAS = 1024
+
+#: flags as dump_page() prints them, in the order of their bits -> whether a folio has it
+_FLAGS: dict[str, Callable[[Folio], bool]] = {
+    "referenced": lambda folio: folio.referenced,
+    "uptodate": lambda folio: folio.uptodate,
+    "dirty": lambda folio: folio.dirty,
+    "lru": lambda folio: True,
+    "active": lambda folio: folio.active,
+    # PG_swapcache
+    "owner_priv_1": lambda folio: folio.anon and folio.cached,
+    "head": lambda folio: folio.order > 0,
+    # PG_readahead
+    "reclaim": lambda folio: folio.readahead,
+    "swapbacked": lambda folio: folio.swapbacked,
+    "unevictable": lambda folio: folio.mlocked,
+    "mlocked": lambda folio: folio.mlocked,
+}
+
+
+@command("dump", Form(args=(Arg("FOLIO", FOLIO, "the folio, or the page at a place"),)), kind=VIEW, topic=TOPIC)
+def dump(call: Call) -> Report:
+    """Dump a folio as the kernel does.
+
+    The first lines have the form of the kernel's `dump_page()`: references, the raw mapcount of the page, mapping,
+    index, pfn, the counts of a large folio, and flags. What follows is not in the kernel's dump: the references that
+    entries, page cache and swap cache account for, MM-ID slots, mlock count, deferred split. Fields that the model does
+    not have are left out.
+
+    Example:
+        set thp.64K always ; mmap buf 16 ; write buf ; fork B ; dump buf[3]
+
+    Kernel: mm/debug.c: __dump_folio() (v6.18)
+    """
+    about = target(call, "FOLIO")
+    folio = about.folio or call.living_folio("FOLIO")
+    return done(call, sections=(Text(tuple(_dumped(call, folio, about.page or 0)), title=f"dump of {about.text}"),))
+
+
+def _dumped(call: Call, folio: Folio, page: int) -> Iterator[str]:
+    k = call.kernel
+    counts, per_page = k.counts, k.config.page_mapcount
+    entries, entire = counts.mapcount(folio.id), counts.entire(folio.id)
+    bias = 0 if folio.order else _PIN_BIAS - 1
+    raw = counts.page_mapcount(folio.id, page) - entire if per_page or not folio.order else 0
+    yield (
+        f"page: refcount:{folio.ref + folio.pins * bias} mapcount:{raw} mapping:{folio.mapping} "
+        f"index:{folio.index + page:#x} pfn:{folio.pfn + page:#x}"
+    )
+    if folio.order:
+        mapped = counts.pages_mapped(folio.id) if per_page else -1
+        yield (
+            f"head: order:{folio.order} mapcount:{entries} entire_mapcount:{entire} nr_pages_mapped:{mapped} "
+            f"pincount:{folio.pins}"
+        )
+    kind = "anon " if folio.anon else ""
+    yield f"{kind}flags: {'|'.join(flag for flag, is_set in _FLAGS.items() if is_set(folio))}"
+    yield from _accounted(call, folio)
+
+
+def _accounted(call: Call, folio: Folio) -> Iterator[str]:
+    """What dump_page() does not print."""
+    expected = expected_references(call.kernel, folio)
+    cached = f" + {counted(expected - call.kernel.counts.mapcount(folio.id), 'cached page')}" if folio.cached else ""
+    pins = f", {counted(folio.pins, 'pin')}" if folio.pins else ""
+    entries = counted(call.kernel.counts.mapcount(folio.id), "entry", "entries")
+    yield f"expected references: {expected} ({entries}{cached}){pins}"
+    slots = getattr(call.kernel.counts, "slots", None)
+    if folio.order and slots is not None:
+        *owners, shared = slots(folio.id)
+        texts = (f"{call.workspace.process_name(mm)} (mm {mm}) {nr}" if mm else "free" for mm, nr in owners)
+        yield f"MM-ID slots: {', '.join(texts)}; SHARED bit {'set' if shared else 'clear'}"
+    yield f"mlock count: {folio.mlock_count}"
+    if folio.deferred or folio.partially_mapped:
+        states = (("partially mapped", folio.partially_mapped), ("on the deferred-split queue", folio.deferred))
+        yield ", ".join(text for text, holds in states if holds)

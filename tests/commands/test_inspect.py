@@ -362,3 +362,67 @@ def test_help_explains_every_setting() -> None:
     for form in forms:
         for item in form.args:
             assert set(getattr(item.operand, "table", {})) - {"on", "off"} <= words
+
+
+def dumped(line: str, folio: str) -> list[str]:
+    """The lines of ``dump`` after some commands."""
+    *_, report = Session().execute(f"{line} ; dump {folio}")
+    (text,) = report.sections
+    assert isinstance(text, Text)
+    return list(text.lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "folio", "lines"),
+    [
+        (
+            "set thp.64K always ; mmap buf 16 ; write buf ; fork B ; munmap buf[3]",
+            "buf[4]",
+            [
+                "page: refcount:31 mapcount:2 mapping:av1 index:0x7f0000004 pfn:0x204",
+                "head: order:4 mapcount:31 entire_mapcount:0 nr_pages_mapped:16 pincount:0",
+                "anon flags: uptodate|lru|head|swapbacked",
+                "expected references: 31 (31 entries)",
+                "MM-ID slots: A (mm 1) 15, B (mm 2) 16; SHARED bit set",
+                "mlock count: 0",
+            ],
+        ),
+        (
+            "file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0]",
+            "f1",
+            [
+                "page: refcount:32 mapcount:1 mapping:lib index:0x0 pfn:0x200",
+                "head: order:4 mapcount:16 entire_mapcount:0 nr_pages_mapped:16 pincount:0",
+                "flags: uptodate|lru|head",
+                "expected references: 32 (16 entries + 16 cached pages)",
+                "MM-ID slots: A (mm 1) 16, free; SHARED bit clear",
+                "mlock count: 0",
+            ],
+        ),
+        (
+            "mmap buf 4 ; fault buf ; pin buf[1] ; mlock buf[1]",
+            "buf[1]",
+            [
+                "page: refcount:1025 mapcount:1 mapping:av1 index:0x7f0000001 pfn:0x201",
+                "anon flags: uptodate|lru|swapbacked|unevictable|mlocked",
+                "expected references: 1 (1 entry), 1 pin",
+                "mlock count: 1",
+            ],
+        ),
+    ],
+)
+def test_dump(line: str, folio: str, lines: list[str]) -> None:
+    """The lines of dump_page(), then what the model knows besides; a pin of an order-0 folio is 1024 references."""
+    assert dumped(line, folio) == lines
+
+
+def test_dump_of_a_huge_page() -> None:
+    """A PMD entry is in the entire mapcount, not in those of pages; a folio that lost pages is flagged."""
+    huge = "set thp.pmd always ; mmap h 2M ; write h ; fork C ; C: munmap h[0]"
+    page, head, *_, last = dumped(huge, "h[0]")
+
+    assert page.startswith("page: refcount:512 mapcount:0 ")
+    assert head == "head: order:9 mapcount:512 entire_mapcount:1 nr_pages_mapped:511 pincount:0"
+    assert last == "on the deferred-split queue"
+    assert dumped(f"{huge} ; exit C ; munmap h[5..8]", "h[0]")[-1] == "partially mapped, on the deferred-split queue"
+    assert not any(line.startswith("MM-ID") for line in dumped(f"set profile 6.12 ; {huge}", "h[0]"))

@@ -112,13 +112,13 @@ def test_exit_frees_all() -> None:
     "line",
     [
         "set geometry classroom ; mmap a 1 at=0x1000 ; mmap b 1 ; exit",
-        "set geometry classroom ; mmap a 8T at=0x1000000 ; write a[0] ; write a[900000] ; munmap a",
-        "set geometry classroom ; mmap a 8T at=0x1000000 ; write a[0] ; madvise dontneed a ; mprotect a r",
-        "set geometry classroom ; mmap a 8T at=0x1000000 ; write a[900000] ; mremap a new=b at=0x600000000000",
+        "mmap a 16T at=0x1000000 ; write a[0] ; write a[900000] ; munmap a",
+        "mmap a 16T at=0x1000000 ; write a[0] ; madvise dontneed a ; mprotect a r",
+        "mmap a 16T at=0x1000000 ; write a[900000] ; mremap a new=b at=0x600000000000",
     ],
 )
 def test_cost_is_that_of_tables(line: str) -> None:
-    """A range costs what is mapped in it, not how long it is: 2^28 PMD tables would cover these."""
+    """A range costs what is mapped in it, not how long it is: 2^23 PTE tables would cover these."""
     session = Session(counting=())
     session.host.limits = GENEROUS
     session.execute(line)
