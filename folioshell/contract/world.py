@@ -205,7 +205,7 @@ class World:
 
     def move(self, mm: int, folio: int, base: int, to: int, first: int = 0, nr: int | None = None) -> None:
         """Move the PTEs of these pages so that page 0 would be at ``to``; in pieces of one page table and VMA."""
-        for page, length in self._runs(mm, to, *self._one_table(mm, base, first, self._nr(folio, nr))):
+        for page, length in self._runs(mm, to, *self._runs(mm, base, (first, self._nr(folio, nr)))):
             vma, to_vma = self.vma_at(mm, base + page), self.vma_at(mm, to + page)
             for index in range(page, page + length):
                 self.ptes[mm, to + index] = self.ptes.pop((mm, base + index))
@@ -268,14 +268,11 @@ class World:
         return 1 << self.orders[folio] if nr is None else nr
 
     def _calls(self, mm: int, base: int, first: int, nr: int) -> Iterator[tuple[int, int]]:
-        for run in self._one_table(mm, base, first, nr):
+        for run in self._runs(mm, base, (first, nr)):
             yield from self.chunks(*run)
 
-    def _one_table(self, mm: int, base: int, first: int, nr: int) -> list[tuple[int, int]]:
-        """The run divided at page-table and VMA boundaries."""
-        return self._runs(mm, base, (first, nr))
-
     def _runs(self, mm: int, base: int, *runs: tuple[int, int]) -> list[tuple[int, int]]:
+        """The runs divided at page-table and VMA boundaries."""
         return [
             (pages[0], len(pages))
             for first, nr in runs

@@ -50,11 +50,6 @@ class Schedule:
         """The choices counted from 0."""
         return (step - 1 for step in self.steps)
 
-    @property
-    def switches(self) -> int:
-        """The number of switches between actors."""
-        return sum(left != right for left, right in zip(self.steps, self.steps[1:], strict=False))
-
     def __len__(self) -> int:
         return len(self.steps)
 

@@ -60,6 +60,10 @@ GO = Stop("go")
 END = Stop("end")
 
 
+def _broken(text: str, kind: str = "invariant") -> Stop:
+    return Stop("broken", flaw=(kind, text))
+
+
 @dataclass(frozen=True, slots=True)
 class Repeat:
     """What is needed to repeat a segment without examining it.
@@ -189,7 +193,7 @@ class ThreadRunner:
         try:
             self._run(task, thread, failed, ops)
         except KernelBug as bug:
-            thread.stop = Stop("broken", flaw=("invariant", bug.message))
+            thread.stop = _broken(bug.message)
         if thread.stop.kind != "broken":
             self._check_exclusion(task, before, [*held, *ops, *thread.held.values()])
         thread.referred = frozenset()
@@ -287,9 +291,7 @@ class ThreadRunner:
                 if thread.next_command == len(commands):
                     thread.stop = END
                     if thread.held:
-                        thread.stop = Stop(
-                            "broken", flaw=("invariant", f"exits holding {', '.join(map(kernel_text, thread.held))}")
-                        )
+                        thread.stop = _broken(f"exits holding {', '.join(map(kernel_text, thread.held))}")
                     return None
                 thread.path = commands[thread.next_command]()
                 thread.next_command += 1
@@ -334,4 +336,4 @@ class ThreadRunner:
             installed = installed or {id(other) for other, _ in self._tables()}
             if id(table) in installed:
                 text = f"{self.tasks[task].name} changed {table} without its lock"
-                self._threads[task].stop = Stop("broken", flaw=("unlocked update", text))
+                self._threads[task].stop = _broken(text, "unlocked update")

@@ -190,17 +190,8 @@ class AddressSpace:
     """
 
     __slots__ = (
-        "_heads",
-        "_orders",
-        "fs",
-        "i_mmap",
-        "i_mmap_rwsem",
-        "inode_lock",
-        "invalidate_lock",
-        "name",
-        "readahead",
-        "size",
-        "xa_lock",
+        *("_heads", "_orders", "fs", "i_mmap", "i_mmap_rwsem", "inode_lock", "invalidate_lock", "name"),
+        *("readahead", "size", "xa_lock"),
     )
 
     def __init__(self, name: str, size: int, fs: str) -> None:

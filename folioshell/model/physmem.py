@@ -71,10 +71,7 @@ class PhysicalMemory:
             for number in range(section, section + (folio.nr_pages >> _SECTION_BITS)):
                 self._sections[number] = folio
             return
-        if not isinstance(pages, list):
-            pages = self._sections[section] = [None] * _SECTION
-        offset = pfn & (_SECTION - 1)
-        pages[offset : offset + folio.nr_pages] = [folio] * folio.nr_pages
+        self._assign(pfn, folio.nr_pages, folio)
 
     def remove(self, folio: Folio) -> None:
         """The pages of the folio belong to no folio any more."""
@@ -83,31 +80,28 @@ class PhysicalMemory:
             for number in range(section, section + (folio.nr_pages >> _SECTION_BITS)):
                 del self._sections[number]
             return
-        pages = self._sections[section]
-        assert isinstance(pages, list)
-        offset = folio.pfn & (_SECTION - 1)
-        pages[offset : offset + folio.nr_pages] = [None] * folio.nr_pages
+        self._assign(folio.pfn, folio.nr_pages, None)
 
     def place_run(self, run: FolioRun) -> None:
         """Assign the pages from ``run.first.pfn`` on, all in one section, to the folios of a run."""
-        pages = self._pages(run.first.pfn)
-        offset = run.first.pfn & (_SECTION - 1)
-        pages[offset : offset + run.nr] = [run] * run.nr
+        self._assign(run.first.pfn, run.nr, run)
         self.folios.add_run(run)
 
     def remove_run(self, run: FolioRun) -> None:
         """The folios of a run are freed; their pages belong to no folio any more."""
-        pages = self._pages(run.first.pfn)
-        offset = run.first.pfn & (_SECTION - 1)
-        pages[offset : offset + run.nr] = [None] * run.nr
+        self._assign(run.first.pfn, run.nr, None)
         self.folios.remove_run(run)
 
+    def _assign(self, pfn: int, nr: int, owner: Folio | FolioRun | None) -> None:
+        """Assign ``nr`` pages from ``pfn`` on, all in one section of small folios."""
+        offset = pfn & (_SECTION - 1)
+        self._pages(pfn)[offset : offset + nr] = [owner] * nr
+
     def _pages(self, pfn: int) -> list[Folio | FolioRun | None]:
-        """The pages of a section of small folios."""
+        """The pages of a section of small folios, which a large one may have filled until now."""
         pages = self._sections.get(pfn >> _SECTION_BITS)
-        if pages is None:
+        if not isinstance(pages, list):
             pages = self._sections[pfn >> _SECTION_BITS] = [None] * _SECTION
-        assert isinstance(pages, list)
         return pages
 
     def at(self, pfn: int) -> Folio | FolioRun:

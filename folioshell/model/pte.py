@@ -34,11 +34,12 @@ MIGRATION = 2
 
 # Payload flags of a swap entry (bit 3 on: flags, then the slot).
 SWAP_EXCLUSIVE = 1 << 3
-# Payload flags of a migration entry (then young, dirty, then the pfn).
-MIGRATION_WRITE = 1 << 3
-MIGRATION_EXCLUSIVE = 1 << 4
-MIGRATION_YOUNG = 1 << 5
-MIGRATION_DIRTY = 1 << 6
+# Payload flags of a migration entry (then the pfn): whether the page was exclusive, and what is kept of the flags of
+# the present entry, which are the same bits further left.
+MIGRATION_EXCLUSIVE = 1 << 3
+_KEPT = WRITE | YOUNG | DIRTY
+_KEPT_SHIFT = 3
+MIGRATION_WRITE = WRITE << _KEPT_SHIFT
 _PAYLOAD_SHIFT = 8
 
 
@@ -122,15 +123,7 @@ def migration(entry: int, exclusive: bool) -> int:
         entry: the present entry.
         exclusive: PageAnonExclusive of the page was set.
     """
-    flags = MIGRATION
-    if entry & WRITE:
-        flags |= MIGRATION_WRITE
-    if exclusive:
-        flags |= MIGRATION_EXCLUSIVE
-    if entry & YOUNG:
-        flags |= MIGRATION_YOUNG
-    if entry & DIRTY:
-        flags |= MIGRATION_DIRTY
+    flags = (entry & _KEPT) << _KEPT_SHIFT | (MIGRATION_EXCLUSIVE if exclusive else 0) | MIGRATION
     return -(pfn_of(entry) << _PAYLOAD_SHIFT | flags)
 
 
@@ -156,12 +149,4 @@ def migration_to_read(entry: int) -> int:
 
 def migration_flags(entry: int) -> int:
     """Flags of the present entry to be restored from a migration entry."""
-    payload = -entry
-    flags = PRESENT
-    if payload & MIGRATION_WRITE:
-        flags |= WRITE
-    if payload & MIGRATION_YOUNG:
-        flags |= YOUNG
-    if payload & MIGRATION_DIRTY:
-        flags |= DIRTY
-    return flags
+    return PRESENT | -entry >> _KEPT_SHIFT & _KEPT

@@ -43,11 +43,8 @@ Visitor = Callable[[Vma, Hit], Generator[Step, Any, bool]]
 
 def vmas_of(folio: Folio) -> list[Vma]:
     """VMAs that may map a page of the folio, in the order of a walk."""
-    return (
-        folio.mapping.tree.overlapping(folio.index, folio.index + folio.nr_pages - 1)
-        if isinstance(folio.mapping, AnonVma)
-        else folio.mapping.i_mmap.overlapping(folio.index, folio.index + folio.nr_pages - 1)
-    )
+    tree = folio.mapping.tree if isinstance(folio.mapping, AnonVma) else folio.mapping.i_mmap
+    return tree.overlapping(folio.index, folio.index + folio.nr_pages - 1)
 
 
 def rmap_lock(folio: Folio) -> Lock:

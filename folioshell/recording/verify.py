@@ -183,16 +183,14 @@ def differences(kernel: Mapping[str, Any], model: Mapping[str, Any]) -> list[Dif
         return rows
     if list(kernel["procs"]) != list(model["procs"]):
         rows.append(DiffRow("processes", " ".join(kernel["procs"]), " ".join(model["procs"])))
-    for name, process in kernel["procs"].items():
-        if name in model["procs"]:
-            rows += _vma_rows(name, process["vmas"], model["procs"][name]["vmas"])
-    for name, process in kernel["procs"].items():
-        if name in model["procs"]:
-            rows += _page_rows(name, process["pages"], model["procs"][name]["pages"], (kernel, model))
+    both = [(name, one, model["procs"][name]) for name, one in kernel["procs"].items() if name in model["procs"]]
+    for name, one, two in both:
+        rows += _vma_rows(name, one["vmas"], two["vmas"])
+    for name, one, two in both:
+        rows += _page_rows(name, one["pages"], two["pages"], (kernel, model))
     rows += _folio_rows(kernel["folios"], model["folios"])
-    for name, process in kernel["procs"].items():
-        if name in model["procs"]:
-            rows += _smaps_rows(name, process["vmas"], model["procs"][name]["vmas"])
+    for name, one, two in both:
+        rows += _smaps_rows(name, one["vmas"], two["vmas"])
     return rows or [DiffRow("encoding", "equal content, another encoding", "equal content")]
 
 

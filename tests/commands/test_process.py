@@ -7,6 +7,7 @@ import pytest
 from folioshell import Session
 from folioshell.errors import Refused
 from folioshell.session.host import STRICT, Host
+from tests.fingerprint import fingerprint
 
 
 def test_children() -> None:
@@ -16,7 +17,7 @@ def test_children() -> None:
     other.execute("mmap buf 16 ; fault buf[0..1] ; fork B1 ; fork B2 ; fork B3")
 
     assert (one.step, other.step) == (3, 5)
-    assert one.workspace.machine.fingerprint() == other.workspace.machine.fingerprint()
+    assert fingerprint(one.workspace.machine) == fingerprint(other.workspace.machine)
     assert report.sentence.startswith("fork() ×3 = B1..B3, 1 VMA copied to each")
     one.execute("undo")
     assert list(one.workspace.kernel.mms) == ["A"]

@@ -25,7 +25,6 @@ def test_printed_form() -> None:
     """ThreadRunner are numbered from 1 and separated by commas."""
     assert str(Schedule.of([0, 0, 1])) == "1,1,2"
     assert Schedule.parse(" 1, 2 ,1").steps == (1, 2, 1)
-    assert Schedule.parse("1,1,2,1").switches == 2
     assert len(Schedule.parse("")) == 0
 
 
