@@ -72,12 +72,14 @@ class Change:
     Attributes:
         since: the version that brought it.
         where: file and function, or configuration option, that changed.
+        about: what kernels do since then, and what others do.
         commit: the upstream commit; empty where only the version is known.
         until: the version that took it away again.
     """
 
     since: str
     where: str
+    about: str
     commit: str = ""
     until: str = ""
 
@@ -91,9 +93,9 @@ def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-def change(since: str, where: str, commit: str = "", until: str = "") -> Any:
+def change(since: str, where: str, about: str, commit: str = "", until: str = "") -> Any:
     """The field of one difference: see ``Change``."""
-    return field(metadata={"change": Change(since, where, commit, until)})
+    return field(metadata={"change": Change(since, where, about, commit, until)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,57 +114,139 @@ class Release:
 
     # Counting.
 
-    #: large folios keep two MM-IDs and their shares, and rmap calls update them under a bit spinlock of the folio
-    tracks_mm_owners: bool = change("6.15", "mm/rmap.c: folio_add_return_large_mapcount()", "6af8cb80d3a9")
-    #: the mapcounts of single pages can be configured away
-    page_mapcount_is_optional: bool = change("6.15", "CONFIG_NO_PAGE_MAPCOUNT", "e63ee43e3eda")
-    #: pagemap's exclusive bit of a PMD-mapped page is that page's; others show the first page's for all
-    pagemap_looks_at_each_page: bool = change("6.11", "fs/proc/task_mmu.c: pagemap_pmd_range()", "2c1f057e5be6", "6.15")
+    tracks_mm_owners: bool = change(
+        "6.15",
+        "mm/rmap.c: folio_add_return_large_mapcount()",
+        "large folios keep two MM-IDs and their shares, and rmap calls update them under a bit spinlock of the folio",
+        commit="6af8cb80d3a9",
+    )
+    page_mapcount_is_optional: bool = change(
+        "6.15",
+        "CONFIG_NO_PAGE_MAPCOUNT",
+        "the mapcounts of single pages can be configured away",
+        commit="e63ee43e3eda",
+    )
+    pagemap_looks_at_each_page: bool = change(
+        "6.11",
+        "fs/proc/task_mmu.c: pagemap_pmd_range()",
+        "pagemap's exclusive bit of a PMD-mapped page is that page's; others show the first page's for all",
+        commit="2c1f057e5be6",
+        until="6.15",
+    )
 
     # Faults.
 
-    #: a write to a large anonymous folio that no one else maps or references is done in place; else it copies
-    reuses_large_folios: bool = change("6.15", "mm/memory.c: __wp_can_reuse_large_anon_folio()", "1da190f4d0a6")
-    #: a write to the huge zero page allocates a THP; else it splits the PMD and copies one page
-    allocates_thp_on_huge_zero_write: bool = change("6.13", "mm/huge_memory.c: do_huge_zero_wp_pmd()", "1ced09e0331f")
-    #: a fault maps all of a file folio that fits VMA and table; else only shared anonymous memory does that
-    fault_maps_whole_file_folio: bool = change("6.18", "mm/memory.c: finish_fault()", "19773df031bc")
-    #: fault-around maps all of a file folio that fits VMA and table; else what lies in the window
-    fault_around_maps_whole_folio: bool = change("6.18", "mm/filemap.c: filemap_map_folio_range()", "357b92761d94")
-    #: fault-around leaves a none PMD alone where the folio reaches the end of a file, unless it is shared memory
-    fault_around_spares_last_folio: bool = change("6.18", "mm/filemap.c: filemap_map_pages()", "74207de2ba10")
-    #: a writable entry that a read faults in is dirty if the file folio is
-    inherits_dirty_of_folio: bool = change("6.16", "mm/memory.c: set_pte_range()", "4e92030c05dc")
-    #: entries that map all of a large folio in a locked VMA mark it mlocked; else only PMD entries do
-    mlocks_fully_mapped_folio: bool = change("6.18", "mm/rmap.c: __folio_add_file_rmap()", "ab521b4142aa")
+    reuses_large_folios: bool = change(
+        "6.15",
+        "mm/memory.c: __wp_can_reuse_large_anon_folio()",
+        "a write to a large anonymous folio that no one else maps or references is done in place; else it copies",
+        commit="1da190f4d0a6",
+    )
+    allocates_thp_on_huge_zero_write: bool = change(
+        "6.13",
+        "mm/huge_memory.c: do_huge_zero_wp_pmd()",
+        "a write to the huge zero page allocates a THP; else it splits the PMD and copies one page",
+        commit="1ced09e0331f",
+    )
+    fault_maps_whole_file_folio: bool = change(
+        "6.18",
+        "mm/memory.c: finish_fault()",
+        "a fault maps all of a file folio that fits VMA and table; else only shared anonymous memory does that",
+        commit="19773df031bc",
+    )
+    fault_around_maps_whole_folio: bool = change(
+        "6.18",
+        "mm/filemap.c: filemap_map_folio_range()",
+        "fault-around maps all of a file folio that fits VMA and table; else what lies in the window",
+        commit="357b92761d94",
+    )
+    fault_around_spares_last_folio: bool = change(
+        "6.18",
+        "mm/filemap.c: filemap_map_pages()",
+        "fault-around leaves a none PMD alone where the folio reaches the end of a file, unless it is shared memory",
+        commit="74207de2ba10",
+    )
+    inherits_dirty_of_folio: bool = change(
+        "6.16",
+        "mm/memory.c: set_pte_range()",
+        "a writable entry that a read faults in is dirty if the file folio is",
+        commit="4e92030c05dc",
+    )
+    mlocks_fully_mapped_folio: bool = change(
+        "6.18",
+        "mm/rmap.c: __folio_add_file_rmap()",
+        "entries that map all of a large folio in a locked VMA mark it mlocked; else only PMD entries do",
+        commit="ab521b4142aa",
+    )
 
     # Page cache.
 
-    #: ext4 has large folios, by the size of writes and by read-ahead
-    ext4_has_large_folios: bool = change("6.16", "fs/ext4/inode.c: ext4_should_enable_large_folio()", "7ac67301e82f")
-    #: a read-ahead window ends at a multiple of its folios' size
-    aligns_read_ahead_window: bool = change("6.17", "mm/readahead.c: page_cache_async_ra()")
-    #: a hole punched into a large folio splits it around the hole; else into single pages
-    splits_around_hole: bool = change("6.15", "mm/truncate.c: truncate_inode_partial_folio()", "7460b470a131")
+    ext4_has_large_folios: bool = change(
+        "6.16",
+        "fs/ext4/inode.c: ext4_should_enable_large_folio()",
+        "ext4 has large folios, by the size of writes and by read-ahead",
+        commit="7ac67301e82f",
+    )
+    aligns_read_ahead_window: bool = change(
+        "6.17",
+        "mm/readahead.c: page_cache_async_ra()",
+        "a read-ahead window ends at a multiple of its folios' size",
+    )
+    splits_around_hole: bool = change(
+        "6.15",
+        "mm/truncate.c: truncate_inode_partial_folio()",
+        "a hole punched into a large folio splits it around the hole; else into single pages",
+        commit="7460b470a131",
+    )
 
     # Zapping, madvise, mprotect, mremap, reclaim.
 
-    #: the rmap calls of a table's dirty file entries follow those of all its other entries
-    delays_rmap_of_dirty: bool = change("6.2", "mm/memory.c: zap_pte_range()", "5df397dec7c4")
-    #: DONTNEED and FREE within one VMA take its lock instead of the mm's
-    madvise_by_vma_lock: bool = change("6.17", "mm/madvise.c: get_lock_mode()", "a6fde7add78d")
-    #: DONTNEED frees a PTE table that it empties
-    frees_empty_pte_tables: bool = change("6.14", "mm/pt_reclaim.c: try_get_and_clear_pmd()", "6375e95f381e")
-    #: COLLAPSE takes a range without any writable entry; else EINVAL
-    collapses_read_only_range: bool = change("6.18", "mm/khugepaged.c: hpage_collapse_scan_pmd()")
-    #: COLLAPSE removes the entries of a large folio by one rmap call
-    collapse_batches: bool = change("6.17", "mm/khugepaged.c: __collapse_huge_page_copy_succeeded()")
-    #: mprotect changes the entries of a large folio together, so all become writable or none
-    mprotect_batches: bool = change("6.17", "mm/mprotect.c: mprotect_folio_pte_batch()", "cac1db8c3aad")
-    #: one mremap moves several VMAs and the holes between them, if the size stays; else EFAULT
-    mremap_moves_several_vmas: bool = change("6.17", "mm/mremap.c: remap_move()", "d23cb648e365")
-    #: reclaim discards the entries of a lazyfree large folio together, or none of them
-    unmaps_lazyfree_batches: bool = change("6.16", "mm/rmap.c: folio_unmap_pte_batch()", "354dffd29575")
+    delays_rmap_of_dirty: bool = change(
+        "6.2",
+        "mm/memory.c: zap_pte_range()",
+        "the rmap calls of a table's dirty file entries follow those of all its other entries",
+        commit="5df397dec7c4",
+    )
+    madvise_by_vma_lock: bool = change(
+        "6.17",
+        "mm/madvise.c: get_lock_mode()",
+        "DONTNEED and FREE within one VMA take its lock instead of the mm's",
+        commit="a6fde7add78d",
+    )
+    frees_empty_pte_tables: bool = change(
+        "6.14",
+        "mm/pt_reclaim.c: try_get_and_clear_pmd()",
+        "DONTNEED frees a PTE table that it empties",
+        commit="6375e95f381e",
+    )
+    collapses_read_only_range: bool = change(
+        "6.18",
+        "mm/khugepaged.c: hpage_collapse_scan_pmd()",
+        "COLLAPSE takes a range without any writable entry; else EINVAL",
+    )
+    collapse_batches: bool = change(
+        "6.17",
+        "mm/khugepaged.c: __collapse_huge_page_copy_succeeded()",
+        "COLLAPSE removes the entries of a large folio by one rmap call",
+    )
+    mprotect_batches: bool = change(
+        "6.17",
+        "mm/mprotect.c: mprotect_folio_pte_batch()",
+        "mprotect changes the entries of a large folio together: each gets the young and dirty bits that any had",
+        commit="cac1db8c3aad",
+    )
+    mremap_moves_several_vmas: bool = change(
+        "6.17",
+        "mm/mremap.c: remap_move()",
+        "one mremap moves several VMAs and the holes between them, if the size stays; else EFAULT",
+        commit="d23cb648e365",
+    )
+    unmaps_lazyfree_batches: bool = change(
+        "6.16",
+        "mm/rmap.c: folio_unmap_pte_batch()",
+        "reclaim discards the entries of a lazyfree large folio together, or none of them",
+        commit="354dffd29575",
+    )
 
 
 #: the fields of ``Release`` that are differences, in reading order

@@ -8,6 +8,7 @@ from tests.docs.events import schemes_own_page
 from tests.docs.kernel_map import kernel_map
 from tests.docs.matrix import definitions_page
 from tests.docs.picture import NAME, picture
+from tests.docs.releases import releases_page
 from tests.docs.scenario_index import scenario_index
 from tests.docs.schemes_page import schemes_page
 from tests.repo.tree import ROOT
@@ -18,6 +19,7 @@ PAGES = {
     "definitions.md": definitions_page,
     "glossary.md": glossary_page,
     "kernel-map.md": kernel_map,
+    "releases.md": releases_page,
     "scenarios.md": scenario_index,
     "schemes.md": schemes_page,
     "schemes-own.md": schemes_own_page,
