@@ -108,7 +108,8 @@ class Kernel:
         deferred: folios on the deferred-split queue by number.
         release: which release it behaves like.
         counts: the kernel's own bookkeeping, of the release.
-        decider: the scheme that sharing tests ask; the release's own unless another was set.
+        deciders: the scheme that answers each question; None: the kernel compares folio_mapcount() with
+            folio_nr_pages().
         protocol: how the deciding scheme counts under locks; None: without any lock, as its definition says.
         vm_events: counters such as thp_split_pmd.
         tainted: folios that a wrong answer of the decider has corrupted, with a finding for each.
@@ -117,6 +118,7 @@ class Kernel:
     def __init__(self, schemes: Mapping[str, Decider], counts: Bookkeeping, geometry: Geometry = X86_64) -> None:
         self.geometry = geometry
         self.config = Config(thp={geometry.pmd_order: "madvise"}, fault_around=geometry.fault_around_pages)
+        self.deciders: dict[Question, Decider | None]
         self.follow(DEFAULT, schemes, counts)
         self.protocol: Counting | None = None
         self.physmem = PhysicalMemory()
@@ -148,16 +150,20 @@ class Kernel:
         """
         self.release = release
         self.counts = counts
-        self.decider = self._native = schemes[release.policy.decider]
-        answers = release.policy.answers.items()
-        self._answers = {question: None if name == EXACT_FIT else schemes[name] for question, name in answers}
+        names = {question: release.policy.answers.get(question, release.policy.decider) for question in Question}
+        self._own = {question: None if name == EXACT_FIT else schemes[name] for question, name in names.items()}
+        self._native = schemes[release.policy.decider]
+        self.decider = self._native
 
-    def decider_of(self, question: Question) -> Decider | None:
-        """The scheme that answers a question; None: the kernel compares folio_mapcount() with folio_nr_pages().
+    @property
+    def decider(self) -> Decider:
+        """The scheme that sharing tests ask: the release's own, which leaves some questions to others, or another."""
+        return self._decider
 
-        The release's own decider leaves some questions to others; any other decider answers all of them.
-        """
-        return self._answers.get(question, self.decider) if self.decider is self._native else self.decider
+    @decider.setter
+    def decider(self, decider: Decider) -> None:
+        self._decider = decider
+        self.deciders = self._own if decider is self._native else dict.fromkeys(Question, decider)
 
     def next_number(self, kind: str) -> int:
         """The next number of a kind of object, from 1."""

@@ -38,6 +38,9 @@ class Question(Enum):
         self.function = function
         self.about = about
 
+    # Members are singletons, and Enum's own hash is a Python function: dear where each page asks.
+    __hash__ = object.__hash__
+
 
 #: the answer that no scheme gives: exclusive if folio_mapcount() is folio_nr_pages(), the entries of the asking mm
 EXACT_FIT = "exact-fit"

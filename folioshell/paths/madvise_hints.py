@@ -65,7 +65,7 @@ def _cold_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool, 
     shared = yield from sharing.is_shared(k, vma.mm, folio, Question.COLD_PMD, pmd.lock)
     # A scheme that answers `maybe` had the lock dropped for a walk: the entry may be another one by now.
     if shared or pmd.entries.get(index) != entry:
-        yield from _left_alone(k, folio)
+        yield from _skipped(k, folio)
         yield pmd.lock.release()
         return False
     if not whole:
@@ -130,8 +130,7 @@ def _deactivate(table: PageTable, index: int, nr: int, folio: Folio) -> None:
 
     Kernel: mm/swap.c: folio_deactivate() (v6.18)
     """
-    cold = [entry & ~pte.YOUNG for entry in table.entries[index : index + nr]]
-    table.entries[index : index + nr] = pte.packed(cold)
+    _clear_flags(table, index, nr, pte.YOUNG)
     # Folios of a run are neither active nor referenced: they stay in it.
     if folio.active or folio.referenced:
         folio.active = folio.referenced = False
@@ -164,7 +163,7 @@ def _free_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool) 
     folio = k.physmem.single_out(pte.pfn_of(entry))
     shared = yield from sharing.is_shared(k, vma.mm, folio, Question.FREE_PMD, pmd.lock)
     if shared or pmd.entries.get(index) != entry:
-        yield from _left_alone(k, folio)
+        yield from _skipped(k, folio)
         yield pmd.lock.release()
         return False
     if (yield folio.lock.trylock(function)):
@@ -234,12 +233,20 @@ def _free_folio(k: Kernel, vma: Vma, table: PageTable, index: int, nr: int, foli
             return
         folio.dirty = False
         yield folio.lock.release()
-    keep = ~(pte.YOUNG | pte.DIRTY)
-    table.entries[index : index + nr] = pte.packed([entry & keep for entry in table.entries[index : index + nr]])
+    _clear_flags(table, index, nr, pte.YOUNG | pte.DIRTY)
     yield from _mark_lazyfree(k, folio)
 
 
-def _left_alone(k: Kernel, folio: Folio) -> Path[None]:
+def _clear_flags(table: PageTable, index: int, nr: int, flags: int) -> None:
+    """Kernel: include/linux/pgtable.h: clear_young_dirty_ptes() (v6.18)"""
+    entries, keep = table.entries, ~flags
+    if nr == 1:
+        entries[index] &= keep
+    else:
+        entries[index : index + nr] = pte.packed([entry & keep for entry in entries[index : index + nr]])
+
+
+def _skipped(k: Kernel, folio: Folio) -> Path[None]:
     yield Tracepoint(f"{folio} skipped: mapped shared ({k.decider.name})")
 
 
@@ -259,7 +266,7 @@ def _split_part(
     if table.entries[index] != entry:
         return table, False
     if shared:
-        yield from _left_alone(k, folio)
+        yield from _skipped(k, folio)
     if shared or (yield folio.lock.trylock(question.function)):
         return table, True
     was_split = yield from _split(k, folio, table.ptl)

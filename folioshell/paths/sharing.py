@@ -28,7 +28,7 @@ def is_shared(k: Kernel, mm: Mm, folio: Folio, question: Question, held: Lock | 
         page: index of the page whose entry the caller looks at; kernels before v6.2 asked for that page alone.
     Kernel: include/linux/mm.h: folio_maybe_mapped_shared() (v6.18); mm/rmap.c: rmap_walk_file() (v6.18)
     """
-    decider = k.decider_of(question)
+    decider = k.deciders[question]
     if decider is None:
         # The entries at hand map each page once: any more are those of others, and fewer there cannot be.
         return k.counts.mapcount(folio.id) != folio.nr_pages

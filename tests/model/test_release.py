@@ -171,7 +171,7 @@ def test_releases_are_ordered() -> None:
 def _deciders(row: Release) -> dict[Question, str]:
     m = Memory()
     m.machine.set_profile(row.version)
-    return {question: getattr(m.kernel.decider_of(question), "name", "") for question in Question}
+    return {question: getattr(m.kernel.deciders[question], "name", "") for question in Question}
 
 
 @pytest.mark.parametrize("row", RELEASES.values(), ids=list(RELEASES))
@@ -189,6 +189,6 @@ def test_set_decide_answers_every_question() -> None:
     """A scheme that was set takes the place of all; the release's own brings its comparisons back."""
     m = Memory()
     m.machine.decide("vmas")
-    assert {getattr(m.kernel.decider_of(question), "name", "") for question in Question} == {"vmas"}
+    assert {getattr(m.kernel.deciders[question], "name", "") for question in Question} == {"vmas"}
     m.machine.decide("mm-id")
-    assert m.kernel.decider_of(Question.COLD_WHOLE) is None
+    assert m.kernel.deciders[Question.COLD_WHOLE] is None
