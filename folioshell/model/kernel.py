@@ -162,6 +162,7 @@ class Kernel:
 
     @decider.setter
     def decider(self, decider: Decider) -> None:
+        """Let a scheme answer all questions; the release's own leaves its exceptions to others again."""
         self._decider = decider
         self.deciders = self._own if decider is self._native else dict.fromkeys(Question, decider)
 
