@@ -185,6 +185,21 @@ def test_a_decider_per_question(row: Release) -> None:
     assert m.kernel.counts is m.machine.schemes[row.policy.books]
 
 
+def test_a_new_release_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """6.16 recombines what is known: it reuses pages of large folios, and moves one VMA at a time."""
+    monkeypatch.setattr(machine, "RELEASES", {**RELEASES, "6.16": release("6.16", "6.16.12", MM_ID)})
+    m = Memory("6.16")
+    p = m.pte_thp()
+    m.fork("B")
+    m.exit("B")
+    before = m.pfn(p)
+    m.write(p)
+
+    assert m.pfn(p) == before
+    m.mprotect(p + 10, 1, "r")
+    assert m.mremap(p + 8, 4, m.place()) == "EFAULT"
+
+
 def test_set_decide_answers_every_question() -> None:
     """A scheme that was set takes the place of all; the release's own brings its comparisons back."""
     m = Memory()
