@@ -147,7 +147,7 @@ def page_fault(k: Kernel, mm: Mm, vpn: int, write: bool, times: int = 1) -> Path
     if is_allowed(vma, write):
         signal = yield from handle_mm_fault(k, Fault(vma, vpn, write, vma_locked=True, times=times))
     if signal == RETRY:
-        # Whoever waited has dropped the lock.
+        # The handler dropped the lock before it waited.
         return (yield from _fault_under_mmap_lock(k, mm, vpn, write, tried=True))
     yield vma.lock.release("R", times)
     if signal == UNDER_MMAP_LOCK:

@@ -182,7 +182,7 @@ def _pin_range(k: Kernel, mm: Mm, start: int, end: int, pins: Pins, longterm: bo
         vma = mm.vmas.find(vpn)
         if vma is None or not vma.flags & vm.WRITE:
             return "EFAULT"
-        # Writeback write-protects and cleans a shared page, but a device goes on writing to it, and the file system is
+        # Writeback write-protects and cleans a shared page, but a device keeps writing to it, and the file system is
         # not notified. A long-term pin would make that the rule.
         if longterm and vma.flags & vm.SHARED and vma.file is not None and vma.file.needs_mkwrite:
             return "EFAULT"

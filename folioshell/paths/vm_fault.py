@@ -58,7 +58,7 @@ def maybe_unlock_for_io(fault: Fault) -> Path[bool]:
     """Drop the lock that the fault is handled under, because it will wait: for a disk, or for a folio lock.
 
     So munmap() and other faults need not wait for it. Only at the first try, or a fault could be kept from its page
-    for ever: a retried one waits with mmap_lock held.
+    indefinitely: a retried one waits with mmap_lock held.
     Returns: the lock was dropped, and the fault must end in RETRY.
     Kernel: mm/internal.h: maybe_unlock_mmap_for_io() (v6.18)
     """
