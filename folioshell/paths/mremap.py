@@ -71,7 +71,10 @@ def do_resize(k: Kernel, mm: Mm, start: int, nr: int, new_nr: int, new_start: in
     if vma is None or (new_nr > nr and start + nr > vma.end):
         yield mm.write_unlock()
         return "EFAULT"
-    if new_nr <= nr:
+    if new_nr == nr:
+        yield mm.write_unlock()
+        return None
+    if new_nr < nr:
         # The excess is unmapped as by munmap, whatever VMAs it crosses; mmap_lock is downgraded meanwhile.
         held = yield from unmap_locked(k, mm, start + new_nr, start + nr, downgrade=True)
         yield mm.mmap_lock.release("R") if held == "R" else mm.write_unlock()

@@ -45,14 +45,7 @@ expect truth entries f1 == 0
 undo 2
 
 | 21c: unmapped page by page, the number of calls drops to 2 - 8.
-madvise dontneed win[0]
-madvise dontneed win[1]
-madvise dontneed win[2]
-madvise dontneed win[3]
-madvise dontneed win[4]
-madvise dontneed win[5]
-madvise dontneed win[6]
-madvise dontneed win[7]
+for i in 0..7 { madvise dontneed win[$i] }
 expect truth entries f1 == 0 ; expect truth pages f1 == 0 ; expect truth mms f1 == 0
 expect truth vmas f1 == 0 ; expect truth tuples f1 == 0
 expect mapcount per-page-v5 f1 == 0

@@ -9,6 +9,7 @@ from random import Random
 
 from folioshell.commands.grammar import Command, Form, registry
 from folioshell.commands.lex import logical_lines
+from folioshell.commands.loop import Bounds, Variable
 from folioshell.commands.operands import Asking, Choice, Choices, Number, Size
 from folioshell.commands.places import FolioOrPlace, Place
 from folioshell.errors import Refused
@@ -29,6 +30,8 @@ _SETUPS = (
     "set decide vmas ; file lib 16 order=3 ; mmap win 16 file=lib ; fault win",
     "",
 )
+#: what a loop runs besides any command
+_LOOPED = ("fork B$i", "exit B$i", "mmap m$i 4", "fault buf[$i]", "expect free f$i", "$i", "quit")
 _SIZES = (
     "1",
     "2",
@@ -159,12 +162,16 @@ class LineMaker:
         choose, roll = self.random.choice, self.random.random()
         if roll < 0.03:
             return self.noise(5)
+        if getattr(operand, "commands", False):
+            return f"{{ {self.statement(session)} ; {choose(_LOOPED)} }}"
         if getattr(operand, "block", False):
             return self._block(session)
         made: dict[type, Callable[[], str]] = {
             Size: lambda: choose(_SIZES),
             Number: lambda: choose(_NUMBERS),
             Place: lambda: self._place(session),
+            Variable: lambda: "i",
+            Bounds: lambda: choose(("1..2", "0..3", "2..2", "3..1", "0..999999999")),
             FolioOrPlace: lambda: choose((f"f{self.random.randrange(1, 9)}", self._place(session))),
         }
         if type(operand) in made:

@@ -133,3 +133,16 @@ def test_errors(page: int, nr: int, new_nr: int, errno: str) -> None:
     assert resize(m, p + page, nr, new_nr) == errno
     assert vmas(m, p) == [(0, 8)]
     assert not [event for event in m.machine.trace if isinstance(event, VmaSplit)]
+
+
+def test_the_same_size_changes_nothing() -> None:
+    """Neither the whole range nor one in the middle of a VMA is split or zapped."""
+    m = Memory()
+    p = m.mmap(16)
+    m.write(p, 16)
+    before = m.folio(p + 7)
+
+    assert resize(m, p + 7, 1, 1) is None
+    assert resize(m, p, 16, 16) is None
+    assert vmas(m, p) == [(0, 16)]
+    assert m.folio(p + 7) is before
