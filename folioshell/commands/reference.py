@@ -63,6 +63,7 @@ TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
         "what a script may contain besides commands, and how to run it",
         (
             "#!folioshell 1     first line: what pytest collects begins with it",
+            "for i in 1..8 {…}  runs the commands in braces once for each number, with it in the place of `$i`",
             "expect …           an assertion: a failure is reported with its step and the command to reproduce it",
             "show folios        a line whose output matters, and below it, as a golden block,",
             "> folios           its output: plain text of 100 columns, compared by `folioshell run`",
@@ -222,6 +223,8 @@ def _usage_lines(usage: str, summary: str) -> Iterator[str]:
 def _kind_text(found: Command) -> str:
     if any(form.kind not in ("", found.kind) for form in found.forms):
         return "Some forms are steps, some are not"
+    if found.expand is not None:
+        return "Stands for the commands in its braces: each of them that changes state is a step"
     return _KINDS[found.kind].capitalize()
 
 

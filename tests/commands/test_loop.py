@@ -182,3 +182,10 @@ def test_completion() -> None:
     assert offered("for i in 1..3 ") == {"{"}
     assert {"mmap", "expect", "for", "B:"} <= offered("for i in 1..3 { fork C$i ; ")
     assert {"shared?", "order"} <= offered("for i in 1..3 { for j in 1..3 { expect ")
+
+
+def test_help() -> None:
+    """A loop is no step; its commands are."""
+    (report,) = Session().execute("help for")
+
+    assert "each of them that changes state is a step" in str(report.sections)
