@@ -149,7 +149,8 @@ def diff(call: Call) -> Report:
     counts += [counted(len(table.rows), *_NOUNS[table.title]) for table in tables]
     listed = " and ".join(filter(None, (", ".join(counts[:-1]), *counts[-1:])))
     what = f"differences in {listed}" if counts else "no differences"
-    return done(call, f"From {here} to {there}: {what}.", folios=folios, sections=tuple(tables))
+    sections = tuple(table._replace(rows=row_runs(table.rows)) for table in tables)
+    return done(call, f"From {here} to {there}: {what}.", folios=folios, sections=sections)
 
 
 def _state(call: Call, point: HistoryPoint) -> Workspace:
