@@ -31,7 +31,7 @@ STYLES = {
     Tone.DIM: Style(dim=True),
     Tone.STRONG: Style(bold=True),
     Tone.CHANGED: Style(bold=True),
-    Tone.GOOD: Style(bold=True),
+    Tone.GOOD: Style.null(),
     Tone.BAD: Style(bold=True, color="red"),
     Tone.LOUD: Style(bold=True, color="red", reverse=True),
 }
