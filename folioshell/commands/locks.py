@@ -96,7 +96,7 @@ def protocols(call: Call) -> Report:
     )
 
 
-class _Outcome:
+class _Outcome(NamedTuple):
     """A race under a protocol: what exploring it found, and what it costs beyond what Linux does.
 
     Attributes:
@@ -105,13 +105,10 @@ class _Outcome:
         base: the former without any protocol.
     """
 
-    __slots__ = ("alone", "base", "turns", "verdict")
-
-    def __init__(self, verdict: Verdict, alone: Cost, turns: Cost, base: Cost) -> None:
-        self.verdict = verdict
-        self.alone = alone
-        self.turns = turns
-        self.base = base
+    verdict: Verdict
+    alone: Cost
+    turns: Cost
+    base: Cost
 
 
 def _outcomes(shipped: ShippedRace) -> dict[str, _Outcome]:

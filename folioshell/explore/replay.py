@@ -154,20 +154,23 @@ def deadlock_picture(steps: Sequence[RaceStep], names: Sequence[str]) -> list[st
     return lines
 
 
-def draw(rows: Sequence[PictureRow], names: Sequence[str], width: int = 24) -> list[str]:
+#: minimum columns per thread
+_COLUMN = 24
+
+
+def draw(rows: Sequence[PictureRow], names: Sequence[str]) -> list[str]:
     """Lines of text: one column per thread, time going down.
 
     Args:
         rows: as ``deadlock_rows`` gives them.
         names: of the threads.
-        width: minimum columns per thread.
     """
     tasks = sorted({row.task for row in rows})
     texts = []
     for row in rows:
         mode = f"({row.op.mode})" if row.op.mode else ""
         texts.append(f"lock({kernel_text(row.op.lock)}){mode}{'  waits' if row.waits else ''}")
-    width = max([width, *(len(text) + 2 for text in texts)])
+    width = max([_COLUMN, *(len(text) + 2 for text in texts)])
     lines = ["".join(f"{names[task]:<{width}}" for task in tasks).rstrip()]
     lines += [" " * width * tasks.index(row.task) + text for row, text in zip(rows, texts, strict=True)]
     if rows and rows[-1].waits:
