@@ -45,12 +45,13 @@ def test_shrinking() -> None:
     assert [lock for lock in m.locks() if lock.startswith("v")] == ["vMMAP(A)(R)"]
 
 
-def test_same_size_does_nothing() -> None:
-    """No VMA is looked at beyond the first."""
+@pytest.mark.parametrize(("page", "nr"), [(2, 3), (0, 8), (0, 99)])
+def test_same_size_does_nothing(page: int, nr: int) -> None:
+    """A part stays a part of its VMA, and no VMA is looked at but the first."""
     m = Memory()
     p = m.mmap(8)
 
-    assert resize(m, p, 99, 99) is None
+    assert resize(m, p + page, nr, nr) is None
     assert vmas(m, p) == [(0, 8)]
 
 
