@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from folioshell.commands.call import Call, done
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 
 TOPIC = "session"
+
+#: branches that `history` names at a step
+MOST_BRANCHES = 16
 
 _NUMBER = StepNumber()
 
@@ -183,21 +186,15 @@ def branch(call: Call) -> Report:
 
 def _lines(history: History) -> Table:
     rows = []
-    seen: list[str] = []
+    origins = history.origins()
     for name, entries in history.lines.items():
-        shared, parent = max(((history.shared(name, other), other) for other in seen), key=_first, default=(0, ""))
-        begins = f"step {shared} of {parent}" if parent else ""
-        marks = [mark for entry in (None, *entries) for mark in history.marks_of(entry)]
+        begins = "step {} of {}".format(*origins[name]) if name in origins else ""
+        marks = history.marks_in(name)
         last = entries[-1].line if entries else ""
         here = f"here, at step {history.position}" if name == history.current else ""
         rows.append((name, len(entries), begins, last, ", ".join(marks), here))
-        seen.append(name)
     columns = ("branch", "steps", "starts at", "last step", "marks", "")
     return Table("branches", columns, tuple(rows), "`goto NAME` goes to the last step of a branch")
-
-
-def _first(pair: tuple[int, str]) -> int:
-    return pair[0]
 
 
 @command("history", kind=VIEW, topic=TOPIC)
@@ -211,17 +208,24 @@ def history(call: Call) -> Report:
         mmap buf 16 ; mark mapped ; fault buf ; undo ; history
     """
     found = call.session.history
-    shared = {name: found.shared(found.current, name) for name in found.lines if name != found.current}
+    shared = found.shared(found.current)
     rows = []
     if not found.position or found.marks_of(None):
         rows.append((0, "", "the beginning", "", ", ".join(found.marks_of(None)), "", _state(found, 0)))
     for number, entry in enumerate(found.entries, 1):
         what = (number, entry.named or entry.process, entry.text, entry.failure)
-        others = [name for name, nr in shared.items() if number <= nr]
-        rows.append((*what, ", ".join(found.marks_of(entry)), ", ".join(others), _state(found, number)))
+        others = _names([name for name, nr in shared.items() if number <= nr])
+        rows.append((*what, ", ".join(found.marks_of(entry)), others, _state(found, number)))
     title = f"history of {found.current}" if len(found.lines) > 1 else "history"
     columns = ("step", "process", "command", "failed with", "marks", "also in", "")
     return done(call, sections=(_without_empty(Table(title, columns, tuple(rows))),))
+
+
+def _names(names: Sequence[str]) -> str:
+    left = len(names) - MOST_BRANCHES
+    return (
+        ", ".join(names) if left <= 0 else f"{', '.join(names[:MOST_BRANCHES])} and {left:,} more (`branch` lists them)"
+    )
 
 
 def _state(history: History, number: int) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, overload
 
 from folioshell.events import Event
 from folioshell.model.lock import LockOp
@@ -38,6 +38,9 @@ class Entry:
     result: dict[str, Any]
     left: str
     current: str
+    #: the step before it, and its number, from 1: set once, when it is appended
+    before: Entry | None = field(default=None, init=False, repr=False)
+    number: int = field(default=0, init=False)
 
     @property
     def failure(self) -> str:
@@ -60,6 +63,54 @@ class HistoryPoint(NamedTuple):
     position: int
 
 
+class Branch(Sequence[Entry]):
+    """The steps of a branch, in order. It keeps the last one, and each step the one before it.
+
+    So branches share what they have in common, and starting one costs nothing.
+    """
+
+    __slots__ = ("tip",)
+
+    def __init__(self, tip: Entry | None = None) -> None:
+        self.tip = tip
+
+    def __len__(self) -> int:
+        return self.tip.number if self.tip is not None else 0
+
+    def at(self, position: int) -> Entry | None:
+        """Step ``position`` of this branch; None for the beginning."""
+        entry = self.tip
+        while entry is not None and entry.number > position:
+            entry = entry.before
+        return entry
+
+    @overload
+    def __getitem__(self, index: int) -> Entry: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Entry]: ...
+    def __getitem__(self, index: int | slice) -> Entry | list[Entry]:
+        """One step, counted from 0 or from the end, or several."""
+        if isinstance(index, int):
+            entry = self.at((index if index >= 0 else index + len(self)) + 1)
+            if entry is None or not -len(self) <= index < len(self):
+                raise IndexError(index)
+            return entry
+        start, stop, step = index.indices(len(self))
+        return list(self._back(start, stop))[::-1][::step]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self[:])
+
+    def __contains__(self, entry: object) -> bool:
+        return isinstance(entry, Entry) and self.at(entry.number) is entry
+
+    def _back(self, start: int, stop: int) -> Iterator[Entry]:
+        entry = self.at(stop)
+        while entry is not None and entry.number > start:
+            yield entry
+            entry = entry.before
+
+
 class History:
     """Steps in the order in which they were typed, in one branch or several.
 
@@ -73,13 +124,13 @@ class History:
     __slots__ = ("current", "lines", "marks", "position")
 
     def __init__(self) -> None:
-        self.lines: dict[str, list[Entry]] = {MAIN: []}
+        self.lines: dict[str, Branch] = {MAIN: Branch()}
         self.current = MAIN
         self.position = 0
         self.marks: dict[str, Entry | None] = {}
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> Branch:
         """All steps of the current branch."""
         return self.lines[self.current]
 
@@ -94,8 +145,8 @@ class History:
         Returns the marks that are gone with it.
         """
         forgotten = self.entries[self.position :]
-        del self.entries[self.position :]
-        self.entries.append(entry)
+        entry.before, entry.number = self.entries.at(self.position), self.position + 1
+        self.entries.tip = entry
         self.position += 1
         gone = [name for name, marked in self.marks.items() if marked in forgotten and not self.lines_with(marked)]
         for name in gone:
@@ -116,29 +167,52 @@ class History:
     def mark(self, name: str) -> None:
         """Name the present step; a mark of that name moves here."""
         self.marks.pop(name, None)
-        self.marks[name] = self.entries[self.position - 1] if self.position else None
+        self.marks[name] = self.entries.at(self.position)
 
     def marks_of(self, entry: Entry | None) -> list[str]:
         """The names of a step, None being the beginning."""
         return [name for name, marked in self.marks.items() if marked is entry]
 
+    def marks_in(self, name: str) -> list[str]:
+        """The marks of a branch, in the order of its steps."""
+        numbers = {mark: 0 if entry is None else entry.number for mark, entry in self.marks.items()}
+        branch = self.lines[name]
+        held = [mark for mark, entry in self.marks.items() if entry is None or entry in branch]
+        return sorted(held, key=numbers.__getitem__)
+
     def begin_line(self, name: str) -> None:
         """Start a branch at the present step and make it current; the old one keeps its steps."""
-        self.lines[name] = self.in_force
+        self.lines[name] = Branch(self.entries.at(self.position))
         self.current = name
 
     def lines_with(self, entry: Entry | None) -> list[str]:
         """The branches that a step belongs to."""
         return [name for name, entries in self.lines.items() if entry is None or entry in entries]
 
-    def shared(self, one: str, other: str) -> int:
-        """Number of steps that two branches share."""
-        nr = 0
-        for ours, theirs in zip(self.lines[one], self.lines[other], strict=False):
-            if ours is not theirs:
-                break
-            nr += 1
-        return nr
+    def shared(self, name: str) -> dict[str, int]:
+        """Number of steps that each other branch shares with one."""
+        ours = self.lines[name][:]
+        counts = {}
+        for other, branch in self.lines.items():
+            entry = branch.at(len(ours))
+            while entry is not None and ours[entry.number - 1] is not entry:
+                entry = entry.before
+            counts[other] = entry.number if entry is not None else 0
+        del counts[name]
+        return counts
+
+    def origins(self) -> dict[str, tuple[int, str]]:
+        """For each branch, how many steps it shares with an earlier one, and that one; not for the first."""
+        first_with: dict[Entry, str] = {}
+        found = {}
+        for name, branch in self.lines.items():
+            entry = branch.tip
+            while entry is not None and entry not in first_with:
+                first_with[entry] = name
+                entry = entry.before
+            found[name] = (0, next(iter(self.lines))) if entry is None else (entry.number, first_with[entry])
+        del found[next(iter(self.lines))]
+        return found
 
     def spot(self, name: str) -> HistoryPoint:
         """Where a name leads: the tip of a branch, or a marked step, in the current branch if it has it."""
@@ -147,7 +221,7 @@ class History:
         entry = self.marks[name]
         holders = self.lines_with(entry)
         line = self.current if self.current in holders else holders[0]
-        return HistoryPoint(line, self.lines[line].index(entry) + 1 if entry is not None else 0)
+        return HistoryPoint(line, entry.number if entry is not None else 0)
 
     # Scripts.
 

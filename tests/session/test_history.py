@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from folioshell.session.history import MAIN, Entry, History, HistoryPoint
 
 
@@ -25,7 +27,8 @@ def test_lines_share_their_beginning() -> None:
 
     assert [step.text for step in history.lines[MAIN]] == ["one", "two", "three"]
     assert [step.text for step in history.entries] == ["one", "two", "four"]
-    assert history.shared(MAIN, "other") == history.shared("other", MAIN) == 2
+    assert (history.shared(MAIN), history.shared("other")) == ({"other": 2}, {MAIN: 2})
+    assert history.origins() == {"other": (2, MAIN)}
     assert history.lines_with(history.entries[1]) == [MAIN, "other"]
     assert history.lines_with(history.entries[2]) == ["other"]
 
@@ -81,3 +84,19 @@ def test_script_has_the_marks() -> None:
     history.position = 1
 
     assert history.script() == ["mark start", "one", "mark m"]
+
+
+def test_branches_cost_nothing() -> None:
+    """Thousands of branches of a long history share it; what each one has, and where it starts, is found at once."""
+    history = history_of(*map(str, range(9000)))
+    tracemalloc.start()
+    for number in range(9000):
+        history.begin_line(f"b{number}")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 4 << 20
+    assert len(history.lines) == 9001
+    assert set(history.origins().values()) == {(9000, MAIN)}
+    assert set(history.shared("b8999").values()) == {9000}
+    assert history.entries[-1] is history.lines[MAIN][8999]
