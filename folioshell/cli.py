@@ -174,16 +174,22 @@ def _update(options: Options) -> int:
 def _verify(options: Options) -> int:
     from folioshell.shell.recordings import Verification, emit_files
 
+    limits = options.limits(scripts=True)
     if options.emit:
-        return emit_files(options.files, sys.stdout, options.errors)
-    verification = Verification(options.screen, options.errors, verbose=options.verbose, quiet=options.quiet)
+        return emit_files(options.files, sys.stdout, options.errors, limits)
+    verification = Verification(
+        options.screen, options.errors, verbose=options.verbose, quiet=options.quiet, limits=limits
+    )
     return verification.run(options.files)
 
 
 def _convert(options: Options) -> int:
-    from folioshell.shell.recordings import convert_file
+    from folioshell.shell.recordings import bounded, convert_file
 
-    return convert_file(options.file, sys.stdout, options.errors, options.session().language)
+    def convert() -> int:
+        return convert_file(options.file, sys.stdout, options.errors, options.session().language)
+
+    return bounded(options.file, convert, options.limits(scripts=True), options.errors)
 
 
 def _check_scheme(options: Options) -> int:

@@ -32,8 +32,9 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("new" if _EXAMPLES else "full" if config.option.markexpr == "full" else "default")
     # A busy machine must not fail a script: the limit that scripts have unless told otherwise counts no seconds.
     runner = import_module("folioshell.script.runner")
-    limited = runner.Deadline
-    runner.Deadline = lambda seconds: limited(None if seconds == runner.STRICT.seconds else seconds)
+    bounds = runner.Bounds
+    default = runner.STRICT.seconds
+    runner.Bounds = lambda limits: bounds(limits._replace(seconds=None) if limits.seconds == default else limits)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -153,7 +153,7 @@ def race(call: Call) -> Report | Ending:
         verdict = explored(race_in(call, threads), most, stop)
     except Refused:
         raise
-    except OutOfTime:
+    except (OutOfTime, MemoryError):
         session.is_cut_off = True
         raise
     except BaseException:

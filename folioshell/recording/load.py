@@ -190,6 +190,8 @@ def _check_places(ops: list[Op]) -> None:
 
 FORMAT = "mm-oracle-recording/1"
 _GZIP_MAGIC = b"\x1f\x8b"
+#: maximum size of a recording in bytes, unpacked
+SIZE = 1 << 28
 #: keys of a step, and the type of each
 _STEP = {"result": dict, "procs": dict, "folios": list}
 
@@ -229,13 +231,15 @@ def read(path: str) -> bytes:
         BadScenario: it cannot be read.
     """
     try:
-        data = Path(path).read_bytes()
-        if data.startswith(_GZIP_MAGIC):
-            data = gzip.decompress(data)
+        with Path(path).open("rb") as stream:
+            packed = stream.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
+            data = (gzip.GzipFile(fileobj=stream) if packed else stream).read(SIZE + 1)
     except (EOFError, zlib.error) as error:
         raise BadScenario(f"damaged gzip file: {error}") from None
     except (OSError, ValueError) as error:
         raise BadScenario(f"cannot be read: {reason_of(error)}") from None
+    if len(data) > SIZE:
+        raise BadScenario(f"too large: more than {SIZE >> 20}M bytes{' unpacked' if packed else ''}")
     return data
 
 

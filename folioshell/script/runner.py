@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from folioshell.errors import OutOfTime, Refused, SchemeError
+from folioshell.errors import Refused, SchemeError
 from folioshell.report import Report
 from folioshell.script import script
-from folioshell.script.deadline import Deadline
+from folioshell.script.bounds import EXCEEDED, Bounds
 from folioshell.script.golden import Compared, Golden, compared
 from folioshell.session.history import failure_of, is_failure
-from folioshell.session.host import STRICT, Access, Limits, raised_by
+from folioshell.session.host import STRICT, Access, Limits
 from folioshell.session.language import MODEL, OUTPUT, VIEW, Statement
 from folioshell.session.session import Session
 
@@ -140,9 +141,11 @@ class Runner:
     #: the last race that found something, and the kinds of findings that no expect asked for yet
     _race: ScriptEvent | None = field(default=None, init=False)
     _unasked: list[str] = field(default_factory=list, init=False)
+    #: what was done with the last event exceeded the limits
+    _exceeded: BaseException | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._deadline = Deadline(self.limits.seconds)
+        self._bounds = Bounds(self.limits)
 
     def __iter__(self) -> Iterator[ScriptEvent]:
         session = self.session
@@ -150,11 +153,32 @@ class Runner:
         session.host.access, session.host.limits = self.access, self.limits
         try:
             for event in self._play():
-                if self.note is not None:
-                    self.note(event)
+                with self.showing():
+                    if self.note is not None:
+                        self.note(event)
                 yield event
+                if self._exceeded is not None and not self.stopped:
+                    late = self._cut_short(self._exceeded, event.file, event.line, event.text)
+                    if self.note is not None:
+                        self.note(late)
+                    yield late
         finally:
             session.host.access, session.host.limits, session.settings.explain = before
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """Count what the caller does with an event against the limits of the script.
+
+        What exceeds them is cut short, and the next event says so.
+        """
+        if self.stopped:
+            yield
+            return
+        try:
+            with self._bounds.running():
+                yield
+        except EXCEEDED as error:
+            self._exceeded = error
 
     def _play(self) -> Iterator[ScriptEvent]:
         yield from self._play_script(self.name, self.text)
@@ -199,7 +223,12 @@ class Runner:
         if line.golden is not None and self.render is not None and not self.stopped:
             if name == self.name:
                 self.place = (line.golden.number, 0)
-            yield self._compared(name, line, line.golden, self.render(shown))
+            try:
+                with self._bounds.running():
+                    event = self._compared(name, line, line.golden, self.render(shown))
+            except EXCEEDED as error:
+                event = self._cut_short(error, name, line.golden.number, line.text)
+            yield event
         return len(line.statements)
 
     def _play_expanded(self, name: str, line: script.ScriptLine, statement: Statement) -> Iterator[ScriptEvent]:
@@ -239,10 +268,12 @@ class Runner:
         """
         text = script.read_text(name) if text is None else text
         try:
-            with self._deadline.running():
+            with self._bounds.running():
                 return script.parse(text, name, self.session.language)
-        except OutOfTime:
-            raise self._out_of_time(file=name) from None
+        except EXCEEDED as error:
+            late = self._bounds.refusal(error)
+            late.file = name
+            raise late from None
 
     def _done(self, following: Statement | None) -> bool:
         """Does the run end before this statement, or before a line of prose?"""
@@ -259,15 +290,16 @@ class Runner:
         reports: Sequence[Report] = ()
         verdict = self.session.verdict
         try:
-            with self._deadline.running():
+            with self._bounds.running():
                 included = script.included_script(self.session, statement)
                 if included is None:
                     reports = self.session.run(statement)
         except Refused as error:
             yield self._refuse(script.located(error, name, line.written), name, line.number, line.text)
             return
-        except OutOfTime:
-            late = self._out_of_time(start=statement.start, end=statement.end, text=line.written.text)
+        except EXCEEDED as error:
+            late = self._bounds.refusal(error)
+            late.start, late.end, late.text = statement.start, statement.end, line.written.text
             yield self._refuse(script.located(late, name, line.written), name, line.number, line.text)
             return
         except SchemeError as error:
@@ -346,9 +378,10 @@ class Runner:
         finally:
             self.session.host.access = access
 
-    def _out_of_time(self, **place: Any) -> Refused:
-        message = f"the script exceeds the limit of {self._deadline.seconds} seconds"
-        return Refused(message, hint=raised_by("seconds"), **place)
+    def _cut_short(self, exceeded: BaseException, name: str, line: int, text: str) -> ScriptEvent:
+        error = self._bounds.refusal(exceeded)
+        error.file, error.line, error.text = name, line, text
+        return self._refuse(error, name, line, text)
 
     def _refuse(self, error: Refused, name: str, line: int, text: str) -> ScriptEvent:
         self.stopped = True

@@ -43,7 +43,8 @@ LIMITS = {
     "processes": "living processes",
     "steps": "steps of a session",
     "states": "distinct states of a race",
-    "seconds": "run time of a script in seconds",
+    "seconds": "CPU seconds of a script, the time to show its output included",
+    "memory": "megabytes of memory that a script takes",
 }
 
 
@@ -56,13 +57,14 @@ class Limits(NamedTuple):
     steps: int | None = None
     states: int | None = None
     seconds: int | None = None
+    memory: int | None = None
 
 
 #: at the prompt: what a machine can hold
 GENEROUS = Limits(pages=1 << 24, files=1 << 21, processes=1 << 14)
 
 #: for scripts, which may not be trusted
-STRICT = Limits(pages=1 << 19, files=1 << 19, processes=1 << 10, steps=100_000, states=200_000, seconds=60)
+STRICT = Limits(pages=1 << 19, files=1 << 19, processes=1 << 10, steps=100_000, states=200_000, seconds=60, memory=2048)
 
 
 def read_limits(text: str) -> dict[str, int | None]:

@@ -180,7 +180,7 @@ class Session:
             self._restore()
             self.note_flaws(ended.flaws)
             return [ended.report]
-        except OutOfTime:
+        except (OutOfTime, MemoryError):
             # Restoring the state would take as long again, and may not be wanted any more.
             self.is_cut_off = True
             raise

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -12,6 +13,8 @@ from folioshell.recording import ptl
 from folioshell.recording.load import BadScenario, Recording, check_scenario, parse
 from folioshell.recording.verify import Difference, DiffRow, verify
 from folioshell.script import script
+from folioshell.script.bounds import EXCEEDED, Bounds
+from folioshell.session.host import STRICT, Limits
 from folioshell.session.language import Language
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line
 from folioshell.views.glyphs import visible
@@ -23,6 +26,18 @@ MATCHES, DIFFERS, UNUSABLE = 0, 1, 2
 _ROWS = 20
 
 
+def bounded(name: str, act: Callable[[], int], limits: Limits, errors: Screen) -> int:
+    """Call ``act``, which deals with a file, within the limits of time and memory; UNUSABLE if it exceeds them."""
+    bounds = Bounds(limits)
+    try:
+        with bounds.running():
+            return act()
+    except EXCEEDED as error:
+        refused = bounds.refusal(error, "the recording")
+        _report_unusable(errors, name, BadScenario(f"{refused.message}; {refused.hint}"))
+        return UNUSABLE
+
+
 class Verification:
     """Verifies recordings and shows how they compare.
 
@@ -31,19 +46,23 @@ class Verification:
         errors: where unusable files are reported.
         verbose: show the first difference of each as a table.
         quiet: show only recordings that differ.
+        limits: ``seconds`` and ``memory`` apply to each recording.
     """
 
-    def __init__(self, screen: Screen, errors: Screen, *, verbose: bool = False, quiet: bool = False) -> None:
+    def __init__(
+        self, screen: Screen, errors: Screen, *, verbose: bool = False, quiet: bool = False, limits: Limits = STRICT
+    ) -> None:
         self._screen = screen
         self._errors = errors
         self._verbose = verbose
         self._quiet = quiet
+        self._limits = limits
 
     def run(self, names: Sequence[str]) -> int:
         """Verify files; returns 0 if all match, 1 if one differs, 2 if one is unusable."""
         counts = [0, 0, 0]
         for name in names:
-            counts[self._one(name)] += 1
+            counts[bounded(name, partial(self._one, name), self._limits, self._errors)] += 1
         differ = "differs" if counts[DIFFERS] == 1 else "differ"
         words = (f"{counts[MATCHES]} match", f"{counts[DIFFERS]} {differ}", f"{counts[UNUSABLE]} unusable")
         shown = [word for word, count in zip(words, counts, strict=True) if count or word is words[0]]
@@ -126,25 +145,26 @@ def _tables(difference: Difference) -> list[Block]:
     return blocks
 
 
-def emit_files(names: Sequence[str], stream: TextIO, errors: Screen) -> int:
+def emit_files(names: Sequence[str], stream: TextIO, errors: Screen, limits: Limits = STRICT) -> int:
     """Write the model's own recording of each scenario, one JSON document per line; returns 2 if a file is unusable."""
+    return max(bounded(name, partial(_emit, name, stream, errors), limits, errors) for name in names)
+
+
+def _emit(name: str, stream: TextIO, errors: Screen) -> int:
     from folioshell.recording.observe import emit
 
-    status = MATCHES
-    for name in names:
-        try:
-            recording = ptl.load_any(name)
-            if isinstance(recording, ptl.PtlRecording):
-                document = ptl.document(ptl.trace(recording.scenario))
-            else:
-                document = emit(recording.scenario)
-        except BadScenario as error:
-            _report_unusable(errors, name, error)
-            status = UNUSABLE
-            continue
-        stream.write(json_line(document))
-        stream.flush()
-    return status
+    try:
+        recording = ptl.load_any(name)
+        if isinstance(recording, ptl.PtlRecording):
+            document = ptl.document(ptl.trace(recording.scenario))
+        else:
+            document = emit(recording.scenario)
+    except BadScenario as error:
+        _report_unusable(errors, name, error)
+        return UNUSABLE
+    stream.write(json_line(document))
+    stream.flush()
+    return MATCHES
 
 
 def convert_file(name: str, stream: TextIO, errors: Screen, language: Language) -> int:

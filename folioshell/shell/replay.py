@@ -66,11 +66,12 @@ class Replay:
             event = next(events, None)
             if event is None:
                 break
-            if event.prose is None:
-                self._flush_prose()
-                self._show(event, prompt)
-            elif not self.quiet:
-                self._prose.append(visible(event.prose))
+            with runner.showing():
+                if event.prose is None:
+                    self._flush_prose()
+                    self._show(event, prompt)
+                elif not self.quiet:
+                    self._prose.append(visible(event.prose))
         self._flush_prose()
         if self.summary:
             self._begin("summary")

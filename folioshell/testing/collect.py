@@ -195,7 +195,10 @@ class ScriptReplay:
         if event is None:
             self._end(self._runner)
             return
-        if failure := failure_text(event):
+        failure = ""
+        with self._runner.showing():
+            failure = failure_text(event)
+        if failure:
             # A race fails the script as a whole, and so does what `quit` left out of a file that the script includes.
             place = END if event.unasked or event.unreached else self._place
             self._failures.setdefault(place, []).append(failure)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit
 from threading import Thread
 from time import monotonic
 
@@ -13,9 +16,10 @@ import pytest
 from folioshell import Session
 from folioshell.cli import main
 from folioshell.errors import OutOfTime, Refused
-from folioshell.script.deadline import Deadline
+from folioshell.script.bounds import Bounds
 from folioshell.script.runner import REFUSED, run_file, run_text
-from folioshell.session.host import STRICT
+from folioshell.session.host import STRICT, Limits
+from tests.command_line import folioshell
 
 
 def refusal(text: str, **limits: int) -> Refused:
@@ -68,41 +72,41 @@ def test_time(text: str, start: int) -> None:
     *_, last = runner
 
     assert last.refused is not None
-    assert last.refused.message == "the script exceeds the limit of 1 seconds"
+    assert last.refused.message == "the script exceeds the limit of 1 CPU second"
     assert (last.refused.line, last.refused.start) == (1, start)
     assert runner.session.execute("fork B")[0].step == 2
 
 
 def test_time_is_that_of_the_whole_script() -> None:
     """Many short commands use it up as one long one does, and so do lines that are only read."""
-    assert refusal("fork B ; undo\n" * 3000, seconds=0).message == "the script exceeds the limit of 0 seconds"
+    assert refusal("fork B ; undo\n" * 3000, seconds=0).message == "the script exceeds the limit of 0 CPU seconds"
 
 
 def test_an_alarm_of_somebody_else() -> None:
     """It comes when it would have come, and to them."""
     rung = []
-    before = signal.signal(signal.SIGALRM, lambda *_: rung.append(True))
+    before = signal.signal(signal.SIGPROF, lambda *_: rung.append(True))
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
-        with Deadline(30).running():
+        signal.setitimer(signal.ITIMER_PROF, 0.05)
+        with Bounds(Limits(seconds=30)).running():
             while not rung:
                 pass
-        signal.setitimer(signal.ITIMER_REAL, 40)
-        with Deadline(30).running():
+        signal.setitimer(signal.ITIMER_PROF, 40)
+        with Bounds(Limits(seconds=30)).running():
             pass
-        assert 30 < signal.getitimer(signal.ITIMER_REAL)[0] <= 40
+        assert 30 < signal.getitimer(signal.ITIMER_PROF)[0] < 40.1
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def test_code_of_others_is_not_stopped() -> None:
     """A library or a callback comes to its end first: it would take the exception for its own."""
     code = compile("while monotonic() < end:\n    pass\ndone.append(True)", "theirs.py", "exec")
     done: list[bool] = []
-    deadline = Deadline(1)
-    deadline._left = 0.02
-    with pytest.raises(OutOfTime), deadline.running():
+    bounds = Bounds(Limits(seconds=1))
+    bounds._left = 0.02
+    with pytest.raises(OutOfTime), bounds.running():
         exec(code, {"__name__": "theirs", "done": done, "monotonic": monotonic, "end": monotonic() + 0.2})
         exec(code, {"__name__": "folioshell.ours", "done": done, "monotonic": monotonic, "end": monotonic() + 30})
 
@@ -114,12 +118,14 @@ def test_in_a_thread() -> None:
     late = []
 
     def run() -> None:
-        deadline = Deadline(1)
-        deadline._left = 1e-9
-        with deadline.running():
-            pass
+        bounds = Bounds(Limits(seconds=1))
+        bounds._left = 0.01
+        begin = time.process_time()
+        with bounds.running():
+            while time.process_time() < begin + 0.05:
+                pass
         try:
-            with deadline.running():
+            with bounds.running():
                 pass
         except OutOfTime:
             late.append(True)
@@ -174,3 +180,47 @@ def test_a_name_that_no_file_can_have(verb: str) -> None:
     """What the host cannot spell is refused like any file that is not there."""
     with pytest.raises(Refused, match=r"cannot (read|write) .*surrogates not allowed"):
         Session().execute(f"{verb} a\ud800.py")
+
+
+def test_time_to_show_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A golden block that takes for ever to compare, and a report that takes for ever to show, are stopped as well."""
+
+    def endless(*_: object) -> list[str]:
+        while True:
+            pass
+
+    monkeypatch.setattr("folioshell.script.bounds._PATIENCE", 0.01)
+    limits = STRICT._replace(seconds=1)
+    *_, last = run_text("mmap a 4\nshow vmas\n> x\n", name="a.fs", limits=limits, render=endless)
+    assert last.refused is not None
+    assert (last.refused.message, last.line) == ("the script exceeds the limit of 1 CPU second", 3)
+
+    monkeypatch.setattr("folioshell.shell.presenter.Presenter.show", endless)
+    done = folioshell("run", "--limit", "seconds=1", "-", stdin="mmap a 4\nfork B\n")
+    assert done.returncode == 2
+    assert "-:1: error: the script exceeds the limit of 1 CPU second" in done.stderr
+
+
+def test_waiting_is_no_time() -> None:
+    """Time during which another process has the processor does not count."""
+    with Bounds(Limits(seconds=1)).running():
+        time.sleep(1.1)
+
+
+def test_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that takes more memory than the script may is refused, and the session can be used afterwards."""
+
+    def greedy(*_: object, **__: object) -> Iterator[int]:
+        kept = bytearray(1 << 28)
+        yield from kept
+
+    with monkeypatch.context() as patch:
+        patch.setattr("folioshell.commands.access.touch", greedy)
+        runner = run_text("mmap x 4\nwrite x", name="a.fs", limits=Limits(memory=64))
+        *_, last = runner
+
+    assert last.refused is not None
+    assert last.refused.message == "the script exceeds the limit of 64 MB of memory"
+    assert (last.refused.hint, last.line) == ("`--limit memory=N` raises it", 2)
+    assert runner.session.execute("fork B")[0].step == 2
+    assert getrlimit(RLIMIT_AS)[0] == RLIM_INFINITY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from io import StringIO
 
 from folioshell.report import Report
@@ -55,6 +56,9 @@ class StubRunner:
 
     def __iter__(self) -> Iterator[ScriptEvent]:
         yield from self.played
+
+    def showing(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 class Typist:

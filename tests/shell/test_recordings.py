@@ -183,3 +183,27 @@ def test_a_trace_that_differs(tmp_path: Path, verbose: bool) -> None:
     assert "wrong.json: lock 1 differs" in text
     assert "pte:A:r0:1 at depth 0 in wp_page_copy()" in text
     assert "pte:A:r0:1 at depth 0 in do_anonymous_page()" in text
+
+
+def bomb(folder: Path) -> Path:
+    """A small gzip file of a recording with very many operations."""
+    path = folder / "bomb.json.gz"
+    with gzip.open(path, "wt", compresslevel=1) as stream:
+        stream.write('{"ops": [')
+        for _ in range(400):
+            stream.write('{"op": "fork", "proc": "A", "child": "B"},' * 20_000)
+        stream.write("null]}")
+    return path
+
+
+@pytest.mark.parametrize("action", [("verify",), ("verify", "--emit"), ("convert",)])
+def test_a_gzip_bomb(action: tuple[str, ...], tmp_path: Path) -> None:
+    """What unpacks to more than anybody records is unusable: its size, the time and the memory are limited."""
+    path = str(bomb(tmp_path))
+
+    done = folioshell(*action, path)
+    assert (done.returncode, "too large: more than 256M bytes unpacked" in done.stderr) == (2, True)
+    done = folioshell(*action, "--limit", "memory=64", path)
+    assert (done.returncode, "the recording exceeds the limit of 64 MB of memory" in done.stderr) == (2, True)
+    done = folioshell(*action, "--limit", "seconds=0", path)
+    assert (done.returncode, "the recording exceeds the limit of 0 CPU seconds" in done.stderr) == (2, True)
