@@ -32,9 +32,9 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("new" if _EXAMPLES else "full" if config.option.markexpr == "full" else "default")
     # A busy machine must not fail a script: the limit that scripts have unless told otherwise counts no seconds.
     runner = import_module("folioshell.script.runner")
-    bounds = runner.Bounds
+    budget = runner.Budget
     default = runner.STRICT.seconds
-    runner.Bounds = lambda limits: bounds(limits._replace(seconds=None) if limits.seconds == default else limits)
+    runner.Budget = lambda limits: budget(limits._replace(seconds=None) if limits.seconds == default else limits)
 
 
 @pytest.hookimpl(tryfirst=True)

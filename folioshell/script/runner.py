@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from folioshell.errors import Refused, SchemeError
 from folioshell.report import Report
 from folioshell.script import script
-from folioshell.script.bounds import EXCEEDED, Bounds
+from folioshell.script.budget import EXCEEDED, Budget
 from folioshell.script.golden import Compared, Golden, compared
 from folioshell.session.history import failure_of, is_failure
 from folioshell.session.host import STRICT, Access, Limits
@@ -145,7 +145,7 @@ class Runner:
     _exceeded: BaseException | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._bounds = Bounds(self.limits)
+        self._budget = Budget(self.limits)
 
     def __iter__(self) -> Iterator[ScriptEvent]:
         session = self.session
@@ -175,7 +175,7 @@ class Runner:
             yield
             return
         try:
-            with self._bounds.running():
+            with self._budget.running():
                 yield
         except EXCEEDED as error:
             self._exceeded = error
@@ -224,7 +224,7 @@ class Runner:
             if name == self.name:
                 self.place = (line.golden.number, 0)
             try:
-                with self._bounds.running():
+                with self._budget.running():
                     event = self._compared(name, line, line.golden, self.render(shown))
             except EXCEEDED as error:
                 event = self._cut_short(error, name, line.golden.number, line.text)
@@ -268,10 +268,10 @@ class Runner:
         """
         text = script.read_text(name) if text is None else text
         try:
-            with self._bounds.running():
+            with self._budget.running():
                 return script.parse(text, name, self.session.language)
         except EXCEEDED as error:
-            late = self._bounds.refusal(error)
+            late = self._budget.refusal(error)
             late.file = name
             raise late from None
 
@@ -290,7 +290,7 @@ class Runner:
         reports: Sequence[Report] = ()
         verdict = self.session.verdict
         try:
-            with self._bounds.running():
+            with self._budget.running():
                 included = script.included_script(self.session, statement)
                 if included is None:
                     reports = self.session.run(statement)
@@ -298,7 +298,7 @@ class Runner:
             yield self._refuse(script.located(error, name, line.written), name, line.number, line.text)
             return
         except EXCEEDED as error:
-            late = self._bounds.refusal(error)
+            late = self._budget.refusal(error)
             late.start, late.end, late.text = statement.start, statement.end, line.written.text
             yield self._refuse(script.located(late, name, line.written), name, line.number, line.text)
             return
@@ -379,7 +379,7 @@ class Runner:
             self.session.host.access = access
 
     def _cut_short(self, exceeded: BaseException, name: str, line: int, text: str) -> ScriptEvent:
-        error = self._bounds.refusal(exceeded)
+        error = self._budget.refusal(exceeded)
         error.file, error.line, error.text = name, line, text
         return self._refuse(error, name, line, text)
 

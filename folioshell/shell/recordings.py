@@ -13,7 +13,7 @@ from folioshell.recording import ptl
 from folioshell.recording.load import BadScenario, Recording, check_scenario, parse
 from folioshell.recording.verify import Difference, DiffRow, verify
 from folioshell.script import script
-from folioshell.script.bounds import EXCEEDED, Bounds
+from folioshell.script.budget import EXCEEDED, Budget
 from folioshell.session.host import STRICT, Limits
 from folioshell.session.language import Language
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line
@@ -28,12 +28,12 @@ _ROWS = 20
 
 def bounded(name: str, act: Callable[[], int], limits: Limits, errors: Screen) -> int:
     """Call ``act``, which deals with a file, within the limits of time and memory; UNUSABLE if it exceeds them."""
-    bounds = Bounds(limits)
+    budget = Budget(limits)
     try:
-        with bounds.running():
+        with budget.running():
             return act()
     except EXCEEDED as error:
-        refused = bounds.refusal(error, "the recording")
+        refused = budget.refusal(error, "the recording")
         _report_unusable(errors, name, BadScenario(f"{refused.message}; {refused.hint}"))
         return UNUSABLE
 

@@ -16,7 +16,7 @@ import pytest
 from folioshell import Session
 from folioshell.cli import main
 from folioshell.errors import OutOfTime, Refused
-from folioshell.script.bounds import Bounds
+from folioshell.script.budget import Budget
 from folioshell.script.runner import REFUSED, run_file, run_text
 from folioshell.session.host import STRICT, Limits
 from tests.command_line import folioshell
@@ -88,11 +88,11 @@ def test_an_alarm_of_somebody_else() -> None:
     before = signal.signal(signal.SIGPROF, lambda *_: rung.append(True))
     try:
         signal.setitimer(signal.ITIMER_PROF, 0.05)
-        with Bounds(Limits(seconds=30)).running():
+        with Budget(Limits(seconds=30)).running():
             while not rung:
                 pass
         signal.setitimer(signal.ITIMER_PROF, 40)
-        with Bounds(Limits(seconds=30)).running():
+        with Budget(Limits(seconds=30)).running():
             pass
         assert 30 < signal.getitimer(signal.ITIMER_PROF)[0] < 40.1
     finally:
@@ -104,9 +104,9 @@ def test_code_of_others_is_not_stopped() -> None:
     """A library or a callback comes to its end first: it would take the exception for its own."""
     code = compile("while monotonic() < end:\n    pass\ndone.append(True)", "theirs.py", "exec")
     done: list[bool] = []
-    bounds = Bounds(Limits(seconds=1))
-    bounds._left = 0.02
-    with pytest.raises(OutOfTime), bounds.running():
+    budget = Budget(Limits(seconds=1))
+    budget._left = 0.02
+    with pytest.raises(OutOfTime), budget.running():
         exec(code, {"__name__": "theirs", "done": done, "monotonic": monotonic, "end": monotonic() + 0.2})
         exec(code, {"__name__": "folioshell.ours", "done": done, "monotonic": monotonic, "end": monotonic() + 30})
 
@@ -118,14 +118,14 @@ def test_in_a_thread() -> None:
     late = []
 
     def run() -> None:
-        bounds = Bounds(Limits(seconds=1))
-        bounds._left = 0.01
+        budget = Budget(Limits(seconds=1))
+        budget._left = 0.01
         begin = time.process_time()
-        with bounds.running():
+        with budget.running():
             while time.process_time() < begin + 0.05:
                 pass
         try:
-            with bounds.running():
+            with budget.running():
                 pass
         except OutOfTime:
             late.append(True)
@@ -189,7 +189,7 @@ def test_time_to_show_counts(monkeypatch: pytest.MonkeyPatch) -> None:
         while True:
             pass
 
-    monkeypatch.setattr("folioshell.script.bounds._PATIENCE", 0.01)
+    monkeypatch.setattr("folioshell.script.budget._PATIENCE", 0.01)
     limits = STRICT._replace(seconds=1)
     *_, last = run_text("mmap a 4\nshow vmas\n> x\n", name="a.fs", limits=limits, render=endless)
     assert last.refused is not None
@@ -203,7 +203,7 @@ def test_time_to_show_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_waiting_is_no_time() -> None:
     """Time during which another process has the processor does not count."""
-    with Bounds(Limits(seconds=1)).running():
+    with Budget(Limits(seconds=1)).running():
         time.sleep(1.1)
 
 

@@ -25,11 +25,11 @@ from folioshell.wording import counted
 _TICK, _PATIENCE = 0.01, 1.0
 _MEGABYTE = 1 << 20
 
-#: what code within ``Bounds.running`` raises when it exceeds them
+#: what code within ``Budget.running`` raises when it exceeds them
 EXCEEDED = (OutOfTime, MemoryError)
 
 
-class Bounds:
+class Budget:
     """Time and memory that code within ``running`` may take, all together.
 
     Args:
@@ -43,7 +43,7 @@ class Bounds:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run code within the bounds.
+        """Run code within the budget.
 
         Raises:
             OutOfTime: there is no time left.
