@@ -24,6 +24,8 @@ DEEPEST = 20
 _BLANK = " \t\r\n"
 #: control characters, and what stands for bytes that were no UTF-8
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
+#: what a terminal obeys or does not show: C1 controls, characters without width, marks of direction
+_INVISIBLE = re.compile("[\x80-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
 #: how a mail reply begins its lines
 _QUOTE = re.compile(r"^[ \t]*> ?", re.MULTILINE)
 _OPERATOR = re.compile(r"==|!=|<=|>=|<|>")
@@ -158,6 +160,10 @@ def statements(line: str) -> list[list[Token]]:
     if foreign := _NO_TEXT.search(line):
         start, end = foreign.span()
         raise Refused("this is not text", start=start, end=end, text=line, hint="a script is UTF-8 text")
+    if hidden := _INVISIBLE.search(line):
+        start, end = hidden.span()
+        message = f"an invisible character, U+{ord(hidden.group()):04X}"
+        raise Refused(message, start=start, end=end, text=line, hint="remove it: a reader would not see it")
     found: list[list[Token]] = [[]]
     for token in scan(line):
         if not token.closed:

@@ -169,7 +169,7 @@ class Runner:
     def showing(self) -> Iterator[None]:
         """Count what the caller does with an event against the limits of the script.
 
-        What exceeds them is cut short, and the next event says so.
+        What exceeds them ends early, and the next event says so.
         """
         if self.stopped:
             yield

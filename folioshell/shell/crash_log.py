@@ -4,7 +4,8 @@ Rules:
 - A log is a script. Comments in it hold input that was not yet executed; they are not replayed.
 - A running shell holds a lock on its log; the kernel drops it however the process ends, so an unlocked log was left
   over by a shell that did not exit.
-- If the folder is not writable or the disk is full, the shell continues without a log.
+- If the folder is not writable, the shell continues without a log. If the disk is full, the toolbar says so, and lines
+  stay in memory until they can be written.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from errno import EDQUOT, ENOSPC
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 from folioshell.commands.history import point_text
-from folioshell.errors import Refused
+from folioshell.errors import Refused, reason_of
 from folioshell.script import script
 from folioshell.session.history import HistoryPoint
 from folioshell.session.session import Session
@@ -58,21 +60,41 @@ class CrashLog:
     Args:
         path: of the file.
         descriptor: of the file, open for appending and locked; None if there can be no log.
+
+    Attributes:
+        problem: why the last lines are not in the file yet, such as a full disk; empty if they are. They are kept in
+            memory, and each further line tries to write them first.
     """
 
     def __init__(self, path: Path | None, descriptor: int | None) -> None:
         self.path = path
+        self.problem = ""
         self._descriptor = descriptor
         self._busy = False
+        #: what is not in the file yet
+        self._unwritten = b""
 
     def note(self, line: str) -> None:
-        """Append a line; it has reached the kernel when this returns."""
-        if self._descriptor is None:
-            return
+        """Append a line; unless there is a ``problem``, it has reached the kernel when this returns."""
+        if self._descriptor is not None:
+            self._unwritten += f"{line}\n".encode("utf-8", "backslashreplace")
+            self._write()
+
+    def retry(self) -> None:
+        """Write what could not be written, if there is room again."""
+        if self._unwritten:
+            self._write()
+
+    def _write(self) -> None:
+        assert self._descriptor is not None
         try:
-            os.write(self._descriptor, f"{line}\n".encode("utf-8", "backslashreplace"))
-        except OSError:
-            self._close()
+            # A disk that becomes full takes a part of it.
+            while self._unwritten:
+                self._unwritten = self._unwritten[os.write(self._descriptor, self._unwritten) :]
+        except OSError as error:
+            self.problem = reason_of(error)
+        else:
+            self.problem = ""
 
     def begin(self, typed: str) -> None:
         """This input is about to be executed."""
@@ -96,7 +118,7 @@ class CrashLog:
     def _close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
-        self._descriptor = None
+        self._descriptor, self._unwritten = None, b""
 
 
 def open_log(folder: Path | None, lines: Sequence[str]) -> CrashLog:
@@ -116,8 +138,11 @@ def open_log(folder: Path | None, lines: Sequence[str]) -> CrashLog:
             # Another shell that looks for leftover logs has just locked it.
             path.unlink()
             os.close(descriptor)
-    except OSError:
-        return CrashLog(None, None)
+    except OSError as error:
+        log = CrashLog(None, None)
+        if error.errno in (ENOSPC, EDQUOT):
+            log.problem = reason_of(error)
+        return log
     log = CrashLog(path, descriptor)
     for line in (script.MAGIC, *lines):
         log.note(line)

@@ -39,6 +39,7 @@ STYLE = Style.from_dict(
         "bottom-toolbar.hint": "",
         "bottom-toolbar.current": "bold underline",
         "bottom-toolbar.meaning": "italic",
+        "bottom-toolbar.warning": "bold",
         "completion-menu.meta.completion": "",
     }
 )

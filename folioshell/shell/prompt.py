@@ -58,6 +58,7 @@ class PromptReader:
         # The key that accepts a suggestion is shown until the first line with a suggestion has been typed.
         self._tip = _TIP
         self._tip_seen = False
+        self._warning = ""
         self._prompt: PromptSession[str] = PromptSession(
             history=open_history(history_path(os.environ)) if history is None else history,
             auto_suggest=AutoSuggestFromHistory(),
@@ -83,6 +84,10 @@ class PromptReader:
         """Append text to the history; see LineReader."""
         self._prompt.history.append_string(text)
         return True
+
+    def warn(self, text: str) -> None:
+        """Show a warning in the toolbar; see LineReader."""
+        self._warning = text
 
     def waiting(self) -> bool:
         """Was more typed than has been read? prompt_toolkit keeps what it read beyond the last line."""
@@ -116,6 +121,8 @@ class PromptReader:
         tip = self._tip if self.suggested and len(self._tip) < width // 2 else ""
         self._tip_seen |= bool(tip)
         state: StyleAndTextTuples = [("", tip), ("", state_text(self._session, width - len(tip)))]
+        if self._warning:
+            state = [("class:bottom-toolbar.warning", f" {self._warning}"[:width]), ("", "\n"), *state]
         if found is not None:
             return [*hint_pieces(found, width), ("", "\n"), *state]
         if self._is_open(self.typed):

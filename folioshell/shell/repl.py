@@ -52,6 +52,10 @@ class LineReader(Protocol):
         """Put text where the user can recall it; False if there is no such place."""
         ...
 
+    def warn(self, text: str) -> None:
+        """Show a warning with each prompt from now on; none if it is empty."""
+        ...
+
     def waiting(self) -> bool:
         """Was more typed than has been read?"""
         ...
@@ -68,6 +72,9 @@ def has_input(stream: TextIO | int) -> bool:
 class DumbReader:
     """Reads from a terminal that can only print: no color, no menus, no repainting."""
 
+    def __init__(self) -> None:
+        self._warned = ""
+
     def read(self, prompt: str) -> str:
         """The next line, and those that follow while a brace is open; see LineReader."""
         try:
@@ -83,6 +90,12 @@ class DumbReader:
     def keep(self, text: str) -> bool:
         """There is no place to recall lines from; see LineReader."""
         return False
+
+    def warn(self, text: str) -> None:
+        """Print a warning once; see LineReader."""
+        if text and text != self._warned:
+            sys.stdout.write(f"{text}\n")
+        self._warned = text
 
     def waiting(self) -> bool:
         """See LineReader."""
@@ -104,6 +117,8 @@ class LoggedReader:
     def read(self, prompt: str) -> str:
         """See LineReader."""
         self._log.end()
+        self._log.retry()
+        self._reader.warn(f"crash log not written: {self._log.problem}" if self._log.problem else "")
         text = self._reader.read(prompt)
         self._log.begin(text)
         return text
@@ -111,6 +126,10 @@ class LoggedReader:
     def keep(self, text: str) -> bool:
         """See LineReader."""
         return self._reader.keep(text)
+
+    def warn(self, text: str) -> None:
+        """See LineReader."""
+        self._reader.warn(text)
 
     def waiting(self) -> bool:
         """See LineReader."""

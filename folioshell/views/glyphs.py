@@ -17,9 +17,9 @@ _SPELLING = str.maketrans(
     {ARROW: "->", TIMES: "x", ELLIPSIS: "...", "≤": "<=", "≥": ">=", "≠": "!="}
     | dict(zip("·–—─│┊┌┐└┘├┤┬┴┼█▓░▏▕‘’“”", "----|:+++++++++##.||''\"\"", strict=True))
 )
-# Escape sequences and bidirectional overrides in a script must not reach the terminal.
-_HIDDEN = (*range(0x20), *range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F, 0x2028, 0x2029)
-_HIDDEN_RANGES = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xD800, 0xE000))
+# Escape sequences, bidirectional overrides and what has no width must not reach the terminal; joiners of letters may.
+_HIDDEN = (*range(0x20), *range(0x7F, 0xA0), 0x00AD, 0x061C, 0x180E, 0x200B, 0x200E, 0x200F, 0xFEFF)
+_HIDDEN_RANGES = (*range(0x2028, 0x202F), *range(0x2060, 0x2070), *range(0xFFF9, 0xFFFC), *range(0xD800, 0xE000))
 _VISIBLE = dict.fromkeys((*_HIDDEN, *_HIDDEN_RANGES), "?") | {0x09: " "}
 
 

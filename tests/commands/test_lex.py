@@ -184,3 +184,12 @@ def test_nothing_is_lost(text: str) -> None:
     assert "\n".join(line.raw for line in lines) == text
     assert all(len(line.raw) == len(line.text) for line in lines)
     assert all(not line.open for line in lines[:-1])
+
+
+@pytest.mark.parametrize("sign", ["\x85", "\x9b", "\xad", "\u200b", "\u200d", "\u202e", "\u2066", "\ufeff"])
+def test_what_is_not_seen_is_refused(sign: str) -> None:
+    """A character that a terminal obeys or does not show is refused with its number, in a comment as well."""
+    for line in (f"mmap bu{sign}f 4", f"mmap buf 4 # no{sign}te"):
+        with pytest.raises(Refused, match=f"an invisible character, U\\+{ord(sign):04X}") as error:
+            statements(line)
+        assert (error.value.start, error.value.end) == (line.index(sign), line.index(sign) + 1)

@@ -81,6 +81,9 @@ class _Silent:
         """See LineReader."""
         return False
 
+    def warn(self, text: str) -> None:
+        pass
+
     def keep(self, text: str) -> bool:
         return True
 

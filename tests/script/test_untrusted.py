@@ -183,7 +183,7 @@ def test_a_name_that_no_file_can_have(verb: str) -> None:
 
 
 def test_time_to_show_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A golden block that takes for ever to compare, and a report that takes for ever to show, are stopped as well."""
+    """A golden block that takes forever to compare, and a report that takes forever to show, are stopped as well."""
 
     def endless(*_: object) -> list[str]:
         while True:

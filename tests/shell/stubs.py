@@ -68,9 +68,13 @@ class Typist:
         self.lines = list(lines)
         self.prompts: list[str] = []
         self.kept: list[str] = []
+        self.warnings: list[str] = []
 
     def waiting(self) -> bool:
         return False
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
     def keep(self, text: str) -> bool:
         self.kept.append(text)

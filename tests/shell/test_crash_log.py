@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from errno import ENOSPC
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -133,18 +134,6 @@ def test_without_a_place_to_write(tmp_path: Path) -> None:
         log.remove()
         assert log.path is None
         assert leftovers(folder) == []
-
-
-def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write that fails ends the log, not the shell."""
-    log = open_log(tmp_path, [])
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-        log.note("fork B")
-    log.note("fork C")
-
-    assert log.path is not None
-    assert log.path.read_text() == "#!folioshell 1\n"
 
 
 def test_text_that_is_none(tmp_path: Path) -> None:
@@ -407,3 +396,55 @@ def test_folders_are_private(tmp_path: Path) -> None:
     assert len(made) == 5
     assert {path.stat().st_mode & 0o777 for path in made} == {0o700}
     assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+class Disk:
+    """Stands for os.write() on a disk with room for so many bytes."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self._write = os.write
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        if not self.room:
+            raise OSError(ENOSPC, os.strerror(ENOSPC))
+        nr = self._write(descriptor, data[: self.room])
+        self.room -= nr
+        return nr
+
+
+def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be written is told at the next prompt, stays in memory, and is written as soon as there is room."""
+    log = open_log(tmp_path, [])
+    assert log.path is not None
+    disk = Disk(22)
+    monkeypatch.setattr(os, "write", disk.write)
+    typist = Typist("fork B", "fork C", "fork D", "fork E")
+    reader = LoggedReader(typist, log)
+    for line in ("fork B", "fork C"):
+        reader.read("A> ")
+        log.note(line)
+    reader.read("A> ")
+    log.note("fork D")
+    problem = "crash log not written: No space left on device"
+    assert typist.warnings == ["", "", problem]
+    assert log.path.read_text() == "#!folioshell 1\n#> fork B\nfork B\n#.\n#>"
+
+    disk.room = 1 << 20
+    reader.read("A> ")
+    assert typist.warnings[-1] == ""
+    crash(log)
+    found = only(leftovers(tmp_path))
+    assert [line for line in found.text.split("\n") if not line.startswith("#")] == ["fork B", "fork C", "fork D", ""]
+    assert found.unfinished == ("fork E",)
+
+
+def test_full_disk_at_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that cannot be made for lack of room is a problem that is told, too."""
+
+    def full(*_: object) -> int:
+        raise OSError(ENOSPC, os.strerror(ENOSPC))
+
+    monkeypatch.setattr(os, "open", full)
+
+    assert open_log(tmp_path, []).problem == "No space left on device"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import fragment_list_to_text
 from prompt_toolkit.history import FileHistory, InMemoryHistory
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
@@ -333,3 +334,15 @@ def test_a_file_that_goes_away(tmp_path: Path) -> None:
 
     assert history.get_strings() == ["fork B"]
     assert list(history.load_history_strings()) == []
+
+
+def test_a_warning_in_the_toolbar() -> None:
+    """A warning has a line of its own above the state of the session, until it is taken back."""
+    with create_pipe_input() as pipe:
+        reader = PromptReader(Session(), history=InMemoryHistory(), source=pipe, sink=DummyOutput())
+        reader.warn("crash log not written: No space left on device")
+        shown = fragment_list_to_text(reader._toolbar())
+        reader.warn("")
+
+        assert shown.startswith(" crash log not written: No space left on device\n process A")
+        assert fragment_list_to_text(reader._toolbar()).startswith(" process A")

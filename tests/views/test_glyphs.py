@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,3 +27,9 @@ def test_visible_keeps_columns(text: str) -> None:
 
     assert len(shown) == len(text)
     assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in shown)
+
+
+@pytest.mark.parametrize("sign", ["\x85", "\x9b", "\u200b", "\u202e", "\u2060", "\ufeff"])
+def test_what_has_no_width_is_shown(sign: str) -> None:
+    """What a terminal obeys, or shows as nothing, is shown as a question mark."""
+    assert visible(f"a{sign}b") == "a?b"
