@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import tempfile
 import traceback
@@ -16,6 +17,7 @@ from folioshell.script import Session
 from folioshell.script.runner import run_file
 from folioshell.session.host import MODES, Limits
 from folioshell.shell.replay import Replay, failure_text, golden_lines
+from tests.fuzz import hostile
 from tests.fuzz.lines import LineMaker
 from tests.fuzz.strict import StrictShell, check_printed, drawn_screen, fresh_session, printed
 
@@ -24,6 +26,8 @@ FEWEST, MOST = 5, 40
 #: seconds of a processor that a line may take, and a script; and how many times as many by the clock, if it waits
 PATIENCE = 20.0
 _BUSY = 15
+#: MiB by which the memory of the process may grow in an episode, whose limits are small
+_GROWTH = 256
 _SCRIPT_LIMITS = Limits(pages=20_000, files=20_000, processes=20, steps=500, states=400)
 
 
@@ -78,6 +82,15 @@ def patience(seconds: float) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def bounded_memory() -> Iterator[None]:
+    """Raise AssertionError if the most memory that the process ever had becomes much more."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
+    assert grown < _GROWTH, f"{grown} MiB more memory"
+
+
 def play(texts: Sequence[str], seed: str) -> str:
     """What goes wrong when these lines are typed; empty if nothing does."""
     shell = StrictShell(seed)
@@ -110,7 +123,7 @@ def episode(seed: str, counts: dict[str, int] | None = None) -> Outcome:
                 break
             texts.append(text := maker.text(session) if number else maker.setup())
             nr += text.count("\n") + 1
-            with patience(PATIENCE):
+            with patience(PATIENCE), bounded_memory():
                 ran = shell.type(text)
             done += ran
             if counts is not None:
@@ -153,9 +166,10 @@ def script_episode(seed: str) -> Outcome:
         path = Path(folder) / "a.fs"
         path.write_bytes(data)
         try:
-            with patience(PATIENCE):
+            with patience(PATIENCE), bounded_memory():
                 session = fresh_session()
-                runner = run_file(path, session=session, limits=_SCRIPT_LIMITS, render=golden_lines)
+                limits = hostile.limits(random, _SCRIPT_LIMITS)
+                runner = run_file(path, session=session, limits=limits, render=golden_lines)
                 if random.random() < 0.5:
                     session.host.output.mode, session.host.output.fixed = random.choice(list(MODES)), True
                     screen = drawn_screen(paper, random)

@@ -16,6 +16,7 @@ from folioshell.errors import Refused
 from folioshell.script import Session
 from folioshell.script.script import parse
 from folioshell.session.language import PROGRAM
+from tests.fuzz import hostile
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 SCRIPTS = sorted(SCENARIOS.rglob("*.fs"))
@@ -78,6 +79,8 @@ class LineMaker:
 
     def setup(self) -> str:
         """A line that makes something to work with, so that not everything that follows is refused."""
+        if self.random.random() < 0.15:
+            return self.random.choice(hostile.SPARSE_SETUPS)
         setup = self.random.choice(_SETUPS)
         if "geometry" in setup or self.random.random() < 0.4:
             return setup
@@ -92,6 +95,8 @@ class LineMaker:
 
     def line(self, session: Session) -> str:
         """A line that may make sense in the present state, or not."""
+        if self.random.random() < 0.12:
+            return hostile.line(self.random, list(session.workspace.regions))
         roll = self.random.random()
         if roll < 0.45:
             return self._line(session)
@@ -235,7 +240,7 @@ class LineMaker:
         lines = self.random.choice(SCRIPTS).read_text(encoding="utf-8").split("\n")
         for _ in range(self.random.randrange(1, 12)):
             at, to = (self.random.randrange(len(lines)) for _ in range(2))
-            roll = self.random.randrange(6)
+            roll = self.random.randrange(7)
             if roll == 0:
                 del lines[at : at + self.random.randrange(1, 4)]
             elif roll == 1:
@@ -246,6 +251,8 @@ class LineMaker:
                 lines.insert(at, self.line(session))
             elif roll == 4:
                 lines.insert(at, f"> {self.noise(5)}" if self.random.random() < 0.5 else "> ...")
+            elif roll == 5:
+                lines.insert(at, hostile.golden(self.random, [line for line in lines if line.startswith("> ")]))
             else:
                 lines[at] = self.mutated(lines[at])
             lines = lines or [""]

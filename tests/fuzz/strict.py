@@ -15,6 +15,7 @@ from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.script import Session
 from folioshell.session.host import Access, Limits
+from folioshell.session.workspace import Workspace
 from folioshell.shell.highlight import CommandLexer
 from folioshell.shell.presenter import Presenter
 from folioshell.shell.repl import Repl
@@ -23,6 +24,7 @@ from folioshell.views.glyphs import visible
 from folioshell.views.report_view import ScriptPlace
 from folioshell.views.screen import Screen
 from tests.fingerprint import fingerprint
+from tests.fuzz import hostile
 from tests.fuzz.lines import SCENARIOS
 
 LIMITS = Limits(pages=3000, files=5000, processes=8, steps=200, states=200)
@@ -104,7 +106,8 @@ class StrictShell:
         self._seed = seed
         self.notes: list[str] = []
         self._folder = random.choice(("class", "mail", "schemes"))
-        self.session = fresh_session(self._folder)
+        self._limits = hostile.limits(Random(f"limits {seed}"), LIMITS)
+        self.session = fresh_session(self._folder, self._limits)
         self.session.note = self.notes.append
         self.session.host.output.mode = random.choice(_MODES)
         self._paper = BytesIO()
@@ -143,24 +146,29 @@ class StrictShell:
         if session.is_cut_off:
             session.go_to(session.step)
         assert session.workspace.machine.check() == []
-        here = _state(session)
-        assert fingerprint(session.replay(session.step).machine) == here[1], "a replay leads elsewhere"
+        here, runs, traced = _state(session), folio_runs(session.workspace), _trace(session)
+        replayed = session.replay(session.step)
+        assert fingerprint(replayed.machine) == here[1], "a replay leads elsewhere"
+        assert folio_runs(replayed) == runs, "a replay keeps folios in other runs"
         if random.random() < 0.3:
             session.go_to(random.randrange(len(session.history.entries) + 1))
             session.go_to(int(here[0].split()[1].rstrip(">")))
             assert _state(session) == here, "the way back and forth leads elsewhere"
+            assert folio_runs(session.workspace) == runs, "the way back and forth keeps folios in other runs"
+            assert _trace(session) == traced, "the way back and forth leads to another trace"
         if random.random() < 0.2:
-            assert _state(_typed_again(session.script(), self._folder)) == here, "what `save` writes leads elsewhere"
+            again = _typed_again(session.script(), self._folder, self._limits)
+            assert _state(again) == here, "what `save` writes leads elsewhere"
         if random.random() < 0.2:
-            again = _typed_again(self.notes, self._folder)
+            again = _typed_again(self.notes, self._folder, self._limits)
             assert _state(again) == here, "the notes of a shell lead elsewhere"
             assert again.script() == session.script(), "the notes of a shell show something else"
 
 
-def fresh_session(folder: str = "class") -> Session:
+def fresh_session(folder: str = "class", limits: Limits = LIMITS) -> Session:
     """A session that may read the shipped scripts of a folder, and touch nothing else outside it."""
     session = Session()
-    session.host.limits = LIMITS
+    session.host.limits = limits
     place = str(SCENARIOS / folder)
     session.host.access = Access(place, True, place, may_write=False, may_load=False)
     return session
@@ -170,8 +178,18 @@ def _state(session: Session) -> tuple[str, str]:
     return session.prompt, fingerprint(session.workspace.machine)
 
 
-def _typed_again(lines: Sequence[str], folder: str) -> Session:
-    session = fresh_session(folder)
+def folio_runs(workspace: Workspace) -> list[tuple[int, int]]:
+    """How a state keeps its folios: the first number of each run, and how many it has."""
+    return [(first.id, nr) for first, nr in workspace.kernel.folios.groups()]
+
+
+def _trace(session: Session) -> list[Report]:
+    """The events of the last step; a session without steps has none."""
+    return session.execute("trace events") if session.step else []
+
+
+def _typed_again(lines: Sequence[str], folder: str, limits: Limits) -> Session:
+    session = fresh_session(folder, limits)
     for line in lines:
         session.execute(line)
     return session
