@@ -82,12 +82,17 @@ def patience(seconds: float) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def most_memory() -> int:
+    """MiB that the process has had at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+
 @contextmanager
 def bounded_memory() -> Iterator[None]:
-    """Raise AssertionError if the most memory that the process ever had becomes much more."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Raise AssertionError if the process gets much larger than it ever was."""
+    before = most_memory()
     yield
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
+    grown = most_memory() - before
     assert grown < _GROWTH, f"{grown} MiB more memory"
 
 
@@ -96,7 +101,7 @@ def play(texts: Sequence[str], seed: str) -> str:
     shell = StrictShell(seed)
     try:
         for text in texts:
-            with patience(PATIENCE):
+            with patience(PATIENCE), bounded_memory():
                 shell.type(text)
         with patience(PATIENCE):
             shell.check()

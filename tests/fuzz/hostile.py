@@ -28,7 +28,7 @@ _RANGE_COMMANDS = (
     *("madvise pageout {place}", "madvise collapse {place}", "madvise wipeonfork {place}", "mremap {place} new=d"),
     *("mlock {place}", "pin {place}", "pin {place} longterm", "fork C count={few}", "exit", "exit A", "exit B"),
     *("walk {place}", "show tables", "show smaps", "diff", "cost", "why {place}", "show folios", "picture {place}"),
-    *("mmap d {length}", "mmap d {length} at=0x{page}000", "query present? {place}", "query references f{few}"),
+    *("mmap d {length}", "mmap d {length} at=0x{page}000", "query present? {place}", "rmap f{few}"),
     *("fault {name}[{far}]", "write {name}[{far}]", "read {name}[{far}]", "undo", "redo"),
 )
 _LONG = (

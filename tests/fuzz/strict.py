@@ -60,6 +60,10 @@ class StrictPresenter(Presenter):
     def show(self, reports: Sequence[Report], place: ScriptPlace | None = None) -> None:
         """Show a report, and remember the state that it left."""
         super().show(reports, place)
+        most = self.session.host.limits.states
+        for report in reports:
+            states = report.extra.get("race", {}).get("states", 0) if report.extra else 0
+            assert most is None or states <= most, f"{states} states, at most {most} allowed"
         self.shown += 1
         self.begin(self._thorough)
 
@@ -98,6 +102,7 @@ class StrictShell:
 
     Attributes:
         session: what is typed at; see ``fresh_session``.
+        screen: where it is shown.
         notes: the lines that lead where it is, as a shell that crashes leaves them.
     """
 
@@ -111,9 +116,9 @@ class StrictShell:
         self.session.note = self.notes.append
         self.session.host.output.mode = random.choice(_MODES)
         self._paper = BytesIO()
-        self._screen = drawn_screen(self._paper, random)
-        self._repl = Repl(self.session, self._screen, _Silent())
-        self._presenter = StrictPresenter(self.session, self._screen)
+        self.screen = drawn_screen(self._paper, random)
+        self._repl = Repl(self.session, self.screen, _Silent())
+        self._presenter = StrictPresenter(self.session, self.screen)
         self._repl.presenter = self._presenter
 
     def type(self, text: str) -> int:
@@ -135,7 +140,7 @@ class StrictShell:
         shown, mode = self._presenter.shown, session.host.output.mode
         self._presenter.begin(thorough=random.random() < 0.03)
         self._repl.execute(text)
-        check_printed(printed(self._paper, self._screen), mode if mode == session.host.output.mode else "")
+        check_printed(printed(self._paper, self.screen), mode if mode == session.host.output.mode else "")
         return self._presenter.shown - shown
 
     def check(self) -> None:
