@@ -14,6 +14,7 @@ from folioshell.errors import Refused, reason_of
 from folioshell.report import Report, Target
 from folioshell.script import script
 from folioshell.script.runner import Runner
+from folioshell.session.host import STRICT, stricter
 from folioshell.session.session import Session
 from folioshell.wording import counted
 
@@ -230,7 +231,8 @@ def _run_here(call: Call, path: str) -> list[Report]:
     sources = (*before.sources, os.path.realpath(path))
     access = before._replace(folder=script.folder_of(path), sources=sources)
     reports = []
-    for event in Runner(path, None, call.session, access):
+    limits = stricter(STRICT, call.session.host.limits)
+    for event in Runner(path, None, call.session, access, limits=limits):
         if event.refused is not None:
             raise event.refused
         if event.report is not None:

@@ -86,6 +86,12 @@ def read_limits(text: str) -> dict[str, int | None]:
     return chosen
 
 
+def stricter(one: Limits, other: Limits) -> Limits:
+    """The lower of two limits for each resource."""
+    pairs = zip(one, other, strict=True)
+    return Limits(*(min((most for most in pair if most is not None), default=None) for pair in pairs))
+
+
 def raised_by(name: str) -> str:
     """How a limit is raised, as a hint."""
     return f"`--limit {name}=N` raises it"

@@ -10,7 +10,7 @@ import pytest
 import folioshell
 from folioshell import Session
 from folioshell.errors import Refused
-from folioshell.session.host import GENEROUS, LIMITS, STRICT, Limits, read_limits
+from folioshell.session.host import GENEROUS, LIMITS, STRICT, Limits, read_limits, stricter
 from tests.fingerprint import fingerprint
 
 SETUP = "file lib 32 order=4 ; mmap win 16 file=lib ; mmap buf 64 ; fault buf[0..9]"
@@ -48,6 +48,25 @@ def test_pages(line: str) -> None:
     session.host.limits = Limits(pages=30)
 
     assert refusal(session, line).hint == "`--limit pages=N` raises it"
+
+
+def test_a_sourced_script_has_the_limits_of_the_session(tmp_path: Path) -> None:
+    """`source` and `load` lower limits to those of scripts; they do not raise those of the session."""
+    (tmp_path / "a.fs").write_text("mmap buf 4 ; fault buf", encoding="utf-8")
+    session = Session()
+    session.host.limits = Limits(pages=3, steps=1, states=None)
+
+    for verb in ("source", "load"):
+        with pytest.raises(Refused, match="the limit of 1 steps is reached"):
+            session.execute(f"{verb} {tmp_path / 'a.fs'}")
+    session.host.limits = Limits(pages=3)
+    with pytest.raises(Refused, match="would exceed the limit of 3 pages"):
+        session.execute(f"load {tmp_path / 'a.fs'}")
+
+
+def test_stricter() -> None:
+    """Of two limits the lower one holds; none is higher than any."""
+    assert stricter(Limits(pages=3, steps=0), Limits(pages=5, states=7)) == Limits(pages=3, steps=0, states=7)
 
 
 @pytest.mark.parametrize(
