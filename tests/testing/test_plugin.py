@@ -142,7 +142,7 @@ def test_a_script_that_cannot_be_read(pytester: pytest.Pytester) -> None:
     result = run(pytester)
 
     result.assert_outcomes(passed=4, errors=1)
-    result.stdout.fnmatch_lines(["*bad.fs: error: cannot read*"])
+    result.stdout.fnmatch_lines(["*bad.fs: error: cannot*"])
 
 
 def test_a_race_that_finds_something(pytester: pytest.Pytester) -> None:
