@@ -193,9 +193,11 @@ def _convert(options: Options) -> int:
 
 
 def _check_scheme(options: Options) -> int:
+    from folioshell.contract.histories import SearchBounds
     from folioshell.shell.scheme_check import check_files
 
-    return check_files(options.files, options.screen, options.errors, quiet=options.quiet)
+    bounds = SearchBounds(options.histories, options.steps, options.mms, options.seed)
+    return check_files(options.files, options.screen, options.errors, quiet=options.quiet, bounds=bounds)
 
 
 def _schema(options: Options) -> int:

@@ -206,6 +206,14 @@ def parser() -> _Parser:
     convert.add_argument("file", metavar="FILE", help="a recording or scenario (.json, .json.gz), or a script")
     check = add_action("check-scheme", help="check which laws the schemes of a Python file violate")
     check.add_argument("files", nargs="+", metavar="FILE", help="a Python file that subclasses Scheme")
+    for name, default, least, text in (
+        ("--histories", 240, 1, "random histories for each law, and a third as many of many address spaces"),
+        ("--steps", 40, 1, "steps of the longest"),
+        ("--mms", 300, 2, "address spaces in those that have many"),
+        ("--seed", 20230206, 0, "seed of the random numbers"),
+    ):
+        number = partial(_number, least=least)
+        check.add_argument(name, type=number, default=default, metavar="N", help=f"{text} (default: {default})")
     add_action("schema", help="print the JSON schema of --json")
     completion = add_action("completion", help="print a script that completes the command line in a shell")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="its shell")
@@ -238,6 +246,13 @@ def _add_output_options(parser: ArgumentParser, schemes: str, limits: str) -> No
     collect("--limit", type=_limits, dest=limits, metavar="NAME=N,…", help=limit)
     flag("--allow-files", help="let scripts write files")
     flag("--allow-code", help="let scripts load Python code")
+
+
+def _number(text: str, least: int) -> int:
+    number = parse_number(text)
+    if number is None or not least <= number <= 1_000_000_000:
+        raise ArgumentTypeError(f"{text!r} is not a number from {least} to 1,000,000,000")
+    return number
 
 
 def _columns(text: str) -> int:

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 
-from folioshell.contract.histories import MMS, ORDERS, SKEWS, History, Step, seeded_histories
+from folioshell.contract.histories import (
+    MMS,
+    SKEWS,
+    WIDE_ORDERS,
+    History,
+    SearchBounds,
+    Step,
+    seeded_histories,
+    wide_histories,
+)
 from folioshell.contract.laws import CHECKS, REQUIREMENTS, Check
-from folioshell.contract.player import TABLE_PAGES, Player
-from folioshell.schemes.base import Scheme
+from folioshell.contract.player import Player
+from folioshell.contract.script import script_of
+from folioshell.schemes.base import Law, Scheme
 
-#: histories that are tried for each law
-TRIED = 240
+#: laws that are checked with many address spaces, too: those on which what the scheme counts and hashes can run out
+WIDE_LAWS = frozenset(
+    {
+        Law.NEVER_FALSE_NEGATIVE,
+        Law.NEVER_FALSE_POSITIVE,
+        Law.MAPPED_IFF_POSITIVE,
+        Law.ZERO_WHEN_UNMAPPED,
+        Law.ONE_IS_EXCLUSIVE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +42,14 @@ class Verdict:
         declared: the scheme claims it; requirements are claimed for every scheme.
         breach: what violated it, in words; empty if no history tried did.
         history: the shortest one found that does: a line that describes the folio, then one a step.
+        script: the same as commands of the shell; empty if they cannot say it.
     """
 
     law: str
     declared: bool
     breach: str = ""
     history: tuple[str, ...] = ()
+    script: tuple[str, ...] = ()
 
     @property
     def kept(self) -> bool:
@@ -41,16 +62,21 @@ class Verdict:
         return self.kept == self.declared
 
 
-def check_scheme(kind: type[Scheme], tried: int = TRIED) -> list[Verdict]:
+def check_scheme(kind: type[Scheme], bounds: SearchBounds | None = None) -> list[Verdict]:
     """Try histories against every requirement and every law, in a fixed order; the result is the same at every call.
 
     Args:
         kind: the scheme; an exception that it raises counts as a violation.
-        tried: how many histories.
+        bounds: how far to search.
     """
-    histories = list(seeded_histories(tried))
+    bounds = bounds or SearchBounds()
+    histories = list(seeded_histories(bounds.histories, longest=bounds.steps, seed=bounds.seed))
+    wide = [*histories, *wide_histories(bounds)]
     verdicts = [verdict(kind, required, True, check, histories) for required, check in REQUIREMENTS.items()]
-    return verdicts + [verdict(kind, law, law in kind.laws, check, histories) for law, check in CHECKS.items()]
+    return verdicts + [
+        verdict(kind, law, law in kind.laws, check, wide if law in WIDE_LAWS else histories)
+        for law, check in CHECKS.items()
+    ]
 
 
 def verdict(kind: type[Scheme], law: str, declared: bool, check: Check, histories: Iterable[History]) -> Verdict:
@@ -58,7 +84,10 @@ def verdict(kind: type[Scheme], law: str, declared: bool, check: Check, historie
     found = counterexample(kind, check, histories)
     if found is None:
         return Verdict(str(law), declared)
-    return Verdict(str(law), declared, breach(kind, check, found) or "", tuple(told(found)))
+    # Another process maps pages of a file without a fork: that makes the simplest script.
+    file = replace(found, anon=False)
+    script = script_of(file if breach(kind, check, file) is not None else found, kind.name)
+    return Verdict(str(law), declared, breach(kind, check, found) or "", tuple(told(found)), script)
 
 
 def counterexample(kind: type[Scheme], check: Check, histories: Iterable[History]) -> History | None:
@@ -77,6 +106,12 @@ def breach(kind: type[Scheme], check: Check, history: History) -> str | None:
         return f"raises {type(error).__name__}: {error}"
 
 
+#: shorter and plainer histories that are tried: large ones take long
+_ATTEMPTS = 800
+#: MM-IDs up to this are tried as a pair: most hashes into a word let two of them meet
+_SMALL_IDS = 258
+
+
 def told(history: History) -> list[str]:
     """A history in words."""
     player = Player(history, [])
@@ -84,21 +119,28 @@ def told(history: History) -> list[str]:
         player.play(step)
     kind = "anonymous" if history.anon else "file"
     folio = f"order-{history.order} {kind} folio, page 0 at page {player.base(0)} or {player.base(1)}"
-    return [f"{folio}; page tables of {TABLE_PAGES} entries", *player.story]
+    return [f"{folio}; page tables of {player.table_pages} entries", *player.story]
 
 
 def shrunk(history: History, violates: Callable[[History], bool]) -> History:
     """A history that still violates the law, but would not with one step fewer or any number made plainer.
 
+    A large one may be left with some that could be spared: see _ATTEMPTS.
+
     Args:
         violates: does a history violate the law?
     """
-    history = _without_steps(history, violates)
+    attempts = count()
+
+    def tried(shorter: History) -> bool:
+        return next(attempts) < _ATTEMPTS and violates(shorter)
+
+    history = _without_steps(history, tried)
     while True:
-        plainer = next((candidate for candidate in _plainer(history) if violates(candidate)), None)
+        plainer = next((candidate for candidate in _plainer(history) if tried(candidate)), None)
         if plainer is None:
             return history
-        history = _without_steps(plainer, violates)
+        history = _without_steps(plainer, tried)
 
 
 def _without_steps(history: History, violates: Callable[[History], bool]) -> History:
@@ -121,19 +163,39 @@ def _without_steps(history: History, violates: Callable[[History], bool]) -> His
 
 def _plainer(history: History) -> Iterator[History]:
     """Histories of as many steps, plainer in one number."""
-    for order in ORDERS[: ORDERS.index(history.order)]:
+    for order in WIDE_ORDERS[2 : history.order]:
         yield replace(history, order=order)
     for skew in SKEWS[: SKEWS.index(history.skew)]:
         yield replace(history, skew=skew)
     if not history.anon:
         yield replace(history, anon=True)
-    if history.steps and (first := history.steps[0].mm) != 1:
-        # All by the same amount, so that forks make the same children.
-        steps = tuple(replace(step, mm=(step.mm - first) % MMS + 1) for step in history.steps)
-        yield replace(history, steps=steps)
+    yield from _plainer_ids(history)
     for at, step in enumerate(history.steps):
         for plainer in _plainer_steps(step):
             yield replace(history, steps=(*history.steps[:at], plainer, *history.steps[at + 1 :]))
+
+
+def _plainer_ids(history: History) -> Iterator[History]:
+    """Address spaces with smaller numbers and MM-IDs, and without those that do nothing."""
+    ids = history.ids
+    if history.steps and (first := history.steps[0].mm - 1) > 0:
+        # All by the same amount, so that forks make the same children.
+        steps = tuple(replace(step, mm=(step.mm - 1 - first) % len(ids) + 1) for step in history.steps)
+        yield replace(history, steps=steps)
+        yield replace(history, steps=steps, ids=ids[first:] + ids[:first])
+    plain = tuple(range(1, len(ids) + 1))
+    if ids != plain:
+        yield replace(history, ids=plain)
+    used = sorted({step.mm for step in history.steps})
+    if len(used) < len(ids) and len(ids) > MMS:
+        numbers = {mm: number for number, mm in enumerate(used, 1)}
+        steps = tuple(replace(step, mm=numbers[step.mm]) for step in history.steps)
+        yield replace(history, steps=steps, ids=tuple(ids[mm - 1] for mm in used))
+        if used[-1:] <= [len(ids) // 2]:
+            yield replace(history, ids=ids[: len(ids) // 2])
+    if len(ids) == 2 and ids[0] != 1:
+        # What two MM-IDs have in common, small ones may have, too.
+        yield from (replace(history, ids=(1, other)) for other in range(2, _SMALL_IDS))
 
 
 def _plainer_steps(step: Step) -> Iterator[Step]:
@@ -141,9 +203,9 @@ def _plainer_steps(step: Step) -> Iterator[Step]:
         yield replace(step, mm=mm)
     if step.region:
         yield replace(step, region=0)
-    for at in sorted({0, step.at // 2, step.at - 1}):
+    for at in sorted({0, step.at // 2, step.at - step.at // 8, step.at - 1}):
         if 0 <= at < step.at:
             yield replace(step, at=at)
-    for nr in sorted({1, step.nr // 2, step.nr - 1}):
+    for nr in sorted({1, step.nr // 2, step.nr - step.nr // 8, step.nr - 1}):
         if 0 < nr < step.nr:
             yield replace(step, nr=nr)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
-from folioshell.contract.histories import MMS, History, Step
+from folioshell.contract.histories import History, Step
 from folioshell.contract.world import Chunks, World, whole
 from folioshell.schemes.base import Scheme
-from folioshell.wording import pages_text
+from folioshell.wording import counted, pages_text
 
 #: what a step did, in a word that laws know, and in a sentence
 Done = tuple[str, str]
 
 TABLE_PAGES = 8
 REGION = 64
+#: tables and regions for folios too large for those
+WIDE_TABLE_PAGES = 512
+WIDE_REGION = 2048
 
 
 class Player:
@@ -32,19 +36,26 @@ class Player:
     """
 
     def __init__(self, history: History, schemes: list[Scheme], chunks: Chunks = whole, eager: bool = False) -> None:
-        self.world = World(schemes, TABLE_PAGES, chunks, eager)
+        wide = 1 << history.order >= REGION // 2 + TABLE_PAGES
+        self.table_pages, self.region = (WIDE_TABLE_PAGES, WIDE_REGION) if wide else (TABLE_PAGES, REGION)
+        self.ids = history.ids
+        self.world = World(schemes, self.table_pages, chunks, eager)
         self.large = self.world.folio(history.order, history.anon)
         self.small = self.world.folio(0, history.anon)
         self.story: list[str] = []
         self.nr_pages = 1 << history.order
         self.skew = history.skew
+        self._next = 0
 
     def base(self, region: int) -> int:
         """Where page 0 of the large folio is mapped in a region."""
-        return REGION * (region + 1) + TABLE_PAGES + self.skew
+        return self.region * (region + 1) + self.table_pages + self.skew
 
     def play(self, step: Step) -> str:
         """Do the step. Returns: what was done; empty if it was not possible."""
+        number = (step.mm - 1) % len(self.ids)
+        step = replace(step, mm=self.ids[number])
+        self._next = self.ids[(number + 1) % len(self.ids)]
         self._live(step.mm)
         done: Done | None = getattr(self, "_" + step.kind.replace("-", "_"))(step)
         if done is None:
@@ -57,7 +68,7 @@ class Player:
         """An address space starts with one VMA in each region, with a gap to the next."""
         if mm not in self.world.vmas:
             for region in (0, 1):
-                self.world.vma(mm, REGION * (region + 1), REGION * (region + 2) - 4)
+                self.world.vma(mm, self.region * (region + 1), self.region * (region + 2) - 4)
 
     def present(self, mm: int, region: int) -> set[int]:
         """Pages of the large folio that PTEs map in a region."""
@@ -102,7 +113,7 @@ class Player:
 
     def _bounds(self, step: Step) -> list[int]:
         """Boundaries between two VMAs of a region, as virtual pages."""
-        low, high = REGION * (step.region + 1), REGION * (step.region + 2)
+        low, high = self.region * (step.region + 1), self.region * (step.region + 2)
         vmas = self.world.vmas[step.mm]
         return [upper.start for lower, upper in pairwise(vmas) if lower.end == upper.start and low < upper.start < high]
 
@@ -148,7 +159,7 @@ class Player:
 
     def _fill(self, step: Step) -> Done | None:
         """An mmap of the next hole in the region, which may merge with either adjacent VMA."""
-        low, high = REGION * (step.region + 1), REGION * (step.region + 2)
+        low, high = self.region * (step.region + 1), self.region * (step.region + 2)
         vmas = [vma for vma in self.world.vmas[step.mm] if low <= vma.start < high]
         holes = [(lower.end, upper.start) for lower, upper in pairwise(vmas) if lower.end < upper.start]
         if not holes:
@@ -173,7 +184,7 @@ class Player:
         return "move", f"mm {step.mm} moves {pages_text(*run)} from {here + run[0]} to {there + run[0]}"
 
     def _fork(self, step: Step) -> Done | None:
-        child = step.mm % MMS + 1
+        child = self._next
         if child in self.world.vmas:
             return None
         self.world.fork(step.mm, child)
@@ -183,11 +194,36 @@ class Player:
         self.world.exit(step.mm)
         return "exit", f"mm {step.mm} exits"
 
+    def _fork_all(self, step: Step) -> Done | None:
+        """Fork until there are ``nr`` address spaces."""
+        children = [mm for mm in self.ids if mm not in self.world.vmas][: max(step.nr - len(self.world.vmas), 0)]
+        for child in children:
+            self.world.fork(step.mm, child)
+        told = f"mm {step.mm} forks {counted(len(children), 'child', 'children')}: {', '.join(map(str, children))}"
+        return ("fork", told) if children else None
+
+    def _exit_all(self, step: Step) -> Done | None:
+        """All but ``nr`` of the address spaces exit; the one of the step stays."""
+        leaving = [mm for mm in self.world.vmas if mm != step.mm][step.nr - 1 :]
+        for mm in leaving:
+            self.world.exit(mm)
+        return ("exit", f"{counted(len(leaving), 'mm')} exit: {', '.join(map(str, leaving))}") if leaving else None
+
+    def _swap(self, step: Step) -> Done | None:
+        """Reclaim unmaps the large folio everywhere, as swap-out does; swap entries map nothing."""
+        swapped = False
+        for mm in list(self.world.vmas):
+            for folio, base, first, nr in self.world.mappings(mm):
+                if folio == self.large:
+                    self.world.unmap(mm, folio, base, first, nr)
+                    swapped = True
+        return ("unmap", "the large folio is swapped out") if swapped else None
+
     def _pmd_fits(self, mm: int, region: int) -> bool:
         base = self.base(region)
         return (
-            self.nr_pages == TABLE_PAGES
-            and not base % TABLE_PAGES
+            self.nr_pages == self.table_pages
+            and not base % self.table_pages
             and self._covered(mm, base)
             and base + self.nr_pages <= self.world.vma_at(mm, base).end
             and not self.present(mm, region)
@@ -222,7 +258,7 @@ class Player:
         return "move", f"mm {step.mm} moves the PMD entry from {here} to {there}"
 
     def _small_vpn(self, step: Step) -> int:
-        return REGION * (step.region + 1) + 55
+        return self.region * (step.region + 1) + 55
 
     def _map_small(self, step: Step) -> Done | None:
         if (step.mm, self._small_vpn(step)) in self.world.ptes:

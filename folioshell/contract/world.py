@@ -163,9 +163,9 @@ class World:
         return tuple((folio, upper.start - base) for folio, base in sorted(told))
 
     def _present(self, mm: int, vma: Vma) -> Iterator[tuple[int, int, int]]:
-        for (owner, vpn), (folio, page) in sorted(self.ptes.items()):
-            if owner == mm and vma.start <= vpn < vma.end:
-                yield vpn, folio, page
+        for vpn in range(vma.start, vma.end):
+            if (found := self.ptes.get((mm, vpn))) is not None:
+                yield vpn, *found
 
     # Entries
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from folioshell.contract.check import Verdict, check_scheme
+from folioshell.contract.histories import HIGHEST_ID, WIDE_ORDERS, SearchBounds
 from folioshell.errors import Refused
 from folioshell.schemes.base import Law, Scheme
 from folioshell.script.definitions import load_schemes
@@ -16,11 +17,16 @@ from folioshell.wording import counted
 HOLDS, VIOLATED, UNUSABLE = 0, 1, 2
 
 
-def check_files(names: Sequence[str], screen: Screen, errors: Screen, *, quiet: bool = False) -> int:
-    """Check the schemes of files; ``quiet``: show only violated claims and a summary line for each scheme.
+def check_files(
+    names: Sequence[str], screen: Screen, errors: Screen, *, quiet: bool = False, bounds: SearchBounds | None = None
+) -> int:
+    """Check the schemes of files as far as ``bounds`` say.
+
+    With ``quiet`` only violated claims and a summary line for each scheme are shown.
 
     Returns: 0 if all claimed and required laws hold, 1 if one is violated, 2 if a file cannot be used.
     """
+    bounds = bounds or SearchBounds()
     status = HOLDS
     for name in names:
         try:
@@ -31,13 +37,23 @@ def check_files(names: Sequence[str], screen: Screen, errors: Screen, *, quiet: 
             status = UNUSABLE
             continue
         for kind in kinds:
-            verdicts = check_scheme(kind)
+            verdicts = check_scheme(kind, bounds)
             screen.write(list(check_blocks(kind, verdicts, quiet)))
+            if not quiet:
+                screen.write([line(_extent(bounds))])
             screen.flush()
             status = max(
                 status, HOLDS if all(verdict.kept or not verdict.declared for verdict in verdicts) else VIOLATED
             )
     return status
+
+
+def _extent(bounds: SearchBounds) -> str:
+    orders = f"orders {WIDE_ORDERS[0]} to {WIDE_ORDERS[-1]}"
+    return (
+        f"tried: {counted(bounds.histories, 'history', 'histories')} of up to {counted(bounds.steps, 'step')}, and "
+        f"others of {counted(bounds.mms, 'mm')} with MM-IDs from 1 to {HIGHEST_ID:,}; {orders}; seed {bounds.seed}"
+    )
 
 
 def check_blocks(kind: type[Scheme], verdicts: Sequence[Verdict], quiet: bool = False) -> Iterator[Block]:
@@ -82,6 +98,10 @@ def _breach(verdict: Verdict) -> Iterator[Block]:
     for at, text in enumerate(verdict.history):
         yield line(f"{at}  {visible(text)}" if at else visible(text), indent=2)
     yield line(f"then: {visible(verdict.breach)}", Tone.STRONG, indent=2)
+    if verdict.script:
+        yield line("as a script:", indent=2)
+        for text in verdict.script:
+            yield line(visible(text), indent=4)
 
 
 def _summary(kind: type[Scheme], verdicts: Sequence[Verdict]) -> Line:

@@ -7,7 +7,7 @@ import pytest
 from folioshell import events
 from folioshell.contract import Verdict, check_scheme
 from folioshell.contract.check import breach, shrunk, told
-from folioshell.contract.histories import MMS, History, Step, seeded_histories
+from folioshell.contract.histories import MMS, History, SearchBounds, Step, seeded_histories
 from folioshell.contract.laws import CHECKS, Requirement
 from folioshell.schemes.base import Law
 from tests.contract.definitions import Constant, Oracle
@@ -15,7 +15,7 @@ from tests.contract.definitions import Constant, Oracle
 
 @pytest.fixture(scope="module", name="verdicts")
 def _verdicts() -> dict[str, Verdict]:
-    return {verdict.law: verdict for verdict in check_scheme(Constant, tried=100)}
+    return {verdict.law: verdict for verdict in check_scheme(Constant, SearchBounds(histories=100))}
 
 
 def test_every_requirement_and_every_law_has_a_verdict(verdicts: dict[str, Verdict]) -> None:
@@ -52,12 +52,12 @@ def test_a_law_that_is_kept_but_not_declared_is_not_honest(verdicts: dict[str, V
 
 def test_the_check_is_repeatable(verdicts: dict[str, Verdict]) -> None:
     """The same definition gets the same verdicts."""
-    assert check_scheme(Constant, tried=100) == list(verdicts.values())
+    assert check_scheme(Constant, SearchBounds(histories=100)) == list(verdicts.values())
 
 
 def test_who_knows_everything_keeps_every_law_that_it_declares() -> None:
     """Every law and requirement can hold; only those that are claimed do."""
-    assert [verdict for verdict in check_scheme(Oracle, tried=120) if not verdict.honest] == []
+    assert [verdict for verdict in check_scheme(Oracle, SearchBounds(histories=120, mms=4)) if not verdict.honest] == []
 
 
 def test_an_exception_is_a_breach() -> None:
@@ -70,7 +70,9 @@ def test_an_exception_is_a_breach() -> None:
 
     history = History(3, 0, (Step("map-pmd", 1, 0, 0, 1),))
     assert breach(Careless, CHECKS[Law.DECIDES], history) == "raises LookupError: what is a PMD?"
-    (verdict,) = (verdict for verdict in check_scheme(Careless, tried=100) if verdict.law == "decides")
+    (verdict,) = (
+        verdict for verdict in check_scheme(Careless, SearchBounds(histories=100)) if verdict.law == "decides"
+    )
     assert verdict.history[1:] == ("mm 1 maps the folio by a PMD entry at 72",)
 
 
