@@ -71,7 +71,7 @@ def test_an_exception_is_a_breach() -> None:
     history = History(3, 0, (Step("map-pmd", 1, 0, 0, 1),))
     assert breach(Careless, CHECKS[Law.DECIDES], history) == "raises LookupError: what is a PMD?"
     (verdict,) = (
-        verdict for verdict in check_scheme(Careless, SearchBounds(histories=100)) if verdict.law == "decides"
+        verdict for verdict in check_scheme(Careless, SearchBounds(histories=100, mms=4)) if verdict.law == "decides"
     )
     assert verdict.history[1:] == ("mm 1 maps the folio by a PMD entry at 72",)
 
