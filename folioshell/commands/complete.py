@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from folioshell.commands.compare import MEANINGS
 from folioshell.commands.cursor import COMMANDS, LINE, THREADS, Typing, typing_at, walk_to
-from folioshell.commands.grammar import COMPARISON, MODEL, Arg, Command, Flag, Form, Option, Part, registry
+from folioshell.commands.grammar import COMPARISON, MODEL, Arg, Command, Flag, Form, Option, UsagePart, registry
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import Asking, Operand, Pair
 from folioshell.commands.parse import FAILURES
@@ -211,7 +211,7 @@ def _of_leads(command: Command) -> Hint:
     return Hint((command.verb, f"[{words}]" if command.plain is not None else words), 1, command.summary)
 
 
-def _marked(parts: Sequence[Part], name: str, meaning: str) -> Hint:
+def _marked(parts: Sequence[UsagePart], name: str, meaning: str) -> Hint:
     current = next((at for at, part in enumerate(parts) if name and part.name == name), -1)
     return Hint(tuple(part.text for part in parts), current, meaning)
 

@@ -6,7 +6,7 @@ from folioshell.commands.call import Call, done
 from folioshell.commands.compare import Comparison, Value, text_of
 from folioshell.commands.grammar import COMPARISON, VIEW, command
 from folioshell.commands.places import PlaceRef
-from folioshell.commands.question import Answer, questions
+from folioshell.commands.question import CurrentAnswer, questions
 from folioshell.errors import Refused
 from folioshell.report import Expect, Report, Since
 from folioshell.session.workspace import Workspace
@@ -61,7 +61,7 @@ def expect(call: Call) -> Report:
     )
 
 
-def _answer(call: Call) -> Answer:
+def _answer(call: Call) -> CurrentAnswer:
     """The answer, about one page where a place is named.
 
     Raises:

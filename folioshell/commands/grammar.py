@@ -97,7 +97,7 @@ class Option(NamedTuple):
         return label if self.required else f"[{label}]"
 
 
-class Part(NamedTuple):
+class UsagePart(NamedTuple):
     """A part of a usage line, and the argument, option or group of flags that it stands for; empty for fixed words."""
 
     text: str
@@ -135,19 +135,19 @@ class Form(NamedTuple):
         """The usage line: ``munmap PLACE``."""
         return " ".join(part.text for part in self.parts(verb))
 
-    def parts(self, verb: str) -> list[Part]:
+    def parts(self, verb: str) -> list[UsagePart]:
         """The usage line in parts, each with the arguments that it stands for."""
         groups: dict[str, list[str]] = {}
         for flag in self.flags:
             groups.setdefault(flag.group, []).append(flag.word)
         required = max((place for place, arg in enumerate(self.args, 1) if not arg.optional), default=0)
-        parts = [Part(verb), Part(self.lead)]
-        parts += [Part(arg.usage, arg.name) for arg in self.args[:required]]
-        parts += [Part(option.usage, option.key) for option in self.options if option.required]
-        parts += [Part(arg.usage, arg.name) for arg in self.args[required:]]
-        parts += [Part(f"[{'|'.join(words)}]", group) for group, words in groups.items()]
-        parts += [Part(option.usage, option.key) for option in self.options if not option.required]
-        parts.append(Part(self.compare.usage if self.compare else "", COMPARISON))
+        parts = [UsagePart(verb), UsagePart(self.lead)]
+        parts += [UsagePart(arg.usage, arg.name) for arg in self.args[:required]]
+        parts += [UsagePart(option.usage, option.key) for option in self.options if option.required]
+        parts += [UsagePart(arg.usage, arg.name) for arg in self.args[required:]]
+        parts += [UsagePart(f"[{'|'.join(words)}]", group) for group, words in groups.items()]
+        parts += [UsagePart(option.usage, option.key) for option in self.options if not option.required]
+        parts.append(UsagePart(self.compare.usage if self.compare else "", COMPARISON))
         return [part for part in parts if part.text]
 
 

@@ -16,7 +16,7 @@ from folioshell.session.workspace import Workspace
 
 if TYPE_CHECKING:
     from folioshell.explore.race import Race
-    from folioshell.session.race import Cost, Verdict
+    from folioshell.session.race import RaceCost, RaceVerdict
 
 
 TOPIC = "concurrency"
@@ -105,10 +105,10 @@ class _Outcome(NamedTuple):
         base: the former without any protocol.
     """
 
-    verdict: Verdict
-    alone: Cost
-    turns: Cost
-    base: Cost
+    verdict: RaceVerdict
+    alone: RaceCost
+    turns: RaceCost
+    base: RaceCost
 
 
 def _outcomes(shipped: ShippedRace) -> dict[str, _Outcome]:
@@ -141,7 +141,7 @@ def _race(workspace: Workspace, shipped: ShippedRace) -> Race:
     return race_of(workspace, [Thread(text.process.text, text.name, tuple(text.commands)) for text in texts])
 
 
-def _word(verdict: Verdict) -> str:
+def _word(verdict: RaceVerdict) -> str:
     """What is wrong, in a word or two."""
     words = [word for word, kind in (("deadlock", "deadlocks"), ("miscount", "miscounts")) if verdict.count(kind)]
     words += ["broken"] if verdict.count("invariants") or verdict.count("unlocked") else []

@@ -9,7 +9,7 @@ from folioshell.commands.call import Call, Range, done
 from folioshell.commands.compare import text_of
 from folioshell.commands.grammar import VIEW, command
 from folioshell.commands.places import PlaceRef
-from folioshell.commands.question import Question, Target, questions, target
+from folioshell.commands.question import AskedFolio, Question, questions, target
 from folioshell.commands.questions import CANNOT, MAPCOUNT, PAGE_MAPCOUNT, page_mapcount, true_page
 from folioshell.model.folio import Folio
 from folioshell.report import Query, QueryRow, Report, Table, Text, Truth
@@ -56,7 +56,7 @@ def _about_folio(call: Call, asked: Question) -> Report:
     name = asked.args[0].name
     ref = call.arguments.get(name, object)
     if isinstance(ref, PlaceRef) and asked.name != PAGE_MAPCOUNT:
-        found = joined_where(_runs(call, call.range_of(ref)), Run.goes_on, Run.joined)
+        found = joined_where(_runs(call, call.range_of(ref)), PlaceRun.goes_on, PlaceRun.joined)
         run = found[0]
         if len(found) > 1 or (run.nr > 1 and run.group is not None):
             return done(call, sections=(_rows(call, asked, ref, found),))
@@ -68,7 +68,7 @@ def _about_folio(call: Call, asked: Question) -> Report:
 # One folio or page.
 
 
-def _asked(call: Call, asked: Question, about: Target, group: FolioGroup | None = None) -> Query:
+def _asked(call: Call, asked: Question, about: AskedFolio, group: FolioGroup | None = None) -> Query:
     """The answers of the shown schemes; ``group``: order-0 folios like this one, whose truth is known."""
     assert asked.judges is not None
     workspace = call.workspace
@@ -87,7 +87,7 @@ def _asked(call: Call, asked: Question, about: Target, group: FolioGroup | None 
 
 
 def _scheme_rows(
-    workspace: Workspace, schemes: Iterable[Scheme], asked: Question, about: Target, true: str
+    workspace: Workspace, schemes: Iterable[Scheme], asked: Question, about: AskedFolio, true: str
 ) -> list[QueryRow]:
     assert asked.judges is not None
     cost = ""
@@ -112,7 +112,7 @@ def _verdict(answer: str, true: str) -> str:
     return "false positive" if answer == "yes" else "false negative"
 
 
-def _page_row(scheme: Scheme, about: Target, true: int) -> QueryRow:
+def _page_row(scheme: Scheme, about: AskedFolio, true: int) -> QueryRow:
     """The number, and how often the scheme says that the page is mapped."""
     number = scheme.mapcount(about.number, about.page)
     page = page_mapcount(scheme, about)
@@ -132,7 +132,7 @@ def _walk_cost(workspace: Workspace, folio: Folio | None) -> str:
 # The runs of a range.
 
 
-class Run(NamedTuple):
+class PlaceRun(NamedTuple):
     """Consecutive pages of a range that map consecutive pages of one folio, order-0 folios that are alike, or nothing.
 
     Args:
@@ -143,10 +143,10 @@ class Run(NamedTuple):
 
     start: int
     nr: int
-    about: Target | None = None
+    about: AskedFolio | None = None
     group: FolioGroup | None = None
 
-    def goes_on(self, later: Run) -> bool:
+    def goes_on(self, later: PlaceRun) -> bool:
         """May both be one row?"""
         if self.about is None or later.about is None:
             return self.about is later.about
@@ -154,12 +154,12 @@ class Run(NamedTuple):
             return self.group is later.group and self.about.number + self.nr == later.about.number
         return self.about.number == later.about.number and (self.about.page or 0) + self.nr == later.about.page
 
-    def joined(self, later: Run) -> Run:
+    def joined(self, later: PlaceRun) -> PlaceRun:
         """Both as one; ``later`` continues it."""
         return self._replace(nr=self.nr + later.nr)
 
 
-def _runs(call: Call, found: Range) -> Iterator[Run]:
+def _runs(call: Call, found: Range) -> Iterator[PlaceRun]:
     shown, kernel = call.session.shown_schemes, call.kernel
     groups: list[FolioGroup] = []
     vpn = found.start
@@ -167,7 +167,7 @@ def _runs(call: Call, found: Range) -> Iterator[Run]:
         if not run.folio:
             continue
         if run.vpn > vpn:
-            yield Run(vpn, run.vpn - vpn)
+            yield PlaceRun(vpn, run.vpn - vpn)
         # One folio answers for itself; many of order 0 are looked at together.
         pieces: Iterable[tuple[EntryRun, FolioGroup | None]] = [(run, None)]
         if run.nr_folios > 1:
@@ -175,14 +175,14 @@ def _runs(call: Call, found: Range) -> Iterator[Run]:
             pieces = by_group(run, groups)
         for piece, group in pieces:
             folio = kernel.folios.get(piece.folio)
-            about = Target(f"f{piece.folio}", piece.folio, piece.order, folio, piece.page, found.mm.mm_id)
-            yield Run(piece.vpn, piece.nr, about, None if piece.order else group)
+            about = AskedFolio(f"f{piece.folio}", piece.folio, piece.order, folio, piece.page, found.mm.mm_id)
+            yield PlaceRun(piece.vpn, piece.nr, about, None if piece.order else group)
         vpn = run.end
     if vpn < found.end:
-        yield Run(vpn, found.end - vpn)
+        yield PlaceRun(vpn, found.end - vpn)
 
 
-def _rows(call: Call, asked: Question, ref: PlaceRef, found: list[Run]) -> Table:
+def _rows(call: Call, asked: Question, ref: PlaceRef, found: list[PlaceRun]) -> Table:
     """One row a run of a range."""
     schemes = call.session.shown_schemes
     start = call.range_of(ref).start
@@ -198,7 +198,7 @@ def _rows(call: Call, asked: Question, ref: PlaceRef, found: list[Run]) -> Table
     return Table(f"{asked.name} {ref.token.text}", ("pages", "folio", "order", *schemes, "truth", "mms"), tuple(rows))
 
 
-def _cells(call: Call, asked: Question, run: Run) -> Row:
+def _cells(call: Call, asked: Question, run: PlaceRun) -> Row:
     """What is asked about, what each scheme answers, with the verdict unless it is right, and the truth."""
     assert run.about is not None
     about = run.about
@@ -213,7 +213,7 @@ def _cells(call: Call, asked: Question, run: Run) -> Row:
     return (folio, found.order, *answers, found.truth.answer, found.truth.mms)
 
 
-def _alike(call: Call, asked: Question, run: Run) -> list[Run]:
+def _alike(call: Call, asked: Question, run: PlaceRun) -> list[PlaceRun]:
     """A run of order-0 folios, split where a scheme that knows more of each than its entries answers otherwise."""
     schemes = call.workspace.machine.schemes
     others = [schemes[name] for name in call.session.shown_schemes if not knows_entries_only(schemes[name])]
@@ -221,7 +221,7 @@ def _alike(call: Call, asked: Question, run: Run) -> list[Run]:
         return [run]
     assert run.about is not None
     assert asked.judges is not None
-    parts: list[Run] = []
+    parts: list[PlaceRun] = []
     last: list[str] = []
     for at in range(run.nr):
         number = run.about.number + at

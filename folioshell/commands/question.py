@@ -28,7 +28,7 @@ NOTHING = TruthCounts(0, 0, 0, 0, 0, 0)
 Steps = dict[tuple[int, int], int]
 
 
-class Target(NamedTuple):
+class AskedFolio(NamedTuple):
     """The folio or page that a question is about.
 
     Args:
@@ -52,7 +52,7 @@ class Target(NamedTuple):
         return NOTHING if self.folio is None else page_tables.truth(workspace.kernel, self.folio)
 
 
-def target(call: Call, name: str) -> Target:
+def target(call: Call, name: str) -> AskedFolio:
     """The folio that an argument names; an id may be that of a folio that was freed.
 
     Raises:
@@ -62,12 +62,12 @@ def target(call: Call, name: str) -> Target:
     if isinstance(ref, PlaceRef):
         mm, vpn = call.page(ref)
         folio, page = call.folio_at(mm, vpn, ref.token)
-        return Target(ref.token.text, folio.id, folio.order, folio, page, mm.mm_id)
+        return AskedFolio(ref.token.text, folio.id, folio.order, folio, page, mm.mm_id)
     assert isinstance(ref, FolioRef)
     number = call.folio_number(ref)
     found = call.kernel.folios.get(number)
     order = found.order if found is not None else call.workspace.order_of(number)
-    return Target(f"f{number}", number, order, found, None, _asker(call, found))
+    return AskedFolio(f"f{number}", number, order, found, None, _asker(call, found))
 
 
 def _asker(call: Call, folio: Folio | None) -> int:
@@ -83,7 +83,7 @@ def _asker(call: Call, folio: Folio | None) -> int:
 WHY_LINES = 12
 
 
-class Answer(NamedTuple):
+class CurrentAnswer(NamedTuple):
     """The answer to a question in one state.
 
     Args:
@@ -95,7 +95,7 @@ class Answer(NamedTuple):
 
     value: Value
     why: Callable[[], Sequence[str]] = tuple
-    about: Target | None = None
+    about: AskedFolio | None = None
     label: str = ""
 
     def reasons(self) -> tuple[str, ...]:
@@ -115,8 +115,8 @@ class Judges(NamedTuple):
         named: ``expect`` has to name a judge; otherwise the default is the truth.
     """
 
-    scheme: Callable[[Scheme, Target], Value]
-    truth: Callable[[Workspace, Target, TruthCounts], Value]
+    scheme: Callable[[Scheme, AskedFolio], Value]
+    truth: Callable[[Workspace, AskedFolio, TruthCounts], Value]
     named: bool
 
 
@@ -140,7 +140,7 @@ class Question(NamedTuple):
     args: tuple[Arg, ...]
     flags: tuple[Flag, ...]
     values: Values
-    read: Callable[[Call], Answer] | None
+    read: Callable[[Call], CurrentAnswer] | None
     judges: Judges | None
     lasting: bool
     ranges: bool
@@ -159,7 +159,7 @@ class Question(NamedTuple):
             args = (Arg("SCHEME", _JUDGE, judge, optional=not named), *args)
         return Form(self.name, args, self.flags, summary=self.summary, compare=self.values if compare else None)
 
-    def answer(self, call: Call) -> Answer:
+    def answer(self, call: Call) -> CurrentAnswer:
         """The answer of the state, or of the judge that was named.
 
         Raises:
@@ -168,9 +168,9 @@ class Question(NamedTuple):
         if self.read is not None:
             return self.read(call)
         about, judge = target(call, self.args[0].name), call.word("SCHEME", TRUTH)
-        return Answer(self.judged(call, about, judge), lambda: explained(call, about, judge), about)
+        return CurrentAnswer(self.judged(call, about, judge), lambda: explained(call, about, judge), about)
 
-    def judged(self, call: Call, about: Target, judge: str) -> Value:
+    def judged(self, call: Call, about: AskedFolio, judge: str) -> Value:
         """The answer of one judge.
 
         Raises:
@@ -200,7 +200,7 @@ class Question(NamedTuple):
 _JUDGE = SchemeName(truth=True)
 
 
-def living(call: Call, about: Target) -> Target:
+def living(call: Call, about: AskedFolio) -> AskedFolio:
     """The same folio.
 
     Raises:
@@ -255,7 +255,7 @@ def judged_question(
     arg: Arg,
     *,
     values: Values,
-    truth: Callable[[Workspace, Target, TruthCounts], Value],
+    truth: Callable[[Workspace, AskedFolio, TruthCounts], Value],
     named: bool = False,
 ) -> Callable[[Read], Read]:
     """Declare a question to schemes and page tables; the decorated function gives a scheme's answer."""
@@ -270,7 +270,7 @@ def judged_question(
     return declare
 
 
-def explained(call: Call, about: Target, judge: str = TRUTH) -> list[str]:
+def explained(call: Call, about: AskedFolio, judge: str = TRUTH) -> list[str]:
     """What counts under a scheme, and who maps the folio."""
     lines = []
     if judge != TRUTH:

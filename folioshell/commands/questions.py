@@ -13,7 +13,7 @@ from folioshell.commands.compare import Values
 from folioshell.commands.grammar import Arg, Flag
 from folioshell.commands.operands import Choice, Pair
 from folioshell.commands.places import FOLIO, PROCESS, FolioRef, PlaceRef, lock_pairs, place
-from folioshell.commands.question import Answer, Target, explained, judged_question, question, target
+from folioshell.commands.question import AskedFolio, CurrentAnswer, explained, judged_question, question, target
 from folioshell.model import truth as page_tables
 from folioshell.model.truth import TruthCounts
 from folioshell.report import Query, Report, Table
@@ -55,7 +55,7 @@ def _yes(holds: bool) -> str:
     truth=lambda workspace, about, counts: _yes(counts.shared),
     named=True,
 )
-def _shared(scheme: Scheme, about: Target) -> str:
+def _shared(scheme: Scheme, about: AskedFolio) -> str:
     """Does anyone else map it?"""
     if about.page is not None:
         return str(scheme.page_shared(about.number, about.page, about.asker))
@@ -65,14 +65,14 @@ def _shared(scheme: Scheme, about: Target) -> str:
 @judged_question(
     MAPPED, WHAT, values=Values(("no", "yes", CANNOT)), truth=lambda workspace, about, counts: _yes(counts.pages > 0)
 )
-def _mapped(scheme: Scheme, about: Target) -> str:
+def _mapped(scheme: Scheme, about: AskedFolio) -> str:
     """Is any page of it mapped?"""
     mapped = scheme.mapped(about.number)
     return CANNOT if mapped is None else _yes(mapped)
 
 
 @judged_question(MAPCOUNT, WHAT, values=NUMBER, truth=lambda workspace, about, counts: counts.entries, named=True)
-def _mapcount(scheme: Scheme, about: Target) -> int:
+def _mapcount(scheme: Scheme, about: AskedFolio) -> int:
     """The mapcount of the folio, or of the page where a scheme counts pages."""
     return scheme.mapcount(about.number, about.page)
 
@@ -83,12 +83,12 @@ def _mapcount(scheme: Scheme, about: Target) -> int:
     values=Values(("no", "yes", CANNOT)),
     truth=lambda workspace, about, counts: _yes(0 < counts.pages < 1 << about.order),
 )
-def _partial(scheme: Scheme, about: Target) -> str:
+def _partial(scheme: Scheme, about: AskedFolio) -> str:
     """Is it only partially mapped?"""
     return str(scheme.partially_mapped(about.number))
 
 
-def true_page(workspace: Workspace, about: Target) -> int | None:
+def true_page(workspace: Workspace, about: AskedFolio) -> int | None:
     """Number of entries that map the page asked about, PMD entries included; None if no page was asked about."""
     if about.page is None or about.folio is None:
         return None
@@ -96,12 +96,12 @@ def true_page(workspace: Workspace, about: Target) -> int | None:
     return sum(mapping.first <= about.page < mapping.first + mapping.nr for mapping in found)
 
 
-def _true_page(workspace: Workspace, about: Target, counts: TruthCounts) -> int:
+def _true_page(workspace: Workspace, about: AskedFolio, counts: TruthCounts) -> int:
     return true_page(workspace, about) or 0
 
 
 @judged_question(PAGE_MAPCOUNT, place("one page"), values=Values((CANNOT,), number=True), truth=_true_page)
-def page_mapcount(scheme: Scheme, about: Target) -> int | str:
+def page_mapcount(scheme: Scheme, about: AskedFolio) -> int | str:
     """How often is this page mapped?"""
     assert about.page is not None
     number = scheme.page_mapcount(about.number, about.page)
@@ -112,18 +112,18 @@ def page_mapcount(scheme: Scheme, about: Target) -> int | str:
 
 
 @question("truth", Arg("COUNT", Choice(COUNTS, "count"), "what to count"), WHAT, values=NUMBER)
-def _truth(call: Call) -> Answer:
+def _truth(call: Call) -> CurrentAnswer:
     """What the page tables say."""
     about, count = target(call, "WHAT"), call.word("COUNT")
     value: int = getattr(about.counts(call.workspace), count)
-    return Answer(value, lambda: explained(call, about), about, label=count)
+    return CurrentAnswer(value, lambda: explained(call, about), about, label=count)
 
 
 @question("order", WHAT, values=NUMBER)
-def _order(call: Call) -> Answer:
+def _order(call: Call) -> CurrentAnswer:
     """The order of the folio."""
     about = target(call, "WHAT")
-    return Answer(about.order, lambda: [f"f{about.number} has {counted(1 << about.order, 'page')}"], about)
+    return CurrentAnswer(about.order, lambda: [f"f{about.number} has {counted(1 << about.order, 'page')}"], about)
 
 
 def _present_report(call: Call) -> Report:
@@ -145,19 +145,19 @@ def _present_report(call: Call) -> Report:
 
 
 @question("present?", place("the pages looked at"), values=YES_NO, ranges=True, report=_present_report)
-def _present(call: Call) -> Answer:
+def _present(call: Call) -> CurrentAnswer:
     """Is there a present entry, or at how many of several pages?"""
     found = call.range_of(call.arguments.get("PLACE", PlaceRef))
     if found.nr > 1:
         runs = present_runs(call.kernel, found.mm, found.start, found.end)
-        return Answer(f"{sum(nr for _, nr, there in runs if there)} of {counted(found.nr, 'page')}")
+        return CurrentAnswer(f"{sum(nr for _, nr, there in runs if there)} of {counted(found.nr, 'page')}")
     entry = call.kernel.entry(found.mm, found.start)
     where = f"{found.mm} at {format_address(found.start)}"
-    return Answer(_yes(entry > 0), lambda: [f"{where}: {'no' if entry <= 0 else 'a'} present entry"])
+    return CurrentAnswer(_yes(entry > 0), lambda: [f"{where}: {'no' if entry <= 0 else 'a'} present entry"])
 
 
 @question("same", place("a page"), place("another page", "OTHER"), values=CLAIM)
-def _same(call: Call) -> Answer:
+def _same(call: Call) -> CurrentAnswer:
     """Do both places map the same page of the same folio?"""
     pages = []
     for name in ("PLACE", "OTHER"):
@@ -165,11 +165,11 @@ def _same(call: Call) -> Answer:
         pages.append(call.folio_at(*call.page(ref), ref.token))
     (folio, page), (other, other_page) = pages
     texts = " and ".join(f"page {page} of {folio}" for folio, page in pages)
-    return Answer(_yes(folio.id == other.id and page == other_page), lambda: [f"they map {texts}"])
+    return CurrentAnswer(_yes(folio.id == other.id and page == other_page), lambda: [f"they map {texts}"])
 
 
 @question("free", Arg("FOLIO", FOLIO, "id of the folio"), values=CLAIM)
-def _free(call: Call) -> Answer:
+def _free(call: Call) -> CurrentAnswer:
     """Was the folio freed?"""
     ref = call.arguments.get("FOLIO", object)
     if not isinstance(ref, FolioRef):
@@ -177,25 +177,25 @@ def _free(call: Call) -> Answer:
     number = call.folio_number(ref)
     folio = call.kernel.folios.get(number)
     held = f"f{number} was freed" if folio is None else f"{folio} has {counted(folio.ref, 'reference')}"
-    return Answer(_yes(folio is None), lambda: [held])
+    return CurrentAnswer(_yes(folio is None), lambda: [held])
 
 
 @question("vmas", Arg("PROCESS", PROCESS, "the process"), values=NUMBER)
-def _vmas(call: Call) -> Answer:
+def _vmas(call: Call) -> CurrentAnswer:
     """The number of VMAs of a process."""
     mm = call.process_named("PROCESS")
-    return Answer(
+    return CurrentAnswer(
         len(mm.vmas), lambda: [f"{vma} {format_address(vma.start)}+{vma.nr_pages} {vma.perm}" for vma in mm.vmas]
     )
 
 
 @question("counted", Arg("FOLIO", FOLIO, "the folio"), values=NUMBER)
-def _counted(call: Call) -> Answer:
+def _counted(call: Call) -> CurrentAnswer:
     """The number of a folio's VMAs as the protocol under test counted them."""
     about, protocol = target(call, "FOLIO"), call.kernel.protocol
     if protocol is None:
         raise call.refused_at("lead", "no protocol counts", hint="`set decide vmas ; set protocol NAME`")
-    return Answer(protocol.counts.get(about.number, 0), lambda: explained(call, about, "vmas"))
+    return CurrentAnswer(protocol.counts.get(about.number, 0), lambda: explained(call, about, "vmas"))
 
 
 # What the last step or race did.
@@ -211,19 +211,19 @@ def _taken(session: Session, taken: Collection[str]) -> Iterable[Pair]:
     values=Values(listed="LOCK", offered=_taken),
     lasting=False,
 )
-def _locks(call: Call) -> Answer:
+def _locks(call: Call) -> CurrentAnswer:
     """The PTE-table locks that the last step took, in order."""
     every = call.word("which") == "all"
     rows = [row for row in _last_step(call).locks if every or row.name.startswith("pt")]
     names = tuple(name for row in rows for name in [row.name] * row.times)
-    return Answer(names, lambda: [f"{row.name} taken by {row.function}" for row in rows])
+    return CurrentAnswer(names, lambda: [f"{row.name} taken by {row.function}" for row in rows])
 
 
 @question("findings", values=NUMBER, lasting=False)
-def _findings(call: Call) -> Answer:
+def _findings(call: Call) -> CurrentAnswer:
     """The rules of memory that the last step broke because the deciding scheme was wrong."""
     found = _last_step(call).findings
-    return Answer(len(found), lambda: [finding.text for finding in found])
+    return CurrentAnswer(len(found), lambda: [finding.text for finding in found])
 
 
 def _last_step(call: Call) -> StepEvents:
@@ -231,19 +231,19 @@ def _last_step(call: Call) -> StepEvents:
     return StepEvents(journal[-1].trace if journal else ())
 
 
-def _raced(kind: str, what: str) -> Callable[[Call], Answer]:
+def _raced(kind: str, what: str) -> Callable[[Call], CurrentAnswer]:
     """The reader of a number that the last race gave."""
 
-    def read(call: Call) -> Answer:
+    def read(call: Call) -> CurrentAnswer:
         verdict = call.session.verdict
         if verdict is None:
             raise call.refused_at("lead", "there is no race yet", hint="`race { A.t1: … ; A.t2: … }`")
         if kind == "states":
-            return Answer(verdict.states, lambda: [f"the race saw {counted(verdict.states, 'distinct state')}"])
+            return CurrentAnswer(verdict.states, lambda: [f"the race saw {counted(verdict.states, 'distinct state')}"])
         lines = [
             f"{found.text}: schedule {found.schedule}" if found.schedule else found.text for found in verdict.findings
         ]
-        return Answer(verdict.count(kind), lambda: lines or ["the race found nothing wrong"])
+        return CurrentAnswer(verdict.count(kind), lambda: lines or ["the race found nothing wrong"])
 
     read.__doc__ = f"{what} in the last race"
     return read

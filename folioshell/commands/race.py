@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from folioshell.explore.race import Race
     from folioshell.explore.replay import RaceStep
     from folioshell.explore.search import Schedule
-    from folioshell.session.race import Followed, Found, Thread, Verdict
+    from folioshell.session.race import Followed, Found, RaceVerdict, Thread
 
 TOPIC = "concurrency"
 
@@ -174,7 +174,7 @@ def race(call: Call) -> Report | Ending:
     )
 
 
-def _sentence(call: Call, labels: Sequence[str], verdict: Verdict) -> str:
+def _sentence(call: Call, labels: Sequence[str], verdict: RaceVerdict) -> str:
     protocol = call.kernel.protocol
     under = f" under {protocol.name}" if protocol is not None else ""
     schedules = "schedules without end" if verdict.schedules is None else counted(verdict.schedules, "schedule")
@@ -192,7 +192,7 @@ def _sentence(call: Call, labels: Sequence[str], verdict: Verdict) -> str:
     return text
 
 
-def _sections(verdict: Verdict) -> list[Section]:
+def _sections(verdict: RaceVerdict) -> list[Section]:
     if not verdict.findings:
         return []
     rows = tuple((found.kind, found.states, found.text, found.schedule) for found in verdict.findings[:LISTED])

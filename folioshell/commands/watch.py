@@ -23,7 +23,7 @@ TOPIC = "asking"
 MOST = 64
 
 
-class Asked(NamedTuple):
+class WatchedQuestion(NamedTuple):
     """A question as ``watch`` declares it.
 
     Args:
@@ -67,7 +67,7 @@ def _mapcounts(call: Call) -> dict[str, str]:
     return folio | {name: str(schemes[name].mapcount(about.number, about.page)) for name in call.session.shown_schemes}
 
 
-def _asked(call: Call) -> Asked:
+def _asked(call: Call) -> WatchedQuestion:
     """What is asked, with its process before every place: ``as`` must not give the watch another meaning.
 
     Raises:
@@ -90,7 +90,7 @@ def _asked(call: Call) -> Asked:
         words.append(text)
     (statement,) = call.session.language.parse(" ".join(("watch", *words)))
     assert isinstance(statement, ParsedStatement)
-    return Asked(statement)
+    return WatchedQuestion(statement)
 
 
 class _WatchNumber(Number):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from folioshell.contract.check import Verdict, check_scheme
+from folioshell.contract.check import CheckResult, check_scheme
 
-__all__ = ["Verdict", "check_scheme"]
+__all__ = ["CheckResult", "check_scheme"]

@@ -10,9 +10,9 @@ from folioshell.contract.histories import (
     MMS,
     SKEWS,
     WIDE_ORDERS,
-    History,
+    HistoryStep,
+    RandomHistory,
     SearchBounds,
-    Step,
     seeded_histories,
     wide_histories,
 )
@@ -34,7 +34,7 @@ WIDE_LAWS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckResult:
     """The outcome for one law.
 
     Args:
@@ -62,7 +62,7 @@ class Verdict:
         return self.kept == self.declared
 
 
-def check_scheme(kind: type[Scheme], bounds: SearchBounds | None = None) -> list[Verdict]:
+def check_scheme(kind: type[Scheme], bounds: SearchBounds | None = None) -> list[CheckResult]:
     """Try histories against every requirement and every law, in a fixed order; the result is the same at every call.
 
     Args:
@@ -79,18 +79,20 @@ def check_scheme(kind: type[Scheme], bounds: SearchBounds | None = None) -> list
     ]
 
 
-def verdict(kind: type[Scheme], law: str, declared: bool, check: Check, histories: Iterable[History]) -> Verdict:
+def verdict(
+    kind: type[Scheme], law: str, declared: bool, check: Check, histories: Iterable[RandomHistory]
+) -> CheckResult:
     """The outcome for one law when some histories are tried."""
     found = counterexample(kind, check, histories)
     if found is None:
-        return Verdict(str(law), declared)
+        return CheckResult(str(law), declared)
     # Another process maps pages of a file without a fork: that makes the simplest script.
     file = replace(found, anon=False)
     script = script_of(file if breach(kind, check, file) is not None else found, kind.name)
-    return Verdict(str(law), declared, breach(kind, check, found) or "", tuple(told(found)), script)
+    return CheckResult(str(law), declared, breach(kind, check, found) or "", tuple(told(found)), script)
 
 
-def counterexample(kind: type[Scheme], check: Check, histories: Iterable[History]) -> History | None:
+def counterexample(kind: type[Scheme], check: Check, histories: Iterable[RandomHistory]) -> RandomHistory | None:
     """The first history that violates a law, shrunk; None if none does."""
     for history in histories:
         if breach(kind, check, history) is not None:
@@ -98,7 +100,7 @@ def counterexample(kind: type[Scheme], check: Check, histories: Iterable[History
     return None
 
 
-def breach(kind: type[Scheme], check: Check, history: History) -> str | None:
+def breach(kind: type[Scheme], check: Check, history: RandomHistory) -> str | None:
     """What violates the law in a history, in words; None if nothing does."""
     try:
         return check(kind, history)
@@ -112,7 +114,7 @@ _ATTEMPTS = 800
 _SMALL_IDS = 258
 
 
-def told(history: History) -> list[str]:
+def told(history: RandomHistory) -> list[str]:
     """A history in words."""
     player = Player(history, [])
     for step in history.steps:
@@ -122,7 +124,7 @@ def told(history: History) -> list[str]:
     return [f"{folio}; page tables of {player.table_pages} entries", *player.story]
 
 
-def shrunk(history: History, violates: Callable[[History], bool]) -> History:
+def shrunk(history: RandomHistory, violates: Callable[[RandomHistory], bool]) -> RandomHistory:
     """A history that still violates the law, but would not with one step fewer or any number made plainer.
 
     A large one may be left with some that could be spared: see _ATTEMPTS.
@@ -132,7 +134,7 @@ def shrunk(history: History, violates: Callable[[History], bool]) -> History:
     """
     attempts = count()
 
-    def tried(shorter: History) -> bool:
+    def tried(shorter: RandomHistory) -> bool:
         return next(attempts) < _ATTEMPTS and violates(shorter)
 
     history = _without_steps(history, tried)
@@ -143,7 +145,7 @@ def shrunk(history: History, violates: Callable[[History], bool]) -> History:
         history = _without_steps(plainer, tried)
 
 
-def _without_steps(history: History, violates: Callable[[History], bool]) -> History:
+def _without_steps(history: RandomHistory, violates: Callable[[RandomHistory], bool]) -> RandomHistory:
     """Leave out steps, many at once as long as that works, until none can be left out."""
     length = max(len(history.steps) // 2, 1)
     while length:
@@ -161,7 +163,7 @@ def _without_steps(history: History, violates: Callable[[History], bool]) -> His
     return history
 
 
-def _plainer(history: History) -> Iterator[History]:
+def _plainer(history: RandomHistory) -> Iterator[RandomHistory]:
     """Histories of as many steps, plainer in one number."""
     for order in WIDE_ORDERS[2 : history.order]:
         yield replace(history, order=order)
@@ -175,7 +177,7 @@ def _plainer(history: History) -> Iterator[History]:
             yield replace(history, steps=(*history.steps[:at], plainer, *history.steps[at + 1 :]))
 
 
-def _plainer_ids(history: History) -> Iterator[History]:
+def _plainer_ids(history: RandomHistory) -> Iterator[RandomHistory]:
     """Address spaces with smaller numbers and MM-IDs, and without those that do nothing."""
     ids = history.ids
     if history.steps and (first := history.steps[0].mm - 1) > 0:
@@ -198,7 +200,7 @@ def _plainer_ids(history: History) -> Iterator[History]:
         yield from (replace(history, ids=(1, other)) for other in range(2, _SMALL_IDS))
 
 
-def _plainer_steps(step: Step) -> Iterator[Step]:
+def _plainer_steps(step: HistoryStep) -> Iterator[HistoryStep]:
     for mm in range(1, step.mm):
         yield replace(step, mm=mm)
     if step.region:

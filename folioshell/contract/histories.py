@@ -33,7 +33,7 @@ _MANY_PAGES = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class HistoryStep:
     """One step: what to do, in which mm and region, and two numbers that place it."""
 
     kind: str
@@ -44,7 +44,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class RandomHistory:
     """What is done to a large folio.
 
     Args:
@@ -57,7 +57,7 @@ class History:
 
     order: int
     skew: int
-    steps: tuple[Step, ...]
+    steps: tuple[HistoryStep, ...]
     anon: bool = True
     ids: tuple[int, ...] = tuple(range(1, MMS + 1))
 
@@ -79,15 +79,15 @@ class SearchBounds:
     seed: int = SEED
 
 
-def wide_histories(bounds: SearchBounds) -> Iterator[History]:
+def wide_histories(bounds: SearchBounds) -> Iterator[RandomHistory]:
     """Histories of many address spaces, the same at every call: of pairs that meet, and of crowds."""
     draw = Lcg(bounds.seed + 1)
     for number in range(bounds.histories // 4):
         ids = _sparse_ids(draw, bounds.mms)
-        yield History(draw.choice((2, 3)), 0, _pairs(draw, bounds), anon=False, ids=ids)
+        yield RandomHistory(draw.choice((2, 3)), 0, _pairs(draw, bounds), anon=False, ids=ids)
         if not number % 5:
             order = WIDE_ORDERS[number // 5 % len(WIDE_ORDERS)]
-            yield History(order, draw.choice(SKEWS), _crowd(draw, bounds, order), draw.below(2) > 0, ids)
+            yield RandomHistory(order, draw.choice(SKEWS), _crowd(draw, bounds, order), draw.below(2) > 0, ids)
 
 
 def _sparse_ids(draw: Lcg, mms: int) -> tuple[int, ...]:
@@ -98,45 +98,45 @@ def _sparse_ids(draw: Lcg, mms: int) -> tuple[int, ...]:
     return tuple(ids)
 
 
-def _pairs(draw: Lcg, bounds: SearchBounds) -> tuple[Step, ...]:
+def _pairs(draw: Lcg, bounds: SearchBounds) -> tuple[HistoryStep, ...]:
     """Two address spaces map the folio, then leave it, in turn: each pair meets where nothing of others is left."""
-    steps: list[Step] = []
+    steps: list[HistoryStep] = []
     while len(steps) + 4 <= max(bounds.steps, 4):
         one, other = draw.between(1, bounds.mms), draw.between(1, bounds.mms)
         at, nr = draw.below(4), draw.between(1, 4)
-        steps += [Step(kind, mm, 0, at, nr) for kind in ("map", "unmap") for mm in (one, other)]
+        steps += [HistoryStep(kind, mm, 0, at, nr) for kind in ("map", "unmap") for mm in (one, other)]
     return tuple(steps)
 
 
-def _crowd(draw: Lcg, bounds: SearchBounds, order: int) -> tuple[Step, ...]:
+def _crowd(draw: Lcg, bounds: SearchBounds, order: int) -> tuple[HistoryStep, ...]:
     """Every address space maps the folio, and all but one leave it: counts pass 2^8, of order 10 also 2^16."""
     nr = 1 << order
     # 65 times 1024 pages are more than 2^16 entries, and 300 mms more than 2^8: both at once would only take longer.
     mms = min(bounds.mms, bounds.mms if order < _MANY_PAGES else 70)
     first, last = draw.between(1, mms), draw.between(1, mms)
     between = tuple(
-        Step(draw.choice(CROWD_KINDS), draw.between(1, mms), draw.below(2), draw.below(nr), nr) for _ in range(3)
+        HistoryStep(draw.choice(CROWD_KINDS), draw.between(1, mms), draw.below(2), draw.below(nr), nr) for _ in range(3)
     )
     steps = (
-        Step("map", first, 0, 0, nr),
-        Step("fork-all", first, 0, 0, mms),
+        HistoryStep("map", first, 0, 0, nr),
+        HistoryStep("fork-all", first, 0, 0, mms),
         *between,
-        Step("exit-all", last, 0, 0, 1),
+        HistoryStep("exit-all", last, 0, 0, 1),
     )
     return steps[: max(bounds.steps, 3)]
 
 
-def seeded_histories(count: int, mms: int = MMS, longest: int = LONGEST, seed: int = SEED) -> Iterator[History]:
+def seeded_histories(count: int, mms: int = MMS, longest: int = LONGEST, seed: int = SEED) -> Iterator[RandomHistory]:
     """The same ``count`` histories in ``mms`` address spaces at every call; they grow to ``longest`` steps."""
     draw = Lcg(seed)
     most = longest
     for number in range(count):
         longest = min(most, 3 + number // 3)
         steps = tuple(
-            Step(draw.choice(KINDS), draw.between(1, mms), draw.below(2), draw.below(32), draw.between(1, 32))
+            HistoryStep(draw.choice(KINDS), draw.between(1, mms), draw.below(2), draw.below(32), draw.between(1, 32))
             for _ in range(draw.between(1, longest))
         )
-        yield History(draw.choice(ORDERS), draw.choice(SKEWS), steps, anon=draw.below(4) > 0)
+        yield RandomHistory(draw.choice(ORDERS), draw.choice(SKEWS), steps, anon=draw.below(4) > 0)
 
 
 _MASK = (1 << 64) - 1

@@ -7,13 +7,13 @@ from enum import StrEnum
 from typing import TypeVar
 
 from folioshell import events
-from folioshell.contract.histories import History
+from folioshell.contract.histories import RandomHistory
 from folioshell.contract.player import Player
 from folioshell.contract.world import World, single, whole
 from folioshell.schemes.base import Answer, Law, Scheme, Sharing
 
 #: what violates the law, in words, or None if it holds in the history
-Check = Callable[[type[Scheme], History], str | None]
+Check = Callable[[type[Scheme], RandomHistory], str | None]
 
 
 def threes(first: int, nr: int) -> list[tuple[int, int]]:
@@ -21,14 +21,14 @@ def threes(first: int, nr: int) -> list[tuple[int, int]]:
     return [(page, min(3, first + nr - page)) for page in range(first, first + nr, 3)]
 
 
-def states(scheme: Scheme, history: History) -> Iterator[tuple[Player, str]]:
+def states(scheme: Scheme, history: RandomHistory) -> Iterator[tuple[Player, str]]:
     """The world after each step, and what the step did."""
     player = Player(history, [scheme])
     for step in history.steps:
         yield player, player.play(step)
 
 
-def folio_states(kind: type[Scheme], history: History) -> Iterator[tuple[Scheme, Player, int]]:
+def folio_states(kind: type[Scheme], history: RandomHistory) -> Iterator[tuple[Scheme, Player, int]]:
     """The scheme, the world and the number of a folio: both folios after each step."""
     scheme = kind()
     for player, _ in states(scheme, history):
@@ -36,7 +36,7 @@ def folio_states(kind: type[Scheme], history: History) -> Iterator[tuple[Scheme,
             yield scheme, player, folio
 
 
-def answers(kind: type[Scheme], history: History) -> Iterator[tuple[Sharing, int]]:
+def answers(kind: type[Scheme], history: RandomHistory) -> Iterator[tuple[Sharing, int]]:
     """Every answer that an mm that maps a folio would get, and the number of these mms."""
     for scheme, player, folio in folio_states(kind, history):
         mms = player.world.mms_of(folio)
@@ -44,18 +44,18 @@ def answers(kind: type[Scheme], history: History) -> Iterator[tuple[Sharing, int
             yield scheme.shared(folio, mm), len(mms)
 
 
-def never_false_negative(kind: type[Scheme], history: History) -> str | None:
+def never_false_negative(kind: type[Scheme], history: RandomHistory) -> str | None:
     """No answer "no" while two mms map it."""
     wrong = (mms for answer, mms in answers(kind, history) if answer is Sharing.NO and mms > 1)
     return next((f"no, but {mms} mms" for mms in wrong), None)
 
 
-def never_false_positive(kind: type[Scheme], history: History) -> str | None:
+def never_false_positive(kind: type[Scheme], history: RandomHistory) -> str | None:
     """No answer "yes" while one mm maps it."""
     return "yes, but 1 mm" if (Sharing.YES, 1) in answers(kind, history) else None
 
 
-def one_is_exclusive(kind: type[Scheme], history: History) -> str | None:
+def one_is_exclusive(kind: type[Scheme], history: RandomHistory) -> str | None:
     """No number of 1 while two mms map it."""
     for scheme, player, folio in folio_states(kind, history):
         if scheme.mapcount(folio) == 1 and (mms := len(player.world.mms_of(folio))) > 1:
@@ -63,7 +63,7 @@ def one_is_exclusive(kind: type[Scheme], history: History) -> str | None:
     return None
 
 
-def exact_within_pages(kind: type[Scheme], history: History) -> str | None:
+def exact_within_pages(kind: type[Scheme], history: RandomHistory) -> str | None:
     """The right answer while there are no more entries than pages."""
     for scheme, player, folio in folio_states(kind, history):
         entries, mms = player.world.entries(folio), player.world.mms_of(folio)
@@ -74,7 +74,7 @@ def exact_within_pages(kind: type[Scheme], history: History) -> str | None:
     return None
 
 
-def tells_partial(kind: type[Scheme], history: History) -> str | None:
+def tells_partial(kind: type[Scheme], history: RandomHistory) -> str | None:
     """The right answer to whether the large folio is partially mapped."""
     scheme = kind()
     for player, _ in states(scheme, history):
@@ -84,7 +84,7 @@ def tells_partial(kind: type[Scheme], history: History) -> str | None:
     return None
 
 
-def counts_pages(kind: type[Scheme], history: History) -> str | None:
+def counts_pages(kind: type[Scheme], history: RandomHistory) -> str | None:
     """The right number for every page."""
     for scheme, player, folio in folio_states(kind, history):
         for page, entries in enumerate(player.world.page_entries(folio)):
@@ -93,12 +93,12 @@ def counts_pages(kind: type[Scheme], history: History) -> str | None:
     return None
 
 
-def decides(kind: type[Scheme], history: History) -> str | None:
+def decides(kind: type[Scheme], history: RandomHistory) -> str | None:
     """No answer "maybe"."""
     return "maybe" if any(answer is Sharing.MAYBE for answer, _ in answers(kind, history)) else None
 
 
-def mapped_iff_positive(kind: type[Scheme], history: History) -> str | None:
+def mapped_iff_positive(kind: type[Scheme], history: RandomHistory) -> str | None:
     """The number is positive, and the scheme says mapped, exactly while an entry is there."""
     for scheme, player, folio in folio_states(kind, history):
         number, entries = scheme.mapcount(folio), player.world.entries(folio)
@@ -107,7 +107,7 @@ def mapped_iff_positive(kind: type[Scheme], history: History) -> str | None:
     return None
 
 
-def zero_when_unmapped(kind: type[Scheme], history: History) -> str | None:
+def zero_when_unmapped(kind: type[Scheme], history: RandomHistory) -> str | None:
     """The number is 0 once every mm has exited."""
     for scheme, player, folio in folio_states(kind, history):
         if not player.world.mms_of(folio) and scheme.mapcount(folio):
@@ -115,7 +115,7 @@ def zero_when_unmapped(kind: type[Scheme], history: History) -> str | None:
     return None
 
 
-def unmap_undoes_map(kind: type[Scheme], history: History) -> str | None:
+def unmap_undoes_map(kind: type[Scheme], history: RandomHistory) -> str | None:
     """Mapping pages and unmapping them again restores the number, in the same and in other pieces."""
     for there, back in ((whole, whole), (whole, single), (threes, whole)):
         scheme = kind()
@@ -136,7 +136,7 @@ def unmap_undoes_map(kind: type[Scheme], history: History) -> str | None:
     return None
 
 
-def batching_is_irrelevant(kind: type[Scheme], history: History) -> str | None:
+def batching_is_irrelevant(kind: type[Scheme], history: RandomHistory) -> str | None:
     """The same history in larger and in smaller calls gives the same numbers."""
     schemes = [kind(), kind(), kind()]
     players = [
@@ -154,7 +154,7 @@ def batching_is_irrelevant(kind: type[Scheme], history: History) -> str | None:
 def unchanged_by(*labels: str) -> Check:
     """Steps with one of these labels leave the number unchanged."""
 
-    def check(kind: type[Scheme], history: History) -> str | None:
+    def check(kind: type[Scheme], history: RandomHistory) -> str | None:
         scheme = kind()
         before = 0
         for player, label in states(scheme, history):
@@ -184,7 +184,7 @@ def without_history(world: World, kind: type[Scheme]) -> Scheme:
     return scheme
 
 
-def forgets_history(kind: type[Scheme], history: History) -> str | None:
+def forgets_history(kind: type[Scheme], history: RandomHistory) -> str | None:
     """Number and answers are those of a scheme that is given only the present entries."""
     scheme = kind()
     for player, label in states(scheme, history):
@@ -240,7 +240,7 @@ class Requirement(StrEnum):
     FORGETS_FREED = "forgets-freed"
 
 
-def describes_itself(kind: type[Scheme], history: History) -> str | None:
+def describes_itself(kind: type[Scheme], history: RandomHistory) -> str | None:
     """What tables and ``show schemes`` print is declared."""
     for attribute in ("name", "version", "state"):
         if not getattr(kind, attribute, ""):
@@ -255,7 +255,7 @@ def describes_itself(kind: type[Scheme], history: History) -> str | None:
     return None
 
 
-def answers_fit(kind: type[Scheme], history: History) -> str | None:
+def answers_fit(kind: type[Scheme], history: RandomHistory) -> str | None:
     """Numbers are numbers, and answers are answers, also for an unknown folio."""
     scheme = kind()
     for player, _ in states(scheme, history):
@@ -279,7 +279,7 @@ def answers_fit(kind: type[Scheme], history: History) -> str | None:
     return None
 
 
-def parts_add_up(kind: type[Scheme], history: History) -> str | None:
+def parts_add_up(kind: type[Scheme], history: RandomHistory) -> str | None:
     """The amounts of the parts are the number."""
     for scheme, _, folio in folio_states(kind, history):
         total = sum(part.amount for part in scheme.why(folio))
@@ -288,7 +288,7 @@ def parts_add_up(kind: type[Scheme], history: History) -> str | None:
     return None
 
 
-def runs_are_folios(kind: type[Scheme], history: History) -> str | None:
+def runs_are_folios(kind: type[Scheme], history: RandomHistory) -> str | None:
     """One event of many order-0 folios counts as one event of each."""
     together, apart = kind(), kind()
     for mm, folios, mapped in (
@@ -314,7 +314,7 @@ def _small(kind: type[R], mm: int, folios: tuple[int, ...]) -> R:
     return kind(folios[0], 0, True, 0, 1, mm, mm, mm, 100, 0, 1, "test", folios=folios)
 
 
-def forgets_freed(kind: type[Scheme], history: History) -> str | None:
+def forgets_freed(kind: type[Scheme], history: RandomHistory) -> str | None:
     """After FolioFreed every attribute is empty, also for folios that were mapped and for runs of order-0 folios."""
     scheme = kind()
     player = Player(history, [scheme])

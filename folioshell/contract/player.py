@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from folioshell.contract.histories import History, Step
+from folioshell.contract.histories import HistoryStep, RandomHistory
 from folioshell.contract.world import Chunks, World, whole
 from folioshell.schemes.base import Scheme
 from folioshell.wording import counted, pages_text
@@ -35,7 +35,9 @@ class Player:
         story: what was done, one sentence a step that was possible.
     """
 
-    def __init__(self, history: History, schemes: list[Scheme], chunks: Chunks = whole, eager: bool = False) -> None:
+    def __init__(
+        self, history: RandomHistory, schemes: list[Scheme], chunks: Chunks = whole, eager: bool = False
+    ) -> None:
         wide = 1 << history.order >= REGION // 2 + TABLE_PAGES
         self.table_pages, self.region = (WIDE_TABLE_PAGES, WIDE_REGION) if wide else (TABLE_PAGES, REGION)
         self.ids = history.ids
@@ -51,7 +53,7 @@ class Player:
         """Where page 0 of the large folio is mapped in a region."""
         return self.region * (region + 1) + self.table_pages + self.skew
 
-    def play(self, step: Step) -> str:
+    def play(self, step: HistoryStep) -> str:
         """Do the step. Returns: what was done; empty if it was not possible."""
         number = (step.mm - 1) % len(self.ids)
         step = replace(step, mm=self.ids[number])
@@ -78,7 +80,7 @@ class Player:
     def _covered(self, mm: int, vpn: int) -> bool:
         return any(vma.start <= vpn < vma.end for vma in self.world.vmas[mm])
 
-    def _run(self, pages: set[int], step: Step) -> tuple[int, int]:
+    def _run(self, pages: set[int], step: HistoryStep) -> tuple[int, int]:
         """(first, nr) of a run of ``pages``, which are not empty, near to where the step wants it."""
         ordered = sorted(pages)
         first = ordered[step.at % len(ordered)]
@@ -87,7 +89,7 @@ class Player:
             nr += 1
         return first, nr
 
-    def free_run(self, step: Step) -> tuple[int, int] | None:
+    def free_run(self, step: HistoryStep) -> tuple[int, int] | None:
         """(first, nr) of pages that could be mapped there; None if there are none."""
         if (step.mm, self.base(step.region)) in self.world.pmds:
             return None
@@ -96,14 +98,14 @@ class Player:
         free = {page for page in range(self.nr_pages) if page not in mapped and self._covered(step.mm, base + page)}
         return self._run(free, step) if free else None
 
-    def _map(self, step: Step) -> Done | None:
+    def _map(self, step: HistoryStep) -> Done | None:
         run = self.free_run(step)
         if run is None:
             return None
         self.world.map(step.mm, self.large, self.base(step.region), *run)
         return "map", f"mm {step.mm} maps {pages_text(*run)} at {self.base(step.region) + run[0]}"
 
-    def _unmap(self, step: Step) -> Done | None:
+    def _unmap(self, step: HistoryStep) -> Done | None:
         present = self.present(step.mm, step.region)
         if not present:
             return None
@@ -111,13 +113,13 @@ class Player:
         self.world.unmap(step.mm, self.large, self.base(step.region), *run)
         return "unmap", f"mm {step.mm} unmaps {pages_text(*run)} at {self.base(step.region) + run[0]}"
 
-    def _bounds(self, step: Step) -> list[int]:
+    def _bounds(self, step: HistoryStep) -> list[int]:
         """Boundaries between two VMAs of a region, as virtual pages."""
         low, high = self.region * (step.region + 1), self.region * (step.region + 2)
         vmas = self.world.vmas[step.mm]
         return [upper.start for lower, upper in pairwise(vmas) if lower.end == upper.start and low < upper.start < high]
 
-    def _split(self, step: Step) -> Done | None:
+    def _split(self, step: HistoryStep) -> Done | None:
         vpn = self.base(step.region) + step.at % (self.nr_pages + 1)
         if vpn in self._bounds(step) or not self._covered(step.mm, vpn) or not self._covered(step.mm, vpn - 1):
             return None
@@ -126,7 +128,7 @@ class Player:
         self.world.split(step.mm, vpn)
         return "split", f"mm {step.mm} splits the VMA at {vpn}"
 
-    def _merge(self, step: Step) -> Done | None:
+    def _merge(self, step: HistoryStep) -> Done | None:
         bounds = self._bounds(step)
         if not bounds:
             return None
@@ -134,7 +136,7 @@ class Player:
         self.world.merge(step.mm, vpn)
         return "merge", f"mm {step.mm} merges the VMAs that meet at {vpn}"
 
-    def _shift(self, step: Step) -> Done | None:
+    def _shift(self, step: HistoryStep) -> Done | None:
         """A boundary moves up, as when mprotect extends a VMA into the next one."""
         bounds = self._bounds(step)
         if not bounds:
@@ -147,7 +149,7 @@ class Player:
         self.world.merge(step.mm, old)
         return "shift", f"mm {step.mm} moves the VMA boundary at {old} to {new}"
 
-    def _punch(self, step: Step) -> Done | None:
+    def _punch(self, step: HistoryStep) -> Done | None:
         """A munmap of some pages; the ends of the region stay."""
         base = self.base(step.region)
         if (step.mm, base) in self.world.pmds:
@@ -157,7 +159,7 @@ class Player:
         self.world.punch(step.mm, base + first, base + end)
         return "punch", f"mm {step.mm} calls munmap of [{base + first}, {base + end})"
 
-    def _fill(self, step: Step) -> Done | None:
+    def _fill(self, step: HistoryStep) -> Done | None:
         """An mmap of the next hole in the region, which may merge with either adjacent VMA."""
         low, high = self.region * (step.region + 1), self.region * (step.region + 2)
         vmas = [vma for vma in self.world.vmas[step.mm] if low <= vma.start < high]
@@ -170,7 +172,7 @@ class Player:
         sides = " and ".join(side for side, merged in (("left", left), ("right", right)) if merged)
         return "fill", f"mm {step.mm} calls mmap of [{start}, {end})" + (f", merged to the {sides}" if sides else "")
 
-    def _move(self, step: Step) -> Done | None:
+    def _move(self, step: HistoryStep) -> Done | None:
         here, there = self.base(step.region), self.base(1 - step.region)
         movable = {
             page
@@ -183,18 +185,18 @@ class Player:
         self.world.move(step.mm, self.large, here, there, *run)
         return "move", f"mm {step.mm} moves {pages_text(*run)} from {here + run[0]} to {there + run[0]}"
 
-    def _fork(self, step: Step) -> Done | None:
+    def _fork(self, step: HistoryStep) -> Done | None:
         child = self._next
         if child in self.world.vmas:
             return None
         self.world.fork(step.mm, child)
         return "fork", f"mm {step.mm} forks mm {child}"
 
-    def _exit(self, step: Step) -> Done | None:
+    def _exit(self, step: HistoryStep) -> Done | None:
         self.world.exit(step.mm)
         return "exit", f"mm {step.mm} exits"
 
-    def _fork_all(self, step: Step) -> Done | None:
+    def _fork_all(self, step: HistoryStep) -> Done | None:
         """Fork until there are ``nr`` address spaces."""
         children = [mm for mm in self.ids if mm not in self.world.vmas][: max(step.nr - len(self.world.vmas), 0)]
         for child in children:
@@ -202,14 +204,14 @@ class Player:
         told = f"mm {step.mm} forks {counted(len(children), 'child', 'children')}: {', '.join(map(str, children))}"
         return ("fork", told) if children else None
 
-    def _exit_all(self, step: Step) -> Done | None:
+    def _exit_all(self, step: HistoryStep) -> Done | None:
         """All but ``nr`` of the address spaces exit; the one of the step stays."""
         leaving = [mm for mm in self.world.vmas if mm != step.mm][step.nr - 1 :]
         for mm in leaving:
             self.world.exit(mm)
         return ("exit", f"{counted(len(leaving), 'mm')} exit: {', '.join(map(str, leaving))}") if leaving else None
 
-    def _swap(self, step: Step) -> Done | None:
+    def _swap(self, step: HistoryStep) -> Done | None:
         """Reclaim unmaps the large folio everywhere, as swap-out does; swap entries map nothing."""
         swapped = False
         for mm in list(self.world.vmas):
@@ -230,19 +232,19 @@ class Player:
             and (mm, base) not in self.world.pmds
         )
 
-    def _map_pmd(self, step: Step) -> Done | None:
+    def _map_pmd(self, step: HistoryStep) -> Done | None:
         if not self._pmd_fits(step.mm, step.region):
             return None
         self.world.map_pmd(step.mm, self.large, self.base(step.region))
         return "map-pmd", f"mm {step.mm} maps the folio by a PMD entry at {self.base(step.region)}"
 
-    def _unmap_pmd(self, step: Step) -> Done | None:
+    def _unmap_pmd(self, step: HistoryStep) -> Done | None:
         if (step.mm, self.base(step.region)) not in self.world.pmds:
             return None
         self.world.unmap_pmd(step.mm, self.base(step.region))
         return "unmap-pmd", f"mm {step.mm} unmaps the PMD entry at {self.base(step.region)}"
 
-    def _split_pmd(self, step: Step) -> Done | None:
+    def _split_pmd(self, step: HistoryStep) -> Done | None:
         if (step.mm, self.base(step.region)) not in self.world.pmds:
             return None
         self.world.split_pmd(step.mm, self.base(step.region))
@@ -250,29 +252,29 @@ class Player:
             return "unmap-pmd", f"mm {step.mm} splits the PMD entry at {self.base(step.region)}, which drops it"
         return "split-pmd", f"mm {step.mm} splits the PMD entry at {self.base(step.region)} into PTEs"
 
-    def _move_pmd(self, step: Step) -> Done | None:
+    def _move_pmd(self, step: HistoryStep) -> Done | None:
         here, there = self.base(step.region), self.base(1 - step.region)
         if (step.mm, here) not in self.world.pmds or not self._pmd_fits(step.mm, 1 - step.region):
             return None
         self.world.move_pmd(step.mm, here, there)
         return "move", f"mm {step.mm} moves the PMD entry from {here} to {there}"
 
-    def _small_vpn(self, step: Step) -> int:
+    def _small_vpn(self, step: HistoryStep) -> int:
         return self.region * (step.region + 1) + 55
 
-    def _map_small(self, step: Step) -> Done | None:
+    def _map_small(self, step: HistoryStep) -> Done | None:
         if (step.mm, self._small_vpn(step)) in self.world.ptes:
             return None
         self.world.map(step.mm, self.small, self._small_vpn(step))
         return "map", f"mm {step.mm} maps the order-0 folio at {self._small_vpn(step)}"
 
-    def _unmap_small(self, step: Step) -> Done | None:
+    def _unmap_small(self, step: HistoryStep) -> Done | None:
         if (step.mm, self._small_vpn(step)) not in self.world.ptes:
             return None
         self.world.unmap(step.mm, self.small, self._small_vpn(step))
         return "unmap", f"mm {step.mm} unmaps the order-0 folio at {self._small_vpn(step)}"
 
-    def _walk(self, step: Step) -> Done | None:
+    def _walk(self, step: HistoryStep) -> Done | None:
         for folio in (self.large, self.small):
             self.world.walk(folio)
         return "walk", "the reverse maps of both folios are walked"

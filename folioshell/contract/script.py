@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from folioshell.contract.histories import History
+from folioshell.contract.histories import RandomHistory
 from folioshell.contract.player import TABLE_PAGES, Player
 
 #: the shell numbers MM-IDs from 1: a history whose highest is above this is not written down
@@ -18,7 +18,7 @@ _REGIONS = ("win", "two")
 Mapped = dict[tuple[int, int], frozenset[int]]
 
 
-def script_of(history: History, scheme: str) -> tuple[str, ...]:
+def script_of(history: RandomHistory, scheme: str) -> tuple[str, ...]:
     """Commands that lead to the same entries; none if the folio is not file memory or a step has no command.
 
     Args:
@@ -48,7 +48,7 @@ def script_of(history: History, scheme: str) -> tuple[str, ...]:
     return (*beginning, *lines, f"expect truth mms f1 == {len(mms)}", *_questions(before))
 
 
-def _beginning(history: History, scheme: str) -> list[str]:
+def _beginning(history: RandomHistory, scheme: str) -> list[str]:
     nr = 1 << history.order
     settings = f"set geometry classroom ; set fault_around 4K ; set schemes {scheme}"
     maps = [f"mmap {name} {nr} file=lib prot=r align={TABLE_PAGES} skew={history.skew}" for name in _REGIONS]

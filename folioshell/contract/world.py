@@ -29,7 +29,7 @@ def single(first: int, nr: int) -> list[tuple[int, int]]:
 
 
 @dataclass(eq=False)
-class Vma:
+class WorldVma:
     """A VMA over the virtual pages ``[start, end)``."""
 
     id: int
@@ -38,7 +38,7 @@ class Vma:
 
 
 @dataclass(frozen=True)
-class Truth:
+class WorldTruth:
     """What the entries say about a folio."""
 
     mms: int
@@ -60,7 +60,7 @@ class World:
     orders: dict[int, int] = field(default_factory=dict)
     #: folios that are file memory; the others are anonymous
     files: set[int] = field(default_factory=set)
-    vmas: dict[int, list[Vma]] = field(default_factory=dict)
+    vmas: dict[int, list[WorldVma]] = field(default_factory=dict)
     #: (mm, vpn) -> (folio, page)
     ptes: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     #: (mm, vpn of page 0) -> folio
@@ -99,17 +99,17 @@ class World:
         """The folio is gone."""
         self.announce(events.FolioFreed(folio, self.orders[folio]))
 
-    def vma(self, mm: int, start: int, end: int) -> Vma:
+    def vma(self, mm: int, start: int, end: int) -> WorldVma:
         """A new VMA over ``[start, end)``, which must be free."""
         vmas = self.vmas.setdefault(mm, [])
         assert all(end <= other.start or other.end <= start for other in vmas)
         self.vma_ids += 1
-        new = Vma(self.vma_ids, start, end)
+        new = WorldVma(self.vma_ids, start, end)
         vmas.append(new)
         vmas.sort(key=lambda vma: vma.start)
         return new
 
-    def vma_at(self, mm: int, vpn: int) -> Vma:
+    def vma_at(self, mm: int, vpn: int) -> WorldVma:
         """The VMA that has the virtual page."""
         for vma in self.vmas[mm]:
             if vma.start <= vpn < vma.end:
@@ -150,7 +150,7 @@ class World:
             if wanted and any(vpn in (other.start, other.end) for other in self.vmas[mm] if other is not vma):
                 self.merge(mm, vpn)
 
-    def _straddling(self, mm: int, lower: Vma, upper: Vma) -> tuple[tuple[int, int], ...]:
+    def _straddling(self, mm: int, lower: WorldVma, upper: WorldVma) -> tuple[tuple[int, int], ...]:
         sides = [
             {(folio, vpn - page) for vpn, folio, page in self._present(mm, vma) if self.orders[folio]}
             for vma in (lower, upper)
@@ -162,7 +162,7 @@ class World:
             told |= {(folio, base) for folio, base in windows if base < vpn < base + (1 << self.orders[folio])}
         return tuple((folio, upper.start - base) for folio, base in sorted(told))
 
-    def _present(self, mm: int, vma: Vma) -> Iterator[tuple[int, int, int]]:
+    def _present(self, mm: int, vma: WorldVma) -> Iterator[tuple[int, int, int]]:
         for vpn in range(vma.start, vma.end):
             if (found := self.ptes.get((mm, vpn))) is not None:
                 yield vpn, *found
@@ -299,7 +299,7 @@ class World:
     def _anon(self, folio: int) -> bool:
         return folio not in self.files
 
-    def _clip(self, vma: Vma, folio: int, base: int) -> tuple[int, int]:
+    def _clip(self, vma: WorldVma, folio: int, base: int) -> tuple[int, int]:
         return max(vma.start - base, 0), min(vma.end - base, 1 << self.orders[folio])
 
     def _table(self, mm: int, vpn: int) -> int:
@@ -322,10 +322,10 @@ class World:
             if other == folio
         ]
 
-    def truth(self, folio: int) -> Truth:
+    def truth(self, folio: int) -> WorldTruth:
         """What the entries say."""
         found = self.found(folio)
-        return Truth(
+        return WorldTruth(
             mms=len({mm for mm, _, _, _ in found}),
             vmas=len({vma for _, vma, _, _ in found}),
             tuples=len({(vma, table) for _, vma, table, _ in found}),

@@ -12,7 +12,7 @@ from folioshell.model.lock import Lock, LockClass
 from folioshell.model.mapping import AddressSpace, AnonVma, write_orders
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.physmem import PhysicalMemory
-from folioshell.model.release import DEFAULT, EXACT_FIT, Question, Release
+from folioshell.model.release import DEFAULT, EXACT_FIT, Release, SharingQuestion
 from folioshell.model.vm import Mm, Vma
 from folioshell.units import X86_64, Geometry
 
@@ -33,7 +33,7 @@ class Counting(Protocol):
         """The word typed after ``set protocol``."""
 
 
-class Answer(Protocol):
+class SchemeAnswer(Protocol):
     """An answer of a scheme: an enumeration member."""
 
     @property
@@ -48,10 +48,10 @@ class Decider(Protocol):
     def name(self) -> str:
         """The name of the scheme."""
 
-    def shared(self, folio: int, mm: int) -> Answer:
+    def shared(self, folio: int, mm: int) -> SchemeAnswer:
         """``no``, ``yes`` or ``maybe``."""
 
-    def page_shared(self, folio: int, page: int, mm: int) -> Answer:
+    def page_shared(self, folio: int, page: int, mm: int) -> SchemeAnswer:
         """As ``shared``, by a caller that looks at the entry of one page."""
 
 
@@ -118,7 +118,7 @@ class Kernel:
     def __init__(self, schemes: Mapping[str, Decider], counts: Bookkeeping, geometry: Geometry = X86_64) -> None:
         self.geometry = geometry
         self.config = Config(thp={geometry.pmd_order: "madvise"}, fault_around=geometry.fault_around_pages)
-        self.deciders: dict[Question, Decider | None]
+        self.deciders: dict[SharingQuestion, Decider | None]
         self.follow(DEFAULT, schemes, counts)
         self.protocol: Counting | None = None
         self.physmem = PhysicalMemory()
@@ -150,7 +150,7 @@ class Kernel:
         """
         self.release = release
         self.counts = counts
-        names = {question: release.policy.answers.get(question, release.policy.decider) for question in Question}
+        names = {question: release.policy.answers.get(question, release.policy.decider) for question in SharingQuestion}
         self._own = {question: None if name == EXACT_FIT else schemes[name] for question, name in names.items()}
         self._native = schemes[release.policy.decider]
         self.decider = self._native
@@ -164,7 +164,7 @@ class Kernel:
     def decider(self, decider: Decider) -> None:
         """Let a scheme answer all questions; the release's own leaves its exceptions to others again."""
         self._decider = decider
-        self.deciders = self._own if decider is self._native else dict.fromkeys(Question, decider)
+        self.deciders = self._own if decider is self._native else dict.fromkeys(SharingQuestion, decider)
 
     def next_number(self, kind: str) -> int:
         """The next number of a kind of object, from 1."""

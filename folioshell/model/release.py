@@ -5,8 +5,7 @@ which version brought it (or took it away again), the commit, and the place in t
 from its version, so a release that recombines known differences is one row of ``RELEASES``; a backport, or a rule that
 its point release has the other way, is a keyword in that row.
 
-Who answers "does anyone else map this folio?" is a matter of each ``Question``, not of the kernel as a whole: see
-``Policy``. The sources of names, versions and commits are the kernel's history and the 6.12.117 and 6.18 trees.
+Each ``SharingQuestion`` has its own decider: see ``Policy``. The sources of names, versions and commits are the kernel's history and the 6.12.117 and 6.18 trees.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 
-class Question(Enum):
+class SharingQuestion(Enum):
     """A place where the kernel asks whether another mm maps a folio.
 
     Attributes:
@@ -58,10 +57,10 @@ class Policy:
 
     books: str
     decider: str
-    answers: Mapping[Question, str]
+    answers: Mapping[SharingQuestion, str]
 
 
-_COUNTS_DECIDE = MappingProxyType({Question.COLD_WHOLE: EXACT_FIT, Question.FREE_WHOLE: EXACT_FIT})
+_COUNTS_DECIDE = MappingProxyType({SharingQuestion.COLD_WHOLE: EXACT_FIT, SharingQuestion.FREE_WHOLE: EXACT_FIT})
 #: _large_mapcount (v6.10), and folio_likely_mapped_shared() as its caller's answer, until v6.14
 LIKELY = Policy(books="likely", decider="likely", answers=_COUNTS_DECIDE)
 #: two MM-ID slots a large folio (v6.15), and folio_maybe_mapped_shared()
@@ -69,7 +68,7 @@ MM_ID = Policy(books="mm-id", decider="mm-id", answers=_COUNTS_DECIDE)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class KernelChange:
     """When a difference came into the kernel.
 
     Attributes:
@@ -97,8 +96,8 @@ def _number(version: str) -> tuple[int, ...]:
 
 
 def change(since: str, where: str, about: str, commit: str = "", until: str = "") -> Any:
-    """The field of one difference: see ``Change``."""
-    return field(metadata={"change": Change(since, where, about, commit, until)})
+    """The field of one difference: see ``KernelChange``."""
+    return field(metadata={"change": KernelChange(since, where, about, commit, until)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -253,7 +252,7 @@ class Release:
 
 
 #: the fields of ``Release`` that are differences, in reading order
-DIFFERENCES: Mapping[str, Change] = MappingProxyType(
+DIFFERENCES: Mapping[str, KernelChange] = MappingProxyType(
     {one.name: one.metadata["change"] for one in fields(Release) if "change" in one.metadata}
 )
 

@@ -12,7 +12,7 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.release import Question
+from folioshell.model.release import SharingQuestion
 from folioshell.model.vm import Vma
 from folioshell.paths import rmap, sharing, swap
 from folioshell.paths.batch import folio_pte_batch
@@ -21,8 +21,8 @@ from folioshell.paths.split import split_folio
 from folioshell.paths.step import Path
 from folioshell.units import align_down
 
-_COLD = Question.COLD_PMD.function
-_FREE = Question.FREE_PART.function
+_COLD = SharingQuestion.COLD_PMD.function
+_FREE = SharingQuestion.FREE_PART.function
 
 
 def madvise_cold(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
@@ -62,7 +62,7 @@ def _cold_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool, 
         yield pmd.lock.release()
         return isinstance(entry, PageTable)
     folio = k.physmem.single_out(pte.pfn_of(entry))
-    shared = yield from sharing.is_shared(k, vma.mm, folio, Question.COLD_PMD, pmd.lock)
+    shared = yield from sharing.is_shared(k, vma.mm, folio, SharingQuestion.COLD_PMD, pmd.lock)
     # A scheme that answers `maybe` had the lock dropped for a walk: the entry may be another one by now.
     if shared or pmd.entries.get(index) != entry:
         yield from _skipped(k, folio)
@@ -101,12 +101,12 @@ def _cold_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int,
         folio = k.physmem.folio(pte.pfn_of(entry))
         nr = folio_pte_batch(table, index, last, folio) if folio.order else 1
         if nr < folio.nr_pages:
-            now, done = yield from _split_part(k, vma, table, block + index, folio, Question.COLD_PART)
+            now, done = yield from _split_part(k, vma, table, block + index, folio, SharingQuestion.COLD_PART)
             if now is None:
                 break
             table, index = now, index + (nr if done else 0)
             continue
-        shared = yield from sharing.is_shared(k, vma.mm, folio, Question.COLD_WHOLE, table.ptl)
+        shared = yield from sharing.is_shared(k, vma.mm, folio, SharingQuestion.COLD_WHOLE, table.ptl)
         if shared or table.entries[index] != entry:
             index += nr if table.entries[index] == entry else 0
             continue
@@ -153,7 +153,7 @@ def madvise_free(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
 
 def _free_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool) -> Path[bool]:
     """Handle a PMD entry. True: done; else continue with PTEs, if there are any."""
-    function = Question.FREE_PMD.function
+    function = SharingQuestion.FREE_PMD.function
     index = vma.mm.tables.pmd_index(block)
     yield pmd.lock.acquire(function)
     entry = pmd.entries.get(index, pte.NONE)
@@ -161,7 +161,7 @@ def _free_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool) 
         yield pmd.lock.release()
         return False
     folio = k.physmem.single_out(pte.pfn_of(entry))
-    shared = yield from sharing.is_shared(k, vma.mm, folio, Question.FREE_PMD, pmd.lock)
+    shared = yield from sharing.is_shared(k, vma.mm, folio, SharingQuestion.FREE_PMD, pmd.lock)
     if shared or pmd.entries.get(index) != entry:
         yield from _skipped(k, folio)
         yield pmd.lock.release()
@@ -209,7 +209,7 @@ def _free_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int)
         folio = k.physmem.single_out(pte.pfn_of(entry))
         nr = folio_pte_batch(table, index, last, folio) if folio.order else 1
         if nr < folio.nr_pages:
-            now, done = yield from _split_part(k, vma, table, block + index, folio, Question.FREE_PART)
+            now, done = yield from _split_part(k, vma, table, block + index, folio, SharingQuestion.FREE_PART)
             if now is None:
                 return
             table, index = now, index + (nr if done else 0)
@@ -226,7 +226,7 @@ def _free_folio(k: Kernel, vma: Vma, table: PageTable, index: int, nr: int, foli
         if (yield folio.lock.trylock(_FREE)):
             return
         entry = table.entries[index]
-        shared = yield from sharing.is_shared(k, vma.mm, folio, Question.FREE_WHOLE, table.ptl)
+        shared = yield from sharing.is_shared(k, vma.mm, folio, SharingQuestion.FREE_WHOLE, table.ptl)
         in_swap = folio.swap_slot is not None and not shared and not (yield from swap.try_to_free(k, folio))
         if shared or in_swap or table.entries[index] != entry:
             yield folio.lock.release()
@@ -251,7 +251,7 @@ def _skipped(k: Kernel, folio: Folio) -> Path[None]:
 
 
 def _split_part(
-    k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Folio, question: Question
+    k: Kernel, vma: Vma, table: PageTable, vpn: int, folio: Folio, question: SharingQuestion
 ) -> Path[tuple[PageTable | None, bool]]:
     """Split the folio mapped at ``vpn``, which the range covers in part, unless another mm maps it.
 

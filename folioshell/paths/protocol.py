@@ -34,7 +34,7 @@ LOOK = "folio_mapped_in_vma"
 
 
 @dataclass(slots=True)
-class Span:
+class MappedSpan:
     """Entries of one PTE table that are about to map pages of a folio, or mapped them until now.
 
     Args:
@@ -118,7 +118,7 @@ class Protocol(ABC):
         """Change the number of a folio."""
         self.counts[folio.id] = self.counts.get(folio.id, 0) + delta
 
-    def before(self, span: Span) -> Path[list[Lock] | None]:
+    def before(self, span: MappedSpan) -> Path[list[Lock] | None]:
         """Take the locks beyond that of its own table before entries are changed.
 
         Returns: the locks taken, in this order; None if entries of the span changed meanwhile and the caller must look
@@ -128,10 +128,10 @@ class Protocol(ABC):
         return []
 
     @abstractmethod
-    def look(self, span: Span) -> Path[bool]:
+    def look(self, span: MappedSpan) -> Path[bool]:
         """Does the VMA map a page of the folio besides the entries of the span, which are none now?"""
 
-    def mapping(self, span: Span) -> Path[list[Lock] | None]:
+    def mapping(self, span: MappedSpan) -> Path[list[Lock] | None]:
         """Entries are about to be set: count. Returns as ``before``."""
         # The look comes before the entries are set, and what ``before`` locked stays locked until they are. Otherwise
         # two calls for one VMA could both find nothing, and count it twice.
@@ -140,7 +140,7 @@ class Protocol(ABC):
             self.add(span.folio, 1)
         return held
 
-    def unmapped(self, span: Span) -> Path[None]:
+    def unmapped(self, span: MappedSpan) -> Path[None]:
         """Entries were cleared: count."""
         # After the entries are gone. Otherwise, of two calls that unmap the last pages, both could find those of the
         # other, and neither would count.
@@ -148,7 +148,7 @@ class Protocol(ABC):
             self.add(span.folio, -1)
 
 
-def walk_table(span: Span, table: PageTable, first: int, last: int, sync: bool) -> Path[bool]:
+def walk_table(span: MappedSpan, table: PageTable, first: int, last: int, sync: bool) -> Path[bool]:
     """Look through entries of a table, taking its lock at the first that is not none, or at once if ``sync``.
 
     Kernel: mm/page_vma_mapped.c: page_vma_mapped_walk() (v6.18)
@@ -174,7 +174,7 @@ class AsMailed(Protocol):
     about = "walks the whole window without SYNC: takes the lock that it holds as soon as its own table is not empty"
     sync = False
 
-    def look(self, span: Span) -> Path[bool]:
+    def look(self, span: MappedSpan) -> Path[bool]:
         """A walk over the window."""
         for table, first, last in span.tables():
             if (yield from walk_table(span, table, first, last, self.sync)):
@@ -196,7 +196,7 @@ class ExcludeOwn(Protocol):
     name = "exclude-own"
     about = "walks the other tables only, under their locks: a second call in one table counts again"
 
-    def look(self, span: Span) -> Path[bool]:
+    def look(self, span: MappedSpan) -> Path[bool]:
         """A walk over the other tables."""
         for table, first, last in span.others():
             if (yield from walk_table(span, table, first, last, sync=False)):
@@ -210,7 +210,7 @@ class OwnTableFirst(ExcludeOwn):
     name = "own-table-first"
     about = "scans its own table first, then walks the others under their locks"
 
-    def look(self, span: Span) -> Path[bool]:
+    def look(self, span: MappedSpan) -> Path[bool]:
         """Its own table, then the others."""
         if span.found_in_own():
             return True
@@ -223,7 +223,7 @@ class LocklessLook(Protocol):
     name = "lockless-look"
     about = "scans its own table, reads the others without a lock: no deadlock, but two threads may miss each other"
 
-    def look(self, span: Span) -> Path[bool]:
+    def look(self, span: MappedSpan) -> Path[bool]:
         """Its own table, then a lockless look at each of the others."""
         if span.found_in_own():
             return True
@@ -244,7 +244,7 @@ class AddressOrder(Protocol):
     name = "address-order"
     about = "holds the locks of all tables of the window, taken in ascending order; drops its own to take a lower one"
 
-    def before(self, span: Span) -> Path[list[Lock] | None]:
+    def before(self, span: MappedSpan) -> Path[list[Lock] | None]:
         """The locks of the other tables. For a lower one: drop its own, take all in order, re-check."""
         if span.is_whole:
             return []
@@ -267,7 +267,7 @@ class AddressOrder(Protocol):
             yield lock.release()
         return None
 
-    def look(self, span: Span) -> Path[bool]:
+    def look(self, span: MappedSpan) -> Path[bool]:
         """All tables, whose locks are held."""
         yield from ()
         return any(span.found_in(*row) for row in span.tables())
@@ -279,7 +279,7 @@ class TrylockRetry(AddressOrder):
     name = "trylock-retry"
     about = "tries the locks of the other tables; if one is taken, drops all and retries"
 
-    def before(self, span: Span) -> Path[list[Lock] | None]:
+    def before(self, span: MappedSpan) -> Path[list[Lock] | None]:
         """The locks of the other tables, or none of them."""
         if span.is_whole:
             return []
@@ -313,7 +313,7 @@ class PmdLock(AddressOrder):
     name = "pmd-lock"
     about = "drops its own lock, takes that of the PMD table and its own again; others are read without theirs"
 
-    def before(self, span: Span) -> Path[list[Lock] | None]:
+    def before(self, span: MappedSpan) -> Path[list[Lock] | None]:
         """The locks of the PMD tables above the window, unless all of it lies in its own table.
 
         What is not there yet may be put there meanwhile: under the lock that is taken for a PTE table, under
@@ -351,14 +351,14 @@ class FolioBitLock(Protocol):
         super().__init__()
         self._locks: dict[int, Lock] = {}
 
-    def before(self, span: Span) -> Path[list[Lock] | None]:
+    def before(self, span: MappedSpan) -> Path[list[Lock] | None]:
         """The folio's bit lock, for a call on all of its pages too."""
         # Also for a call on all pages: an unlocked look at the other tables counts on it.
         lock = self._locks.setdefault(span.folio.id, Lock(LockClass.MCL, f"{span.folio}.vmas"))
         yield lock.acquire(LOOK)
         return [lock]
 
-    def look(self, span: Span) -> Path[bool]:
+    def look(self, span: MappedSpan) -> Path[bool]:
         """All tables; no other thread changes an entry of the folio meanwhile."""
         yield from ()
         return any(span.found_in(*row) for row in span.tables())
@@ -368,7 +368,7 @@ def _number(table: PageTable) -> int:
     return table.id
 
 
-def _is_unchanged(span: Span, entries: array[int], others: list[PageTable]) -> bool:
+def _is_unchanged(span: MappedSpan, entries: array[int], others: list[PageTable]) -> bool:
     """Are the span's entries what they were, and its tables still those of the window?"""
     if span.vma.mm.tables.leaf(span.vpn) is not span.table or span.entries() != entries:
         return False

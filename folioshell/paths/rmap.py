@@ -20,7 +20,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Vma
-from folioshell.paths.protocol import Protocol, Span
+from folioshell.paths.protocol import MappedSpan, Protocol
 from folioshell.paths.step import Path
 
 R = TypeVar("R", Mapped, Unmapped)
@@ -136,7 +136,7 @@ def add_ptes(
         yield _rmap(Mapped, folio, 0, 1, vma, table, vpn, call)
     else:
         if isinstance(k.protocol, Protocol):
-            claimed = yield from k.protocol.mapping(Span(folio, first, nr, vma, table, vpn, k.geometry.pmd_pages))
+            claimed = yield from k.protocol.mapping(MappedSpan(folio, first, nr, vma, table, vpn, k.geometry.pmd_pages))
             if claimed is None:
                 return False
             held = claimed
@@ -207,7 +207,7 @@ def remove_ptes(
     protocol = k.protocol if folio.order and isinstance(k.protocol, Protocol) else None
     held: list[Lock] = []
     if protocol is not None:
-        span = Span(folio, first, nr, vma, table, vpn, k.geometry.pmd_pages)
+        span = MappedSpan(folio, first, nr, vma, table, vpn, k.geometry.pmd_pages)
         claimed = yield from protocol.before(span)
         if claimed is None:
             return False

@@ -11,14 +11,16 @@ from folioshell.events import Asked, Finding
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
-from folioshell.model.release import Question
+from folioshell.model.release import SharingQuestion
 from folioshell.model.truth import mappings
 from folioshell.model.vm import Mm
 from folioshell.paths.step import Path
 from folioshell.paths.walk import rmap_walk
 
 
-def is_shared(k: Kernel, mm: Mm, folio: Folio, question: Question, held: Lock | None, page: int = 0) -> Path[bool]:
+def is_shared(
+    k: Kernel, mm: Mm, folio: Folio, question: SharingQuestion, held: Lock | None, page: int = 0
+) -> Path[bool]:
     """Does any mm but ``mm`` map a page of the folio, as the scheme sees it that answers this question?
 
     Args:

@@ -10,7 +10,7 @@ from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.release import Question
+from folioshell.model.release import SharingQuestion
 from folioshell.model.vm import Vma
 from folioshell.paths import anon_fault, file_fault, rmap, sharing, swap
 from folioshell.paths.step import Path
@@ -97,7 +97,7 @@ def _can_reuse_large(k: Kernel, fault: Fault, table: PageTable, folio: Folio, pa
         return False
     mm, index = fault.vma.mm, fault.index
     entry = table.entries[index]
-    shared = yield from sharing.is_shared(k, mm, folio, Question.REUSE_LARGE, table.ptl, page)
+    shared = yield from sharing.is_shared(k, mm, folio, SharingQuestion.REUSE_LARGE, table.ptl, page)
     if shared or table.entries[index] != entry:
         return False
     if folio.swap_slot is not None:

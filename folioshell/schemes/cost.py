@@ -72,7 +72,7 @@ WALK_ATOMICS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class PageRun:
     """Slots of one VMA in one page table: those of an rmap call or of a move.
 
     Args:
@@ -94,16 +94,16 @@ class Run:
         return self.nr == 1 << self.order
 
 
-def run_of(event: events.Rmap | events.Moved) -> Run:
+def run_of(event: events.Rmap | events.Moved) -> PageRun:
     """The run of an event; of a move the old place."""
     base = event.vpn - event.first
-    return Run(event.order, event.nr, event.vpn, base + event.low, base + event.high)
+    return PageRun(event.order, event.nr, event.vpn, base + event.low, base + event.high)
 
 
-def run_moved_to(event: events.Moved) -> Run:
+def run_moved_to(event: events.Moved) -> PageRun:
     """The new place of a move."""
     base = event.to_vpn - event.first
-    return Run(event.order, event.nr, event.to_vpn, base + event.to_low, base + event.to_high)
+    return PageRun(event.order, event.nr, event.to_vpn, base + event.to_low, base + event.to_high)
 
 
 class Reach(Enum):
@@ -115,7 +115,7 @@ class Reach(Enum):
     VMA = "vma"
 
 
-def look(reach: Reach, run: Run, layout: Layout) -> Cost:
+def look(reach: Reach, run: PageRun, layout: Layout) -> Cost:
     """A look for entries besides those of a run, under the lock of its page table."""
     if run.whole:
         return Cost()

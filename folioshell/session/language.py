@@ -104,7 +104,7 @@ class Reading(NamedTuple):
     note: str = ""
 
 
-class Question(Protocol):
+class Watchable(Protocol):
     """Something that can be watched."""
 
     @property
@@ -122,7 +122,7 @@ class Question(Protocol):
 class Watch:
     """A question with the last answer shown: what the next one is compared with, after undo too."""
 
-    question: Question
+    question: Watchable
     seen: Reading
 
 

@@ -88,7 +88,7 @@ def _bar(vma: Vma) -> Bar:
     return Bar(str(vma), vma.perm, vma_maps(vma), format_address(vma.start), vma.nr_pages)
 
 
-def _stretches(columns: Sequence[Column], regions: Sequence[Region]) -> Iterator[Stretch]:
+def _stretches(columns: Sequence[PictureColumn], regions: Sequence[Region]) -> Iterator[Stretch]:
     end = columns[0].start if columns else 0
     for column in columns:
         yield Stretch(
@@ -97,7 +97,7 @@ def _stretches(columns: Sequence[Column], regions: Sequence[Region]) -> Iterator
         end = column.end
 
 
-def _lane(workspace: Workspace, mm: Mm, at: int, columns: Sequence[Column]) -> Lane:
+def _lane(workspace: Workspace, mm: Mm, at: int, columns: Sequence[PictureColumn]) -> Lane:
     cells = tuple(_cell(column.slots[at]) for column in columns)
     return Lane(mm.name, mm.name == workspace.current, tuple(map(_bar, mm.vmas)), cells)
 
@@ -182,7 +182,7 @@ class Slot(NamedTuple):
         return Slot(self.vma, table_run(self.table, later.table), runs)
 
 
-class Column(NamedTuple):
+class PictureColumn(NamedTuple):
     """A stretch: virtual pages ``[start, end)``, and a slot a process."""
 
     start: int
@@ -197,7 +197,7 @@ class Column(NamedTuple):
 
 def columns_of(
     mms: Sequence[Mm], entries: EntriesOf, groups: Sequence[FolioGroup], regions: Sequence[Region], most: int
-) -> list[Column]:
+) -> list[PictureColumn]:
     """The stretches that a process of ``mms`` has mapped, ascending.
 
     Args:
@@ -229,7 +229,7 @@ def _marked(runs: Iterable[EntryRun], groups: Sequence[FolioGroup]) -> Iterator[
             yield run, ""
 
 
-def _columns(cuts: Iterable[int], mms: Sequence[Mm], marked: Sequence[Sequence[Marked]]) -> Iterator[Column]:
+def _columns(cuts: Iterable[int], mms: Sequence[Mm], marked: Sequence[Sequence[Marked]]) -> Iterator[PictureColumn]:
     ends = [[run.end for run, _ in runs] for runs in marked]
     for start, end in pairwise(sorted(cuts)):
         vmas = [mm.vmas.find(start) for mm in mms]
@@ -238,7 +238,7 @@ def _columns(cuts: Iterable[int], mms: Sequence[Mm], marked: Sequence[Sequence[M
                 Slot() if vma is None else _slot(vma, runs, bisect_right(run_ends, start), start, end)
                 for vma, runs, run_ends in zip(vmas, marked, ends, strict=True)
             )
-            yield Column(start, end, slots)
+            yield PictureColumn(start, end, slots)
 
 
 def _slot(vma: Vma, runs: Sequence[Marked], at: int, start: int, end: int) -> Slot:
@@ -256,12 +256,12 @@ def _slot(vma: Vma, runs: Sequence[Marked], at: int, start: int, end: int) -> Sl
     return Slot(vma, " ".join(tables), tuple(joined_where(found, _run_goes_on, _run_joined)))
 
 
-def _goes_on(column: Column, later: Column) -> bool:
+def _goes_on(column: PictureColumn, later: PictureColumn) -> bool:
     return column.end == later.start and all(map(Slot.goes_on, column.slots, later.slots))
 
 
-def _joined(column: Column, later: Column) -> Column:
-    return Column(column.start, later.end, tuple(map(Slot.joined, column.slots, later.slots)))
+def _joined(column: PictureColumn, later: PictureColumn) -> PictureColumn:
+    return PictureColumn(column.start, later.end, tuple(map(Slot.joined, column.slots, later.slots)))
 
 
 def _run_goes_on(one: Marked, other: Marked) -> bool:

@@ -40,7 +40,7 @@ class Undertaking(Protocol):
         """How far it has come."""
 
 
-class Step:
+class StepProgress:
     """A step: the pages that it goes through in order, and where the last event was that named one."""
 
     def __init__(self, workspace: Workspace, command: Runnable, process: str) -> None:

@@ -68,7 +68,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RaceVerdict:
     """What exploring a race found.
 
     Args:
@@ -110,9 +110,9 @@ class Verdict:
         }
 
 
-def verdict_of_one(flaws: Sequence[tuple[str, str]]) -> Verdict:
+def verdict_of_one(flaws: Sequence[tuple[str, str]]) -> RaceVerdict:
     """The verdict on a single run, from (kind, text) of what was wrong where it ended."""
-    return Verdict(1, 1, tuple(Found(kind, text, 1, "") for kind, text in flaws))
+    return RaceVerdict(1, 1, tuple(Found(kind, text, 1, "") for kind, text in flaws))
 
 
 def miscount_texts(machine: Machine) -> list[str]:
@@ -154,12 +154,12 @@ def _nothing(reason: str) -> Path[str]:
     return reason
 
 
-def explored(race: Race, max_states: int | None, stop: Callable[[int], bool] | None) -> Verdict:
+def explored(race: Race, max_states: int | None, stop: Callable[[int], bool] | None) -> RaceVerdict:
     """Every interleaving of a race; the machine is as before."""
     result = explore(race, max_states, stop)
     findings = tuple(_found(race, result))
     loop = str(result.loop) if result.loop is not None else ""
-    return Verdict(result.schedules, result.states, findings, result.stopped, loop)
+    return RaceVerdict(result.schedules, result.states, findings, result.stopped, loop)
 
 
 def _found(race: Race, result: SearchResult) -> Iterator[Found]:
@@ -211,7 +211,7 @@ def picture_of(race: Race, steps: Sequence[RaceStep]) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class RaceCost:
     """What a race took, driven in one way.
 
     Args:
@@ -230,7 +230,7 @@ class Cost:
 _PATIENCE = 400
 
 
-def cost_of(race: Race, by_turns: bool) -> Cost:
+def cost_of(race: Race, by_turns: bool) -> RaceCost:
     """Drive a race that was explored before; the machine is as before.
 
     Args:
@@ -249,7 +249,7 @@ def cost_of(race: Race, by_turns: bool) -> Cost:
     taken = [op for op in race.machine.trace if isinstance(op, LockOp) and op.verb in "+~"]
     race.restore()
     tables = [op for op in taken if op.lock.lock_class.is_page_table_lock]
-    return Cost(
+    return RaceCost(
         len(tables),
         sum(op.lock.lock_class is LockClass.MCL and op.function == LOOK for op in taken),
         sum(op.function == LOOK and op.verb == "+" and not op.nested for op in tables),

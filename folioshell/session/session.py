@@ -18,7 +18,7 @@ from folioshell.session.checkpoints import Checkpoints
 from folioshell.session.history import Entry, History
 from folioshell.session.host import Host, raised_by
 from folioshell.session.language import MODEL, NO_PROCESS_LEFT, OUTPUT, SESSION, Language, Statement, Watch, news
-from folioshell.session.progress import Replaying, Step
+from folioshell.session.progress import Replaying, StepProgress
 from folioshell.session.settings import Settings
 from folioshell.session.step_report import NoStep, self_deadlock, step_report
 from folioshell.session.workspace import Definition, Workspace
@@ -26,7 +26,7 @@ from folioshell.wording import counted
 
 if TYPE_CHECKING:
     from folioshell.session.progress import Spawned, Undertaking
-    from folioshell.session.race import Verdict
+    from folioshell.session.race import RaceVerdict
 
 
 class Session:
@@ -74,7 +74,7 @@ class Session:
         self.workspace = Workspace(counting=counting)
         self.history = History()
         self.definitions: dict[str, Definition] = {}
-        self.verdict: Verdict | None = None
+        self.verdict: RaceVerdict | None = None
         self.spawned: Spawned | None = None
         self.note: Callable[[str], None] | None = None
         self.finished = False
@@ -211,7 +211,7 @@ class Session:
             message = f"the limit of {self.host.limits.steps:,} steps is reached"
             raise statement.refused_process(message, [], raised_by("steps"))
         before = self.process
-        self.undertaking = Step(self.workspace, statement, process)
+        self.undertaking = StepProgress(self.workspace, statement, process)
         self.workspace.machine.note(self.shown_schemes)
         record = self.workspace.run(statement, process)
         if self.settings.check and (broken := self.workspace.machine.check()):

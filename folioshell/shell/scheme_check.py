@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from folioshell.contract.check import Verdict, check_scheme
+from folioshell.contract.check import CheckResult, check_scheme
 from folioshell.contract.histories import HIGHEST_ID, WIDE_ORDERS, SearchBounds
 from folioshell.errors import Refused
 from folioshell.schemes.base import Law, Scheme
@@ -56,7 +56,7 @@ def _extent(bounds: SearchBounds) -> str:
     )
 
 
-def check_blocks(kind: type[Scheme], verdicts: Sequence[Verdict], quiet: bool = False) -> Iterator[Block]:
+def check_blocks(kind: type[Scheme], verdicts: Sequence[CheckResult], quiet: bool = False) -> Iterator[Block]:
     """A table of the laws, then a history for each violation; ``quiet``: only for claimed and required laws."""
     broken = [verdict for verdict in verdicts if not verdict.kept and (verdict.declared or not quiet)]
     if not quiet:
@@ -68,28 +68,28 @@ def check_blocks(kind: type[Scheme], verdicts: Sequence[Verdict], quiet: bool = 
     yield _summary(kind, verdicts)
 
 
-def _table(kind: type[Scheme], verdicts: Sequence[Verdict]) -> Grid:
+def _table(kind: type[Scheme], verdicts: Sequence[CheckResult]) -> Grid:
     rows = tuple((Span(verdict.law), Span(_declared(verdict)), _outcome(verdict)) for verdict in verdicts)
     return Grid((Column("law"), Column("claimed"), Column("in the histories tried")), rows, title=visible(kind.name))
 
 
-def _is_law(verdict: Verdict) -> bool:
+def _is_law(verdict: CheckResult) -> bool:
     return verdict.law in set(Law)
 
 
-def _declared(verdict: Verdict) -> str:
+def _declared(verdict: CheckResult) -> str:
     if not _is_law(verdict):
         return "required"
     return "yes" if verdict.declared else "no"
 
 
-def _outcome(verdict: Verdict) -> Span:
+def _outcome(verdict: CheckResult) -> Span:
     if verdict.kept:
         return Span("holds", Tone.GOOD) if verdict.declared else Span("holds (could be claimed)", Tone.STRONG)
     return Span("! VIOLATED", Tone.BAD) if verdict.declared else Span("violated (not claimed)")
 
 
-def _breach(verdict: Verdict) -> Iterator[Block]:
+def _breach(verdict: CheckResult) -> Iterator[Block]:
     tone = Tone.BAD if verdict.declared else Tone.PLAIN
     yield line("")
     steps = len(verdict.history) - 1
@@ -104,7 +104,7 @@ def _breach(verdict: Verdict) -> Iterator[Block]:
             yield line(visible(text), indent=4)
 
 
-def _summary(kind: type[Scheme], verdicts: Sequence[Verdict]) -> Line:
+def _summary(kind: type[Scheme], verdicts: Sequence[CheckResult]) -> Line:
     broken = [verdict.law for verdict in verdicts if verdict.declared and not verdict.kept]
     more = [verdict.law for verdict in verdicts if not verdict.declared and verdict.kept]
     text = Span(f"violates {', '.join(broken)}", Tone.BAD) if broken else Span("all claimed laws hold", Tone.GOOD)

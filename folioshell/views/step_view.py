@@ -163,7 +163,7 @@ def _names(names: Sequence[str], times: int) -> str:
 
 
 def _more(total: int, command: str) -> str:
-    return f"{ELLIPSIS} {total - MOST_ROWS} more rows: {command}" if total > MOST_ROWS else ""
+    return f"{ELLIPSIS} {counted(total - MOST_ROWS, 'more row')}: {command}" if total > MOST_ROWS else ""
 
 
 def old_new(change: Change) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from folioshell.contract.histories import KINDS, MMS, ORDERS, SKEWS, History, Step
+from folioshell.contract.histories import KINDS, MMS, ORDERS, SKEWS, HistoryStep, RandomHistory
 
 
-def histories(mms: int = MMS) -> st.SearchStrategy[History]:
+def histories(mms: int = MMS) -> st.SearchStrategy[RandomHistory]:
     """Strategy for histories that begin in ``mms`` address spaces."""
     steps = st.builds(
-        Step,
+        HistoryStep,
         st.sampled_from(KINDS),
         st.integers(1, mms),
         st.integers(0, 1),
@@ -18,7 +18,7 @@ def histories(mms: int = MMS) -> st.SearchStrategy[History]:
         st.integers(1, 32),
     )
     return st.builds(
-        History,
+        RandomHistory,
         st.sampled_from(ORDERS),
         st.sampled_from(SKEWS),
         st.lists(steps, max_size=20).map(tuple),

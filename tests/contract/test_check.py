@@ -7,7 +7,7 @@ import pytest
 from folioshell import events
 from folioshell.contract import Verdict, check_scheme
 from folioshell.contract.check import breach, shrunk, told
-from folioshell.contract.histories import MMS, History, SearchBounds, Step, seeded_histories
+from folioshell.contract.histories import MMS, HistoryStep, RandomHistory, SearchBounds, seeded_histories
 from folioshell.contract.laws import CHECKS, Requirement
 from folioshell.schemes.base import Law
 from tests.contract.definitions import Constant, Oracle
@@ -68,7 +68,7 @@ def test_an_exception_is_a_breach() -> None:
             if event.level is events.Level.PMD:
                 raise LookupError("what is a PMD?")
 
-    history = History(3, 0, (Step("map-pmd", 1, 0, 0, 1),))
+    history = RandomHistory(3, 0, (HistoryStep("map-pmd", 1, 0, 0, 1),))
     assert breach(Careless, CHECKS[Law.DECIDES], history) == "raises LookupError: what is a PMD?"
     (verdict,) = (
         verdict for verdict in check_scheme(Careless, SearchBounds(histories=100, mms=4)) if verdict.law == "decides"
@@ -79,15 +79,15 @@ def test_an_exception_is_a_breach() -> None:
 def test_a_history_is_told_step_by_step() -> None:
     """Steps that were not possible are left out."""
     steps = (
-        Step("unmap", 1, 0, 0, 1),
-        Step("map", 1, 0, 2, 5),
-        Step("split", 1, 0, 4, 1),
-        Step("unmap", 1, 0, 0, 1),
-        Step("fork", 1, 0, 0, 1),
-        Step("exit", 1, 0, 0, 1),
-        Step("walk", 1, 0, 0, 1),
+        HistoryStep("unmap", 1, 0, 0, 1),
+        HistoryStep("map", 1, 0, 2, 5),
+        HistoryStep("split", 1, 0, 4, 1),
+        HistoryStep("unmap", 1, 0, 0, 1),
+        HistoryStep("fork", 1, 0, 0, 1),
+        HistoryStep("exit", 1, 0, 0, 1),
+        HistoryStep("walk", 1, 0, 0, 1),
     )
-    assert told(History(4, 3, steps, anon=False)) == [
+    assert told(RandomHistory(4, 3, steps, anon=False)) == [
         "order-4 file folio, page 0 at page 75 or 139; page tables of 8 entries",
         "mm 1 maps pages 2..6 at 77",
         "mm 1 splits the VMA at 79",
@@ -100,40 +100,43 @@ def test_a_history_is_told_step_by_step() -> None:
 
 def test_only_the_steps_that_matter_are_left() -> None:
     """Of many steps, the two that are wanted, in their order."""
-    steps = (*(Step("map" if at % 7 else "fork", 1, 0, 0, 1) for at in range(30)), Step("exit", 1, 0, 0, 1))
+    steps = (
+        *(HistoryStep("map" if at % 7 else "fork", 1, 0, 0, 1) for at in range(30)),
+        HistoryStep("exit", 1, 0, 0, 1),
+    )
 
-    def breaks(history: History) -> bool:
+    def breaks(history: RandomHistory) -> bool:
         kinds = [step.kind for step in history.steps]
         return "fork" in kinds and "exit" in kinds[kinds.index("fork") :]
 
-    assert [step.kind for step in shrunk(History(2, 0, steps), breaks).steps] == ["fork", "exit"]
+    assert [step.kind for step in shrunk(RandomHistory(2, 0, steps), breaks).steps] == ["fork", "exit"]
 
 
 def test_steps_that_matter_together_only_stay() -> None:
     """None of three can be spared."""
-    steps = tuple(Step("map", 1, 0, at, 1) for at in range(8))
+    steps = tuple(HistoryStep("map", 1, 0, at, 1) for at in range(8))
 
-    def breaks(history: History) -> bool:
+    def breaks(history: RandomHistory) -> bool:
         return len(history.steps) >= 3
 
-    assert len(shrunk(History(2, 0, steps), breaks).steps) == 3
+    assert len(shrunk(RandomHistory(2, 0, steps), breaks).steps) == 3
 
 
 def test_numbers_become_as_plain_as_they_can_be() -> None:
     """Each one is the smallest that still breaks the law."""
 
-    def breaks(history: History) -> bool:
+    def breaks(history: RandomHistory) -> bool:
         return any(step.mm >= 2 and step.at >= 5 and step.nr >= 3 for step in history.steps) and history.order >= 3
 
-    found = shrunk(History(5, 5, (Step("map", 4, 1, 31, 32),), anon=False), breaks)
-    assert found == History(3, 0, (Step("map", 2, 0, 5, 3),), anon=True)
+    found = shrunk(RandomHistory(5, 5, (HistoryStep("map", 4, 1, 31, 32),), anon=False), breaks)
+    assert found == RandomHistory(3, 0, (HistoryStep("map", 2, 0, 5, 3),), anon=True)
 
 
 def test_what_comes_out_still_breaks_the_law() -> None:
     """Whatever history it was."""
     for history in seeded_histories(60):
 
-        def breaks(shorter: History, kinds: int = len({step.kind for step in history.steps})) -> bool:
+        def breaks(shorter: RandomHistory, kinds: int = len({step.kind for step in history.steps})) -> bool:
             return len({step.kind for step in shorter.steps}) >= kinds
 
         found = shrunk(history, breaks)
@@ -144,9 +147,9 @@ def test_what_comes_out_still_breaks_the_law() -> None:
 def test_address_spaces_are_renumbered_together() -> None:
     """A fork makes the mm with the next number: 3 and its child 4 become 1 and 2, not 1 and 4."""
 
-    def breaks(history: History) -> bool:
+    def breaks(history: RandomHistory) -> bool:
         kinds = {step.kind: step.mm for step in history.steps}
         return set(kinds) == {"fork", "exit"} and kinds["exit"] == kinds["fork"] % MMS + 1
 
-    found = shrunk(History(2, 0, (Step("fork", 3, 0, 0, 1), Step("exit", 4, 0, 0, 1))), breaks)
+    found = shrunk(RandomHistory(2, 0, (HistoryStep("fork", 3, 0, 0, 1), HistoryStep("exit", 4, 0, 0, 1))), breaks)
     assert [step.mm for step in found.steps] == [1, 2]

@@ -8,7 +8,7 @@ import pytest
 
 from folioshell import Session
 from folioshell.contract.check import breach, check_scheme, counterexample
-from folioshell.contract.histories import History, SearchBounds, seeded_histories, wide_histories
+from folioshell.contract.histories import RandomHistory, SearchBounds, seeded_histories, wide_histories
 from folioshell.contract.laws import CHECKS
 from folioshell.contract.player import Player
 from folioshell.contract.script import script_of
@@ -91,4 +91,4 @@ def test_what_has_no_script() -> None:
         history for history in seeded_histories(240) if any(step.kind == "move-pmd" for step in history.steps)
     )
     assert script_of(history, "mine") == ()
-    assert script_of(History(2, 0, ()), "mine") == ()
+    assert script_of(RandomHistory(2, 0, ()), "mine") == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from folioshell import events
 from folioshell.contract.histories import seeded_histories
 from folioshell.contract.player import TABLE_PAGES, Player
-from folioshell.contract.world import Truth, World, single
+from folioshell.contract.world import World, WorldTruth, single
 from folioshell.events import CALLBACKS
 from tests.contract.definitions import Constant
 
@@ -41,7 +41,7 @@ def test_a_mapping_is_announced_by_table_and_call() -> None:
     world.chunks = single
     world.unmap(1, folio, 504, 0, 3)
     assert [(f.first, f.nr) for f in recorder.events if isinstance(f, events.Unmapped)] == [(0, 1), (1, 1), (2, 1)]
-    assert world.truth(folio) == Truth(mms=1, vmas=1, tuples=2, entries=13, pages=13)
+    assert world.truth(folio) == WorldTruth(mms=1, vmas=1, tuples=2, entries=13, pages=13)
 
 
 def test_a_split_names_the_folios_on_both_sides() -> None:
@@ -51,7 +51,7 @@ def test_a_split_names_the_folios_on_both_sides() -> None:
     world.split(1, 508)
     world.split(1, 540)
     assert [f.straddling for f in recorder.events if isinstance(f, events.VmaSplit)] == [((folio, 4),), ()]
-    assert world.truth(folio) == Truth(mms=1, vmas=2, tuples=3, entries=16, pages=16)
+    assert world.truth(folio) == WorldTruth(mms=1, vmas=2, tuples=3, entries=16, pages=16)
 
 
 def test_a_pmd_entry_of_file_memory_is_dropped_by_a_split() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell.model.release import DIFFERENCES, EXACT_FIT, RELEASES, Question, Release
+from folioshell.model.release import DIFFERENCES, EXACT_FIT, RELEASES, Release, SharingQuestion
 
 _HEAD = """# Releases
 
@@ -24,8 +24,8 @@ def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _answer(row: Release, question: Question) -> str:
-    if question is Question.REUSE_LARGE and not row.reuses_large_folios:
+def _answer(row: Release, question: SharingQuestion) -> str:
+    if question is SharingQuestion.REUSE_LARGE and not row.reuses_large_folios:
         return "not asked"
     name = row.policy.answers.get(question, row.policy.decider)
     return "`folio_mapcount()` is the number of pages" if name == EXACT_FIT else f"`{name}`"
@@ -40,7 +40,7 @@ def releases_page() -> str:
         where = f"`{change.where}`" + (f", {change.commit}" if change.commit else "")
         text += _row(since, change.about, where, *("yes" if getattr(row, name) else "–" for row in rows))
     text += _QUESTIONS + _row("question", "asked about", *RELEASES) + _row(*["---"] * (2 + len(rows)))
-    for question in Question:
+    for question in SharingQuestion:
         text += _row(f"`{question.function}()`", question.about, *(_answer(row, question) for row in rows))
     text += _row("", "point release", *(row.point for row in rows))
     return text + _row("", "the kernel's own counts", *(f"`{row.policy.books}`" for row in rows))

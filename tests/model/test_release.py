@@ -15,7 +15,7 @@ from folioshell.commands import Session
 from folioshell.engine import machine
 from folioshell.errors import Refused
 from folioshell.model import pte
-from folioshell.model.release import DEFAULT, DIFFERENCES, MM_ID, RELEASES, Question, Release, release
+from folioshell.model.release import DEFAULT, DIFFERENCES, MM_ID, RELEASES, Release, SharingQuestion, release
 from folioshell.recording import ptl
 from folioshell.recording.observe import emit
 from tests.paths.memory import Memory
@@ -168,10 +168,10 @@ def test_releases_are_ordered() -> None:
     assert all(row.point.startswith(f"{version}.") for version, row in RELEASES.items())
 
 
-def _deciders(row: Release) -> dict[Question, str]:
+def _deciders(row: Release) -> dict[SharingQuestion, str]:
     m = Memory()
     m.machine.set_profile(row.version)
-    return {question: getattr(m.kernel.deciders[question], "name", "") for question in Question}
+    return {question: getattr(m.kernel.deciders[question], "name", "") for question in SharingQuestion}
 
 
 @pytest.mark.parametrize("row", RELEASES.values(), ids=list(RELEASES))
@@ -180,7 +180,7 @@ def test_a_decider_per_question(row: Release) -> None:
     exact = {question for question, name in _deciders(row).items() if not name}
     m = Memory(row.version)
 
-    assert exact == {Question.COLD_WHOLE, Question.FREE_WHOLE}
+    assert exact == {SharingQuestion.COLD_WHOLE, SharingQuestion.FREE_WHOLE}
     assert set(_deciders(row).values()) == {row.policy.decider, ""}
     assert m.kernel.counts is m.machine.schemes[row.policy.books]
 
@@ -204,6 +204,6 @@ def test_set_decide_answers_every_question() -> None:
     """A scheme that was set takes the place of all; the release's own brings its comparisons back."""
     m = Memory()
     m.machine.decide("vmas")
-    assert {getattr(m.kernel.deciders[question], "name", "") for question in Question} == {"vmas"}
+    assert {getattr(m.kernel.deciders[question], "name", "") for question in SharingQuestion} == {"vmas"}
     m.machine.decide("mm-id")
-    assert m.kernel.deciders[Question.COLD_WHOLE] is None
+    assert m.kernel.deciders[SharingQuestion.COLD_WHOLE] is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from folioshell.events import Asked, Finding, Walked
-from folioshell.model.release import Question
+from folioshell.model.release import SharingQuestion
 from folioshell.paths.sharing import is_shared
 from folioshell.schemes.base import Sharing
 from tests.paths.memory import Memory
@@ -62,7 +62,7 @@ def test_a_contended_folio_is_treated_as_shared() -> None:
     references = folio.ref
     table = m.mm("A").tables.leaf(p)
     assert table is not None
-    path = is_shared(m.kernel, m.mm("A"), folio, Question.COLD_PART, table.ptl)
+    path = is_shared(m.kernel, m.mm("A"), folio, SharingQuestion.COLD_PART, table.ptl)
 
     assert isinstance(next(path), Asked)
     assert str(next(path)) == "~FOLIO(f1)"

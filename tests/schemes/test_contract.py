@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from folioshell.contract.check import counterexample
-from folioshell.contract.histories import History, seeded_histories
+from folioshell.contract.histories import RandomHistory, seeded_histories
 from folioshell.contract.laws import CHECKS, REQUIREMENTS
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Law, Scheme
@@ -21,7 +21,7 @@ BROKEN = [
 
 @EACH
 @given(history=histories())
-def test_claimed_laws_hold(kind: type[Scheme], history: History) -> None:
+def test_claimed_laws_hold(kind: type[Scheme], history: RandomHistory) -> None:
     """No random history violates a law that the scheme claims."""
     for law in kind.laws:
         assert CHECKS[law](kind, history) is None, law
@@ -29,7 +29,7 @@ def test_claimed_laws_hold(kind: type[Scheme], history: History) -> None:
 
 @EACH
 @given(history=histories())
-def test_requirements_hold(kind: type[Scheme], history: History) -> None:
+def test_requirements_hold(kind: type[Scheme], history: RandomHistory) -> None:
     """No random history finds a scheme that violates a requirement."""
     for required, check in REQUIREMENTS.items():
         assert check(kind, history) is None, required

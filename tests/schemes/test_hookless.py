@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from folioshell.contract.histories import History, Step
+from folioshell.contract.histories import HistoryStep, RandomHistory
 from folioshell.contract.player import Player
 from folioshell.contract.world import World
 from folioshell.schemes.base import Part, Sharing
@@ -27,7 +27,7 @@ def world_of() -> tuple[World, TuplesHookless, VmasHookless, int]:
 
 
 @given(history=histories())
-def test_without_splits_merges_and_moves_they_are_exact(history: History) -> None:
+def test_without_splits_merges_and_moves_they_are_exact(history: RandomHistory) -> None:
     """Hooks are all that the exact definitions have more."""
     tuples, vmas, exact = TuplesHookless(), VmasHookless(), [Tuples(), Vmas()]
     player = Player(history, [tuples, vmas, *exact])
@@ -41,7 +41,7 @@ def test_without_splits_merges_and_moves_they_are_exact(history: History) -> Non
 
 
 @given(history=histories(mms=2))
-def test_the_drift_is_what_is_missing_to_the_exact_number(history: History) -> None:
+def test_the_drift_is_what_is_missing_to_the_exact_number(history: RandomHistory) -> None:
     """In every state, whatever happened."""
     tuples, vmas = TuplesHookless(), VmasHookless()
     player = Player(history, [tuples, vmas])
@@ -112,8 +112,8 @@ def test_tuples_answer_as_with_hooks() -> None:
 def test_a_pmd_split_is_seen() -> None:
     """It is made of rmap calls: the tuple is another one, the VMA the same."""
     tuples, vmas = TuplesHookless(), VmasHookless()
-    player = Player(History(3, 0, ()), [tuples, vmas])
+    player = Player(RandomHistory(3, 0, ()), [tuples, vmas])
     for kind in ("map-pmd", "split-pmd"):
-        assert player.play(Step(kind, 1, 0, 0, 1)) == kind
+        assert player.play(HistoryStep(kind, 1, 0, 0, 1)) == kind
         assert (tuples.mapcount(player.large), vmas.mapcount(player.large)) == (1, 1)
         assert tuples.miscount(player.large) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from folioshell.contract.histories import History
+from folioshell.contract.histories import RandomHistory
 from folioshell.contract.player import Player
 from folioshell.contract.world import World
 from folioshell.errors import KernelBug
@@ -27,7 +27,7 @@ def world_of(order: int, *mms: int) -> tuple[World, Average, TotalPages, int]:
 
 
 @given(history=histories())
-def test_they_answer_as_mm_id_and_never_say_partial_wrongly(history: History) -> None:
+def test_they_answer_as_mm_id_and_never_say_partial_wrongly(history: RandomHistory) -> None:
     """Slots and answers are the same; partially mapped is said only if it is so."""
     average, total, mm_id = Average(), TotalPages(), MmId()
     player = Player(history, [average, total, mm_id])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from folioshell.contract.histories import History
+from folioshell.contract.histories import RandomHistory
 from folioshell.contract.player import Player
 from folioshell.contract.world import World
 from folioshell.errors import KernelBug
@@ -30,7 +30,7 @@ def thp(*mms: int, anon: bool = True) -> tuple[World, PerPageV5, int]:
 
 
 @given(history=histories())
-def test_every_stored_counter_is_what_its_rules_say(history: History) -> None:
+def test_every_stored_counter_is_what_its_rules_say(history: RandomHistory) -> None:
     """PTEs, PMD entries in file memory, one more under PageDoubleMap, which is set only while a PMD entry is left."""
     scheme = PerPageV5()
     player = Player(history, [scheme])

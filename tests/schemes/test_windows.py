@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from folioshell import events
-from folioshell.contract.histories import History, seeded_histories
+from folioshell.contract.histories import RandomHistory, seeded_histories
 from folioshell.contract.laws import threes
 from folioshell.contract.player import Player
 from folioshell.contract.world import Chunks, World, single, whole
@@ -58,7 +58,7 @@ def test_tuples_and_vmas_are_exact(mms: int, chunks: Chunks, eager: bool) -> Non
         compare(history, chunks, eager)
 
 
-def compare(history: History, chunks: Chunks, eager: bool = False) -> None:
+def compare(history: RandomHistory, chunks: Chunks, eager: bool = False) -> None:
     """Play a history and hold both numbers against the entries after each step."""
     tuples, vmas = Tuples(), Vmas()
     player = Player(history, [tuples, vmas], chunks, eager)

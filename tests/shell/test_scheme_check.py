@@ -6,7 +6,7 @@ import re
 from io import StringIO
 from pathlib import Path
 
-from folioshell.contract.check import Verdict
+from folioshell.contract.check import CheckResult
 from folioshell.schemes.base import Law
 from folioshell.schemes.vmas import Vmas
 from folioshell.shell.scheme_check import check_blocks, check_files
@@ -58,8 +58,11 @@ def test_a_false_declaration(tmp_path: Path) -> None:
 
 def test_quietly() -> None:
     """A last line, and above it what breaks a promise; not what is broken as declared."""
-    kept = [Verdict(Law.DECIDES, True), Verdict(Law.NEVER_FALSE_POSITIVE, False, "yes, but no", ("a folio", "a step"))]
-    broken = Verdict(Law.NEVER_FALSE_NEGATIVE, True, "no, but yes", ("a folio", "a step"))
+    kept = [
+        CheckResult(Law.DECIDES, True),
+        CheckResult(Law.NEVER_FALSE_POSITIVE, False, "yes, but no", ("a folio", "a step")),
+    ]
+    broken = CheckResult(Law.NEVER_FALSE_NEGATIVE, True, "no, but yes", ("a folio", "a step"))
 
     assert render(list(check_blocks(Vmas, kept, quiet=True)), 100) == "vmas: all claimed laws hold\n"
     assert render(list(check_blocks(Vmas, [*kept, broken], quiet=True)), 100).splitlines()[1:] == [
