@@ -5,7 +5,8 @@ which version brought it (or took it away again), the commit, and the place in t
 from its version, so a release that recombines known differences is one row of ``RELEASES``; a backport, or a rule that
 its point release has the other way, is a keyword in that row.
 
-Each ``SharingQuestion`` has its own decider: see ``Policy``. The sources of names, versions and commits are the kernel's history and the 6.12.117 and 6.18 trees.
+Each ``SharingQuestion`` has its own decider: see ``Policy``. The sources of names, versions and commits are
+the kernel's history and the 6.12.117 and 6.18 trees.
 """
 
 from __future__ import annotations
