@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from folioshell import events
-from folioshell.contract import Verdict, check_scheme
+from folioshell.contract import CheckResult, check_scheme
 from folioshell.contract.check import breach, shrunk, told
 from folioshell.contract.histories import MMS, HistoryStep, RandomHistory, SearchBounds, seeded_histories
 from folioshell.contract.laws import CHECKS, Requirement
@@ -14,24 +14,24 @@ from tests.contract.definitions import Constant, Oracle
 
 
 @pytest.fixture(scope="module", name="verdicts")
-def _verdicts() -> dict[str, Verdict]:
+def _verdicts() -> dict[str, CheckResult]:
     return {verdict.law: verdict for verdict in check_scheme(Constant, SearchBounds(histories=100))}
 
 
-def test_every_requirement_and_every_law_has_a_verdict(verdicts: dict[str, Verdict]) -> None:
+def test_every_requirement_and_every_law_has_a_verdict(verdicts: dict[str, CheckResult]) -> None:
     """In a fixed order, requirements first."""
     assert list(verdicts) == [*Requirement, *Law]
     assert all(verdicts[required].declared for required in Requirement)
 
 
-def test_a_kept_law_has_no_history(verdicts: dict[str, Verdict]) -> None:
+def test_a_kept_law_has_no_history(verdicts: dict[str, CheckResult]) -> None:
     """Nothing broke it."""
-    assert verdicts["decides"] == Verdict("decides", declared=True)
+    assert verdicts["decides"] == CheckResult("decides", declared=True)
     assert verdicts["decides"].kept
     assert verdicts["decides"].honest
 
 
-def test_a_broken_law_has_the_shortest_history(verdicts: dict[str, Verdict]) -> None:
+def test_a_broken_law_has_the_shortest_history(verdicts: dict[str, CheckResult]) -> None:
     """A page and a fork are the least that can be denied."""
     verdict = verdicts["never-false-negative"]
     assert (verdict.kept, verdict.declared, verdict.honest) == (False, False, True)
@@ -44,13 +44,13 @@ def test_a_broken_law_has_the_shortest_history(verdicts: dict[str, Verdict]) -> 
     assert len(verdicts["mapped-iff-positive"].history) == 2
 
 
-def test_a_law_that_is_kept_but_not_declared_is_not_honest(verdicts: dict[str, Verdict]) -> None:
+def test_a_law_that_is_kept_but_not_declared_is_not_honest(verdicts: dict[str, CheckResult]) -> None:
     """A definition that counts nothing of large folios could say that no split changes its number."""
     assert verdicts["ignores-pmd-split"].kept
     assert not verdicts["ignores-pmd-split"].honest
 
 
-def test_the_check_is_repeatable(verdicts: dict[str, Verdict]) -> None:
+def test_the_check_is_repeatable(verdicts: dict[str, CheckResult]) -> None:
     """The same definition gets the same verdicts."""
     assert check_scheme(Constant, SearchBounds(histories=100)) == list(verdicts.values())
 

@@ -155,7 +155,7 @@ def test_the_schema_names_every_command() -> None:
     made = json.loads(schema_text())
 
     assert made["$schema"].endswith("2020-12/schema")
-    assert made["$defs"]["commands"]["x-usage"]["fork"] == ["fork NAME"]
+    assert made["$defs"]["commands"]["x-usage"]["fork"] == ["fork NAME [count=N]"]
     assert re.match(made["properties"]["command"]["pattern"], "fails ENOMEM mprotect buf r")
     assert not re.match(made["properties"]["command"]["pattern"], "frok B")
 
