@@ -212,7 +212,8 @@ def show_stats(call: Call) -> Report:
 
 
 def _mapped_pages(call: Call) -> Table:
-    sums = {way: statistics(call.kernel, way) for way in WAYS}
+    events = [event for record in call.workspace.journal for event in record.events()]
+    sums = {way: statistics(call.kernel, way, events) for way in WAYS}
     rows: list[Row] = [(name, symbol, *(sums[way][name] for way in WAYS)) for name, symbol in SYMBOLS.items()]
     note = f"in pages; this kernel keeps them {native_way(call.kernel)}"
     return Table("mapped pages", ("counter", "symbol", *WAYS), tuple(rows), note)

