@@ -29,6 +29,7 @@ def test_wrong_schemes_fall(kind: type[Scheme]) -> None:
     assert any(breach(kind, check, history) for history in (*seeded_histories(240), *WIDE))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", SCHEMES.values(), ids=SCHEMES)
 def test_right_schemes_pass(kind: type[Scheme]) -> None:
     """What they claim holds with many address spaces, too: all registered schemes."""

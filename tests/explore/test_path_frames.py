@@ -99,6 +99,7 @@ def generators(code: CodeType) -> Iterator[CodeType]:
             yield from generators(inner)
 
 
+@pytest.mark.full
 def test_all_paths(stopped: set[CodeType]) -> None:
     """All kernel paths, driven by the recordings and some scripts, which stop in nine of ten functions."""
     for file in sorted(FOLDER.rglob("*.gz")):

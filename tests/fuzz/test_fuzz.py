@@ -159,6 +159,7 @@ def test_golden_lines_have_gaps() -> None:
     assert max(line.count("[..]") for line in lines) >= 8
 
 
+@pytest.mark.full
 def test_hostile_lines_run() -> None:
     """Each kind of line does something in a few episodes, and some of it within the lowest limits."""
     done: set[str] = set()

@@ -6,6 +6,8 @@ import ast
 import subprocess
 import sys
 
+import pytest
+
 from tests.repo.tree import ROOT, parsed
 
 #: defect -> ids of tests, below tests/
@@ -224,6 +226,7 @@ def ids() -> list[str]:
     return sorted({f"tests/{name}" for names in HELD.values() for name in names})
 
 
+@pytest.mark.full
 def test_every_test_is_collected() -> None:
     """Each id names a test that pytest finds; some are among those of a full run."""
     options = ["--collect-only", "-q", "-m", ""]
