@@ -80,9 +80,9 @@ class Options(Namespace):
         session.host.output.fixed = bool(mode)
         session.settings.full = self.json == "full"
         for path in self._schemes:
-            from folioshell.script.definitions import define
+            from folioshell.script.scheme_files import load_into
 
-            define(session, path)
+            load_into(session, path)
         return session
 
     def limits(self, *, scripts: bool) -> Limits:

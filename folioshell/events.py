@@ -61,7 +61,24 @@ class FolioFreed:
 
 
 @dataclass(slots=True)
-class Rmap:
+class Entries:
+    """Entries of one page table, or one PMD entry, that map a folio: where they are. The fields are those of Rmap."""
+
+    folio: int
+    order: int
+    anon: bool
+    first: int
+    nr: int
+    mm: int
+    vma: int
+    table: int
+    vpn: int
+    low: int
+    high: int
+
+
+@dataclass(slots=True)
+class Rmap(Entries):
     """Entries of one page table: what ``Mapped`` and ``Unmapped`` have in common.
 
     Either a run of pages of one large folio, or one page each of some order-0 folios.
@@ -89,17 +106,6 @@ class Rmap:
     #: 1 for entries that were added, -1 for entries that were removed
     sign: ClassVar[int]
 
-    folio: int
-    order: int
-    anon: bool
-    first: int
-    nr: int
-    mm: int
-    vma: int
-    table: int
-    vpn: int
-    low: int
-    high: int
     call: str
     level: Level = Level.PTE
     new: bool = False
@@ -182,7 +188,7 @@ class VmaMerged:
 
 
 @dataclass(slots=True)
-class Moved:
+class Moved(Entries):
     """mremap moved entries of a folio to another address. No rmap function is called for this.
 
     Args:
@@ -193,17 +199,6 @@ class Moved:
     Kernel: mm/mremap.c: move_ptes(), move_normal_pmd(), move_huge_pmd() (v6.18)
     """
 
-    folio: int
-    order: int
-    anon: bool
-    first: int
-    nr: int
-    mm: int
-    vma: int
-    table: int
-    vpn: int
-    low: int
-    high: int
     to_vma: int
     to_table: int
     to_vpn: int

@@ -125,7 +125,7 @@ class Call:
         """
         (token,) = self.arguments.tokens(name)
         NEW_NAME.read(Token(text, token.start, token.end))
-        if kind := self.workspace.what_has(text):
+        if kind := self.workspace.kind_of(text):
             hint = "regions, files and processes share their names"
             raise self.refused_at(name, f"there is already a {kind} {text}", hint=hint)
 
@@ -162,7 +162,7 @@ class Call:
     def _check_existing(self, token: Token, text: str, kind: str, found: Collection[str]) -> str:
         if text not in found:
             names = list(found)
-            other = self.workspace.what_has(text)
+            other = self.workspace.kind_of(text)
             message = f"{text} is a {other}, not a {kind}" if other else f"no such {kind}"
             raise self.refused(token, message, allowed=names, hint=nearest(text, names))
         return text

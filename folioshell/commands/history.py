@@ -39,8 +39,8 @@ class PointName(Operand):
     def candidates(self, session: Session) -> Iterable[Pair]:
         """The marks, then the branches, then the steps of the current one."""
         history = session.history
-        marks = [(name, f"mark at {point_text(history, history.spot(name))}") for name in history.marks]
-        lines = [(name, f"branch of {counted(len(steps), 'step')}") for name, steps in history.lines.items()]
+        marks = [(name, f"mark at {point_text(history, history.point(name))}") for name in history.marks]
+        lines = [(name, f"branch of {counted(len(steps), 'step')}") for name, steps in history.branches.items()]
         return [*marks, *lines, *_NUMBER.candidates(session)]
 
 
@@ -49,7 +49,7 @@ POINT = PointName()
 
 def point_text(history: History, point: HistoryPoint) -> str:
     """``step 3``, or ``step 3 of main`` where there are several branches."""
-    return f"step {point.position} of {point.line}" if len(history.lines) > 1 else f"step {point.position}"
+    return f"step {point.position} of {point.branch}" if len(history.branches) > 1 else f"step {point.position}"
 
 
 def point_of(call: Call, name: str) -> HistoryPoint:
@@ -65,11 +65,11 @@ def point_of(call: Call, name: str) -> HistoryPoint:
             raise call.refused_at(name, f"there is no step {word}", hint=f"steps go from 0 to {last}")
         return HistoryPoint(history.current, word)
     assert isinstance(word, str)
-    if not history.what_has(word):
-        names = [*history.marks, *history.lines]
+    if not history.has_name(word):
+        names = [*history.marks, *history.branches]
         hint = nearest(word, names) or "`mark NAME` names the present step"
         raise call.refused_at(name, "no such mark or branch", allowed=names, hint=hint)
-    return history.spot(word)
+    return history.point(word)
 
 
 def _moved(call: Call, move: Callable[[int], None], verb: str) -> Report:
@@ -124,9 +124,9 @@ def goto(call: Call) -> Report:
     point, history = point_of(call, "STEP"), call.session.history
     name = call.arguments.get("STEP", object)
     try:
-        call.session.go_to(point.position, point.line)
+        call.session.go_to(point.position, point.branch)
     except DeterminismError as error:
-        if not call.session.definitions:
+        if not call.session.loaded_schemes:
             raise
         hint = "a loaded scheme now decides otherwise"
         raise call.refused_at("STEP", f"that state cannot be reached again: {error}", hint=hint) from None
@@ -146,9 +146,9 @@ def mark(call: Call) -> Report:
     """
     name, history = call.word("NAME"), call.session.history
     here = HistoryPoint(history.current, history.position)
-    if name in history.lines:
+    if name in history.branches:
         raise call.refused_at("NAME", f"{name} is a branch", hint="marks and branches share their names")
-    before = history.spot(name) if name in history.marks else None
+    before = history.point(name) if name in history.marks else None
     history.mark(name)
     moved = f"; it was {point_text(history, before)}" if before not in (None, here) else ""
     return done(call, f"{name} is {point_text(history, here)}{moved}.")
@@ -173,21 +173,21 @@ def branch(call: Call) -> Report:
     """
     name, history = call.word("NAME"), call.session.history
     if not name:
-        return done(call, sections=(_lines(history),))
-    if history.what_has(name):
+        return done(call, sections=(_branches(history),))
+    if history.has_name(name):
         what, hint = "mark", "marks and branches share their names"
-        if name in history.lines:
+        if name in history.branches:
             what, hint = "branch", f"`goto {name}` goes there"
         raise call.refused_at("NAME", f"there is already a {what} {name}", hint=hint)
     left, nr = history.current, len(history.entries)
-    history.begin_line(name)
+    history.start_branch(name)
     return done(call, f"Branch {name} starts at step {history.position}; {left} keeps its {counted(nr, 'step')}.")
 
 
-def _lines(history: History) -> Table:
+def _branches(history: History) -> Table:
     rows = []
     origins = history.origins()
-    for name, entries in history.lines.items():
+    for name, entries in history.branches.items():
         begins = "step {} of {}".format(*origins[name]) if name in origins else ""
         marks = history.marks_in(name)
         last = entries[-1].line if entries else ""
@@ -216,7 +216,7 @@ def history(call: Call) -> Report:
         what = (number, entry.named or entry.process, entry.text, entry.failure)
         others = _names([name for name, nr in shared.items() if number <= nr])
         rows.append((*what, ", ".join(found.marks_of(entry)), others, _state(found, number)))
-    title = f"history of {found.current}" if len(found.lines) > 1 else "history"
+    title = f"history of {found.current}" if len(found.branches) > 1 else "history"
     columns = ("step", "process", "command", "failed with", "marks", "also in", "")
     return done(call, sections=(_without_empty(Table(title, columns, tuple(rows))),))
 

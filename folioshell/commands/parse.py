@@ -245,7 +245,7 @@ def parse_form(command: Command, words: Sequence[Token], verb: Token) -> tuple[F
 def _retired(command: Command, word: Token) -> Refused | None:
     """The error about a word of an earlier version of the language; None about any other."""
     new = RETIRED.get(f"{command.verb} {word.text}")
-    return refused(word, f"retired: use `{new}`") if new else None
+    return refused(word, f"`{command.verb} {word.text}` is now `{new}`") if new else None
 
 
 class _Reader:

@@ -158,7 +158,7 @@ def _state(call: Call, point: HistoryPoint) -> Workspace:
     session = call.session
     if point == HistoryPoint(session.history.current, session.step):
         return call.workspace
-    return session.replay(point.position, point.line)
+    return session.replay(point.position, point.branch)
 
 
 def _tables(before: Workspace, after: Workspace) -> Sequence[Table]:

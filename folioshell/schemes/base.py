@@ -47,9 +47,9 @@ class Answer(StrEnum):
     CANNOT = "cannot"
 
     @staticmethod
-    def of(fact: bool) -> Answer:
+    def of(holds: bool) -> Answer:
         """Yes if true, else no."""
-        return Answer.YES if fact else Answer.NO
+        return Answer.YES if holds else Answer.NO
 
 
 class Law(StrEnum):

@@ -10,7 +10,7 @@ from folioshell.errors import KernelBug
 from folioshell.events import Level, Rmap
 from folioshell.schemes.base import Answer, Law, Part, Scheme
 from folioshell.schemes.cost import Cost, Layout, page_lines
-from folioshell.schemes.order0 import Order0Scheme
+from folioshell.schemes.order0 import ENTRY_LAWS, Order0Scheme
 
 
 class PageCounts:
@@ -141,22 +141,7 @@ class EntryScheme(Order0Scheme, register=False):
 
     #: atomic operations of a call on counters of the folio, without those on each page or on the PMD entry
     folio_atomics: ClassVar[int]
-    laws = frozenset(
-        {
-            Law.NEVER_FALSE_NEGATIVE,
-            Law.DECIDES,
-            Law.MAPPED_IFF_POSITIVE,
-            Law.ZERO_WHEN_UNMAPPED,
-            Law.UNMAP_UNDOES_MAP,
-            Law.BATCHING_IS_IRRELEVANT,
-            Law.IGNORES_VMA_SPLIT,
-            Law.IGNORES_MOVE,
-            Law.ONE_IS_EXCLUSIVE,
-            Law.TELLS_PARTIAL,
-            Law.COUNTS_PAGES,
-            Law.FORGETS_HISTORY,
-        }
-    )
+    laws = ENTRY_LAWS | {Law.TELLS_PARTIAL, Law.COUNTS_PAGES, Law.FORGETS_HISTORY}
 
     def __init__(self) -> None:
         super().__init__()

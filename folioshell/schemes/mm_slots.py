@@ -4,23 +4,8 @@ from __future__ import annotations
 
 from folioshell.errors import KernelBug
 from folioshell.events import Level, Rmap
-from folioshell.schemes.base import Law, Part, Sharing
-from folioshell.schemes.order0 import Order0Scheme
-
-#: what holds for every scheme that answers from the slots
-OWNER_LAWS = frozenset(
-    {
-        Law.NEVER_FALSE_NEGATIVE,
-        Law.DECIDES,
-        Law.MAPPED_IFF_POSITIVE,
-        Law.ZERO_WHEN_UNMAPPED,
-        Law.UNMAP_UNDOES_MAP,
-        Law.BATCHING_IS_IRRELEVANT,
-        Law.IGNORES_VMA_SPLIT,
-        Law.IGNORES_MOVE,
-        Law.ONE_IS_EXCLUSIVE,
-    }
-)
+from folioshell.schemes.base import Part, Sharing
+from folioshell.schemes.order0 import ENTRY_LAWS, Order0Scheme
 
 Slot = tuple[int, int]
 
@@ -158,7 +143,7 @@ class MappingScheme(Order0Scheme, register=False):
         _large: large folio -> its mappings; from its first one until it is freed.
     """
 
-    laws = OWNER_LAWS
+    laws = ENTRY_LAWS
 
     def __init__(self) -> None:
         super().__init__()

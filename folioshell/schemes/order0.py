@@ -12,8 +12,23 @@ from folioshell import events
 from folioshell.errors import KernelBug
 from folioshell.events import Rmap
 from folioshell.intervals import Intervals, ranges
-from folioshell.schemes.base import Part, Scheme
+from folioshell.schemes.base import Law, Part, Scheme
 from folioshell.schemes.cost import X86_64_LAYOUT, Cost, Layout, small_cost
+
+#: what holds for every scheme that counts entries, and decides without a false negative
+ENTRY_LAWS = frozenset(
+    {
+        Law.NEVER_FALSE_NEGATIVE,
+        Law.DECIDES,
+        Law.MAPPED_IFF_POSITIVE,
+        Law.ZERO_WHEN_UNMAPPED,
+        Law.UNMAP_UNDOES_MAP,
+        Law.BATCHING_IS_IRRELEVANT,
+        Law.IGNORES_VMA_SPLIT,
+        Law.IGNORES_MOVE,
+        Law.ONE_IS_EXCLUSIVE,
+    }
+)
 
 
 class Order0Scheme(Scheme, register=False):

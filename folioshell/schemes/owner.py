@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from folioshell.events import Rmap
 from folioshell.schemes.base import Part, Sharing
-from folioshell.schemes.mm_slots import OWNER_LAWS
-from folioshell.schemes.order0 import TallyScheme
+from folioshell.schemes.order0 import ENTRY_LAWS, TallyScheme
 
 
 class Owner(TallyScheme):
@@ -25,7 +24,7 @@ class Owner(TallyScheme):
         "Shared if others have entries: wrong when the owner has left and one other is alone.",
     )
     state = "the MM-ID of the owner, a counter of its entries and one of the others'"
-    laws = OWNER_LAWS
+    laws = ENTRY_LAWS
 
     def count_large(self, event: Rmap) -> None:
         """The owner's entries and those of others are counted apart."""

@@ -7,8 +7,7 @@ from functools import lru_cache
 from folioshell.events import Rmap
 from folioshell.schemes.base import Law, Part, Sharing
 from folioshell.schemes.cost import Cost, Layout
-from folioshell.schemes.mm_slots import OWNER_LAWS
-from folioshell.schemes.order0 import TallyScheme
+from folioshell.schemes.order0 import ENTRY_LAWS, TallyScheme
 
 #: (highest order, number of 64-bit values of the checksum up to it)
 VALUES = ((2, 1), (5, 2), (9, 3), (10, 4), (12, 5), (15, 6))
@@ -45,7 +44,7 @@ class RmapId(TallyScheme):
         "Exclusive if the sum is that of the asker alone: exact unless there are more entries than pages.",
     )
     state = "one counter of all entries, one to six 64-bit values by order, and a sequence counter"
-    laws = OWNER_LAWS | {Law.EXACT_WITHIN_PAGES, Law.FORGETS_HISTORY}
+    laws = ENTRY_LAWS | {Law.EXACT_WITHIN_PAGES, Law.FORGETS_HISTORY}
 
     def count_large(self, event: Rmap) -> None:
         """One value for each entry, added or subtracted."""

@@ -98,7 +98,7 @@ def save(call: Call) -> Report:
     except (OSError, ValueError) as error:
         raise call.refused_at("FILE", f"cannot write {path}: {reason_of(error)}") from None
     text = f"{counted(call.session.step, 'step')} written to {path}"
-    others = [name for name in call.session.history.lines if name != call.session.history.current]
+    others = [name for name in call.session.history.branches if name != call.session.history.current]
     if others:
         text += f"; {'branch' if len(others) == 1 else 'branches'} {' and '.join(others)} left out"
     return done(call, f"{text}.")
@@ -185,10 +185,10 @@ def _load_scheme(call: Call) -> Report:
     if not access.may_load:
         raise call.refused_at("FILE", "scripts may not load code", hint="`--allow-code` permits it")
     # Loading needs more of the standard library than the rest of a script.
-    from folioshell.script.definitions import define
+    from folioshell.script.scheme_files import load_into
 
     try:
-        loaded = define(call.session, script.below(access.folder, call.word("FILE")))
+        loaded = load_into(call.session, script.below(access.folder, call.word("FILE")))
     except Refused as error:
         if error.text or error.line:
             raise

@@ -59,7 +59,7 @@ class Entry:
 class HistoryPoint(NamedTuple):
     """A state: the one after step ``position`` of a branch."""
 
-    line: str
+    branch: str
     position: int
 
 
@@ -115,16 +115,16 @@ class History:
     """Steps in the order in which they were typed, in one branch or several.
 
     Attributes:
-        lines: branch -> its steps, in the order in which the branches were made.
+        branches: branch -> its steps, in the order in which the branches were made.
         current: name of the current branch.
         position: number of steps in force; later ones of the current branch were undone.
         marks: name -> the step that it names; None for the beginning.
     """
 
-    __slots__ = ("current", "lines", "marks", "position")
+    __slots__ = ("branches", "current", "marks", "position")
 
     def __init__(self) -> None:
-        self.lines: dict[str, Branch] = {MAIN: Branch()}
+        self.branches: dict[str, Branch] = {MAIN: Branch()}
         self.current = MAIN
         self.position = 0
         self.marks: dict[str, Entry | None] = {}
@@ -132,7 +132,7 @@ class History:
     @property
     def entries(self) -> Branch:
         """All steps of the current branch."""
-        return self.lines[self.current]
+        return self.branches[self.current]
 
     @property
     def in_force(self) -> list[Entry]:
@@ -148,7 +148,7 @@ class History:
         entry.before, entry.number = self.entries.at(self.position), self.position + 1
         self.entries.tip = entry
         self.position += 1
-        gone = [name for name, marked in self.marks.items() if marked in forgotten and not self.lines_with(marked)]
+        gone = [name for name, marked in self.marks.items() if marked in forgotten and not self.branches_with(marked)]
         for name in gone:
             del self.marks[name]
         return gone
@@ -160,9 +160,9 @@ class History:
 
     # Names.
 
-    def what_has(self, name: str) -> str:
-        """What a name stands for: ``line``, ``mark``, or empty if it is free."""
-        return "line" if name in self.lines else "mark" if name in self.marks else ""
+    def has_name(self, name: str) -> bool:
+        """Does it name a branch or a mark?"""
+        return name in self.branches or name in self.marks
 
     def mark(self, name: str) -> None:
         """Name the present step; a mark of that name moves here."""
@@ -176,24 +176,24 @@ class History:
     def marks_in(self, name: str) -> list[str]:
         """The marks of a branch, in the order of its steps."""
         numbers = {mark: 0 if entry is None else entry.number for mark, entry in self.marks.items()}
-        branch = self.lines[name]
+        branch = self.branches[name]
         held = [mark for mark, entry in self.marks.items() if entry is None or entry in branch]
         return sorted(held, key=numbers.__getitem__)
 
-    def begin_line(self, name: str) -> None:
+    def start_branch(self, name: str) -> None:
         """Start a branch at the present step and make it current; the old one keeps its steps."""
-        self.lines[name] = Branch(self.entries.at(self.position))
+        self.branches[name] = Branch(self.entries.at(self.position))
         self.current = name
 
-    def lines_with(self, entry: Entry | None) -> list[str]:
+    def branches_with(self, entry: Entry | None) -> list[str]:
         """The branches that a step belongs to."""
-        return [name for name, entries in self.lines.items() if entry is None or entry in entries]
+        return [name for name, entries in self.branches.items() if entry is None or entry in entries]
 
     def shared(self, name: str) -> dict[str, int]:
         """Number of steps that each other branch shares with one."""
-        ours = self.lines[name][:]
+        ours = self.branches[name][:]
         counts = {}
-        for other, branch in self.lines.items():
+        for other, branch in self.branches.items():
             entry = branch.at(len(ours))
             while entry is not None and ours[entry.number - 1] is not entry:
                 entry = entry.before
@@ -205,23 +205,23 @@ class History:
         """For each branch, how many steps it shares with an earlier one, and that one; not for the first."""
         first_with: dict[Entry, str] = {}
         found = {}
-        for name, branch in self.lines.items():
+        for name, branch in self.branches.items():
             entry = branch.tip
             while entry is not None and entry not in first_with:
                 first_with[entry] = name
                 entry = entry.before
-            found[name] = (0, next(iter(self.lines))) if entry is None else (entry.number, first_with[entry])
-        del found[next(iter(self.lines))]
+            found[name] = (0, next(iter(self.branches))) if entry is None else (entry.number, first_with[entry])
+        del found[next(iter(self.branches))]
         return found
 
-    def spot(self, name: str) -> HistoryPoint:
+    def point(self, name: str) -> HistoryPoint:
         """Where a name leads: the tip of a branch, or a marked step, in the current branch if it has it."""
-        if name in self.lines:
-            return HistoryPoint(name, len(self.lines[name]))
+        if name in self.branches:
+            return HistoryPoint(name, len(self.branches[name]))
         entry = self.marks[name]
-        holders = self.lines_with(entry)
-        line = self.current if self.current in holders else holders[0]
-        return HistoryPoint(line, entry.number if entry is not None else 0)
+        holders = self.branches_with(entry)
+        branch = self.current if self.current in holders else holders[0]
+        return HistoryPoint(branch, entry.number if entry is not None else 0)
 
     # Scripts.
 

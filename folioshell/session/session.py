@@ -21,7 +21,7 @@ from folioshell.session.language import MODEL, NO_PROCESS_LEFT, OUTPUT, SESSION,
 from folioshell.session.progress import Replaying, StepProgress
 from folioshell.session.settings import Settings
 from folioshell.session.step_report import NoStep, self_deadlock, step_report
-from folioshell.session.workspace import Definition, Workspace
+from folioshell.session.workspace import LoadedScheme, Workspace
 from folioshell.wording import counted
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Session:
         watches: what is asked again after each step.
         workspace: the state; undo and its kin replace it, or give its objects their earlier contents.
         history: the steps typed.
-        definitions: schemes loaded from files, by name.
+        loaded_schemes: schemes loaded from files, by name.
         verdict: what the last race found, or the last command that deadlocked on its own.
         spawned: threads that are stepped by hand; None if none are under way.
         note: called with each line that leads here from a fresh session, once it is done; None by default.
@@ -73,7 +73,7 @@ class Session:
         self._counting = counting
         self.workspace = Workspace(counting=counting)
         self.history = History()
-        self.definitions: dict[str, Definition] = {}
+        self.loaded_schemes: dict[str, LoadedScheme] = {}
         self.verdict: RaceVerdict | None = None
         self.spawned: Spawned | None = None
         self.note: Callable[[str], None] | None = None
@@ -100,7 +100,7 @@ class Session:
     @property
     def shown_schemes(self) -> list[str]:
         """Names of the schemes that reports show."""
-        return self.settings.shown(list(self.workspace.machine.schemes), list(self.definitions))
+        return self.settings.shown(list(self.workspace.machine.schemes), list(self.loaded_schemes))
 
     def execute(self, line: str) -> list[Report]:
         """Run every command of a line; see ``stream``."""
@@ -240,50 +240,50 @@ class Session:
             self.verdict = verdict_of_one(flaws)
 
     def _fresh_workspace(self) -> Workspace:
-        return Workspace({name: definition.scheme for name, definition in self.definitions.items()}, self._counting)
+        return Workspace({name: one.scheme for name, one in self.loaded_schemes.items()}, self._counting)
 
-    def define(self, definitions: Sequence[Definition]) -> None:
+    def load(self, schemes: Sequence[LoadedScheme]) -> None:
         """Add schemes, from the first step on, in place of those loaded from the same files before.
 
         Raises:
             Refused: a step ended in another way than before, because one of them decides; nothing was changed.
             SchemeError: one of them raised; nothing was changed.
         """
-        before = self.definitions
-        files = {definition.path for definition in definitions}
-        others = {name: definition for name, definition in before.items() if definition.path not in files}
-        self.definitions = others | {definition.scheme.name: definition for definition in definitions}
+        before = self.loaded_schemes
+        files = {one.path for one in schemes}
+        others = {name: one for name, one in before.items() if one.path not in files}
+        self.loaded_schemes = others | {one.scheme.name: one for one in schemes}
         self._checkpoints.clear()
         try:
             self.go_to(self.step)
         except DeterminismError as error:
-            self.definitions = before
+            self.loaded_schemes = before
             message = f"the history replays differently with it: {error}"
             raise Refused(message, hint="`reset`, or undo that step") from None
         except BaseException:
-            self.definitions = before
+            self.loaded_schemes = before
             raise
-        self.settings.add_schemes([name for name in self.definitions if name not in before])
+        self.settings.add_schemes([name for name in self.loaded_schemes if name not in before])
         if self.note is not None:
             for path in sorted(files):
                 self.note(f'load scheme "{path}"')
 
     # Moving in the history.
 
-    def replay(self, position: int, line: str = "") -> Workspace:
+    def replay(self, position: int, branch: str = "") -> Workspace:
         """A fresh workspace in the state after step ``position`` of a branch, by default the current one.
 
         Raises:
             DeterminismError: a command did not end as it did when it was typed.
         """
-        *_, workspace = self.states(position, line)
+        *_, workspace = self.states(position, branch)
         return workspace
 
-    def states(self, position: int, line: str = "") -> Iterator[Workspace]:
+    def states(self, position: int, branch: str = "") -> Iterator[Workspace]:
         """A separate workspace in the state before the first step, then after each up to step ``position``.
 
         Args:
-            line: a branch; by default the current one.
+            branch: its name; by default the current one.
 
         Raises:
             DeterminismError: a command did not end as it did when it was typed.
@@ -291,16 +291,16 @@ class Session:
         self._begin_replay(position)
         workspace = self._fresh_workspace()
         yield workspace
-        yield from self._replayed(workspace, position, line or self.history.current)
+        yield from self._replayed(workspace, position, branch or self.history.current)
 
     def _begin_replay(self, position: int) -> None:
         self.undertaking = Replaying(f"replaying to step {position}", position)
 
-    def _replayed(self, workspace: Workspace, position: int, line: str) -> Iterator[Workspace]:
-        """The workspace after each of the steps that lead from its state up to step ``position`` of a line."""
+    def _replayed(self, workspace: Workspace, position: int, branch: str) -> Iterator[Workspace]:
+        """The workspace after each of the steps that lead from its state up to step ``position`` of a branch."""
         replaying = self.undertaking
         assert isinstance(replaying, Replaying)
-        for number, entry in enumerate(self.history.lines[line][workspace.step : position], workspace.step + 1):
+        for number, entry in enumerate(self.history.branches[branch][workspace.step : position], workspace.step + 1):
             workspace.machine.note(())  # nothing is reported of such a step
             (statement,) = self.language.parse(entry.text)
             try:
@@ -314,29 +314,29 @@ class Session:
             replaying.done = number
             yield workspace
 
-    def go_to(self, position: int, line: str = "") -> None:
+    def go_to(self, position: int, branch: str = "") -> None:
         """Go to the state after step ``position``, 0 being the initial one; later steps can be redone.
 
         Args:
-            line: the branch that is current from then on; by default the current one.
+            branch: the branch that is current from then on; by default the current one.
         Raises:
             Refused: there is no such step.
         """
-        line = line or self.history.current
-        last = len(self.history.lines[line])
+        branch = branch or self.history.current
+        last = len(self.history.branches[branch])
         if not 0 <= position <= last:
             raise Refused(f"there is no step {position}", hint=f"steps are 0 to {last}")
-        checkpoint = self._checkpoints.before(self.history.lines[line], position)
+        checkpoint = self._checkpoints.before(self.history.branches[branch], position)
         if checkpoint is None:
-            self.workspace = self.replay(position, line)
+            self.workspace = self.replay(position, branch)
         else:
             self._begin_replay(position)
             self.is_cut_off = True
             self.workspace = checkpoint.restore()
-            for _ in self._replayed(self.workspace, position, line):
+            for _ in self._replayed(self.workspace, position, branch):
                 pass
         self.spawned = None
-        self.history.current, self.history.position = line, position
+        self.history.current, self.history.position = branch, position
         self.is_cut_off = False
 
     def undo(self, steps: int = 1) -> None:
@@ -374,7 +374,7 @@ class Session:
 
     def script(self) -> list[str]:
         """The lines that lead to the present state, and to what is shown, from a fresh session."""
-        files = dict.fromkeys(definition.path for definition in self.definitions.values())
+        files = dict.fromkeys(one.path for one in self.loaded_schemes.values())
         loaded = [f'load scheme "{path}"' for path in files]
         shown = self.settings.script(list(self.workspace.machine.schemes))
         questions = [watch.question for watch in self.watches]

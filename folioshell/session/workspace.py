@@ -100,7 +100,7 @@ def next_free(regions: Regions, geometry: Geometry, nr: int, boundary: int, skew
     return start if start + nr <= geometry.end else None
 
 
-class Definition(NamedTuple):
+class LoadedScheme(NamedTuple):
     """A scheme that was loaded from a file.
 
     Args:
@@ -144,7 +144,7 @@ class Workspace:
     """The state that steps change.
 
     Args:
-        definitions: schemes from files by name; they count in addition to the registered ones.
+        loaded: schemes from files by name; they count in addition to the registered ones.
         counting: names of the registered schemes that count from the start; None for all. Others join later.
 
     Attributes:
@@ -160,14 +160,14 @@ class Workspace:
     """
 
     __slots__ = (
-        *("_counting", "_definitions", "_indexed", "_orders", "current", "journal", "machine", "process_names"),
+        *("_counting", "_loaded", "_indexed", "_orders", "current", "journal", "machine", "process_names"),
         *("admitted", "limits", "regions", "remarks", "threads"),
     )
 
     def __init__(
-        self, definitions: Mapping[str, type[Scheme]] | None = None, counting: Collection[str] | None = None
+        self, loaded: Mapping[str, type[Scheme]] | None = None, counting: Collection[str] | None = None
     ) -> None:
-        self._definitions = definitions or {}
+        self._loaded = loaded or {}
         self._counting = counting
         self.current = FIRST_PROCESS
         self.regions = Regions()
@@ -188,7 +188,7 @@ class Workspace:
         self.machine.note(noted)
 
     def _power_on(self, geometry: Geometry) -> None:
-        self.machine = Machine(geometry, self._definitions, self._counting)
+        self.machine = Machine(geometry, self._loaded, self._counting)
         self.process_names = {mm.mm_id: mm.name for mm in self.kernel.mms.values()}
 
     @property
@@ -251,7 +251,7 @@ class Workspace:
         self.journal.append(record)
         return record
 
-    def what_has(self, name: str) -> str:
+    def kind_of(self, name: str) -> str:
         """What a name stands for: ``region``, ``file``, ``process``, or empty if it is free."""
         if name in self.regions:
             return "region"

@@ -44,7 +44,7 @@ def _joined(parts: Sequence[str]) -> str:
 def _state_parts(session: Session, most_locks: int) -> Iterable[str]:
     workspace = session.workspace
     kernel = workspace.kernel
-    line = f" of {session.history.current}" if len(session.history.lines) > 1 else ""
+    line = f" of {session.history.current}" if len(session.history.branches) > 1 else ""
     yield f"process {session.process or 'none'}"
     yield f"step {session.step}{line}"
     yield f"decide {kernel.decider.name}"

@@ -12,9 +12,9 @@ import pytest
 
 from folioshell.errors import Refused
 from folioshell.script import Session, script
-from folioshell.script.definitions import define
 from folioshell.script.golden import WIDTH
 from folioshell.script.runner import Runner, ScriptEvent, run_file
+from folioshell.script.scheme_files import load_into
 from folioshell.session.host import STRICT, read_limits
 from folioshell.shell.replay import failure_text, golden_lines
 from folioshell.views.plain import render
@@ -173,7 +173,7 @@ class ScriptReplay:
         session.host.clock = monotonic
         session.settings.check = self._check
         for path in self._schemes:
-            define(session, path)
+            load_into(session, path)
         options = [word for path in self._schemes for word in ("--scheme", path)]
         options += [word for text in self._limits for word in ("--limit", text)]
         chosen = {name: most for text in self._limits for name, most in read_limits(text).items()}

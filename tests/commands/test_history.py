@@ -127,7 +127,7 @@ def test_refused(line: str, message: str) -> None:
     with pytest.raises(Refused, match=message):
         session.execute(line)
 
-    assert (session.prompt, list(session.history.lines), list(session.history.marks)) == ("A 1>", ["main"], ["m"])
+    assert (session.prompt, list(session.history.branches), list(session.history.marks)) == ("A 1>", ["main"], ["m"])
 
 
 def test_history_shows_where_you_are() -> None:
@@ -175,7 +175,7 @@ def test_reset_forgets_lines_and_marks() -> None:
     """Everything begins anew, the line main too."""
     session = session_after("mmap buf 16", "mark m", "branch other", "reset")
 
-    assert (list(session.history.lines), session.history.marks) == (["main"], {})
+    assert (list(session.history.branches), session.history.marks) == (["main"], {})
 
 
 def test_names_are_offered() -> None:

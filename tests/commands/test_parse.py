@@ -234,7 +234,7 @@ def test_retired_words_name_the_new_one(old: str, new: str) -> None:
         Grammar().parse(f"{old} == 0" if old.startswith("expect") else old)
 
     verb, word = old.split(" ")
-    assert error.value.message == f"retired: use `{new}`"
+    assert error.value.message == f"`{old}` is now `{new}`"
     assert (error.value.start, error.value.end) == (len(verb) + 1, len(verb) + 1 + len(word))
     Grammar().parse(f"{new} == 0" if new.startswith("expect") else new)
 

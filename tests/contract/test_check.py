@@ -10,7 +10,7 @@ from folioshell.contract.check import breach, shrunk, told
 from folioshell.contract.histories import MMS, HistoryStep, RandomHistory, SearchBounds, seeded_histories
 from folioshell.contract.laws import CHECKS, Requirement
 from folioshell.schemes.base import Law
-from tests.contract.definitions import Constant, Oracle
+from tests.contract.schemes import Constant, Oracle
 
 
 @pytest.fixture(scope="module", name="verdicts")

@@ -9,7 +9,7 @@ from folioshell.contract.histories import seeded_histories
 from folioshell.contract.laws import CHECKS
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Law
-from tests.contract.definitions import Oracle
+from tests.contract.schemes import Oracle
 
 
 def test_every_law_can_be_checked() -> None:

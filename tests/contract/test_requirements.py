@@ -11,7 +11,7 @@ from folioshell.contract.check import counterexample
 from folioshell.contract.histories import seeded_histories
 from folioshell.contract.laws import REQUIREMENTS, Requirement
 from folioshell.schemes.base import Answer, Part, Scheme, Sharing
-from tests.contract.definitions import Constant, Oracle
+from tests.contract.schemes import Constant, Oracle
 
 
 class Nameless(Constant, register=False):

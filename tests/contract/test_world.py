@@ -7,7 +7,7 @@ from folioshell.contract.histories import seeded_histories
 from folioshell.contract.player import TABLE_PAGES, Player
 from folioshell.contract.world import World, WorldTruth, single
 from folioshell.events import CALLBACKS
-from tests.contract.definitions import Constant
+from tests.contract.schemes import Constant
 
 
 class Recorder(Constant, register=False):

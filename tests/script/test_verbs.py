@@ -32,8 +32,8 @@ COMMANDS = st.sampled_from(
 def everything(session: Session) -> tuple[object, ...]:
     """All that a saved script brings back."""
     history, workspace, chosen = session.history, session.workspace, session.settings
-    marks = {name: spot.position for name in history.marks if (spot := history.spot(name)).position <= session.step}
-    held = {name: at for name, at in marks.items() if history.spot(name).line == history.current}
+    marks = {name: point.position for name in history.marks if (point := history.point(name)).position <= session.step}
+    held = {name: at for name, at in marks.items() if history.point(name).branch == history.current}
     return (
         fingerprint(workspace.machine),
         session.prompt,

@@ -66,11 +66,11 @@ def test_a_step_that_was_forgotten_is_no_checkpoint(often: None) -> None:
     assert state(session) == state(fresh)
 
 
-def test_a_new_definition_starts_from_the_beginning(often: None) -> None:
+def test_a_new_scheme_starts_from_the_beginning(often: None) -> None:
     """Checkpoints of machines without it are not come back to."""
     session = Session()
     session.execute("mmap buf 16 ; fault buf ; fork B")
-    session.define([])
+    session.load([])
     assert session._checkpoints.before(session.history.entries, 3) is None
     session.execute("reset ; mmap buf 16")
     assert session.workspace.step == 1

@@ -18,19 +18,19 @@ def history_of(*texts: str) -> History:
     return history
 
 
-def test_lines_share_their_beginning() -> None:
+def test_branches_share_their_beginning() -> None:
     """A line begins with the steps in force; what is done in one does not touch the other."""
     history = history_of("one", "two", "three")
     history.position = 2
-    history.begin_line("other")
+    history.start_branch("other")
     history.append(entry("four"))
 
-    assert [step.text for step in history.lines[MAIN]] == ["one", "two", "three"]
+    assert [step.text for step in history.branches[MAIN]] == ["one", "two", "three"]
     assert [step.text for step in history.entries] == ["one", "two", "four"]
     assert (history.shared(MAIN), history.shared("other")) == ({"other": 2}, {MAIN: 2})
     assert history.origins() == {"other": (2, MAIN)}
-    assert history.lines_with(history.entries[1]) == [MAIN, "other"]
-    assert history.lines_with(history.entries[2]) == ["other"]
+    assert history.branches_with(history.entries[1]) == [MAIN, "other"]
+    assert history.branches_with(history.entries[2]) == ["other"]
 
 
 def test_marks_name_steps_not_numbers() -> None:
@@ -38,25 +38,25 @@ def test_marks_name_steps_not_numbers() -> None:
     history = history_of("one", "two")
     history.mark("m")
     history.position = 1
-    history.begin_line("other")
+    history.start_branch("other")
     history.append(entry("three"))
     history.mark("n")
 
-    assert history.spot("m") == HistoryPoint(MAIN, 2)
-    assert history.spot("n") == HistoryPoint("other", 2)
-    assert history.spot(MAIN) == HistoryPoint(MAIN, 2)
+    assert history.point("m") == HistoryPoint(MAIN, 2)
+    assert history.point("n") == HistoryPoint("other", 2)
+    assert history.point(MAIN) == HistoryPoint(MAIN, 2)
     history.position = 1
     history.mark("shared")
-    assert history.spot("shared") == HistoryPoint("other", 1)
+    assert history.point("shared") == HistoryPoint("other", 1)
     history.current = MAIN
-    assert history.spot("shared") == HistoryPoint(MAIN, 1)
+    assert history.point("shared") == HistoryPoint(MAIN, 1)
 
 
 def test_a_mark_goes_with_the_last_line_that_has_its_step() -> None:
     """A forgotten step takes its marks along, unless another line keeps it."""
     history = history_of("one", "two")
     history.mark("kept")
-    history.begin_line("other")
+    history.start_branch("other")
     history.append(entry("three"))
     history.mark("lost")
     history.position = 1
@@ -70,7 +70,7 @@ def test_equal_commands_are_different_steps() -> None:
     history = history_of("one", "one")
     history.mark("second")
 
-    assert history.spot("second") == HistoryPoint(MAIN, 2)
+    assert history.point("second") == HistoryPoint(MAIN, 2)
 
 
 def test_script_has_the_marks() -> None:
@@ -91,12 +91,12 @@ def test_branches_cost_nothing() -> None:
     history = history_of(*map(str, range(9000)))
     tracemalloc.start()
     for number in range(9000):
-        history.begin_line(f"b{number}")
+        history.start_branch(f"b{number}")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
     assert peak < 4 << 20
-    assert len(history.lines) == 9001
+    assert len(history.branches) == 9001
     assert set(history.origins().values()) == {(9000, MAIN)}
     assert set(history.shared("b8999").values()) == {9000}
-    assert history.entries[-1] is history.lines[MAIN][8999]
+    assert history.entries[-1] is history.branches[MAIN][8999]

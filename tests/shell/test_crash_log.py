@@ -165,7 +165,7 @@ def everything(session: Session) -> dict[str, object]:
     """All that a person could tell two sessions apart by."""
     history, workspace = session.history, session.workspace
     names = {
-        "marks": {name: history.spot(name) for name in history.marks},
+        "marks": {name: history.point(name) for name in history.marks},
         "lines": {name: [entry.line for entry in entries] for name, entries in history.lines.items()},
         "mode": session.host.output.mode,
         "where": (history.current, history.position, session.prompt),

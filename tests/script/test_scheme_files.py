@@ -12,8 +12,8 @@ from folioshell.errors import Refused, SchemeError
 from folioshell.events import CALLBACKS
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Scheme
-from folioshell.script.definitions import define, load_schemes
 from folioshell.script.runner import run_file, run_text
+from folioshell.script.scheme_files import load_into, load_schemes
 from tests.fingerprint import fingerprint
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +89,7 @@ def test_it_is_shown_beside_chosen_schemes(calls: Path) -> None:
     """A list of schemes that was set before grows by it."""
     session = Session()
     session.execute("set schemes tuples")
-    define(session, str(calls))
+    load_into(session, str(calls))
 
     assert session.shown_schemes == ["tuples", "calls"]
 
@@ -97,7 +97,7 @@ def test_it_is_shown_beside_chosen_schemes(calls: Path) -> None:
 def test_it_decides(calls: Path) -> None:
     """The simulated kernel can act on it, and undo replays that."""
     session = Session()
-    define(session, str(calls))
+    load_into(session, str(calls))
     session.execute(f"set decide calls ; {MAPPED} ; madvise cold win[0]")
     session.undo()
 
@@ -107,7 +107,7 @@ def test_it_decides(calls: Path) -> None:
 def test_loading_changes_nothing_for_others(calls: Path) -> None:
     """Neither the registry nor another session knows it."""
     before = dict(Scheme.registry)
-    define(Session(), str(calls))
+    load_into(Session(), str(calls))
 
     assert before == Scheme.registry
     assert "calls" not in Session().workspace.machine.schemes
@@ -117,7 +117,7 @@ def test_it_stays_through_undo_and_reset(calls: Path) -> None:
     """Loading is no step; a reset keeps what was loaded."""
     session = Session()
     session.execute(MAPPED)
-    define(session, str(calls))
+    load_into(session, str(calls))
     session.undo(3)
     session.reset()
     session.execute(MAPPED)
@@ -129,13 +129,13 @@ def test_loaded_again_it_replaces_itself(calls: Path) -> None:
     """After an edit the same file is loaded again; what it held before is gone."""
     session = Session()
     session.execute(MAPPED)
-    define(session, str(calls))
+    load_into(session, str(calls))
     calls.write_text(CALLS.replace("+ 1", "+ 5"))
-    define(session, str(calls))
+    load_into(session, str(calls))
     assert number(session, "calls") == 5
 
     calls.write_text(CALLS.replace('"calls"', '"others"'))
-    define(session, str(calls))
+    load_into(session, str(calls))
     assert session.shown_schemes[-1] == "others"
     assert "calls" not in session.workspace.machine.schemes
 
@@ -143,23 +143,23 @@ def test_loaded_again_it_replaces_itself(calls: Path) -> None:
 def test_a_history_that_would_go_another_way_is_refused(calls: Path) -> None:
     """A decider that is replaced by one that decides otherwise may not rewrite what happened."""
     session = Session()
-    define(session, str(calls))
+    load_into(session, str(calls))
     session.execute("set decide calls")
     calls.write_text(CALLS.replace('"calls"', '"others"'))
     with pytest.raises(Refused, match="the history replays differently"):
-        define(session, str(calls))
+        load_into(session, str(calls))
 
     assert session.workspace.kernel.decider.name == "calls"
-    assert list(session.definitions) == ["calls"]
+    assert list(session.loaded_schemes) == ["calls"]
 
 
 def test_another_line_that_would_go_another_way_cannot_be_reached(calls: Path) -> None:
     """Only the current line is replayed when a definition is replaced; goto says why it does not lead there."""
     session = Session()
-    define(session, str(calls))
+    load_into(session, str(calls))
     session.execute("branch other ; set decide calls ; goto main")
     calls.write_text(CALLS.replace('"calls"', '"others"'))
-    define(session, str(calls))
+    load_into(session, str(calls))
     with pytest.raises(Refused, match="that state cannot be reached again: replaying step 1, set decide calls"):
         session.execute("goto other")
 
@@ -169,7 +169,7 @@ def test_another_line_that_would_go_another_way_cannot_be_reached(calls: Path) -
 def test_a_saved_script_loads_it(calls: Path, tmp_path: Path) -> None:
     """`save` writes the line that loads it before all steps, so that `load` leads to the same numbers."""
     session = Session()
-    define(session, str(calls))
+    load_into(session, str(calls))
     session.execute(f"{MAPPED} ; set schemes calls ; save {tmp_path}/saved.fs")
     runner = run_file(tmp_path / "saved.fs", allow_code=True)
     assert [played for played in runner if played.refused] == []
@@ -230,19 +230,19 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_name_of_another_file_is_in_use(calls: Path, tmp_path: Path) -> None:
     """Two files cannot define the same name; nothing is changed by the second."""
     session = Session()
-    define(session, str(calls))
+    load_into(session, str(calls))
     other = written(tmp_path, CALLS, "other.py")
     with pytest.raises(Refused, match="the name calls is already used by"):
-        define(session, str(other))
+        load_into(session, str(other))
 
-    assert session.definitions["calls"].path == str(calls)
+    assert session.loaded_schemes["calls"].path == str(calls)
 
 
 def test_raising_is_a_finding_and_is_taken_back(tmp_path: Path) -> None:
     """It names scheme, place, error and event; the state before the command is restored."""
     path = written(tmp_path, CALLS.replace("+ 1", "+ 1 // (16 - event.nr)"))
     session = Session()
-    define(session, str(path))
+    load_into(session, str(path))
     session.execute("file lib 32 order=4 ; mmap win 16 file=lib")
     before = fingerprint(session.workspace.machine)
     with pytest.raises(SchemeError) as error:
@@ -261,9 +261,9 @@ def test_raising_when_it_is_loaded_changes_nothing(tmp_path: Path) -> None:
     session = Session()
     session.execute(MAPPED)
     with pytest.raises(SchemeError, match="no_such"):
-        define(session, str(path))
+        load_into(session, str(path))
 
-    assert session.definitions == {}
+    assert session.loaded_schemes == {}
     assert session.step == 3
 
 
@@ -298,7 +298,7 @@ def test_a_wrong_kind_of_answer_is_a_finding(tmp_path: Path, old: str, new: str,
     """An answer of the wrong type is the definition's fault and says so."""
     session = Session()
     with pytest.raises(SchemeError, match=message):
-        define(session, str(written(tmp_path, CALLS.replace(old, new))))
+        load_into(session, str(written(tmp_path, CALLS.replace(old, new))))
         session.execute(f"{MAPPED} ; query shared? f1 ; show schemes")
 
 
@@ -315,7 +315,7 @@ class Mine(Vmas):
         self.seen = event.missing
 """
     session = Session()
-    define(session, str(written(tmp_path, text)))
+    load_into(session, str(written(tmp_path, text)))
     session.execute("file lib 32 order=4 ; mmap win 16 file=lib")
     with pytest.raises(SchemeError, match=r"scheme mine, on_mapped\(\): AttributeError: .*, at .*calls.py:9"):
         session.execute("fault win[0] ; query mapcount f1")
@@ -334,7 +334,7 @@ class Mine(Vmas):
         pass
 """
     session = Session()
-    define(session, str(written(tmp_path, text)))
+    load_into(session, str(written(tmp_path, text)))
     session.execute("file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0]")
 
     assert session.execute("expect mapcount vmas f1 == 1")[0].expect.passed  # type: ignore[union-attr]
@@ -348,7 +348,7 @@ def test_the_worked_example_of_the_docs(tmp_path: Path) -> None:
     assert found is not None
     assert found[1].count("\n") < 60
     session = Session()
-    define(session, str(written(tmp_path, found[1])))
+    load_into(session, str(written(tmp_path, found[1])))
     session.execute("set schemes mms ; set thp.64K always ; mmap buf 16 ; write buf[0] ; mprotect buf[4..7] r")
     assert session.execute("expect shared? mms f1 == no")[0].expect.passed  # type: ignore[union-attr]
     session.execute("fork B ; B: munmap buf[0..7]")
@@ -402,7 +402,7 @@ class Mine(Scheme):
         return 4
 """
     session = Session()
-    define(session, str(written(tmp_path, text)))
+    load_into(session, str(written(tmp_path, text)))
     session.execute("mmap buf 1000 ; fault buf ; fork B ; munmap buf[0..99] ; B: munmap buf[0..199]")
 
     scheme = session.workspace.machine.schemes["mine"]

@@ -28,30 +28,30 @@ from folioshell.schemes.base import Answer, Law, Part, Scheme, Sharing, UnknownC
 from folioshell.schemes.cost import Cost
 from folioshell.script.script import read_text
 from folioshell.session.session import Session
-from folioshell.session.workspace import Definition
+from folioshell.session.workspace import LoadedScheme
 
 
-def load_definitions(path: str) -> list[Definition]:
+def guarded_schemes(path: str) -> list[LoadedScheme]:
     """The schemes of a file, guarded.
 
     Raises:
         Refused: the file cannot be read, raises, or defines no usable scheme.
     """
-    return [Definition(guarded(kind, path), str(Path(path).absolute())) for kind in load_schemes(path)]
+    return [LoadedScheme(guarded(kind, path), str(Path(path).absolute())) for kind in load_schemes(path)]
 
 
-def define(session: Session, path: str) -> list[Definition]:
+def load_into(session: Session, path: str) -> list[LoadedScheme]:
     """Let a session count with the schemes of a file; they replace those of an earlier load of the same file.
 
     Raises:
         Refused: the file defines no usable scheme, or a name is in use; the session is unchanged.
         SchemeError: one of them raised while the history was replayed; the session is unchanged.
     """
-    loaded = load_definitions(path)
-    for name, other in session.definitions.items():
+    loaded = guarded_schemes(path)
+    for name, other in session.loaded_schemes.items():
         if any(name == one.scheme.name and one.path != other.path for one in loaded):
             raise Refused(f"the name {name} is already used by {other.path}", file=path)
-    session.define(loaded)
+    session.load(loaded)
     return loaded
 
 
@@ -59,7 +59,7 @@ def load_schemes(path: str) -> list[type[Scheme]]:
     """The schemes that a file registers, in that order.
 
     Raises:
-        Refused: as in ``load_definitions``.
+        Refused: as in ``guarded_schemes``.
     """
     text = read_text(path)
     kinds = _executed(path, text)
