@@ -166,7 +166,7 @@ def everything(session: Session) -> dict[str, object]:
     history, workspace = session.history, session.workspace
     names = {
         "marks": {name: history.point(name) for name in history.marks},
-        "lines": {name: [entry.line for entry in entries] for name, entries in history.lines.items()},
+        "lines": {name: [entry.line for entry in entries] for name, entries in history.branches.items()},
         "mode": session.host.output.mode,
         "where": (history.current, history.position, session.prompt),
         "spawned": session.spawned,
@@ -246,7 +246,7 @@ def test_scripts_that_were_read_come_back_as_they_were(tmp_path: Path) -> None:
     assert not script.exists()
 
 
-def test_definitions_come_back(tmp_path: Path) -> None:
+def test_loaded_schemes_come_back(tmp_path: Path) -> None:
     """A scheme that was loaded at the prompt counts again."""
     path = tmp_path / "mine.py"
     path.write_text("from folioshell.schemes.vmas import Vmas\n\nclass Mine(Vmas):\n    name = 'mine'\n")
