@@ -22,6 +22,7 @@ from folioshell.explore.snapshot import Snapshot
 from folioshell.model import pte
 from folioshell.model.lock import LockClass, LockOp
 from folioshell.model.pagetable import PageTable
+from folioshell.paths.rmap import expected_references
 from folioshell.paths.step import Path
 
 
@@ -71,13 +72,14 @@ class Repeat:
     Args:
         steps: number of resumptions of the thread's path, its end included.
         counts: number of the state of the schemes afterwards.
-        stop, held, referred: of the thread afterwards.
+        stop, held, refs, referred: of the thread afterwards.
     """
 
     steps: int
     counts: int
     stop: Stop
     held: dict[str, Op]
+    refs: dict[int, int]
     referred: frozenset[Hashable]
 
 
@@ -100,6 +102,11 @@ class Segment:
     repeat: Repeat
 
 
+def _folio_number(op: Op) -> int:
+    """The number of the folio whose lock it is: ``FOLIO(f3)``."""
+    return int(op.lock.partition("(f")[2][:-1])
+
+
 #: bits that the CPU sets in entries without any lock
 _HARDWARE = pte.YOUNG | pte.DIRTY
 
@@ -109,7 +116,8 @@ class _ThreadState:
     """A suspended thread. ``next_command`` counts commands begun; ``held`` are its locks, by name.
 
     ``pending`` is the operation or event before which it stopped; ``steps`` counts resumptions of its path in the
-    current segment; ``referred`` are names of objects of the machine that its path refers to.
+    current segment; ``refs`` are the references that it holds, by folio number; ``referred`` are names of objects of the
+    machine that its path refers to.
     """
 
     path: Any = None
@@ -119,6 +127,7 @@ class _ThreadState:
     held: dict[str, Op] = field(default_factory=dict)
     results: tuple[object, ...] = ()
     steps: int = 0
+    refs: dict[int, int] = field(default_factory=dict)
     referred: frozenset[Hashable] = frozenset()
 
 
@@ -196,11 +205,12 @@ class ThreadRunner:
             thread.stop = _broken(bug.message)
         if thread.stop.kind != "broken":
             self._check_exclusion(task, before, [*held, *ops, *thread.held.values()])
+            self._check_references(task, thread)
         thread.referred = frozenset()
         state = self.state()
         private, thread.referred = self._kernel.path((thread.path, thread.results))
-        place = (thread.next_command, private, len(thread.held))
-        after = Repeat(thread.steps, self._counts.state, thread.stop, dict(thread.held), thread.referred)
+        place = (thread.next_command, private, len(thread.held), tuple(thread.refs.items()))
+        after = Repeat(thread.steps, self._counts.state, thread.stop, dict(thread.held), thread.refs, thread.referred)
         return Segment(tuple(ops), thread.stop, place, state, after)
 
     def repeat(self, task: int, failed: bool, known: Repeat) -> None:
@@ -228,6 +238,7 @@ class ThreadRunner:
         self._counts.state = known.counts
         thread.stop = known.stop
         thread.held = dict(known.held)
+        thread.refs = known.refs
         thread.referred = known.referred
 
     def _run(self, task: int, thread: _ThreadState, failed: bool, ops: list[Op]) -> None:
@@ -302,13 +313,46 @@ class ThreadRunner:
                 thread.path = None
                 reply = None
 
-    @staticmethod
-    def _perform(thread: _ThreadState, op: Op, failed: bool) -> None:
-        """Track the locks that the thread holds."""
+    def _perform(self, thread: _ThreadState, op: Op, failed: bool) -> None:
+        """Track the locks that the thread holds.
+
+        Raises:
+            KernelBug: it is the lock of a folio that was freed: the thread holds no reference.
+        """
         if op.verb == "-":
             del thread.held[op.lock]
         elif op.verb in "+~" and not failed:
             thread.held[op.lock] = op
+            if op.lock_class is LockClass.FOLIO and _folio_number(op) not in self.machine.kernel.folios:
+                raise KernelBug(f"{op.function}() locks f{_folio_number(op)}, which was freed")
+
+    # References.
+
+    def _check_references(self, task: int, thread: _ThreadState) -> None:
+        """The references of a folio are those that are expected, and those that the threads hold.
+
+        What a segment changed besides entries, page cache, swap cache and pins, the thread took or dropped. It may not
+        drop what it does not hold, nor end with one, and a folio is not freed while another thread holds one.
+        """
+        kernel = self.machine.kernel
+        others: dict[int, int] = {}
+        for other in self._threads:
+            if other is not thread:
+                for number, nr in other.refs.items():
+                    others[number] = others.get(number, 0) + nr
+        thread.refs = {}
+        for folio in kernel.folios.values():
+            extra = folio.ref - expected_references(kernel, folio) - folio.pins - others.pop(folio.id, 0)
+            if extra:
+                thread.refs[folio.id] = extra
+        name = self.tasks[task].name
+        for number, nr in thread.refs.items():
+            if nr < 0:
+                thread.stop = _broken(f"{name} dropped a reference to f{number} that it does not hold")
+            elif thread.stop.kind == "end":
+                thread.stop = _broken(f"{name} exits holding a reference to f{number}")
+        for number in others:
+            thread.stop = _broken(f"{name} freed f{number}, to which another thread holds a reference")
 
     # Unlocked updates.
 

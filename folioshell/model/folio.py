@@ -23,9 +23,10 @@ class Folio:
         anon: anonymous memory; else page cache (shmem included).
         mapping: anon_vma or address space that leads to its mappings.
         index: page offset of its first page in the mapping (anonymous: linear page offset of the VMA).
-        ref: references, not counting transient ones: one an entry, one a page in the page cache or swap cache, one a
-            pin of a page.
+        ref: references: one an entry, one a page in the page cache or swap cache, one a pin of a page, and those that
+            running paths hold.
         pins: pins of its pages for DMA.
+        frozen: a path that is about to free, replace or split it has made its references 0 for everyone else.
         anon_exclusive: bit i: PageAnonExclusive of page i (of page 0 for the whole folio while a PMD maps it).
         nonzero: bit i: page i holds a byte that is not zero.
         dirty_buffers: bit i: the buffer of page i of an ext4 folio is dirty (blocks of one page).
@@ -42,6 +43,7 @@ class Folio:
     anon: bool
     ref: int = 0
     pins: int = 0
+    frozen: bool = False
     anon_exclusive: int = 0
     nonzero: int = 0
     #: anonymous and not swap-backed: lazyfree
@@ -100,6 +102,33 @@ class Folio:
         if self._map_lock is None:
             self._map_lock = Lock(LockClass.MCL, str(self))
         return self._map_lock
+
+    def try_get(self) -> bool:
+        """Take a reference if the folio has one: not on a folio that is frozen or free. False: there is none to take.
+
+        Kernel: include/linux/page_ref.h: folio_try_get() (v6.18)
+        """
+        if self.frozen or not self.ref:
+            return False
+        self.ref += 1
+        return True
+
+    def freeze(self, expected: int) -> bool:
+        """Make the references 0 for everyone else if they are exactly those expected. False: there are others.
+
+        Kernel: include/linux/page_ref.h: folio_ref_freeze() (v6.18)
+        """
+        if self.frozen or self.ref != expected:
+            return False
+        self.frozen = True
+        return True
+
+    def unfreeze(self) -> None:
+        """End a freeze; ``ref`` is what the folio has from now on.
+
+        Kernel: include/linux/page_ref.h: folio_ref_unfreeze() (v6.18)
+        """
+        self.frozen = False
 
     def mark_dirty(self) -> None:
         """Set PG_dirty and clear PG_readahead, which means PG_reclaim on a dirty folio; ext4 dirties all buffers.
