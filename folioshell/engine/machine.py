@@ -119,7 +119,8 @@ class Machine:
                 elif step.verb != "?":
                     if step.lock in held and step.verb != "v":
                         raise self._recursion(step)
-                    held[step.lock] = step.mode
+                    if step.verb != "w":
+                        held[step.lock] = step.mode
             else:
                 for callback in callbacks_of(step.__class__, ()):
                     callback(step)

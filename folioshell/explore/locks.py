@@ -4,6 +4,7 @@ Rules:
 - Locks are fair. A reader queues after a waiting writer even while readers hold the lock, as in the rwsems of Linux;
   otherwise a recursive read lock around a writer would seem harmless.
 - A release hands the lock to the next in the queue. They hold it from then on, and run when they are scheduled.
+- A task that only waits for a release (``w``) runs on after the next one, whoever holds the lock then.
 - A task that requests a lock that it holds waits for itself.
 - The write lock of a VMA is a mark: a release does not drop it; it stays until its task holds no mmap_lock for writing.
 
@@ -119,6 +120,9 @@ LockState = tuple[
     tuple[tuple[str, int], ...],
 ]
 
+#: mode of a task that waits for a release, and will not hold the lock
+_UNTIL_RELEASED = "until released"
+
 FREE: LockState = ((), (), (), ())
 
 
@@ -150,6 +154,11 @@ class LockTable:
         holders = self._holders.get(op.lock)
         if holders is not None and task in holders and self._marks.get(op.lock) == task:
             return True
+        if op.verb == "w":
+            if not holders:
+                return True
+            self._queue.append((op.lock, task, _UNTIL_RELEASED))
+            return False
         if self._may_have(task, op):
             self._holders.setdefault(op.lock, {})[task] = op.mode
             return True
@@ -248,7 +257,7 @@ class LockTable:
         holders = self._holders.get(op.lock)
         if holders and (op.mode != "R" or task in holders or any(mode != "R" for mode in holders.values())):
             return False
-        return not any(lock == op.lock for lock, _, _ in self._queue)
+        return not any(lock == op.lock and mode != _UNTIL_RELEASED for lock, _, mode in self._queue)
 
     def _drop(self, task: int, lock: str) -> None:
         holders = self._holders[lock]
@@ -267,6 +276,11 @@ class LockTable:
 
     def _hand_on(self, lock: str) -> None:
         """Grant a lock to the first waiter if it is available, and to readers queued directly after a reader."""
+        for waiter in [waiter for waiter in self._queue if waiter[0] == lock]:
+            _, task, mode = waiter
+            if mode == _UNTIL_RELEASED:
+                self._queue.remove(waiter)
+                self._granted.add(task)
         for waiter in [waiter for waiter in self._queue if waiter[0] == lock]:
             _, task, mode = waiter
             holders = self._holders.get(lock, {})
@@ -359,6 +373,8 @@ class Reduction:
     def must_stop(self, task: int, op: Op) -> bool:
         """Must a thread stop before an operation?"""
         if not self.on:
+            return True
+        if op.verb == "w":
             return True
         if op.verb == "+":
             return op.mode == "R" or op.lock not in self._own[task] or op.lock in self.wanted

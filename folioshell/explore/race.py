@@ -254,7 +254,7 @@ class Race:
         answer: bool | None = False
         if op.verb == "~":
             answer = not table.attempt(task, op)
-        elif op.verb == "+":
+        elif op.verb in "+w":
             if table.is_granted(task):
                 table.go_on(task)
             elif not table.request(task, op):

@@ -102,9 +102,10 @@ class Segment:
     repeat: Repeat
 
 
-def _folio_number(op: Op) -> int:
-    """The number of the folio whose lock it is: ``FOLIO(f3)``."""
-    return int(op.lock.partition("(f")[2][:-1])
+def _folio_of(op: Op) -> int | None:
+    """The number of the folio whose lock it is: ``FOLIO(f3)``; None for any other lock."""
+    number = op.lock.removeprefix("FOLIO(f").removesuffix(")")
+    return int(number) if number.isdecimal() else None
 
 
 #: bits that the CPU sets in entries without any lock
@@ -116,8 +117,8 @@ class _ThreadState:
     """A suspended thread. ``next_command`` counts commands begun; ``held`` are its locks, by name.
 
     ``pending`` is the operation or event before which it stopped; ``steps`` counts resumptions of its path in the
-    current segment; ``refs`` are the references that it holds, by folio number; ``referred`` are names of objects of the
-    machine that its path refers to.
+    current segment; ``refs`` are the references that it holds, by folio number; ``referred`` are names of objects of
+    the machine that its path refers to.
     """
 
     path: Any = None
@@ -323,8 +324,9 @@ class ThreadRunner:
             del thread.held[op.lock]
         elif op.verb in "+~" and not failed:
             thread.held[op.lock] = op
-            if op.lock_class is LockClass.FOLIO and _folio_number(op) not in self.machine.kernel.folios:
-                raise KernelBug(f"{op.function}() locks f{_folio_number(op)}, which was freed")
+            number = _folio_of(op)
+            if number is not None and number not in self.machine.kernel.folios:
+                raise KernelBug(f"{op.function}() locks f{number}, which was freed")
 
     # References.
 

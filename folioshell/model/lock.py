@@ -51,8 +51,8 @@ class LockOp:
 
     Attributes:
         lock: the lock.
-        verb: ``+`` acquire, ``-`` release, ``~`` trylock, ``v`` downgrade from write to read, ``?`` lockless read of
-            what the lock protects.
+        verb: ``+`` acquire, ``-`` release, ``~`` trylock, ``v`` downgrade from write to read, ``w`` wait until
+            the lock is released without taking it, ``?`` lockless read of what the lock protects.
         mode: ``R``, ``W`` or empty for a lock that has no modes.
         function: the kernel function that does it; empty for a release.
         nested: a second lock of a class is taken under SINGLE_DEPTH_NESTING.
@@ -146,6 +146,13 @@ class Lock:
         if op is None:
             op = self._ops[mode] = LockOp(self, "-", mode, "", False)
         return op
+
+    def wait(self, function: str) -> LockOp:
+        """Operation: sleep until the lock is released, without taking it, if it is held. Needs no reference.
+
+        Kernel: mm/filemap.c: migration_entry_wait_on_locked() (v6.18)
+        """
+        return self._op("w", "", function, False)
 
     def peek(self, function: str) -> LockOp:
         """Operation: a lockless read of what the lock protects, which may change before and after."""

@@ -249,9 +249,13 @@ def _do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]
     # migration_entry_wait() waits until the folio is unlocked, which migration and split do last, and keeps the lock of
     # the fault meanwhile. The access faults again then, and finds what the entry has become.
     if pte.is_migration(entry):
-        folio = k.physmem.single_out(pte.migration_pfn(entry))
-        yield folio.lock.acquire("migration_entry_wait")
-        yield folio.lock.release()
+        yield table.ptl.acquire("migration_entry_wait")
+        # Under the PTL the entry proves that the folio exists, and is locked. It may be gone after the wait, which
+        # therefore neither locks it nor needs a reference.
+        folio = k.physmem.folio(pte.migration_pfn(entry)) if table.entries[index] == entry else None
+        yield table.ptl.release()
+        if folio is not None:
+            yield folio.lock.wait("migration_entry_wait")
         return None
     if not pte.is_swap(entry):
         return "SIGSEGV"

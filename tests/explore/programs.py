@@ -1,8 +1,9 @@
 """Small lock programs written as words, and the races of the tests.
 
 Words: ``+x`` acquire, ``-x`` release, ``~x`` trylock (its words up to ``;`` are skipped if it fails), ``?x`` a look
-without the lock; ``r+x`` and ``w+x`` for reading and writing. A single letter is written down at once. Locks ``f...``
-are folio locks, ``i...`` read-write semaphores, ``p...`` locks of page tables, all others spinlocks.
+without the lock, ``=x`` wait until it is released; ``r+x`` and ``w+x`` for reading and writing. A single letter is
+written down at once. Locks ``f...`` are folio locks, ``i...`` read-write semaphores, ``p...`` locks of page tables, all
+others spinlocks.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def program(letters: list[str], text: str) -> Path[None]:
             yield lock_of(word[1:]).acquire("program")
         elif word[0] == "-":
             yield lock_of(word[1:]).release()
+        elif word[0] == "=":
+            yield lock_of(word[1:]).wait("program")
         elif word[0] == "?":
             yield lock_of(word[1:]).peek("program")
         elif word[0] == "~":

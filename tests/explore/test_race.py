@@ -14,8 +14,9 @@ from folioshell.explore.race import Race, explore
 from folioshell.explore.search import search
 from folioshell.explore.threads import Task
 from folioshell.model.lock import Lock, LockClass
+from folioshell.model.mapping import AddressSpace
 from folioshell.model.pte import DIRTY, PRESENT, YOUNG
-from folioshell.paths import fault, fork, madvise, mmap, mremap, vma_flags
+from folioshell.paths import fault, fork, madvise, mmap, mremap, rmap, vma_flags
 from folioshell.paths.protocol import ExcludeOwn, FolioBitLock, LocklessLook, Protocol
 from folioshell.paths.step import Path
 from tests.explore.programs import WIN, deadlocks, explored, fault_race, faults, orders, race_of, straddling
@@ -67,6 +68,14 @@ def test_a_trylock_fails_only_while_the_lock_is_held(reduction: bool) -> None:
     left_out = ["adb", "cbd"]
 
     assert orders("~f a -f ; b", "~f c -f ; d", reduction=reduction) == sorted([*both, *left_out])
+
+
+@BOTH
+def test_a_wait_for_a_release_takes_nothing(reduction: bool) -> None:
+    """It lasts while the lock is held, keeps no one from taking it, and ends with the first release."""
+    assert orders("+f a b -f", "=f x", reduction=reduction) == ["abx", "xab"]
+    assert orders("+f a -f +f b -f", "=f x", reduction=reduction) == ["abx", "axb", "xab"]
+    assert deadlocks("+f =f", reduction=reduction) == {"t1 waits for folio lock of f (held by t1)": 1}
 
 
 @BOTH
@@ -420,3 +429,52 @@ def test_a_lock_that_is_kept_is_found() -> None:
     assert [finding.flaw.text for finding in kept.of_kind("invariant")] == ["exits holding &xa->xa_lock of x"]
     wrong = explored(race_of("-x"))
     assert [finding.flaw.text for finding in wrong.of_kind("invariant")] == ["XA(x) is released but not held"]
+
+
+@pytest.mark.parametrize(
+    ("drops", "flaws"),
+    [
+        (1, []),
+        (0, ["A.t1 exits holding a reference to f1"]),
+        (2, ["A.t1 dropped a reference to f1 that it does not hold"]),
+    ],
+)
+def test_references_belong_to_entries_cache_pins_or_threads(drops: int, flaws: list[str]) -> None:
+    """A path that takes one reference must drop one."""
+    machine, kernel, _ = straddling()
+    lock = Lock(LockClass.XA, "test")
+
+    def path() -> Path[None]:
+        kernel.folios[1].ref += 1
+        yield lock.acquire("test")
+        kernel.folios[1].ref -= drops
+        yield lock.release()
+
+    result = explored(Race(machine, [Task("A.t1", "A", (path,))]))
+
+    assert [finding.flaw.text for finding in result.findings] == flaws
+
+
+def test_the_lock_of_a_freed_folio_is_found() -> None:
+    """A path that waits without a reference locks a folio that is no more."""
+    machine, kernel, _ = straddling()
+    folio = kernel.folios[1]
+
+    def locks() -> Path[None]:
+        yield folio.map_lock.acquire("test")
+        yield folio.map_lock.release()
+        yield folio.lock.acquire("test")
+        yield folio.lock.release()
+
+    def frees() -> Path[None]:
+        file = folio.mapping
+        assert isinstance(file, AddressSpace)
+        yield folio.map_lock.acquire("test")
+        file.remove(folio)
+        folio.cached = False
+        yield folio.map_lock.release()
+        yield from rmap.put(kernel, folio, folio.nr_pages)
+
+    result = explored(Race(machine, [Task("A.t1", "A", (locks,)), Task("A.t2", "A", (frees,))]))
+
+    assert [finding.flaw.text for finding in result.findings] == ["test() locks f1, which was freed"]

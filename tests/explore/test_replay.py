@@ -109,16 +109,16 @@ def test_the_picture_of_a_deadlock() -> None:
 
 def test_what_is_held_in_a_deadlock() -> None:
     """Below the picture stands, as lockdep prints it, what each thread acquires and all that it holds, and where."""
-    race = race_of("+f1 +x +y", "+f2 +y +x")
+    race = race_of("+fa +x +y", "+fb +y +x")
     (finding,) = explored(race).of_kind("deadlock")
     lines = deadlock_picture(list(replay(race, finding.schedule)), [task.name for task in race.tasks])
 
     text = "\n".join(lines)
     assert lines[lines.index("t1 is trying to acquire lock:") - 1] == ""
     assert "t1 is trying to acquire lock:\n  y (&xa->xa_lock), at: " in text
-    assert "2 locks held by t1:\n  #0: f1 (folio lock), at: " in text
+    assert "2 locks held by t1:\n  #0: fa (folio lock), at: " in text
     assert "\n  #1: x (&xa->xa_lock), at: " in text
-    assert "2 locks held by t2:\n  #0: f2 (folio lock), at: " in text
+    assert "2 locks held by t2:\n  #0: fb (folio lock), at: " in text
     assert "lock(folio lock" not in text
 
 
