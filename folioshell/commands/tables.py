@@ -13,6 +13,7 @@ from folioshell.intervals import Intervals
 from folioshell.model.mapping import AnonVma
 from folioshell.model.proc import SMAPS_ROWS, SYMBOLS, WAYS, kpagecounts, native_way, smaps, statistics
 from folioshell.model.vm import Vma
+from folioshell.paths.rmap import expected_references
 from folioshell.report import Report, Section, Table, Text
 from folioshell.schemes.base import Scheme
 from folioshell.session.changes import changes_between, numbers_of
@@ -76,18 +77,23 @@ def _tables(call: Call) -> Table:
 
 
 def _folios(call: Call) -> Table:
-    shown = call.session.shown_schemes
-    folios = call.kernel.folios
+    kernel, shown = call.kernel, call.session.shown_schemes
+    folios = kernel.folios
+    refs: Intervals[tuple[int, int]] = Intervals()
+    for folio, nr in folios.groups():
+        refs.put(folio.id, nr, (folio.ref, expected_references(kernel, folio)))
     rows: list[Row] = []
     for change in changes_between(Intervals(), numbers_of(call.workspace, shown), shown):
-        first = folios.get(int(change.id[1:]))
-        assert first is not None
-        kind = "anon" if first.anon else "file"
-        numbers = (change.mapcounts[name].new for name in shown)
-        mapping = f"{first.mapping}+{first.index}"
-        rows.append((folio_run(first.id, change.nr), change.nr, first.order, kind, mapping, *numbers))
-    columns = ("folio", "number", "order", "kind", "mapping+index", *shown)
-    return Table("folios", columns, tuple(rows), "mapping and index are those of the first of a run")
+        for number, nr, references in refs.pieces(int(change.id[1:]), change.nr):
+            assert references is not None
+            first = folios[number]
+            kind = "anon" if first.anon else "file"
+            numbers = (change.mapcounts[name].new for name in shown)
+            mapping = f"{first.mapping}+{first.index}"
+            rows.append((folio_run(number, nr), nr, first.order, kind, mapping, *references, *numbers))
+    columns = ("folio", "number", "order", "kind", "mapping+index", "refs", "expected", *shown)
+    note = "mapping and index are those of the first of a run; refs beyond those expected are pins"
+    return Table("folios", columns, tuple(rows), note)
 
 
 def _rmap(call: Call) -> Table:

@@ -1,4 +1,4 @@
-"""show stats."""
+"""The tables of show."""
 
 from __future__ import annotations
 
@@ -50,3 +50,15 @@ def test_the_sketch_counts_each_pmd_entry() -> None:
     session.execute("file lib 1024 order=9 ; mmap w 512 file=lib shared ; fault w[0] ; fork B ; B: fault w[0]")
 
     assert pmd_mapped(session) == (512, 512, 1024)
+
+
+def test_folios_say_their_references_beside_those_expected() -> None:
+    """A pin is the reference that no entry and no cache accounts for; it parts a folio from its run."""
+    session = Session()
+    session.execute("mmap buf 4 ; write buf ; pin buf[2]")
+    (report,) = session.execute("show folios")
+    (table,) = report.sections
+    assert isinstance(table, Table)
+
+    at = [table.columns.index(name) for name in ("folio", "refs", "expected")]
+    assert [tuple(row[column] for column in at) for row in table.rows] == [("f1..f2", 1, 1), ("f3", 2, 1), ("f4", 1, 1)]
