@@ -79,7 +79,9 @@ class Call:
         Raises:
             Refused: no process is left.
         """
-        mm = self.kernel.mms.get(self.process)
+        mm = self.workspace.process(self.process)
+        if mm is None and self.process:
+            raise self.statement.refused_process("no such process", list(self.workspace.processes))
         if mm is None:
             raise self.statement.refused_process("no process is left", [], NO_PROCESS_LEFT)
         return mm
@@ -144,8 +146,8 @@ class Call:
         Raises:
             Refused: there is none of that name.
         """
-        mms = self.kernel.mms
-        return mms[self._existing(name, "process", mms)]
+        living = self.workspace.processes
+        return living[self._existing(name, "process", living)]
 
     def region(self, name: str) -> Region:
         """A region.
@@ -204,7 +206,8 @@ class Call:
         mm = self.mm
         if place.process:
             token = Token(place.process, place.token.start, place.token.start + len(place.process))
-            mm = self.kernel.mms[self._check_existing(token, place.process, "process", self.kernel.mms)]
+            living = self.workspace.processes
+            mm = living[self._check_existing(token, place.process, "process", living)]
         if not place.region:
             self.check_user_space([place.token], place.vpn + place.nr)
             return Range(mm, place.vpn, place.nr)

@@ -206,7 +206,7 @@ class Command(NamedTuple):
             explains the command.
         subject: who did what, for the sentence after the step.
         host: a real kernel can be asked to do the same.
-        races: its handler returns one kernel path that makes no names, so that it can run in a race.
+        races: its handler returns a kernel path, which other threads can come between, so that it can run in a race.
         pages: (first, number) of the ranges of virtual pages that it goes through in order; by default its PLACE.
         lead_name: what the words are called that tell its forms apart: ``view``.
         expand: the commands that one of its statements stands for, of a loop; with True only those of its ends.

@@ -15,7 +15,7 @@ from folioshell.commands.grammar import MODEL, SESSION, Arg, Form, command
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import NEW_NAME, Word, read_name
 from folioshell.commands.parse import Grammar, ParsedStatement, read_statement
-from folioshell.commands.race import race_in, step_table, threads_in
+from folioshell.commands.race import race_in, step_table
 from folioshell.commands.threads_operand import raceable
 from folioshell.report import Report, Table
 from folioshell.session.history import Ending
@@ -123,7 +123,7 @@ def _thread_name(call: Call, words: Sequence[Token]) -> tuple[str, list[Token]]:
 def _race(call: Call, spawned: Spawned) -> Race:
     (statement,) = Grammar().parse(f"race {spawned.block}")
     assert isinstance(statement, ParsedStatement)
-    return race_in(call, threads_in(call, statement.arguments))
+    return race_in(call, statement.arguments)
 
 
 def _spawned(call: Call) -> Spawned:

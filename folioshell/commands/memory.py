@@ -17,7 +17,7 @@ from folioshell.paths.page_cache import do_create_file
 from folioshell.paths.step import Path
 from folioshell.paths.vma_flags import do_mprotect
 from folioshell.session.history import Ending
-from folioshell.session.workspace import Region, next_free
+from folioshell.session.workspace import Region, Regions, next_free
 from folioshell.units import format_address, format_pages
 from folioshell.wording import counted
 
@@ -64,8 +64,9 @@ def _file_subject(call: Call) -> str:
     kind=MODEL,
     topic=TOPIC,
     subject=_file_subject,
+    races=True,
 )
-def file(call: Call) -> Ending:
+def file(call: Call) -> Path[Ending]:
     """Create a file.
 
     The file is filled with non-zero bytes. Its page cache holds folios of the given order; the tail uses the largest
@@ -80,9 +81,7 @@ def file(call: Call) -> Ending:
     name = call.new_name("NAME")
     admit_file(call, "SIZE", call.number("SIZE"))
     made = AddressSpace(name, call.number("SIZE"), call.word("fs", "ext4"))
-    path = do_create_file(call.kernel, made, call.number("order", 0), call.word("cache", "cached") == "cached")
-    call.workspace.machine.run(path)
-    return None
+    return do_create_file(call.kernel, made, call.number("order", 0), call.word("cache", "cached") == "cached")
 
 
 def _mmap_subject(call: Call) -> str:
@@ -134,8 +133,9 @@ def _populated(call: Call) -> list[tuple[int, int]]:
     subject=_mmap_subject,
     pages=_populated,
     host=True,
+    races=True,
 )
-def mmap(call: Call) -> Ending:
+def mmap(call: Call) -> Path[Ending]:
     """Map memory and name the range.
 
     Maps anonymous memory or a file. Without at=, after= or align= the mapping starts at the next free PMD-sized
@@ -159,24 +159,20 @@ def mmap(call: Call) -> Ending:
     region = Region(name, start_of(call, call.number("SIZE")), call.number("SIZE"))
     if "populate" in call.arguments:
         admit_pages(call, "SIZE", region.nr)
-    ending = call.workspace.machine.run(
-        do_mmap(
-            call.kernel,
-            call.mm,
-            region.start,
-            region.nr,
-            kind=kind,
-            prot=prot,
-            file=of_file,
-            pgoff=call.number("offset", 0),
-            populate="populate" in call.arguments,
-            fixed="fixed" in call.arguments,
-            name=name,
-        )
+    path = do_mmap(
+        call.kernel,
+        call.mm,
+        region.start,
+        region.nr,
+        kind=kind,
+        prot=prot,
+        file=of_file,
+        pgoff=call.number("offset", 0),
+        populate="populate" in call.arguments,
+        fixed="fixed" in call.arguments,
+        name=name,
     )
-    if ending is None:
-        call.workspace.regions.add(region)
-    return ending
+    return call.workspace.regions.labeled(region, path)
 
 
 def start_of(call: Call, nr: int) -> int:
@@ -269,8 +265,9 @@ def _mremap_subject(call: Call) -> str:
     topic=TOPIC,
     subject=_mremap_subject,
     host=True,
+    races=True,
 )
-def mremap(call: Call) -> Ending:
+def mremap(call: Call) -> Path[Ending]:
     """Resize a mapping, or move it to another address.
 
     With `new=` it moves the mapping and its page-table entries to a new place (MREMAP_FIXED), chosen as for mmap and
@@ -287,28 +284,17 @@ def mremap(call: Call) -> Ending:
     return _move(call) if "new" in call.arguments else _resize(call)
 
 
-def _move(call: Call) -> Ending:
+def _move(call: Call) -> Path[Ending]:
     name = call.new_name("new")
     found = call.own_range("PLACE")
     nr = call.number("SIZE", found.nr)
     region = Region(name, start_of(call, nr), nr)
-    ending = call.workspace.machine.run(
-        do_mremap(
-            call.kernel,
-            found.mm,
-            found.start,
-            found.nr,
-            region.start,
-            region.nr,
-            dontunmap="dontunmap" in call.arguments,
-        )
-    )
-    if ending is None:
-        call.workspace.regions.add(region)
-    return ending
+    dontunmap = "dontunmap" in call.arguments
+    path = do_mremap(call.kernel, found.mm, found.start, found.nr, region.start, region.nr, dontunmap=dontunmap)
+    return call.workspace.regions.labeled(region, path)
 
 
-def _resize(call: Call) -> Ending:
+def _resize(call: Call) -> Path[Ending]:
     """Another size without a new name.
 
     A name is one address in every process, so it is not taken from pages that another process maps.
@@ -324,17 +310,32 @@ def _resize(call: Call) -> Ending:
         why = f"{holders[0]} maps it, too" if holders else "it is not a whole region"
         what = f"{call.place_text('PLACE')} must move to grow, and cannot take the name along: {why}"
         raise call.refused_at("SIZE", what, hint="name its new place with new=NAME")
-    start = start_of(call, nr) if moves else found.start
+    start = start_of(call, nr) if moves else None
     if nr > found.nr:
         admit_pages(call, "SIZE", nr - found.nr)
-    path = do_resize(call.kernel, found.mm, found.start, found.nr, nr, start if moves else None)
-    ending = call.workspace.machine.run(path)
-    if ending is None and region is not None:
-        if is_whole and not holders:
-            call.workspace.regions.add(Region(region.name, start, nr))
+    path = do_resize(call.kernel, found.mm, found.start, found.nr, nr, start)
+    return _relabeled(call.workspace.regions, region, found, nr, is_whole and not holders, path)
+
+
+def _relabeled(
+    regions: Regions, region: Region | None, found: Range, nr: int, takes_name: bool, path: Path[int | str]
+) -> Path[Ending]:
+    """Resize pages of a region, and let its name stand for what they have become.
+
+    Args:
+        found, nr: the pages, and how many they are to be.
+        takes_name: the region is these pages, and no other process maps what they lose.
+        path: returns where they are then, or an errno.
+    """
+    start = yield from path
+    if isinstance(start, str):
+        return start
+    if region is not None:
+        if takes_name:
+            regions.add(Region(region.name, start, nr))
         elif found.end == region.end < start + nr:
-            call.workspace.regions.add(region._replace(nr=start + nr - region.start))
-    return ending
+            regions.add(region._replace(nr=start + nr - region.start))
+    return None
 
 
 def _checked_resize(call: Call) -> tuple[Range, int]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from folioshell.commands.call import Call, admit_pages, admit_process, done
 from folioshell.commands.grammar import MODEL, SESSION, Arg, Form, Option, command
 from folioshell.commands.operands import NEW_NAME, Number
 from folioshell.commands.places import PROCESS
+from folioshell.model.kernel import Kernel
 from folioshell.model.vm import Mm
 from folioshell.paths.fork import do_fork
 from folioshell.paths.mmap import do_exit
+from folioshell.paths.step import Path
 from folioshell.report import Report
 from folioshell.session.history import Ending
+from folioshell.session.workspace import Region
 from folioshell.wording import counted
 
 TOPIC = "processes"
@@ -25,14 +30,8 @@ def _who_ends(call: Call) -> Mm:
     return call.process_named("NAME") if "NAME" in call.arguments else call.mm
 
 
-def children_of(call: Call) -> list[str]:
-    """The names of the children: NAME alone, or with a number each."""
-    name = call.word("NAME")
-    return [f"{name}{number}" for number in range(1, call.number("count") + 1)] if "count" in call.arguments else [name]
-
-
 def _fork_subject(call: Call) -> str:
-    names = children_of(call)
+    names = call.statement.new_names
     copied = counted(len(call.kernel.mms[names[0]].vmas), "VMA")
     if len(names) == 1:
         return f"{call.syscall()} = {names[0]}, {copied} copied"
@@ -49,9 +48,10 @@ def _fork_subject(call: Call) -> str:
     topic=TOPIC,
     subject=_fork_subject,
     host=True,
+    races=True,
     pages=lambda call: _pages_of(call.mm) * call.number("count", 1),
 )
-def fork(call: Call) -> Ending:
+def fork(call: Call) -> Path[Ending]:
     """Fork a child process.
 
     Creates a child with a copy of the address space. Entries of VMAs with an anon_vma are copied; the child refaults
@@ -64,13 +64,24 @@ def fork(call: Call) -> Ending:
 
     Kernel: kernel/fork.c: dup_mm() (v6.18)
     """
-    names = children_of(call)
+    names = call.statement.new_names
     admit_process(call, "NAME", len(names))
     admit_pages(call, "NAME", call.mm.nr_entries * len(names))
     for name in names:
         call.check_new("NAME", name)
+    workspace = call.workspace
+    return _forked(workspace.kernel, call.mm, names, workspace.regions.claims, workspace.process_names)
+
+
+def _forked(
+    k: Kernel, parent: Mm, names: Sequence[str], claims: dict[str, Region | None], process_names: dict[int, str]
+) -> Path[Ending]:
+    """Fork children, one after the other; their names are taken from the start, and each can run once it is forked."""
+    claims.update(dict.fromkeys(names))
     for name in names:
-        call.workspace.note_process(call.workspace.machine.run(do_fork(call.kernel, call.mm, name)))
+        child = yield from do_fork(k, parent, name)
+        del claims[name]
+        process_names[child.mm_id] = name
     return None
 
 
@@ -81,13 +92,15 @@ def fork(call: Call) -> Ending:
     topic=TOPIC,
     subject=lambda call: f"{call.word('NAME', call.process)} exited",
     host=True,
+    races=True,
     pages=lambda call: _pages_of(_who_ends(call)),
 )
-def exit_process(call: Call) -> Ending:
+def exit_process(call: Call) -> Path[Ending]:
     """End a process.
 
     Ends a process and frees its address space. If it was the current one, its parent becomes current, or else the first
-    living process.
+    living process. In a race, other threads of the process finish the command that they are in; the last of them frees
+    the address space, and none begins another.
 
     Example:
         fork B ; exit B
@@ -95,13 +108,7 @@ def exit_process(call: Call) -> Ending:
 
     Kernel: mm/mmap.c: exit_mmap() (v6.18)
     """
-    mm = _who_ends(call)
-    name, parent = mm.name, mm.parent
-    call.workspace.machine.run(do_exit(call.kernel, mm))
-    if call.workspace.current == name:
-        living = call.kernel.mms
-        call.workspace.current = parent if parent in living else next(iter(living), "")
-    return None
+    return do_exit(call.kernel, _who_ends(call))
 
 
 @command("as", Form(args=(Arg("NAME", PROCESS, "process to run what follows"),)), kind=SESSION, topic=TOPIC)

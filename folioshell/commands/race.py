@@ -62,15 +62,20 @@ def threads_in(call: Call, arguments: Arguments) -> list[Thread]:
     from folioshell.session.race import Thread
 
     texts: list[ThreadText] = arguments.get("THREADS", list)
-    living = call.kernel.mms
+    living, coming = call.workspace.processes, _new_names(texts)
     for text in texts:
-        if text.process.text not in living:
+        if text.process.text not in living and text.process.text not in coming:
             raise call.refused(text.process, "no such process", allowed=list(living))
     return [Thread(text.process.text, text.name, tuple(text.commands)) for text in texts]
 
 
-def race_in(call: Call, threads: Sequence[Thread]) -> Race:
-    """The race of these threads from the present state on.
+def _new_names(texts: Sequence[ThreadText]) -> set[str]:
+    """The names that commands of a race make."""
+    return {name for text in texts for statement in text.commands for name in statement.new_names}
+
+
+def race_in(call: Call, arguments: Arguments) -> Race:
+    """The race of some threads from the present state on.
 
     Raises:
         Refused: columns are those of the line as typed.
@@ -78,7 +83,8 @@ def race_in(call: Call, threads: Sequence[Thread]) -> Race:
     from folioshell.session.race import race_of
 
     try:
-        return race_of(call.workspace, threads)
+        texts = arguments.get("THREADS", list)
+        return race_of(call.workspace, threads_in(call, arguments), _new_names(texts))
     except Refused as error:
         error.text = call.statement.line
         raise
@@ -127,14 +133,17 @@ def race(call: Call) -> Report | Ending:
     Explores every order in which the threads can take their locks and do their lockless reads: every deadlock, every
     end state in which the protocol under test counts another number than its definition (miscount), every broken
     invariant, every page table changed without its lock (unlocked update), and the shortest schedule for each. The
-    state does not change. Missing threads are created; those of one process share its memory. Only commands that run
-    one kernel path can be raced: fault read write madvise munmap mprotect mlock munlock reclaim split migrate. With
-    schedule= one interleaving is followed step by step: a step, if all threads end; otherwise the locks held and wanted
-    are shown, and the state does not change.
+    state does not change. Missing threads are created; those of one process share its memory. All commands that run a
+    kernel path can be raced: file mmap munmap mprotect mremap fault read write madvise fork exit mlock munlock reclaim
+    split migrate truncate pin unpin. A later command, or another thread, may name regions, files and processes that the
+    race makes; a command that comes too early does nothing and ends with the reason. With schedule= one interleaving is
+    followed step by step: a step, if all threads end; otherwise the locks held and wanted are shown, and the state does
+    not change.
 
     Example:
         mmap buf 16 ; race { A.t1: fault buf[0] ; A.t2: { fault buf[1] ; madvise dontneed buf[0] } }
         mmap buf 16 ; race { A.t1: fault buf[0] ; A.t2: fault buf[1] } schedule=1,2,1
+        mmap buf 16 ; fault buf ; race { A.t1: fork B ; A.t2: write buf[0] ; B: write buf[0] }
     """
     if "schedule" in call.arguments:
         return _follow(call)
@@ -150,7 +159,7 @@ def race(call: Call) -> Report | Ending:
         return is_over()
 
     try:
-        verdict = explored(race_in(call, threads), most, stop)
+        verdict = explored(race_in(call, call.arguments), most, stop)
     except Refused:
         raise
     except (OutOfTime, MemoryError):
@@ -218,7 +227,7 @@ def _follow(call: Call) -> Ending:
     from folioshell.session.race import follow
 
     threads = threads_in(call, call.arguments)
-    racing = race_in(call, threads)
+    racing = race_in(call, call.arguments)
     schedule = call.arguments.get("schedule", object)
     try:
         followed = follow(racing, schedule)  # type: ignore[arg-type]
@@ -232,7 +241,8 @@ def _follow(call: Call) -> Ending:
     if not followed.over:
         raise NoStep(_unfinished(call, racing, labels, followed, steps), followed.flaws)
     for thread in threads:
-        call.workspace.note_thread(thread.process, thread.name)
+        if call.workspace.process(thread.process) is not None:
+            call.workspace.note_thread(thread.process, thread.name)
     call.workspace.remarks = (steps, _results(followed))
     return None
 

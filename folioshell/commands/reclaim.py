@@ -147,8 +147,9 @@ def migrate(call: Call) -> Path[Ending]:
     kind=MODEL,
     topic=TOPIC,
     subject=lambda call: call.syscall(call.word("FILE"), format_pages(call.number("SIZE"))),
+    races=True,
 )
-def truncate(call: Call) -> Ending:
+def truncate(call: Call) -> Path[Ending]:
     """Change the size of a file.
 
     Pages beyond the new EOF are unmapped everywhere, private copies included, and a folio that straddles it is split.
@@ -161,8 +162,7 @@ def truncate(call: Call) -> Ending:
     """
     file, size = call.file("FILE"), call.number("SIZE")
     admit_file(call, "SIZE", size - file.size)
-    call.workspace.machine.run(do_truncate(call.kernel, file, size))
-    return None
+    return do_truncate(call.kernel, file, size)
 
 
 @command(
@@ -176,8 +176,9 @@ def truncate(call: Call) -> Ending:
     subject=lambda call: call.calling(
         "pin_user_pages", call.place_text("PLACE"), *(["FOLL_LONGTERM"] if "longterm" in call.arguments else [])
     ),
+    races=True,
 )
-def pin(call: Call) -> Ending:
+def pin(call: Call) -> Path[Ending]:
     """Pin pages for a device that writes to them.
 
     Faults the pages in with writes and takes a reference to each that is not a mapping, as direct I/O does. A fork
@@ -196,9 +197,7 @@ def pin(call: Call) -> Ending:
     """
     found = call.own_range("PLACE")
     admit_pages(call, "PLACE", found.nr, found)
-    return call.workspace.machine.run(
-        do_pin(call.kernel, found.mm, found.start, found.nr, "longterm" in call.arguments)
-    )
+    return do_pin(call.kernel, found.mm, found.start, found.nr, "longterm" in call.arguments)
 
 
 @command(
@@ -207,8 +206,9 @@ def pin(call: Call) -> Ending:
     kind=MODEL,
     topic=TOPIC,
     subject=lambda call: call.calling("unpin_user_pages", call.place_text("PLACE")),
+    races=True,
 )
-def unpin(call: Call) -> Ending:
+def unpin(call: Call) -> Path[Ending]:
     """Drop the most recent pin of each page.
 
     PLACE is where the pages were when they were pinned; nothing need be mapped there any more. EINVAL if one of them is
@@ -220,4 +220,4 @@ def unpin(call: Call) -> Ending:
     Kernel: mm/gup.c: unpin_user_pages() (v6.18)
     """
     found = call.own_range("PLACE")
-    return call.workspace.machine.run(do_unpin(call.kernel, found.mm, found.start, found.nr))
+    return do_unpin(call.kernel, found.mm, found.start, found.nr)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from folioshell.commands.grammar import Command, Form
 from folioshell.commands.lex import Token
+from folioshell.commands.operands import NEW_NAME
 from folioshell.errors import Refused
 
 T = TypeVar("T")
@@ -149,6 +150,18 @@ class Parsed(NamedTuple):
     end: int
     thread: str = ""
     origin: Round | None = None
+
+    @property
+    def new_names(self) -> list[str]:
+        """The names that it makes if it succeeds; with ``count=`` the word and a number each."""
+        operands = [(arg.name, arg.operand) for arg in self.form.args]
+        operands += [(option.key, option.operand) for option in self.form.options]
+        names = [
+            self.arguments.get(key, str) for key, operand in operands if key in self.arguments and operand is NEW_NAME
+        ]
+        if "count" in self.arguments:
+            names = [f"{name}{number}" for name in names for number in range(1, self.arguments.get("count", int) + 1)]
+        return names
 
     def placed(self, error: Refused) -> Refused:
         """An error about words of this statement, about the line as typed."""

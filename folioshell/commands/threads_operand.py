@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from folioshell.commands.grammar import registry
 from folioshell.commands.lex import Token, statements
-from folioshell.commands.operands import Operand, nearest, refused
+from folioshell.commands.operands import Operand, refused
 from folioshell.commands.parse import ParsedStatement, read_statement, split_label
 from folioshell.commands.reading import split_at_colon
 from folioshell.errors import Refused
@@ -105,6 +105,6 @@ def _command(line: str, words: list[Token]) -> ParsedStatement:
         raise refused(words[0], "`fails` does not go with a race", hint="a race shows how each command ended")
     if not statement.command.races:
         verbs = raceable()
-        hint = nearest(statement.command.verb, verbs) or "only commands that run one kernel path can be raced"
+        hint = "only commands that run a kernel path can be raced"
         raise refused(words[0], f"{statement.command.verb} cannot be raced", allowed=verbs, hint=hint)
     return statement

@@ -252,8 +252,8 @@ class _PathWriter:
             return node.name
         if identity in self._apart:
             return self._apart[identity]
-        if cls is tuple:
-            return ("tuple", *[self.written(part) for part in value])
+        if issubclass(cls, tuple):
+            return (cls.__name__, *[self.written(part) for part in value])
         if isinstance(value, Lock):
             return ("lock", value.name)
         if isinstance(value, LockOp):

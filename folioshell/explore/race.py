@@ -63,6 +63,7 @@ class Race:
         end_check: miscounts, when all threads have ended.
         invariant_check: violated invariants, when all threads have ended (default: those of the model).
         reduction: omit switch points that make no difference.
+        names: objects besides the machine that the threads' commands change.
     """
 
     def __init__(
@@ -72,13 +73,14 @@ class Race:
         end_check: Check = _nothing_wrong,
         reduction: bool = True,
         invariant_check: Check = Machine.check,
+        names: tuple[object, ...] = (),
     ) -> None:
         self.machine = machine
         self.tasks = tuple(tasks)
         self.end_check = end_check
         self.invariant_check = invariant_check
         self.reduction = Reduction(on=reduction)
-        self.threads = ThreadRunner(machine, self.tasks, self.reduction)
+        self.threads = ThreadRunner(machine, self.tasks, self.reduction, names)
         self._forget()
 
     def _forget(self) -> None:

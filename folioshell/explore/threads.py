@@ -139,9 +139,12 @@ class ThreadRunner:
         machine: in its initial state.
         tasks: the threads.
         reduction: where they need not stop.
+        names: objects besides the machine that the threads' commands change.
     """
 
-    def __init__(self, machine: Machine, tasks: tuple[Task, ...], reduction: Reduction) -> None:
+    def __init__(
+        self, machine: Machine, tasks: tuple[Task, ...], reduction: Reduction, names: tuple[object, ...] = ()
+    ) -> None:
         self.machine = machine
         self.tasks = tasks
         self.reduction = reduction
@@ -149,13 +152,14 @@ class ThreadRunner:
         machine.kernel.batches = False
         self._runs = machine.kernel.folios.keep_apart()
         counting = machine.schemes.counting
-        self._kernel = Keys({("kernel",): machine.kernel}, apart=tuple(counting.values()))
+        named: dict[tuple[str, ...], object] = {("names", str(number)): one for number, one in enumerate(names)}
+        self._kernel = Keys({("kernel",): machine.kernel, **named}, apart=tuple(counting.values()))
         # Other schemes count too, but the kernel does not depend on them.
         deciding: dict[tuple[str, ...], object] = {("scheme", name): counting[name] for name in machine.deciding}
         self._counts = CountKeys(Keys(deciding))
         self._states: dict[Hashable, int] = {}
         self._mark = machine.mark()
-        self._start = Snapshot([machine.kernel, *counting.values()])
+        self._start = Snapshot([machine.kernel, *counting.values(), *names])
         self._threads = [_ThreadState() for _ in tasks]
         reduction.share_out([task.mm for task in tasks])
 

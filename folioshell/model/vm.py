@@ -234,11 +234,14 @@ class Mm:
         pins: virtual page at which a page was pinned for this process -> its folio, once a pin.
         write_marked: numbers of the VMAs that are marked as written until mmap_lock is released (vm_lock_seq).
         has_pinned: a page of it was ever pinned (MMF_HAS_PINNED); only then does fork look for pins.
+        users: who keeps it from being freed: its process, until that exits, and each thread that runs a command in a
+            race (mm_users).
+        exiting: its process has exited; threads of it that are within a command still end that.
     """
 
     __slots__ = (
-        *("has_pinned", "mm_id", "mmap_lock", "name", "nr_ptes", "page_table_lock", "parent", "pins", "rss"),
-        *("tables", "vmas", "write_marked"),
+        *("exiting", "has_pinned", "mm_id", "mmap_lock", "name", "nr_ptes", "page_table_lock", "parent", "pins"),
+        *("rss", "tables", "users", "vmas", "write_marked"),
     )
 
     def __init__(self, name: str, mm_id: int, parent: str | None, table_bits: int) -> None:
@@ -251,6 +254,8 @@ class Mm:
         self.nr_ptes = 0
         self.pins: dict[int, list[Folio]] = {}
         self.has_pinned = False
+        self.users = 1
+        self.exiting = False
         self.write_marked: set[int] = set()
         self.mmap_lock = Lock(LockClass.MMAP, name)
         self.page_table_lock = Lock(LockClass.MMPTL, name)

@@ -5,6 +5,8 @@ Kernel: mm/mmap.c: do_mmap(), exit_mmap() (v6.18); mm/vma.c: do_vmi_align_munmap
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from folioshell.events import MmGone
 from folioshell.model import vm
 from folioshell.model.kernel import Kernel
@@ -15,6 +17,8 @@ from folioshell.paths import vma as vma_paths
 from folioshell.paths.gup import mm_populate
 from folioshell.paths.step import Path
 from folioshell.paths.zap import zap_range
+
+T = TypeVar("T")
 
 KINDS = ("anon", "shared", "private")
 
@@ -133,7 +137,40 @@ def unmap_locked(k: Kernel, mm: Mm, start: int, end: int, downgrade: bool) -> Pa
 
 
 def do_exit(k: Kernel, mm: Mm) -> Path[None]:
-    """Unmap everything of a process and forget it."""
+    """End a process. Threads of it that run in the kernel still end what they do; the last one frees the address space.
+
+    Kernel: kernel/exit.c: exit_mm() (v6.18)
+    """
+    mm.exiting = True
+    yield from mmput(k, mm)
+
+
+def in_thread(k: Kernel, mm: Mm, path: Path[T]) -> Path[T]:
+    """Run a path as one of several threads, each of which keeps the address space until it is done.
+
+    Kernel: kernel/fork.c: copy_mm() (v6.18), whose CLONE_VM is one more user
+    """
+    mm.users += 1
+    ending = yield from path
+    yield from mmput(k, mm)
+    return ending
+
+
+def mmput(k: Kernel, mm: Mm) -> Path[None]:
+    """Drop a user of an address space; the last one frees it.
+
+    Kernel: kernel/fork.c: mmput() (v6.18)
+    """
+    mm.users -= 1
+    if not mm.users:
+        yield from _exit_mmap(k, mm)
+
+
+def _exit_mmap(k: Kernel, mm: Mm) -> Path[None]:
+    """Unmap everything and forget the address space.
+
+    Kernel: mm/mmap.c: exit_mmap() (v6.18)
+    """
     # For reading: the OOM reaper may zap at the same time, and no thread is left that could fault.
     yield mm.mmap_lock.acquire("exit_mmap", "R")
     vmas = list(mm.vmas)

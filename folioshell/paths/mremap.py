@@ -55,13 +55,13 @@ def do_mremap(
     return error
 
 
-def do_resize(k: Kernel, mm: Mm, start: int, nr: int, new_nr: int, new_start: int | None = None) -> Path[str | None]:
+def do_resize(k: Kernel, mm: Mm, start: int, nr: int, new_nr: int, new_start: int | None = None) -> Path[int | str]:
     """Give ``[start, start + nr)`` another size, in place if it can be.
 
     Args:
         new_start: free range to move to where it cannot grow in place (MREMAP_MAYMOVE); None: it must not move.
-    Returns: EINVAL for impossible sizes; EFAULT where nothing is mapped, or if the range to grow is not within one VMA;
-        ENOMEM if it cannot grow.
+    Returns: where it is now; EINVAL for impossible sizes; EFAULT where nothing is mapped, or if the range to grow is
+        not within one VMA; ENOMEM if it cannot grow.
     Kernel: mm/mremap.c: mremap_at() (v6.18)
     """
     if nr <= 0 or new_nr <= 0:
@@ -73,12 +73,12 @@ def do_resize(k: Kernel, mm: Mm, start: int, nr: int, new_nr: int, new_start: in
         return "EFAULT"
     if new_nr == nr:
         yield mm.write_unlock()
-        return None
+        return start
     if new_nr < nr:
         # The excess is unmapped as by munmap, whatever VMAs it crosses; mmap_lock is downgraded meanwhile.
         held = yield from unmap_locked(k, mm, start + new_nr, start + nr, downgrade=True)
         yield mm.mmap_lock.release("R") if held == "R" else mm.write_unlock()
-        return None
+        return start
     error = None
     if not must_move(mm, start, nr, new_nr):
         # The new pages are a mapping of their own for a moment, so that they merge with what is next to them, too.
@@ -93,9 +93,10 @@ def do_resize(k: Kernel, mm: Mm, start: int, nr: int, new_nr: int, new_start: in
         start = new_start
         yield Tracepoint("no room to grow in place: moved")
     yield mm.write_unlock()
-    if error is None:
-        yield from _populate_locked(k, mm, start + nr, start + new_nr)
-    return error
+    if error is not None:
+        return error
+    yield from _populate_locked(k, mm, start + nr, start + new_nr)
+    return start
 
 
 def must_move(mm: Mm, start: int, nr: int, new_nr: int) -> bool:

@@ -215,7 +215,8 @@ def _mremap(replay: ScenarioRun, mm: Mm, op: Op) -> Result:
     k, start, nr = replay.machine.kernel, replay.vpn(op["region"], op["page"]), op["count"]
     new_nr = new_count(op)
     if "new_region" not in op:
-        return _ended(replay.machine.run(do_resize(k, mm, start, nr, new_nr)))
+        ended = replay.machine.run(do_resize(k, mm, start, nr, new_nr))
+        return _ended(ended if isinstance(ended, str) else None)
     dontunmap = bool(op.get("dontunmap", False))
     path = do_mremap(k, mm, start, nr, replay.vpn(op["new_region"]), new_nr, dontunmap=dontunmap)
     return _ended(replay.machine.run(path))

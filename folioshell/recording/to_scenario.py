@@ -19,7 +19,6 @@ from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, PROGRAM, SESSION
 from folioshell.commands.memory import start_of
 from folioshell.commands.parse import ParsedStatement
-from folioshell.commands.process import children_of
 from folioshell.model.release import DEFAULT
 from folioshell.paths.mremap import must_move
 from folioshell.recording.load import ADVICES
@@ -98,7 +97,9 @@ class ScenarioWriter:
             "fault": self._touch,
             "read": self._touch,
             "write": self._touch,
-            "fork": lambda call: [{"op": "fork", "proc": call.process, "child": name} for name in children_of(call)],
+            "fork": lambda call: [
+                {"op": "fork", "proc": call.process, "child": name} for name in call.statement.new_names
+            ],
             "exit": lambda call: [{"op": "exit", "proc": call.word("NAME", call.process)}],
             "munmap": self._range_op,
             "truncate": self._truncate,

@@ -48,7 +48,7 @@ class Checkpoint:
         self._machine = workspace.machine
         self._journal = tuple(workspace.journal)
         self._admitted = workspace.admitted
-        roots = (workspace.regions, workspace.process_names, workspace.threads)
+        roots = (*workspace.names, workspace.threads)
         self._mark = self._machine.mark()
         self._snapshot = Snapshot([self._machine.kernel, *self._machine.schemes.counting.values(), *roots])
 

@@ -5,7 +5,7 @@ Whatever happens, the machine is given back as it was, unless a schedule was fol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -16,6 +16,7 @@ from folioshell.explore.replay import RaceStep, deadlock_picture, replay
 from folioshell.explore.search import Schedule, SearchResult
 from folioshell.explore.threads import Task
 from folioshell.model.lock import LockClass, LockOp
+from folioshell.paths.mmap import in_thread
 from folioshell.paths.protocol import LOOK
 from folioshell.paths.step import Path
 from folioshell.session.history import Ending
@@ -122,28 +123,40 @@ def miscount_texts(machine: Machine) -> list[str]:
     ]
 
 
-def race_of(workspace: Workspace, threads: Sequence[Thread]) -> Race:
+def race_of(workspace: Workspace, threads: Sequence[Thread], coming: Collection[str] = ()) -> Race:
     """The race of some threads from the present state on.
 
+    Args:
+        coming: names that commands of the race make.
     Raises:
-        Refused: the first command of a thread cannot be done.
+        Refused: the first command of a thread cannot be done, and not because a name is yet to be made.
     """
     for thread in threads:
+        if workspace.process(thread.process) is None:
+            continue
         # A path does nothing before it is driven: this one only shows that there is one.
-        thread.commands[0].path(workspace, thread.process).close()
+        try:
+            thread.commands[0].path(workspace, thread.process).close()
+        except Refused as error:
+            if error.text[error.start : error.end] not in coming:
+                raise
     tasks = [
         Task(thread.label, thread.process, tuple(_beginning(workspace, thread.process, one) for one in thread.commands))
         for thread in threads
     ]
-    return Race(workspace.machine, tasks, miscount_texts)
+    return Race(workspace.machine, tasks, miscount_texts, names=workspace.names)
 
 
 def _beginning(workspace: Workspace, process: str, command: Racer) -> Callable[[], Path[Any]]:
     def begin() -> Path[Any]:
+        mm = workspace.process(process)
+        if mm is None:
+            # It was not forked yet, or has exited.
+            return _nothing("no such process")
         try:
-            return command.path(workspace, process)
+            return in_thread(workspace.kernel, mm, command.path(workspace, process))
         except Refused as error:
-            # Another thread removed what the command names.
+            # Another thread removed what the command names, or has not made it yet.
             return _nothing(error.message)
 
     return begin

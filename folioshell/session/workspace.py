@@ -24,6 +24,7 @@ from folioshell.wording import page_index
 if TYPE_CHECKING:
     from folioshell.model.kernel import Kernel
     from folioshell.model.vm import Mm
+    from folioshell.paths.step import Path
     from folioshell.schemes.base import Scheme
 
 
@@ -62,11 +63,13 @@ class Regions(dict[str, Region]):
 
     Attributes:
         beyond: lowest virtual page of a range above all of them that adjoins none.
+        claims: names that commands under way will make, with the range that each will label, or None for a process.
     """
 
     def __init__(self, regions: Iterable[Region] = ()) -> None:
         super().__init__()
         self.beyond = 0
+        self.claims: dict[str, Region | None] = {}
         for region in regions:
             self.add(region)
 
@@ -74,6 +77,15 @@ class Regions(dict[str, Region]):
         """Remember a label."""
         self[region.name] = region
         self.beyond = max(self.beyond, region.end + 1)
+
+    def labeled(self, region: Region, path: Path[str | None]) -> Path[Ending]:
+        """Run a path that maps a range: its label is taken from the start, and known once the path has succeeded."""
+        self.claims[region.name] = region
+        failed = yield from path
+        del self.claims[region.name]
+        if failed is None:
+            self.add(region)
+        return failed
 
 
 def next_free(regions: Regions, geometry: Geometry, nr: int, boundary: int, skew: int = 0) -> int | None:
@@ -83,18 +95,20 @@ def next_free(regions: Regions, geometry: Geometry, nr: int, boundary: int, skew
     no room left, the lowest one from which the range touches no region.
 
     Args:
-        regions: those that exist.
+        regions: those that exist, and those that commands under way will make.
         geometry: says where user space begins and ends.
         nr: pages wanted.
         boundary: pages between two boundaries.
         skew: pages from the boundary to the range.
     Returns: None if user space has no room.
     """
-    start = align_up(max(regions.beyond, geometry.base), boundary) + skew
+    claimed = [region for region in regions.claims.values() if region is not None]
+    beyond = max([regions.beyond, geometry.base, *(region.end + 1 for region in claimed)])
+    start = align_up(beyond, boundary) + skew
     if start + nr <= geometry.end:
         return start
     start = align_up(geometry.base, boundary) + skew
-    for region in sorted(regions.values(), key=lambda region: region.start):
+    for region in sorted([*regions.values(), *claimed], key=lambda region: region.start):
         if start <= region.end and region.start <= start + nr:
             start = align_up(region.end + 1, boundary) + skew
     return start if start + nr <= geometry.end else None
@@ -201,6 +215,21 @@ class Workspace:
         """Number of steps that led here."""
         return len(self.journal)
 
+    def process(self, name: str) -> Mm | None:
+        """The address space of a process that can run commands: fork has returned, and it has not exited."""
+        mm = self.kernel.mms.get(name)
+        return mm if mm is not None and mm.mm_id in self.process_names and not mm.exiting else None
+
+    @property
+    def processes(self) -> dict[str, Mm]:
+        """All such processes, in order of creation."""
+        return {name: mm for name, mm in self.kernel.mms.items() if self.process(name) is mm}
+
+    @property
+    def names(self) -> tuple[object, ...]:
+        """The objects that say what commands have named: they are part of the state that commands race over."""
+        return self.regions, vars(self.regions), self.process_names
+
     def process_name(self, mm_id: int) -> str:
         """The name of the process with this MM-ID, living or not."""
         return self.process_names.get(mm_id, f"mm {mm_id}")
@@ -210,10 +239,6 @@ class Workspace:
         known = self.threads.setdefault(process, [])
         if thread and thread not in known:
             known.append(thread)
-
-    def note_process(self, mm: Mm) -> None:
-        """Remember the name of a new process."""
-        self.process_names[mm.mm_id] = mm.name
 
     def order_of(self, number: int) -> int:
         """The order of a folio, living or freed; the journal has those that were freed."""
@@ -241,20 +266,25 @@ class Workspace:
         """
         self.machine.begin()
         self.remarks = ()
+        leader = self.kernel.mms.get(self.current)
         try:
             ending = command.apply(self, process)
         except SchemeError as error:
             if error.event is not None:
                 error.told = Describer(self).text(error.event)  # type: ignore[arg-type]
             raise
+        living = self.kernel.mms
+        if leader is not None and self.current not in living:
+            self.current = leader.parent if leader.parent in living else next(iter(living), "")
         record = StepRecord(self.step + 1, process, command.text, result_of(ending), self.machine.trace)
         self.journal.append(record)
         return record
 
     def kind_of(self, name: str) -> str:
         """What a name stands for: ``region``, ``file``, ``process``, or empty if it is free."""
-        if name in self.regions:
+        claims = self.regions.claims
+        if name in self.regions or claims.get(name):
             return "region"
         if name in self.kernel.files:
             return "file"
-        return "process" if name in self.kernel.mms else ""
+        return "process" if name in self.kernel.mms or name in claims else ""

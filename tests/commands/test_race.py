@@ -253,7 +253,7 @@ def test_a_limit_of_one_state() -> None:
 @pytest.mark.parametrize(
     ("line", "place", "message"),
     [
-        ("race { A.t1: mmap x 4 }", (13, 17), "mmap cannot be raced"),
+        ("race { A.t1: thread t2 }", (13, 19), "thread cannot be raced"),
         ("race { A.t1: fault nope }", (19, 23), "no such region"),
         ("race { B.t1: fault buf }", (7, 8), "no such process"),
         ("race { fault buf }", (7, 12), "a thread is missing before its command"),

@@ -13,7 +13,8 @@ from tests.paths.memory import Memory
 
 def resize(m: Memory, start: int, nr: int, new_nr: int, to: int | None = None) -> str | None:
     """Resize a range of A, in place unless there is a place to go ``to``."""
-    return m.do(do_resize(m.kernel, m.mm("A"), start, nr, new_nr, to))
+    ended = m.do(do_resize(m.kernel, m.mm("A"), start, nr, new_nr, to))
+    return ended if isinstance(ended, str) else None
 
 
 def vmas(m: Memory, start: int) -> list[tuple[int, int]]:
