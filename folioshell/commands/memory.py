@@ -102,8 +102,10 @@ def _at_region(call: Call, new: str, *arguments: str) -> str:
 
 def _populated(call: Call) -> list[tuple[int, int]]:
     """The pages of a new mapping, if they are populated at once; its label is made last."""
-    nr = call.number("SIZE")
-    return [(start_of(call, nr), nr)] if "populate" in call.arguments else []
+    nr, claim = call.number("SIZE"), call.workspace.regions.claims.get(call.word("NAME"))
+    if "populate" not in call.arguments:
+        return []
+    return [(claim.start if claim is not None else start_of(call, nr), nr)]
 
 
 @command(

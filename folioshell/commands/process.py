@@ -30,6 +30,12 @@ def _who_ends(call: Call) -> Mm:
     return call.process_named("NAME") if "NAME" in call.arguments else call.mm
 
 
+def _exiting_pages(call: Call) -> list[tuple[int, int]]:
+    """What exit goes through; asked while it is under way, when the process can run no more commands."""
+    mm = call.kernel.mms.get(call.word("NAME", call.process))
+    return _pages_of(mm) if mm is not None else []
+
+
 def _fork_subject(call: Call) -> str:
     names = call.statement.new_names
     copied = counted(len(call.kernel.mms[names[0]].vmas), "VMA")
@@ -93,7 +99,7 @@ def _forked(
     subject=lambda call: f"{call.word('NAME', call.process)} exited",
     host=True,
     races=True,
-    pages=lambda call: _pages_of(_who_ends(call)),
+    pages=_exiting_pages,
 )
 def exit_process(call: Call) -> Path[Ending]:
     """End a process.

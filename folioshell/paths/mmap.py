@@ -148,7 +148,7 @@ def do_exit(k: Kernel, mm: Mm) -> Path[None]:
 def in_thread(k: Kernel, mm: Mm, path: Path[T]) -> Path[T]:
     """Run a path as one of several threads, each of which keeps the address space until it is done.
 
-    Kernel: kernel/fork.c: copy_mm() (v6.18), whose CLONE_VM is one more user
+    Kernel: kernel/fork.c: copy_mm() (v6.18)
     """
     mm.users += 1
     ending = yield from path
