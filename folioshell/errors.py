@@ -77,7 +77,11 @@ class SelfDeadlock(FolioshellError):
         self.protocol = protocol
 
 
-class SchemeError(FolioshellError):
+class LoadedCodeError(FolioshellError):
+    """Code that was loaded from a file failed: the command is discarded, and the state stays as it was."""
+
+
+class SchemeError(LoadedCodeError):
     """A scheme that was loaded from a file raised, or returned a value of the wrong type.
 
     Args:
@@ -100,6 +104,23 @@ class SchemeError(FolioshellError):
 
     def __str__(self) -> str:
         return f"{self.args[0]}; event: {self.told}" if self.told else str(self.args[0])
+
+
+class ProtocolError(LoadedCodeError):
+    """A protocol that was loaded from a file raised, or broke a rule: a lock never released, steps without end.
+
+    Args:
+        protocol: its name.
+        call: its method: ``mapped``.
+        about: the entries or the folio that it was called for, and the process.
+        error: what is wrong, with its place in the file.
+    """
+
+    def __init__(self, protocol: str, call: str, about: str, error: str) -> None:
+        super().__init__(f"protocol {protocol}, {call}({about}): {error}")
+        self.protocol = protocol
+        self.call = call
+        self.error = error
 
 
 class OutOfTime(BaseException):

@@ -10,7 +10,7 @@ from folioshell.commands.grammar import VIEW, Form, command
 from folioshell.commands.parse import Grammar, ParsedStatement
 from folioshell.commands.threads_operand import ThreadText
 from folioshell.model.lock import LockOp
-from folioshell.paths.protocol import PROTOCOLS
+from folioshell.paths.vma_protocols import PROTOCOLS
 from folioshell.report import Report, Table, Text
 from folioshell.session.workspace import Workspace
 

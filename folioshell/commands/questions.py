@@ -16,6 +16,7 @@ from folioshell.commands.places import FOLIO, PROCESS, FolioRef, PlaceRef, lock_
 from folioshell.commands.question import AskedFolio, CurrentAnswer, explained, judged_question, question, target
 from folioshell.model import truth as page_tables
 from folioshell.model.truth import TruthCounts
+from folioshell.paths.protocol import Protocol, alone
 from folioshell.report import Query, Report, Table
 from folioshell.schemes.base import Scheme
 from folioshell.session.entries import present_runs
@@ -191,11 +192,14 @@ def _vmas(call: Call) -> CurrentAnswer:
 
 @question("counted", Arg("FOLIO", FOLIO, "the folio"), values=NUMBER)
 def _counted(call: Call) -> CurrentAnswer:
-    """The number of a folio's VMAs as the protocol under test counted them."""
+    """What the protocol under test counted for a folio: of a protocol of the mail, its VMAs."""
     about, protocol = target(call, "FOLIO"), call.kernel.protocol
-    if protocol is None:
+    if not isinstance(protocol, Protocol):
         raise call.refused_at("lead", "no protocol counts", hint="`set decide vmas ; set protocol NAME`")
-    return CurrentAnswer(protocol.counts.get(about.number, 0), lambda: explained(call, about, "vmas"))
+    number = alone(protocol, "counted", about.folio) if about.folio is not None and about.order else 0
+    if not isinstance(number, int):
+        raise call.refused_at("lead", f"{protocol.name} counts {protocol.text_of(number)}, which is not a number")
+    return CurrentAnswer(number, lambda: explained(call, about, protocol.scheme))
 
 
 # What the last step or race did.
@@ -254,6 +258,7 @@ for _kind, _what in (
     ("miscounts", "End states in which a protocol's counter differs from its definition"),
     ("invariants", "States with a broken invariant"),
     ("unlocked", "States in which an entry changed without its lock"),
+    ("errors", "States in which a protocol from a file raised or broke a rule"),
     ("states", "Distinct states"),
 ):
     question(_kind, values=NUMBER, lasting=False)(_raced(_kind, _what))

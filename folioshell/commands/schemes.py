@@ -23,7 +23,8 @@ USUAL = "usual"
 
 SCHEME_WORD = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}\Z")
 #: words that stand where a scheme may stand and mean something else
-RESERVED = (TRUTH, ALL, USUAL, "none")
+NO_PROTOCOL = "none"
+RESERVED = (TRUTH, ALL, USUAL, NO_PROTOCOL)
 
 
 def is_scheme_word(text: str) -> bool:
@@ -78,6 +79,44 @@ class SchemeList(Operand):
     def candidates(self, session: Session) -> Iterable[Pair]:
         """The schemes that count, and the words for several."""
         return [*scheme_pairs(session), (ALL, "all of them"), (USUAL, "the default ones")]
+
+
+class ProtocolName(Operand):
+    """A protocol; which there are is known when the command runs, since a script may load some."""
+
+    label = "a protocol"
+    usage = "PROTOCOL"
+
+    def read(self, token: Token) -> str:
+        """The word."""
+        if token.text != NO_PROTOCOL and not is_scheme_word(token.text):
+            raise refused(token, "not the name of a protocol", hint="`protocols` lists them")
+        return token.text
+
+    def candidates(self, session: Session) -> Iterable[Pair]:
+        """The protocols, and the word for none."""
+        found = [(name, kind.about) for name, kind in session.workspace.machine.protocols.items()]
+        return [*found, (NO_PROTOCOL, "the scheme itself, without any lock")]
+
+
+def protocol_of(call: Call, name: str) -> str | None:
+    """The protocol that an argument names; None for ``none``.
+
+    Raises:
+        Refused: there is none of that name, or it counts what another scheme defines than the deciding one.
+    """
+    (token,) = call.arguments.tokens(name)
+    if token.text == NO_PROTOCOL:
+        return None
+    protocols, decider = call.workspace.machine.protocols, call.kernel.decider.name
+    if token.text not in protocols:
+        names = [*protocols, NO_PROTOCOL]
+        raise call.refused(token, "no such protocol", allowed=names, hint=nearest(token.text, names))
+    scheme = protocols[token.text].scheme
+    if scheme != decider:
+        message = f"{token.text} counts what {scheme} defines, and the kernel acts on {decider}"
+        raise call.refused(token, message, hint=f"`set decide {scheme}` first")
+    return token.text
 
 
 def _parts(token: Token) -> list[Token]:

@@ -8,11 +8,10 @@ from typing import Any
 from folioshell.commands.call import Call, done
 from folioshell.commands.grammar import MODEL, OUTPUT, SESSION, VIEW, Arg, Form, command
 from folioshell.commands.operands import Choice, Choices, Size
-from folioshell.commands.schemes import SchemeList, SchemeName, scheme_of, schemes_of
+from folioshell.commands.schemes import ProtocolName, SchemeList, SchemeName, protocol_of, scheme_of, schemes_of
 from folioshell.errors import Refused
 from folioshell.model.kernel import Kernel
 from folioshell.model.release import DEFAULT, DIFFERENCES, RELEASES
-from folioshell.paths.protocol import PROTOCOLS
 from folioshell.report import Report, Table
 from folioshell.session.history import Ending
 from folioshell.session.host import MODES
@@ -84,16 +83,8 @@ def _decide(call: Call) -> Ending:
 
 
 def _protocol(call: Call) -> Ending:
-    name = call.word("PROTOCOL")
-    if call.kernel.decider.name != "vmas":
-        message = "protocols count VMAs, and the kernel acts on another scheme"
-        raise call.refused_at("PROTOCOL", message, hint="`set decide vmas` first")
-    call.workspace.machine.set_protocol(None if name == "none" else name)
+    call.workspace.machine.set_protocol(protocol_of(call, "PROTOCOL"))
     return None
-
-
-def _protocols() -> dict[str, str]:
-    return {**{name: kind.about for name, kind in PROTOCOLS.items()}, "none": "the scheme itself, without any lock"}
 
 
 def _thp(call: Call) -> Ending:
@@ -214,8 +205,8 @@ _GEOMETRY_WORDS = {"x86-64": "512 entries a table, order-9 PMDs", "classroom": "
     _form(
         "protocol",
         "PROTOCOL",
-        Choice(_protocols, "protocol", show=False),
-        "how the kernel counts VMAs under page-table locks; with `set decide vmas` only",
+        ProtocolName(),
+        "how the kernel counts under its locks what the deciding scheme defines; those of the mail count vmas",
         _protocol,
         MODEL,
     ),

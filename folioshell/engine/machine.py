@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Collection, Generator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from folioshell.engine.counting import Mark, Schemes
 from folioshell.engine.numbers import Numbers, NumbersBefore, Row
@@ -12,13 +12,14 @@ from folioshell.errors import FolioshellError, KernelBug, SelfDeadlock
 from folioshell.events import Event
 from folioshell.intervals import Intervals
 from folioshell.model.folio import Folio
-from folioshell.model.kernel import Counting, Kernel
+from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock, LockClass, LockOp
 from folioshell.model.release import DEFAULT, RELEASES, Release
-from folioshell.model.truth import TruthCounts, broken_invariants, truth
-from folioshell.paths.protocol import PROTOCOLS
+from folioshell.model.truth import TruthCounts, broken_invariants, mappings, truth
+from folioshell.paths.protocol import MappedSpan, Protocol, ProtocolDecider, alone
+from folioshell.paths.vma_protocols import PROTOCOLS
 from folioshell.schemes import all_schemes
-from folioshell.schemes.base import Scheme, Sharing
+from folioshell.schemes.base import Scheme
 from folioshell.schemes.entries import EntryScheme
 from folioshell.units import X86_64, Geometry
 
@@ -26,6 +27,14 @@ T = TypeVar("T")
 
 #: how many of the last events a KernelBug carries
 _LAST_EVENTS = 20
+
+
+class Miscount(NamedTuple):
+    """A folio of which a protocol has counted something else than its definition."""
+
+    folio: int
+    counted: object
+    expected: object
 
 
 class Machine:
@@ -36,8 +45,10 @@ class Machine:
         loaded: schemes from files by name; they count in addition to the registered ones.
         counting: names of the registered schemes that count from the start, None for all. Others join when they are
             first looked up in ``schemes``, with the numbers that they would have had from the start.
+        protocols: protocols from files by name.
 
     Attributes:
+        protocols: every protocol by name.
         kernel: the model's state.
         schemes: every scheme by name, in reading order.
         trace: lock operations and events of the current step, in order.
@@ -49,8 +60,10 @@ class Machine:
         geometry: Geometry = X86_64,
         loaded: Mapping[str, type[Scheme]] | None = None,
         counting: Collection[str] | None = None,
+        protocols: Mapping[str, type[Protocol]] | None = None,
     ) -> None:
         loaded = loaded or {}
+        self.protocols = {**PROTOCOLS, **(protocols or {})}
         kinds = sorted({**all_schemes(), **loaded}.values(), key=lambda kind: (kind.place, kind.name))
         self._before = NumbersBefore()
         self._numbers: dict[tuple[str, ...], Numbers] = {}
@@ -116,7 +129,7 @@ class Machine:
                 if step.verb == "-":
                     if held.pop(step.lock, None) is None:
                         raise KernelBug(f"{step.lock} is released but not held")
-                elif step.verb != "?":
+                elif step.verb in "+~v":
                     if step.lock in held and step.verb != "v":
                         raise self._recursion(step)
                     if step.verb != "w":
@@ -209,31 +222,44 @@ class Machine:
         return counts
 
     def set_protocol(self, name: str | None) -> None:
-        """Let the kernel count VMAs by a protocol, starting at the present numbers, and act on that count.
+        """Let the kernel count by a protocol, starting with what is mapped, and act on its answers.
 
         Args:
-            name: a protocol, or None for the scheme ``vmas`` itself.
+            name: a protocol, or None for the deciding scheme itself.
         Raises:
             KeyError: there is no such protocol.
         """
-        vmas = self.schemes["vmas"]
+        kernel = self.kernel
         if name is None:
-            self.kernel.protocol = None
-            self.kernel.decider = vmas
+            self.decide(kernel.decider.name)
             return
-        protocol = PROTOCOLS[name]()
-        protocol.counts = {folio.id: vmas.mapcount(folio.id) for folio, _ in self.kernel.folios.groups() if folio.order}
-        self.kernel.protocol = protocol
-        self.kernel.decider = ProtocolDecider(self.kernel, protocol)
+        protocol = self.protocols[name]()
+        protocol.definition = self.schemes[protocol.scheme]
+        size = kernel.geometry.pmd_pages
+        for folio, _ in kernel.folios.groups():
+            if folio.order:
+                found = mappings(kernel, folio)
+                spans = [MappedSpan(folio, one.first, one.nr, one.vma, one.table, one.vpn, size) for one in found]
+                alone(protocol, "start", folio, spans)
+        kernel.protocol = protocol
+        kernel.decider = ProtocolDecider(protocol, kernel.folios)
 
-    def miscounts(self) -> dict[int, tuple[int, int]]:
-        """Folio -> (number of the protocol, number of the scheme ``vmas``) where the two differ."""
-        if self.kernel.protocol is None:
-            return {}
-        vmas, counts = self.schemes["vmas"], self.kernel.protocol.counts
-        large = [folio.id for folio, _ in self.kernel.folios.groups() if folio.order]
-        numbers = {number: (counts.get(number, 0), vmas.mapcount(number)) for number in large}
-        return {number: pair for number, pair in numbers.items() if pair[0] != pair[1]}
+    def miscounts(self) -> list[Miscount]:
+        """The large folios of which the protocol has counted something else than its definition.
+
+        Raises:
+            ProtocolError: it could not say.
+        """
+        protocol = self.kernel.protocol
+        if not isinstance(protocol, Protocol):
+            return []
+        found = []
+        for folio, _ in self.kernel.folios.groups():
+            if folio.order:
+                counted, expected = alone(protocol, "counted", folio), alone(protocol, "expected", folio)
+                if counted != expected:
+                    found.append(Miscount(folio.id, counted, expected))
+        return found
 
     def truth(self, folio: Folio) -> TruthCounts:
         """What the page tables say about a folio."""
@@ -242,29 +268,3 @@ class Machine:
     def check(self) -> list[str]:
         """The violated invariants of the model, in words."""
         return broken_invariants(self.kernel)
-
-
-class ProtocolDecider:
-    """Answers as the scheme ``vmas`` does, from the number of a protocol.
-
-    Args:
-        kernel: for the mapcount of order-0 folios, which protocols do not count.
-        protocol: the protocol.
-    """
-
-    name = "vmas"
-
-    def __init__(self, kernel: Kernel, protocol: Counting) -> None:
-        self._kernel = kernel
-        self._protocol = protocol
-
-    def page_shared(self, folio: int, page: int, mm: int) -> Sharing:
-        """The same for all pages."""
-        return self.shared(folio, mm)
-
-    def shared(self, folio: int, mm: int) -> Sharing:
-        """Is the number above 1?"""
-        number = self._protocol.counts.get(folio)
-        if number is None:
-            number = self._kernel.counts.mapcount(folio)
-        return Sharing.YES if number > 1 else Sharing.NO

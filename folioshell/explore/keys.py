@@ -34,7 +34,7 @@ from folioshell.model.lock import Lock, LockOp
 #: containers whose order does not matter
 _ORDERLESS = {
     *(("Kernel", "vm_events"), ("Folios", "_single"), ("Kernel", "_last")),
-    *(("PmdTable", "entries"), ("IntervalIndex", "_chunk_of")),
+    *(("PmdTable", "entries"), ("IntervalIndex", "_chunk_of"), ("Words", "values")),
 }
 
 

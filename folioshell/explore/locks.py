@@ -14,7 +14,8 @@ Reduction: a switch point need not be tried if no other thread can tell the diff
   compares references with mapcounts sees whether that has happened;
 - acquisitions for writing of locks that no other thread can want. An event announced under such locks alone is a stop.
 Both rely on everything that a path reads being protected by a lock that it holds, private to its thread, or marked by a
-look (``?``). What other threads want and try is assumed, watched, and learned when an assumption proves wrong.
+look (``?``), which is a switch point, as is each access of a word. What other threads want and try is assumed, watched,
+and learned when an assumption proves wrong.
 
 Kernel: kernel/locking/rwsem.c, kernel/locking/mutex.c, kernel/locking/qspinlock.c (v6.18)
 """
@@ -27,7 +28,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from folioshell.errors import KernelBug
-from folioshell.model.lock import LockClass, LockOp
+from folioshell.model.lock import LockClass, LockOp, op_text
 
 _ORDERING = 'mm/rmap.c, "Lock ordering in mm"'
 
@@ -85,7 +86,12 @@ class Op(NamedTuple):
     nested: bool = False
 
     def __str__(self) -> str:
-        return f"{self.verb}{self.lock}{f'({self.mode})' if self.mode else ''}{' nested' if self.nested else ''}"
+        return op_text(self.verb, self.lock, self.mode, self.nested)
+
+    @property
+    def is_access(self) -> bool:
+        """It reads or writes what other threads may change at any time, and takes no lock."""
+        return self.verb == "?" or len(self.verb) > 1
 
 
 def value_of(op: LockOp) -> Op:

@@ -250,7 +250,7 @@ class Race:
     def _begin(self, locks: int, task: int, stop: Stop) -> tuple[int, bool | None]:
         """Perform the operation that a thread stopped before: (locks, whether a trylock failed; None if it waits)."""
         op = stop.op
-        if op is None or op.verb == "?":
+        if op is None or op.is_access:
             return locks, False
         table = LockTable(self._locks[locks])
         answer: bool | None = False

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from folioshell.engine.machine import Machine
-from folioshell.errors import KernelBug
+from folioshell.errors import KernelBug, ProtocolError
 from folioshell.events import Event
 from folioshell.explore.keys import CountKeys, Keys
 from folioshell.explore.locks import Op, Reduction, kernel_text, value_of
@@ -208,6 +208,8 @@ class ThreadRunner:
             self._run(task, thread, failed, ops)
         except KernelBug as bug:
             thread.stop = _broken(bug.message)
+        except ProtocolError as error:
+            thread.stop = _broken(f"{self.tasks[task].name}: {error}", "protocol error")
         if thread.stop.kind != "broken":
             self._check_exclusion(task, before, [*held, *ops, *thread.held.values()])
             self._check_references(task, thread)

@@ -20,17 +20,18 @@ THP_MODES = ("always", "madvise", "never")
 
 
 class Counting(Protocol):
-    """A protocol under test by which the kernel counts VMAs under page-table locks: see paths/protocol.py.
-
-    Attributes:
-        counts: folio number -> its count.
-    """
-
-    counts: dict[int, int]
+    """A protocol under test by which the kernel counts under its locks what a scheme defines: see paths/protocol.py."""
 
     @property
     def name(self) -> str:
         """The word typed after ``set protocol``."""
+
+    @property
+    def scheme(self) -> str:
+        """The scheme that defines what it counts."""
+
+    def text_of(self, value: object) -> str:
+        """What it counted, in words."""
 
 
 class SchemeAnswer(Protocol):
@@ -164,7 +165,10 @@ class Kernel:
     def decider(self, decider: Decider) -> None:
         """Let a scheme answer all questions; the release's own leaves its exceptions to others again."""
         self._decider = decider
-        self.deciders = self._own if decider is self._native else dict.fromkeys(SharingQuestion, decider)
+        own = decider.name == self._native.name
+        self.deciders = {
+            question: decider if not own or native is self._native else native for question, native in self._own.items()
+        }
 
     def next_number(self, kind: str) -> int:
         """The next number of a kind of object, from 1."""

@@ -33,6 +33,8 @@ class LockClass(Enum):
     XA = "XA"
     DSQ = "DSQ"
     LRU = "LRU"
+    #: no lock: a word that a protocol under test shares between threads
+    WORD = "WORD"
 
     @property
     def is_page_table_lock(self) -> bool:
@@ -41,6 +43,8 @@ class LockClass(Enum):
 
 
 _PAGE_TABLE_LOCKS = frozenset((LockClass.MMPTL, LockClass.PMDL, LockClass.PTL))
+
+_NAMED_BY_OWNER = frozenset((LockClass.PTL, LockClass.PMDL, LockClass.WORD))
 
 #: verb -> change of the number of locks held
 _CHANGES = {"+": 1, "~": 1, "-": -1}
@@ -80,11 +84,18 @@ class LockOp:
         )
 
     def __str__(self) -> str:
-        mode, nested = f"({self.mode})" if self.mode else "", " nested" if self.nested else ""
-        return f"{self.verb}{self.lock}{mode}{nested}{f' ×{self.times}' if self.times > 1 else ''}"
+        text = op_text(self.verb, self.lock.name, self.mode, self.nested)
+        return f"{text} ×{self.times}" if self.times > 1 else text
 
     def __repr__(self) -> str:
         return f"<{self} {self.function}>"
+
+
+def op_text(verb: str, lock: str, mode: str, nested: bool) -> str:
+    """An operation as in a trace: ``+pt1 nested``, ``~VMA(v1)(R)``; of a word ``fetch_add(f1.total, 1)``."""
+    if len(verb) > 1:
+        return f"{verb}({lock}, {mode})" if mode else f"{verb}({lock})"
+    return f"{verb}{lock}{f'({mode})' if mode else ''}{' nested' if nested else ''}"
 
 
 class Lock:
@@ -105,8 +116,10 @@ class Lock:
 
     @property
     def name(self) -> str:
-        """In a trace: ``pt1``, ``pmd1`` for table locks, ``A.mm`` for page_table_lock, else ``CLASS(owner)``."""
-        if self.lock_class is LockClass.PTL or self.lock_class is LockClass.PMDL:
+        """In a trace: ``pt1``, ``pmd1`` for table locks, ``A.mm`` for page_table_lock, ``f1.total`` for a word, else
+        ``CLASS(owner)``.
+        """
+        if self.lock_class in _NAMED_BY_OWNER:
             return self.owner
         if self.lock_class is LockClass.MMPTL:
             return f"{self.owner}.mm"

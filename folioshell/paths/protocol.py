@@ -1,55 +1,81 @@
-"""How a kernel that counts VMAs would count under page-table locks: the protocols of ``set protocol``.
+"""Protocols: how a kernel keeps under its locks what a scheme counts, and answers from it. ``set protocol`` picks one.
 
-The definition "number of VMAs that map a page of the folio" says nothing of how to find out, while mapping or unmapping
-a few pages, whether the VMA maps others. Each protocol is one answer. Its number is kept here and may miscount from the
-definition; the definition itself is the scheme ``vmas``, which no lock can disturb.
+A scheme defines a number as a fold over events, which no lock can disturb. A protocol computes it where Linux would: in
+the rmap calls, while other threads run. Its calls yield steps: lock operations, marks of lockless reads, accesses of
+shared words. Other threads can come before each step; from one step to the next, a call is alone.
 
 Rules:
-- A protocol looks under the lock of its own table, before entries are set and after they were cleared.
-- A call that maps or unmaps all pages of the folio needs no look.
-- Locks beyond that of its own table are held until the entries are set, and released then.
-
-Origin: M. Wilcox, linux-mm, February 2023: folio_add_file_rmap_range(), folio_mapped_in_vma().
+- A call begins and ends with the lock of its own page table held; in between it may drop it.
+- ``mapped`` runs before the entries are set, ``unmapped`` after they were cleared. Locks that ``before`` took are held
+  until the entries are set, or until ``unmapped`` ended, and released by the caller.
+- Words are sequentially consistent: a reordering that the memory model of Linux allows is not explored.
 """
 
 from __future__ import annotations
 
+import traceback
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import ClassVar
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from folioshell.errors import FolioshellError, KernelBug, ProtocolError
+from folioshell.events import Finding
 from folioshell.model import pte
 from folioshell.model.folio import Folio
-from folioshell.model.kernel import Kernel
-from folioshell.model.lock import Lock, LockClass
-from folioshell.model.pagetable import PageTable
+from folioshell.model.folios import Folios
+from folioshell.model.kernel import Kernel, SchemeAnswer
+from folioshell.model.lock import Lock, LockClass, LockOp
+from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths.step import Path
+
+if TYPE_CHECKING:
+    from folioshell.paths.step import Path
 
 #: what the kernel function that looks is called
 LOOK = "folio_mapped_in_vma"
+#: steps of one call while no other thread runs: then nothing changes that it could wait for
+MOST_STEPS = 10_000
 
 
 @dataclass(slots=True)
 class MappedSpan:
-    """Entries of one PTE table that are about to map pages of a folio, or mapped them until now.
+    """Entries of one page table that are about to map pages of a folio, or mapped them until now.
 
     Args:
         folio, first, nr: pages ``[first, first + nr)`` of the folio.
-        vma, table, vpn: the VMA, the PTE table whose lock is held, the virtual page of the first entry.
+        vma, table, vpn: the VMA, the page table whose lock is held, the virtual page of the first entry.
         size: entries of a table.
+
+    Attributes:
+        held: locks that ``before`` took, in this order.
     """
 
     folio: Folio
     first: int
     nr: int
     vma: Vma
-    table: PageTable
+    table: PageTable | PmdTable
     vpn: int
     size: int
+    held: Sequence[Lock] = ()
+
+    @property
+    def mm(self) -> int:
+        """The MM-ID of the address space."""
+        return self.vma.mm.mm_id
+
+    @property
+    def lock(self) -> Lock:
+        """The lock of its own table."""
+        return self.table.ptl if isinstance(self.table, PageTable) else self.table.lock
+
+    @property
+    def nr_entries(self) -> int:
+        """Entries: one a page, or one PMD entry."""
+        return self.nr if isinstance(self.table, PageTable) else 1
 
     @property
     def is_whole(self) -> bool:
@@ -89,22 +115,123 @@ class MappedSpan:
 
     def entries(self) -> array[int]:
         """A copy of the entries that the span speaks of, as they are now."""
+        assert isinstance(self.table, PageTable)
         index = self.vpn % self.size
         return self.table.entries[index : index + self.nr]
 
+    def __str__(self) -> str:
+        pages = f"{self.first}..{self.first + self.nr - 1}" if self.nr > 1 else str(self.first)
+        return f"{self.folio}[{pages}] in {self.table} of {self.vma.mm}"
+
+
+# Shared words.
+
+
+class Words:
+    """The values of all shared words of a protocol: (folio number, name) -> value, unless it is 0."""
+
+    __slots__ = ("values",)
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[int, str], int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a folio that threads share; 0 until something else is stored.
+
+    The methods make steps: ``old = yield word.fetch_add(1)``.
+    """
+
+    words: Words
+    folio: int
+    name: str
+
+    def load(self) -> Access:
+        """Step: read it, as READ_ONCE(). Its value is sent back."""
+        return Access(self, "load")
+
+    def store(self, value: int) -> Access:
+        """Step: write it, as WRITE_ONCE()."""
+        return Access(self, "store", (value,))
+
+    def fetch_add(self, nr: int) -> Access:
+        """Step: add to it, as atomic_fetch_add(). The value before is sent back."""
+        return Access(self, "fetch_add", (nr,))
+
+    def cmpxchg(self, old: int, new: int) -> Access:
+        """Step: write ``new`` if it is ``old``, as atomic_cmpxchg(). The value before is sent back."""
+        return Access(self, "cmpxchg", (old, new))
+
+    @property
+    def value(self) -> int:
+        """Its value; reading it is no step."""
+        return self.words.values.get((self.folio, self.name), 0)
+
+    def __str__(self) -> str:
+        return f"f{self.folio}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An access of a word: what a protocol yields.
+
+    Args:
+        word: the word.
+        verb: ``load``, ``store``, ``fetch_add`` or ``cmpxchg``.
+        values: its arguments.
+    """
+
+    word: Word
+    verb: str
+    values: tuple[int, ...] = ()
+
+    def op(self, function: str) -> LockOp:
+        """The operation before which others can come."""
+        values = ", ".join(map(str, self.values))
+        return LockOp(Lock(LockClass.WORD, str(self.word)), self.verb, values, function, nested=False)
+
+    def perform(self) -> int:
+        """Do it. Returns: the value before."""
+        before = self.word.value
+        if self.verb != "load" and (self.verb != "cmpxchg" or before == self.values[0]):
+            value = before + self.values[0] if self.verb == "fetch_add" else self.values[-1]
+            key, values = (self.word.folio, self.word.name), self.word.words.values
+            if value:
+                values[key] = value
+            else:
+                values.pop(key, None)
+        return before
+
+    def __str__(self) -> str:
+        return str(self.op(""))
+
+
+# Protocols.
+
 
 class Protocol(ABC):
-    """A way to keep the number of VMAs of large folios; order-0 folios need none, an entry is a VMA there.
+    """A way to keep, for large folios, what a scheme counts; an order-0 folio needs none, its mapcount is exact.
+
+    Calls that yield steps are generators; one without any may be a plain method.
 
     Attributes:
-        counts: folio number -> its number of VMAs, as this protocol counted.
+        definition: the scheme that it names, from ``set protocol`` on.
+        questions: the questions that are being answered.
+        wrong: sentences about wrong answers.
     """
 
     name: ClassVar[str]
     #: what it does and what it costs, in a line
     about: ClassVar[str]
+    #: the scheme that defines what it counts
+    scheme: ClassVar[str] = "vmas"
+    #: the file that it was loaded from; empty for ours
+    path: ClassVar[str] = ""
 
     registry: ClassVar[dict[str, type[Protocol]]] = {}
+
+    definition: Any
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -112,302 +239,320 @@ class Protocol(ABC):
             Protocol.registry[cls.name] = cls
 
     def __init__(self) -> None:
-        self.counts: dict[int, int] = {}
+        self._words = Words()
+        self._locks: dict[tuple[int, str], Lock] = {}
+        self.questions: list[Question] = []
+        self.wrong: list[str] = []
 
-    def add(self, folio: Folio, delta: int) -> None:
-        """Change the number of a folio."""
-        self.counts[folio.id] = self.counts.get(folio.id, 0) + delta
+    def word(self, folio: Folio, name: str) -> Word:
+        """A shared word of a folio."""
+        return Word(self._words, folio.id, name)
 
-    def before(self, span: MappedSpan) -> Path[list[Lock] | None]:
+    def bit_lock(self, folio: Folio, name: str = "") -> Lock:
+        """A bit spinlock of a folio, inside the page-table locks."""
+        name = name or self.name
+        return self._locks.setdefault((folio.id, name), Lock(LockClass.MCL, f"{folio}.{name}"))
+
+    # What a protocol does.
+
+    def before(self, span: MappedSpan) -> Any:
         """Take the locks beyond that of its own table before entries are changed.
 
         Returns: the locks taken, in this order; None if entries of the span changed meanwhile and the caller must look
         at them again (the lock of its own table is held).
         """
-        yield from ()
         return []
 
     @abstractmethod
-    def look(self, span: MappedSpan) -> Path[bool]:
-        """Does the VMA map a page of the folio besides the entries of the span, which are none now?"""
+    def mapped(self, span: MappedSpan) -> Any:
+        """Entries are about to be set: count."""
 
-    def mapping(self, span: MappedSpan) -> Path[list[Lock] | None]:
-        """Entries are about to be set: count. Returns as ``before``."""
-        # The look comes before the entries are set, and what ``before`` locked stays locked until they are. Otherwise
-        # two calls for one VMA could both find nothing, and count it twice.
-        held = yield from self.before(span)
-        if held is not None and (span.is_whole or not (yield from self.look(span))):
-            self.add(span.folio, 1)
-        return held
-
-    def unmapped(self, span: MappedSpan) -> Path[None]:
+    @abstractmethod
+    def unmapped(self, span: MappedSpan) -> Any:
         """Entries were cleared: count."""
-        # After the entries are gone. Otherwise, of two calls that unmap the last pages, both could find those of the
-        # other, and neither would count.
-        if span.is_whole or not (yield from self.look(span)):
-            self.add(span.folio, -1)
 
+    def shared(self, folio: Folio, mm: int) -> Any:
+        """Does another address space map the folio? Asked by the kernel with a page-table lock held.
 
-def walk_table(span: MappedSpan, table: PageTable, first: int, last: int, sync: bool) -> Path[bool]:
-    """Look through entries of a table, taking its lock at the first that is not none, or at once if ``sync``.
-
-    Kernel: mm/page_vma_mapped.c: page_vma_mapped_walk() (v6.18)
-    """
-    entries = table.entries
-    start = first
-    # Without PVMW_SYNC, map_pte() skips entries that are none without a lock: it may overlook one that is just being
-    # set.
-    if not sync:
-        start = next((index for index in range(first, last) if entries[index]), last)
-        if start == last:
-            return False
-    yield table.ptl.acquire(LOOK, nested=True)
-    found = span.found_in(table, start, last)
-    yield table.ptl.release()
-    return found
-
-
-class AsMailed(Protocol):
-    """The sketch of the mail: a walk over the whole window, own table included."""
-
-    name = "as-mailed"
-    about = "walks the whole window without SYNC: takes the lock that it holds as soon as its own table is not empty"
-    sync = False
-
-    def look(self, span: MappedSpan) -> Path[bool]:
-        """A walk over the window."""
-        for table, first, last in span.tables():
-            if (yield from walk_table(span, table, first, last, self.sync)):
-                return True
-        return False
-
-
-class AsMailedSync(AsMailed):
-    """The sketch with PVMW_SYNC."""
-
-    name = "as-mailed-sync"
-    about = "walks the whole window with SYNC: takes the lock that it holds, always"
-    sync = True
-
-
-class ExcludeOwn(Protocol):
-    """The fix that the mail suggests: skip the current table."""
-
-    name = "exclude-own"
-    about = "walks the other tables only, under their locks: a second call in one table counts again"
-
-    def look(self, span: MappedSpan) -> Path[bool]:
-        """A walk over the other tables."""
-        for table, first, last in span.others():
-            if (yield from walk_table(span, table, first, last, sync=False)):
-                return True
-        return False
-
-
-class OwnTableFirst(ExcludeOwn):
-    """Scans its own table under the lock that it holds; walks others only if that maps no page of the folio."""
-
-    name = "own-table-first"
-    about = "scans its own table first, then walks the others under their locks"
-
-    def look(self, span: MappedSpan) -> Path[bool]:
-        """Its own table, then the others."""
-        if span.found_in_own():
-            return True
-        return (yield from super().look(span))
-
-
-class LocklessLook(Protocol):
-    """Other tables are read without their lock."""
-
-    name = "lockless-look"
-    about = "scans its own table, reads the others without a lock: no deadlock, but two threads may miss each other"
-
-    def look(self, span: MappedSpan) -> Path[bool]:
-        """Its own table, then a lockless look at each of the others."""
-        if span.found_in_own():
-            return True
-        for table, first, last in span.others():
-            yield table.ptl.peek(LOOK)
-            if span.found_in(table, first, last):
-                return True
-        return False
-
-
-class AddressOrder(Protocol):
-    """The locks of all tables of the window, in ascending order, until the entries are set.
-
-    A table's number stands for the address of its lock.
-    Kernel: mm/userfaultfd.c: double_pt_lock() (v6.18)
-    """
-
-    name = "address-order"
-    about = "holds the locks of all tables of the window, taken in ascending order; drops its own to take a lower one"
-
-    def before(self, span: MappedSpan) -> Path[list[Lock] | None]:
-        """The locks of the other tables. For a lower one: drop its own, take all in order, re-check."""
-        if span.is_whole:
-            return []
-        wanted = sorted((row[0] for row in span.others()), key=_number)
-        own = span.table
-        if not wanted or wanted[0].id > own.id:
-            for table in wanted:
-                yield table.ptl.acquire(LOOK, nested=True)
-            return [table.ptl for table in wanted]
-        # Not held for a moment: another thread may map the span's pages, or free the table.
-        entries = span.entries()
-        yield own.ptl.release()
-        for nested, table in enumerate(sorted([*wanted, own], key=_number)):
-            yield table.ptl.acquire(LOOK, nested=nested > 0)
-        locks = [table.ptl for table in wanted]
-        if _is_unchanged(span, entries, wanted):
-            return locks
-        # Own table's lock stays with the caller, who looks again.
-        for lock in reversed(locks):
-            yield lock.release()
-        return None
-
-    def look(self, span: MappedSpan) -> Path[bool]:
-        """All tables, whose locks are held."""
-        yield from ()
-        return any(span.found_in(*row) for row in span.tables())
-
-
-class TrylockRetry(AddressOrder):
-    """As address-order, but a lock that is not free is no reason to wait: everything is dropped and begun again."""
-
-    name = "trylock-retry"
-    about = "tries the locks of the other tables; if one is taken, drops all and retries"
-
-    def before(self, span: MappedSpan) -> Path[list[Lock] | None]:
-        """The locks of the other tables, or none of them."""
-        if span.is_whole:
-            return []
-        entries = span.entries()
-        while True:
-            wanted = [row[0] for row in span.others()]
-            taken: list[Lock] = []
-            for table in wanted:
-                if (yield table.ptl.trylock(LOOK)):
-                    break
-                taken.append(table.ptl)
-            if len(taken) == len(wanted):
-                return taken
-            # Nothing is held while it waits, so no deadlock; but two threads may do this forever (livelock).
-            for lock in reversed(taken):
-                yield lock.release()
-            yield span.table.ptl.release()
-            yield span.table.ptl.acquire(LOOK)
-            if not _is_unchanged(span, entries, []):
-                return None
-
-
-class PmdLock(AddressOrder):
-    """The lock of the PMD table outside that of its own table: levels are ordered, tables of one level are not.
-
-    A thread that maps or unmaps part of a folio below a PMD table holds its lock, so other tables may be read without
-    theirs. A window across two PMD tables needs both, in ascending order: the question comes back one level up, a
-    thousand times rarer. The idea of a bit in the upper entry, proposed for HGM, is this with the answer cached.
-    """
-
-    name = "pmd-lock"
-    about = "drops its own lock, takes that of the PMD table and its own again; others are read without theirs"
-
-    def before(self, span: MappedSpan) -> Path[list[Lock] | None]:
-        """The locks of the PMD tables above the window, unless all of it lies in its own table.
-
-        What is not there yet may be put there meanwhile: under the lock that is taken for a PTE table, under
-        page_table_lock, which is taken too then, for a PMD table.
+        Returns: True or False, or a scheme's answer; by default that of the definition.
         """
-        start, end = span.window()
-        if span.is_whole or start // span.size == (end - 1) // span.size:
-            return []
-        mm = span.vma.mm
-        found = (mm.tables.pmd_table(start), mm.tables.pmd_table(end - 1))
-        above = {pmd.id: pmd.lock for pmd in found if pmd is not None}
-        entries = span.entries()
-        yield span.table.ptl.release()
-        locks = [above[number] for number in sorted(above)]
-        # A PMD table that does not exist has no lock: page_table_lock keeps another thread from installing it.
-        if None in found:
-            locks.insert(0, mm.page_table_lock)
-        for before, lock in zip([None, *locks], locks, strict=False):
-            yield lock.acquire(LOOK, nested=before is not None and before.lock_class is lock.lock_class)
-        yield span.table.ptl.acquire(LOOK, nested=True)
-        if _is_unchanged(span, entries, []):
-            return locks
-        for lock in reversed(locks):
-            yield lock.release()
-        return None
+        return self.definition.shared(folio.id, mm)
 
+    @abstractmethod
+    def counted(self, folio: Folio) -> Any:
+        """What it has counted by now, to be compared with ``expected`` when no thread runs."""
 
-class FolioBitLock(Protocol):
-    """One bit spinlock a folio inside the page-table lock, held over look and change by all who change its entries."""
+    def expected(self, folio: Folio) -> Any:
+        """What it should have counted: by default the number of the definition."""
+        return self.definition.mapcount(folio.id)
 
-    name = "folio-bit-lock"
-    about = "a bit lock of the folio inside its own page-table lock; other tables are read without theirs"
+    def start(self, folio: Folio, spans: Sequence[MappedSpan]) -> None:
+        """It is switched on: count what maps a folio already. By default ``mapped`` runs for each span."""
+        for span in spans:
+            alone(self, "mapped", span)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._locks: dict[int, Lock] = {}
+    def boundaries(self, k: Kernel, mm: Mm, low: int, high: int, cuts: Sequence[int], sign: int) -> Path[None]:
+        """A VMA ``[low, high)`` is split at ``cuts`` (sign +1), or merged again (sign -1); no rmap function is called.
 
-    def before(self, span: MappedSpan) -> Path[list[Lock] | None]:
-        """The folio's bit lock, for a call on all of its pages too."""
-        # Also for a call on all pages: an unlocked look at the other tables counts on it.
-        lock = self._locks.setdefault(span.folio.id, Lock(LockClass.MCL, f"{span.folio}.vmas"))
-        yield lock.acquire(LOOK)
-        return [lock]
-
-    def look(self, span: MappedSpan) -> Path[bool]:
-        """All tables; no other thread changes an entry of the folio meanwhile."""
+        The caller holds mmap_lock and the rmap locks, so no fault and no walker is under way.
+        """
         yield from ()
-        return any(span.found_in(*row) for row in span.tables())
+
+    def forget(self, folio: int) -> None:
+        """A folio is freed; nobody maps it."""
+        for key in [key for key in self._words.values if key[0] == folio]:
+            del self._words.values[key]
+
+    def text_of(self, value: Any) -> str:
+        """A value of ``counted`` in words."""
+        return str(value)
+
+    # What is said of it.
+
+    def definition_changed(self) -> None:
+        """What the definition counts may have changed: note the answers that are right from now on."""
+        for question in self.questions:
+            right = str(self.definition.shared(question.folio, question.mm).value)
+            question.right = tuple(sorted({*question.right, right}))
+
+    def fault(self, call: str, about: str, text: str) -> FolioshellError:
+        """The exception for a rule that a call broke: a finding about a file, a bug of a protocol of ours."""
+        if self.path:
+            return ProtocolError(self.name, call, about, text)
+        return KernelBug(f"protocol {self.name}, {call}({about}): {text}")
 
 
-def _number(table: PageTable) -> int:
-    return table.id
+# Calls.
 
 
-def _is_unchanged(span: MappedSpan, entries: array[int], others: list[PageTable]) -> bool:
-    """Are the span's entries what they were, and its tables still those of the window?"""
-    if span.vma.mm.tables.leaf(span.vpn) is not span.table or span.entries() != entries:
-        return False
-    return not others or sorted(map(_number, (row[0] for row in span.others()))) == sorted(map(_number, others))
+def steps(protocol: Protocol, call: str, *args: Any, held: Sequence[Lock] = (), is_alone: bool = False) -> Path[Any]:
+    """Run one call of a protocol: the lock operations of its steps. Returns what it returned.
 
-
-#: name -> protocol, from the one that was mailed to those that work
-PROTOCOLS: dict[str, type[Protocol]] = dict(Protocol.registry)
-
-
-def on_boundaries(k: Kernel, mm: Mm, low: int, high: int, cuts: Sequence[int], sign: int) -> Path[None]:
-    """A VMA ``[low, high)`` is split at ``cuts`` (sign +1), or merged again (sign -1): correct the numbers.
-
-    Looks at the folios around each split under the lock of each table in turn. The caller holds mmap_lock and the rmap
-    locks, so no fault and no walker is under way.
+    Args:
+        call: its method.
+        held: locks that it holds when it begins, and when it ends, besides those that ``before`` returns.
+        is_alone: no other thread can come between, so it may not take steps without end.
+    Raises:
+        ProtocolError: it raised, or broke a rule; for a protocol of ours KernelBug.
     """
-    protocol = k.protocol
-    if protocol is None:
-        return
-    folios: dict[tuple[int, int], Folio] = {}
-    reach = k.largest_folio - 1
-    for block, _, table in mm.tables.blocks_in(max(0, low), high):
-        if not isinstance(table, PageTable) or not any(abs(cut - block) <= reach + len(table.entries) for cut in cuts):
+    running = _Call(protocol, call, args)
+    result = running.begin()
+    if not isinstance(result, GeneratorType):
+        return running.checked(result, held, {})
+    path, reply, nr = result, None, 0
+    #: lock -> the line where it was taken, 0 for those of the caller
+    taken: dict[Lock, int] = dict.fromkeys(held, 0)
+    while True:
+        over, step = running.advance(path, reply)
+        if over:
+            return running.checked(step, held, taken)
+        nr += is_alone
+        running.check(path, step, taken, nr)
+        if step.__class__ is Access:
+            yield step.op(running.name)
+            reply = step.perform()
             continue
-        yield table.ptl.acquire("vma_complete")
-        for index, entry in enumerate(table.entries):
-            if pte.maps_folio(entry) and low <= block + index < high:
-                folio = k.physmem.folio(entry >> pte.PFN_SHIFT)
-                if folio.order:
-                    folios[folio.id, block + index - (pte.pfn_of(entry) - folio.pfn)] = folio
-        yield table.ptl.release()
-    for (number, base), folio in folios.items():
-        edges = [max(low, base), *(cut for cut in cuts if base < cut < base + folio.nr_pages), high]
-        edges[-1] = min(high, base + folio.nr_pages)
-        parts = sum(_maps_any(mm, folio, start, end) for start, end in pairwise(edges))
-        if parts > 1:
-            protocol.counts[number] = protocol.counts.get(number, 0) + sign * (parts - 1)
+        reply = yield step
+        if step.verb in "+~" and not reply:
+            taken[step.lock] = _line_of(path, protocol.path)
+        elif step.verb == "-":
+            del taken[step.lock]
 
 
-def _maps_any(mm: Mm, folio: Folio, start: int, end: int) -> bool:
-    low, high = folio.pfn << pte.PFN_SHIFT, folio.pfn + folio.nr_pages << pte.PFN_SHIFT
-    return any(low <= mm.tables.entry(vpn) < high for vpn in range(start, end))
+def alone(protocol: Protocol, call: str, *args: Any) -> Any:
+    """Run one call while no one else can see what it changes, or no thread runs at all: no lock matters.
+
+    Raises:
+        ProtocolError: as ``steps``.
+    """
+    spans = [span for span in args if isinstance(span, MappedSpan)]
+    path = steps(protocol, call, *args, held=[span.lock for span in spans], is_alone=True)
+    try:
+        while True:
+            next(path)
+    except StopIteration as end:
+        return end.value
+
+
+@dataclass(slots=True)
+class _Call:
+    """A call of a protocol, for what is said of its faults.
+
+    Args:
+        protocol, method, args: what is called, with what.
+    """
+
+    protocol: Protocol
+    method: str
+    args: tuple[Any, ...]
+
+    @property
+    def name(self) -> str:
+        """As the function of an operation: ``mm-id-lock.mapped``."""
+        return f"{self.protocol.name}.{self.method}"
+
+    def begin(self) -> Any:
+        """What the method returns: a generator, or a result."""
+        try:
+            return getattr(self.protocol, self.method)(*self.args)
+        except Exception as error:
+            raise self._raised(error) from error
+
+    def advance(self, path: Any, reply: Any) -> tuple[bool, Any]:
+        """(it has ended, its result), or (False, its next step)."""
+        try:
+            return False, path.send(reply)
+        except StopIteration as end:
+            return True, end.value
+        except Exception as error:
+            raise self._raised(error) from error
+
+    def check(self, path: Any, step: Any, taken: dict[Lock, int], nr: int) -> None:
+        """Check a step.
+
+        Raises:
+            ProtocolError: it is none, or a lock is released that is not held, or there are too many.
+        """
+        place = _place(path, self.protocol.path)
+        if step.__class__ is Access:
+            if not all(type(value) is int for value in step.values):
+                raise self.fault(f"{step.verb} of {step.values!r}, where numbers are wanted{place}")
+        elif step.__class__ is not LockOp:
+            raise self.fault(f"yielded {step!r}, which is no step{place}")
+        elif step.verb == "-" and step.lock not in taken:
+            raise self.fault(f"released {step.lock}, which it does not hold{place}")
+        if nr > MOST_STEPS:
+            raise self.fault(f"takes steps without end: {step}{place}, is step {nr:,}, and no other thread runs")
+
+    def checked(self, result: Any, held: Sequence[Lock], taken: dict[Lock, int]) -> Any:
+        """The result of a call that has ended.
+
+        Raises:
+            ProtocolError: it holds other locks than it should.
+        """
+        kept = [*held, *self._kept(result, taken)] if self.method == "before" else [*held]
+        for lock, line in taken.items():
+            if lock not in kept:
+                where = f", taken at {self.protocol.path}:{line}" if line else ""
+                raise self.fault(f"ended without releasing {lock}{where}")
+        if taken or self.method == "before":
+            for lock in held:
+                if taken and lock not in taken:
+                    raise self.fault(f"ended without {lock}, which its caller holds")
+        return result
+
+    def _kept(self, result: Any, taken: dict[Lock, int]) -> Sequence[Lock]:
+        """The locks that ``before`` hands to its caller."""
+        if result is None:
+            return ()
+        if not isinstance(result, list):
+            raise self.fault(f"returned {result!r}, which is neither a list of locks nor None")
+        for lock in result:
+            if lock not in taken:
+                raise self.fault(f"returned {lock}, which it does not hold")
+        return result
+
+    def fault(self, text: str) -> FolioshellError:
+        """The exception for a rule that it broke."""
+        about = next((str(one) for one in self.args if isinstance(one, (MappedSpan, Folio))), "")
+        return self.protocol.fault(self.method, about, text)
+
+    def _raised(self, error: Exception) -> Exception:
+        """The exception for one that the protocol raised."""
+        path = self.protocol.path
+        if not path or isinstance(error, FolioshellError):
+            return error
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        lines = [frame.lineno or 0 for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+        return self.fault(f"{text}, at {path}:{lines[-1]}" if lines else text)
+
+
+def _line_of(path: Any, file: str) -> int:
+    """The line of a file at which a suspended generator stands, in the innermost generator of that file; 0 if none."""
+    line = 0
+    while path is not None and getattr(path, "gi_frame", None) is not None:
+        if path.gi_code.co_filename == file:
+            line = path.gi_frame.f_lineno
+        path = path.gi_yieldfrom
+    return line
+
+
+def _place(path: Any, file: str) -> str:
+    line = _line_of(path, file)
+    return f", at {file}:{line}" if line else ""
+
+
+# Questions.
+
+
+@dataclass(slots=True, eq=False)
+class Question:
+    """A question that is being answered, and the right answers: those that were right at some time meanwhile."""
+
+    folio: int
+    mm: int
+    right: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer: ``no``, ``yes`` or ``maybe``."""
+
+    value: str
+
+
+def _answer_of(said: Any) -> str:
+    """An answer of a protocol as a word."""
+    if isinstance(said, bool):
+        return "yes" if said else "no"
+    return str(getattr(said, "value", said))
+
+
+class ProtocolDecider:
+    """Answers as a protocol does; it stands where the scheme that the protocol names would.
+
+    Args:
+        protocol: the protocol.
+        folios: all folios by number.
+    """
+
+    def __init__(self, protocol: Protocol, folios: Folios) -> None:
+        self.name = protocol.scheme
+        self._protocol = protocol
+        self._folios = folios
+
+    def page_shared(self, folio: int, page: int, mm: int) -> SchemeAnswer:
+        """The same for all pages."""
+        return self.shared(folio, mm)
+
+    def shared(self, folio: int, mm: int) -> SchemeAnswer:
+        """Its answer while no thread runs."""
+        found = self._folios.get(folio)
+        if found is None or not found.order:
+            return Said(self._right(folio, mm))
+        return Said(_answer_of(alone(self._protocol, "shared", found, mm)))
+
+    def ask(self, k: Kernel, folio: Folio, mm: Mm, held: Lock | None) -> Path[str]:
+        """The answer to a kernel path, step by step.
+
+        An answer is wrong if the definition gave it at no time between the first step and the last.
+
+        Args:
+            held: the page-table lock of the caller.
+        """
+        protocol = self._protocol
+        if not folio.order:
+            return self._right(folio.id, mm.mm_id)
+        question = Question(folio.id, mm.mm_id, (self._right(folio.id, mm.mm_id),))
+        protocol.questions.append(question)
+        locks = () if held is None else (held,)
+        said = _answer_of((yield from steps(protocol, "shared", folio, mm.mm_id, held=locks, is_alone=k.batches)))
+        protocol.questions.remove(question)
+        if said not in question.right:
+            text = f"{folio}: answered {said} to {mm}, right was {' or '.join(question.right)}"
+            protocol.wrong.append(text)
+            yield Finding(folio.id, protocol.name, f"wrong answer of {protocol.name}: {text}")
+        return said
+
+    def _right(self, folio: int, mm: int) -> str:
+        return str(self._protocol.definition.shared(folio, mm).value)

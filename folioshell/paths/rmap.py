@@ -17,10 +17,9 @@ from folioshell.events import FolioFreed, FolioNew, Level, Mapped, Unmapped
 from folioshell.model import vm
 from folioshell.model.folio import Folio, FolioRun, page_bits
 from folioshell.model.kernel import Kernel
-from folioshell.model.lock import Lock
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.vm import Vma
-from folioshell.paths.protocol import MappedSpan, Protocol
+from folioshell.model.vm import Mm, Vma
+from folioshell.paths.protocol import MappedSpan, Protocol, alone, steps
 from folioshell.paths.step import Path
 
 R = TypeVar("R", Mapped, Unmapped)
@@ -100,8 +99,9 @@ def new_anon(k: Kernel, folio: Folio, vma: Vma, table: PageTable | PmdTable, vpn
     if vma.flags & vm.LOCKED:
         folio.mlock()
     folio.anon_exclusive = 1
-    if k.protocol is not None and folio.order:
-        k.protocol.counts[folio.id] = 1
+    if isinstance(k.protocol, Protocol) and folio.order:
+        # No one else sees the folio: plain stores, without any lock.
+        alone(k.protocol, "mapped", MappedSpan(folio, 0, folio.nr_pages, vma, table, vpn, k.geometry.pmd_pages))
     if folio.order == 0:
         assert isinstance(table, PageTable)
         numbers = (folio.id,) if nr == 1 else range(folio.id, folio.id + nr)
@@ -131,19 +131,20 @@ def add_ptes(
         caller must look again.
     Kernel: mm/rmap.c: folio_add_file_rmap_ptes(), folio_add_anon_rmap_ptes() (v6.18)
     """
-    held: list[Lock] = []
+    span = None
     if folio.order == 0:
         yield _rmap(Mapped, folio, 0, 1, vma, table, vpn, call)
     else:
-        if isinstance(k.protocol, Protocol):
-            claimed = yield from k.protocol.mapping(MappedSpan(folio, first, nr, vma, table, vpn, k.geometry.pmd_pages))
-            if claimed is None:
+        if k.protocol is not None:
+            span = yield from _claim(k, folio, first, nr, vma, table, vpn)
+            if span is None:
                 return False
-            held = claimed
+            yield from _count(k, "mapped", span)
         locks = k.release.tracks_mm_owners
         if locks:
             yield folio.map_lock.acquire(call)
         yield _rmap(Mapped, folio, first, nr, vma, table, vpn, call)
+        _note_change(k)
         if locks:
             yield folio.map_lock.release()
     # In older releases only PMD mappings and small folios were mlocked when mapped; the rest was left to reclaim.
@@ -151,9 +152,52 @@ def add_ptes(
         folio.mlock()
     if install is not None:
         install()
-    for lock in reversed(held):
-        yield lock.release()
+    if span is not None:
+        for lock in reversed(span.held):
+            yield lock.release()
     return True
+
+
+def _claim(
+    k: Kernel, folio: Folio, first: int, nr: int, vma: Vma, table: PageTable | PmdTable, vpn: int
+) -> Path[MappedSpan | None]:
+    """Let the protocol under test take its locks before entries change. None: it had to drop that of the table."""
+    protocol = k.protocol
+    assert isinstance(protocol, Protocol)
+    span = MappedSpan(folio, first, nr, vma, table, vpn, k.geometry.pmd_pages)
+    held = yield from steps(protocol, "before", span, held=(span.lock,), is_alone=k.batches)
+    if held is None:
+        return None
+    span.held = held
+    return span
+
+
+def _count(k: Kernel, call: str, span: MappedSpan) -> Path[None]:
+    """Let the protocol under test count entries."""
+    assert isinstance(k.protocol, Protocol)
+    yield from steps(k.protocol, call, span, held=(span.lock, *span.held), is_alone=k.batches)
+
+
+def _note_change(k: Kernel) -> None:
+    """The schemes have counted: questions that the protocol under test is answering may have another right answer."""
+    if isinstance(k.protocol, Protocol) and k.protocol.questions:
+        k.protocol.definition_changed()
+
+
+def on_boundaries(k: Kernel, mm: Mm, low: int, high: int, cuts: Sequence[int], sign: int) -> Path[None]:
+    """A VMA ``[low, high)`` is split at ``cuts`` (sign +1), or merged again (sign -1): see ``Protocol.boundaries``."""
+    if isinstance(k.protocol, Protocol):
+        yield from steps(k.protocol, "boundaries", k, mm, low, high, cuts, sign, is_alone=k.batches)
+        _note_change(k)
+
+
+def _claim_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> Path[MappedSpan]:
+    """As ``_claim``, for a PMD entry, whose lock no protocol may drop."""
+    span = yield from _claim(k, folio, 0, folio.nr_pages, vma, table, vpn)
+    if span is None:
+        assert isinstance(k.protocol, Protocol)
+        raise k.protocol.fault("before", f"{folio} in {table} of {vma.mm}", "dropped the lock of a PMD entry")
+    return span
 
 
 def add_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int, call: str) -> Path[None]:
@@ -161,14 +205,19 @@ def add_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int, call: 
 
     Kernel: mm/rmap.c: folio_add_file_rmap_pmd(), folio_add_anon_rmap_pmd() (v6.18)
     """
-    locks = k.release.tracks_mm_owners
+    locks, span = k.release.tracks_mm_owners, None
     if k.protocol is not None:
-        k.protocol.counts[folio.id] = k.protocol.counts.get(folio.id, 0) + 1
+        span = yield from _claim_pmd(k, folio, vma, table, vpn)
+        yield from _count(k, "mapped", span)
     if locks:
         yield folio.map_lock.acquire(call)
     yield _rmap(Mapped, folio, 0, folio.nr_pages, vma, table, vpn, call)
+    _note_change(k)
     if locks:
         yield folio.map_lock.release()
+    if span is not None:
+        for lock in reversed(span.held):
+            yield lock.release()
     if vma.flags & vm.LOCKED:
         folio.mlock()
 
@@ -204,14 +253,11 @@ def remove_ptes(
     Kernel: mm/rmap.c: folio_remove_rmap_ptes() (v6.18)
     """
     call = "folio_remove_rmap_ptes"
-    protocol = k.protocol if folio.order and isinstance(k.protocol, Protocol) else None
-    held: list[Lock] = []
-    if protocol is not None:
-        span = MappedSpan(folio, first, nr, vma, table, vpn, k.geometry.pmd_pages)
-        claimed = yield from protocol.before(span)
-        if claimed is None:
+    span = None
+    if k.protocol is not None and folio.order:
+        span = yield from _claim(k, folio, first, nr, vma, table, vpn)
+        if span is None:
             return False
-        held = claimed
     if clear is not None:
         clear()
     if folio.order == 0:
@@ -221,11 +267,12 @@ def remove_ptes(
         if locks:
             yield folio.map_lock.acquire(call)
         yield _rmap(Unmapped, folio, first, nr, vma, table, vpn, call)
+        _note_change(k)
         if locks:
             yield folio.map_lock.release()
-        if protocol is not None:
-            yield from protocol.unmapped(span)
-            for lock in reversed(held):
+        if span is not None:
+            yield from _count(k, "unmapped", span)
+            for lock in reversed(span.held):
                 yield lock.release()
         if _became_partial(k, folio, not k.counts.entire(folio.id) and k.counts.pages_mapped(folio.id) > 0):
             yield from deferred_split(k, folio, partially_mapped=True)
@@ -240,14 +287,19 @@ def remove_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> 
     Kernel: mm/rmap.c: folio_remove_rmap_pmd() (v6.18)
     """
     call = "folio_remove_rmap_pmd"
-    locks = k.release.tracks_mm_owners
+    locks, span = k.release.tracks_mm_owners, None
     if k.protocol is not None:
-        k.protocol.counts[folio.id] = k.protocol.counts.get(folio.id, 0) - 1
+        span = yield from _claim_pmd(k, folio, vma, table, vpn)
     if locks:
         yield folio.map_lock.acquire(call)
     yield _rmap(Unmapped, folio, 0, folio.nr_pages, vma, table, vpn, call)
+    _note_change(k)
     if locks:
         yield folio.map_lock.release()
+    if span is not None:
+        yield from _count(k, "unmapped", span)
+        for lock in reversed(span.held):
+            yield lock.release()
     if _became_partial(k, folio, k.counts.newly_unmapped(folio.id) < folio.nr_pages):
         yield from deferred_split(k, folio, partially_mapped=True)
     if vma.flags & vm.LOCKED:
@@ -313,8 +365,8 @@ def free(k: Kernel, folio: Folio) -> Path[None]:
         yield k.deferred_lock.release()
     k.physmem.remove(folio)
     k.forget_folio(folio)
-    if k.protocol is not None:
-        k.protocol.counts.pop(folio.id, None)
+    if isinstance(k.protocol, Protocol):
+        k.protocol.forget(folio.id)
     yield FolioFreed(folio.id, folio.order)
 
 

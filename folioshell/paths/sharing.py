@@ -14,6 +14,7 @@ from folioshell.model.lock import Lock
 from folioshell.model.release import SharingQuestion
 from folioshell.model.truth import mappings
 from folioshell.model.vm import Mm
+from folioshell.paths.protocol import ProtocolDecider
 from folioshell.paths.step import Path
 from folioshell.paths.walk import rmap_walk
 
@@ -34,7 +35,10 @@ def is_shared(
     if decider is None:
         # The entries at hand map each page once: any more are those of others, and fewer there cannot be.
         return k.counts.mapcount(folio.id) != folio.nr_pages
-    answer = str(decider.page_shared(folio.id, page, mm.mm_id).value)
+    if isinstance(decider, ProtocolDecider):
+        answer = yield from decider.ask(k, folio, mm, held)
+    else:
+        answer = str(decider.page_shared(folio.id, page, mm.mm_id).value)
     yield Asked(folio.id, decider.name, answer, question.function, mm.mm_id, page)
     if answer != "maybe":
         return answer == "yes"

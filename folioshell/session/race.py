@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
+from typing import Protocol as TypingProtocol
 
 from folioshell.engine.machine import Machine
 from folioshell.errors import Refused
@@ -17,16 +18,22 @@ from folioshell.explore.search import Schedule, SearchResult
 from folioshell.explore.threads import Task
 from folioshell.model.lock import LockClass, LockOp
 from folioshell.paths.mmap import in_thread
-from folioshell.paths.protocol import LOOK
+from folioshell.paths.protocol import LOOK, Protocol
 from folioshell.paths.step import Path
 from folioshell.session.history import Ending
 from folioshell.session.workspace import Workspace
 
 #: kinds of findings, the gravest first: what a session and its reports call them -> what the search does
-KINDS = {"deadlocks": "deadlock", "miscounts": "miscount", "invariants": "invariant", "unlocked": "unlocked update"}
+KINDS = {
+    "deadlocks": "deadlock",
+    "miscounts": "miscount",
+    "invariants": "invariant",
+    "unlocked": "unlocked update",
+    "errors": "protocol error",
+}
 
 
-class Racer(Protocol):
+class Racer(TypingProtocol):
     """A command that can race: one kernel path."""
 
     def path(self, workspace: Workspace, process: str) -> Path[Ending]:
@@ -117,10 +124,11 @@ def verdict_of_one(flaws: Sequence[tuple[str, str]]) -> RaceVerdict:
 
 
 def miscount_texts(machine: Machine) -> list[str]:
-    """A sentence for each folio that the protocol miscounts."""
-    return [
-        f"f{number}: counted {counted}, expected {wanted}" for number, (counted, wanted) in machine.miscounts().items()
-    ]
+    """A sentence for each folio that the protocol miscounts, and for each wrong answer that it gave."""
+    protocol = machine.kernel.protocol
+    wrong = protocol.wrong if isinstance(protocol, Protocol) else []
+    found = machine.miscounts()
+    return [*(f"f{one.folio}: counted {one.counted}, expected {one.expected}" for one in found), *wrong]
 
 
 def race_of(workspace: Workspace, threads: Sequence[Thread], coming: Collection[str] = ()) -> Race:
@@ -131,6 +139,9 @@ def race_of(workspace: Workspace, threads: Sequence[Thread], coming: Collection[
     Raises:
         Refused: the first command of a thread cannot be done, and not because a name is yet to be made.
     """
+    protocol = workspace.kernel.protocol
+    if isinstance(protocol, Protocol):
+        protocol.wrong.clear()
     for thread in threads:
         if workspace.process(thread.process) is None:
             continue

@@ -21,7 +21,6 @@ from folioshell.session.settings import Settings
 from folioshell.session.snapshot import snapshot
 from folioshell.session.step_events import Copy, StepEvents
 from folioshell.session.workspace import Runnable, Workspace
-from folioshell.wording import counted
 
 #: ``set walks always`` walks this many of the touched folios and says how many it left out
 WALKED = 16
@@ -106,9 +105,9 @@ def _miscounts(workspace: Workspace) -> list[str]:
         return []
     touched = machine.touched()
     return [
-        f"f{number} miscounted: {protocol.name} counts {counted(nr, 'VMA')}, expected {wanted}"
-        for number, (nr, wanted) in machine.miscounts().items()
-        if number in touched
+        f"f{one.folio} miscounted: {protocol.name} counts {protocol.text_of(one.counted)}, expected {one.expected}"
+        for one in machine.miscounts()
+        if one.folio in touched
     ]
 
 

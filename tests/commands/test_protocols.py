@@ -8,7 +8,7 @@ from folioshell.commands import Session
 from folioshell.errors import Refused
 from folioshell.export.document import document
 from folioshell.export.schema import adapter
-from folioshell.paths.protocol import PROTOCOLS
+from folioshell.paths.vma_protocols import PROTOCOLS
 from folioshell.report import Report, Table, Text
 from folioshell.script.runner import run_text
 from tests.fingerprint import fingerprint

@@ -16,7 +16,7 @@ from folioshell import Session, paths
 from folioshell.engine.machine import Machine
 from folioshell.errors import Refused
 from folioshell.explore.keys import _PathWriter
-from folioshell.paths.protocol import PROTOCOLS
+from folioshell.paths.vma_protocols import PROTOCOLS
 from folioshell.recording import ptl
 from folioshell.recording.observe import emit
 from tests.recording.samples import FOLDER

@@ -17,8 +17,8 @@ from folioshell.model.lock import Lock, LockClass
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pte import DIRTY, PRESENT, YOUNG
 from folioshell.paths import fault, fork, madvise, mmap, mremap, rmap, vma_flags
-from folioshell.paths.protocol import ExcludeOwn, FolioBitLock, LocklessLook, Protocol
 from folioshell.paths.step import Path
+from folioshell.paths.vma_protocols import ExcludeOwn, FolioBitLock, LocklessLook, VmaProtocol
 from tests.explore.programs import WIN, deadlocks, explored, fault_race, faults, orders, race_of, straddling
 from tests.fingerprint import fingerprint
 
@@ -258,7 +258,7 @@ def test_interrupted_searches_are_honest() -> None:
     assert fingerprint(race.machine) == before
 
 
-def zap_race(protocol: Protocol, nr: int, copies: bool, reduction: bool) -> Race:
+def zap_race(protocol: VmaProtocol, nr: int, copies: bool, reduction: bool) -> Race:
     """Two threads that zap pages of both halves of the folio, under a protocol; its numbers are checked at the end."""
     machine, kernel, mm = straddling()
     kernel.protocol = protocol
