@@ -16,7 +16,8 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock, LockClass, LockOp
 from folioshell.model.release import DEFAULT, RELEASES, Release
 from folioshell.model.truth import TruthCounts, broken_invariants, mappings, truth
-from folioshell.paths.protocol import MappedSpan, Protocol, ProtocolDecider, alone
+from folioshell.paths.protocol import MappedSpan, Protocol, alone
+from folioshell.paths.sharing import ProtocolDecider
 from folioshell.paths.vma_protocols import PROTOCOLS
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Scheme
@@ -129,7 +130,7 @@ class Machine:
                 if step.verb == "-":
                     if held.pop(step.lock, None) is None:
                         raise KernelBug(f"{step.lock} is released but not held")
-                elif step.verb in "+~v":
+                elif step.verb in "+~vw":
                     if step.lock in held and step.verb != "v":
                         raise self._recursion(step)
                     if step.verb != "w":

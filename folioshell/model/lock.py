@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 
@@ -56,8 +57,9 @@ class LockOp:
     Attributes:
         lock: the lock.
         verb: ``+`` acquire, ``-`` release, ``~`` trylock, ``v`` downgrade from write to read, ``w`` wait until
-            the lock is released without taking it, ``?`` lockless read of what the lock protects.
-        mode: ``R``, ``W`` or empty for a lock that has no modes.
+            the lock is released without taking it, ``?`` lockless read of what the lock protects. Of a
+            shared word ``load``, ``store``, ``fetch_add`` or ``cmpxchg``.
+        mode: ``R``, ``W`` or empty for a lock that has no modes; of an access of a word its arguments.
         function: the kernel function that does it; empty for a release.
         nested: a second lock of a class is taken under SINGLE_DEPTH_NESTING.
         times: number of acquisitions that it stands for, each released before the next, as the release after it says.
@@ -174,3 +176,86 @@ class Lock:
     def downgrade(self, function: str) -> LockOp:
         """Operation: downgrade a lock held for writing to reading."""
         return self._op("v", "R", function, False)
+
+
+# Shared words.
+
+
+class Words:
+    """The values of all shared words of a protocol: (folio number, name) -> value, unless it is 0."""
+
+    __slots__ = ("values",)
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[int, str], int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class SharedWord:
+    """A word of a folio that threads share; 0 until something else is stored.
+
+    The methods make steps: ``old = yield word.fetch_add(1)``.
+    """
+
+    words: Words
+    folio: int
+    name: str
+
+    def load(self) -> WordAccess:
+        """Step: read it, as READ_ONCE(). Its value is sent back."""
+        return WordAccess(self, "load")
+
+    def store(self, value: int) -> WordAccess:
+        """Step: write it, as WRITE_ONCE()."""
+        return WordAccess(self, "store", (value,))
+
+    def fetch_add(self, nr: int) -> WordAccess:
+        """Step: add to it, as atomic_fetch_add(). The value before is sent back."""
+        return WordAccess(self, "fetch_add", (nr,))
+
+    def cmpxchg(self, old: int, new: int) -> WordAccess:
+        """Step: write ``new`` if it is ``old``, as atomic_cmpxchg(). The value before is sent back."""
+        return WordAccess(self, "cmpxchg", (old, new))
+
+    @property
+    def value(self) -> int:
+        """Its value; reading it is no step."""
+        return self.words.values.get((self.folio, self.name), 0)
+
+    def __str__(self) -> str:
+        return f"f{self.folio}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class WordAccess:
+    """An access of a word: what a protocol yields.
+
+    Args:
+        word: the word.
+        verb: ``load``, ``store``, ``fetch_add`` or ``cmpxchg``.
+        values: its arguments.
+    """
+
+    word: SharedWord
+    verb: str
+    values: tuple[int, ...] = ()
+
+    def op(self, function: str) -> LockOp:
+        """The operation before which others can come."""
+        values = ", ".join(map(str, self.values))
+        return LockOp(Lock(LockClass.WORD, str(self.word)), self.verb, values, function, nested=False)
+
+    def perform(self) -> int:
+        """Do it. Returns: the value before."""
+        before = self.word.value
+        if self.verb != "load" and (self.verb != "cmpxchg" or before == self.values[0]):
+            value = before + self.values[0] if self.verb == "fetch_add" else self.values[-1]
+            key, values = (self.word.folio, self.word.name), self.word.words.values
+            if value:
+                values[key] = value
+            else:
+                values.pop(key, None)
+        return before
+
+    def __str__(self) -> str:
+        return str(self.op(""))

@@ -22,12 +22,10 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from folioshell.errors import FolioshellError, KernelBug, ProtocolError
-from folioshell.events import Finding
 from folioshell.model import pte
 from folioshell.model.folio import Folio
-from folioshell.model.folios import Folios
-from folioshell.model.kernel import Kernel, SchemeAnswer
-from folioshell.model.lock import Lock, LockClass, LockOp
+from folioshell.model.kernel import Kernel
+from folioshell.model.lock import Lock, LockClass, LockOp, SharedWord, WordAccess, Words
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
 
@@ -124,90 +122,16 @@ class MappedSpan:
         return f"{self.folio}[{pages}] in {self.table} of {self.vma.mm}"
 
 
-# Shared words.
-
-
-class Words:
-    """The values of all shared words of a protocol: (folio number, name) -> value, unless it is 0."""
-
-    __slots__ = ("values",)
-
-    def __init__(self) -> None:
-        self.values: dict[tuple[int, str], int] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word of a folio that threads share; 0 until something else is stored.
-
-    The methods make steps: ``old = yield word.fetch_add(1)``.
-    """
-
-    words: Words
-    folio: int
-    name: str
-
-    def load(self) -> Access:
-        """Step: read it, as READ_ONCE(). Its value is sent back."""
-        return Access(self, "load")
-
-    def store(self, value: int) -> Access:
-        """Step: write it, as WRITE_ONCE()."""
-        return Access(self, "store", (value,))
-
-    def fetch_add(self, nr: int) -> Access:
-        """Step: add to it, as atomic_fetch_add(). The value before is sent back."""
-        return Access(self, "fetch_add", (nr,))
-
-    def cmpxchg(self, old: int, new: int) -> Access:
-        """Step: write ``new`` if it is ``old``, as atomic_cmpxchg(). The value before is sent back."""
-        return Access(self, "cmpxchg", (old, new))
-
-    @property
-    def value(self) -> int:
-        """Its value; reading it is no step."""
-        return self.words.values.get((self.folio, self.name), 0)
-
-    def __str__(self) -> str:
-        return f"f{self.folio}.{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """An access of a word: what a protocol yields.
-
-    Args:
-        word: the word.
-        verb: ``load``, ``store``, ``fetch_add`` or ``cmpxchg``.
-        values: its arguments.
-    """
-
-    word: Word
-    verb: str
-    values: tuple[int, ...] = ()
-
-    def op(self, function: str) -> LockOp:
-        """The operation before which others can come."""
-        values = ", ".join(map(str, self.values))
-        return LockOp(Lock(LockClass.WORD, str(self.word)), self.verb, values, function, nested=False)
-
-    def perform(self) -> int:
-        """Do it. Returns: the value before."""
-        before = self.word.value
-        if self.verb != "load" and (self.verb != "cmpxchg" or before == self.values[0]):
-            value = before + self.values[0] if self.verb == "fetch_add" else self.values[-1]
-            key, values = (self.word.folio, self.word.name), self.word.words.values
-            if value:
-                values[key] = value
-            else:
-                values.pop(key, None)
-        return before
-
-    def __str__(self) -> str:
-        return str(self.op(""))
-
-
 # Protocols.
+
+
+@dataclass(slots=True, eq=False)
+class OpenQuestion:
+    """A question that is being answered, and the right answers: those that were right at some time meanwhile."""
+
+    folio: int
+    mm: int
+    right: tuple[str, ...]
 
 
 class Protocol(ABC):
@@ -241,12 +165,12 @@ class Protocol(ABC):
     def __init__(self) -> None:
         self._words = Words()
         self._locks: dict[tuple[int, str], Lock] = {}
-        self.questions: list[Question] = []
+        self.questions: list[OpenQuestion] = []
         self.wrong: list[str] = []
 
-    def word(self, folio: Folio, name: str) -> Word:
+    def word(self, folio: Folio, name: str) -> SharedWord:
         """A shared word of a folio."""
-        return Word(self._words, folio.id, name)
+        return SharedWord(self._words, folio.id, name)
 
     def bit_lock(self, folio: Folio, name: str = "") -> Lock:
         """A bit spinlock of a folio, inside the page-table locks."""
@@ -335,7 +259,7 @@ def steps(protocol: Protocol, call: str, *args: Any, held: Sequence[Lock] = (), 
     Raises:
         ProtocolError: it raised, or broke a rule; for a protocol of ours KernelBug.
     """
-    running = _Call(protocol, call, args)
+    running = _ProtocolCall(protocol, call, args)
     result = running.begin()
     if not isinstance(result, GeneratorType):
         return running.checked(result, held, {})
@@ -348,7 +272,7 @@ def steps(protocol: Protocol, call: str, *args: Any, held: Sequence[Lock] = (), 
             return running.checked(step, held, taken)
         nr += is_alone
         running.check(path, step, taken, nr)
-        if step.__class__ is Access:
+        if step.__class__ is WordAccess:
             yield step.op(running.name)
             reply = step.perform()
             continue
@@ -375,7 +299,7 @@ def alone(protocol: Protocol, call: str, *args: Any) -> Any:
 
 
 @dataclass(slots=True)
-class _Call:
+class _ProtocolCall:
     """A call of a protocol, for what is said of its faults.
 
     Args:
@@ -414,7 +338,7 @@ class _Call:
             ProtocolError: it is none, or a lock is released that is not held, or there are too many.
         """
         place = _place(path, self.protocol.path)
-        if step.__class__ is Access:
+        if step.__class__ is WordAccess:
             if not all(type(value) is int for value in step.values):
                 raise self.fault(f"{step.verb} of {step.values!r}, where numbers are wanted{place}")
         elif step.__class__ is not LockOp:
@@ -480,79 +404,3 @@ def _line_of(path: Any, file: str) -> int:
 def _place(path: Any, file: str) -> str:
     line = _line_of(path, file)
     return f", at {file}:{line}" if line else ""
-
-
-# Questions.
-
-
-@dataclass(slots=True, eq=False)
-class Question:
-    """A question that is being answered, and the right answers: those that were right at some time meanwhile."""
-
-    folio: int
-    mm: int
-    right: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """An answer: ``no``, ``yes`` or ``maybe``."""
-
-    value: str
-
-
-def _answer_of(said: Any) -> str:
-    """An answer of a protocol as a word."""
-    if isinstance(said, bool):
-        return "yes" if said else "no"
-    return str(getattr(said, "value", said))
-
-
-class ProtocolDecider:
-    """Answers as a protocol does; it stands where the scheme that the protocol names would.
-
-    Args:
-        protocol: the protocol.
-        folios: all folios by number.
-    """
-
-    def __init__(self, protocol: Protocol, folios: Folios) -> None:
-        self.name = protocol.scheme
-        self._protocol = protocol
-        self._folios = folios
-
-    def page_shared(self, folio: int, page: int, mm: int) -> SchemeAnswer:
-        """The same for all pages."""
-        return self.shared(folio, mm)
-
-    def shared(self, folio: int, mm: int) -> SchemeAnswer:
-        """Its answer while no thread runs."""
-        found = self._folios.get(folio)
-        if found is None or not found.order:
-            return Said(self._right(folio, mm))
-        return Said(_answer_of(alone(self._protocol, "shared", found, mm)))
-
-    def ask(self, k: Kernel, folio: Folio, mm: Mm, held: Lock | None) -> Path[str]:
-        """The answer to a kernel path, step by step.
-
-        An answer is wrong if the definition gave it at no time between the first step and the last.
-
-        Args:
-            held: the page-table lock of the caller.
-        """
-        protocol = self._protocol
-        if not folio.order:
-            return self._right(folio.id, mm.mm_id)
-        question = Question(folio.id, mm.mm_id, (self._right(folio.id, mm.mm_id),))
-        protocol.questions.append(question)
-        locks = () if held is None else (held,)
-        said = _answer_of((yield from steps(protocol, "shared", folio, mm.mm_id, held=locks, is_alone=k.batches)))
-        protocol.questions.remove(question)
-        if said not in question.right:
-            text = f"{folio}: answered {said} to {mm}, right was {' or '.join(question.right)}"
-            protocol.wrong.append(text)
-            yield Finding(folio.id, protocol.name, f"wrong answer of {protocol.name}: {text}")
-        return said
-
-    def _right(self, folio: int, mm: int) -> str:
-        return str(self._protocol.definition.shared(folio, mm).value)

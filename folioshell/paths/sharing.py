@@ -7,14 +7,18 @@ the page-table lock again, and acts on what the walk found. A folio whose lock i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from folioshell.events import Asked, Finding
 from folioshell.model.folio import Folio
-from folioshell.model.kernel import Kernel
+from folioshell.model.folios import Folios
+from folioshell.model.kernel import Kernel, SchemeAnswer
 from folioshell.model.lock import Lock
 from folioshell.model.release import SharingQuestion
 from folioshell.model.truth import mappings
 from folioshell.model.vm import Mm
-from folioshell.paths.protocol import ProtocolDecider
+from folioshell.paths.protocol import OpenQuestion, Protocol, alone, steps
 from folioshell.paths.step import Path
 from folioshell.paths.walk import rmap_walk
 
@@ -76,3 +80,70 @@ def report_wrong_reuse(k: Kernel, mm: Mm, folio: Folio, page: int) -> Path[None]
             f"{k.decider.name} called {folio} exclusive to {mm}, so its page {page} is written in place: "
             f"{' and '.join(others)} will see the write of {mm}",
         )
+
+
+# Answers of a protocol under test.
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer: ``no``, ``yes`` or ``maybe``."""
+
+    value: str
+
+
+def _answer_of(said: Any) -> str:
+    """An answer of a protocol as a word."""
+    if isinstance(said, bool):
+        return "yes" if said else "no"
+    return str(getattr(said, "value", said))
+
+
+class ProtocolDecider:
+    """Answers as a protocol does; it stands where the scheme that the protocol names would.
+
+    Args:
+        protocol: the protocol.
+        folios: all folios by number.
+    """
+
+    def __init__(self, protocol: Protocol, folios: Folios) -> None:
+        self.name = protocol.scheme
+        self._protocol = protocol
+        self._folios = folios
+
+    def page_shared(self, folio: int, page: int, mm: int) -> SchemeAnswer:
+        """The same for all pages."""
+        return self.shared(folio, mm)
+
+    def shared(self, folio: int, mm: int) -> SchemeAnswer:
+        """Its answer while no thread runs."""
+        found = self._folios.get(folio)
+        if found is None or not found.order:
+            return Said(self._right(folio, mm))
+        return Said(_answer_of(alone(self._protocol, "shared", found, mm)))
+
+    def ask(self, k: Kernel, folio: Folio, mm: Mm, held: Lock | None) -> Path[str]:
+        """The answer to a kernel path, step by step.
+
+        An answer is wrong if the definition gave it at no time between the first step and the last.
+
+        Args:
+            held: the page-table lock of the caller.
+        """
+        protocol = self._protocol
+        if not folio.order:
+            return self._right(folio.id, mm.mm_id)
+        question = OpenQuestion(folio.id, mm.mm_id, (self._right(folio.id, mm.mm_id),))
+        protocol.questions.append(question)
+        locks = () if held is None else (held,)
+        said = _answer_of((yield from steps(protocol, "shared", folio, mm.mm_id, held=locks, is_alone=k.batches)))
+        protocol.questions.remove(question)
+        if said not in question.right:
+            text = f"{folio}: answered {said} to {mm}, right was {' or '.join(question.right)}"
+            protocol.wrong.append(text)
+            yield Finding(folio.id, protocol.name, f"wrong answer of {protocol.name}: {text}")
+        return said
+
+    def _right(self, folio: int, mm: int) -> str:
+        return str(self._protocol.definition.shared(folio, mm).value)

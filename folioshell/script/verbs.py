@@ -90,11 +90,9 @@ def save(call: Call) -> Report:
     """
     path = call.word("FILE")
     _check_permitted(call)
-    from folioshell.script.files import write_file
-
     lines = [script.MAGIC, *call.session.script()]
     try:
-        write_file(path, ("\n".join(lines) + "\n").encode())
+        script.write_file(path, ("\n".join(lines) + "\n").encode())
     except (OSError, ValueError) as error:
         raise call.refused_at("FILE", f"cannot write {path}: {reason_of(error)}") from None
     text = f"{counted(call.session.step, 'step')} written to {path}"

@@ -155,7 +155,7 @@ class Presenter:
         text = _text(reports, mode, self.screen.paper(), place, False)
         if mode == "mail":
             text += "\n" + reproducer(lines_to(self.session, reports))
-        from folioshell.script.files import write_file
+        from folioshell.script.script import write_file
 
         try:
             write_file(target.path, text.encode("utf-8", "backslashreplace"))
