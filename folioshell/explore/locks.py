@@ -12,6 +12,7 @@ Reduction: a switch point need not be tried if no other thread can tell the diff
 - releases, whose exact time no other thread can observe unless it *tries* the lock in vain.
   Page-table locks are an exception: after they are dropped, references are put under no lock at all, and code that
   compares references with mapcounts sees whether that has happened;
+- the lock of a new folio that no other thread can find yet;
 - acquisitions for writing of locks that no other thread can want. An event announced under such locks alone is a stop.
 Both rely on everything that a path reads being protected by a lock that it holds, private to its thread, or marked by a
 look (``?``), which is a switch point, as is each access of a word. What other threads want and try is assumed, watched,
@@ -28,7 +29,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from folioshell.errors import KernelBug
-from folioshell.model.lock import LockClass, LockOp, op_text
+from folioshell.model.lock import SET_LOCKED, LockClass, LockOp, op_text
 
 _ORDERING = 'mm/rmap.c, "Lock ordering in mm"'
 
@@ -382,6 +383,8 @@ class Reduction:
             return True
         if op.verb == "w":
             return True
+        if op.function == SET_LOCKED:
+            return op.lock in self.wanted
         if op.verb == "+":
             return op.mode == "R" or op.lock not in self._own[task] or op.lock in self.wanted
         if op.verb == "-":

@@ -20,7 +20,7 @@ from folioshell.explore.keys import CountKeys, Keys
 from folioshell.explore.locks import Op, Reduction, kernel_text, value_of
 from folioshell.explore.snapshot import Snapshot
 from folioshell.model import pte
-from folioshell.model.lock import LockClass, LockOp
+from folioshell.model.lock import SET_LOCKED, LockClass, LockOp
 from folioshell.model.pagetable import PageTable
 from folioshell.paths.rmap import expected_references
 from folioshell.paths.step import Path
@@ -280,7 +280,7 @@ class ThreadRunner:
                     return
                 trace.append(step)
                 ops.append(op)
-                alone = alone or op.verb == "+"
+                alone = alone or (op.verb == "+" and op.function != SET_LOCKED)
                 self._perform(thread, op, False)
                 if op.verb == "-" and not thread.held:
                     thread.stop = GO

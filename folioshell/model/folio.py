@@ -26,6 +26,7 @@ class Folio:
         ref: references: one an entry, one a page in the page cache or swap cache, one a pin of a page, and those that
             running paths hold.
         pins: pins of its pages for DMA.
+        isolated: off the LRU: reclaim, migration or collapse works on it, and holds a reference (PG_lru is clear).
         frozen: a path that is about to free, replace or split it has made its references 0 for everyone else.
         anon_exclusive: bit i: PageAnonExclusive of page i (of page 0 for the whole folio while a PMD maps it).
         nonzero: bit i: page i holds a byte that is not zero.
@@ -43,6 +44,7 @@ class Folio:
     anon: bool
     ref: int = 0
     pins: int = 0
+    isolated: bool = False
     frozen: bool = False
     anon_exclusive: int = 0
     nonzero: int = 0
@@ -111,6 +113,16 @@ class Folio:
         if self.frozen or not self.ref:
             return False
         self.ref += 1
+        return True
+
+    def isolate(self) -> bool:
+        """Take the folio off the LRU, with a reference. False: another path has, or there is no reference to take.
+
+        Kernel: mm/vmscan.c: folio_isolate_lru() (v6.18)
+        """
+        if self.isolated or not self.try_get():
+            return False
+        self.isolated = True
         return True
 
     def freeze(self, expected: int) -> bool:

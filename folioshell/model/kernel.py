@@ -105,7 +105,8 @@ class Kernel:
         mms: address spaces by process name, in order of creation.
         files: files by name. shared_memory: address spaces of shared anonymous mappings, in order of creation.
         folios: folios by number.
-        batches: identical consecutive faults are handled as one; off while other threads may run between them.
+        batches: identical consecutive faults are handled as one, and the pieces of a split folio are not locked one by
+            one; off while other threads may run between.
         deferred: folios on the deferred-split queue by number.
         release: which release it behaves like.
         counts: the kernel's own bookkeeping, of the release.

@@ -47,6 +47,9 @@ _PAGE_TABLE_LOCKS = frozenset((LockClass.MMPTL, LockClass.PMDL, LockClass.PTL))
 
 _NAMED_BY_OWNER = frozenset((LockClass.PTL, LockClass.PMDL, LockClass.WORD))
 
+#: the function that locks a folio which no other task can find yet: it never waits, and is no switch point
+SET_LOCKED = "__folio_set_locked"
+
 #: verb -> change of the number of locks held
 _CHANGES = {"+": 1, "~": 1, "-": -1}
 
@@ -161,6 +164,13 @@ class Lock:
         if op is None:
             op = self._ops[mode] = LockOp(self, "-", mode, "", False)
         return op
+
+    def set_locked(self) -> LockOp:
+        """Operation: lock a folio that no other task can find yet.
+
+        Kernel: include/linux/pagemap.h: __folio_set_locked() (v6.18)
+        """
+        return self.acquire(SET_LOCKED)
 
     def wait(self, function: str) -> LockOp:
         """Operation: sleep until the lock is released, without taking it, if it is held. Needs no reference.

@@ -77,14 +77,14 @@ def _cold_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool, 
     if not pageout:
         pmd.entries[index] = entry & ~pte.YOUNG
     folio.referenced = False
-    if pageout:
-        folio.ref += 1
-    else:
+    isolated = []
+    if not pageout:
         folio.active = False
+    elif folio.isolate():
+        isolated.append(folio)
     yield pmd.lock.release()
-    # Reclaim unmaps, so it runs without the PMD lock, on the reference taken above.
-    if pageout:
-        yield from reclaim_pages(k, [folio])
+    # Reclaim unmaps, so it runs without the PMD lock, on the isolation's reference.
+    yield from reclaim_pages(k, isolated)
     return False
 
 
@@ -115,8 +115,7 @@ def _cold_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int,
         else:
             folio = k.physmem.single_out(folio.pfn)
             folio.referenced = False
-            if not folio.mlocked:
-                folio.ref += 1
+            if not folio.mlocked and folio.isolate():
                 isolated.append(folio)
         index += nr
     else:
@@ -283,8 +282,7 @@ def _split(k: Kernel, folio: Folio, held: Lock) -> Path[bool]:
     # The reference keeps the folio while no table is locked; the split replaces its entries and takes the PTL itself.
     folio.ref += 1
     yield held.release()
-    pieces = yield from split_folio(k, folio)
-    yield folio.lock.release()
-    if pieces is None:
-        yield from rmap.put(k, folio)
-    return pieces is not None
+    first, *_ = yield from split_folio(k, folio)
+    yield first.lock.release()
+    yield from rmap.put(k, first)
+    return first is not folio

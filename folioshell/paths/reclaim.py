@@ -11,7 +11,7 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Vma
-from folioshell.paths import rmap, swap
+from folioshell.paths import rmap
 from folioshell.paths.split import split_folio
 from folioshell.paths.step import Path
 from folioshell.paths.unmap import try_to_unmap
@@ -21,13 +21,12 @@ from folioshell.paths.walk import Hit, rmap_walk
 def do_reclaim(k: Kernel, folio: Folio) -> Path[None]:
     """Reclaim one folio as if memory were short. Its accessed bits are cleared first, but do not save it.
 
+    Nothing happens to a folio that another path has isolated.
     Kernel: mm/vmscan.c: shrink_folio_list() (v6.18)
     """
     folio = k.folios.single_out(folio.id)
-    folio.ref += 1
-    if k.counts.mapcount(folio.id):
-        yield from _folio_referenced(k, folio)
-    yield from reclaim_pages(k, [folio])
+    if folio.isolate():
+        yield from reclaim_pages(k, [folio], clear_young=True)
 
 
 def _folio_referenced(k: Kernel, folio: Folio) -> Path[None]:
@@ -51,61 +50,59 @@ def _folio_referenced(k: Kernel, folio: Folio) -> Path[None]:
     folio.referenced = False
 
 
-def reclaim_pages(k: Kernel, folios: list[Folio]) -> Path[None]:
-    """Reclaim isolated folios, each with the isolation's reference, whether recently used or not.
+def reclaim_pages(k: Kernel, folios: list[Folio], clear_young: bool = False) -> Path[None]:
+    """Reclaim isolated folios, whether recently used or not.
 
+    Args:
+        clear_young: clear their accessed bits first.
     Kernel: mm/vmscan.c: reclaim_pages() (v6.18)
     """
     todo = list(folios)
     while todo:
         folio = todo.pop(0)
-        pieces = yield from _shrink_folio(k, folio)
-        # The pieces of a split folio come next, in order.
+        pieces = yield from _shrink_folio(k, folio, clear_young)
+        # The other pieces of a split folio come next, in order.
         todo[:0] = pieces
 
 
-def _shrink_folio(k: Kernel, folio: Folio) -> Path[list[Folio]]:
+def _shrink_folio(k: Kernel, folio: Folio, clear_young: bool) -> Path[list[Folio]]:
     """Reclaim one isolated folio. Returns the isolated pieces if it was split, to be reclaimed in turn."""
+    pieces: list[Folio] = []
     # Only tried: reclaim runs inside allocations, whose callers may hold the folio lock.
     if (yield folio.lock.trylock("shrink_folio_list")):
-        yield from _putback(k, folio)
-        return []
+        yield from rmap.putback(k, folio)
+        return pieces
+    if clear_young and k.counts.mapcount(folio.id):
+        yield from _folio_referenced(k, folio)
     if folio.mlocked:
         yield from _activate(k, folio)
-        return []
+        return pieces
     if folio.anon and folio.swapbacked and folio.swap_slot is None:
         # A device may write to a pinned page at any time; it is not even given a swap slot.
         if folio.pins:
-            yield folio.lock.release()
-            yield from _putback(k, folio)
-            return []
-        if folio.order and (folio.partially_mapped or not k.config.swap):
-            return (yield from _split_for_swap(k, folio))
-        if not k.config.swap:
+            yield from _keep(k, folio)
+            return pieces
+        # Pages that nothing maps are freed by the split, and need no swap slot.
+        must_split = folio.order > 0 and (folio.partially_mapped or not k.config.swap)
+        if must_split:
+            folio, *pieces = yield from split_folio(k, folio)
+        if not k.config.swap or (must_split and not pieces):
             yield from _activate(k, folio)
-            return []
+            return pieces
         # In the swap cache before it is unmapped: a fault on the swap entry must find the page.
         yield from _add_to_swap(k, folio)
-    if not (yield from _unmapped(k, folio)):
+    # A pinned page was unmapped in vain: it stays in its cache.
+    if not (yield from _unmapped(k, folio)) or folio.pins:
         yield from _activate(k, folio)
-        return []
-    yield from _remove(k, folio)
-    return []
-
-
-def _split_for_swap(k: Kernel, folio: Folio) -> Path[list[Folio]]:
-    """Split a folio that is partially mapped, or that swap has no room for; its pieces are reclaimed one by one.
-
-    Pages that nothing maps are freed by the split, and need no swap slot.
-    """
-    pieces = yield from split_folio(k, folio)
-    yield folio.lock.release()
-    if pieces is None:
-        folio.active = True
+    elif folio.dirty and isinstance(folio.mapping, AddressSpace):
+        # A dirty file folio is left to writeback, marked PG_reclaim (the same bit as PG_readahead).
+        folio.readahead = folio.readahead or not folio.swapbacked
+        yield from _activate(k, folio)
+    elif (yield from _remove_mapping(k, folio)):
+        yield folio.lock.release()
         yield from rmap.put(k, folio)
-        return []
-    for piece in pieces:
-        piece.ref += 1
+    else:
+        yield from _keep(k, folio)
     return pieces
 
 
@@ -134,42 +131,53 @@ def _add_to_swap(k: Kernel, folio: Folio) -> Path[None]:
     yield Tracepoint(f"{folio} added to swap at slot {folio.swap_slot}", "swpout")
 
 
-def _remove(k: Kernel, folio: Folio) -> Path[None]:
-    """Write an unmapped folio to swap if it is dirty, and free it. A dirty file folio stays.
+def _remove_mapping(k: Kernel, folio: Folio) -> Path[bool]:
+    """Take an unmapped folio out of its cache, written to swap if it is dirty, and freeze it: the caller frees it.
 
+    Returns: False if another path found the folio in the cache and has a reference: then it stays.
     Kernel: mm/vmscan.c: __remove_mapping() (v6.18)
     """
-    if folio.swap_slot is not None:
-        folio.dirty = False
-        for slot in range(folio.swap_slot, folio.swap_slot + folio.nr_pages):
-            k.swap_nonzero.setdefault(slot, bool(folio.nonzero >> slot - folio.swap_slot & 1))
-        yield folio.lock.release()
-        yield from swap.delete_from_cache(k, folio)
-        yield from rmap.put(k, folio)
-        return
-    file = folio.mapping
-    if folio.anon:
-        k.count("pglazyfreed", folio.nr_pages)
-    elif isinstance(file, AddressSpace):
-        # A dirty file folio is left to writeback, marked PG_reclaim (the same bit as PG_readahead).
-        if folio.dirty or folio.ref != 1 + folio.nr_pages:
-            folio.readahead = folio.readahead or (folio.dirty and not folio.swapbacked)
-            yield from _activate(k, folio)
-            return
+    file, slot = folio.mapping, folio.swap_slot
+    if isinstance(file, AddressSpace):
+        # Truncated before it was locked: the last to have a reference frees it.
+        if not folio.cached:
+            return False
         yield file.xa_lock.acquire("__remove_mapping")
-        file.remove(folio)
+        frozen = folio.freeze(1 + folio.nr_pages)
+        # Under the lock of the cache, and references before the dirty bit: whoever had a reference may have dirtied it.
+        if frozen and folio.dirty:
+            folio.unfreeze()
+            frozen = False
+        if frozen:
+            file.remove(folio)
+            folio.cached = False
+            folio.ref -= folio.nr_pages
+        yield file.xa_lock.release()
+        return frozen
+    if slot is None:
+        frozen = folio.freeze(1)
+        if frozen:
+            k.count("pglazyfreed", folio.nr_pages)
+        return frozen
+    yield k.swap_lock.acquire("__remove_mapping")
+    frozen = folio.freeze(1 + folio.nr_pages)
+    if frozen:
+        folio.dirty = False
+        for page in range(folio.nr_pages):
+            k.swap_nonzero.setdefault(slot + page, bool(folio.nonzero >> page & 1))
+            del k.swap_cache[slot + page]
+        folio.swap_slot = None
         folio.cached = False
         folio.ref -= folio.nr_pages
-        yield file.xa_lock.release()
-    yield folio.lock.release()
-    yield from rmap.put(k, folio)
+    yield k.swap_lock.release()
+    return frozen
 
 
 def _activate(k: Kernel, folio: Folio) -> Path[None]:
     folio.active = not folio.mlocked
+    yield from _keep(k, folio)
+
+
+def _keep(k: Kernel, folio: Folio) -> Path[None]:
     yield folio.lock.release()
-    yield from rmap.put(k, folio)
-
-
-def _putback(k: Kernel, folio: Folio) -> Path[None]:
-    yield from rmap.put(k, folio)
+    yield from rmap.putback(k, folio)

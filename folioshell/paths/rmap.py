@@ -341,6 +341,18 @@ def deferred_split(k: Kernel, folio: Folio, partially_mapped: bool) -> Path[None
     yield k.deferred_lock.release()
 
 
+def unqueue_deferred_split(k: Kernel, folio: Folio) -> Path[None]:
+    """Take a folio off the deferred-split queue: it is freed, or frozen.
+
+    Kernel: mm/huge_memory.c: __folio_unqueue_deferred_split() (v6.18)
+    """
+    if folio.deferred:
+        yield k.deferred_lock.acquire("__folio_unqueue_deferred_split")
+        folio.deferred = folio.partially_mapped = False
+        k.deferred.pop(folio.id, None)
+        yield k.deferred_lock.release()
+
+
 def put(k: Kernel, folio: Folio | FolioRun, nr: int = 1) -> Path[None]:
     """Drop ``nr`` references, of each folio of a run, and free a folio without any left.
 
@@ -356,13 +368,19 @@ def put(k: Kernel, folio: Folio | FolioRun, nr: int = 1) -> Path[None]:
         yield from free(k, folio)
 
 
+def putback(k: Kernel, folio: Folio) -> Path[None]:
+    """Return an isolated folio to the LRU, and drop the reference of the isolation.
+
+    Kernel: mm/vmscan.c: folio_putback_lru() (v6.18)
+    """
+    folio.isolated = False
+    yield from put(k, folio)
+
+
 def free(k: Kernel, folio: Folio) -> Path[None]:
     """Free a folio that has no reference left."""
     # A folio that is freed is unqueued first: the queue holds no reference of its own.
-    if folio.deferred:
-        yield k.deferred_lock.acquire("__folio_unqueue_deferred_split")
-        folio.deferred = False
-        yield k.deferred_lock.release()
+    yield from unqueue_deferred_split(k, folio)
     k.physmem.remove(folio)
     k.forget_folio(folio)
     if isinstance(k.protocol, Protocol):

@@ -40,58 +40,91 @@ def non_uniform(folio: Folio, page: int) -> list[tuple[int, int]]:
     return sorted(pieces)
 
 
-def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | None = None) -> Path[list[Folio] | None]:
-    """Split a folio that the caller has locked, and consume the caller's reference.
+def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | None = None) -> Path[list[Folio]]:
+    """Split a folio that the caller has locked, with a reference.
 
     Args:
         layout: (first page, order) of the pieces, ascending; all of order 0 if None.
-    Returns: the pieces that still exist, or None if it cannot be split now (EAGAIN, EBUSY); the reference is kept.
+    Returns: the pieces, or the folio alone if it cannot be split now (EAGAIN, EBUSY). The first of them is locked and
+        has the caller's reference; of the others those that nothing used are freed.
     Kernel: mm/huge_memory.c: split_huge_page_to_list_to_order() (v6.18)
     """
+    # Truncated while the folio lock was waited for; or unmapped, and without an entry the anon_vma may be freed.
+    if not (k.counts.mapcount(folio.id) if folio.anon else folio.cached):
+        return [folio]
     # Before anything else is tried: a folio whose buffers are all clean is clean from here on, even if the split fails.
     if not folio.release_buffers():
-        return None
-    layout = layout or uniform(folio)
+        return [folio]
     # For writing: other splits and collapses of the same anonymous memory wait. For a file its mappings need only stay.
     lock, mode = rmap_lock(folio), "W" if folio.anon else "R"
     yield lock.acquire("__folio_split", mode)
+    pieces = [folio]
     # Checked before anything is unmapped, so that a failure leaves all entries (can_split_folio()).
-    if folio.ref != rmap.expected_references(k, folio) + 1:
-        yield lock.release(mode)
-        return None
-    if folio.anon:
-        yield from try_to_migrate(k, folio, split_pmd=True)
-    else:
-        # Entries of a file need not be kept: a fault brings them back from the page cache.
-        yield from try_to_unmap(k, folio, locked=True, sync=True, ignore_mlock=True)
+    if folio.ref == rmap.expected_references(k, folio) + 1:
+        if folio.anon:
+            yield from try_to_migrate(k, folio, split_pmd=True)
+        else:
+            # Entries of a file need not be kept: a fault brings them back from the page cache.
+            yield from try_to_unmap(k, folio, locked=True, sync=True, ignore_mlock=True)
+        pieces = yield from _split_unmapped(k, folio, layout or uniform(folio))
+        if folio.anon:
+            for piece in pieces:
+                # A THP that was written in part is mostly zeros: those pages are freed here.
+                yield from remove_migration_ptes(k, piece, piece, use_shared_zeropage=piece is not folio)
+        for piece in pieces[1:]:
+            if not k.batches:
+                yield piece.lock.release()
+            # The last reference of a piece that got no entry and is in no cache.
+            yield from rmap.put(k, piece)
+    yield lock.release(mode)
+    return pieces
+
+
+def _split_unmapped(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]]) -> Path[list[Folio]]:
+    """Replace a folio without entries by its pieces. Returns the folio alone if a reference was taken meanwhile.
+
+    Kernel: mm/huge_memory.c: __folio_split(), __split_unmapped_folio() (v6.18)
+    """
     # Look-ups in the page cache find the whole folio before, and the pieces after. The swap cache has its own lock.
-    i_pages = folio.mapping.xa_lock if folio.cached and isinstance(folio.mapping, AddressSpace) else None
+    i_pages = folio.mapping.xa_lock if isinstance(folio.mapping, AddressSpace) else None
     if i_pages is not None:
         yield i_pages.acquire("__folio_split")
     # Before the pieces exist: the deferred-split shrinker takes references on folios that it finds on the queue.
     yield k.deferred_lock.acquire("__folio_split")
-    folio.deferred = False
-    k.deferred.pop(folio.id, None)
+    # A look-up in the page cache, or GUP in another process before its entry went, may have taken a reference; from
+    # here on it finds none to take, and looks again.
+    frozen = folio.freeze(1 + (folio.nr_pages if folio.cached else 0))
+    if frozen:
+        folio.deferred = False
+        k.deferred.pop(folio.id, None)
     yield k.deferred_lock.release()
-    yield k.lru_lock.acquire("__folio_split")
-    pieces = _make_pieces(k, folio, layout)
-    yield k.lru_lock.release()
+    pieces = [folio]
+    if frozen:
+        swap_cache = k.swap_lock if folio.swap_slot is not None else None
+        if swap_cache is not None:
+            yield swap_cache.acquire("__folio_split")
+        yield k.lru_lock.acquire("__folio_split")
+        pieces = yield from _replace(k, folio, layout)
+        yield k.lru_lock.release()
+        if swap_cache is not None:
+            yield swap_cache.release()
     if i_pages is not None:
         yield i_pages.release()
+    return pieces
+
+
+def _replace(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]]) -> Path[list[Folio]]:
+    pieces = _make_pieces(k, folio, layout)
     k.count("thp_split_page" if folio.order == k.geometry.pmd_order else "split")
     yield Tracepoint(f"{folio} split into {_named(pieces)}")
     for piece in pieces:
         yield rmap.folio_new(piece, (folio.id, piece.pfn - folio.pfn))
     yield FolioFreed(folio.id, folio.order)
-    if folio.anon:
-        for piece in pieces:
-            # A THP that was written in part is mostly zeros: those pages are freed here.
-            yield from remove_migration_ptes(k, piece, piece, use_shared_zeropage=True)
-    yield lock.release(mode)
-    # The last reference of a piece that got no entry and is in no cache.
-    for piece in pieces:
-        yield from rmap.put(k, piece)
-    return [piece for piece in pieces if piece.id in k.folios]
+    # Pieces of a locked folio are born locked: no one maps them before the split is over.
+    for piece in pieces[:1] if k.batches else pieces:
+        yield piece.lock.set_locked()
+    yield folio.lock.release()
+    return pieces
 
 
 def do_split(k: Kernel, folio: Folio) -> Path[str | None]:
@@ -101,15 +134,16 @@ def do_split(k: Kernel, folio: Folio) -> Path[str | None]:
     """
     if not folio.order:
         return "EINVAL"
-    if (yield folio.lock.trylock("split_huge_pages_write")):
+    if not folio.try_get():
         return "EAGAIN"
-    folio.ref += 1
-    pieces = yield from split_folio(k, folio)
-    yield folio.lock.release()
-    if pieces is None:
-        yield from rmap.put(k, folio)
-        return "EAGAIN"
-    return None
+    error: str | None = "EAGAIN"
+    if not (yield folio.lock.trylock("split_huge_pages_write")):
+        pieces = yield from split_folio(k, folio)
+        error = "EAGAIN" if pieces[0] is folio else None
+        folio = pieces[0]
+        yield folio.lock.release()
+    yield from rmap.put(k, folio)
+    return error
 
 
 def _named(pieces: Sequence[Folio]) -> str:
@@ -117,7 +151,10 @@ def _named(pieces: Sequence[Folio]) -> str:
 
 
 def _make_pieces(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]]) -> list[Folio]:
-    """The pieces, each with one reference for the caller and those of its cache."""
+    """The pieces, each with one reference for the split, those of its cache, and one of the isolation.
+
+    That of the first is the caller's, as is the folio's isolation, if it is isolated.
+    """
     file = folio.mapping if folio.cached and isinstance(folio.mapping, AddressSpace) else None
     if file is not None:
         file.remove(folio)
@@ -128,7 +165,8 @@ def _make_pieces(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]]) -> 
     pieces = []
     for first, order in layout:
         piece = k.new_piece(folio, first, order)
-        piece.ref = 1
+        piece.isolated = folio.isolated
+        piece.ref = 2 if first and folio.isolated else 1
         piece.nonzero = folio.nonzero >> first & (1 << piece.nr_pages) - 1
         for flag in ("swapbacked", "uptodate", "dirty", "active", "referenced", "mlocked"):
             setattr(piece, flag, getattr(folio, flag))

@@ -110,39 +110,40 @@ def _truncate_partial(k: Kernel, file: AddressSpace, folio: Folio, first: int, l
         folio.mark_dirty()
     else:
         folio.invalidate(low - start, high - low)
-    is_split = yield from _split_or_unmap(k, folio, low)
+    left = yield from _split_or_unmap(k, folio, low)
     # Clean, it is removed whole: what lies outside the hole can be read again from the disk.
-    is_removed = not is_split and not folio.dirty
+    is_removed = left is folio and not folio.dirty
     if is_removed:
         yield from _remove(k, file, folio)
-    yield folio.lock.release()
-    if not is_split:
-        yield from rmap.put(k, folio, 1 + folio.nr_pages if is_removed else 1)
+    yield left.lock.release()
+    yield from rmap.put(k, left, 1 + folio.nr_pages if is_removed else 1)
+    if left is folio:
         return
     piece = file.find(high) if high < end else None
     # Best effort, unlike the first split: it only frees memory.
     if piece is not None and piece.order and not (yield piece.lock.trylock("truncate_inode_partial_folio")):
         piece.ref += 1
-        is_split = yield from _split_or_unmap(k, piece, high)
+        piece = yield from _split_or_unmap(k, piece, high)
         yield piece.lock.release()
-        if not is_split:
-            yield from rmap.put(k, piece)
+        yield from rmap.put(k, piece)
     for piece in list(file.next_from(start, end - 1)):
         if first <= piece.index and piece.index + piece.nr_pages <= last:
             yield from _truncate_folio(k, file, piece)
 
 
-def _split_or_unmap(k: Kernel, folio: Folio, index: int) -> Path[bool]:
-    """Split a locked folio so that page ``index`` of the file is in a folio of its own; then consume a reference.
+def _split_or_unmap(k: Kernel, folio: Folio, index: int) -> Path[Folio]:
+    """Split a locked folio so that page ``index`` of the file is in a folio of its own.
 
     If that fails a file's folio is unmapped, so that accesses beyond EOF fault again; shared memory is left mapped.
+
+    Returns: what has the lock and the caller's reference now: the first piece, or the folio if it cannot be split.
     Kernel: mm/truncate.c: try_folio_split_or_unmap() (v6.18)
     """
     layout = non_uniform(folio, index - folio.index) if k.release.splits_around_hole else uniform(folio)
-    pieces = yield from split_folio(k, folio, layout)
-    if pieces is None and not folio.swapbacked:
+    first, *_ = yield from split_folio(k, folio, layout)
+    if first is folio and not folio.swapbacked:
         yield from try_to_unmap(k, folio, sync=True, ignore_mlock=True)
-    return pieces is not None
+    return first
 
 
 def _truncate_folio(k: Kernel, file: AddressSpace, folio: Folio) -> Path[None]:

@@ -287,7 +287,8 @@ CASES = [
         "D2 COLD of a part",
         _cold,
         f"+MMAP(A)(R) +pt1 ~FOLIO(f1) -pt1 +AVR(av1)(W) +pt1 {_MCL} +DSQ -DSQ {' '.join([_MCL] * 15)} -pt1 "
-        f"+DSQ -DSQ +LRU -LRU {' '.join(['+pt1 -pt1'] * 16)} -AVR(av1)(W) -FOLIO(f1) +pt1 -pt1 -MMAP(A)(R)",
+        "+DSQ -DSQ +LRU +FOLIO(f2) -FOLIO(f1) -LRU "
+        f"{' '.join(['+pt1 -pt1'] * 16)} -AVR(av1)(W) -FOLIO(f2) +pt1 -pt1 -MMAP(A)(R)",
         [(_REMOVE, 1)] * 16 + [("folio_add_anon_rmap_ptes", 1)] * 16,
     ),
 ]
