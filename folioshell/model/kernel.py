@@ -282,6 +282,12 @@ class Kernel:
         folio.cached = True
         folio.ref += folio.nr_pages
 
+    def remove_from_cache(self, file: AddressSpace, folio: Folio) -> None:
+        """Remove a folio from the page cache, whose references are dropped; the caller holds another."""
+        file.remove(folio)
+        folio.cached = False
+        folio.ref -= folio.nr_pages
+
     # Look-ups.
 
     def entry(self, mm: Mm, vpn: int) -> int:

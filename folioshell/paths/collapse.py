@@ -98,6 +98,8 @@ def _collapse_file(k: Kernel, file: AddressSpace, first: int) -> Path[Folio]:
         folio.cached = False
         yield file.xa_lock.release()
     new = yield from add_folio(k, file, first, k.geometry.pmd_order)
+    assert new is not None
+    new.ref -= 1
     new.nonzero = nonzero
     new.dirty = True
     yield Tracepoint(f"{len(old)} folios of {file} copied into {new}", "thp_collapse_alloc")
@@ -156,7 +158,10 @@ def _collapse_pte_mapped_thp(k: Kernel, vma: Vma, block: int, folio: Folio) -> P
             yield folio.lock.release()
             return Scan.FAIL
         yield from _clear_table(k, vma, block, entry, folio)
-    yield from file_fault.do_set_pmd(k, Fault(vma, block, write=False), folio)
+    # The entry's.
+    folio.ref += 1
+    if not (yield from file_fault.do_set_pmd(k, Fault(vma, block, write=False), folio)):
+        folio.ref -= 1
     yield folio.lock.release()
     return Scan.SUCCEED
 

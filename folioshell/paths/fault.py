@@ -262,7 +262,7 @@ def _do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]
     if not (yield from anon_prepare(k, fault)):
         return UNDER_MMAP_LOCK
     folio = yield from swap.swapin(k, fault, pte.swap_slot(entry))
-    if not (yield from folio_lock_or_retry(fault, folio, "do_swap_page")):
+    if not (yield from folio_lock_or_retry(fault, folio)):
         return RETRY
     # While this thread waited, others may have mapped the page, freed the slot and swapped out another page to it. The
     # entry can hold the same slot again, so comparing entries is not enough.

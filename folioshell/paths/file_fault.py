@@ -45,8 +45,10 @@ def _do_read_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     folio = yield from page_cache.get_folio(k, fault)
     if isinstance(folio, str):
         return folio
-    yield from _finish_fault(k, fault, folio)
+    mapped = yield from _finish_fault(k, fault, folio)
     yield folio.lock.release()
+    if not mapped:
+        yield from rmap.put(k, folio)
     return None
 
 
@@ -77,6 +79,7 @@ def _do_cow_fault(k: Kernel, fault: Fault) -> Path[str | None]:
         table.entries[index] = pte.make(copy.pfn, written(vma))
         yield table.ptl.release()
     yield cached.lock.release()
+    yield from rmap.put(k, cached)
     return None
 
 
@@ -87,27 +90,32 @@ def _do_shared_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     if isinstance(folio, str):
         return folio
     if fault.vma.file.needs_mkwrite:
-        yield from _page_mkwrite(folio)
-        # Truncated, split or migrated while it was unlocked: mapping it would bring back a page that the file no longer
-        # has. The access faults again.
-        if not folio.cached:
+        # ->page_mkwrite takes the folio lock itself, after locks of the file system that rank before it.
+        yield folio.lock.release()
+        # Otherwise mapping it would bring back a page that the file no longer has. The access faults again.
+        if not (yield from _page_mkwrite(folio)):
             yield folio.lock.release()
+            yield from rmap.put(k, folio)
             return None
-    yield from _finish_fault(k, fault, folio)
-    folio.mark_dirty()
+    mapped = yield from _finish_fault(k, fault, folio)
+    if mapped:
+        folio.mark_dirty()
     yield folio.lock.release()
+    if not mapped:
+        yield from rmap.put(k, folio)
     return None
 
 
-def _page_mkwrite(folio: Folio) -> Path[None]:
-    """->page_mkwrite: the file system makes room on disk for a write. Called and left with the folio locked.
+def _page_mkwrite(folio: Folio) -> Path[bool]:
+    """->page_mkwrite: the file system makes room on disk for a write. Called with a reference, left with the lock.
 
-    Kernel: mm/memory.c: do_page_mkwrite() (v6.18)
+    Returns: False if the folio was truncated, migrated or reclaimed meanwhile.
+    Kernel: mm/memory.c: do_page_mkwrite() (v6.18); fs/ext4/inode.c: ext4_page_mkwrite() (v6.18)
     """
-    # ->page_mkwrite takes the folio lock itself, after locks of the file system that rank before it.
-    yield folio.lock.release()
     yield folio.lock.acquire("do_page_mkwrite")
-    folio.mark_dirty()
+    if folio.cached:
+        folio.mark_dirty()
+    return folio.cached
 
 
 def wp_page_shared(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> Path[None]:
@@ -118,27 +126,30 @@ def wp_page_shared(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> P
     file, index = fault.vma.file, fault.index
     assert file is not None
     entry = table.entries[index]
+    # The PTL is dropped before the folio lock is taken; the reference keeps the folio from being freed and reused for
+    # another page, which the comparison of entries could not tell.
+    folio.ref += 1
     if file.needs_mkwrite:
-        # ->page_mkwrite may sleep, so the PTL goes; the reference keeps the folio from being freed and reused for
-        # another page, which the comparison of entries could not tell.
-        folio.ref += 1
         yield table.ptl.release()
-        yield folio.lock.acquire("do_page_mkwrite")
-        folio.mark_dirty()
-        yield table.ptl.acquire("finish_mkwrite_fault")
-        folio.ref -= 1
-    # Otherwise the page was unmapped or another thread made it writable meanwhile.
-    if table.entries[index] == entry:
+        if (yield from _page_mkwrite(folio)):
+            yield table.ptl.acquire("finish_mkwrite_fault")
+            # Otherwise the page was unmapped or another thread made it writable meanwhile.
+            if table.entries[index] == entry:
+                table.entries[index] = entry | pte.YOUNG | pte.DIRTY | pte.WRITE
+            yield table.ptl.release()
+    else:
         table.entries[index] = entry | pte.YOUNG | pte.DIRTY | pte.WRITE
-    yield table.ptl.release()
-    if not file.needs_mkwrite:
+        yield table.ptl.release()
         yield folio.lock.acquire("fault_dirty_shared_page")
         folio.mark_dirty()
     yield folio.lock.release()
+    yield from rmap.put(k, folio)
 
 
-def _finish_fault(k: Kernel, fault: Fault, folio: Folio) -> Path[None]:
+def _finish_fault(k: Kernel, fault: Fault, folio: Folio) -> Path[bool]:
     """Map the folio that ->fault brought: all of it if it fits, else one page. Called with the folio locked.
+
+    Returns: True if it is mapped; then the caller's reference is that of an entry.
 
     Kernel: mm/memory.c: finish_fault() (v6.18)
     """
@@ -150,11 +161,11 @@ def _finish_fault(k: Kernel, fault: Fault, folio: Folio) -> Path[None]:
     crosses_end = not file.is_shmem and file.size < folio.index + folio.nr_pages
     if mm.tables.pmd_entry(vpn) == pte.NONE:
         if not crosses_end and (yield from do_set_pmd(k, fault, folio)):
-            return
+            return True
         yield from tables.pte_table_alloc(k, mm, vpn)
     table = mm.tables.leaf(vpn)
     if table is None:
-        return
+        return False
     page = fault.pgoff - folio.index
     first, nr, index = page, 1, fault.index
     # 6.12 maps all of the folio for shared anonymous memory only, so as not to inflate the RSS of file mappings.
@@ -170,9 +181,11 @@ def _finish_fault(k: Kernel, fault: Fault, folio: Folio) -> Path[None]:
         yield table.ptl.release()
         first, nr, index = page, 1, fault.index
         yield table.ptl.acquire("finish_fault")
-    if (nr > 1 or not table.entries[index]) and not tables.is_detached(mm, vpn, table):
-        yield from _set_pte_range(k, fault, table, folio, first, nr)
+    mapped = (nr > 1 or not table.entries[index]) and not tables.is_detached(mm, vpn, table)
+    if mapped:
+        mapped = yield from _set_pte_range(k, fault, table, folio, first, nr, 1)
     yield table.ptl.release()
+    return mapped
 
 
 def _is_anonymous_shmem(file: AddressSpace) -> bool:
@@ -183,9 +196,14 @@ def _in_one_table(base: int, folio: Folio, size: int) -> bool:
     return base // size == (base + folio.nr_pages - 1) // size
 
 
-def _set_pte_range(k: Kernel, fault: Fault, table: PageTable, folio: Folio, first: int, nr: int) -> Path[None]:
+def _set_pte_range(
+    k: Kernel, fault: Fault, table: PageTable, folio: Folio, first: int, nr: int, from_caller: int
+) -> Path[bool]:
     """Map pages ``[first, first + nr)`` of a page-cache folio by entries of ``table``.
 
+    Args:
+        from_caller: references of the caller that become those of entries, 0 or 1.
+    Returns: False if nothing was mapped, because a protocol under test dropped the PTL and found other entries.
     Kernel: mm/memory.c: set_pte_range() (v6.18)
     """
     vma = fault.vma
@@ -197,7 +215,7 @@ def _set_pte_range(k: Kernel, fault: Fault, table: PageTable, folio: Folio, firs
     elif flags & pte.WRITE and folio.dirty and k.release.inherits_dirty_of_folio:
         flags |= pte.DIRTY
     vpn = fault.vpn + folio.index + first - fault.pgoff
-    folio.ref += nr
+    folio.ref += nr - from_caller
     entry = pte.make(folio.pfn + first, flags)
     index = vpn & k.geometry.pmd_pages - 1
 
@@ -206,15 +224,16 @@ def _set_pte_range(k: Kernel, fault: Fault, table: PageTable, folio: Folio, firs
         rmap.rss_add(vma, folio, nr)
         table.entries[index : index + nr] = pte.ramp(entry, nr)
 
-    # A protocol under test may drop the PTL and find other entries; then nothing was mapped, and the access faults
-    # again.
-    if not (yield from rmap.add_ptes(k, folio, first, nr, vma, table, vpn, "folio_add_file_rmap_ptes", install)):
-        folio.ref -= nr
+    if (yield from rmap.add_ptes(k, folio, first, nr, vma, table, vpn, "folio_add_file_rmap_ptes", install)):
+        return True
+    folio.ref -= nr - from_caller
+    return False
 
 
 def do_set_pmd(k: Kernel, fault: Fault, folio: Folio) -> Path[bool]:
     """Map a folio of PMD order by one entry, if file and addresses are aligned alike and the VMA covers it.
 
+    Returns: True if it is mapped; then the caller's reference is that of the entry.
     Kernel: mm/memory.c: do_set_pmd() (v6.18)
     """
     vma, vpn, size = fault.vma, fault.vpn, k.geometry.pmd_pages
@@ -232,7 +251,6 @@ def do_set_pmd(k: Kernel, fault: Fault, folio: Folio) -> Path[bool]:
         flags = vma_paths.prot_entry_flags(vma)
         if fault.write:
             flags |= written(vma)
-        folio.ref += 1
         rmap.rss_add(vma, folio, folio.nr_pages)
         yield from rmap.add_pmd(k, folio, vma, pmd, vpn - fault.index, "folio_add_file_rmap_pmd")
         pmd.entries[index] = pte.make(folio.pfn, flags)
@@ -262,7 +280,7 @@ def _filemap_map_pages(k: Kernel, fault: Fault, first: int, last: int) -> Path[b
     last_index = min(vma.pgoff_of(last), file.size - 1)
     start_index = vma.pgoff_of(first)
     folios = file.next_from(start_index, vma.pgoff_of(last))
-    folio = yield from _next_uptodate(folios, start_index, file.size)
+    folio = yield from _next_uptodate(k, folios, file, start_index)
     if folio is None:
         return False
     inside_file = file.is_shmem or file.size - 1 >= folio.index + folio.nr_pages
@@ -278,45 +296,53 @@ def _filemap_map_pages(k: Kernel, fault: Fault, first: int, last: int) -> Path[b
         table = mm.tables.leaf(vpn)
     if table is None:
         yield folio.lock.release()
+        yield from rmap.put(k, folio)
         return mm.tables.pmd_entry(vpn) != pte.NONE
     yield table.ptl.acquire("filemap_map_pages")
     if tables.is_detached(mm, vpn, table):
         yield table.ptl.release()
         yield folio.lock.release()
+        yield from rmap.put(k, folio)
         return False
     while folio is not None:
         start = max(first, vma.start + folio.index - vma.pgoff)
         end = min(vma.pgoff_of(last), last_index, folio.index + folio.nr_pages - 1)
         yield from _map_folio_range(k, fault, table, folio, start, end + 1 - vma.pgoff_of(start))
         yield folio.lock.release()
-        folio = yield from _next_uptodate(folios, start_index, file.size)
+        folio = yield from _next_uptodate(k, folios, file, start_index)
     mapped = table.entries[fault.index] != pte.NONE
     yield table.ptl.release()
     return mapped
 
 
-def _next_uptodate(folios: Iterable[Folio], start_index: int, size: int) -> Path[Folio | None]:
-    """The next cached folio that needs no read-ahead and can be locked without waiting, locked.
+def _next_uptodate(k: Kernel, folios: Iterable[Folio], file: AddressSpace, start_index: int) -> Path[Folio | None]:
+    """The next cached folio that needs no read-ahead and can be locked without waiting, locked and with a reference.
 
     Args:
+        folios: looks the next folio up when it is asked for it.
         start_index: page offset from which folios are looked for.
-        size: pages of the file; pages beyond EOF are not mapped, even if the folio begins before it.
     Kernel: mm/filemap.c: next_uptodate_folio() (v6.18)
     """
     for folio in folios:
-        # The folio marked for read-ahead is left to ->fault, which starts the next window. A trylock, for the caller
-        # holds the PTL except for the first folio, and the folio lock ranks before it.
-        if folio.uptodate and not folio.readahead and not (yield folio.lock.trylock("next_uptodate_folio")):
-            # It was found without a lock: it may have left the page cache.
-            if folio.cached and max(folio.index, start_index) < size:
+        # The folio marked for read-ahead is left to ->fault, which starts the next window. One that is frozen is about
+        # to be replaced: it is skipped, as is one that someone has locked. A trylock, for the caller holds the PTL
+        # except for the first folio, and the folio lock ranks before it.
+        if not folio.uptodate or folio.readahead or not folio.try_get():
+            continue
+        if not (yield folio.lock.trylock("next_uptodate_folio")):
+            # It was found without a lock: it may have left the page cache. Pages beyond EOF are not mapped, even if the
+            # folio begins before it.
+            if folio.cached and max(folio.index, start_index) < file.size:
                 return folio
             yield folio.lock.release()
+        yield from rmap.put(k, folio)
     return None
 
 
 def _map_folio_range(k: Kernel, fault: Fault, table: PageTable, folio: Folio, vpn: int, nr: int) -> Path[None]:
     """Map the missing ones of ``nr`` pages of a folio at ``vpn``; all of the folio where it fits.
 
+    Consumes the caller's reference.
     Kernel: mm/filemap.c: filemap_map_folio_range() (v6.18)
     """
     vma, size = fault.vma, k.geometry.pmd_pages
@@ -334,7 +360,8 @@ def _map_folio_range(k: Kernel, fault: Fault, table: PageTable, folio: Folio, vp
     ):
         page, vpn, nr = 0, base, folio.nr_pages
     index = vpn & size - 1
-    position = 0
+    # The reference from next_uptodate_folio() is that of the first entry.
+    position, from_caller = 0, 1
     # Pages that are mapped, COWed ones among them, stay as they are; each gap between them is a batch of its own.
     while position < nr:
         if table.entries[index + position]:
@@ -343,5 +370,8 @@ def _map_folio_range(k: Kernel, fault: Fault, table: PageTable, folio: Folio, vp
         run = 1
         while position + run < nr and not table.entries[index + position + run]:
             run += 1
-        yield from _set_pte_range(k, fault, table, folio, page + position, run)
+        if (yield from _set_pte_range(k, fault, table, folio, page + position, run, from_caller)):
+            from_caller = 0
         position += run
+    # Not the last one: a locked folio cannot leave the page cache.
+    folio.ref -= from_caller

@@ -13,7 +13,13 @@ from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Vma
 from folioshell.paths import rmap
 from folioshell.paths.step import Path
-from folioshell.paths.vm_fault import RETRY, Fault, folio_lock_or_retry, maybe_unlock_for_io, suitable_block
+from folioshell.paths.vm_fault import (
+    RETRY,
+    Fault,
+    lock_folio_maybe_drop_mmap,
+    maybe_unlock_for_io,
+    suitable_block,
+)
 from folioshell.units import align_down
 
 #: slots of a node of the page cache's tree
@@ -37,63 +43,112 @@ def do_create_file(k: Kernel, file: AddressSpace, order: int, cached: bool, chun
 
 
 def get_folio(k: Kernel, fault: Fault) -> Path[Folio | str]:
-    """The folio for a page of a file's VMA, locked; in shared memory it is allocated if there is none.
+    """The folio for a page of a file's VMA, locked and with a reference; shared memory is allocated if there is none.
 
     Returns: SIGBUS beyond EOF; RETRY if this page was read, or the window after it, or the folio lock was waited for.
 
     Kernel: mm/memory.c: __do_fault() (v6.18)
     """
-    vma, index = fault.vma, fault.pgoff
-    assert vma.file is not None
-    file = vma.file
-    if index >= file.size:
-        return "SIGBUS"
-    # shmem never reads ahead, and a hole is filled under the same fault.
-    folio = file.find(index)
-    if folio is None and file.is_shmem:
-        folio = yield from _shmem_alloc(k, fault)
-    elif folio is None:
-        dropped = yield from maybe_unlock_for_io(fault)
-        yield from sync_mmap_readahead(k, vma, index)
-        yield from _wait_for_read(file, index)
-        return RETRY if dropped else (yield from get_folio(k, fault))
-    # Only at the first try, or the same fault could start window after window.
-    elif folio.readahead and (yield from maybe_unlock_for_io(fault)):
-        yield from async_mmap_readahead(k, vma, folio, index)
-        return RETRY
-    assert folio is not None
-    # shmem waits with the fault's lock held (shmem_get_folio_gfp()).
-    if file.is_shmem:
-        yield folio.lock.acquire("__do_fault")
-    elif not (yield from folio_lock_or_retry(fault, folio, "filemap_fault")):
-        return RETRY
-    if file.find(index) is not folio:
-        # Truncated, split, migrated or reclaimed while the lock was waited for: look again, the index may even be
-        # beyond EOF.
-        yield folio.lock.release()
-        return (yield from get_folio(k, fault))
-    # Taking the lock of a folio that is being read waits for the read.
-    if not folio.uptodate:
-        file.readahead.complete()
+    assert fault.vma.file is not None
+    return _shmem_get_folio(k, fault) if fault.vma.file.is_shmem else _filemap_fault(k, fault)
+
+
+def filemap_get_folio(file: AddressSpace, index: int) -> Path[Folio | None]:
+    """The folio that holds page ``index`` of the file, with a reference; None if the page is not cached.
+
+    Kernel: mm/filemap.c: filemap_get_entry() (v6.18)
+    """
+    # Found and referenced without a lock. A folio that is about to be replaced, split or removed has no reference to
+    # take; who froze it holds the lock of the tree until that is done, and Linux looks again until then.
+    while (folio := file.find(index)) is not None and not folio.try_get():
+        yield file.xa_lock.wait("filemap_get_entry")
     return folio
 
 
-def _wait_for_read(file: AddressSpace, index: int) -> Path[None]:
+def _filemap_fault(k: Kernel, fault: Fault) -> Path[Folio | str]:
+    """Kernel: mm/filemap.c: filemap_fault() (v6.18)"""
+    vma, index = fault.vma, fault.pgoff
+    file = vma.file
+    assert file is not None
+    while index < file.size:
+        folio = yield from filemap_get_folio(file, index)
+        if folio is None:
+            dropped = yield from maybe_unlock_for_io(fault)
+            yield from sync_mmap_readahead(k, vma, index)
+            yield from _wait_for_read(k, file, index)
+            if dropped:
+                return RETRY
+            continue
+        # Only at the first try, or the same fault could start window after window.
+        if folio.readahead and (yield from maybe_unlock_for_io(fault)):
+            yield from async_mmap_readahead(k, vma, folio, index)
+            yield from rmap.put(k, folio)
+            return RETRY
+        dropped = yield from lock_folio_maybe_drop_mmap(fault, folio)
+        # Taking the lock of a folio that is being read waits for the read.
+        if not folio.uptodate:
+            file.readahead.complete()
+        # Truncated, migrated or reclaimed while the lock was waited for: look again, the index may even be beyond EOF.
+        # The reference has excluded a split, so a folio of the file still holds the page.
+        if folio.cached and index < file.size and not dropped:
+            return folio
+        yield folio.lock.release()
+        yield from rmap.put(k, folio)
+        if dropped:
+            return RETRY
+    return "SIGBUS"
+
+
+def _wait_for_read(k: Kernel, file: AddressSpace, index: int) -> Path[None]:
     """Wait until a page that was missed has been read: its folio is locked until then.
 
     Kernel: mm/filemap.c: filemap_fault() (v6.18)
     """
-    folio = file.find(index)
-    assert folio is not None
     yield file.invalidate_lock.acquire("filemap_fault", "R")
-    yield folio.lock.acquire("filemap_fault")
-    yield folio.lock.release()
+    folio = yield from filemap_get_folio(file, index)
+    # None if it was reclaimed as soon as it had been read: the fault starts over.
+    if folio is not None:
+        yield folio.lock.acquire("filemap_fault")
+        yield folio.lock.release()
+        yield from rmap.put(k, folio)
     yield file.invalidate_lock.release("R")
 
 
-def _shmem_alloc(k: Kernel, fault: Fault) -> Path[Folio]:
+def _shmem_get_folio(k: Kernel, fault: Fault) -> Path[Folio | str]:
+    """As get_folio, of shared memory: it never reads ahead, and a hole is filled under the same fault.
+
+    Kernel: mm/shmem.c: shmem_get_folio_gfp() (v6.18)
+    """
+    file, index = fault.vma.file, fault.pgoff
+    assert file is not None
+    while index < file.size:
+        folio = yield from filemap_get_folio(file, index)
+        if folio is None:
+            folio = yield from _shmem_alloc_and_add(k, fault)
+            # EEXIST: another thread has filled the hole.
+            if folio is None:
+                continue
+            if index < file.size:
+                return folio
+            # Truncated since EOF was looked at: truncation may have passed this index already.
+            yield file.xa_lock.acquire("filemap_remove_folio")
+            k.remove_from_cache(file, folio)
+            yield file.xa_lock.release()
+        else:
+            # Waits with the fault's lock held.
+            yield folio.lock.acquire("__do_fault")
+            # Truncated, migrated or reclaimed while the lock was waited for?
+            if folio.cached:
+                return folio
+        yield folio.lock.release()
+        yield from rmap.put(k, folio)
+    return "SIGBUS"
+
+
+def _shmem_alloc_and_add(k: Kernel, fault: Fault) -> Path[Folio | None]:
     """Fill a hole of shared memory with zeros, by a huge folio where the mount says so.
 
+    Returns: the folio, locked and with a reference; None if the hole was filled meanwhile.
     Kernel: mm/shmem.c: shmem_alloc_and_add_folio() (v6.18)
     """
     file, index = fault.vma.file, fault.pgoff
@@ -103,8 +158,7 @@ def _shmem_alloc(k: Kernel, fault: Fault) -> Path[Folio]:
     first = index >> order << order
     if not _huge_allowed(k, fault, first) or file.any_in(first, 1 << order):
         first, order = index, 0
-    folio = yield from add_folio(k, file, first, order)
-    return folio
+    return add_folio(k, file, first, order, locked=True)
 
 
 def _huge_allowed(k: Kernel, fault: Fault, first: int) -> bool:
@@ -119,14 +173,30 @@ def _huge_allowed(k: Kernel, fault: Fault, first: int) -> bool:
     return file.fs == "tmpfs-huge" or (file.fs == "tmpfs-within" and first + size <= file.size)
 
 
-def add_folio(k: Kernel, file: AddressSpace, index: int, order: int) -> Path[Folio]:
-    """A new folio in the page cache."""
+def add_folio(k: Kernel, file: AddressSpace, index: int, order: int, locked: bool = False) -> Path[Folio | None]:
+    """A new folio in the page cache, with a reference for the caller; None if a page of it is cached by now (EEXIST).
+
+    Args:
+        locked: it is locked before others can find it.
+    Kernel: mm/filemap.c: filemap_add_folio() (v6.18)
+    """
     folio = k.new_folio(order, file, index, anon=False)
-    yield file.xa_lock.acquire("__filemap_add_folio")
-    k.add_to_cache(file, folio)
-    yield file.xa_lock.release()
+    folio.ref = 1
     yield rmap.folio_new(folio)
-    return folio
+    if locked:
+        yield folio.lock.trylock("filemap_add_folio")
+    yield file.xa_lock.acquire("__filemap_add_folio")
+    # The caller found no page without the lock.
+    is_free = not file.any_in(index, folio.nr_pages)
+    if is_free:
+        k.add_to_cache(file, folio)
+    yield file.xa_lock.release()
+    if is_free:
+        return folio
+    if locked:
+        yield folio.lock.release()
+    yield from rmap.put(k, folio)
+    return None
 
 
 def sync_mmap_readahead(k: Kernel, vma: Vma, index: int) -> Path[None]:
@@ -235,7 +305,10 @@ def _page_cache_ra_order(k: Kernel, file: AddressSpace, first: int) -> Path[list
             order = _order_at(index, ra.order, last)
             if file.any_in(index, 1 << order):
                 break
-            new.append((yield from _read_folio(k, file, index, order, index == align_down(mark, 1 << order))))
+            folio = yield from _read_folio(k, file, index, order, index == align_down(mark, 1 << order))
+            if folio is None:
+                break
+            new.append(folio)
             index += 1 << order
         yield file.invalidate_lock.release("R")
         if index > last:
@@ -265,15 +338,20 @@ def _page_cache_ra_unbounded(k: Kernel, file: AddressSpace, first: int, nr: int,
     mark = first + nr - lookahead
     yield file.invalidate_lock.acquire("page_cache_ra_unbounded", "R")
     new = []
-    for index in [index for index in range(first, first + nr) if file.find(index) is None]:
-        folio = yield from _read_folio(k, file, index, 0, index == mark)
-        new.append(folio)
+    for index in range(first, first + nr):
+        if file.find(index) is None:
+            folio = yield from _read_folio(k, file, index, 0, index == mark)
+            if folio is not None:
+                new.append(folio)
     yield file.invalidate_lock.release("R")
     return new
 
 
-def _read_folio(k: Kernel, file: AddressSpace, index: int, order: int, marked: bool) -> Path[Folio]:
+def _read_folio(k: Kernel, file: AddressSpace, index: int, order: int, marked: bool) -> Path[Folio | None]:
+    """A folio that was read; None if a page of it is cached by now."""
     folio = yield from add_folio(k, file, index, order)
-    folio.nonzero = (1 << folio.nr_pages) - 1
-    folio.readahead = marked
+    if folio is not None:
+        folio.nonzero = (1 << folio.nr_pages) - 1
+        folio.readahead = marked
+        yield from rmap.put(k, folio)
     return folio

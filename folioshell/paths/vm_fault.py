@@ -69,21 +69,34 @@ def maybe_unlock_for_io(fault: Fault) -> Path[bool]:
     return True
 
 
-def folio_lock_or_retry(fault: Fault, folio: Folio, function: str) -> Path[bool]:
-    """Lock a folio for a fault.
+def lock_folio_maybe_drop_mmap(fault: Fault, folio: Folio) -> Path[bool]:
+    """Lock a folio of the page cache for a fault that holds a reference.
 
-    Returns: False if the lock was taken and the fault's lock dropped to wait for it: then the folio is not locked, and
-        the fault must end in RETRY.
-    Kernel: mm/filemap.c: __folio_lock_or_retry(), lock_folio_maybe_drop_mmap() (v6.18)
+    Returns: True if the lock of the fault was dropped to wait for it: then the fault must end in RETRY, for the page
+        table may be gone that the folio was to be mapped in.
+    Kernel: mm/filemap.c: lock_folio_maybe_drop_mmap() (v6.18)
     """
-    if not (yield folio.lock.trylock(function)):
-        return True
+    if not (yield folio.lock.trylock("filemap_fault")):
+        return False
     dropped = yield from maybe_unlock_for_io(fault)
-    yield folio.lock.acquire(function)
-    # Without the fault's lock the page table may be gone that the folio was to be mapped in.
-    if dropped:
-        yield folio.lock.release()
-    return not dropped
+    yield folio.lock.acquire("filemap_fault")
+    return dropped
+
+
+def folio_lock_or_retry(fault: Fault, folio: Folio) -> Path[bool]:
+    """Lock a folio of the swap cache for a fault that holds a reference.
+
+    Returns: False if the lock of the fault was dropped, and the folio lock was only waited for: then the fault must end
+        in RETRY.
+    Kernel: mm/filemap.c: __folio_lock_or_retry() (v6.18)
+    """
+    if not (yield folio.lock.trylock("do_swap_page")):
+        return True
+    if (yield from maybe_unlock_for_io(fault)):
+        yield folio.lock.wait("do_swap_page")
+        return False
+    yield folio.lock.acquire("do_swap_page")
+    return True
 
 
 def written(vma: Vma) -> int:

@@ -1,0 +1,70 @@
+"""Races that Linux excludes by a reference, a re-check after a lock, or a freeze: explored to the end, nothing breaks.
+
+Each row failed before the path took the reference or looked again.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from folioshell.commands import Session
+
+#: what excludes it -> setup, threads; the others run with ``-m full``
+RACES = {
+    "filemap_get_entry() takes a reference": (
+        "set fault_around 4K ; file lib 16 order=2 ; mmap w 8 file=lib",
+        "A.t1: read w[1] ; A.t2: migrate f1",
+    ),
+    "shmem_get_folio_gfp() adds a locked folio": (
+        "file lib 16 fs=tmpfs uncached ; mmap w 8 file=lib shared prot=rw",
+        "A.t1: write w[1] ; A.t2: madvise remove w",
+    ),
+    "wp_page_shared() takes a reference": (
+        "file lib 8 fs=tmpfs ; mmap w 8 file=lib shared prot=rw ; read w[0] ; mprotect w r ; mprotect w rw",
+        "A.t1: write w[0] ; A.t2: madvise remove w[0]",
+    ),
+}
+MORE_RACES = {
+    "next_uptodate_folio() takes a reference": (
+        "file lib 16 order=2 ; mmap w 8 file=lib",
+        "A.t1: read w[1] ; A.t2: reclaim f1",
+    ),
+    "filemap_fault() looks at the mapping again": (
+        "set fault_around 4K ; file lib 16 order=2 ; mmap w 8 file=lib",
+        "A.t1: read w[1] ; A.t2: reclaim f1",
+    ),
+    "do_cow_fault() keeps the reference": (
+        "file lib 16 order=2 ; mmap w 8 file=lib prot=rw",
+        "A.t1: write w[1] ; A.t2: reclaim f1",
+    ),
+    "shmem_get_folio_gfp() looks at the mapping again": (
+        "file lib 16 order=2 fs=tmpfs ; mmap w 8 file=lib shared prot=rw",
+        "A.t1: write w[1] ; A.t2: madvise remove w",
+    ),
+    "do_page_mkwrite() keeps the reference": (
+        "set fault_around 4K ; file lib 8 order=2 ; mmap w 8 file=lib shared prot=rw ; read w[0]",
+        "A.t1: write w[0] ; A.t2: reclaim f1",
+    ),
+    "ext4_page_mkwrite() looks at the mapping again": (
+        "set fault_around 4K ; file lib 8 ; mmap w 8 file=lib shared prot=rw ; read w[0]",
+        "A.t1: write w[0] ; A.t2: madvise remove w[0]",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("setup", "threads"),
+    [
+        *(pytest.param(*race, id=rule) for rule, race in RACES.items()),
+        *(pytest.param(*race, id=rule, marks=pytest.mark.full) for rule, race in MORE_RACES.items()),
+    ],
+)
+def test_what_linux_excludes_is_not_found(setup: str, threads: str) -> None:
+    """No interleaving breaks an invariant, deadlocks or ends in an internal error."""
+    session = Session()
+    assert not any(report.failed for report in session.execute(f"set geometry classroom ; {setup}"))
+
+    (report,) = session.execute(f"race {{ {threads} }}")
+
+    assert report.extra["race"]["exhausted"]
+    assert report.extra["race"]["findings"] == []
