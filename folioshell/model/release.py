@@ -178,7 +178,7 @@ class Release:
     mlocks_fully_mapped_folio: bool = change(
         "6.18",
         "mm/rmap.c: __folio_add_file_rmap()",
-        "entries that map all of a large folio in a locked VMA mark it mlocked; else only PMD entries do",
+        "a call that maps all of a large folio in a locked VMA mlocks it; before, this was left to reclaim",
         commit="ab521b4142aa",
     )
 

@@ -3,7 +3,6 @@
 Rules:
 - The caller takes a reference for every entry before the call that adds it, and drops it after the call that removes
   it: the mapcount never exceeds the references, on which every test for other users relies.
-- A protocol under test may read entries without a lock, so with one the change of entries is a step of its own.
 - Unmapping is announced after the entries were cleared: a scheme never counts fewer entries than there are.
 
 Kernel: mm/rmap.c (v6.18)
@@ -141,7 +140,6 @@ def add_ptes(
             if span is None:
                 return False
             yield from _count(k, "mapped", span)
-            yield table.ptl.peek("set_ptes")
         locks = k.release.tracks_mm_owners
         if locks:
             yield folio.map_lock.acquire(call)
@@ -149,9 +147,8 @@ def add_ptes(
         _note_change(k)
         if locks:
             yield folio.map_lock.release()
-    # In older releases only PMD mappings and small folios were mlocked when mapped; the rest was left to reclaim.
-    if vma.flags & vm.LOCKED and (folio.order == 0 or (nr == folio.nr_pages and k.release.mlocks_fully_mapped_folio)):
-        folio.mlock()
+    if nr == folio.nr_pages:
+        _mlock_mapped(k, folio, vma)
     if install is not None:
         install()
     if span is not None:
@@ -220,7 +217,16 @@ def add_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int, call: 
     if span is not None:
         for lock in reversed(span.held):
             yield lock.release()
-    if vma.flags & vm.LOCKED:
+    _mlock_mapped(k, folio, vma)
+
+
+def _mlock_mapped(k: Kernel, folio: Folio, vma: Vma) -> None:
+    """Mlock a folio all of whose pages one call has mapped, if the VMA is locked.
+
+    Older releases mlock order-0 folios here, and leave large ones to reclaim.
+    Kernel: mm/rmap.c: __folio_add_anon_rmap(), __folio_add_file_rmap() (v6.18)
+    """
+    if vma.flags & vm.LOCKED and (not folio.order or k.release.mlocks_fully_mapped_folio):
         folio.mlock()
 
 
@@ -260,7 +266,6 @@ def remove_ptes(
         span = yield from _claim(k, folio, first, nr, vma, table, vpn)
         if span is None:
             return False
-        yield table.ptl.peek("get_and_clear_full_ptes")
     if clear is not None:
         clear()
     if folio.order == 0:

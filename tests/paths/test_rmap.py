@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.paths.memory import Memory
 
 
@@ -118,3 +120,14 @@ def test_mlocked_folio() -> None:
 
     m.munmap(p, 4)
     assert not folio.mlocked
+
+
+@pytest.mark.parametrize(("profile", "mlocked"), [("6.18", True), ("6.12", False)])
+def test_mlock_of_a_new_pmd_mapping(profile: str, mlocked: bool) -> None:
+    """6.12 leaves a large folio of a locked VMA to reclaim, however it is mapped."""
+    m = Memory(profile)
+    p = m.mmap(512, kind="shared", file=m.file("lib", 512, order=9))
+    m.mlock(p, 512)
+
+    assert m.kernel.counts.entire(m.folio(p).id)
+    assert m.folio(p).mlocked == mlocked
