@@ -208,6 +208,30 @@ class Moved(Entries):
 
 
 @dataclass(slots=True)
+class Mlocked:
+    """mlock(2) or munlock(2) found folios that are mapped already, and mlocked or munlocked each.
+
+    The rmap calls mlock and munlock folios too: their events have ``locked``.
+
+    Args:
+        folios, order, anon: numbers of the folios, and as in FolioNew.
+        level: of the entries that map them.
+        mm: MM-ID of the address space.
+        sign: 1 if they were mlocked, -1 if munlocked.
+    Kernel: mm/mlock.c: mlock_pte_range() (v6.18)
+    """
+
+    call: ClassVar[str] = "mlock_pte_range"
+
+    folios: Sequence[int]
+    order: int
+    anon: bool
+    level: Level
+    mm: int
+    sign: int
+
+
+@dataclass(slots=True)
 class Forked:
     """An address space was duplicated. What the child maps is announced after this.
 
@@ -311,6 +335,7 @@ Event = (
     | VmaSplit
     | VmaMerged
     | Moved
+    | Mlocked
     | Forked
     | MmGone
     | Walked

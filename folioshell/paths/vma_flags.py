@@ -5,7 +5,9 @@ Kernel: mm/mprotect.c: mprotect_fixup() (v6.18); mm/mlock.c: mlock_fixup() (v6.1
 
 from __future__ import annotations
 
+from folioshell.events import Level, Mlocked
 from folioshell.model import pte, vm
+from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
@@ -13,8 +15,7 @@ from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import folio_pte_batch, small_folios
 from folioshell.paths.gup import mm_populate, populate_vma_page_range
 from folioshell.paths.step import Path
-from folioshell.paths.tables import pte_offset_map_lock, split_huge_pmd
-from folioshell.units import align_down
+from folioshell.paths.tables import split_huge_pmd
 
 
 def do_mprotect(k: Kernel, mm: Mm, start: int, nr: int, prot: str) -> Path[str | None]:
@@ -66,44 +67,29 @@ def change_protection(k: Kernel, vma: Vma, start: int, end: int) -> Path[None]:
     Kernel: mm/mprotect.c: change_protection_range() (v6.18)
     """
     size = k.geometry.pmd_pages
-    for block, pmd, _ in vma.mm.tables.blocks_in(start, end):
+    for block, pmd, entry in vma.mm.tables.blocks_in(start, end):
         low, high = max(start, block), min(end, block + size)
-        # Neither the entry nor the table is protected before its lock is held: look again at what they have become.
-        while not (yield from _change_pmd(k, vma, pmd, low, high)):
-            pass
-
-
-def _change_pmd(k: Kernel, vma: Vma, pmd: PmdTable, start: int, end: int) -> Path[bool]:
-    """Change ``[start, end)``, all under one PMD entry. False: another thread changed that, look at it again.
-
-    Kernel: mm/mprotect.c: change_pmd_range() (v6.18)
-    """
-    tree, size = vma.mm.tables, k.geometry.pmd_pages
-    entry = tree.pmd_entry(start)
-    if not isinstance(entry, PageTable) and entry != pte.NONE:
-        if end - start != size:
+        if not isinstance(entry, PageTable):
+            if high - low == size:
+                yield from _change_huge_pmd(k, vma, pmd, block)
+                continue
             # Two protections cannot share a PMD entry.
-            yield from split_huge_pmd(k, vma, pmd, align_down(start, size))
-        elif (yield from _change_huge_pmd(k, vma, pmd, start)):
-            return True
-        # Split, by this thread or another one: a file's entry is gone with that.
-        entry = tree.pmd_entry(start)
-    if isinstance(entry, PageTable):
-        return (yield from _change_pte_range(k, vma, entry, start, end))
-    return entry == pte.NONE
+            yield from split_huge_pmd(k, vma, pmd, block)
+        # None for a file, whose PMD entry was dropped instead of split.
+        table = vma.mm.tables.leaf(block)
+        if table is not None:
+            yield from _change_pte_range(k, vma, table, low - block, high - block)
 
 
-def _change_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int) -> Path[bool]:
-    """Change the entries of ``[start, end)`` in one PTE table, in batches of one folio. False: the table was freed.
+def _change_pte_range(k: Kernel, vma: Vma, table: PageTable, first: int, last: int) -> Path[None]:
+    """Change the entries ``[first, last)`` of one PTE table, in batches of one folio.
 
     Kernel: mm/mprotect.c: change_pte_range() (v6.18)
     """
-    if not (yield from pte_offset_map_lock(vma.mm, start, table, "change_pte_range")):
-        return False
+    yield table.ptl.acquire("change_pte_range")
     prot = vma_paths.prot_entry_flags(vma)
     entries = table.entries
-    index = start & vma.mm.tables.last
-    last = index + end - start
+    index = first
     while index < last:
         entry = entries[index]
         nr = 1
@@ -119,7 +105,6 @@ def _change_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: in
             entries[index] = _migration_downgraded(k, entry)
         index += nr
     yield table.ptl.release()
-    return True
 
 
 def _batch(k: Kernel, table: PageTable, index: int, last: int) -> int:
@@ -168,21 +153,14 @@ def _migration_downgraded(k: Kernel, entry: int) -> int:
     return -(payload & ~pte.MIGRATION_WRITE)
 
 
-def _change_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path[bool]:
-    """Change a PMD entry that maps a folio, or is a migration entry. False: it is no such entry (any more).
-
-    Kernel: mm/huge_memory.c: change_huge_pmd() (v6.18)
-    """
+def _change_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path[None]:
+    """Kernel: mm/huge_memory.c: change_huge_pmd() (v6.18)"""
     yield pmd.lock.acquire("change_huge_pmd")
     index = vma.mm.tables.pmd_index(block)
     entry = pmd.entries.get(index, pte.NONE)
-    is_huge = not isinstance(entry, PageTable) and entry != pte.NONE
     if isinstance(entry, int) and entry > 0:
         pmd.entries[index] = _modified(k, vma, entry, vma_paths.prot_entry_flags(vma))
-    elif isinstance(entry, int) and pte.is_migration(entry) and not vma.flags & vm.WRITE:
-        pmd.entries[index] = _migration_downgraded(k, entry)
     yield pmd.lock.release()
-    return is_huge
 
 
 def do_mlock(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
@@ -224,57 +202,43 @@ def _mlock_fixup(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[
     yield from vma_paths.start_write(vma)
     vma.flags = flags
     size = k.geometry.pmd_pages
-    for block, pmd, _ in vma.mm.tables.blocks_in(start, end):
-        while not (yield from _mlock_pmd(k, vma, pmd, max(start, block), min(end, block + size))):
-            pass
+    for block, pmd, entry in vma.mm.tables.blocks_in(start, end):
+        if isinstance(entry, PageTable):
+            yield from _mlock_pte_range(k, vma, entry, block, max(start, block), min(end, block + size))
+            continue
+        yield pmd.lock.acquire("mlock_pte_range")
+        if pte.maps_folio(entry):
+            yield _mlock_folios(k.physmem.single_out(pte.pfn_of(entry)), vma, Level.PMD)
+        yield pmd.lock.release()
 
 
-def _mlock_pmd(k: Kernel, vma: Vma, pmd: PmdTable, start: int, end: int) -> Path[bool]:
-    """Count the pages of ``[start, end)``, all under one PMD entry. False: another thread changed that, look again.
-
-    Kernel: mm/mlock.c: mlock_pte_range() (v6.18)
-    """
-    index = vma.mm.tables.pmd_index(start)
-    entry = pmd.entries.get(index, pte.NONE)
-    if isinstance(entry, PageTable):
-        return (yield from _mlock_pte_range(k, vma, entry, start, end))
-    if entry == pte.NONE:
-        return True
-    yield pmd.lock.acquire("mlock_pte_range")
-    entry = pmd.entries.get(index, pte.NONE)
-    is_huge = not isinstance(entry, PageTable)
-    if isinstance(entry, int) and pte.maps_folio(entry):
-        folio = k.physmem.single_out(pte.pfn_of(entry))
-        if vma.flags & vm.LOCKED:
-            folio.mlock()
-        else:
-            folio.munlock()
-    yield pmd.lock.release()
-    return is_huge
-
-
-def _mlock_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int) -> Path[bool]:
-    """Count the pages that the entries of ``[start, end)`` in one PTE table map. False: the table was freed."""
+def _mlock_pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, start: int, end: int) -> Path[None]:
+    """Kernel: mm/mlock.c: mlock_pte_range() (v6.18)"""
     locking = bool(vma.flags & vm.LOCKED)
-    if not (yield from pte_offset_map_lock(vma.mm, start, table, "mlock_pte_range")):
-        return False
-    index = start & vma.mm.tables.last
-    limit = index + end - start
+    yield table.ptl.acquire("mlock_pte_range")
+    index, limit = start - block, end - block
     while index < limit:
         entry = table.entries[index]
         nr = 1
         if pte.maps_folio(entry):
-            folio = k.physmem.at(pte.pfn_of(entry)).first
-            if folio.order:
-                nr = folio_pte_batch(table, index, limit, folio)
+            folios: Folio | FolioRun = k.physmem.at(pte.pfn_of(entry)).first
+            if folios.first.order:
+                nr = folio_pte_batch(table, index, limit, folios.first)
             else:
                 folios = small_folios(k, table, index, limit)
-                folio, nr = folios.first, folios.nr
-            if not locking:
-                folio.munlock()
+                nr = folios.nr
             # A large folio is mlocked only if the range maps all of it: the pages outside must stay reclaimable.
-            elif nr >= folio.nr_pages:
-                folio.mlock()
+            if not locking or nr >= folios.first.nr_pages:
+                yield _mlock_folios(folios, vma, Level.PTE)
         index += nr
     yield table.ptl.release()
-    return True
+
+
+def _mlock_folios(folios: Folio | FolioRun, vma: Vma, level: Level) -> Mlocked:
+    """Mlock folios that the VMA maps, or munlock them if it is not locked any more. Returns the event."""
+    folio, sign = folios.first, 1 if vma.flags & vm.LOCKED else -1
+    if sign > 0:
+        folio.mlock()
+    else:
+        folio.munlock()
+    return Mlocked(folios.numbers, folio.order, folio.anon, level, vma.mm.mm_id, sign)

@@ -188,6 +188,9 @@ class Scheme(ABC):
     def on_moved(self, event: events.Moved) -> None:
         """Entries of a folio were moved by mremap."""
 
+    def on_mlocked(self, event: events.Mlocked) -> None:
+        """mlock(2) or munlock(2) mlocked or munlocked mapped folios."""
+
     def on_forked(self, event: events.Forked) -> None:
         """An address space was duplicated."""
 

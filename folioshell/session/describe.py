@@ -41,6 +41,7 @@ class Describer:
             events.VmaSplit: self._vma_split,
             events.VmaMerged: self._vma_merged,
             events.Moved: self._moved,
+            events.Mlocked: self._mlocked,
             events.Forked: lambda event: f"{self._name(event.mm)} forked {self._name(event.child)}",
             events.MmGone: lambda event: f"address space of {self._name(event.mm)} freed",
             events.Walked: self._walked,
@@ -93,6 +94,10 @@ class Describer:
         old = f"{format_address(event.vpn)} in {level}{event.table}"
         new = f"{format_address(event.to_vpn)} in {level}{event.to_table}"
         return f"f{event.folio} {pages_text(event.first, event.nr)} moved from {old} to {new}"
+
+    def _mlocked(self, event: events.Mlocked) -> str:
+        verb = "mlocked" if event.sign > 0 else "munlocked"
+        return f"{folios_text(event.folios)} {verb} by {self._name(event.mm)}"
 
     def _reused(self, event: events.Reused) -> str:
         where = f"{self._name(event.mm)} at {format_address(event.vpn)}"

@@ -13,6 +13,7 @@ from folioshell.events import (
     Forked,
     Level,
     Mapped,
+    Mlocked,
     MmGone,
     Reused,
     Rmap,
@@ -23,6 +24,7 @@ from folioshell.events import (
 from folioshell.explore.snapshot import Snapshot
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Scheme
+from folioshell.session.history import StepRecord
 from folioshell.session.workspace import Workspace
 from tests.fingerprint import fingerprint
 from tests.schemes.costs import mapped, small_mapped, small_unmapped
@@ -192,6 +194,24 @@ def test_fork_and_exit_are_announced() -> None:
     last = [type(event) for event in end.events() if isinstance(event, Rmap | MmGone)]
     assert last[-1] is MmGone
     assert set(last[:-1]) == {Unmapped}
+
+
+def test_mlock_of_mapped_folios_is_announced() -> None:
+    """Once for each large folio and for each run of small ones; what mlock faults in says so by ``locked``."""
+    session = Session()
+    run(session, "file lib 32 order=4 ; mmap win 32 file=lib prot=r ; mmap buf 16", "read win[0..15] ; write buf[0..7]")
+    run(session, "mlock win", "mlock buf", "munlock buf[4..7]")
+    *_, win, buf, undone = session.workspace.journal
+
+    def told(record: StepRecord) -> list[tuple[list[int], int]]:
+        return [(list(event.folios), event.sign) for event in record.events() if isinstance(event, Mlocked)]
+
+    assert told(win) == [([1], 1)]
+    assert [event.folio for event in win.events() if isinstance(event, Mapped) and event.locked] == [2]
+    assert told(buf) == [([*range(3, 11)], 1)]
+    assert told(undone) == [([7, 8, 9, 10], -1)]
+    (report,) = session.execute("trace events")
+    assert "f7..f10 munlocked by A" in str(report)
 
 
 @pytest.mark.parametrize("size", ["4K", "2M"])
