@@ -143,7 +143,7 @@ def _picture(call: Call) -> Report:
         summary="who holds which lock and who waits, while threads are stepped; else page-table locks of the last step",
         handler=_locks,
     ),
-    Form("stats", summary="statistics of mapped pages, and event counters", handler=show_stats),
+    Form("stats", summary="statistics of mapped and mlocked pages, and event counters", handler=show_stats),
     Form(
         "schemes",
         (Arg("FOLIO", FOLIO, "tell the bytes for a folio of its order", optional=True),),
@@ -162,6 +162,10 @@ def show(call: Call) -> Any:
     tables below them and the folios that their entries map. Below, a row for each folio or run of folios shows how many
     entries map its pages, who maps them, and which shown schemes give a wrong answer to `shared?`. Legend: S shared by
     several processes, x exclusive to one, ! wrong, ? maybe.
+
+    `show stats` counts pages with per-page mapcounts (`precise`), without (`no-page-mapcount`), and as the mail does
+    (`as-mailed`): it takes `nr == HPAGE_PMD_NR` for a PMD entry, so 512 PTEs count as PMD-mapped and mlock the folio,
+    for good if they are unmapped in smaller batches. Mlocked folios are listed with both mlock_counts.
 
     Example:
         mmap buf 16 ; fault buf ; fork B ; B: write buf[3] ; show

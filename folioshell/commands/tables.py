@@ -8,10 +8,20 @@ from typing import NamedTuple
 
 from folioshell.commands.call import Call, done
 from folioshell.commands.question import target
-from folioshell.events import Tracepoint
+from folioshell.events import Event, Tracepoint
 from folioshell.intervals import Intervals
 from folioshell.model.mapping import AnonVma
-from folioshell.model.proc import SMAPS_ROWS, SYMBOLS, WAYS, kpagecounts, native_way, smaps, statistics
+from folioshell.model.proc import (
+    AS_MAILED,
+    SMAPS_ROWS,
+    SYMBOLS,
+    WAYS,
+    kpagecounts,
+    mlocked_folios,
+    native_way,
+    smaps,
+    statistics,
+)
 from folioshell.model.vm import Vma
 from folioshell.paths.rmap import expected_references
 from folioshell.report import Report, Section, Table, Text
@@ -213,24 +223,37 @@ def _counted(call: Call) -> Iterator[_CountRun]:
 
 
 def show_stats(call: Call) -> Report:
-    """Both tables."""
-    return done(call, sections=(_mapped_pages(call), _event_counters(call)))
-
-
-def _mapped_pages(call: Call) -> Table:
+    """Mapped pages, the folios that are mlocked if there are any, and counters of events."""
     events = [event for record in call.workspace.journal for event in record.events()]
+    mlocked = _mlocked_folios(call, events)
+    sections = (_mapped_pages(call, events), *((mlocked,) if mlocked.rows else ()), _event_counters(call, events))
+    return done(call, sections=sections)
+
+
+def _mapped_pages(call: Call, events: Sequence[Event]) -> Table:
     sums = {way: statistics(call.kernel, way, events) for way in WAYS}
     rows: list[Row] = [(name, symbol, *(sums[way][name] for way in WAYS)) for name, symbol in SYMBOLS.items()]
     note = f"in pages; this kernel keeps them {native_way(call.kernel)}"
     return Table("mapped pages", ("counter", "symbol", *WAYS), tuple(rows), note)
 
 
-def _event_counters(call: Call) -> Table:
+def _mlocked_folios(call: Call, events: Sequence[Event]) -> Table:
+    """mlock_count in the kernel and in the sketch, and which rmap calls change that of a large folio."""
+    found = mlocked_folios(call.kernel, events)
+    rows = [(folio_run(folio.id, nr), folio.nr_pages, *mlock_counts) for folio, nr, *mlock_counts in found]
+    mapping = "mapping all of it mlocks it" if call.kernel.release.mlocks_fully_mapped_folio else "no mapping mlocks it"
+    note = (
+        f"mlock_count, or - without PG_mlocked. {AS_MAILED} mlocks and munlocks a large folio only if "
+        f"nr == {call.kernel.geometry.pmd_pages}; in this kernel {mapping}, and any unmapping munlocks it"
+    )
+    return Table("mlocked folios", ("folio", "pages", "this kernel", AS_MAILED), row_runs(rows), note)
+
+
+def _event_counters(call: Call, events: Sequence[Event]) -> Table:
     counts = dict(call.kernel.vm_events)
-    for record in call.workspace.journal:
-        for event in record.events():
-            if isinstance(event, Tracepoint) and event.count:
-                counts[event.count] = counts.get(event.count, 0) + 1
+    for event in events:
+        if isinstance(event, Tracepoint) and event.count:
+            counts[event.count] = counts.get(event.count, 0) + 1
     return Table("event counters", ("counter", "value"), tuple(sorted(counts.items())), "as /proc/vmstat names them")
 
 

@@ -1,7 +1,8 @@
 """What user space sees of memory under /proc: smaps, the bits of pagemap, kpagecount, and the counters of vmstat.
 
 Every figure is a function of what maps the folios now, as a running counter would be: each way to count adds on mapping
-what it subtracts on unmapping. Only the PMD counters of the sketch in the mail depend on how entries came and went.
+what it subtracts on unmapping. Only what the sketch in the mail does if ``nr == HPAGE_PMD_NR``, its PMD counters and
+mlock, depends on how entries came and went.
 
 Kernel: fs/proc/task_mmu.c: smaps_pte_range(), pagemap_pmd_range() (v6.18); fs/proc/page.c: kpagecount_read() (v6.18);
     mm/rmap.c: __folio_add_rmap(), __folio_remove_rmap(), __folio_mod_stat() (v6.18)
@@ -13,7 +14,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from folioshell.events import Event, Rmap
+from folioshell.events import Event, FolioNew, Level, Mlocked, Rmap
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
@@ -209,10 +210,11 @@ def _swap_entries(k: Kernel, vma: Vma) -> int:
     return number
 
 
-# Counters of mapped pages.
+# Counters of mapped and of mlocked pages.
 
 #: the counters, as /proc/vmstat names them, in its order -> the names that the kernel's source gives them
 SYMBOLS = {
+    "nr_mlock": "NR_MLOCK",
     "nr_anon_pages": "NR_ANON_MAPPED",
     "nr_mapped": "NR_FILE_MAPPED",
     "nr_shmem_pmdmapped": "NR_SHMEM_PMDMAPPED",
@@ -242,7 +244,7 @@ def _as_mailed(k: Kernel, folio: Folio) -> int:
     return k.counts.mapcount(folio.id) + entire * (folio.nr_pages - 1)
 
 
-#: the way of the sketch in the mail, whose PMD counters depend on the calls that were made
+#: the way of the sketch in the mail, whose PMD counters and mlock depend on the calls that were made
 AS_MAILED = "as-mailed"
 #: name -> (what it is, the pages of a folio that it counts as mapped)
 WAYS: dict[str, tuple[str, Callable[[Kernel, Folio], int]]] = {
@@ -269,6 +271,9 @@ def statistics(k: Kernel, way: str, events: Iterable[Event] = ()) -> dict[str, i
     if way == AS_MAILED:
         for counter, nr in _pmd_sized_calls(k, events):
             sums[counter] += nr
+    for folio, nr, *mlock_count in mlocked_folios(k, events if way == AS_MAILED else ()):
+        if mlock_count[way == AS_MAILED] is not None:
+            sums["nr_mlock"] += nr * folio.nr_pages
     return sums
 
 
@@ -283,6 +288,54 @@ def _pmd_sized_calls(k: Kernel, events: Iterable[Event]) -> Iterator[tuple[str, 
             file = k.files.get(event.file)
             shared_memory = file is None or file.is_shmem
             yield ("nr_shmem_pmdmapped" if shared_memory else "nr_file_pmdmapped"), event.sign * event.nr
+
+
+def mlocked_folios(k: Kernel, events: Iterable[Event]) -> Iterator[tuple[Folio, int, int | None, int | None]]:
+    """(first folio, number of folios alike, mlock_count in the kernel, in the sketch) of what is PG_mlocked in either.
+
+    A count is None without PG_mlocked. The sketch is about files: anonymous memory is as in the kernel. ``events`` as
+    in ``statistics``.
+    """
+    sketched = mlock_counts(events, lambda event: _sketch_mlocks(k, event))
+    for folio, nr in k.folios.groups():
+        kept = folio.mlock_count if folio.mlocked else None
+        as_mailed = kept if folio.anon else sketched.get(folio.id)
+        if kept is not None or as_mailed is not None:
+            yield folio, nr, kept, as_mailed
+
+
+def mlock_counts(events: Iterable[Event], calls: Callable[[Rmap | Mlocked], bool]) -> dict[int, int]:
+    """Number -> mlock_count of the folios that are PG_mlocked, and of those that were when they were freed.
+
+    Args:
+        events: all that paths announced so far.
+        calls: does this one, of a locked VMA or of mlock(2) and munlock(2), mlock or munlock its folios?
+    Kernel: mm/mlock.c: __mlock_folio(), __munlock_folio() (v6.12); mm/huge_memory.c: __split_huge_page_tail() (v6.12)
+    """
+    counts: dict[int, int] = {}
+    for event in events:
+        if isinstance(event, FolioNew) and event.origin is not None and event.origin[0] in counts:
+            # Every piece of a split folio is PG_mlocked, but only the head keeps the count.
+            counts[event.folio] = 0 if event.origin[1] else counts[event.origin[0]]
+        elif (isinstance(event, Mlocked) or (isinstance(event, Rmap) and event.locked)) and calls(event):
+            for folio in event.folios:
+                count = counts.get(folio, 0) + event.sign
+                if count > 0:
+                    counts[folio] = count
+                else:
+                    counts.pop(folio, None)
+    return counts
+
+
+def _sketch_mlocks(k: Kernel, event: Rmap | Mlocked) -> bool:
+    """Does the sketch mlock the folios of a file when they are mapped, and munlock them when they are unmapped?
+
+    mlock_vma_folio() of its time skips a large folio unless ``compound``, since PTEs cannot be counted consistently:
+    some may be unmapped without the rest. The sketch says ``nr == HPAGE_PMD_NR`` for it, which 512 PTEs are, too.
+    Kernel: mm/internal.h: mlock_vma_folio(), munlock_vma_folio() (v6.3); mm/mlock.c: mlock_pte_range() (v6.3)
+    """
+    compound = event.level is Level.PMD if isinstance(event, Mlocked) else event.nr == k.geometry.pmd_pages
+    return not event.anon and (compound or not event.order)
 
 
 def native_way(k: Kernel) -> str:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from folioshell.model.proc import kpagecounts, native_way, pagemap_bits, present_runs, smaps, statistics
+from folioshell.commands import Session
+from folioshell.errors import Refused
+from folioshell.events import Mapped, Mlocked, Rmap
+from folioshell.model.proc import kpagecounts, mlock_counts, native_way, pagemap_bits, present_runs, smaps, statistics
+from tests.paths.histories import COMMAND, PLACE
 from tests.paths.memory import Memory
 
 
@@ -171,3 +177,41 @@ def test_the_way_of_the_kernel_itself() -> None:
     assert native_way(m.kernel) == "precise"
     m.kernel.config.page_mapcount = False
     assert native_way(m.kernel) == "no-page-mapcount"
+
+
+#: memory of each kind, of which half is mapped, and then locked in part by two processes
+REGIONS = (
+    "mmap buf 32",
+    "set thp.16K always ; mmap buf 32",
+    "file lib 32 order=2 ; mmap buf 32 file=lib prot=r",
+    "file lib 32 order=3 fs=tmpfs ; mmap buf 32 file=lib shared",
+)
+#: above all what mlocks, munlocks and splits
+LOCKING = st.one_of(
+    st.builds("{} {}".format, st.sampled_from(("mlock", "munlock", "munmap", "read", "B: mlock")), PLACE),
+    st.builds("split f{}".format, st.integers(1, 10)),
+    COMMAND,
+)
+
+
+@given(st.sampled_from(("6.18", "6.12")), st.sampled_from(REGIONS), st.lists(LOCKING, max_size=12))
+def test_events_tell_all_of_mlock(profile: str, region: str, commands: list[str]) -> None:
+    """The kernel's rule, applied to events, gives every PG_mlocked and mlock_count: so another rule can be compared."""
+    session = Session(counting=())
+    session.execute(f"set profile {profile} ; set geometry classroom ; set swap on ; {region}")
+    for command in ("read buf[0..15] ; fork B", "mlock buf[8..23]", "mlock buf[0..3]", "B: mlock buf", *commands):
+        try:
+            session.execute(command)
+        except Refused:
+            continue
+    k = session.workspace.kernel
+
+    def calls(event: Rmap | Mlocked) -> bool:
+        if not isinstance(event, Mapped) or event.new or not event.order:
+            return True
+        return k.release.mlocks_fully_mapped_folio and event.nr == 1 << event.order
+
+    events = [event for record in session.workspace.journal for event in record.events()]
+    found = {number: count for number, count in mlock_counts(events, calls).items() if number in k.folios}
+
+    assert found == {folio.id: folio.mlock_count for folio in k.folios.values() if folio.mlocked}

@@ -16,6 +16,15 @@ HELD = {
         "commands/test_tables.py::test_the_sketch_takes_512_ptes_for_a_pmd_entry",
         "commands/test_tables.py::test_the_sketch_counts_each_pmd_entry",
     ],
+    "`show stats` did not show what the sketch of the mail mlocks": [
+        "commands/test_tables.py::test_the_sketch_mlocks_512_ptes_for_good",
+        "commands/test_tables.py::test_6_12_does_not_mlock_512_ptes",
+        "commands/test_tables.py::test_the_sketch_mlocks_no_folio_of_64k",
+        "model/test_proc.py::test_events_tell_all_of_mlock",
+    ],
+    "6.12 mlocked a large file folio when a PMD entry mapped it": [
+        "paths/test_rmap.py::test_mlock_of_a_new_pmd_mapping",
+    ],
     "`quit` in a sourced file ended the outer script, and assertions after it passed": [
         "script/test_runner.py::test_assertions_after_quit",
         "script/test_runner.py::test_quit_ends_its_own_file",
