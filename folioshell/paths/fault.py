@@ -9,9 +9,9 @@ from folioshell.errors import KernelBug
 from folioshell.model import pte, vm
 from folioshell.model.folio import page_bits
 from folioshell.model.kernel import Kernel
-from folioshell.model.pagetable import PageTable
+from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import anon_fault, file_fault, swap, tables, wp_fault
+from folioshell.paths import anon_fault, file_fault, rmap, swap, tables, wp_fault
 from folioshell.paths.batch import same_pte_batch, small_pte_batch
 from folioshell.paths.step import Path
 from folioshell.paths.vm_fault import (
@@ -210,6 +210,9 @@ def _handle_pmd_fault(k: Kernel, fault: Fault) -> Path[str | None]:
             if (yield from anon_fault.do_huge_pmd_anonymous_page(k, fault, pmd)):
                 return None
     elif not isinstance(entry, PageTable):
+        if entry < 0:
+            yield from _pmd_migration_entry_wait(k, fault, pmd, entry)
+            return None
         if not fault.write or entry & pte.WRITE:
             yield pmd.lock.acquire("huge_pmd_set_accessed")
             yield pmd.lock.release()
@@ -218,6 +221,20 @@ def _handle_pmd_fault(k: Kernel, fault: Fault) -> Path[str | None]:
             return None
     # A PTE table may be there by now: from a split, or from another fault while a lock was waited for.
     return (yield from _handle_pte_fault(k, fault, mm.tables.leaf(vpn)))
+
+
+def _pmd_migration_entry_wait(k: Kernel, fault: Fault, pmd: PmdTable, entry: int) -> Path[None]:
+    """Wait until the migration of a folio that a PMD entry maps is over; the access faults again.
+
+    Kernel: mm/migrate.c: pmd_migration_entry_wait() (v6.18)
+    """
+    yield pmd.lock.acquire("pmd_migration_entry_wait")
+    # As for a PTE: under the lock the entry proves that the folio exists, and is locked.
+    found = pmd.entries.get(fault.vma.mm.tables.pmd_index(fault.vpn))
+    folio = k.physmem.folio(pte.migration_pfn(entry)) if found == entry else None
+    yield pmd.lock.release()
+    if folio is not None:
+        yield folio.lock.wait("pmd_migration_entry_wait")
 
 
 def _handle_pte_fault(k: Kernel, fault: Fault, table: PageTable | None) -> Path[str | None]:
@@ -262,18 +279,24 @@ def _do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]
     if not (yield from anon_prepare(k, fault)):
         return UNDER_MMAP_LOCK
     folio = yield from swap.swapin(k, fault, pte.swap_slot(entry))
+    # The entry was zapped, or another thread mapped the page.
+    if folio is None:
+        return None
     if not (yield from folio_lock_or_retry(fault, folio)):
+        yield from rmap.put(k, folio)
         return RETRY
     # While this thread waited, others may have mapped the page, freed the slot and swapped out another page to it. The
     # entry can hold the same slot again, so comparing entries is not enough.
     if k.swap_cache.get(pte.swap_slot(entry)) is not folio:
         yield folio.lock.release()
+        yield from rmap.put(k, folio)
         return None
     yield table.ptl.acquire("do_swap_page")
     # Or it was zapped, or fork() took its exclusive bit.
     if table.entries[index] != entry:
         yield table.ptl.release()
         yield folio.lock.release()
+        yield from rmap.put(k, folio)
         return None
     yield from swap.map_swapped(k, fault, table, folio)
     yield folio.lock.release()

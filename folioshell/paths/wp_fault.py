@@ -185,15 +185,22 @@ def _do_huge_pmd_wp_page(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path
         return True
     folio = k.physmem.single_out(pte.pfn_of(entry))
     reuse = bool(folio.anon_exclusive & 1)
-    # Linux waits for the folio lock if the trylock fails, without the PMD lock; here the entry is split then.
-    if not reuse and not (yield folio.lock.trylock("do_huge_pmd_wp_page")):
-        if folio.swap_slot is not None:
-            yield from swap.try_to_free(k, folio)
-        if folio.ref == 1:
-            assert vma.anon_vma is not None
-            folio.mapping = vma.anon_vma
-            folio.anon_exclusive |= 1
-            reuse = True
+    if not reuse:
+        if (yield folio.lock.trylock("do_huge_pmd_wp_page")):
+            # The folio lock ranks before the PMD lock; the reference keeps the folio meanwhile.
+            folio.ref += 1
+            yield pmd.lock.release()
+            yield folio.lock.acquire("do_huge_pmd_wp_page")
+            yield pmd.lock.acquire("do_huge_pmd_wp_page")
+            if pmd.entries.get(index) != entry:
+                yield pmd.lock.release()
+                yield folio.lock.release()
+                yield from rmap.put(k, folio)
+                return True
+            # The entry's reference is left.
+            folio.ref -= 1
+        # Who had the folio locked may have made it exclusive.
+        reuse = bool(folio.anon_exclusive & 1) or (yield from _can_reuse_huge(k, vma, folio))
         yield folio.lock.release()
     if reuse:
         pmd.entries[index] = entry | written(vma)
@@ -203,6 +210,21 @@ def _do_huge_pmd_wp_page(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path
     yield pmd.lock.release()
     yield from split_huge_pmd(k, vma, pmd, block)
     return False
+
+
+def _can_reuse_huge(k: Kernel, vma: Vma, folio: Folio) -> Path[bool]:
+    """Make a locked folio exclusive if a PMD entry, whose lock is held, and the swap cache have its only references."""
+    swap_refs = folio.nr_pages if folio.swap_slot is not None else 0
+    if folio.ref > 1 + swap_refs:
+        return False
+    if swap_refs:
+        yield from swap.try_to_free(k, folio)
+    if folio.ref != 1:
+        return False
+    assert vma.anon_vma is not None
+    folio.mapping = vma.anon_vma
+    folio.anon_exclusive |= 1
+    return True
 
 
 def _do_huge_zero_wp_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path[None]:

@@ -23,6 +23,14 @@ RACES = {
         "file lib 8 fs=tmpfs ; mmap w 8 file=lib shared prot=rw ; read w[0] ; mprotect w r ; mprotect w rw",
         "A.t1: write w[0] ; A.t2: madvise remove w[0]",
     ),
+    "swap_cache_get_folio() takes a reference": (
+        "set swap on ; mmap b 8 ; write b[0]",
+        "A.t1: write b[0] ; A.t2: reclaim f1",
+    ),
+    "do_swap_page() looks at the swap cache and the entry again": (
+        "set swap on ; mmap b 8 ; write b[0] ; reclaim b[0]",
+        "A.t1: read b[0] ; A.t2: madvise free b",
+    ),
 }
 MORE_RACES = {
     "next_uptodate_folio() takes a reference": (
@@ -48,6 +56,10 @@ MORE_RACES = {
     "ext4_page_mkwrite() looks at the mapping again": (
         "set fault_around 4K ; file lib 8 ; mmap w 8 file=lib shared prot=rw ; read w[0]",
         "A.t1: write w[0] ; A.t2: madvise remove w[0]",
+    ),
+    "swap-in by two processes beside a reclaim": (
+        "set swap on ; mmap b 8 ; write b[0] ; fork B",
+        "A.t1: write b[0] ; B.t1: reclaim f1",
     ),
 }
 
