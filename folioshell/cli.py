@@ -200,6 +200,17 @@ def _check_scheme(options: Options) -> int:
     return check_files(options.files, options.screen, options.errors, quiet=options.quiet, bounds=bounds)
 
 
+def _race_sweep(options: Options) -> int:
+    from folioshell.shell.race_sweep import SweepChoice, list_sweep, run_sweep
+
+    if options.listed:
+        return list_sweep(options.screen)
+    names = ("setups", "pairs", "sample", "seed", "protocol", "jobs")
+    choice = SweepChoice(most=options.max_states, **{name: getattr(options, name) for name in names})
+    settings = {"verbose": options.verbose, "quiet": options.quiet, "as_json": bool(options.json)}
+    return run_sweep(choice, options.screen, **settings)
+
+
 def _schema(options: Options) -> int:
     from folioshell.export.schema import schema_text
 
@@ -239,6 +250,7 @@ _ACTIONS = {
     "verify": _verify,
     "convert": _convert,
     "check-scheme": _check_scheme,
+    "race-sweep": _race_sweep,
     "schema": _schema,
     "completion": _completion,
 }

@@ -183,7 +183,7 @@ def parser() -> _Parser:
     made.add_argument("--version", action="store_true", help="print the version and exit")
     made.add_argument("--resume", action="store_true", help="restore the last shell that crashed or was killed")
     made.add_argument("-c", dest="commands", metavar="COMMANDS", help="run these commands and exit")
-    verbs = "run | scenarios | verify | convert | check-scheme | schema | completion"
+    verbs = "run | scenarios | verify | convert | check-scheme | race-sweep | schema | completion"
     actions = made.add_subparsers(dest="action", metavar=verbs, title="actions")
     add_action = partial(actions.add_parser, allow_abbrev=False, formatter_class=formatter)
     run = add_action("run", help="run scripts and print each step")
@@ -214,11 +214,13 @@ def parser() -> _Parser:
     ):
         number = partial(_number, least=least)
         check.add_argument(name, type=number, default=default, metavar="N", help=f"{text} (default: {default})")
+    sweep = add_action("race-sweep", help="explore the races of all pairs of commands in small set-ups")
+    _add_sweep_options(sweep)
     add_action("schema", help="print the JSON schema of --json")
     completion = add_action("completion", help="print a script that completes the command line in a shell")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="its shell")
     # Output options are allowed before and after the action; only the former have defaults, lest they undo the latter.
-    for action in (run, scenarios, verify, convert, check):
+    for action in (run, scenarios, verify, convert, check, sweep):
         _add_output_options(action, schemes="more_schemes", limits="more_limits")
     _add_output_options(made, schemes="scheme", limits="limit")
     modes = ("table", "plain", "json", "csv", "markdown", "mail")
@@ -229,6 +231,24 @@ def parser() -> _Parser:
     made.set_defaults(plain=False, width=None, json=None, mode="", quiet=False, allow_files=False, allow_code=False)
     made.set_defaults(scheme=[], more_schemes=[], limit=[], more_limits=[])
     return made
+
+
+def _add_sweep_options(parser: ArgumentParser) -> None:
+    """Add the options of ``race-sweep``; defaults are those of ``SweepChoice``."""
+    collect = partial(parser.add_argument, action="append", default=[])
+    collect("--setup", dest="setups", metavar="NAME", help="only this set-up; may be repeated")
+    pair = "only pairs of these two commands, or all pairs with one; may be repeated"
+    collect("--pair", dest="pairs", metavar="A[,B]", help=pair)
+    for name, default, least, text in (
+        ("--max-states", 50_000, 2, "states of a pair, at most (default: 50000)"),
+        ("--sample", None, 1, "only so many pairs, chosen by the seed"),
+        ("--seed", 1, 0, "seed of the sample (default: 1)"),
+        ("--jobs", 1, 1, "processes; the output is the same for any number (default: 1)"),
+    ):
+        parser.add_argument(name, type=partial(_number, least=least), default=default, metavar="N", help=text)
+    parser.add_argument("--protocol", default="", metavar="NAME", help="count VMAs by this protocol, as `set protocol`")
+    parser.add_argument("--list", action="store_true", dest="listed", help="print the set-ups and commands instead")
+    parser.add_argument("-v", dest="verbose", action="store_true", help="print each pair as soon as it is explored")
 
 
 def _add_output_options(parser: ArgumentParser, schemes: str, limits: str) -> None:

@@ -1,0 +1,289 @@
+"""Races of all pairs of commands: which set-ups and commands there are, and what exploring a pair finds.
+
+A set-up is a script that leads to a small state, on page tables of 8 entries so that few states follow. A command is a
+template: ``{page}`` is a page of the set-up that is mapped, ``{hole}`` one that is not if the set-up has one. A new
+set-up or command is a new row.
+
+Rules:
+- Threads of one process are interchangeable, so {a, b} is explored and {b, a} is not; of parent and child both are.
+- Commands that the shell does not race are reported, not skipped: they are explored as soon as they race.
+- The state is the same before each pair, so the result of a pair does not depend on which others were explored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations_with_replacement, product
+from typing import NamedTuple
+
+from folioshell.commands.threads_operand import raceable
+from folioshell.contract.histories import Lcg
+from folioshell.errors import OutOfTime, Refused
+from folioshell.session.session import Session
+from folioshell.units import PAGE_SIZE
+
+
+class SetUp(NamedTuple):
+    """A state in which commands race.
+
+    Args:
+        name: as it is printed.
+        script: commands that lead to it; region ``w`` and folio ``f1`` are what is raced for.
+        page: index in ``w`` of a mapped page of ``f1``, for each thread.
+        hole: index of a page that is not mapped, or where there is none that of a mapped one, for each thread.
+        file: the file mapped at ``w``; empty for private anonymous memory.
+        threads: who races.
+    """
+
+    name: str
+    script: str
+    page: tuple[int, int]
+    hole: tuple[int, int]
+    file: str = ""
+    threads: tuple[str, str] = ("A.t1", "A.t2")
+
+    @property
+    def symmetric(self) -> bool:
+        """Do both threads belong to one process?"""
+        first, second = (label.partition(".")[0] for label in self.threads)
+        return first == second
+
+
+class RacingCommand(NamedTuple):
+    """A command that races with all others.
+
+    Args:
+        name: as it is printed.
+        text: the command, with placeholders.
+        needs_file: it is for file mappings.
+    """
+
+    name: str
+    text: str
+    needs_file: bool = False
+
+    @property
+    def verb(self) -> str:
+        """The command's verb."""
+        return self.text.partition(" ")[0]
+
+
+#: the first command of each set-up
+GEOMETRY = "set geometry classroom"
+_THP = "set thp.pmd always ; mmap w 8 align=8 ; write w[0]"
+_ANON = "mmap w 8 align=8 ; write w[0..2]"
+_EXT4 = "file lib 8 order=2 ; mmap w 4 file=lib prot=rw"
+_HOLE = "madvise dontneed w[3]"
+
+SETUPS = (
+    SetUp("anon", _ANON, (1, 1), (3, 3)),
+    SetUp("anon, swapped", f"set swap on ; {_ANON} ; reclaim f2", (0, 0), (1, 1)),
+    SetUp("anon, forked", f"{_ANON} ; fork B", (1, 1), (3, 3)),
+    SetUp("anon, parent and child", f"{_ANON} ; fork B", (1, 1), (3, 3), "", ("A", "B")),
+    SetUp(
+        "mTHP, partially mapped", "set thp.16K always ; mmap w 4 ; write w[0] ; madvise dontneed w[3]", (1, 1), (3, 3)
+    ),
+    SetUp("THP, PMD-mapped", _THP, (1, 1), (2, 2)),
+    SetUp("THP, PTE-mapped", f"{_THP} ; mprotect w[7] r ; mprotect w[7] rw", (1, 1), (2, 2)),
+    SetUp("THP, mlocked", f"{_THP} ; mlock w", (1, 1), (2, 2)),
+    SetUp("THP, swap on", f"set swap on ; {_THP}", (1, 1), (2, 2)),
+    SetUp("THP, parent and child", f"{_THP} ; fork B", (1, 1), (2, 2), "", ("A", "B")),
+    SetUp("ext4, order 0", f"file lib 8 ; mmap w 4 file=lib prot=rw ; read w[0] ; {_HOLE}", (1, 1), (3, 3), "lib"),
+    SetUp("ext4, order 2", f"{_EXT4} ; read w[0] ; {_HOLE}", (1, 1), (3, 3), "lib"),
+    SetUp("ext4, order 2, shared", f"{_EXT4} shared ; write w[0] ; {_HOLE}", (1, 1), (3, 3), "lib"),
+    SetUp(
+        "ext4, order 2, parent and child",
+        f"{_EXT4} ; read w[0] ; {_HOLE} ; fork B ; B: read w[0]",
+        (1, 1),
+        (3, 3),
+        "lib",
+        ("A", "B"),
+    ),
+    SetUp(
+        "ext4, straddling two tables",
+        "file lib 8 order=3 ; mmap w 8 file=lib prot=rw align=8 skew=4 ; read w[0] ; read w[4] ; "
+        "madvise dontneed w[0] ; madvise dontneed w[7]",
+        (1, 6),
+        (0, 7),
+        "lib",
+    ),
+    SetUp("tmpfs", "file lib 8 fs=tmpfs ; mmap w 8 shared file=lib align=8 ; write w[0..2]", (1, 1), (3, 3), "lib"),
+    SetUp(
+        "tmpfs-huge",
+        "file lib 8 order=3 fs=tmpfs-huge ; mmap w 8 shared file=lib prot=rw align=8 ; read w[0]",
+        (1, 1),
+        (2, 2),
+        "lib",
+    ),
+)
+
+COMMANDS = (
+    RacingCommand("read", "read w[{hole}]"),
+    RacingCommand("write", "write w[{hole}]"),
+    RacingCommand("rewrite", "write w[{page}]"),
+    RacingCommand("dontneed", "madvise dontneed w[{page}]"),
+    RacingCommand("dontneed all", "madvise dontneed w"),
+    RacingCommand("free", "madvise free w[{page}]"),
+    RacingCommand("cold", "madvise cold w[{page}]"),
+    RacingCommand("pageout", "madvise pageout w"),
+    RacingCommand("remove", "madvise remove w[{page}]", needs_file=True),
+    RacingCommand("collapse", "madvise collapse w"),
+    RacingCommand("populate_read", "madvise populate_read w[{hole}]"),
+    RacingCommand("populate_write", "madvise populate_write w[{hole}]"),
+    RacingCommand("munmap", "munmap w[{page}]"),
+    RacingCommand("mprotect", "mprotect w[{page}] r"),
+    RacingCommand("mremap", "mremap w[{page}] new={new}"),
+    RacingCommand("mlock", "mlock w[{page}]"),
+    RacingCommand("munlock", "munlock w[{page}]"),
+    RacingCommand("mmap", "mmap {new} 1 at={address} fixed"),
+    RacingCommand("fork", "fork {child}"),
+    RacingCommand("exit", "exit"),
+    RacingCommand("reclaim", "reclaim f1"),
+    RacingCommand("split", "split f1"),
+    RacingCommand("migrate", "migrate f1"),
+    RacingCommand("pin", "pin w[{page}]"),
+    RacingCommand("truncate", "truncate {file} 1", needs_file=True),
+)
+
+
+class Pair(NamedTuple):
+    """Two commands that race in a set-up."""
+
+    setup: SetUp
+    first: RacingCommand
+    second: RacingCommand
+
+    @property
+    def name(self) -> str:
+        """As it is printed: ``read, split``."""
+        return f"{self.first.name}, {self.second.name}"
+
+    @property
+    def refused(self) -> str:
+        """The verbs that the shell does not race; empty if the pair can race."""
+        verbs = raceable()
+        return ", ".join(dict.fromkeys(one.verb for one in (self.first, self.second) if one.verb not in verbs))
+
+    def script(self, protocol: str = "") -> str:
+        """The commands that lead to the race."""
+        chosen = f" ; set decide vmas ; set protocol {protocol}" if protocol else ""
+        return f"{GEOMETRY} ; {self.setup.script}{chosen}"
+
+    def race(self, start: int) -> str:
+        """The race as it is typed; ``start`` is the first virtual page of region ``w``."""
+        threads = [
+            f"{label}: {self._command(number, one, start)}"
+            for number, (label, one) in enumerate(zip(self.setup.threads, (self.first, self.second), strict=True))
+        ]
+        return f"race {{ {' ; '.join(threads)} }}"
+
+    def _command(self, number: int, command: RacingCommand, start: int) -> str:
+        page = self.setup.page[number]
+        return command.text.format(
+            page=page,
+            hole=self.setup.hole[number],
+            file=self.setup.file,
+            address=hex((start + page) * PAGE_SIZE),
+            new=f"n{number + 1}",
+            child=f"C{number + 1}",
+        )
+
+
+class Finding(NamedTuple):
+    """A flaw of a pair, with the number of states that have it and the shortest schedule that leads to it."""
+
+    kind: str
+    text: str
+    states: int = 1
+    schedule: str = ""
+
+
+class PairResult(NamedTuple):
+    """What exploring a pair found.
+
+    Args:
+        setup, pair: their names.
+        lines: a script of two lines that repeats the race.
+        states: distinct states.
+        stopped: why it is not exhausted; empty if it is.
+        findings: shortest schedule first.
+        loop: the shortest schedule to a state that can recur; empty if there is none.
+        refused: why it was not explored; empty if it was.
+    """
+
+    setup: str
+    pair: str
+    lines: tuple[str, str]
+    states: int = 0
+    stopped: str = ""
+    findings: tuple[Finding, ...] = ()
+    loop: str = ""
+    refused: str = ""
+
+    @property
+    def exhausted(self) -> bool:
+        """Was every interleaving explored?"""
+        return not self.stopped and not self.refused
+
+
+def pairs_of(setup: SetUp) -> list[Pair]:
+    """All pairs of commands that a set-up has."""
+    commands = [one for one in COMMANDS if setup.file or not one.needs_file]
+    chosen = combinations_with_replacement(commands, 2) if setup.symmetric else product(commands, repeat=2)
+    return [Pair(setup, first, second) for first, second in chosen]
+
+
+def sampled(pairs: Sequence[Pair], nr: int, seed: int) -> list[Pair]:
+    """So many of some pairs, in their order; equal seeds give equal samples."""
+    numbers = Lcg(seed)
+    left = list(range(len(pairs)))
+    chosen = [left.pop(numbers.below(len(left))) for _ in range(min(nr, len(pairs)))]
+    return [pairs[at] for at in sorted(chosen)]
+
+
+class Sweep:
+    """Explores pairs of one set-up, in one session whose state is restored between them.
+
+    Args:
+        most: states of a pair, at most.
+        protocol: counts VMAs; empty for the kernel's own bookkeeping.
+    """
+
+    def __init__(self, most: int, protocol: str = "") -> None:
+        self._most = most
+        self._protocol = protocol
+        self._session: Session | None = None
+        self._script = ""
+
+    def explore(self, pair: Pair) -> PairResult:
+        """Explore a pair through every interleaving.
+
+        Raises:
+            KeyboardInterrupt: it was interrupted.
+        """
+        session = self._ready(pair.script(self._protocol))
+        race = pair.race(session.workspace.regions["w"].start)
+        result = PairResult(pair.setup.name, pair.name, (self._script, race))
+        if pair.refused:
+            return result._replace(refused=f"{pair.refused} cannot race")
+        try:
+            session.execute(f"{race} max-states={self._most}")
+        except Refused as error:
+            return result._replace(refused=error.message)
+        except (OutOfTime, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - it is what a sweep looks for
+            self._session = None
+            return result._replace(findings=(Finding("internal error", f"{type(error).__name__}: {error}"),))
+        verdict = session.verdict
+        assert verdict is not None
+        if verdict.stopped == "interrupted":
+            raise KeyboardInterrupt
+        findings = tuple(Finding(one.kind, one.text, one.states, one.schedule) for one in verdict.findings)
+        return result._replace(states=verdict.states, stopped=verdict.stopped, findings=findings, loop=verdict.loop)
+
+    def _ready(self, script: str) -> Session:
+        if self._session is None or script != self._script:
+            self._session, self._script = Session(counting=()), script
+            self._session.execute(script)
+        return self._session
