@@ -206,14 +206,7 @@ def parser() -> _Parser:
     convert.add_argument("file", metavar="FILE", help="a recording or scenario (.json, .json.gz), or a script")
     check = add_action("check-scheme", help="check which laws the schemes of a Python file violate")
     check.add_argument("files", nargs="+", metavar="FILE", help="a Python file that subclasses Scheme")
-    for name, default, least, text in (
-        ("--histories", 240, 1, "random histories for each law, and a third as many of many address spaces"),
-        ("--steps", 40, 1, "steps of the longest"),
-        ("--mms", 300, 2, "address spaces in those that have many"),
-        ("--seed", 20230206, 0, "seed of the random numbers"),
-    ):
-        number = partial(_number, least=least)
-        check.add_argument(name, type=number, default=default, metavar="N", help=f"{text} (default: {default})")
+    _add_check_options(check)
     sweep = add_action("race-sweep", help="explore the races of all pairs of commands in small set-ups")
     _add_sweep_options(sweep)
     add_action("schema", help="print the JSON schema of --json")
@@ -231,6 +224,18 @@ def parser() -> _Parser:
     made.set_defaults(plain=False, width=None, json=None, mode="", quiet=False, allow_files=False, allow_code=False)
     made.set_defaults(scheme=[], more_schemes=[], limit=[], more_limits=[])
     return made
+
+
+def _add_check_options(parser: ArgumentParser) -> None:
+    """Add the options of ``check-scheme``; defaults are those of ``SearchBounds``."""
+    for name, default, least, text in (
+        ("--histories", 240, 1, "random histories for each law, and a third as many of many address spaces"),
+        ("--steps", 40, 1, "steps of the longest"),
+        ("--mms", 300, 2, "address spaces in those that have many"),
+        ("--seed", 20230206, 0, "seed of the random numbers"),
+    ):
+        number = partial(_number, least=least)
+        parser.add_argument(name, type=number, default=default, metavar="N", help=f"{text} (default: {default})")
 
 
 def _add_sweep_options(parser: ArgumentParser) -> None:

@@ -256,7 +256,9 @@ def test_version_and_help() -> None:
     assert folioshell("--version").stdout == f"folioshell {__version__}\n"
     assert folioshell("--plain", "--version").stdout == f"folioshell {__version__}\n"
     help_text = folioshell("--help").stdout
-    assert {"run", "scenarios", "verify", "convert", "check-scheme", "schema", "completion"} <= set(help_text.split())
+    assert {"run", "scenarios", "verify", "convert", "check-scheme", "race-sweep", "schema", "completion"} <= set(
+        help_text.split()
+    )
     examples = [text for text in help_text.splitlines() if text.startswith("  folioshell ")]
     assert len(examples) == 3
 

@@ -29,18 +29,26 @@ class SetUp(NamedTuple):
     Args:
         name: as it is printed.
         script: commands that lead to it; region ``w`` and folio ``f1`` are what is raced for.
-        page: index in ``w`` of a mapped page of ``f1``, for each thread.
-        hole: index of a page that is not mapped, or where there is none that of a mapped one, for each thread.
-        file: the file mapped at ``w``; empty for private anonymous memory.
+        file: the file mapped at ``w``; empty for anonymous memory.
+        page: index in ``w`` of a mapped page, for each thread.
+        hole: index of a page that is not mapped, or where all are that of another page, for each thread.
+        pinned: the page is pinned.
         threads: who races.
     """
 
     name: str
     script: str
-    page: tuple[int, int]
-    hole: tuple[int, int]
     file: str = ""
+    page: tuple[int, int] = (1, 1)
+    hole: tuple[int, int] = (3, 3)
     threads: tuple[str, str] = ("A.t1", "A.t2")
+    pinned: bool = False
+
+    @property
+    def commands(self) -> list[RacingCommand]:
+        """Those that make sense in it."""
+        offers = {"", *(["file"] if self.file else []), *(["pin"] if self.pinned else [])}
+        return [command for command in COMMANDS if command.needs in offers]
 
     @property
     def symmetric(self) -> bool:
@@ -55,12 +63,12 @@ class RacingCommand(NamedTuple):
     Args:
         name: as it is printed.
         text: the command, with placeholders.
-        needs_file: it is for file mappings.
+        needs: ``file`` for file mappings alone, ``pin`` for pinned pages alone.
     """
 
     name: str
     text: str
-    needs_file: bool = False
+    needs: str = ""
 
     @property
     def verb(self) -> str:
@@ -75,44 +83,41 @@ _ANON = "mmap w 8 align=8 ; write w[0..2]"
 _EXT4 = "file lib 8 order=2 ; mmap w 4 file=lib prot=rw"
 _HOLE = "madvise dontneed w[3]"
 
+_FAMILY = ("A", "B")
+
 SETUPS = (
-    SetUp("anon", _ANON, (1, 1), (3, 3)),
-    SetUp("anon, swapped", f"set swap on ; {_ANON} ; reclaim f2", (0, 0), (1, 1)),
-    SetUp("anon, forked", f"{_ANON} ; fork B", (1, 1), (3, 3)),
-    SetUp("anon, parent and child", f"{_ANON} ; fork B", (1, 1), (3, 3), "", ("A", "B")),
-    SetUp(
-        "mTHP, partially mapped", "set thp.16K always ; mmap w 4 ; write w[0] ; madvise dontneed w[3]", (1, 1), (3, 3)
-    ),
-    SetUp("THP, PMD-mapped", _THP, (1, 1), (2, 2)),
-    SetUp("THP, PTE-mapped", f"{_THP} ; mprotect w[7] r ; mprotect w[7] rw", (1, 1), (2, 2)),
-    SetUp("THP, mlocked", f"{_THP} ; mlock w", (1, 1), (2, 2)),
-    SetUp("THP, swap on", f"set swap on ; {_THP}", (1, 1), (2, 2)),
-    SetUp("THP, parent and child", f"{_THP} ; fork B", (1, 1), (2, 2), "", ("A", "B")),
-    SetUp("ext4, order 0", f"file lib 8 ; mmap w 4 file=lib prot=rw ; read w[0] ; {_HOLE}", (1, 1), (3, 3), "lib"),
-    SetUp("ext4, order 2", f"{_EXT4} ; read w[0] ; {_HOLE}", (1, 1), (3, 3), "lib"),
-    SetUp("ext4, order 2, shared", f"{_EXT4} shared ; write w[0] ; {_HOLE}", (1, 1), (3, 3), "lib"),
+    SetUp("anon", _ANON),
+    SetUp("anon, swapped", f"set swap on ; {_ANON} ; reclaim f2", page=(0, 0), hole=(1, 1)),
+    SetUp("anon, pinned", f"{_ANON} ; pin w[1]", pinned=True),
+    SetUp("anon, forked", f"{_ANON} ; fork B"),
+    SetUp("anon, parent and child", f"{_ANON} ; fork B", threads=_FAMILY),
+    SetUp("mTHP, partially mapped", f"set thp.16K always ; mmap w 4 ; write w[0] ; {_HOLE}"),
+    SetUp("THP, PMD-mapped", _THP),
+    SetUp("THP, PTE-mapped", f"{_THP} ; mprotect w[7] r ; mprotect w[7] rw"),
+    SetUp("THP, mlocked", f"{_THP} ; mlock w"),
+    SetUp("THP, swap on", f"set swap on ; {_THP}"),
+    SetUp("THP, parent and child", f"{_THP} ; fork B", threads=_FAMILY),
+    SetUp("ext4, order 0", f"file lib 8 ; mmap w 4 file=lib prot=rw ; read w[0] ; {_HOLE}", "lib"),
+    SetUp("ext4, order 2", f"{_EXT4} ; read w[0] ; {_HOLE}", "lib"),
+    SetUp("ext4, order 2, shared", f"{_EXT4} shared ; write w[0] ; {_HOLE}", "lib"),
     SetUp(
         "ext4, order 2, parent and child",
         f"{_EXT4} ; read w[0] ; {_HOLE} ; fork B ; B: read w[0]",
-        (1, 1),
-        (3, 3),
         "lib",
-        ("A", "B"),
+        threads=_FAMILY,
     ),
     SetUp(
         "ext4, straddling two tables",
-        "file lib 8 order=3 ; mmap w 8 file=lib prot=rw align=8 skew=4 ; read w[0] ; read w[4] ; "
+        "file lib 16 order=3 ; mmap w 8 file=lib prot=rw align=8 skew=4 ; read w[0] ; read w[4] ; "
         "madvise dontneed w[0] ; madvise dontneed w[7]",
-        (1, 6),
-        (0, 7),
         "lib",
+        page=(1, 6),
+        hole=(0, 7),
     ),
-    SetUp("tmpfs", "file lib 8 fs=tmpfs ; mmap w 8 shared file=lib align=8 ; write w[0..2]", (1, 1), (3, 3), "lib"),
+    SetUp("tmpfs", "file lib 8 fs=tmpfs ; mmap w 8 shared file=lib align=8 ; write w[0..2]", "lib"),
     SetUp(
         "tmpfs-huge",
         "file lib 8 order=3 fs=tmpfs-huge ; mmap w 8 shared file=lib prot=rw align=8 ; read w[0]",
-        (1, 1),
-        (2, 2),
         "lib",
     ),
 )
@@ -126,7 +131,7 @@ COMMANDS = (
     RacingCommand("free", "madvise free w[{page}]"),
     RacingCommand("cold", "madvise cold w[{page}]"),
     RacingCommand("pageout", "madvise pageout w"),
-    RacingCommand("remove", "madvise remove w[{page}]", needs_file=True),
+    RacingCommand("remove", "madvise remove w[{page}]", needs="file"),
     RacingCommand("collapse", "madvise collapse w"),
     RacingCommand("populate_read", "madvise populate_read w[{hole}]"),
     RacingCommand("populate_write", "madvise populate_write w[{hole}]"),
@@ -142,7 +147,8 @@ COMMANDS = (
     RacingCommand("split", "split f1"),
     RacingCommand("migrate", "migrate f1"),
     RacingCommand("pin", "pin w[{page}]"),
-    RacingCommand("truncate", "truncate {file} 1", needs_file=True),
+    RacingCommand("unpin", "unpin w[{page}]", needs="pin"),
+    RacingCommand("truncate", "truncate {file} 1", needs="file"),
 )
 
 
@@ -189,7 +195,7 @@ class Pair(NamedTuple):
         )
 
 
-class Finding(NamedTuple):
+class PairFinding(NamedTuple):
     """A flaw of a pair, with the number of states that have it and the shortest schedule that leads to it."""
 
     kind: str
@@ -216,7 +222,7 @@ class PairResult(NamedTuple):
     lines: tuple[str, str]
     states: int = 0
     stopped: str = ""
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[PairFinding, ...] = ()
     loop: str = ""
     refused: str = ""
 
@@ -228,7 +234,7 @@ class PairResult(NamedTuple):
 
 def pairs_of(setup: SetUp) -> list[Pair]:
     """All pairs of commands that a set-up has."""
-    commands = [one for one in COMMANDS if setup.file or not one.needs_file]
+    commands = setup.commands
     chosen = combinations_with_replacement(commands, 2) if setup.symmetric else product(commands, repeat=2)
     return [Pair(setup, first, second) for first, second in chosen]
 
@@ -274,12 +280,12 @@ class Sweep:
             raise
         except Exception as error:  # noqa: BLE001 - it is what a sweep looks for
             self._session = None
-            return result._replace(findings=(Finding("internal error", f"{type(error).__name__}: {error}"),))
+            return result._replace(findings=(PairFinding("internal error", _what_and_where(error)),))
         verdict = session.verdict
         assert verdict is not None
         if verdict.stopped == "interrupted":
             raise KeyboardInterrupt
-        findings = tuple(Finding(one.kind, one.text, one.states, one.schedule) for one in verdict.findings)
+        findings = tuple(PairFinding(one.kind, one.text, one.states, one.schedule) for one in verdict.findings)
         return result._replace(states=verdict.states, stopped=verdict.stopped, findings=findings, loop=verdict.loop)
 
     def _ready(self, script: str) -> Session:
@@ -287,3 +293,15 @@ class Sweep:
             self._session, self._script = Session(counting=()), script
             self._session.execute(script)
         return self._session
+
+
+def _what_and_where(error: Exception) -> str:
+    """An exception, and the function that raised it: ``KeyError: 2 in folioshell.paths.collapse._collapse()``."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = ""
+    if trace is not None:
+        frame = trace.tb_frame
+        place = f" in {frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}(), line {trace.tb_lineno}"
+    return f"{type(error).__name__}: {error}{place}"

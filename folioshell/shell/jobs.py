@@ -6,7 +6,7 @@ Used by ``race-sweep`` and by the fuzzer in tests/fuzz.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ Outcome = TypeVar("Outcome")
 _AHEAD = 4
 
 
-def in_order(work: Callable[[Task], Outcome], tasks: Iterable[Task], jobs: int = 1) -> Iterator[Outcome]:
+def in_order(work: Callable[[Task], Outcome], tasks: Iterable[Task], jobs: int = 1) -> Generator[Outcome, None, None]:
     """The outcome of each task, in the order of the tasks, as soon as it and all before it are known.
 
     Tasks may be endless: they are taken a few at a time, and no more once the caller stops asking.

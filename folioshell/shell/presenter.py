@@ -5,14 +5,17 @@ Rules:
   needs (empty lines, echoed commands, prose, summaries) is left out.
 - If a file cannot be written, its content is shown instead.
 - mail ends with a reproducer: the lines that lead to the answer.
+- The pager is for a terminal alone. If it is missing or fails, the text is printed instead. While input is waiting
+  there is no pager, which would take it for its own commands. less runs without the commands that write files or
+  start programs, and its prompt names the key that ends it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from folioshell.commands.grammar import OUTPUT, VIEW, registry
 from folioshell.commands.lex import scan
@@ -23,11 +26,11 @@ from folioshell.views.blocks import Block, Line, Span, Tone, line, preformatted
 from folioshell.views.glyphs import visible
 from folioshell.views.layout import paragraphs
 from folioshell.views.report_view import ScriptPlace, report_blocks
-from folioshell.views.screen import Screen
+from folioshell.views.screen import Screen, window_of
 from folioshell.wording import counted
 
 if TYPE_CHECKING:
-    from folioshell.shell.pager import Pager
+    from folioshell.views.rich_view import ProgressLine
 
 #: modes for programs
 _FOR_PROGRAMS = ("json", "csv")
@@ -35,6 +38,20 @@ _FOR_PROGRAMS = ("json", "csv")
 _ERRORS_APART = (*_FOR_PROGRAMS, "markdown")
 #: modes shown in a pager; the others are meant to be copied
 _PAGED = ("table", "plain")
+#: default of $LESS: exit if all fits, pass colors on, leave the text on the screen
+_LESS = "FRX"
+#: what less shows on its last line, in its notation: short, medium and long, so that each of its modes has it
+_PROMPT = "?e(end) .Space\\: next page, q\\: back to the prompt"
+_PROMPTS = "".join(f"-P{size}{_PROMPT}$" for size in "smM")
+#: exit statuses by which a shell says that it cannot run a program
+_NOT_FOUND = (126, 127)
+#: rows of the prompt and the toolbar
+_PROMPT_LINES = 2
+#: seconds before the line is shown, and between two polls
+PATIENCE = 0.5
+_TICK = 0.1
+
+T = TypeVar("T")
 
 
 class Presenter:
@@ -227,3 +244,146 @@ def reproducer(lines: Iterable[str]) -> str:
     """The lines as they stand below a mail, not wrapped, so that they can be pasted."""
     pieces = [f"  {visible(piece)}" for line in lines for piece in line.strip().split("\n")]
     return "\n".join((_TITLE, *pieces)) + "\n"
+
+
+# The pager.
+
+
+def pager_command(environ: Mapping[str, str]) -> list[str]:
+    """The pager and its arguments: $FOLIOSHELL_PAGER, else $PAGER, else less; empty for none.
+
+    A variable that is empty, ``cat``, or not valid shell syntax means no pager.
+    """
+    import shlex
+    import shutil
+
+    wanted = environ.get("FOLIOSHELL_PAGER", environ.get("PAGER", "less"))
+    try:
+        words = shlex.split(wanted)
+    except ValueError:
+        return []
+    if not words or words == ["cat"] or shutil.which(words[0], path=environ.get("PATH")) is None:
+        return []
+    return [*words, "-R"] if words == ["less"] else words
+
+
+class Pager:
+    """Shows long text on a terminal.
+
+    Args:
+        environ: names the pager.
+        stream: the terminal.
+        waiting: was more typed than has been read?
+    """
+
+    def __init__(self, environ: Mapping[str, str], stream: TextIO, waiting: Callable[[], bool] = lambda: False) -> None:
+        self._environ = environ
+        self._stream = stream
+        self._waiting = waiting
+
+    def show(self, text: str) -> bool:
+        """Show ``text`` in the pager; False if it fits on the screen, if there is no pager, or if input is waiting."""
+        if self._fits(text) or self._waiting():
+            return False
+        command = pager_command(self._environ)
+        return bool(command) and self._run(command, text)
+
+    def _fits(self, text: str) -> bool:
+        rows = window_of(self._stream).lines
+        return rows == 0 or text.count("\n") <= max(rows - _PROMPT_LINES, 1)
+
+    def _run(self, command: list[str], text: str) -> bool:
+        import signal
+        import subprocess
+
+        self._stream.flush()
+        # Options of the user come later and win.
+        environ = {**self._environ, "LESSSECURE": "1", "LESS": f"{_PROMPTS} {self._environ.get('LESS', _LESS)}"}
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environ)
+        except OSError:
+            return False
+        assert process.stdin is not None
+        # Ctrl-C belongs to the pager, which was started before we ignore it here.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            process.communicate(text.encode(self._stream.encoding or "utf-8", "backslashreplace"))
+        finally:
+            signal.signal(signal.SIGINT, before)
+        return process.returncode not in _NOT_FOUND
+
+
+# The progress line of a long command, on a rich terminal only: a thread polls and draws, so that the command does not.
+
+
+def waited_for(happenings: Iterable[T], session: Session, screen: Screen) -> Iterator[T]:
+    """The same items, with a progress line on ``screen`` while the next one takes long; no line unless it is rich."""
+    iterator = iter(happenings)
+    return _Waiting(session, screen).each(iterator) if screen.rich else iterator
+
+
+class _Waiting:
+    """An iteration, and the thread that watches it."""
+
+    def __init__(self, session: Session, screen: Screen) -> None:
+        from threading import Event, Lock, Thread
+
+        self._session = session
+        self._screen = screen
+        self._since = 0.0
+        self._line: ProgressLine | None = None
+        self._waits = Event()
+        self._drawing = Lock()
+        self._over = False
+        Thread(target=self._watch, daemon=True).start()
+
+    def each(self, iterator: Iterator[T]) -> Iterator[T]:
+        """The items of the iterator."""
+        from time import monotonic
+
+        try:
+            while True:
+                self._since = monotonic()
+                self._waits.set()
+                try:
+                    happening = next(iterator)
+                except StopIteration:
+                    return
+                finally:
+                    self._arrived()
+                yield happening
+        finally:
+            self._over = True
+            self._waits.set()
+
+    def _arrived(self) -> None:
+        """The item has arrived: clear the line before anything else is printed."""
+        self._waits.clear()
+        with self._drawing:
+            if self._line is not None:
+                self._line.clear()
+                self._line = None
+
+    def _watch(self) -> None:
+        from time import monotonic, sleep
+
+        while self._waits.wait() and not self._over:
+            with self._drawing:
+                seconds = monotonic() - self._since
+                if seconds >= PATIENCE and self._waits.is_set():
+                    self._draw(seconds)
+            sleep(_TICK)
+
+    def _draw(self, seconds: float) -> None:
+        from folioshell.views.rich_view import ProgressLine
+
+        undertaking = self._session.undertaking
+        if undertaking is None:
+            return
+        try:
+            progress = undertaking.progress()
+        except Exception:  # noqa: BLE001 - the command changes this state concurrently; poll again later
+            return
+        if self._line is None:
+            self._line = ProgressLine(self._screen.stream)
+        self._line.show(progress, seconds)

@@ -90,13 +90,13 @@ def _matches(pair: Pair, names: Sequence[str]) -> bool:
     return names[0] in given if len(names) == 1 else sorted(names) == sorted(given)
 
 
-class _Chunk(NamedTuple):
+class _PairGroup(NamedTuple):
     pairs: Sequence[Pair]
     most: int
     protocol: str
 
 
-def _explored(chunk: _Chunk) -> list[PairResult]:
+def _explored(chunk: _PairGroup) -> list[PairResult]:
     sweep = Sweep(chunk.most, chunk.protocol)
     return [sweep.explore(pair) for pair in chunk.pairs]
 
@@ -108,7 +108,7 @@ def explored(choice: SweepChoice) -> Iterator[PairResult]:
         Refused: as ``SweepChoice.chosen``.
     """
     chunks = [
-        _Chunk(pairs[at : at + _CHUNK], choice.most, choice.protocol)
+        _PairGroup(pairs[at : at + _CHUNK], choice.most, choice.protocol)
         for _, group in groupby(choice.chosen(), key=lambda pair: pair.setup.name)
         for pairs in [list(group)]
         for at in range(0, len(pairs), _CHUNK)

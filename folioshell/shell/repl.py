@@ -16,8 +16,7 @@ from folioshell.report import Report
 from folioshell.script.runner import FAILED, Runner, unexpected
 from folioshell.session.history import expected_failure
 from folioshell.session.session import Session
-from folioshell.shell.presenter import Presenter
-from folioshell.shell.waiting import waited_for
+from folioshell.shell.presenter import Pager, Presenter, waited_for
 from folioshell.views.blocks import Tone, line
 from folioshell.views.glyphs import visible
 from folioshell.views.screen import Screen, warm_up
@@ -25,7 +24,6 @@ from folioshell.wording import counted
 
 if TYPE_CHECKING:
     from folioshell.shell.crash_log import CrashLog
-    from folioshell.shell.pager import Pager
 
 #: what messages call several lines that were typed or pasted at once
 PASTED = "pasted"
@@ -259,7 +257,6 @@ def interact(session: Session, screen: Screen, errors: Screen, start: Start | No
         Refused: there is nothing to resume.
     """
     from folioshell.shell.crash_log import FOLDER, begin, state_folder
-    from folioshell.shell.pager import Pager
 
     reader: LineReader = DumbReader()
     if screen.rich:

@@ -8,8 +8,7 @@ from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.script.golden import WIDTH, difference
 from folioshell.script.runner import FAILED, REFUSED, Runner, ScriptEvent
-from folioshell.shell.presenter import Presenter, statements
-from folioshell.shell.waiting import waited_for
+from folioshell.shell.presenter import Presenter, statements, waited_for
 from folioshell.views.blocks import Block, Line, Span, Tone
 from folioshell.views.glyphs import visible
 from folioshell.views.plain import render

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import count
 from pathlib import Path
 from time import monotonic
@@ -20,6 +19,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from folioshell.shell.jobs import in_order
 from tests.fuzz.episodes import Finding, Outcome, episode, script_episode
 
 #: episodes that a process is given at a time, and seconds between two lines about how far it is
@@ -49,36 +49,30 @@ def play(chunk: Chunk) -> list[Outcome]:
 
 
 def run(kind: str, seed: int, start: int, wanted: int, jobs: int) -> int:
-    """Play episodes from ``start`` on until so many lines were typed, or scripts run; returns how much was found."""
+    """Play episodes from ``start`` on until so many lines were typed, or scripts run; returns how much was found.
+
+    The episodes are the same for any number of jobs.
+    """
     begin = said = monotonic()
     typed = done = nr_found = 0
-    waiting = (Chunk(kind, seed, first, first + _CHUNK) for first in count(start, _CHUNK))
-    with ProcessPoolExecutor(jobs) as pool:
-        running: dict[Future[list[Outcome]], Chunk] = {}
-        next_one = start
-        while typed < wanted or running:
-            while typed < wanted and len(running) < 2 * jobs:
-                chunk = next(waiting)
-                running[pool.submit(play, chunk)] = chunk
-                next_one = chunk.last
-            for future in wait(running, timeout=_TALK, return_when=FIRST_COMPLETED).done:
-                del running[future]
-                for outcome in future.result():
-                    typed += outcome.typed
-                    done += outcome.done
-                    if outcome.found is not None:
-                        nr_found += 1
-                        tell(outcome.found)
-            if monotonic() - said >= _TALK:
-                said = monotonic()
-                go_on = min((chunk.first for chunk in running.values()), default=next_one)
-                print(
-                    f"{summary(kind, typed, done, said - begin, nr_found)}; go on with --start {go_on}",
-                    flush=True,
-                )
-    print(
-        f"{summary(kind, typed, done, monotonic() - begin, nr_found)}; the next one is --start {next_one}", flush=True
-    )
+    next_one = start
+    chunks = (Chunk(kind, seed, first, first + _CHUNK) for first in count(start, _CHUNK))
+    outcomes = in_order(play, chunks, jobs)
+    while typed < wanted:
+        next_one += _CHUNK
+        for outcome in next(outcomes):
+            typed += outcome.typed
+            done += outcome.done
+            if outcome.found is not None:
+                nr_found += 1
+                tell(outcome.found)
+        if monotonic() - said >= _TALK:
+            said = monotonic()
+            far = summary(kind, typed, done, said - begin, nr_found)
+            print(f"{far}; go on with --start {next_one}", flush=True)
+    outcomes.close()
+    far = summary(kind, typed, done, monotonic() - begin, nr_found)
+    print(f"{far}; the next one is --start {next_one}", flush=True)
     return nr_found
 
 

@@ -18,8 +18,8 @@ from folioshell.session.host import Access, Limits
 from folioshell.session.workspace import Workspace
 from folioshell.shell.highlight import CommandLexer
 from folioshell.shell.presenter import Presenter
+from folioshell.shell.prompt import hint_pieces, state_text
 from folioshell.shell.repl import Repl
-from folioshell.shell.toolbar import hint_pieces, state_text
 from folioshell.views.glyphs import visible
 from folioshell.views.report_view import ScriptPlace
 from folioshell.views.screen import Screen

@@ -7,7 +7,7 @@ from io import StringIO
 
 import pytest
 
-from folioshell.shell.pager import Pager, pager_command
+from folioshell.shell.presenter import Pager, pager_command
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -33,7 +33,7 @@ def test_command(environ: dict[str, str], command: list[str]) -> None:
 def test_waiting_input(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is typed ahead belongs to the prompt, not to the pager."""
     ahead = ["fork B"]
-    monkeypatch.setattr("folioshell.shell.pager.window_of", lambda _: os.terminal_size((80, 24)))
+    monkeypatch.setattr("folioshell.shell.presenter.window_of", lambda _: os.terminal_size((80, 24)))
     monkeypatch.setattr(Pager, "_run", lambda *_: True)
     pager = Pager({"PATH": PATH, "PAGER": "sh"}, StringIO(), lambda: bool(ahead))
 

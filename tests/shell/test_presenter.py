@@ -11,8 +11,7 @@ import pytest
 
 import folioshell
 from folioshell.session.host import MODES
-from folioshell.shell.pager import Pager
-from folioshell.shell.presenter import Presenter, answers, lines_to, reproducer, statements
+from folioshell.shell.presenter import Pager, Presenter, answers, lines_to, reproducer, statements
 from folioshell.shell.repl import Repl
 from folioshell.views.screen import Screen
 from tests.shell.stubs import Typist, plain_screen

@@ -9,7 +9,7 @@ from folioshell.events import Tracepoint
 from folioshell.model.lock import Lock, LockClass
 from folioshell.script import Session
 from folioshell.session.history import Happening
-from folioshell.shell.toolbar import hint_pieces, last_locks, state_text
+from folioshell.shell.prompt import hint_pieces, last_locks, state_text
 
 
 def taken(*names: str) -> list[Happening]:
