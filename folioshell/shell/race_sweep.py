@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from folioshell.commands.sweep import COMMANDS, GEOMETRY, SETUPS, Pair, PairResult, Sweep, pairs_of, sampled
 from folioshell.errors import Refused
-from folioshell.paths.protocol import PROTOCOLS
+from folioshell.paths.vma_protocols import PROTOCOLS
 from folioshell.shell.jobs import in_order
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line, preformatted
 from folioshell.views.screen import Screen
