@@ -12,10 +12,10 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TextIO
 
 from folioshell.commands.grammar import OUTPUT, VIEW, registry
 from folioshell.commands.lex import scan
@@ -28,9 +28,6 @@ from folioshell.views.layout import paragraphs
 from folioshell.views.report_view import ScriptPlace, report_blocks
 from folioshell.views.screen import Screen, window_of
 from folioshell.wording import counted
-
-if TYPE_CHECKING:
-    from folioshell.views.rich_view import ProgressLine
 
 #: modes for programs
 _FOR_PROGRAMS = ("json", "csv")
@@ -47,11 +44,6 @@ _PROMPTS = "".join(f"-P{size}{_PROMPT}$" for size in "smM")
 _NOT_FOUND = (126, 127)
 #: rows of the prompt and the toolbar
 _PROMPT_LINES = 2
-#: seconds before the line is shown, and between two polls
-PATIENCE = 0.5
-_TICK = 0.1
-
-T = TypeVar("T")
 
 
 class Presenter:
@@ -311,79 +303,3 @@ class Pager:
         finally:
             signal.signal(signal.SIGINT, before)
         return process.returncode not in _NOT_FOUND
-
-
-# The progress line of a long command, on a rich terminal only: a thread polls and draws, so that the command does not.
-
-
-def waited_for(happenings: Iterable[T], session: Session, screen: Screen) -> Iterator[T]:
-    """The same items, with a progress line on ``screen`` while the next one takes long; no line unless it is rich."""
-    iterator = iter(happenings)
-    return _Waiting(session, screen).each(iterator) if screen.rich else iterator
-
-
-class _Waiting:
-    """An iteration, and the thread that watches it."""
-
-    def __init__(self, session: Session, screen: Screen) -> None:
-        from threading import Event, Lock, Thread
-
-        self._session = session
-        self._screen = screen
-        self._since = 0.0
-        self._line: ProgressLine | None = None
-        self._waits = Event()
-        self._drawing = Lock()
-        self._over = False
-        Thread(target=self._watch, daemon=True).start()
-
-    def each(self, iterator: Iterator[T]) -> Iterator[T]:
-        """The items of the iterator."""
-        from time import monotonic
-
-        try:
-            while True:
-                self._since = monotonic()
-                self._waits.set()
-                try:
-                    happening = next(iterator)
-                except StopIteration:
-                    return
-                finally:
-                    self._arrived()
-                yield happening
-        finally:
-            self._over = True
-            self._waits.set()
-
-    def _arrived(self) -> None:
-        """The item has arrived: clear the line before anything else is printed."""
-        self._waits.clear()
-        with self._drawing:
-            if self._line is not None:
-                self._line.clear()
-                self._line = None
-
-    def _watch(self) -> None:
-        from time import monotonic, sleep
-
-        while self._waits.wait() and not self._over:
-            with self._drawing:
-                seconds = monotonic() - self._since
-                if seconds >= PATIENCE and self._waits.is_set():
-                    self._draw(seconds)
-            sleep(_TICK)
-
-    def _draw(self, seconds: float) -> None:
-        from folioshell.views.rich_view import ProgressLine
-
-        undertaking = self._session.undertaking
-        if undertaking is None:
-            return
-        try:
-            progress = undertaking.progress()
-        except Exception:  # noqa: BLE001 - the command changes this state concurrently; poll again later
-            return
-        if self._line is None:
-            self._line = ProgressLine(self._screen.stream)
-        self._line.show(progress, seconds)

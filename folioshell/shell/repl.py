@@ -16,10 +16,10 @@ from folioshell.report import Report
 from folioshell.script.runner import FAILED, Runner, unexpected
 from folioshell.session.history import expected_failure
 from folioshell.session.session import Session
-from folioshell.shell.presenter import Pager, Presenter, waited_for
+from folioshell.shell.presenter import Pager, Presenter
 from folioshell.views.blocks import Tone, line
 from folioshell.views.glyphs import visible
-from folioshell.views.screen import Screen, warm_up
+from folioshell.views.screen import Screen, waited_for, warm_up
 from folioshell.wording import counted
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.script.golden import WIDTH, difference
 from folioshell.script.runner import FAILED, REFUSED, Runner, ScriptEvent
-from folioshell.shell.presenter import Presenter, statements, waited_for
+from folioshell.shell.presenter import Presenter, statements
 from folioshell.views.blocks import Block, Line, Span, Tone
 from folioshell.views.glyphs import visible
 from folioshell.views.plain import render
@@ -22,7 +22,7 @@ from folioshell.views.report_view import (
     unasked_blocks,
     unreached_blocks,
 )
-from folioshell.views.screen import Screen
+from folioshell.views.screen import Screen, waited_for
 from folioshell.wording import counted
 
 

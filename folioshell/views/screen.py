@@ -8,9 +8,9 @@ Rules:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO, TextIOWrapper
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from folioshell.errors import Refused
 from folioshell.units import parse_number
@@ -22,12 +22,20 @@ from folioshell.views.refusal_view import bug_blocks, refusal_blocks
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from folioshell.session.session import Session
+    from folioshell.views.rich_view import ProgressLine
+
+T = TypeVar("T")
+
 #: columns of a stream that is no terminal
 DEFAULT_WIDTH = 100
 #: columns of a mail, which leaves room for quoting
 MAIL_WIDTH = 72
 #: minimum columns
 LEAST_WIDTH = 24
+#: seconds before the line is shown, and between two polls
+PATIENCE = 0.5
+_TICK = 0.1
 
 
 def wants_plain(stream: TextIO, environ: Mapping[str, str]) -> bool:
@@ -182,3 +190,79 @@ def columns_wanted(environ: Mapping[str, str]) -> int:
     """The value of COLUMNS; DEFAULT_WIDTH if it is not set or not a valid width."""
     columns = parse_number(environ.get("COLUMNS", "")) or 0
     return columns if 0 < columns <= 10_000 else DEFAULT_WIDTH
+
+
+# The progress line of a long command, on a rich terminal only: a thread polls and draws, so that the command does not.
+
+
+def waited_for(happenings: Iterable[T], session: Session, screen: Screen) -> Iterator[T]:
+    """The same items, with a progress line on ``screen`` while the next one takes long; no line unless it is rich."""
+    iterator = iter(happenings)
+    return _Waiting(session, screen).each(iterator) if screen.rich else iterator
+
+
+class _Waiting:
+    """An iteration, and the thread that watches it."""
+
+    def __init__(self, session: Session, screen: Screen) -> None:
+        from threading import Event, Lock, Thread
+
+        self._session = session
+        self._screen = screen
+        self._since = 0.0
+        self._line: ProgressLine | None = None
+        self._waits = Event()
+        self._drawing = Lock()
+        self._over = False
+        Thread(target=self._watch, daemon=True).start()
+
+    def each(self, iterator: Iterator[T]) -> Iterator[T]:
+        """The items of the iterator."""
+        from time import monotonic
+
+        try:
+            while True:
+                self._since = monotonic()
+                self._waits.set()
+                try:
+                    happening = next(iterator)
+                except StopIteration:
+                    return
+                finally:
+                    self._arrived()
+                yield happening
+        finally:
+            self._over = True
+            self._waits.set()
+
+    def _arrived(self) -> None:
+        """The item has arrived: clear the line before anything else is printed."""
+        self._waits.clear()
+        with self._drawing:
+            if self._line is not None:
+                self._line.clear()
+                self._line = None
+
+    def _watch(self) -> None:
+        from time import monotonic, sleep
+
+        while self._waits.wait() and not self._over:
+            with self._drawing:
+                seconds = monotonic() - self._since
+                if seconds >= PATIENCE and self._waits.is_set():
+                    self._draw(seconds)
+            sleep(_TICK)
+
+    def _draw(self, seconds: float) -> None:
+        from folioshell.views.rich_view import ProgressLine
+
+        undertaking = self._session.undertaking
+        if undertaking is None:
+            return
+        try:
+            progress = undertaking.progress()
+        except Exception:  # noqa: BLE001 - the command changes this state concurrently; poll again later
+            return
+        if self._line is None:
+            self._line = ProgressLine(self._screen.stream)
+        self._line.show(progress, seconds)

@@ -13,7 +13,7 @@ import pytest
 
 from folioshell.commands import Session
 from folioshell.session.progress import Progress
-from folioshell.shell import presenter
+from folioshell.views import screen
 from folioshell.views.rich_view import ProgressLine, numbers_text
 from folioshell.views.screen import Screen
 
@@ -50,12 +50,12 @@ def shown(*, rich: bool, until: str = "") -> tuple[list[str], str]:
         yield "two"
         assert out.getvalue() == before
 
-    return list(presenter.waited_for(happenings(), session, Screen(out, rich=rich, width=100))), out.getvalue()
+    return list(screen.waited_for(happenings(), session, Screen(out, rich=rich, width=100))), out.getvalue()
 
 
 def test_a_line_while_it_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while there is a line, which a look that failed does not prevent, and which is gone at the end."""
-    monkeypatch.setattr(presenter, "PATIENCE", 0.05)
+    monkeypatch.setattr(screen, "PATIENCE", 0.05)
     things, text = shown(rich=True, until="Ctrl-C stops")
 
     assert things == ["one", "two"]
@@ -84,14 +84,14 @@ def test_room_for_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_if_it_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before somebody has waited long enough nothing is written."""
-    monkeypatch.setattr(presenter, "PATIENCE", 60)
+    monkeypatch.setattr(screen, "PATIENCE", 60)
 
     assert shown(rich=True) == (["one", "two"], "")
 
 
 def test_nothing_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain text is never disturbed."""
-    monkeypatch.setattr(presenter, "PATIENCE", 0.05)
+    monkeypatch.setattr(screen, "PATIENCE", 0.05)
 
     assert shown(rich=False) == (["one", "two"], "")
 
