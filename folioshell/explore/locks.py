@@ -15,8 +15,9 @@ Reduction: a switch point need not be tried if no other thread can tell the diff
 - the lock of a new folio that no other thread can find yet;
 - acquisitions for writing of locks that no other thread can want. An event announced under such locks alone is a stop.
 Both rely on everything that a path reads being protected by a lock that it holds, private to its thread, or marked by a
-look (``?``), which is a switch point, as is each access of a word. What other threads want and try is assumed, watched,
-and learned when an assumption proves wrong.
+look (``?``), which is a switch point, as is each access of a word. A change that a look can see is marked too, or a
+look and a change would be one step. What other threads want and try is assumed, watched, and learned when an assumption
+proves wrong.
 
 Kernel: kernel/locking/rwsem.c, kernel/locking/mutex.c, kernel/locking/qspinlock.c (v6.18)
 """
@@ -249,13 +250,13 @@ class LockTable:
         return rows
 
     def circle(self) -> list[int]:
-        """A cycle of tasks each of which waits for the next, the smallest first; empty if there is none."""
+        """The shortest cycle of tasks each of which waits for the next, the smallest first; empty if there is none.
+
+        Of a task that waits for itself and the others in its queue, only the former is the cause.
+        """
         blockers = {wait.task: (*wait.holders, *wait.ahead) for wait in self.waits()}
-        for start in sorted(blockers):
-            path = _path_back(start, blockers)
-            if path:
-                return path
-        return []
+        paths = [path for start in sorted(blockers) if (path := _path_back(start, blockers))]
+        return min(paths, key=len, default=[])
 
     # Changes.
 

@@ -60,8 +60,8 @@ class LockOp:
     Attributes:
         lock: the lock.
         verb: ``+`` acquire, ``-`` release, ``~`` trylock, ``v`` downgrade from write to read, ``w`` wait until
-            the lock is released without taking it, ``?`` lockless read of what the lock protects. Of a
-            shared word ``load``, ``store``, ``fetch_add`` or ``cmpxchg``.
+            the lock is released without taking it, ``?`` lockless read of what the lock protects, or a
+            change that such a read may see. Of a shared word ``load``, ``store``, ``fetch_add`` or ``cmpxchg``.
         mode: ``R``, ``W`` or empty for a lock that has no modes; of an access of a word its arguments.
         function: the kernel function that does it; empty for a release.
         nested: a second lock of a class is taken under SINGLE_DEPTH_NESTING.
@@ -180,7 +180,10 @@ class Lock:
         return self._op("w", "", function, False)
 
     def peek(self, function: str) -> LockOp:
-        """Operation: a lockless read of what the lock protects, which may change before and after."""
+        """Operation: a lockless read of what the lock protects, or a change that such a read may see.
+
+        Others may come between it and what the thread did before.
+        """
         return self._op("?", "", function, False)
 
     def downgrade(self, function: str) -> LockOp:

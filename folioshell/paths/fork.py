@@ -97,8 +97,11 @@ def _copy_page_range(k: Kernel, src: Vma, dst: Vma) -> Path[None]:
         dst_pmd = yield from tables.pmd_alloc(k, dst.mm, block)
         if not isinstance(entry, PageTable) and (yield from _copy_huge_pmd(k, src, dst, pmd, dst_pmd, block)):
             continue
+        # Only a table of anonymous memory stays while the VMA is write-locked: a file's PMD entry, for which there is
+        # none, may be zapped through i_mmap.
         source = src.mm.tables.leaf(block)
-        assert source is not None
+        if source is None:
+            continue
         yield from tables.pte_alloc(k, dst.mm, dst_pmd, block)
         table = dst.mm.tables.leaf(block)
         assert table is not None
@@ -107,7 +110,7 @@ def _copy_page_range(k: Kernel, src: Vma, dst: Vma) -> Path[None]:
 
 
 def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: PmdTable, block: int) -> Path[bool]:
-    """Copy a PMD entry. False: its folio is pinned, so the entry was split; copy the PTE table.
+    """Copy a PMD entry. False: it was split, by another thread or because its folio is pinned; copy the PTE table.
 
     Kernel: mm/huge_memory.c: copy_huge_pmd() (v6.18)
     """
@@ -120,9 +123,19 @@ def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: Pm
     yield dst_pmd.lock.acquire("copy_huge_pmd")
     yield src_pmd.lock.acquire("copy_huge_pmd", nested=True)
     index = src.mm.tables.pmd_index(block)
-    entry = src_pmd.entries[index]
-    assert isinstance(entry, int)
-    if pte.maps_folio(entry):
+    # Read without the locks before. Reclaim, migration and splits of folios come through the rmap and change entries
+    # without mmap_lock.
+    entry = src_pmd.entries.get(index, pte.NONE)
+    if isinstance(entry, PageTable) or entry == pte.NONE:
+        tables.pte_free(dst.mm)
+        yield src_pmd.lock.release()
+        yield dst_pmd.lock.release()
+        return False
+    if pte.is_migration(entry):
+        # As in _copy_other(): the child's entry is found when migration ends, and the page is shared then.
+        rmap.rss_add(dst, k.physmem.folio(pte.migration_pfn(entry)), k.geometry.pmd_pages)
+        entry = src_pmd.entries[index] = pte.migration_to_read(entry)
+    elif pte.maps_folio(entry):
         folio = k.physmem.single_out(pte.pfn_of(entry))
         if src.mm.has_pinned and folio.pins and folio.anon_exclusive:
             # A pinned page must stay the parent's alone, and a whole huge page cannot be copied here: split the entry,
@@ -140,7 +153,7 @@ def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: Pm
         entry &= ~pte.WRITE
         src_pmd.entries[index] = entry
     tables.deposit(dst_pmd, table)
-    dst_pmd.entries[index] = entry & ~pte.YOUNG
+    dst_pmd.entries[index] = entry & ~pte.YOUNG if entry > 0 else entry
     yield src_pmd.lock.release()
     yield dst_pmd.lock.release()
     return True

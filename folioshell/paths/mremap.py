@@ -200,6 +200,8 @@ def _copy_vma(k: Kernel, vma: Vma, start: int, new_start: int, new_nr: int) -> P
     new = k.new_vma(vma.mm, new_start, new_start + new_nr, vma.flags, pgoff, vma.file)
     new.anon_vma = vma.anon_vma
     yield from anon.clone(new, vma)
+    # Once it is in the tree it can be found: no fault may fill an entry there before the moved one comes (vma_link()).
+    yield from vma_paths.start_write(new)
     yield from vma_paths.insert(k, new)
     return new, False
 
@@ -241,7 +243,9 @@ def _move_page_tables(k: Kernel, move: _Move) -> Path[None]:
             extent = move.extent(size)
             if mm.tables.pmd_entry(move.old_vpn) != pte.NONE:
                 new_pmd = yield from tables.pmd_alloc(k, mm, move.new_vpn)
-                yield from _move_extent(k, move, extent, old_pmd, new_pmd)
+                # mmap_lock keeps faults out, but not those who come through the rmap: look again at what they changed.
+                while not (yield from _move_extent(k, move, extent, old_pmd, new_pmd)):
+                    pass
             move.advance(extent)
 
 
@@ -260,26 +264,25 @@ def _try_realign(move: _Move, size: int) -> None:
     move.advance(-offset)
 
 
-def _move_extent(k: Kernel, move: _Move, extent: int, old_pmd: PmdTable, new_pmd: PmdTable) -> Path[None]:
+def _move_extent(k: Kernel, move: _Move, extent: int, old_pmd: PmdTable, new_pmd: PmdTable) -> Path[bool]:
+    """Move what one PMD entry holds of the range. False: another thread changed that, look at it again."""
     mm, size = move.old.mm, k.geometry.pmd_pages
     entry = mm.tables.pmd_entry(move.old_vpn)
-    target_is_free = mm.tables.pmd_entry(move.new_vpn) == pte.NONE
-    if not isinstance(entry, PageTable):
-        if extent == size and target_is_free:
-            yield from _move_pmd_entry(k, move, old_pmd, new_pmd, "move_huge_pmd")
-            return
+    is_huge = not isinstance(entry, PageTable)
+    if extent == size and entry != pte.NONE and mm.tables.pmd_entry(move.new_vpn) == pte.NONE:
+        function = "move_huge_pmd" if is_huge else "move_normal_pmd"
+        if (yield from _move_pmd_entry(k, move, old_pmd, new_pmd, function)):
+            return True
+    if is_huge:
         # A PMD entry cannot be moved to an address that is not aligned to it, or in part.
         yield from split_huge_pmd(k, move.old, old_pmd, align_down(move.old_vpn, size))
-    elif extent == size and target_is_free:
-        yield from _move_pmd_entry(k, move, old_pmd, new_pmd, "move_normal_pmd")
-        return
-    old_table = mm.tables.leaf(move.old_vpn)
-    if old_table is None:
-        return
+    if mm.tables.pmd_entry(move.old_vpn) == pte.NONE:
+        return True
     yield from tables.pte_alloc(k, mm, new_pmd, move.new_vpn)
-    new_table = mm.tables.leaf(move.new_vpn)
-    assert new_table is not None
-    yield from _move_ptes(k, move, extent, old_table, new_table)
+    old_table, new_table = mm.tables.leaf(move.old_vpn), mm.tables.leaf(move.new_vpn)
+    if old_table is None or new_table is None:
+        return False
+    return (yield from _move_ptes(k, move, extent, old_table, new_table))
 
 
 def _take_rmap_locks(vma: Vma) -> Path[None]:
@@ -298,8 +301,8 @@ def _drop_rmap_locks(vma: Vma) -> Path[None]:
         yield vma.file.i_mmap_rwsem.release("W")
 
 
-def _move_pmd_entry(k: Kernel, move: _Move, old_pmd: PmdTable, new_pmd: PmdTable, function: str) -> Path[None]:
-    """Move a PMD entry: a whole PTE table, or a mapped folio.
+def _move_pmd_entry(k: Kernel, move: _Move, old_pmd: PmdTable, new_pmd: PmdTable, function: str) -> Path[bool]:
+    """Move a PMD entry: a whole PTE table, or a mapped folio. False: it is something else by now.
 
     Kernel: mm/mremap.c: move_normal_pmd() (v6.18); mm/huge_memory.c: move_huge_pmd() (v6.18)
     """
@@ -312,8 +315,26 @@ def _move_pmd_entry(k: Kernel, move: _Move, old_pmd: PmdTable, new_pmd: PmdTable
     yield old_pmd.lock.acquire(function)
     if new_pmd is not old_pmd:
         yield new_pmd.lock.acquire(function, nested=True)
-    entry = old_pmd.entries.pop(tree.pmd_index(move.old_vpn))
-    new_pmd.entries[tree.pmd_index(move.new_vpn)] = entry
+    # Read without the locks before. A huge entry may have been split, or dropped if it is a file's; a file's table may
+    # have been freed for a huge page.
+    entry = old_pmd.entries.get(tree.pmd_index(move.old_vpn), pte.NONE)
+    is_moved = entry != pte.NONE and isinstance(entry, PageTable) == (function == "move_normal_pmd")
+    if is_moved:
+        del old_pmd.entries[tree.pmd_index(move.old_vpn)]
+        new_pmd.entries[tree.pmd_index(move.new_vpn)] = entry
+        yield from _announce_pmd_moved(k, move, old_pmd, new_pmd, entry)
+    if new_pmd is not old_pmd:
+        yield new_pmd.lock.release()
+    yield old_pmd.lock.release()
+    if locks:
+        yield from _drop_rmap_locks(move.old)
+    return is_moved
+
+
+def _announce_pmd_moved(
+    k: Kernel, move: _Move, old_pmd: PmdTable, new_pmd: PmdTable, entry: PageTable | int
+) -> Path[None]:
+    """Announce what a moved PMD entry maps, and move the table along that was deposited for it."""
     if isinstance(entry, PageTable):
         yield Tracepoint(f"page table {entry} moved whole, its lock with it")
         yield from _announce_moved(k, move, entry, entry, 0, k.geometry.pmd_pages)
@@ -330,23 +351,36 @@ def _move_pmd_entry(k: Kernel, move: _Move, old_pmd: PmdTable, new_pmd: PmdTable
                 move.old.id, old_pmd.id, move.old_vpn, low, high,
                 move.new.id, new_pmd.id, move.new_vpn, to_low, to_high, Level.PMD,
             )  # fmt: skip
-    if new_pmd is not old_pmd:
-        yield new_pmd.lock.release()
-    yield old_pmd.lock.release()
-    if locks:
-        yield from _drop_rmap_locks(move.old)
 
 
-def _move_ptes(k: Kernel, move: _Move, extent: int, old_table: PageTable, new_table: PageTable) -> Path[None]:
-    """Kernel: mm/mremap.c: move_ptes() (v6.18)"""
-    size = k.geometry.pmd_pages
+def _move_ptes(k: Kernel, move: _Move, extent: int, old_table: PageTable, new_table: PageTable) -> Path[bool]:
+    """Move the entries of an extent between two PTE tables. False: one of the tables was freed.
+
+    Kernel: mm/mremap.c: move_ptes() (v6.18)
+    """
     if move.need_rmap_locks:
         yield from _take_rmap_locks(move.old)
     # Two PTLs at once, old before new, as for PMD tables; one if both ranges share a table.
-    yield old_table.ptl.acquire("move_ptes")
-    if new_table is not old_table:
-        yield new_table.ptl.acquire("move_ptes", nested=True)
-    source, target = move.old_vpn % size, move.new_vpn % size
+    is_there = yield from tables.pte_offset_map_lock(move.old.mm, move.old_vpn, old_table, "move_ptes")
+    if is_there and tables.is_detached(move.old.mm, move.new_vpn, new_table):
+        yield old_table.ptl.release()
+        is_there = False
+    if is_there:
+        if new_table is not old_table:
+            yield new_table.ptl.acquire("move_ptes", nested=True)
+        yield from _move_entries(k, move, extent, old_table, new_table)
+        if new_table is not old_table:
+            yield new_table.ptl.release()
+        yield old_table.ptl.release()
+    if move.need_rmap_locks:
+        yield from _drop_rmap_locks(move.old)
+    return is_there
+
+
+def _move_entries(k: Kernel, move: _Move, extent: int, old_table: PageTable, new_table: PageTable) -> Path[None]:
+    """Move entries under the locks of both tables."""
+    last = move.old.mm.tables.last
+    source, target = move.old_vpn & last, move.new_vpn & last
     moved = 0
     for offset in range(extent):
         entry = old_table.entries[source + offset]
@@ -356,11 +390,6 @@ def _move_ptes(k: Kernel, move: _Move, extent: int, old_table: PageTable, new_ta
             moved += 1
     yield Tracepoint(f"{moved} entries moved from {old_table} to {new_table}")
     yield from _announce_moved(k, move, old_table, new_table, target, target + extent)
-    if new_table is not old_table:
-        yield new_table.ptl.release()
-    yield old_table.ptl.release()
-    if move.need_rmap_locks:
-        yield from _drop_rmap_locks(move.old)
 
 
 def _announce_moved(

@@ -8,6 +8,7 @@ Rules:
 - A call begins and ends with the lock of its own page table held; in between it may drop it.
 - ``mapped`` runs before the entries are set, ``unmapped`` after they were cleared. Locks that ``before`` took are held
   until the entries are set, or until ``unmapped`` ended, and released by the caller.
+- Entries that are read without their lock are marked (``read_unlocked``), as is the change of them by the caller.
 - Words are sequentially consistent: a reordering that the memory model of Linux allows is not explored.
 """
 
@@ -120,6 +121,12 @@ class MappedSpan:
     def __str__(self) -> str:
         pages = f"{self.first}..{self.first + self.nr - 1}" if self.nr > 1 else str(self.first)
         return f"{self.folio}[{pages}] in {self.table} of {self.vma.mm}"
+
+
+def read_unlocked(table: PageTable, first: int, last: int) -> Path[array[int]]:
+    """Read entries ``[first, last)`` of a table without its lock: others may change them just before, or just after."""
+    yield table.ptl.peek(LOOK)
+    return table.entries[first:last]
 
 
 # Protocols.

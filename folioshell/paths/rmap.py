@@ -3,6 +3,7 @@
 Rules:
 - The caller takes a reference for every entry before the call that adds it, and drops it after the call that removes
   it: the mapcount never exceeds the references, on which every test for other users relies.
+- A protocol under test may read entries without a lock, so with one the change of entries is a step of its own.
 - Unmapping is announced after the entries were cleared: a scheme never counts fewer entries than there are.
 
 Kernel: mm/rmap.c (v6.18)
@@ -140,6 +141,7 @@ def add_ptes(
             if span is None:
                 return False
             yield from _count(k, "mapped", span)
+            yield table.ptl.peek("set_ptes")
         locks = k.release.tracks_mm_owners
         if locks:
             yield folio.map_lock.acquire(call)
@@ -266,6 +268,7 @@ def remove_ptes(
         span = yield from _claim(k, folio, first, nr, vma, table, vpn)
         if span is None:
             return False
+        yield table.ptl.peek("get_and_clear_full_ptes")
     if clear is not None:
         clear()
     if folio.order == 0:

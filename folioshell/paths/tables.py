@@ -73,6 +73,21 @@ def is_detached(mm: Mm, vpn: int, table: PageTable) -> bool:
     return mm.tables.leaf(vpn) is not table
 
 
+def pte_offset_map_lock(mm: Mm, vpn: int, table: PageTable, function: str) -> Path[bool]:
+    """Take the PTL of a PTE table that was found without it. False: it was freed meanwhile; the caller looks again.
+
+    Args:
+        vpn: a virtual page that the table covered.
+        function: who takes it.
+    Kernel: mm/pgtable-generic.c: pte_offset_map_lock() (v6.18)
+    """
+    yield table.ptl.acquire(function)
+    if not is_detached(mm, vpn, table):
+        return True
+    yield table.ptl.release()
+    return False
+
+
 def deposit(pmd: PmdTable, table: PageTable) -> None:
     """Keep a spare PTE table for an anonymous PMD mapping.
 

@@ -202,20 +202,35 @@ def merge_new(k: Kernel, merge: Merge) -> Path[Vma | None]:
     before, after = merge.before(), merge.after()
     if before is not None and after is not None:
         if _are_anon_vmas_compatible(before, after):
+            yield from _start_write_all(before, after)
             yield from _dup(k, before, after, source)
             yield from _commit(k, before, before.start, after.end, remove=[after], boundaries=[start, end])
             return before
         # The range fits both, but they do not fit each other: the lower one gets it.
         after = None
     if before is not None:
+        yield from _start_write_all(before)
         yield from _dup(k, before, source)
         yield from _commit(k, before, before.start, end, boundaries=[start])
         return before
     if after is not None:
+        yield from _start_write_all(after)
         yield from _dup(k, after, source)
         yield from _commit(k, after, start, after.end, boundaries=[end])
         return after
     return None
+
+
+def _start_write_all(*vmas: Vma | None) -> Path[None]:
+    """Mark the VMAs of a merge as written, before anything of them is changed.
+
+    Their anon_vma is part of that: a fault under the VMA lock that saw a new one before the VMA is in its tree would
+    map a folio that no rmap walk finds.
+    Kernel: mm/vma.c: vma_expand(), vma_merge_existing_range() (v6.18)
+    """
+    for vma in vmas:
+        if vma is not None:
+            yield from start_write(vma)
 
 
 def _dup(k: Kernel, target: Vma, *sources: Vma | None) -> Path[None]:
@@ -239,7 +254,7 @@ def _commit(
     adjust: tuple[Vma, int, int] | None = None,
     boundaries: list[int],
 ) -> Path[None]:
-    """Give ``target`` the range ``[start, end)``.
+    """Give ``target`` the range ``[start, end)``. All VMAs are marked as written.
 
     Args:
         remove: VMAs that it absorbs.
@@ -249,9 +264,6 @@ def _commit(
     """
     mm = target.mm
     remove = remove or []
-    # Marked before the rmap locks: the VMA lock is the outer one.
-    for vma in [target, *remove]:
-        yield from start_write(vma)
     moved = [target] if adjust is None else [target, adjust[0]]
     anon_vma = next((vma.anon_vma for vma in [*moved, *remove] if vma.anon_vma is not None), None)
     adjustment = _Adjustment(target.file, anon_vma, moved)
@@ -310,6 +322,9 @@ def _merge_existing(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Pa
     after = merge.after() if vma.end == end else None
     if before is not None and after is not None and not _are_anon_vmas_compatible(before, after):
         after = None
+    if before is not None or after is not None:
+        # Whatever it becomes, the VMA itself is one of those that change.
+        yield from _start_write_all(vma, before, after)
     if before is not None and after is not None:
         yield from _dup(k, before, after if after.anon_vma is not None else vma)
         yield from _commit(k, before, before.start, after.end, remove=[vma, after], boundaries=[start, end])

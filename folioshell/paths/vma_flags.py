@@ -15,7 +15,8 @@ from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import folio_pte_batch, small_folios
 from folioshell.paths.gup import mm_populate, populate_vma_page_range
 from folioshell.paths.step import Path
-from folioshell.paths.tables import split_huge_pmd
+from folioshell.paths.tables import pte_offset_map_lock, split_huge_pmd
+from folioshell.units import align_down
 
 
 def do_mprotect(k: Kernel, mm: Mm, start: int, nr: int, prot: str) -> Path[str | None]:
@@ -67,29 +68,44 @@ def change_protection(k: Kernel, vma: Vma, start: int, end: int) -> Path[None]:
     Kernel: mm/mprotect.c: change_protection_range() (v6.18)
     """
     size = k.geometry.pmd_pages
-    for block, pmd, entry in vma.mm.tables.blocks_in(start, end):
+    for block, pmd, _ in vma.mm.tables.blocks_in(start, end):
         low, high = max(start, block), min(end, block + size)
-        if not isinstance(entry, PageTable):
-            if high - low == size:
-                yield from _change_huge_pmd(k, vma, pmd, block)
-                continue
+        # Neither the entry nor the table is protected before its lock is held: look again at what they have become.
+        while not (yield from _change_pmd(k, vma, pmd, low, high)):
+            pass
+
+
+def _change_pmd(k: Kernel, vma: Vma, pmd: PmdTable, start: int, end: int) -> Path[bool]:
+    """Change ``[start, end)``, all under one PMD entry. False: another thread changed that, look at it again.
+
+    Kernel: mm/mprotect.c: change_pmd_range() (v6.18)
+    """
+    tree, size = vma.mm.tables, k.geometry.pmd_pages
+    entry = tree.pmd_entry(start)
+    if not isinstance(entry, PageTable) and entry != pte.NONE:
+        if end - start != size:
             # Two protections cannot share a PMD entry.
-            yield from split_huge_pmd(k, vma, pmd, block)
-        # None for a file, whose PMD entry was dropped instead of split.
-        table = vma.mm.tables.leaf(block)
-        if table is not None:
-            yield from _change_pte_range(k, vma, table, low - block, high - block)
+            yield from split_huge_pmd(k, vma, pmd, align_down(start, size))
+        elif (yield from _change_huge_pmd(k, vma, pmd, start)):
+            return True
+        # Split, by this thread or another one: a file's entry is gone with that.
+        entry = tree.pmd_entry(start)
+    if isinstance(entry, PageTable):
+        return (yield from _change_pte_range(k, vma, entry, start, end))
+    return entry == pte.NONE
 
 
-def _change_pte_range(k: Kernel, vma: Vma, table: PageTable, first: int, last: int) -> Path[None]:
-    """Change the entries ``[first, last)`` of one PTE table, in batches of one folio.
+def _change_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int) -> Path[bool]:
+    """Change the entries of ``[start, end)`` in one PTE table, in batches of one folio. False: the table was freed.
 
     Kernel: mm/mprotect.c: change_pte_range() (v6.18)
     """
-    yield table.ptl.acquire("change_pte_range")
+    if not (yield from pte_offset_map_lock(vma.mm, start, table, "change_pte_range")):
+        return False
     prot = vma_paths.prot_entry_flags(vma)
     entries = table.entries
-    index = first
+    index = start & vma.mm.tables.last
+    last = index + end - start
     while index < last:
         entry = entries[index]
         nr = 1
@@ -105,6 +121,7 @@ def _change_pte_range(k: Kernel, vma: Vma, table: PageTable, first: int, last: i
             entries[index] = _migration_downgraded(k, entry)
         index += nr
     yield table.ptl.release()
+    return True
 
 
 def _batch(k: Kernel, table: PageTable, index: int, last: int) -> int:
@@ -153,14 +170,21 @@ def _migration_downgraded(k: Kernel, entry: int) -> int:
     return -(payload & ~pte.MIGRATION_WRITE)
 
 
-def _change_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path[None]:
-    """Kernel: mm/huge_memory.c: change_huge_pmd() (v6.18)"""
+def _change_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path[bool]:
+    """Change a PMD entry that maps a folio, or is a migration entry. False: it is no such entry (any more).
+
+    Kernel: mm/huge_memory.c: change_huge_pmd() (v6.18)
+    """
     yield pmd.lock.acquire("change_huge_pmd")
     index = vma.mm.tables.pmd_index(block)
     entry = pmd.entries.get(index, pte.NONE)
+    is_huge = not isinstance(entry, PageTable) and entry != pte.NONE
     if isinstance(entry, int) and entry > 0:
         pmd.entries[index] = _modified(k, vma, entry, vma_paths.prot_entry_flags(vma))
+    elif isinstance(entry, int) and pte.is_migration(entry) and not vma.flags & vm.WRITE:
+        pmd.entries[index] = _migration_downgraded(k, entry)
     yield pmd.lock.release()
+    return is_huge
 
 
 def do_mlock(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
@@ -202,21 +226,38 @@ def _mlock_fixup(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[
     yield from vma_paths.start_write(vma)
     vma.flags = flags
     size = k.geometry.pmd_pages
-    for block, pmd, entry in vma.mm.tables.blocks_in(start, end):
-        if isinstance(entry, PageTable):
-            yield from _mlock_pte_range(k, vma, entry, block, max(start, block), min(end, block + size))
-            continue
-        yield pmd.lock.acquire("mlock_pte_range")
-        if pte.maps_folio(entry):
-            yield _mlock_folios(k.physmem.single_out(pte.pfn_of(entry)), vma, Level.PMD)
-        yield pmd.lock.release()
+    for block, pmd, _ in vma.mm.tables.blocks_in(start, end):
+        while not (yield from _mlock_pmd(k, vma, pmd, max(start, block), min(end, block + size))):
+            pass
 
 
-def _mlock_pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, start: int, end: int) -> Path[None]:
-    """Kernel: mm/mlock.c: mlock_pte_range() (v6.18)"""
+def _mlock_pmd(k: Kernel, vma: Vma, pmd: PmdTable, start: int, end: int) -> Path[bool]:
+    """Count the pages of ``[start, end)``, all under one PMD entry. False: another thread changed that, look again.
+
+    Kernel: mm/mlock.c: mlock_pte_range() (v6.18)
+    """
+    index = vma.mm.tables.pmd_index(start)
+    entry = pmd.entries.get(index, pte.NONE)
+    if isinstance(entry, PageTable):
+        return (yield from _mlock_pte_range(k, vma, entry, start, end))
+    if entry == pte.NONE:
+        return True
+    yield pmd.lock.acquire("mlock_pte_range")
+    entry = pmd.entries.get(index, pte.NONE)
+    is_huge = not isinstance(entry, PageTable)
+    if isinstance(entry, int) and pte.maps_folio(entry):
+        yield _mlock_folios(k.physmem.single_out(pte.pfn_of(entry)), vma, Level.PMD)
+    yield pmd.lock.release()
+    return is_huge
+
+
+def _mlock_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int) -> Path[bool]:
+    """Count the pages that the entries of ``[start, end)`` in one PTE table map. False: the table was freed."""
     locking = bool(vma.flags & vm.LOCKED)
-    yield table.ptl.acquire("mlock_pte_range")
-    index, limit = start - block, end - block
+    if not (yield from pte_offset_map_lock(vma.mm, start, table, "mlock_pte_range")):
+        return False
+    index = start & vma.mm.tables.last
+    limit = index + end - start
     while index < limit:
         entry = table.entries[index]
         nr = 1
@@ -232,6 +273,7 @@ def _mlock_pte_range(k: Kernel, vma: Vma, table: PageTable, block: int, start: i
                 yield _mlock_folios(folios, vma, Level.PTE)
         index += nr
     yield table.ptl.release()
+    return True
 
 
 def _mlock_folios(folios: Folio | FolioRun, vma: Vma, level: Level) -> Mlocked:

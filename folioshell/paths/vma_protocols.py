@@ -25,7 +25,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm
-from folioshell.paths.protocol import LOOK, MappedSpan, Protocol
+from folioshell.paths.protocol import LOOK, MappedSpan, Protocol, read_unlocked
 from folioshell.paths.step import Path
 from folioshell.wording import counted
 
@@ -118,12 +118,12 @@ def walk_table(span: MappedSpan, table: PageTable, first: int, last: int, sync: 
 
     Kernel: mm/page_vma_mapped.c: page_vma_mapped_walk() (v6.18)
     """
-    entries = table.entries
     start = first
     # Without PVMW_SYNC, map_pte() skips entries that are none without a lock: it may overlook one that is just being
     # set.
     if not sync:
-        start = next((index for index in range(first, last) if entries[index]), last)
+        entries = yield from read_unlocked(table, first, last)
+        start = next((index for index, entry in enumerate(entries, first) if entry), last)
         if start == last:
             return False
     yield table.ptl.acquire(LOOK, nested=True)
@@ -193,8 +193,7 @@ class LocklessLook(VmaProtocol):
         if span.found_in_own():
             return True
         for table, first, last in span.others():
-            yield table.ptl.peek(LOOK)
-            if span.found_in(table, first, last):
+            if any(map(span.maps, (yield from read_unlocked(table, first, last)))):
                 return True
         return False
 

@@ -25,11 +25,13 @@ class ZapDetails:
 
     Args:
         even_cows: clear private copies too; punching a hole leaves them, truncation does not.
+        single_folio: only this folio is to be unmapped (unmap_mapping_folio()).
         reclaim_pt: free a PTE table that was covered whole and is empty afterwards (MADV_DONTNEED).
     Kernel: include/linux/mm.h: struct zap_details (v6.18)
     """
 
     even_cows: bool = True
+    single_folio: Folio | None = None
     reclaim_pt: bool = False
 
 
@@ -40,58 +42,91 @@ def zap_range(k: Kernel, vma: Vma, start: int, end: int, details: ZapDetails | N
     """
     details = details or ZapDetails()
     size = k.geometry.pmd_pages
-    for block, pmd, entry in vma.mm.tables.blocks_in(start, end):
+    if details.single_folio is not None and end - start == size and vma.mm.tables.pmd_entry(start) == pte.NONE:
+        yield from _wait_for_zap(k, vma, start, details.single_folio)
+    for block, pmd, _ in vma.mm.tables.blocks_in(start, end):
         low, high = max(start, block), min(end, block + size)
-        if not isinstance(entry, PageTable):
-            if high - low == size:
-                yield from zap_huge_pmd(k, vma, pmd, block, details)
-                continue
-            yield from split_huge_pmd(k, vma, pmd, block)
-        table = vma.mm.tables.leaf(block)
-        if table is not None:
-            yield from zap_pte_range(k, vma, table, low, high, details)
+        # Neither the entry nor the table is protected before its lock is held: look again at what they have become.
+        while not (yield from _zap_pmd(k, vma, pmd, low, high, details)):
+            pass
 
 
-def zap_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, details: ZapDetails) -> Path[None]:
-    """Clear a PMD entry that maps a whole folio.
+def _wait_for_zap(k: Kernel, vma: Vma, block: int, folio: Folio) -> Path[None]:
+    """Where no PMD entry maps a large folio: wait for a thread that has cleared the entry and not uncounted it yet.
+
+    Kernel: mm/memory.c: zap_pmd_range() (v6.18)
+    """
+    pmd = vma.mm.tables.pmd_table(block)
+    if pmd is not None and folio.order >= k.geometry.pmd_order:
+        yield pmd.lock.acquire("zap_pmd_range")
+        yield pmd.lock.release()
+
+
+def _zap_pmd(k: Kernel, vma: Vma, pmd: PmdTable, start: int, end: int, details: ZapDetails) -> Path[bool]:
+    """Clear ``[start, end)``, all under one PMD entry. False: another thread changed that, look at it again.
+
+    Kernel: mm/memory.c: zap_pmd_range() (v6.18)
+    """
+    tree, size = vma.mm.tables, k.geometry.pmd_pages
+    entry = tree.pmd_entry(start)
+    if not isinstance(entry, PageTable) and entry != pte.NONE:
+        if end - start != size:
+            yield from split_huge_pmd(k, vma, pmd, align_down(start, size))
+        elif (yield from _zap_huge_pmd(k, vma, pmd, start, details)):
+            return True
+        # Split, by this thread or another one: a file's entry is gone with that.
+        entry = tree.pmd_entry(start)
+    if isinstance(entry, PageTable):
+        if not (yield from tables.pte_offset_map_lock(vma.mm, start, entry, "zap_pte_range")):
+            return False
+        yield from _zap_pte_range(k, vma, entry, start, end, details)
+        return True
+    return entry == pte.NONE
+
+
+def _zap_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, details: ZapDetails) -> Path[bool]:
+    """Clear a PMD entry that maps a whole folio, or stands for one that is being migrated. False: it is no such entry.
 
     Kernel: mm/huge_memory.c: zap_huge_pmd() (v6.18)
     """
     yield pmd.lock.acquire("zap_huge_pmd")
     index = vma.mm.tables.pmd_index(block)
-    # Read without the lock before: it may have been split by now, and is then left as it is.
+    # Read without the lock before: it may have been split by now.
     entry = pmd.entries.get(index, pte.NONE)
     if isinstance(entry, PageTable) or entry == pte.NONE:
         yield pmd.lock.release()
-        return
+        return False
+    migrating = k.physmem.folio(pte.migration_pfn(entry)) if pte.is_migration(entry) else None
     folio = k.physmem.single_out(pte.pfn_of(entry)) if pte.maps_folio(entry) else None
-    if folio is not None and folio.anon and not details.even_cows:
+    owner = folio or migrating
+    if owner is not None and owner.anon and not details.even_cows:
         yield pmd.lock.release()
-        return
+        return True
     del pmd.entries[index]
     # Anonymous memory, the huge zero page included, has a deposited table for a split that will not come.
-    if folio is None or folio.anon:
+    if owner is None or owner.anon:
         tables.withdraw(pmd)
         tables.pte_free(vma.mm)
+    if owner is not None:
+        rmap.rss_add(vma, owner, -k.geometry.pmd_pages)
     if folio is not None:
         if not folio.anon and entry & pte.DIRTY:
             folio.mark_dirty()
-        rmap.rss_add(vma, folio, -k.geometry.pmd_pages)
         yield from rmap.remove_pmd(k, folio, vma, pmd, block)
     yield pmd.lock.release()
     # The last reference after the lock: freeing takes others.
     if folio is not None:
         yield from rmap.put(k, folio)
+    return True
 
 
-def zap_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int, details: ZapDetails) -> Path[None]:
-    """Clear the entries of ``[start, end)`` in one PTE table, under its lock taken once.
+def _zap_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int, details: ZapDetails) -> Path[None]:
+    """Clear the entries of ``[start, end)`` in one PTE table, under its lock, which the caller took, and release that.
 
     Kernel: mm/memory.c: zap_pte_range() (v6.18)
     """
     dropped: list[tuple[Folio | FolioRun, int]] = []
     delayed: list[_Delayed] = []
-    yield table.ptl.acquire("zap_pte_range")
     entries = table.entries
     small = SmallFolios()
     block = align_down(start, k.geometry.pmd_pages)
@@ -205,5 +240,8 @@ def _zap_other(k: Kernel, vma: Vma, table: PageTable, index: int, details: ZapDe
         yield from swap.free_entry(k, pte.swap_slot(entry))
         return
     if pte.is_migration(entry):
-        rmap.rss_add(vma, k.physmem.folio(pte.migration_pfn(entry)), -1)
+        folio = k.physmem.folio(pte.migration_pfn(entry))
+        if folio.anon and not details.even_cows:
+            return
+        rmap.rss_add(vma, folio, -1)
     table.entries[index] = pte.NONE

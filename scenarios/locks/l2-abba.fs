@@ -30,7 +30,7 @@ expect deadlocks > 0
 
 | Replayed step by step: each thread holds the PTL of its own table and wants the other's. The command is discarded,
 | the state unchanged.
-race { A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..10] } schedule=1,1,1,1,2,2,2,1,2,2
+race { A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..10] } schedule=1,1,1,1,1,1,2,2,2,1,2,2,2,2
 expect deadlocks == 1
 expect present? win[0] == yes
 expect present? win[8] == yes
@@ -46,5 +46,5 @@ expect miscounts == 0
 madvise dontneed win[4..7] ; madvise dontneed win[13..15]
 race { A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..11] }
 expect deadlocks > 0
-race { A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..11] } schedule=1,1,1,1,2,2,2,1,2,2
+race { A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..11] } schedule=1,1,1,1,1,1,2,2,2,1,2,2,2,2
 expect deadlocks == 1

@@ -20,7 +20,7 @@ expect miscounts > 0
 
 | The fault looks after the entries were cleared and adds 1; the unmap looks after the new entries were set and does
 | not subtract.
-race { A.t1: madvise dontneed win[0..7] ; A.t2: fault win[8] read } schedule=1,1,1,2,2,2,2,1,2,2,2,2,1,1,1,2,2,2
+race { A.t1: madvise dontneed win[0..7] ; A.t2: fault win[8] read } schedule=1,1,1,1,2,2,2,2,1,2,2,2,2,2,1,1,1,2,2,2
 expect counted f1 == 2
 expect mapcount vmas f1 == 1
 
@@ -32,7 +32,7 @@ undo 2
 
 | The other way round the fault sees the old entries and does not add; the unmap does not see the new ones and
 | subtracts.
-race { A.t1: madvise dontneed win[0..7] ; A.t2: fault win[8] read } schedule=1,1,2,2,2,2,2,2,2,1,1,1,1,1,2,2,2,2
+race { A.t1: madvise dontneed win[0..7] ; A.t2: fault win[8] read } schedule=1,1,1,2,2,2,2,2,2,2,1,1,1,1,1,2,2,2,2,2
 expect counted f1 == 0
 expect mapcount vmas f1 == 1
 undo

@@ -11,7 +11,7 @@ set protocol lockless-look
 race { A.t1: madvise dontneed win[0..7] ; A.t2: madvise dontneed win[8..15] }
 expect deadlocks == 0
 expect miscounts > 0
-race { A.t1: madvise dontneed win[0..7] ; A.t2: madvise dontneed win[8..15] } schedule=1,1,1,1,2,2,2,1,1,1,2,2,2,2
+race { A.t1: madvise dontneed win[0..7] ; A.t2: madvise dontneed win[8..15] } schedule=1,1,1,1,1,2,2,2,2,1,1,1,2,2,2,2
 expect counted f1 == -1
 expect mapped? f1 == no
 undo

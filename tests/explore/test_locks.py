@@ -102,6 +102,16 @@ def test_recursion_waits_for_itself() -> None:
     assert table.circle() == [0]
 
 
+def test_recursion_is_the_cause_of_what_queues_behind_it() -> None:
+    """A task queued before one that waits for itself is no part of the circle."""
+    table = LockTable()
+    table.request(1, spin("+"))
+    assert not table.request(0, spin("+"))
+    assert not table.request(1, spin("+"))
+
+    assert table.circle() == [1]
+
+
 def test_circle_of_three() -> None:
     """A circle is found whatever else waits, and begins with its smallest task."""
     table = LockTable()

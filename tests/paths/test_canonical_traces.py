@@ -272,7 +272,7 @@ CASES = [
     Case(
         "M3 mremap of a whole table",
         _mremap,
-        "+MMAP(A)(W) +VMA(v1)(W) -VMA(v1)(W) +AVR(av1)(W) -AVR(av1)(W) +A.mm -A.mm "
+        "+MMAP(A)(W) +VMA(v1)(W) -VMA(v1)(W) +AVR(av1)(W) -AVR(av1)(W) +VMA(v2)(W) -VMA(v2)(W) +A.mm -A.mm "
         "+AVR(av1)(W) +pmd1 +pmd2 nested -pmd2 -pmd1 -AVR(av1)(W) "
         "+VMA(v1)(W) -VMA(v1)(W) +AVR(av1)(W) -AVR(av1)(W) -MMAP(A)(W)",
         [],
