@@ -97,8 +97,10 @@ class VmaWalk:
             entry = tree.pmd_entry(vpn)
             block = align_down(vpn, size)
             if isinstance(entry, PageTable):
-                if (yield from self._walk_leaf(entry, block, vpn, min(end, block + size))):
+                vpn = yield from self._walk_leaf(entry, block, vpn, min(end, block + size))
+                if self.stopped:
                     return
+                continue
             elif entry != pte.NONE:
                 stop = yield from self._walk_huge(pmd, block)
                 if stop:
@@ -143,14 +145,20 @@ class VmaWalk:
         # A PMD entry of another folio ends the walk of this VMA too, up to 7.0; 7.3 continues with the next PMD.
         return stop or not matches
 
-    def _walk_leaf(self, table: PageTable, block: int, start: int, end: int) -> Path[bool]:
-        """Look at the entries of ``[start, end)`` in one PTE table. True: the visitor ends the walk."""
+    def _walk_leaf(self, table: PageTable, block: int, start: int, end: int) -> Path[int]:
+        """Look at the entries of ``[start, end)`` in one PTE table.
+
+        Returns: where the walk continues: ``end``, or the page at which the table was found to be another one.
+        """
         locked = False
         hits = 0
         entries = table.entries
         if self.sync:
             yield table.ptl.acquire("map_pte")
             locked = True
+            if self._is_replaced(table, start):
+                yield table.ptl.release()
+                return start
         for vpn in range(start, end):
             entry = entries[vpn - block]
             if not locked:
@@ -160,6 +168,9 @@ class VmaWalk:
                     continue
                 yield table.ptl.acquire("page_vma_mapped_walk")
                 locked = True
+                if self._is_replaced(table, vpn):
+                    yield table.ptl.release()
+                    return vpn
                 # What was read without the lock may be out of date.
                 entry = entries[vpn - block]
             if self._matches(entry):
@@ -171,7 +182,14 @@ class VmaWalk:
         if locked:
             yield table.ptl.release()
             self.found.append((str(table), hits))
-        return self.stopped
+        return end
+
+    def _is_replaced(self, table: PageTable, vpn: int) -> bool:
+        """Was the table, whose lock was waited for, freed meanwhile? What takes its place is looked at then.
+
+        Kernel: mm/page_vma_mapped.c: map_pte() (v6.18)
+        """
+        return self.vma.mm.tables.leaf(vpn) is not table
 
 
 def rmap_walk(
