@@ -127,6 +127,11 @@ def migration(entry: int, exclusive: bool) -> int:
     return -(pfn_of(entry) << _PAYLOAD_SHIFT | flags)
 
 
+def migration_ramp(entry: int, nr: int) -> array[int]:
+    """``nr`` migration entries that stand for consecutive pages with the same flags, ``entry`` the first of them."""
+    return array("q", range(entry, entry - (nr << _PAYLOAD_SHIFT), -1 << _PAYLOAD_SHIFT))
+
+
 def is_migration(entry: int) -> bool:
     """True for a migration entry."""
     return entry < 0 and -entry & 7 == MIGRATION

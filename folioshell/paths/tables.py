@@ -189,18 +189,21 @@ def split_huge_pmd_if_needed(k: Kernel, vma: Vma, vpn: int) -> Path[None]:
 
 
 def split_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, frozen: Folio | None = None) -> Path[None]:
-    """Split a PMD entry that maps a folio into a PTE table (anonymous memory), or zap it (files).
+    """Split a PMD entry into a PTE table (anonymous memory), or zap it (files).
 
     Args:
         block: first virtual page that the entry maps.
-        frozen: a folio that is about to be split: only an entry that maps it is, and into migration entries.
+        frozen: a folio that is about to be split: only an entry that maps it is, and into migration entries. A PMD
+            migration entry is of another folio then, for this one is locked.
     Kernel: mm/huge_memory.c: __split_huge_pmd() (v6.18)
     """
     yield pmd.lock.acquire("__split_huge_pmd")
     # The caller saw a huge entry without the lock; it may be split, zapped or a migration entry by now.
     entry = pmd.entries.get(vma.mm.tables.pmd_index(block), pte.NONE)
     dropped = None
-    if not isinstance(entry, PageTable) and entry > 0 and (frozen is None or pte.pfn_of(entry) == frozen.pfn):
+    if not isinstance(entry, PageTable) and (
+        entry != pte.NONE if frozen is None else entry > 0 and pte.pfn_of(entry) == frozen.pfn
+    ):
         dropped = yield from split_huge_pmd_locked(k, vma, pmd, block, freeze=frozen is not None)
     yield pmd.lock.release()
     if dropped is not None:
@@ -223,6 +226,9 @@ def split_huge_pmd_locked(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze
         pmd.entries[index] = table
         yield Tracepoint(f"huge zero page at {pmd} split into {table}")
         return None
+    if pte.is_migration(entry):
+        yield from _split_migration_entry(k, vma, pmd, index)
+        return None
     folio = k.physmem.single_out(pte.pfn_of(entry))
     # No table was deposited for a file's entry: it is zapped, and its pages are refaulted from the page cache. Its
     # dirty bit must reach the folio, or writeback would miss the page.
@@ -234,13 +240,27 @@ def split_huge_pmd_locked(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze
         yield Tracepoint(f"PMD mapping of {folio} at {pmd} zapped; file pages will be refaulted")
         yield from rmap.remove_pmd(k, folio, vma, pmd, block)
         return folio
-    table = yield from _split_anon(k, vma, pmd, block, freeze)
+    return (yield from _split_anon(k, vma, pmd, block, freeze))
+
+
+def _split_migration_entry(k: Kernel, vma: Vma, pmd: PmdTable, index: int) -> Path[None]:
+    """Replace the PMD entry of a folio that is being migrated by migration entries; no rmap call, it is unmapped."""
+    entry = pmd.entries[index]
+    assert isinstance(entry, int)
+    folio = k.physmem.folio(pte.migration_pfn(entry))
+    if not folio.anon:
+        del pmd.entries[index]
+        rmap.rss_add(vma, folio, -folio.nr_pages)
+        return
+    table = withdraw(pmd)
+    table.entries[:] = pte.migration_ramp(entry, len(table.entries))
     pmd.entries[index] = table
-    return folio if freeze else None
+    yield Tracepoint(f"PMD migration entry of {folio} at {pmd} split into {table}")
 
 
-def _split_anon(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze: bool) -> Path[PageTable]:
-    entry = pmd.entries[vma.mm.tables.pmd_index(block)]
+def _split_anon(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze: bool) -> Path[Folio | None]:
+    index = vma.mm.tables.pmd_index(block)
+    entry = pmd.entries[index]
     assert isinstance(entry, int)
     folio = k.physmem.single_out(pte.pfn_of(entry))
     # The first page's flag speaks for the whole PMD mapping; from here on each page needs its own.
@@ -250,7 +270,8 @@ def _split_anon(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze: bool) ->
     folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
     yield Tracepoint(f"PMD mapping of {folio} at {pmd} split into {table}")
     # Frozen: no page is mapped until the folio is split, so nothing may be exclusive; the migration entries remember
-    # it.
+    # it. A pinned page must not become shared: its entries stay, and so will the folio.
+    freeze = freeze and (not exclusive or rmap.try_share(folio, 0))
     if freeze:
         folio.anon_exclusive = 0
         table.entries[:] = pte.packed([pte.migration(one, exclusive) for one in entries])
@@ -264,4 +285,5 @@ def _split_anon(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze: bool) ->
     # Last: had the PMD mapping gone first, the mapcount would pass through 0, and the folio would look unmapped or
     # partially mapped for a moment.
     yield from rmap.remove_pmd(k, folio, vma, pmd, block)
-    return table
+    pmd.entries[index] = table
+    return folio if freeze else None

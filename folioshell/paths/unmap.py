@@ -218,4 +218,4 @@ def _remove_migration_pmd(k: Kernel, folio: Folio, vma: Vma, pmd: PmdTable, hit:
         folio.anon_exclusive |= 1
     call = "folio_add_anon_rmap_pmd" if folio.anon else "folio_add_file_rmap_pmd"
     yield from rmap.add_pmd(k, folio, vma, pmd, hit.vpn, call)
-    pmd.entries[hit.index] = pte.make(folio.pfn, pte.migration_flags(entry))
+    pmd.entries[hit.index] = pte.make(folio.pfn, _restored_flags(vma, entry))
