@@ -31,8 +31,56 @@ RACES = {
         "set swap on ; mmap b 8 ; write b[0] ; reclaim b[0]",
         "A.t1: read b[0] ; A.t2: madvise free b",
     ),
+    "pmd_migration_entry_wait() waits for a folio": (
+        "set thp.pmd always ; mmap w 8 ; write w[0]",
+        "A.t1: migrate f1 ; A.t2: read w[0]",
+    ),
+    "folio_isolate_lru() takes a folio once": (
+        "set swap on ; mmap w 4 ; write w[0]",
+        "A.t1: reclaim f1 ; A.t2: reclaim f1",
+    ),
+    "__remove_mapping() freezes a page in swap": (
+        "set swap on ; mmap w 4 ; write w[0]",
+        "A.t1: reclaim f1 ; A.t2: madvise dontneed w[0]",
+    ),
+    "__remove_mapping() freezes a page of a file": (
+        "set fault_around 4K ; file lib 4 ; mmap w 4 file=lib ; read w[0]",
+        "A.t1: reclaim f1 ; A.t2: read w[0]",
+    ),
+    "__folio_split() freezes a folio in the page cache": (
+        "set fault_around 4K ; file lib 4 order=2 ; mmap w 4 file=lib ; read w[0]",
+        "A.t1: split f1 ; A.t2: read w[0]",
+    ),
+    "split_huge_pages_in_file() takes a reference": (
+        "set fault_around 4K ; file lib 4 order=2 ; mmap w 4 file=lib ; read w[0]",
+        "A.t1: split f1 ; A.t2: migrate f1",
+    ),
 }
 MORE_RACES = {
+    "migrate_folio_move() keeps a reference to the copy": (
+        "mmap w 4 ; write w[0] ; fork B",
+        "A.t1: migrate f1 ; A.t2: read w[0]",
+    ),
+    "__split_huge_pmd_locked() splits PMD migration entries": (
+        "set thp.pmd always ; mmap w 8 ; write w[0]",
+        "A.t1: migrate f1 ; A.t2: mprotect w[1] r",
+    ),
+    "split and migration of one folio exclude each other": (
+        "set thp.16K always ; mmap w 4 ; write w[0]",
+        "A.t1: split f1 ; A.t2: migrate f1",
+    ),
+    "the pieces of a folio are locked until the split is over": (
+        "set thp.16K always ; mmap w 4 ; write w[0]",
+        "A.t1: split f1 ; A.t2: read w[0]",
+    ),
+    "__folio_split() fails if wp_page_copy() has a reference": (
+        "set thp.16K always ; mmap w 4 ; write w[0] ; fork B",
+        "A.t1: split f1 ; A.t2: write w[0]",
+    ),
+    "reclaim does not get a folio that is being split": (
+        "set thp.16K always ; mmap w 4 ; write w[0]",
+        "A.t1: split f1 ; A.t2: reclaim f1",
+    ),
     "next_uptodate_folio() takes a reference": (
         "file lib 16 order=2 ; mmap w 8 file=lib",
         "A.t1: read w[1] ; A.t2: reclaim f1",
