@@ -138,7 +138,8 @@ def race(call: Call) -> Report | Ending:
     split migrate truncate pin unpin. A later command, or another thread, may name regions, files and processes that the
     race makes; a command that comes too early does nothing and ends with the reason. With schedule= one interleaving is
     followed step by step: a step, if all threads end; otherwise the locks held and wanted are shown, and the state does
-    not change.
+    not change. If nothing is found under a protocol that counts VMAs, the report says what the threads never did, and
+    what to type instead.
 
     Example:
         mmap buf 16 ; race { A.t1: fault buf[0] ; A.t2: { fault buf[1] ; madvise dontneed buf[0] } }
@@ -147,6 +148,7 @@ def race(call: Call) -> Report | Ending:
     """
     if "schedule" in call.arguments:
         return _follow(call)
+    from folioshell.session.near_misses import near_miss
     from folioshell.session.race import explored
 
     session, threads, is_over = call.session, threads_in(call, call.arguments), _limit(call)
@@ -159,7 +161,8 @@ def race(call: Call) -> Report | Ending:
         return is_over()
 
     try:
-        verdict = explored(race_in(call, call.arguments), most, stop)
+        racing = race_in(call, call.arguments)
+        verdict = explored(racing, most, stop)
     except Refused:
         raise
     except (OutOfTime, MemoryError):
@@ -175,11 +178,13 @@ def race(call: Call) -> Report | Ending:
         raise call.refused_at("THREADS", f"this race exceeds the limit of {limit:,} states", hint=hint)
     session.verdict = verdict
     labels = [thread.label for thread in threads]
+    missed = None if verdict.findings or verdict.loop or verdict.stopped else near_miss(call.workspace, racing)
+    why = {"near_miss": missed.document()} if missed is not None else {}
     return done(
         call,
-        _sentence(call, labels, verdict),
+        _sentence(call, labels, verdict) + (f" {missed.text}" if missed else ""),
         sections=tuple(_sections(verdict)),
-        extra={"race": {"threads": labels, **verdict.document()}},
+        extra={"race": {"threads": labels, **verdict.document(), **why}},
     )
 
 

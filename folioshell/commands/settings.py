@@ -15,7 +15,7 @@ from folioshell.model.release import DEFAULT, DIFFERENCES, RELEASES
 from folioshell.report import Report, Table
 from folioshell.session.history import Ending
 from folioshell.session.host import MODES
-from folioshell.session.settings import AFTER
+from folioshell.session.step_report import AFTER
 from folioshell.units import GEOMETRIES, format_pages, parse_pages
 
 TOPIC = "settings"

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from folioshell.explore.locks import HIERARCHY, Op
+from folioshell.explore.locks import HIERARCHY, LockState, Op, is_pte_table_lock
 from folioshell.model.lock import LockClass
 from folioshell.wording import counted
 
@@ -229,3 +229,45 @@ def _two_processors(complaint: Complaint) -> list[str]:
         f"{right}  lock({held});",
         f"  lock({wanted});",
     ]
+
+
+# What was observed over all interleavings of a race.
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the threads of a race did about locks.
+
+    Args:
+        steps: (operation before which a thread stopped, or None; it was a trylock that failed; the next one).
+        waits: (lock, other lock): a thread held the first and waited for the second.
+        holds_two: a thread held the locks of two PTE tables.
+    """
+
+    steps: frozenset[tuple[Op | None, bool, Op | None]]
+    waits: frozenset[tuple[str, str]]
+    holds_two: bool
+
+    @classmethod
+    def of(cls, steps: Iterable[tuple[Op | None, bool, Op | None]], states: Iterable[LockState]) -> Observed:
+        """From the steps that were executed, and the states of the locks that were reached."""
+        waits: set[tuple[str, str]] = set()
+        holds_two = False
+        for holders, queue, _, _ in states:
+            held: dict[int, list[str]] = {}
+            for lock, tasks in holders:
+                for task, _ in tasks:
+                    held.setdefault(task, []).append(lock)
+            holds_two = holds_two or any(sum(map(is_pte_table_lock, locks)) > 1 for locks in held.values())
+            waits |= {(lock, wanted) for wanted, task, _ in queue for lock in held.get(task, ())}
+        return cls(frozenset(steps), frozenset(waits), holds_two)
+
+    @property
+    def ops(self) -> set[Op]:
+        """The operations that were done."""
+        return {op for op, _, _ in self.steps if op is not None}
+
+    @property
+    def second_ptls(self) -> set[tuple[str, str]]:
+        """Of ``waits``, those in which both are locks of PTE tables."""
+        return {pair for pair in self.waits if all(map(is_pte_table_lock, pair))}

@@ -61,6 +61,11 @@ def kernel_text(lock: str) -> str:
     return f"{HIERARCHY[LockClass(short)][0]} of {owner}" if owner else lock
 
 
+def is_pte_table_lock(lock: str) -> bool:
+    """Is a lock, by its name, that of a PTE table?"""
+    return lock.startswith("pt") and lock[2:].isdigit()
+
+
 def legend(classes: Iterable[LockClass]) -> str:
     """One line that explains the short names in a trace: ``VMA: vm_lock; MCL: mapcount bit lock``."""
     used = set(classes)

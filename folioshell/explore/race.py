@@ -13,7 +13,16 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from folioshell.engine.machine import Machine
-from folioshell.explore.locks import AssumptionError, LockState, LockTable, Op, Reduction, Wait, kernel_text
+from folioshell.explore.lockdep import Observed
+from folioshell.explore.locks import (
+    AssumptionError,
+    LockState,
+    LockTable,
+    Op,
+    Reduction,
+    Wait,
+    kernel_text,
+)
 from folioshell.explore.search import Action, Flaw, SearchResult, search
 from folioshell.explore.threads import GO, Repeat, Segment, Stop, Task, ThreadRunner
 
@@ -224,6 +233,12 @@ class Race:
     def results(self, task: int) -> tuple[object, ...]:
         """The results of the commands that a thread has completed in the machine's state."""
         return self.threads.results(task)
+
+    def observed(self) -> Observed:
+        """What the threads did about locks, over everything that was explored since the reduction last learned."""
+        stops = self._stops
+        steps = {(stops[at].op, failed, stops[to.place].op) for (_, _, at, failed), to in self._results.items()}
+        return Observed.of(steps, self._locks)
 
     # Numbers.
 

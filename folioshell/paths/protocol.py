@@ -33,8 +33,11 @@ from folioshell.model.vm import Mm, Vma
 if TYPE_CHECKING:
     from folioshell.paths.step import Path
 
-#: what the kernel function that looks is called
+#: what the kernel function that looks is called, and the one that skips none entries on its way
 LOOK = "folio_mapped_in_vma"
+SKIP = "map_pte"
+#: the functions that change the entries of a span
+SET, CLEAR = "set_ptes", "get_and_clear_full_ptes"
 #: steps of one call while no other thread runs: then nothing changes that it could wait for
 MOST_STEPS = 10_000
 
@@ -123,9 +126,9 @@ class MappedSpan:
         return f"{self.folio}[{pages}] in {self.table} of {self.vma.mm}"
 
 
-def read_unlocked(table: PageTable, first: int, last: int) -> Path[array[int]]:
+def read_unlocked(table: PageTable, first: int, last: int, function: str = LOOK) -> Path[array[int]]:
     """Read entries ``[first, last)`` of a table without its lock: others may change them just before, or just after."""
-    yield table.ptl.peek(LOOK)
+    yield table.ptl.peek(function)
     return table.entries[first:last]
 
 

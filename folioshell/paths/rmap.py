@@ -20,7 +20,7 @@ from folioshell.model.folio import Folio, FolioRun, page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths.protocol import MappedSpan, Protocol, alone, steps
+from folioshell.paths.protocol import CLEAR, SET, MappedSpan, Protocol, alone, steps
 from folioshell.paths.step import Path
 
 R = TypeVar("R", Mapped, Unmapped)
@@ -141,7 +141,7 @@ def add_ptes(
             if span is None:
                 return False
             yield from _count(k, "mapped", span)
-            yield table.ptl.peek("set_ptes")
+            yield table.ptl.peek(SET)
         locks = k.release.tracks_mm_owners
         if locks:
             yield folio.map_lock.acquire(call)
@@ -268,7 +268,7 @@ def remove_ptes(
         span = yield from _claim(k, folio, first, nr, vma, table, vpn)
         if span is None:
             return False
-        yield table.ptl.peek("get_and_clear_full_ptes")
+        yield table.ptl.peek(CLEAR)
     if clear is not None:
         clear()
     if folio.order == 0:

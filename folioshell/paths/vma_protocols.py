@@ -25,7 +25,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm
-from folioshell.paths.protocol import LOOK, MappedSpan, Protocol, read_unlocked
+from folioshell.paths.protocol import LOOK, SKIP, MappedSpan, Protocol, read_unlocked
 from folioshell.paths.step import Path
 from folioshell.wording import counted
 
@@ -122,7 +122,7 @@ def walk_table(span: MappedSpan, table: PageTable, first: int, last: int, sync: 
     # Without PVMW_SYNC, map_pte() skips entries that are none without a lock: it may overlook one that is just being
     # set.
     if not sync:
-        entries = yield from read_unlocked(table, first, last)
+        entries = yield from read_unlocked(table, first, last, SKIP)
         start = next((index for index, entry in enumerate(entries, first) if entry), last)
         if start == last:
             return False

@@ -19,8 +19,7 @@ from folioshell.session.history import Entry, History
 from folioshell.session.host import Host, raised_by
 from folioshell.session.language import MODEL, NO_PROCESS_LEFT, OUTPUT, SESSION, Language, Statement, Watch, news
 from folioshell.session.progress import Replaying, StepProgress
-from folioshell.session.settings import Settings
-from folioshell.session.step_report import NoStep, self_deadlock, step_report
+from folioshell.session.step_report import NoStep, Settings, self_deadlock, step_report
 from folioshell.session.workspace import LoadedScheme, Workspace
 from folioshell.wording import counted
 

@@ -222,7 +222,7 @@ def test_an_internal_error_is_no_finding(error: Exception, monkeypatch: pytest.M
 
     session = made("mmap buf 16 ; fault buf")
     before = fingerprint(session.workspace.machine)
-    monkeypatch.setattr("folioshell.paths.zap.zap_pte_range", broken)
+    monkeypatch.setattr("folioshell.paths.zap._zap_pte_range", broken)
     with pytest.raises(type(error)):
         session.execute("race { A.t1: madvise dontneed buf[0] ; A.t2: write buf[1] }")
     assert fingerprint(session.workspace.machine) == before
