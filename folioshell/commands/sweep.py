@@ -56,6 +56,24 @@ class SetUp(NamedTuple):
         first, second = (label.partition(".")[0] for label in self.threads)
         return first == second
 
+    def command(self, number: int, command: RacingCommand, start: int) -> str:
+        """A command as a thread types it.
+
+        Args:
+            number: of the thread, 0 or 1.
+            command: which.
+            start: first virtual page of region ``w``.
+        """
+        page = self.page[number]
+        return command.text.format(
+            page=page,
+            hole=self.hole[number],
+            file=self.file,
+            address=hex((start + page) * PAGE_SIZE),
+            new=f"n{number + 1}",
+            child=f"C{number + 1}",
+        )
+
 
 class RacingCommand(NamedTuple):
     """A command that races with all others.
@@ -178,21 +196,10 @@ class Pair(NamedTuple):
     def race(self, start: int) -> str:
         """The race as it is typed; ``start`` is the first virtual page of region ``w``."""
         threads = [
-            f"{label}: {self._command(number, one, start)}"
+            f"{label}: {self.setup.command(number, one, start)}"
             for number, (label, one) in enumerate(zip(self.setup.threads, (self.first, self.second), strict=True))
         ]
         return f"race {{ {' ; '.join(threads)} }}"
-
-    def _command(self, number: int, command: RacingCommand, start: int) -> str:
-        page = self.setup.page[number]
-        return command.text.format(
-            page=page,
-            hole=self.setup.hole[number],
-            file=self.setup.file,
-            address=hex((start + page) * PAGE_SIZE),
-            new=f"n{number + 1}",
-            child=f"C{number + 1}",
-        )
 
 
 class PairFinding(NamedTuple):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from folioshell.commands.sweep import COMMANDS, GEOMETRY, SETUPS, Pair, PairResult, Sweep, pairs_of, sampled
 from folioshell.errors import Refused
 from folioshell.paths.vma_protocols import PROTOCOLS
+from folioshell.session.race import KINDS
 from folioshell.shell.jobs import in_order
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line, preformatted
 from folioshell.views.screen import Screen
@@ -18,13 +19,7 @@ from folioshell.wording import counted
 
 CLEAN, FOUND = 0, 1
 #: kind of a finding -> its column
-_KINDS = {
-    "deadlock": "deadlocks",
-    "miscount": "miscounts",
-    "invariant": "invariants",
-    "unlocked update": "unlocked",
-    "internal error": "internal",
-}
+_COLUMN_OF = {kind: name for name, kind in KINDS.items()} | {"internal error": "internal errors"}
 #: pairs that a process is given at a time
 _CHUNK = 8
 
@@ -193,10 +188,10 @@ def sweep_blocks(results: Sequence[PairResult], most: int, *, quiet: bool = Fals
 
 def _table(results: Sequence[PairResult], most: int) -> Grid:
     seen = {one.kind for result in results for one in result.findings}
-    kinds = [kind for kind in _KINDS if kind in seen]
+    kinds = [kind for kind in _COLUMN_OF if kind in seen]
     rows = [_row(name, list(group), kinds) for name, group in groupby(results, key=lambda result: result.setup)]
     rows.append(_row("all", results, kinds))
-    names = ("pairs", "explored", "exhausted", "states", "loops", "findings", *(_KINDS[kind] for kind in kinds))
+    names = ("pairs", "explored", "exhausted", "states", "loops", "findings", *(_COLUMN_OF[kind] for kind in kinds))
     columns = (Column("set-up"), *(Column(name, flush_right=True) for name in names))
     note = (
         f"states: at most {most:,} of a pair; loops: pairs in which a state can recur; "

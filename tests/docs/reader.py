@@ -33,6 +33,8 @@ NOT_RUN = {
     "folioshell verify tests/recordings/*.json.gz": "tests/recording/test_public_recordings.py verifies them",
     "python tests/benchmarks/": "it measures for minutes",
     "protocols": "docs/locking.md shows its output",
+    "folioshell race-sweep --sample": "it explores for minutes",
+    "folioshell race-sweep --jobs": "it explores for an hour",
 }
 #: program -> the module to run instead, as if this project were installed
 PROGRAMS = {"folioshell": "folioshell", "pytest": "pytest -p folioshell.testing.plugin"}
