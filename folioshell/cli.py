@@ -176,9 +176,14 @@ def _verify(options: Options) -> int:
 
     limits = options.limits(scripts=True)
     if options.emit:
-        return emit_files(options.files, sys.stdout, options.errors, limits)
+        return emit_files(options.files, sys.stdout, options.errors, options.profile, limits)
     verification = Verification(
-        options.screen, options.errors, verbose=options.verbose, quiet=options.quiet, limits=limits
+        options.screen,
+        options.errors,
+        verbose=options.verbose,
+        quiet=options.quiet,
+        profile=options.profile,
+        limits=limits,
     )
     return verification.run(options.files)
 

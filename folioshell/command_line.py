@@ -14,6 +14,7 @@ from argparse import (
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from folioshell.model.release import RELEASES
 from folioshell.session.host import GENEROUS, LIMITS, STRICT, Limits, read_limits
 from folioshell.units import parse_number
 
@@ -202,6 +203,8 @@ def parser() -> _Parser:
     verify.add_argument("files", nargs="+", metavar="RECORDING", help="a recording, .json or .json.gz")
     verify.add_argument("-v", dest="verbose", action="store_true", help="show the first difference as a table")
     verify.add_argument("--emit", action="store_true", help="print the model's own recordings instead, one per line")
+    profile = "model this release instead of that of each recording"
+    verify.add_argument("--profile", choices=tuple(RELEASES), default="", help=profile)
     convert = add_action("convert", help="print a scenario as a script, or a script as a scenario")
     convert.add_argument("file", metavar="FILE", help="a recording or scenario (.json, .json.gz), or a script")
     check = add_action("check-scheme", help="check which laws the schemes of a Python file violate")

@@ -12,7 +12,7 @@ from folioshell.errors import FolioshellError, KernelBug, SelfDeadlock
 from folioshell.events import Event
 from folioshell.intervals import Intervals
 from folioshell.model.folio import Folio
-from folioshell.model.kernel import Kernel
+from folioshell.model.kernel import Bookkeeping, Kernel
 from folioshell.model.lock import Lock, LockClass, LockOp
 from folioshell.model.release import DEFAULT, RELEASES, Release
 from folioshell.model.truth import TruthCounts, broken_invariants, mappings, truth
@@ -22,6 +22,7 @@ from folioshell.paths.vma_protocols import PROTOCOLS
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Scheme
 from folioshell.schemes.entries import EntryScheme
+from folioshell.schemes.per_page_v5 import PerPageV5
 from folioshell.units import X86_64, Geometry
 
 T = TypeVar("T")
@@ -216,10 +217,10 @@ class Machine:
         self.kernel.protocol = None
         self.kernel.follow(release, self.schemes, self._books(release))
 
-    def _books(self, release: Release) -> EntryScheme:
+    def _books(self, release: Release) -> Bookkeeping:
         """The scheme that is the kernel's own bookkeeping in a release."""
         counts = self.schemes[release.policy.books]
-        assert isinstance(counts, EntryScheme)
+        assert isinstance(counts, EntryScheme | PerPageV5)
         return counts
 
     def set_protocol(self, name: str | None) -> None:

@@ -154,13 +154,14 @@ def pagemap_bits(k: Kernel, run: PresentRun) -> str:
 
     Most releases look at the first page of a PMD mapping and report its bits for all pages.
     """
+    tells = not run.pmd or k.release.pagemap_tells_file_pmds
     if run.folio is None:
-        return "pfh" if run.pmd else "p"
+        return f"p{'f' if run.pmd and k.release.huge_zero_page_looks_like_file else ''}{'h' if run.pmd else ''}"
     count = run.mapcount
     if run.pmd and not k.release.pagemap_looks_at_each_page:
         count = k.counts.page_mapcount(run.folio.id, 0)
     exclusive = is_exclusive(k, run.mm, run.folio, count)
-    return f"p{'' if run.folio.anon else 'f'}{'x' if exclusive else ''}{'h' if run.pmd else ''}"
+    return f"p{'f' if tells and not run.folio.anon else ''}{'x' if exclusive else ''}{'h' if run.pmd else ''}"
 
 
 def smaps(k: Kernel, vma: Vma, runs: Iterable[PresentRun] | None = None) -> dict[str, int]:
@@ -176,7 +177,7 @@ def smaps(k: Kernel, vma: Vma, runs: Iterable[PresentRun] | None = None) -> dict
     pss = 0
     for run in present_runs(k, vma) if runs is None else runs:
         folio = run.folio
-        if folio is None:
+        if folio is None or (run.pmd and run.flags & pte.PROTNONE and k.release.smaps_misses_none_pmds):
             continue
         kb = run.nr * _KB
         count = 1 if folio.ref == 1 else max(1, run.mapcount)

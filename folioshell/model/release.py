@@ -61,6 +61,16 @@ class Policy:
     answers: Mapping[SharingQuestion, str]
 
 
+#: page_mapcount() (v4.5 to v6.8): the entries of the page that a path looks at
+_PAGE = "per-page-v5"
+#: a mapcount a page, compound_mapcount and PageDoubleMap, until v6.1
+DOUBLE_MAP = Policy(books=_PAGE, decider=_PAGE, answers=MappingProxyType({SharingQuestion.FREE_PMD: "per-page"}))
+#: as before; folio_estimated_sharers() came to 6.1 by a backport
+DOUBLE_MAP_ESTIMATED = Policy(
+    books=_PAGE,
+    decider=_PAGE,
+    answers=MappingProxyType({SharingQuestion.FREE_PMD: "per-page", SharingQuestion.FREE_PART: "estimated-ne1"}),
+)
 _COUNTS_DECIDE = MappingProxyType({SharingQuestion.COLD_WHOLE: EXACT_FIT, SharingQuestion.FREE_WHOLE: EXACT_FIT})
 #: _large_mapcount (v6.10), and folio_likely_mapped_shared() as its caller's answer, until v6.14
 LIKELY = Policy(books="likely", decider="likely", answers=_COUNTS_DECIDE)
@@ -137,8 +147,90 @@ class Release:
         until="6.15",
     )
 
+    pagemap_tells_file_pmds: bool = change(
+        "5.11",
+        "fs/proc/task_mmu.c: pagemap_pmd_range()",
+        "pagemap's file bit is set for pages that a PMD entry of a file or the huge zero page maps",
+    )
+    huge_zero_page_looks_like_file: bool = change(
+        "5.11",
+        "fs/proc/task_mmu.c: pagemap_pmd_range()",
+        "pagemap's file bit is set for the huge zero page",
+        until="7.1",
+    )
+
+    smaps_misses_none_pmds: bool = change(
+        "6.1",
+        "fs/proc/task_mmu.c: smaps_pmd_entry()",
+        "smaps leaves out what a PMD entry under PROT_NONE maps",
+        commit="474098edac26",
+        until="6.6",
+    )
+
+    # VMAs.
+
+    merges_next_first: bool = change(
+        "6.1",
+        "mm/mmap.c: mmap_region()",
+        "a new mapping that fits both adjacent VMAs joins the next one, and the previous one if that fits the next",
+        until="6.11",
+    )
+    dontunmap_of_files: bool = change(
+        "5.13",
+        "mm/mremap.c: vma_to_resize()",
+        "MREMAP_DONTUNMAP takes files and shared memory; else EINVAL",
+        commit="a4609387859f",
+    )
+    merges_faulted_with_unfaulted: bool = change(
+        "6.16",
+        "mm/vma.c: is_mergeable_anon_vma()",
+        "a range with an anon_vma joins an adjacent VMA without one; else only the other way round",
+        commit="879bca0a2c4f",
+    )
+    unaccounts_unfaulted: bool = change(
+        "6.7",
+        "mm/mprotect.c: mprotect_fixup()",
+        "private memory without an anon_vma that becomes read-only is accounted no more",
+    )
+    dontunmap_copy_joins_source: bool = change(
+        "5.7",
+        "mm/vma.c: copy_vma()",
+        "the copy of MREMAP_DONTUNMAP may merge with the VMA that it was copied from",
+        until="7.1",
+    )
+    dontunmap_unaccounts_source: bool = change(
+        "6.16",
+        "mm/mremap.c: move_vma()",
+        "the VMA that MREMAP_DONTUNMAP leaves is accounted no more",
+        until="6.17",
+    )
+
     # Faults.
 
+    has_anon_exclusive: bool = change(
+        "5.19",
+        "mm/memory.c: do_wp_page()",
+        "a page marked PageAnonExclusive is written in place; before, references alone decide",
+        commit="6c287605fd56",
+    )
+    has_mthp: bool = change(
+        "6.8",
+        "mm/memory.c: alloc_anon_folio()",
+        "anonymous folios of orders below the PMD's can be had",
+        commit="19eaf44954df",
+    )
+    reuses_last_mapped_page: bool = change(
+        "5.9",
+        "mm/memory.c: do_wp_page()",
+        "the last mapped page of a large folio is written in place; else it is copied, and the folio can be freed",
+        commit="09854ba94c6a",
+        until="6.8",
+    )
+    shmem_fault_looks_at_vma: bool = change(
+        "6.12",
+        "mm/shmem.c: shmem_suitable_orders()",
+        "a fault in a hole of a huge tmpfs file allocates a huge folio only if the VMA could map it by a PMD entry",
+    )
     reuses_large_folios: bool = change(
         "6.15",
         "mm/memory.c: __wp_can_reuse_large_anon_folio()",
@@ -190,6 +282,34 @@ class Release:
         "ext4 has large folios, by the size of writes and by read-ahead",
         commit="7ac67301e82f",
     )
+    keeps_read_ahead_order: bool = change(
+        "6.17",
+        "mm/readahead.c: page_cache_ra_order()",
+        "read-ahead starts at order 0, and each window is two orders above the last; else above the marked folio",
+    )
+    tmpfs_write_sizes_folio: bool = change(
+        "6.14",
+        "mm/shmem.c: shmem_huge_global_enabled()",
+        "the size of a write decides the orders of folios in tmpfs with huge=always; else they have PMD order",
+        commit="acd7ccb284b8",
+        until="6.17",
+    )
+    tmpfs_within_size_by_write: bool = change(
+        "6.14",
+        "mm/shmem.c: shmem_huge_global_enabled()",
+        "the size of a write decides the orders of folios in tmpfs with huge=within_size; else they have order 0",
+        commit="acd7ccb284b8",
+    )
+    tmpfs_fault_takes_any_order: bool = change(
+        "7.1",
+        "mm/shmem.c: shmem_allowable_huge_orders()",
+        "a fault in a hole of a huge tmpfs file allocates the largest order that fits; else PMD order or 0",
+    )
+    unmaps_unsplit_folio: bool = change(
+        "6.18",
+        "mm/truncate.c: try_folio_split_or_unmap()",
+        "a file folio that a hole reaches into is unmapped whole if it cannot be split",
+    )
     aligns_read_ahead_window: bool = change(
         "6.17",
         "mm/readahead.c: page_cache_async_ra()",
@@ -222,6 +342,41 @@ class Release:
         "DONTNEED frees a PTE table that it empties",
         commit="6375e95f381e",
     )
+    has_populate: bool = change(
+        "5.14",
+        "mm/madvise.c: madvise_populate()",
+        "MADV_POPULATE_READ and MADV_POPULATE_WRITE exist; else EINVAL",
+        commit="4ca9b3859dac",
+    )
+    has_collapse: bool = change(
+        "6.1",
+        "mm/khugepaged.c: madvise_collapse()",
+        "MADV_COLLAPSE exists; else EINVAL",
+        commit="7d8faaf15545",
+    )
+    madvise_takes_whole_folios: bool = change(
+        "6.10",
+        "mm/madvise.c: madvise_folio_pte_batch()",
+        "COLD, PAGEOUT and FREE keep large folios that the range covers, and go on after a shared one; else they split "
+        "each, and leave the rest of a table from the first shared one on",
+        commit="3931b871c494",
+    )
+    collapse_retracts_tables_of_others: bool = change(
+        "6.6",
+        "mm/khugepaged.c: retract_page_tables()",
+        "COLLAPSE of shared memory frees the empty tables of other processes, too",
+        commit="1d65b771bc08",
+    )
+    collapses_any_file: bool = change(
+        "7.1",
+        "mm/khugepaged.c: file_thp_enabled()",
+        "COLLAPSE takes every file whose page cache can have folios of PMD order; else shared memory alone",
+    )
+    collapse_without_block_succeeds: bool = change(
+        "7.1",
+        "mm/khugepaged.c: madvise_collapse()",
+        "COLLAPSE of a range without a whole block of PMD size is no error",
+    )
     collapses_read_only_range: bool = change(
         "6.18",
         "mm/khugepaged.c: hpage_collapse_scan_pmd()",
@@ -231,6 +386,24 @@ class Release:
         "6.17",
         "mm/khugepaged.c: __collapse_huge_page_copy_succeeded()",
         "COLLAPSE removes the entries of a large folio by one rmap call",
+    )
+    mprotect_restores_write: bool = change(
+        "6.1",
+        "mm/mprotect.c: can_change_pte_writable()",
+        "mprotect makes entries of exclusive anonymous pages writable, if they are dirty",
+        commit="64fe24a3e05e",
+    )
+    mprotect_restores_write_of_clean: bool = change(
+        "6.2",
+        "mm/mprotect.c: can_change_private_pte_writable()",
+        "mprotect makes clean entries of exclusive anonymous pages writable, and PMD entries",
+        commit="6a56ccbcf6c6",
+    )
+    mprotect_cleans_pmd: bool = change(
+        "6.16",
+        "arch/x86/include/asm/pgtable.h: pmd_modify()",
+        "mprotect makes a PMD entry clean",
+        until="7.1",
     )
     mprotect_batches: bool = change(
         "6.17",
@@ -243,6 +416,38 @@ class Release:
         "mm/mremap.c: remap_move()",
         "one mremap moves several VMAs and the holes between them, if the size stays; else EFAULT",
         commit="d23cb648e365",
+    )
+    flags_partially_mapped: bool = change(
+        "6.12",
+        "mm/rmap.c: __folio_remove_rmap()",
+        "a folio is flagged partially mapped while some of its pages are mapped; else any page that PTEs map no more puts "
+        "it on the deferred-split queue",
+        commit="8422acdc97ed",
+    )
+    split_drops_zero_pages: bool = change(
+        "6.12",
+        "mm/migrate.c: try_to_map_unused_to_zeropage()",
+        "the split of a folio maps the zero page in place of pages of zeros",
+        commit="b1f202060afe",
+    )
+    pmd_split_keeps_dirty: bool = change(
+        "6.2",
+        "mm/huge_memory.c: __split_huge_pmd_locked()",
+        "the PTEs that a PMD entry is split into are dirty if it was; else the folio alone is",
+        commit="0ccf7f168e17",
+    )
+    queues_fresh_thp: bool = change(
+        "6.12",
+        "mm/huge_memory.c: map_anon_folio_pmd()",
+        "every new anonymous THP is on the deferred-split queue; else partially mapped folios alone",
+        commit="dafff3f4c850",
+    )
+    discards_lazyfree_pmd: bool = change(
+        "6.11",
+        "mm/huge_memory.c: unmap_huge_pmd_locked()",
+        "reclaim discards a lazyfree THP by its PMD entry; else it splits that, and a PTE table stays",
+        commit="735ecdfaf4e8",
+        until="7.1",
     )
     unmaps_lazyfree_batches: bool = change(
         "6.16",
@@ -274,10 +479,22 @@ RELEASES: Mapping[str, Release] = MappingProxyType(
     {
         row.version: row
         for row in (
-            release("6.12", "6.12.117", LIKELY),
-            release("6.18", "6.18.44", MM_ID),
+            release("5.10", "5.10.223", DOUBLE_MAP),
+            release("6.1", "6.1.192", DOUBLE_MAP_ESTIMATED, dontunmap_copy_joins_source=False),
+            release("6.12", "6.12.117", LIKELY, dontunmap_copy_joins_source=False, discards_lazyfree_pmd=False),
+            release("6.16", "6.16.12", MM_ID),
+            release("6.18", "6.18.44", MM_ID, discards_lazyfree_pmd=False, mprotect_cleans_pmd=False),
+            release("7.0", "7.0.13", MM_ID),
+            release("7.3", "7.3.4", MM_ID),
         )
     }
 )
+
+
+def release_of(kernel: str) -> Release | None:
+    """The release of a kernel, by the first two numbers of its version: ``6.18.44`` -> 6.18; None if it is no profile."""
+    return RELEASES.get(".".join(kernel.split(".")[:2]))
+
+
 #: the profile unless another is set
 DEFAULT = RELEASES["6.18"]

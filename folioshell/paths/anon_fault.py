@@ -22,7 +22,7 @@ def huge_fault_allowed(k: Kernel, vma: Vma, order: int | None = None) -> bool:
     Kernel: include/linux/huge_mm.h: thp_vma_allowable_order() (v6.18)
     """
     order = k.geometry.pmd_order if order is None else order
-    mode = k.config.thp.get(order, "never")
+    mode = k.config.thp.get(order, "never") if order == k.geometry.pmd_order or k.release.has_mthp else "never"
     if mode == "never" or vma.flags & vm.NOHUGEPAGE:
         return False
     return mode == "always" or bool(vma.flags & vm.HUGEPAGE)
@@ -79,7 +79,8 @@ def map_anon_folio_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, folio: Fo
     pmd.entries[vma.mm.tables.pmd_index(block)] = pte.make(folio.pfn, written(vma))
     rmap.rss_add(vma, folio, folio.nr_pages)
     # Whole as it is, it joins the queue: since v6.12 the shrinker also splits huge pages that hold mostly zeros.
-    yield from rmap.deferred_split(k, folio, partially_mapped=False)
+    if k.release.queues_fresh_thp:
+        yield from rmap.deferred_split(k, folio, partially_mapped=False)
 
 
 def new_anon_folio(k: Kernel, vma: Vma, order: int, vpn: int) -> Path[Folio]:

@@ -16,7 +16,7 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.vm import Vma
+from folioshell.model.vm import Mm, Vma
 from folioshell.paths import anon_fault, file_fault, rmap, swap, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import folio_pte_batch
@@ -61,9 +61,12 @@ def _collapse_file_block(k: Kernel, vma: Vma, block: int) -> Path[Scan]:
     if folio is None or folio.order != k.geometry.pmd_order:
         folio = None
         result = _scan_file(k, file, first)
+        _write_back(k, file, first)
         if result is Scan.SUCCEED:
             folio = yield from _collapse_file(k, file, first)
-            yield from _retract_page_tables(k, file, first)
+            yield from _retract_page_tables(
+                k, None if k.release.collapse_retracts_tables_of_others else mm, file, first
+            )
     yield mm.mmap_lock.acquire("madvise_collapse", "R")
     if folio is None:
         return result
@@ -79,6 +82,17 @@ def _scan_file(k: Kernel, file: AddressSpace, first: int) -> Scan:
     if any(folio.ref != rmap.expected_references(k, folio) for folio in old):
         return Scan.PAGE_COUNT
     return Scan.SUCCEED if old else Scan.TRUNCATED
+
+
+def _write_back(k: Kernel, file: AddressSpace, first: int) -> None:
+    """Write the dirty folios of a file on a disk, which a collapse does not take.
+
+    Kernel: mm/khugepaged.c: collapse_single_pmd() (v7.1)
+    """
+    if not file.is_shmem:
+        for folio in file.next_from(first, first + k.geometry.pmd_pages - 1):
+            folio.dirty = False
+            folio.dirty_buffers = 0
 
 
 def _collapse_file(k: Kernel, file: AddressSpace, first: int) -> Path[Folio]:
@@ -101,7 +115,8 @@ def _collapse_file(k: Kernel, file: AddressSpace, first: int) -> Path[Folio]:
     assert new is not None
     new.ref -= 1
     new.nonzero = nonzero
-    new.dirty = True
+    # Shared memory has no copy elsewhere, unlike a file, whose folios are clean.
+    new.dirty = file.is_shmem
     yield Tracepoint(f"{len(old)} folios of {file} copied into {new}", "thp_collapse_alloc")
     for folio in old:
         yield folio.lock.release()
@@ -109,8 +124,8 @@ def _collapse_file(k: Kernel, file: AddressSpace, first: int) -> Path[Folio]:
     return new
 
 
-def _retract_page_tables(k: Kernel, file: AddressSpace, first: int) -> Path[None]:
-    """Free the empty PTE tables of every VMA that maps the block and has no anonymous pages.
+def _retract_page_tables(k: Kernel, only: Mm | None, file: AddressSpace, first: int) -> Path[None]:
+    """Free the empty PTE tables of every VMA that maps the block and has no anonymous pages; those of one mm if given.
 
     Other mms are not locked: i_mmap_rwsem keeps the VMA, and both table locks are enough to remove an empty table.
     Kernel: mm/khugepaged.c: retract_page_tables() (v6.18)
@@ -120,6 +135,8 @@ def _retract_page_tables(k: Kernel, file: AddressSpace, first: int) -> Path[None
     for vma in file.i_mmap.overlapping(first, first):
         vpn = vma.start + first - vma.pgoff
         # With an anon_vma the table may hold copies, which a PMD entry of the file would hide.
+        if only not in (None, vma.mm):
+            continue
         if vma.anon_vma is not None or vpn % size or vpn < vma.start or vpn + size > vma.end:
             continue
         pmd, table = vma.mm.tables.pmd_table(vpn), vma.mm.tables.leaf(vpn)
@@ -200,7 +217,7 @@ def madvise_collapse(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | No
         return "EINVAL"
     low, high = align_up(start, size), align_down(end, size)
     if low > high:
-        return "EINVAL"
+        return None if k.release.collapse_without_block_succeeds else "EINVAL"
     failed = None
     for block in range(low, high, size):
         result = yield from _collapse_block(k, vma, block)
@@ -218,7 +235,9 @@ def _allowable(k: Kernel, vma: Vma) -> bool:
     size = k.geometry.pmd_pages
     if vma.flags & vm.NOHUGEPAGE:
         return False
-    if vma.file is not None and ((vma.start - vma.pgoff) % size or not vma.file.is_shmem):
+    if vma.file is not None and not (vma.file.is_shmem or k.release.collapses_any_file):
+        return False
+    if vma.file is not None and (vma.start - vma.pgoff) % size:
         return False
     last = align_down(vma.end - size, size)
     if last < vma.start:
@@ -300,7 +319,8 @@ def _collapse_huge_page(k: Kernel, vma: Vma, table: PageTable, block: int) -> Pa
     if not vma.flags & (vm.READ | vm.WRITE):
         flags |= pte.PROTNONE
     pmd.entries[mm.tables.pmd_index(block)] = pte.make(folio.pfn, flags)
-    yield from rmap.deferred_split(k, folio, partially_mapped=False)
+    if k.release.queues_fresh_thp:
+        yield from rmap.deferred_split(k, folio, partially_mapped=False)
     yield pmd.lock.release()
     yield mm.write_unlock()
     yield mm.mmap_lock.acquire("madvise_collapse", "R")

@@ -54,6 +54,9 @@ def do_madvise(k: Kernel, mm: Mm, start: int, nr: int, advice: str) -> Path[str 
     """
     if nr == 0:
         return None
+    has = {"collapse": k.release.has_collapse, "populate_read": k.release.has_populate}
+    if not has.get(advice.replace("_write", "_read"), True):
+        return "EINVAL"
     if advice == "collapse":
         return (yield from _locked(mm, "R", _walk_vmas(k, mm, start, start + nr, collapse.madvise_collapse)))
     if advice in ("populate_read", "populate_write"):

@@ -100,11 +100,11 @@ def _cold_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int,
             continue
         folio = k.physmem.folio(pte.pfn_of(entry))
         nr = folio_pte_batch(table, index, last, folio) if folio.order else 1
-        if nr < folio.nr_pages:
+        if folio.order and (nr < folio.nr_pages or not k.release.madvise_takes_whole_folios):
             now, done = yield from _split_part(k, vma, table, block + index, folio, SharingQuestion.COLD_PART)
             if now is None:
                 break
-            table, index = now, index + (nr if done else 0)
+            table, index = now, _after_part(k, index, nr, last, done)
             continue
         shared = yield from sharing.is_shared(k, vma.mm, folio, SharingQuestion.COLD_WHOLE, table.ptl)
         if shared or table.entries[index] != entry:
@@ -207,11 +207,11 @@ def _free_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int)
             continue
         folio = k.physmem.single_out(pte.pfn_of(entry))
         nr = folio_pte_batch(table, index, last, folio) if folio.order else 1
-        if nr < folio.nr_pages:
+        if folio.order and (nr < folio.nr_pages or not k.release.madvise_takes_whole_folios):
             now, done = yield from _split_part(k, vma, table, block + index, folio, SharingQuestion.FREE_PART)
             if now is None:
                 return
-            table, index = now, index + (nr if done else 0)
+            table, index = now, _after_part(k, index, nr, last, done)
             continue
         yield from _free_folio(k, vma, table, index, nr, folio)
         index += nr
@@ -275,6 +275,13 @@ def _split_part(
     if now is not None:
         yield now.ptl.acquire(question.function)
     return now, not was_split
+
+
+def _after_part(k: Kernel, index: int, nr: int, last: int, done: bool) -> int:
+    """Index of the entry that comes after those of a large folio: the same again if it was split, or none at all."""
+    if not done:
+        return index
+    return index + nr if k.release.madvise_takes_whole_folios else last
 
 
 def _split(k: Kernel, folio: Folio, held: Lock) -> Path[bool]:

@@ -45,7 +45,11 @@ def do_mremap(
         error = yield from _remap_move(k, remap)
     else:
         vma = mm.vmas.find(start)
-        if vma is None or start + min(nr, new_nr) > vma.end:
+        if vma is None:
+            error = "EFAULT"
+        elif dontunmap and not (vma.is_anonymous or k.release.dontunmap_of_files):
+            error = "EINVAL"
+        elif start + min(nr, new_nr) > vma.end:
             error = "EFAULT"
         else:
             error = yield from _mremap_to(k, remap)
@@ -166,7 +170,7 @@ def _mremap_to(k: Kernel, remap: _Remap) -> Path[str | None]:
     if vma is None:
         return "EFAULT"
     yield from vma_paths.start_write(vma)
-    new, need_rmap_locks = yield from _copy_vma(k, vma, start, new_start, new_nr)
+    new, need_rmap_locks = yield from _copy_vma(k, vma, remap)
     # The copy merged with its own source: there is one VMA now, whatever is left of the source.
     if new.start <= vma.start < new.end:
         vma = new
@@ -176,13 +180,13 @@ def _mremap_to(k: Kernel, remap: _Remap) -> Path[str | None]:
         yield from unmap_locked(k, mm, start, start + nr, downgrade=False)
         return None
     # MREMAP_DONTUNMAP: the source stays, empty. Without pages it needs neither mlock nor an anon_vma.
-    vma.flags &= ~vm.LOCKED
+    vma.flags &= ~(vm.LOCKED | vm.ACCOUNT) if k.release.dontunmap_unaccounts_source else ~vm.LOCKED
     if vma is not new and vma.start == start and vma.end == start + nr:
         yield from anon.unlink(vma)
     return None
 
 
-def _copy_vma(k: Kernel, vma: Vma, start: int, new_start: int, new_nr: int) -> Path[tuple[Vma, bool]]:
+def _copy_vma(k: Kernel, vma: Vma, remap: _Remap) -> Path[tuple[Vma, bool]]:
     """A VMA at the destination, new or part of an adjacent one, and whether moving entries needs the rmap locks.
 
     A walk visits the VMAs of a mapping by offset. If it visits the destination before the source, an entry that moves
@@ -191,13 +195,15 @@ def _copy_vma(k: Kernel, vma: Vma, start: int, new_start: int, new_nr: int) -> P
     Kernel: mm/vma.c: copy_vma() (v6.18)
     """
     # Nothing was faulted in yet, so no folio has an index: the range gets that of its new address, and can merge there.
-    pgoff = new_start if vma.is_anonymous and vma.anon_vma is None else vma.pgoff_of(start)
+    new_start, end = remap.new_start, remap.new_start + remap.new_nr
+    pgoff = new_start if vma.is_anonymous and vma.anon_vma is None else vma.pgoff_of(remap.start)
     old_pgoff = vma.pgoff
-    merge = vma_paths.Merge(vma.mm, new_start, new_start + new_nr, vma.flags, pgoff, vma.file, source=vma)
+    merge = vma_paths.Merge(vma.mm, new_start, end, vma.flags, pgoff, vma.file, source=vma)
+    merge.keeps_source = remap.dontunmap and not k.release.dontunmap_copy_joins_source
     new = yield from vma_paths.merge_new(k, merge)
     if new is not None:
         return new, new.pgoff <= old_pgoff
-    new = k.new_vma(vma.mm, new_start, new_start + new_nr, vma.flags, pgoff, vma.file)
+    new = k.new_vma(vma.mm, new_start, end, vma.flags, pgoff, vma.file)
     new.anon_vma = vma.anon_vma
     yield from anon.clone(new, vma)
     # Once it is in the tree it can be found: no fault may fill an entry there before the moved one comes (vma_link()).

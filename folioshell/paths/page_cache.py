@@ -35,7 +35,7 @@ def do_create_file(k: Kernel, file: AddressSpace, order: int, cached: bool, chun
         cached: else an ext4 file must be read first, and a tmpfs file is one hole.
         chunk: pages that were written at a time, where that is not ``1 << order``.
     """
-    if file.fs == "tmpfs-huge":
+    if file.fs == "tmpfs-huge" and not k.release.tmpfs_write_sizes_folio:
         order, chunk = max(order, k.geometry.pmd_order), 0
     k.create_file(file, order, cached, chunk)
     for folio in file.folios:
@@ -153,21 +153,25 @@ def _shmem_alloc_and_add(k: Kernel, fault: Fault) -> Path[Folio | None]:
     """
     file, index = fault.vma.file, fault.pgoff
     assert file is not None
-    # A huge folio only where the whole block is a hole: pages that are cached already cannot join it.
-    order = k.geometry.pmd_order
-    first = index >> order << order
-    if not _huge_allowed(k, fault, first) or file.any_in(first, 1 << order):
-        first, order = index, 0
-    return add_folio(k, file, first, order, locked=True)
+    # A large folio only where the whole block is a hole: pages that are cached already cannot join it.
+    highest = k.geometry.pmd_order
+    for order in range(highest, 0, -1) if k.release.tmpfs_fault_takes_any_order else (highest,):
+        first = align_down(index, 1 << order)
+        if _large_allowed(k, fault, first, 1 << order) and not file.any_in(first, 1 << order):
+            return add_folio(k, file, first, order, locked=True)
+    return add_folio(k, file, index, 0, locked=True)
 
 
-def _huge_allowed(k: Kernel, fault: Fault, first: int) -> bool:
-    """Kernel: mm/shmem.c: shmem_huge_global_enabled() (v6.18)"""
-    vma, size = fault.vma, k.geometry.pmd_pages
+def _large_allowed(k: Kernel, fault: Fault, first: int, size: int) -> bool:
+    """May a fault fill ``size`` pages of shared memory from page ``first`` on by one folio?
+
+    Kernel: mm/shmem.c: shmem_huge_global_enabled(), shmem_suitable_orders() (v6.18)
+    """
+    vma = fault.vma
     assert vma.file is not None
     file = vma.file
-    # Only for a VMA that could map it by a PMD entry (since v6.12; before, for any mapping of the file).
     aligned = not (vma.start - vma.pgoff) % size and suitable_block(vma, fault.vpn, size)
+    aligned = aligned or not k.release.shmem_fault_looks_at_vma
     if vma.flags & vm.NOHUGEPAGE or not aligned:
         return False
     return file.fs == "tmpfs-huge" or (file.fs == "tmpfs-within" and first + size <= file.size)
@@ -247,7 +251,7 @@ def async_mmap_readahead(k: Kernel, vma: Vma, folio: Folio, index: int) -> Path[
             return
         ra.start = start
         ra.size = _next_size(start - index + window, window)
-    ra.order += 2
+    ra.order = ra.order + 2 if k.release.keeps_read_ahead_order else folio.order
     # The window ends where its largest folios end; before v6.17 it ended anywhere, with ever smaller folios.
     if k.release.aligns_read_ahead_window:
         end = ra.start + ra.size
@@ -298,6 +302,8 @@ def _page_cache_ra_order(k: Kernel, file: AddressSpace, first: int) -> Path[list
     if k.release.ext4_has_large_folios:
         last = min(file.size, first + ra.size) - 1
         mark = first + ra.size - ra.async_size
+        if not k.release.keeps_read_ahead_order:
+            ra.order += 2
         ra.order = min(ra.order, k.geometry.pmd_order, ra.size.bit_length() - 1)
         # Truncation and hole punching hold it for writing: no folio is added beyond the EOF that they set.
         yield file.invalidate_lock.acquire("page_cache_ra_order", "R")

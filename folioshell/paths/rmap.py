@@ -311,7 +311,8 @@ def remove_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> 
         yield from _count(k, "unmapped", span)
         for lock in reversed(span.held):
             yield lock.release()
-    if _became_partial(k, folio, k.counts.newly_unmapped(folio.id) < folio.nr_pages):
+    others_left = k.counts.newly_unmapped(folio.id) < folio.nr_pages
+    if others_left and _became_partial(k, folio, others_left):
         yield from deferred_split(k, folio, partially_mapped=True)
     if vma.flags & vm.LOCKED:
         folio.munlock()
@@ -325,6 +326,8 @@ def _became_partial(k: Kernel, folio: Folio, others_left: bool) -> bool:
     Kernel: mm/rmap.c: __folio_remove_rmap() (v6.18)
     """
     counts = k.counts
+    if not k.release.flags_partially_mapped:
+        return bool(counts.newly_unmapped(folio.id))
     if k.config.page_mapcount:
         return others_left and counts.newly_unmapped(folio.id) > 0
     # Without mapcounts of pages: fewer entries than pages cannot map all of them. More may not either, which is missed.

@@ -279,7 +279,9 @@ def _split_anon(k: Kernel, vma: Vma, pmd: PmdTable, block: int, freeze: bool) ->
         # 512 entries hold 512 references; one is that of the PMD entry.
         folio.ref += folio.nr_pages - 1
         folio.anon_exclusive = (1 << folio.nr_pages) - 1 if exclusive else 0
-        table.entries[:] = entries
+        table.entries[:] = (
+            entries if k.release.pmd_split_keeps_dirty else pte.packed([one & ~pte.DIRTY for one in entries])
+        )
         call = "folio_add_anon_rmap_ptes"
         yield from rmap.add_ptes(k, folio, 0, folio.nr_pages, vma, table, block, call)
     # Last: had the PMD mapping gone first, the mapcount would pass through 0, and the folio would look unmapped or

@@ -141,7 +141,7 @@ def _split_or_unmap(k: Kernel, folio: Folio, index: int) -> Path[Folio]:
     """
     layout = non_uniform(folio, index - folio.index) if k.release.splits_around_hole else uniform(folio)
     first, *_ = yield from split_folio(k, folio, layout)
-    if first is folio and not folio.swapbacked:
+    if first is folio and not folio.swapbacked and k.release.unmaps_unsplit_folio:
         yield from try_to_unmap(k, folio, sync=True, ignore_mlock=True)
     return first
 

@@ -13,7 +13,7 @@ from folioshell.model.vm import Vma
 from folioshell.paths import rmap
 from folioshell.paths.batch import folio_pte_batch
 from folioshell.paths.step import Path
-from folioshell.paths.tables import split_huge_pmd_address, split_huge_pmd_locked
+from folioshell.paths.tables import pte_free, split_huge_pmd_address, split_huge_pmd_locked, withdraw
 from folioshell.paths.walk import Hit, VmaWalk, rmap_walk, vmas_of
 
 
@@ -33,6 +33,8 @@ def try_to_unmap(
         if vma.flags & vm.LOCKED and not ignore_mlock:
             return True
         if isinstance(hit.table, PmdTable):
+            if folio.anon and not folio.swapbacked and (yield from _discard_lazyfree_pmd(k, folio, vma, hit)):
+                return False
             # The walk enters the PTE table next, or finds nothing where the PMD entry of a file was dropped.
             dropped = yield from split_huge_pmd_locked(k, vma, hit.table, hit.vpn, freeze=False)
             if dropped is not None:
@@ -48,6 +50,28 @@ def try_to_unmap(
 
     yield from rmap_walk(k, folio, "try_to_unmap", visit, done=unmapped, sync=sync, locked=locked)
     return unmapped()
+
+
+def _discard_lazyfree_pmd(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
+    """Clear the PMD entry of a clean lazyfree THP, and free the table deposited with it. False: it must be split.
+
+    Kernel: mm/huge_memory.c: __discard_anon_folio_pmd_locked() (v6.12)
+    """
+    pmd = hit.table
+    assert isinstance(pmd, PmdTable)
+    entry = pmd.entries[hit.index]
+    assert isinstance(entry, int)
+    if not k.release.discards_lazyfree_pmd or folio.dirty or entry & pte.DIRTY:
+        return False
+    if folio.ref != 1 + k.counts.mapcount(folio.id):
+        return False
+    del pmd.entries[hit.index]
+    yield from rmap.remove_pmd(k, folio, vma, pmd, hit.vpn)
+    withdraw(pmd)
+    pte_free(vma.mm)
+    rmap.rss_add(vma, folio, -folio.nr_pages)
+    folio.ref -= 1
+    return True
 
 
 def _unmap_lazyfree(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:

@@ -5,7 +5,7 @@ Kernel: mm/vma.c (v6.18)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from folioshell.events import VmaMerged, VmaSplit
 from folioshell.model import pte, vm
@@ -138,6 +138,7 @@ class Merge:
         mm, start, end: where it is, in virtual pages.
         flags, pgoff, file: what it maps.
         source: the VMA that it is a part of, or that mremap copies from; None for a new mapping.
+        keeps_source: it may not join ``source`` itself.
     Kernel: mm/vma.h: struct vma_merge_struct (v6.18)
     """
 
@@ -148,8 +149,9 @@ class Merge:
     pgoff: int
     file: AddressSpace | None
     source: Vma | None = None
+    keeps_source: bool = False
 
-    def before(self) -> Vma | None:
+    def before(self, k: Kernel) -> Vma | None:
         """The VMA that ends where the range starts, if the range can be appended to it.
 
         Kernel: mm/vma.c: can_vma_merge_after() (v6.18)
@@ -157,9 +159,9 @@ class Merge:
         vma = self.mm.vmas.prev(self.start)
         if vma is None or vma.end != self.start or self.pgoff != vma.pgoff + vma.nr_pages:
             return None
-        return vma if self._fits(vma) else None
+        return vma if self._fits(k, vma) else None
 
-    def after(self) -> Vma | None:
+    def after(self, k: Kernel) -> Vma | None:
         """The VMA that starts where the range ends, if the range can be prepended to it.
 
         Kernel: mm/vma.c: can_vma_merge_before() (v6.18)
@@ -167,9 +169,9 @@ class Merge:
         vma = self.mm.vmas.next(self.end)
         if vma is None or vma.start != self.end or self.pgoff + self.end - self.start != vma.pgoff:
             return None
-        return vma if self._fits(vma) else None
+        return vma if self._fits(k, vma) else None
 
-    def _fits(self, target: Vma) -> bool:
+    def _fits(self, k: Kernel, target: Vma) -> bool:
         """Do flags, file and anon_vma allow that the range joins ``target``?
 
         A merged VMA has one anon_vma. One without takes the other's, but not from a fork child: its chain leads to
@@ -178,10 +180,12 @@ class Merge:
         """
         if target.flags != self.flags or target.file is not self.file:
             return False
+        if self.keeps_source and target is self.source:
+            return False
         anon_vma = self.source.anon_vma if self.source is not None else None
         if target.anon_vma is None and anon_vma is not None:
             assert self.source is not None
-            return len(self.source.chain) <= 1
+            return k.release.merges_faulted_with_unfaulted and len(self.source.chain) <= 1
         if target.anon_vma is not None and anon_vma is None:
             return len(target.chain) <= 1
         return target.anon_vma is anon_vma
@@ -199,7 +203,9 @@ def merge_new(k: Kernel, merge: Merge) -> Path[Vma | None]:
     Kernel: mm/vma.c: vma_merge_new_range() (v6.18)
     """
     start, end, source = merge.start, merge.end, merge.source
-    before, after = merge.before(), merge.after()
+    before, after = merge.before(k), merge.after(k)
+    if after is not None and source is None and k.release.merges_next_first:
+        before = replace(merge, source=after).before(k)
     if before is not None and after is not None:
         if _are_anon_vmas_compatible(before, after):
             yield from _start_write_all(before, after)
@@ -318,8 +324,8 @@ def modify_flags(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[
 def _merge_existing(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[Vma | None]:
     """Kernel: mm/vma.c: vma_merge_existing_range() (v6.18)"""
     merge = Merge(vma.mm, start, end, flags, vma.pgoff_of(start), vma.file, vma)
-    before = merge.before() if vma.start == start else None
-    after = merge.after() if vma.end == end else None
+    before = merge.before(k) if vma.start == start else None
+    after = merge.after(k) if vma.end == end else None
     if before is not None and after is not None and not _are_anon_vmas_compatible(before, after):
         after = None
     if before is not None or after is not None:

@@ -51,7 +51,7 @@ def _mprotect_fixup(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Pa
     if flags & vm.WRITE:
         if not old & (vm.ACCOUNT | vm.WRITE | vm.SHARED):
             flags |= vm.ACCOUNT
-    elif old & vm.ACCOUNT and vma.is_anonymous and vma.anon_vma is None:
+    elif old & vm.ACCOUNT and vma.is_anonymous and vma.anon_vma is None and k.release.unaccounts_unfaulted:
         flags &= ~vm.ACCOUNT
     vma = yield from vma_paths.modify_flags(k, vma, start, end, flags)
     yield from vma_paths.start_write(vma)
@@ -136,25 +136,28 @@ def _batch(k: Kernel, table: PageTable, index: int, last: int) -> int:
     return folio_pte_batch(table, index, last, folio, pte.WRITE) if folio.order else 1
 
 
-def _modified(k: Kernel, vma: Vma, entry: int, prot: int) -> int:
+def _modified(k: Kernel, vma: Vma, entry: int, prot: int, is_pmd: bool = False) -> int:
     entry = entry & ~(pte.WRITE | pte.PROTNONE) | prot & (pte.WRITE | pte.PROTNONE)
     # vm_page_prot of a private VMA is never writable; a page that a write fault would only reuse is spared the fault.
-    if not entry & pte.WRITE and _can_become_writable(k, vma, entry):
+    if not entry & pte.WRITE and _can_become_writable(k, vma, entry, is_pmd):
         entry |= pte.WRITE
     return entry
 
 
-def _can_become_writable(k: Kernel, vma: Vma, entry: int) -> bool:
+def _can_become_writable(k: Kernel, vma: Vma, entry: int, is_pmd: bool) -> bool:
     """May an entry become writable without a fault?
 
     Kernel: mm/mprotect.c: can_change_pte_writable() (v6.18)
     """
-    if not vma.flags & vm.WRITE:
+    release = k.release
+    if not vma.flags & vm.WRITE or (is_pmd and not release.mprotect_restores_write_of_clean):
         return False
     # A clean entry of a file must fault on the first write, so that the file system is notified.
     if vma.flags & vm.SHARED:
         return bool(entry & pte.DIRTY)
     if not pte.maps_folio(entry):
+        return False
+    if not release.mprotect_restores_write or (not entry & pte.DIRTY and not release.mprotect_restores_write_of_clean):
         return False
     pfn = pte.pfn_of(entry)
     folio = k.physmem.at(pfn).first
@@ -180,7 +183,9 @@ def _change_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path[boo
     entry = pmd.entries.get(index, pte.NONE)
     is_huge = not isinstance(entry, PageTable) and entry != pte.NONE
     if isinstance(entry, int) and entry > 0:
-        pmd.entries[index] = _modified(k, vma, entry, vma_paths.prot_entry_flags(vma))
+        if k.release.mprotect_cleans_pmd:
+            entry &= ~pte.DIRTY
+        pmd.entries[index] = _modified(k, vma, entry, vma_paths.prot_entry_flags(vma), is_pmd=True)
     elif isinstance(entry, int) and pte.is_migration(entry) and not vma.flags & vm.WRITE:
         pmd.entries[index] = _migration_downgraded(k, entry)
     yield pmd.lock.release()

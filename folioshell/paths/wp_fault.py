@@ -37,11 +37,13 @@ def do_wp_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
         return None
     if folio is not None and folio.anon:
         # An exclusive page is reused without another look, also if it is pinned: a copy would part it from the device.
-        if not folio.anon_exclusive >> page & 1:
+        exclusive = k.release.has_anon_exclusive and bool(folio.anon_exclusive >> page & 1)
+        if not exclusive:
             folio = k.physmem.single_out(pte.pfn_of(entry))
             if (yield from _can_reuse(k, fault, table, folio, page)):
                 folio.anon_exclusive |= 1 << page
-        if folio.anon_exclusive >> page & 1:
+                exclusive = True
+        if exclusive:
             table.entries[index] |= written(vma)
             k.count("pgreuse")
             yield Reused(folio.id, folio.order, page, 1, vma.mm.mm_id, fault.vpn)
@@ -68,7 +70,7 @@ def _can_reuse(k: Kernel, fault: Fault, table: PageTable, folio: Folio, page: in
 
     Kernel: mm/memory.c: wp_can_reuse_anon_folio() (v6.18)
     """
-    if folio.order:
+    if folio.order and not k.release.reuses_last_mapped_page:
         return (yield from _can_reuse_large(k, fault, table, folio, page))
     # One reference is the entry's, and one the swap cache's. Every other may be a mapping, or a pin: then copy. Checked
     # before the lock only to spare it.

@@ -206,6 +206,7 @@ class Recording:
         regions: name -> its ``vpn`` and ``pages``.
         files: name -> its specification and ``layout``.
         steps: one row per operation; None for a bare scenario.
+        kernel: the version that it was recorded on; empty for a bare scenario.
     """
 
     name: str
@@ -213,6 +214,7 @@ class Recording:
     regions: dict[str, Any]
     files: dict[str, Any]
     steps: list[dict[str, Any]] | None
+    kernel: str = ""
 
 
 def load(path: str) -> Recording:
@@ -296,7 +298,9 @@ def _recording(document: dict[str, Any]) -> Recording:
         raise BadScenario(f"{len(steps)} steps for {len(scenario['ops'])} operations")
     for number, step in enumerate(steps):
         _check_step(f"step {number}", step)
-    return Recording(str(document.get("name", scenario.get("name", ""))), scenario, regions, files, steps)
+    env = document.get("env")
+    kernel = str(env.get("kernel", "")) if isinstance(env, dict) else ""
+    return Recording(str(document.get("name", scenario.get("name", ""))), scenario, regions, files, steps, kernel)
 
 
 def _check_step(place: str, step: Any) -> None:

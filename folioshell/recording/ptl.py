@@ -20,9 +20,6 @@ from folioshell.recording.scenario import ARENA, SLOT, ScenarioRun
 
 FORMAT = "mm-ptl-recording/1"
 
-#: the kernel that the traces were recorded on
-PROFILE = "6.12"
-
 T = TypeVar("T")
 
 #: a lock, the number of page-table locks already held, and the function that took it
@@ -39,6 +36,7 @@ class PtlRecording:
         result: of the operation.
         ptl: the page-table locks in the order in which they were taken, expanded.
         held_together: (outer, inner) of those held at the same time.
+        kernel: the version that it was recorded on; empty for a trace of the model.
     """
 
     name: str
@@ -46,6 +44,7 @@ class PtlRecording:
     result: dict[str, Any]
     ptl: tuple[PtlRow, ...]
     held_together: frozenset[tuple[str, str]]
+    kernel: str = ""
 
 
 def parse(document: dict[str, Any]) -> PtlRecording:
@@ -62,7 +61,8 @@ def parse(document: dict[str, Any]) -> PtlRecording:
         rows = tuple(written_out(document["ptl"], 3))
         ptl = tuple((str(lock), int(depth), str(function)) for lock, depth, function in rows)
         together = frozenset((str(outer), str(inner)) for outer, inner in document.get("held_together", ()))
-        return PtlRecording(str(document.get("name", "")), scenario, dict(document["result"]), ptl, together)
+        name, kernel = (str(document.get(key, "")) for key in ("name", "kernel"))
+        return PtlRecording(name, scenario, dict(document["result"]), ptl, together, kernel)
     except (KeyError, TypeError, ValueError):
         raise BadScenario(
             "expected `ptl` with rows [lock, depth, function] and `held_together` with rows [outer, inner]"
@@ -94,7 +94,7 @@ def written_out(rows: Sequence[Any], width: int) -> Iterator[Any]:
                 yield tuple(row[:width])
 
 
-def trace(scenario: dict[str, Any], profile: str = PROFILE) -> PtlRecording:
+def trace(scenario: dict[str, Any], profile: str) -> PtlRecording:
     """Run a checked scenario and trace its last operation.
 
     Args:

@@ -119,7 +119,12 @@ class ScenarioRun:
 
     def _make_file(self, name: str, spec: dict[str, Any]) -> None:
         fs = FILE_SYSTEMS[spec["fs"]]
-        by_chunk = fs == "tmpfs-within" or (fs == "ext4" and self.machine.kernel.release.ext4_has_large_folios)
+        release = self.machine.kernel.release
+        by_chunk = {
+            "ext4": release.ext4_has_large_folios,
+            "tmpfs-huge": release.tmpfs_write_sizes_folio,
+            "tmpfs-within": release.tmpfs_within_size_by_write,
+        }.get(fs, False)
         chunk = spec.get("chunk_pages", 1) if by_chunk else 1
         cached = bool(spec.get("cached", True))
         path = do_create_file(self.machine.kernel, AddressSpace(name, spec["pages"], fs), 0, cached, chunk)

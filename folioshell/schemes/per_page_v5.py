@@ -20,9 +20,10 @@ class DoubleMapCounts:
         compound: ``compound_mapcount``: PMD entries.
         double_map: PageDoubleMap.
         latest: (mm, vpn) of the latest event if it mapped all pages by PTEs: a PMD entry there is split.
+        newly_unmapped: pages that the latest unmapping left without any mapping.
     """
 
-    __slots__ = ("anon", "compound", "double_map", "latest", "pages")
+    __slots__ = ("anon", "compound", "double_map", "latest", "newly_unmapped", "pages")
 
     def __init__(self, nr_pages: int, anon: bool) -> None:
         self.anon = anon
@@ -30,6 +31,7 @@ class DoubleMapCounts:
         self.compound = 0
         self.double_map = False
         self.latest: tuple[int, int] | None = None
+        self.newly_unmapped = 0
 
     @property
     def offset(self) -> int:
@@ -45,6 +47,12 @@ class DoubleMapCounts:
         """Entries that map one page: ``page_mapcount()``."""
         count = self.pages[page]
         return count + self.compound - self.double_map if self.anon else count
+
+    @property
+    def mapped(self) -> int:
+        """Pages that PTEs map."""
+        offset = self.offset
+        return sum(nr for _, nr, count in self.pages.runs() if count != offset) if offset else self.pages.mapped
 
     @property
     def partial(self) -> bool:
@@ -124,12 +132,16 @@ class PerPageV5(Order0Scheme):
             counts.add_pmd()
         elif not counts.compound:
             raise KernelBug(f"a PMD entry of f{event.folio} was removed, but it has none", [event])
-        elif 0 < counts.remove_pmd(split) < counts.pages.nr_pages and not split:
-            self._deferred.add(event.folio)
+        else:
+            unmapped = counts.remove_pmd(split)
+            counts.newly_unmapped = 0 if split else unmapped
+            if 0 < unmapped < counts.pages.nr_pages and not split:
+                self._deferred.add(event.folio)
 
     def _count_ptes(self, event: Rmap, counts: DoubleMapCounts) -> None:
         changed = counts.pages.add(event.first, event.nr, event.sign)
         if event.sign < 0:
+            counts.newly_unmapped = changed
             if changed and event.anon:
                 # Even if no page is mapped any more.
                 self._deferred.add(event.folio)
@@ -154,6 +166,30 @@ class PerPageV5(Order0Scheme):
         """
         counts = self._large.get(folio)
         return self.small.get(folio, 0) if counts is None else counts.page(page)
+
+    def page_mapcounts(self, folio: int) -> list[tuple[int, int, int]]:
+        """(first page, number of pages, entries that map each) of runs of pages; empty if it never had an entry."""
+        counts = self._large.get(folio)
+        if counts is not None:
+            extra = counts.compound - counts.offset
+            return [(first, nr, count + extra) for first, nr, count in counts.pages.runs()]
+        number = self.small.get(folio, 0)
+        return [(0, 1, number)] if number else []
+
+    def entire(self, folio: int) -> int:
+        """PMD entries that map the folio: ``compound_mapcount()``."""
+        counts = self._large.get(folio)
+        return 0 if counts is None else counts.compound
+
+    def pages_mapped(self, folio: int) -> int:
+        """Pages of a large folio that PTEs map."""
+        counts = self._large.get(folio)
+        return 0 if counts is None else counts.mapped
+
+    def newly_unmapped(self, folio: int) -> int:
+        """Pages of a large folio that its latest unmapping left without any mapping; 0 if there was none."""
+        counts = self._large.get(folio)
+        return 0 if counts is None else counts.newly_unmapped
 
     def stored(self, folio: int, page: int) -> tuple[int, int, bool]:
         """(``_mapcount`` of a page, ``compound_mapcount``, PageDoubleMap) of a large folio, the counters from 0."""

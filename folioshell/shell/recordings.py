@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from folioshell.errors import Refused, reason_of
+from folioshell.model.release import DEFAULT, RELEASES, release_of
 from folioshell.recording import ptl
 from folioshell.recording.load import BadScenario, Recording, check_scenario, parse
 from folioshell.recording.verify import Difference, DiffRow, verify
@@ -46,17 +47,28 @@ class Verification:
         errors: where unusable files are reported.
         verbose: show the first difference of each as a table.
         quiet: show only recordings that differ.
+        profile: the release to model; empty: that of each recording.
         limits: ``seconds`` and ``memory`` apply to each recording.
     """
 
     def __init__(
-        self, screen: Screen, errors: Screen, *, verbose: bool = False, quiet: bool = False, limits: Limits = STRICT
+        self,
+        screen: Screen,
+        errors: Screen,
+        *,
+        verbose: bool = False,
+        quiet: bool = False,
+        profile: str = "",
+        limits: Limits = STRICT,
     ) -> None:
         self._screen = screen
         self._errors = errors
         self._verbose = verbose
         self._quiet = quiet
+        self._profile = profile
         self._limits = limits
+        #: the profiles that recordings were compared with
+        self._profiles: set[str] = set()
 
     def run(self, names: Sequence[str]) -> int:
         """Verify files; returns 0 if all match, 1 if one differs, 2 if one is unusable."""
@@ -67,16 +79,21 @@ class Verification:
         words = (f"{counts[MATCHES]} match", f"{counts[DIFFERS]} {differ}", f"{counts[UNUSABLE]} unusable")
         shown = [word for word, count in zip(words, counts, strict=True) if count or word is words[0]]
         tone = Tone.GOOD if counts[MATCHES] == len(names) else Tone.BAD
-        self._screen.write([Line((Span(f"{counted(len(names), 'recording')}: "), Span(", ".join(shown), tone)))])
+        under = [version for version in RELEASES if version in self._profiles]
+        what = f"{counted(len(names), 'recording')}{' under profile ' if under else ''}{', '.join(under)}: "
+        self._screen.write([Line((Span(what), Span(", ".join(shown), tone)))])
         self._screen.flush()
         return max(status for status in (MATCHES, DIFFERS, UNUSABLE) if counts[status] or status == MATCHES)
 
     def _one(self, name: str) -> int:
         try:
-            text, difference = _compared(ptl.load_any(name))
+            recording = ptl.load_any(name)
+            profile = self._profile or profile_of(recording)
+            text, difference = _compared(recording, profile)
         except BadScenario as error:
             _report_unusable(self._errors, name, error)
             return UNUSABLE
+        self._profiles.add(profile)
         if difference is None and self._quiet:
             return MATCHES
         tone = Tone.GOOD if difference is None else Tone.BAD
@@ -88,21 +105,36 @@ class Verification:
         return DIFFERS
 
 
-def _compared(recording: Recording | ptl.PtlRecording) -> tuple[str, Difference | None]:
+def profile_of(recording: Recording | ptl.PtlRecording) -> str:
+    """The profile of the kernel that a recording was made on; a bare scenario has the default.
+
+    Raises:
+        BadScenario: no release is modeled that the kernel belongs to.
+    """
+    if isinstance(recording, Recording) and recording.steps is None:
+        return DEFAULT.version
+    release = release_of(recording.kernel)
+    if release is None:
+        kernel = recording.kernel or "an unnamed kernel"
+        raise BadScenario(f"a recording of {kernel}; modeled are {', '.join(RELEASES)}, and --profile chooses one")
+    return release.version
+
+
+def _compared(recording: Recording | ptl.PtlRecording, profile: str) -> tuple[str, Difference | None]:
     """How far a recording matches, and the first difference. A trace of locks is one of its last operation.
 
     Raises:
         BadScenario: there is nothing to compare with.
     """
     if isinstance(recording, ptl.PtlRecording):
-        found = ptl.first_difference(recording, ptl.trace(recording.scenario))
+        found = ptl.first_difference(recording, ptl.trace(recording.scenario, profile))
         if found is None:
             return f"{counted(len(recording.ptl), 'PTL')} and their nesting match", None
         ops = recording.scenario["ops"]
         return f"{visible(found[0])} differs", Difference(len(ops) - 1, ops[-1], (DiffRow(*found),))
     if recording.steps is None:
         raise BadScenario("a scenario without recorded steps; `verify --emit` runs it")
-    match = verify(recording)
+    match = verify(recording, profile)
     return f"{match.matched} of {counted(match.steps, 'step')} match", match.difference
 
 
@@ -145,20 +177,21 @@ def _tables(difference: Difference) -> list[Block]:
     return blocks
 
 
-def emit_files(names: Sequence[str], stream: TextIO, errors: Screen, limits: Limits = STRICT) -> int:
+def emit_files(names: Sequence[str], stream: TextIO, errors: Screen, profile: str = "", limits: Limits = STRICT) -> int:
     """Write the model's own recording of each scenario, one JSON document per line; returns 2 if a file is unusable."""
-    return max(bounded(name, partial(_emit, name, stream, errors), limits, errors) for name in names)
+    return max(bounded(name, partial(_emit, name, stream, errors, profile), limits, errors) for name in names)
 
 
-def _emit(name: str, stream: TextIO, errors: Screen) -> int:
+def _emit(name: str, stream: TextIO, errors: Screen, profile: str) -> int:
     from folioshell.recording.observe import emit
 
     try:
         recording = ptl.load_any(name)
+        profile = profile or profile_of(recording)
         if isinstance(recording, ptl.PtlRecording):
-            document = ptl.document(ptl.trace(recording.scenario))
+            document = ptl.document(ptl.trace(recording.scenario, profile))
         else:
-            document = emit(recording.scenario)
+            document = emit(recording.scenario, profile)
     except BadScenario as error:
         _report_unusable(errors, name, error)
         return UNUSABLE

@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,20 @@ from folioshell.commands import Session
 from folioshell.engine import machine
 from folioshell.errors import Refused
 from folioshell.model import pte
-from folioshell.model.release import DEFAULT, DIFFERENCES, MM_ID, RELEASES, Release, SharingQuestion, release
+from folioshell.model.release import (
+    DEFAULT,
+    DIFFERENCES,
+    EXACT_FIT,
+    MM_ID,
+    RELEASES,
+    Release,
+    SharingQuestion,
+    release,
+    release_of,
+)
 from folioshell.recording import ptl
 from folioshell.recording.observe import emit
+from folioshell.recording.scenario import ScenarioRun
 from tests.paths.memory import Memory
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
@@ -94,6 +106,110 @@ def _locks_of_dontneed() -> object:
     return m.locks()
 
 
+def _collapse_without_block() -> object:
+    """The errno of a COLLAPSE of ten pages."""
+    m = _memory()
+    p = m.mmap(1024)
+    m.write(p)
+    return m.madvise("collapse", p + 10, 10)
+
+
+def _lazyfree_thp() -> object:
+    """What a write maps after a lazyfree THP was paged out."""
+    m = _memory()
+    p = m.thp()
+    m.madvise("free", p, 512)
+    m.madvise("pageout", p, 512)
+    m.write(p)
+    return m.look(p, 512)
+
+
+def _vmas_after_dontunmap() -> object:
+    """The number of VMAs if memory is moved directly behind itself and its old place stays."""
+    m = _memory()
+    p = m.mmap(4)
+    m.mremap(p, 4, p + 4, dontunmap=True)
+    return len(m.mm("A").vmas)
+
+
+def _dontunmap_of_a_file() -> object:
+    """The errno of an MREMAP_DONTUNMAP of a file."""
+    m = _memory()
+    return m.mremap(m.mmap(4, kind="shared", file=m.file("f", 4)), 4, m.place(), dontunmap=True)
+
+
+def _unmapped_in_two_calls() -> object:
+    """How often a THP was queued to be split when its pages were unmapped in two calls."""
+    m = _memory()
+    p = m.pte_thp()
+    m.kernel.deferred.clear()
+    m.folio(p).deferred = False
+    m.madvise("dontneed", p, 512)
+    return m.count("thp_deferred_split_page")
+
+
+def _write_after_mprotect() -> object:
+    """Does a write to a page of a THP that was read-only for a while copy it? Only 6.1 has to ask."""
+    m = Memory()
+    m.machine.set_profile("6.1")
+    p = m.thp()
+    before = m.pfn(p)
+    m.mprotect(p, 1, "r")
+    m.mprotect(p, 1, "rw")
+    m.write(p)
+    return m.pfn(p) == before
+
+
+def _vmas_around_a_new_mapping() -> object:
+    """The VMAs after a mapping fills the gap between two with anon_vmas of their own."""
+    m = _memory()
+    p = m.mmap(24)
+    m.munmap(p + 8, 8)
+    m.write(p)
+    m.write(p + 16)
+    m.mmap(8, at=p + 8)
+    return [vma.nr_pages for vma in m.mm("A").vmas]
+
+
+def _faults_after_mprotect(advice: str = "") -> object:
+    """Faults of a write to a page that was read-only for a while."""
+    m = _memory()
+    p = m.mmap(1)
+    m.write(p)
+    if advice:
+        m.madvise(advice, p, 1)
+    m.mprotect(p, 1, "r")
+    m.mprotect(p, 1, "rw")
+    m.write(p)
+    return m.faults()
+
+
+def _entries_after_pmd_split() -> object:
+    """Is the PTE of a written THP dirty after its PMD entry was split?"""
+    m = _memory()
+    return bool(m.kernel.entry(m.mm("A"), m.pte_thp() + 100) & pte.DIRTY)
+
+
+def _queue_of_a_fresh_thp() -> object:
+    """Is a THP queued to be split as soon as it is mapped?"""
+    m = _memory()
+    return m.folio(m.thp()).deferred
+
+
+def _order_in_a_hole() -> object:
+    """The order of a folio that a fault puts into a small file of huge tmpfs."""
+    m = _memory()
+    p = m.mmap(64, kind="shared", file=m.file("t", 64, fs="tmpfs-huge", cached=False))
+    m.write(p)
+    return m.folio(p).order
+
+
+def _layout_within_size() -> object:
+    """The folios of a file of tmpfs with huge=within_size that was written 64 pages at a time."""
+    files = {"f": {"pages": 512, "fs": "tmpfs_within", "cached": True, "chunk_pages": 64}}
+    return ScenarioRun({"setup": {"files": files}, "ops": []}, DEFAULT.version).layout("f")
+
+
 #: difference -> the recording, or the small scenario, whose outcome it changes
 SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "tracks_mm_owners": _locks_of_unmapping,
@@ -117,6 +233,38 @@ SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "mprotect_batches": "found/mprotect_batches_dirty",
     "mremap_moves_several_vmas": "i04_move_holes",
     "unmaps_lazyfree_batches": "found/lazyfree_reclaim_thp",
+    "has_collapse": "a11_errors",
+    "has_populate": "a11_errors",
+    "unaccounts_unfaulted": "a11_errors",
+    "huge_zero_page_looks_like_file": "c02_huge_zero",
+    "mprotect_cleans_pmd": "c06_mprotect_whole",
+    "split_drops_zero_pages": "c08_free_part",
+    "reuses_last_mapped_page": "d05_disjoint_munmap",
+    "has_mthp": "e01_64k",
+    "madvise_takes_whole_folios": "e07_64k_madvise_shared",
+    "tmpfs_write_sizes_folio": "f06_shmem_straddle",
+    "smaps_misses_none_pmds": "fuzz0000",
+    "dontunmap_unaccounts_source": "fuzz0002",
+    "unmaps_unsplit_folio": "fuzz0016",
+    "shmem_fault_looks_at_vma": "fuzz0026",
+    "pagemap_tells_file_pmds": "fuzz0038",
+    "keeps_read_ahead_order": "g12_uncached",
+    "merges_faulted_with_unfaulted": "g18_mlock_file",
+    "collapses_any_file": "g22_collapse_ext4",
+    "collapse_retracts_tables_of_others": "h09_tmpfs_collapse",
+    "collapse_without_block_succeeds": _collapse_without_block,
+    "discards_lazyfree_pmd": _lazyfree_thp,
+    "dontunmap_copy_joins_source": _vmas_after_dontunmap,
+    "dontunmap_of_files": _dontunmap_of_a_file,
+    "flags_partially_mapped": _unmapped_in_two_calls,
+    "has_anon_exclusive": _write_after_mprotect,
+    "merges_next_first": _vmas_around_a_new_mapping,
+    "mprotect_restores_write": _faults_after_mprotect,
+    "mprotect_restores_write_of_clean": partial(_faults_after_mprotect, "free"),
+    "pmd_split_keeps_dirty": _entries_after_pmd_split,
+    "queues_fresh_thp": _queue_of_a_fresh_thp,
+    "tmpfs_fault_takes_any_order": _order_in_a_hole,
+    "tmpfs_within_size_by_write": _layout_within_size,
 }
 
 
@@ -138,8 +286,8 @@ def test_no_difference_is_without_a_witness() -> None:
 def test_every_difference_changes_an_outcome(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel that has this one difference the other way is seen to do otherwise."""
     before = _outcome(SHOWN_BY[name])
-    flipped = replace(DEFAULT, **{name: not getattr(DEFAULT, name)})
-    monkeypatch.setattr(machine, "RELEASES", {DEFAULT.version: flipped})
+    flipped = {version: replace(row, **{name: not getattr(row, name)}) for version, row in RELEASES.items()}
+    monkeypatch.setattr(machine, "RELEASES", flipped)
 
     assert _outcome(SHOWN_BY[name]) != before
 
@@ -177,18 +325,23 @@ def _deciders(row: Release) -> dict[SharingQuestion, str]:
 @pytest.mark.parametrize("row", RELEASES.values(), ids=list(RELEASES))
 def test_a_decider_per_question(row: Release) -> None:
     """Each question goes to the release's scheme, or to a comparison of counts; the books are the release's too."""
-    exact = {question for question, name in _deciders(row).items() if not name}
     m = Memory(row.version)
+    wanted = {question: row.policy.answers.get(question, row.policy.decider) for question in SharingQuestion}
 
-    assert exact == {SharingQuestion.COLD_WHOLE, SharingQuestion.FREE_WHOLE}
-    assert set(_deciders(row).values()) == {row.policy.decider, ""}
+    assert _deciders(row) == {question: "" if name == EXACT_FIT else name for question, name in wanted.items()}
     assert m.kernel.counts is m.machine.schemes[row.policy.books]
 
 
+def test_the_release_of_a_kernel() -> None:
+    """The first two numbers tell."""
+    assert release_of("6.18.44-amd64") is RELEASES["6.18"]
+    assert release_of("5.15.1") is release_of("") is None
+
+
 def test_a_new_release_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """6.16 recombines what is known: it reuses pages of large folios, and moves one VMA at a time."""
-    monkeypatch.setattr(machine, "RELEASES", {**RELEASES, "6.16": release("6.16", "6.16.12", MM_ID)})
-    m = Memory("6.16")
+    """6.15 recombines what is known: it reuses pages of large folios, and moves one VMA at a time."""
+    monkeypatch.setattr(machine, "RELEASES", {**RELEASES, "6.15": release("6.15", "6.15.11", MM_ID)})
+    m = Memory("6.15")
     p = m.pte_thp()
     m.fork("B")
     m.exit("B")

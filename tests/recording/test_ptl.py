@@ -30,7 +30,7 @@ def test_the_model_takes_the_locks_of_the_kernel(path: Path) -> None:
     """Result, locks, depths, functions and what is held together are those of the kernel."""
     document = read(path)
     kernel = ptl.parse(document)
-    model = ptl.trace(kernel.scenario)
+    model = ptl.trace(kernel.scenario, "6.12")
 
     assert ptl.first_difference(kernel, model) is None
     assert len(model.ptl) == document["n"]
@@ -41,7 +41,7 @@ def test_a_table_that_the_operation_installs_and_frees_is_named() -> None:
     thp = {"op": "mmap", "proc": "A", "region": "r", "kind": "anon", "pages": 512, "prot": "rw", "thp": "hugepage"}
     write = {"op": "touch", "proc": "A", "region": "r", "page": 0, "count": 1, "access": "write"}
     move = {"op": "mremap", "proc": "A", "region": "r", "page": 0, "count": 512, "new_region": "s", "skew_pages": 8}
-    made = ptl.trace({"ops": [thp, write, move]})
+    made = ptl.trace({"ops": [thp, write, move]}, "6.12")
 
     assert made.held_together == {("pte:A:r:0", "pte:A:s:0"), ("pte:A:r:0", "pte:A:s:1")}
     assert {lock.partition(":")[0] for lock, _, _ in made.ptl} == {"mm", "pmd", "pte"}
@@ -69,7 +69,7 @@ def test_a_difference_is_found(change: dict[str, Any], what: str) -> None:
     path = next(path for path in TRACES if path.name.startswith("anon_write_new_pte_table"))
     kernel = ptl.parse(read(path) | change)
 
-    difference = ptl.first_difference(kernel, ptl.trace(kernel.scenario))
+    difference = ptl.first_difference(kernel, ptl.trace(kernel.scenario, "6.12"))
 
     assert difference is not None
     assert difference[0] == what
