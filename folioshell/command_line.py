@@ -200,11 +200,7 @@ def parser() -> _Parser:
     scenarios = add_action("scenarios", help="list the scenarios that come with folioshell")
     scenarios.add_argument("--copy", metavar="DIR", help="copy them into this new folder instead")
     verify = add_action("verify", help="replay recordings of real kernels on the model and compare")
-    verify.add_argument("files", nargs="+", metavar="RECORDING", help="a recording, .json or .json.gz")
-    verify.add_argument("-v", dest="verbose", action="store_true", help="show the first difference as a table")
-    verify.add_argument("--emit", action="store_true", help="print the model's own recordings instead, one per line")
-    profile = "model this release instead of that of each recording"
-    verify.add_argument("--profile", choices=tuple(RELEASES), default="", help=profile)
+    _add_verify_options(verify)
     convert = add_action("convert", help="print a scenario as a script, or a script as a scenario")
     convert.add_argument("file", metavar="FILE", help="a recording or scenario (.json, .json.gz), or a script")
     check = add_action("check-scheme", help="check which laws the schemes of a Python file violate")
@@ -257,6 +253,14 @@ def _add_sweep_options(parser: ArgumentParser) -> None:
     parser.add_argument("--protocol", default="", metavar="NAME", help="count VMAs by this protocol, as `set protocol`")
     parser.add_argument("--list", action="store_true", dest="listed", help="print the set-ups and commands instead")
     parser.add_argument("-v", dest="verbose", action="store_true", help="print each pair as soon as it is explored")
+
+
+def _add_verify_options(verify: ArgumentParser) -> None:
+    verify.add_argument("files", nargs="+", metavar="RECORDING", help="a recording, .json or .json.gz")
+    verify.add_argument("-v", dest="verbose", action="store_true", help="show the first difference as a table")
+    verify.add_argument("--emit", action="store_true", help="print the model's own recordings instead, one per line")
+    profile = "model this release instead of that of each recording"
+    verify.add_argument("--profile", choices=tuple(RELEASES), default="", help=profile)
 
 
 def _add_output_options(parser: ArgumentParser, schemes: str, limits: str) -> None:

@@ -13,10 +13,10 @@ from folioshell.commands.statement import Arguments
 from folioshell.commands.threads_operand import Threads, ThreadText
 from folioshell.errors import OutOfTime, Refused
 from folioshell.report import Report, Section, Table, Text
-from folioshell.session.describe import Describer
 from folioshell.session.history import Ending
 from folioshell.session.host import raised_by
 from folioshell.session.progress import Exploring
+from folioshell.session.step_events import Describer
 from folioshell.session.step_report import NoStep
 from folioshell.wording import counted
 

@@ -21,8 +21,8 @@ from folioshell.session.changes import (
     vma_changes,
 )
 from folioshell.session.costs import StepCosts, Tally, step_costs, total
-from folioshell.session.describe import Describer
 from folioshell.session.history import HistoryPoint, StepRecord
+from folioshell.session.step_events import Describer
 from folioshell.session.workspace import Region, Workspace, labels_of
 from folioshell.units import format_address
 from folioshell.wording import Row, counted, row_runs

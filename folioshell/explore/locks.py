@@ -4,7 +4,7 @@ Rules:
 - Locks are fair. A reader queues after a waiting writer even while readers hold the lock, as in the rwsems of Linux;
   otherwise a recursive read lock around a writer would seem harmless.
 - A release hands the lock to the next in the queue. They hold it from then on, and run when they are scheduled.
-- A task that only waits for a release (``w``) runs on after the next one, whoever holds the lock then.
+- A task that only waits for a release (``w``) runs on after the next one, even if another task holds the lock then.
 - A task that requests a lock that it holds waits for itself.
 - The write lock of a VMA is a mark: a release does not drop it; it stays until its task holds no mmap_lock for writing.
 

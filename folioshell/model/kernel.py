@@ -12,7 +12,8 @@ from folioshell.model.lock import Lock, LockClass
 from folioshell.model.mapping import AddressSpace, AnonVma, write_orders
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.physmem import PhysicalMemory
-from folioshell.model.release import DEFAULT, EXACT_FIT, Release, SharingQuestion
+from folioshell.model.policy import EXACT_FIT, SharingQuestion
+from folioshell.model.release import DEFAULT, Release
 from folioshell.model.vm import Mm, Vma
 from folioshell.units import X86_64, Geometry
 

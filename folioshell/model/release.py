@@ -5,7 +5,7 @@ which version brought it (or took it away again), the commit, and the place in t
 from its version, so a release that recombines known differences is one row of ``RELEASES``; a backport, or a rule that
 its point release has the other way, is a keyword in that row.
 
-Each ``SharingQuestion`` has its own decider: see ``Policy``. The sources of names, versions and commits are
+Who answers a sharing question stands in ``policy.py``. The sources of names, versions and commits are
 the kernel's history and the 6.12.117 and 6.18 trees.
 """
 
@@ -13,69 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
-
-class SharingQuestion(Enum):
-    """A place where the kernel asks whether another mm maps a folio.
-
-    Attributes:
-        function: the kernel function that asks.
-        about: the entries that it looks at.
-    """
-
-    COLD_PMD = ("madvise_cold_or_pageout_pte_range", "a PMD entry")
-    COLD_PART = ("madvise_cold_or_pageout_pte_range", "PTEs of some pages of a large folio")
-    COLD_WHOLE = ("madvise_cold_or_pageout_pte_range", "PTEs of all pages of the folio")
-    FREE_PMD = ("madvise_free_huge_pmd", "a PMD entry")
-    FREE_PART = ("madvise_free_pte_range", "PTEs of some pages of a large folio")
-    FREE_WHOLE = ("madvise_free_pte_range", "PTEs of all pages of a folio that is dirty or in the swap cache")
-    REUSE_LARGE = ("wp_can_reuse_anon_folio", "a write-protected PTE of a large folio")
-
-    def __init__(self, function: str, about: str) -> None:
-        self.function = function
-        self.about = about
-
-    # Members are singletons, and Enum's own hash is a Python function: dear where each page asks.
-    __hash__ = object.__hash__
-
-
-#: the answer that no scheme gives: exclusive if folio_mapcount() is folio_nr_pages(), the entries of the asking mm
-EXACT_FIT = "exact-fit"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Policy:
-    """What a release counts, and whose answers it acts on.
-
-    Attributes:
-        books: the scheme that is the kernel's own: what folio_mapcount() and _nr_pages_mapped say.
-        decider: the scheme that answers a question.
-        answers: questions that another scheme answers, or ``EXACT_FIT``.
-    """
-
-    books: str
-    decider: str
-    answers: Mapping[SharingQuestion, str]
-
-
-#: page_mapcount() (v4.5 to v6.8): the entries of the page that a path looks at
-_PAGE = "per-page-v5"
-#: a mapcount a page, compound_mapcount and PageDoubleMap, until v6.1
-DOUBLE_MAP = Policy(books=_PAGE, decider=_PAGE, answers=MappingProxyType({SharingQuestion.FREE_PMD: "per-page"}))
-#: as before; folio_estimated_sharers() came to 6.1 by a backport
-DOUBLE_MAP_ESTIMATED = Policy(
-    books=_PAGE,
-    decider=_PAGE,
-    answers=MappingProxyType({SharingQuestion.FREE_PMD: "per-page", SharingQuestion.FREE_PART: "estimated-ne1"}),
-)
-_COUNTS_DECIDE = MappingProxyType({SharingQuestion.COLD_WHOLE: EXACT_FIT, SharingQuestion.FREE_WHOLE: EXACT_FIT})
-#: _large_mapcount (v6.10), and folio_likely_mapped_shared() as its caller's answer, until v6.14
-LIKELY = Policy(books="likely", decider="likely", answers=_COUNTS_DECIDE)
-#: two MM-ID slots a large folio (v6.15), and folio_maybe_mapped_shared()
-MM_ID = Policy(books="mm-id", decider="mm-id", answers=_COUNTS_DECIDE)
+from folioshell.model.policy import DOUBLE_MAP, DOUBLE_MAP_ESTIMATED, LIKELY, MM_ID, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,11 +241,6 @@ class Release:
         "the size of a write decides the orders of folios in tmpfs with huge=within_size; else they have order 0",
         commit="acd7ccb284b8",
     )
-    tmpfs_fault_takes_any_order: bool = change(
-        "7.1",
-        "mm/shmem.c: shmem_allowable_huge_orders()",
-        "a fault in a hole of a huge tmpfs file allocates the largest order that fits; else PMD order or 0",
-    )
     unmaps_unsplit_folio: bool = change(
         "6.18",
         "mm/truncate.c: try_folio_split_or_unmap()",
@@ -357,7 +293,7 @@ class Release:
     madvise_takes_whole_folios: bool = change(
         "6.10",
         "mm/madvise.c: madvise_folio_pte_batch()",
-        "COLD, PAGEOUT and FREE keep large folios that the range covers, and go on after a shared one; else they split "
+        "COLD, PAGEOUT and FREE keep large folios that the range covers, and continue after a shared one; else they split "
         "each, and leave the rest of a table from the first shared one on",
         commit="3931b871c494",
     )
@@ -420,8 +356,8 @@ class Release:
     flags_partially_mapped: bool = change(
         "6.12",
         "mm/rmap.c: __folio_remove_rmap()",
-        "a folio is flagged partially mapped while some of its pages are mapped; else any page that PTEs map no more puts "
-        "it on the deferred-split queue",
+        "a folio is flagged partially mapped while some of its pages are mapped; else any page that PTEs map no more "
+        "puts it on the deferred-split queue",
         commit="8422acdc97ed",
     )
     split_drops_zero_pages: bool = change(
@@ -492,7 +428,7 @@ RELEASES: Mapping[str, Release] = MappingProxyType(
 
 
 def release_of(kernel: str) -> Release | None:
-    """The release of a kernel, by the first two numbers of its version: ``6.18.44`` -> 6.18; None if it is no profile."""
+    """The release of a kernel, by the first two numbers of its version: ``6.18.44`` -> 6.18; None if there is none."""
     return RELEASES.get(".".join(kernel.split(".")[:2]))
 
 

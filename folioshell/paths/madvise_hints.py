@@ -12,7 +12,7 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.release import SharingQuestion
+from folioshell.model.policy import SharingQuestion
 from folioshell.model.vm import Vma
 from folioshell.paths import rmap, sharing, swap
 from folioshell.paths.batch import folio_pte_batch

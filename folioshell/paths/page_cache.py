@@ -153,21 +153,17 @@ def _shmem_alloc_and_add(k: Kernel, fault: Fault) -> Path[Folio | None]:
     """
     file, index = fault.vma.file, fault.pgoff
     assert file is not None
-    # A large folio only where the whole block is a hole: pages that are cached already cannot join it.
-    highest = k.geometry.pmd_order
-    for order in range(highest, 0, -1) if k.release.tmpfs_fault_takes_any_order else (highest,):
-        first = align_down(index, 1 << order)
-        if _large_allowed(k, fault, first, 1 << order) and not file.any_in(first, 1 << order):
-            return add_folio(k, file, first, order, locked=True)
-    return add_folio(k, file, index, 0, locked=True)
+    # A huge folio only where the whole block is a hole: pages that are cached already cannot join it.
+    order = k.geometry.pmd_order
+    first = index >> order << order
+    if not _huge_allowed(k, fault, first) or file.any_in(first, 1 << order):
+        first, order = index, 0
+    return add_folio(k, file, first, order, locked=True)
 
 
-def _large_allowed(k: Kernel, fault: Fault, first: int, size: int) -> bool:
-    """May a fault fill ``size`` pages of shared memory from page ``first`` on by one folio?
-
-    Kernel: mm/shmem.c: shmem_huge_global_enabled(), shmem_suitable_orders() (v6.18)
-    """
-    vma = fault.vma
+def _huge_allowed(k: Kernel, fault: Fault, first: int) -> bool:
+    """Kernel: mm/shmem.c: shmem_huge_global_enabled(), shmem_suitable_orders() (v6.18)"""
+    vma, size = fault.vma, k.geometry.pmd_pages
     assert vma.file is not None
     file = vma.file
     aligned = not (vma.start - vma.pgoff) % size and suitable_block(vma, fault.vpn, size)

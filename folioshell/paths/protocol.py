@@ -233,7 +233,7 @@ class Protocol(ABC):
         yield from ()
 
     def forget(self, folio: int) -> None:
-        """A folio is freed; nobody maps it."""
+        """A folio is freed; nothing maps it."""
         for key in [key for key in self._words.values if key[0] == folio]:
             del self._words.values[key]
 

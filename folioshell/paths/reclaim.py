@@ -144,7 +144,7 @@ def _remove_mapping(k: Kernel, folio: Folio) -> Path[bool]:
             return False
         yield file.xa_lock.acquire("__remove_mapping")
         frozen = folio.freeze(1 + folio.nr_pages)
-        # Under the lock of the cache, and references before the dirty bit: whoever had a reference may have dirtied it.
+        # Under the lock of the cache, and references before the dirty bit: any path with one may have dirtied it.
         if frozen and folio.dirty:
             folio.unfreeze()
             frozen = False

@@ -15,7 +15,7 @@ from folioshell.model.folio import Folio
 from folioshell.model.folios import Folios
 from folioshell.model.kernel import Kernel, SchemeAnswer
 from folioshell.model.lock import Lock
-from folioshell.model.release import SharingQuestion
+from folioshell.model.policy import SharingQuestion
 from folioshell.model.truth import mappings
 from folioshell.model.vm import Mm
 from folioshell.paths.protocol import OpenQuestion, Protocol, alone, steps

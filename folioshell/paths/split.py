@@ -68,9 +68,10 @@ def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | Non
             yield from try_to_unmap(k, folio, locked=True, sync=True, ignore_mlock=True)
         pieces = yield from _split_unmapped(k, folio, layout or uniform(folio))
         if folio.anon:
+            # A THP that was written in part is mostly zeros: those pages are freed here.
+            drops = k.release.split_drops_zero_pages and pieces != [folio]
             for piece in pieces:
-                # A THP that was written in part is mostly zeros: those pages are freed here.
-                yield from remove_migration_ptes(k, piece, piece, use_shared_zeropage=piece is not folio)
+                yield from remove_migration_ptes(k, piece, piece, use_shared_zeropage=drops)
         for piece in pieces[1:]:
             if not k.batches:
                 yield piece.lock.release()

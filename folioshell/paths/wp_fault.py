@@ -10,7 +10,7 @@ from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.release import SharingQuestion
+from folioshell.model.policy import SharingQuestion
 from folioshell.model.vm import Vma
 from folioshell.paths import anon_fault, file_fault, rmap, sharing, swap
 from folioshell.paths.step import Path

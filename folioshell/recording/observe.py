@@ -13,7 +13,7 @@ from typing import Any
 from folioshell.model.folio import Folio
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.observation import Places, Sight, Sighting, object_name
-from folioshell.model.release import DEFAULT
+from folioshell.model.release import DEFAULT, RELEASES
 from folioshell.recording.load import FORMAT
 from folioshell.recording.scenario import Op, ScenarioRun, new_count
 
@@ -134,6 +134,7 @@ def emit(scenario: dict[str, Any], profile: str = DEFAULT.version) -> dict[str, 
         "name": scenario.get("name", ""),
         "doc": scenario.get("doc", ""),
         "scenario": scenario,
+        "env": {"kernel": RELEASES[profile].point, "by": "folioshell"},
         "regions": regions,
         "files": files,
         "steps": list(steps_of(replay, scenario)),

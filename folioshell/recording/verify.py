@@ -14,7 +14,7 @@ from folioshell.model.release import DEFAULT
 from folioshell.recording.load import Recording
 from folioshell.recording.observe import files_of, regions_of, steps_of
 from folioshell.recording.scenario import Op, ScenarioRun
-from folioshell.session.describe import Describer
+from folioshell.session.step_events import Describer
 
 #: maximum number of events that explain a difference
 RULES = 6

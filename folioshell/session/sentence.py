@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from folioshell.intervals import Intervals, together, union
-from folioshell.session.describe import folios_text, runs_text
 from folioshell.session.entries import joined_where
-from folioshell.session.step_events import Copy, NewFolios, StepEvents
+from folioshell.session.step_events import Copy, NewFolios, StepEvents, folios_text, runs_text
 from folioshell.units import format_pages
 from folioshell.wording import counted, folio_run, pages_text
 

@@ -15,9 +15,9 @@ from folioshell.errors import SchemeError
 from folioshell.events import FolioNew
 from folioshell.intervals import Intervals
 from folioshell.report import Section
-from folioshell.session.describe import Describer
 from folioshell.session.history import Ending, StepRecord, result_of
 from folioshell.session.host import Limits
+from folioshell.session.step_events import Describer
 from folioshell.units import X86_64, Geometry, align_up
 from folioshell.wording import page_index
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from folioshell.model.release import DIFFERENCES, EXACT_FIT, RELEASES, Release, SharingQuestion
+from folioshell.model.policy import EXACT_FIT, SharingQuestion
+from folioshell.model.release import DIFFERENCES, RELEASES, Release
 
 _HEAD = """# Releases
 

@@ -16,17 +16,8 @@ from folioshell.commands import Session
 from folioshell.engine import machine
 from folioshell.errors import Refused
 from folioshell.model import pte
-from folioshell.model.release import (
-    DEFAULT,
-    DIFFERENCES,
-    EXACT_FIT,
-    MM_ID,
-    RELEASES,
-    Release,
-    SharingQuestion,
-    release,
-    release_of,
-)
+from folioshell.model.policy import EXACT_FIT, MM_ID, SharingQuestion
+from folioshell.model.release import DEFAULT, DIFFERENCES, RELEASES, Release, release, release_of
 from folioshell.recording import ptl
 from folioshell.recording.observe import emit
 from folioshell.recording.scenario import ScenarioRun
@@ -134,7 +125,7 @@ def _vmas_after_dontunmap() -> object:
 
 def _dontunmap_of_a_file() -> object:
     """The errno of an MREMAP_DONTUNMAP of a file."""
-    m = _memory()
+    m = Memory("6.12")
     return m.mremap(m.mmap(4, kind="shared", file=m.file("f", 4)), 4, m.place(), dontunmap=True)
 
 
@@ -196,14 +187,6 @@ def _queue_of_a_fresh_thp() -> object:
     return m.folio(m.thp()).deferred
 
 
-def _order_in_a_hole() -> object:
-    """The order of a folio that a fault puts into a small file of huge tmpfs."""
-    m = _memory()
-    p = m.mmap(64, kind="shared", file=m.file("t", 64, fs="tmpfs-huge", cached=False))
-    m.write(p)
-    return m.folio(p).order
-
-
 def _layout_within_size() -> object:
     """The folios of a file of tmpfs with huge=within_size that was written 64 pages at a time."""
     files = {"f": {"pages": 512, "fs": "tmpfs_within", "cached": True, "chunk_pages": 64}}
@@ -263,7 +246,6 @@ SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "mprotect_restores_write_of_clean": partial(_faults_after_mprotect, "free"),
     "pmd_split_keeps_dirty": _entries_after_pmd_split,
     "queues_fresh_thp": _queue_of_a_fresh_thp,
-    "tmpfs_fault_takes_any_order": _order_in_a_hole,
     "tmpfs_within_size_by_write": _layout_within_size,
 }
 

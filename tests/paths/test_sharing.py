@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from folioshell.events import Asked, Finding, Walked
-from folioshell.model.release import SharingQuestion
+from folioshell.model.policy import SharingQuestion
 from folioshell.paths.sharing import is_shared
 from folioshell.schemes.base import Sharing
 from tests.paths.memory import Memory

@@ -18,15 +18,17 @@ FOLDER = Path(__file__).parents[1] / "recordings"
 RECORDINGS = sorted([*FOLDER.glob("*.json.gz"), *FOLDER.glob("found/*.json.gz")])
 #: recordings of random operations: holes, truncation, MAP_FIXED over mappings, mremap to other sizes, pins
 BEYOND = sorted(FOLDER.glob("beyond/*.json.gz"))
+#: the public scenarios on other kernels
+RELEASES = sorted(FOLDER.glob("releases/*/*.json.gz"))
 
 
-def _sweep(paths: list[Path]) -> list[Any]:
-    """For parametrization: all of them in a full run, else those that were found and a few of the others."""
+def _sweep(paths: list[Path], every: int = 6) -> list[Any]:
+    """For parametrization: all of them in a full run, else those that were found and one of ``every`` others."""
     return [
         pytest.param(
             path,
-            id=path.name.removesuffix(".json.gz"),
-            marks=() if path.parent.name == "found" or number % 6 == 0 else pytest.mark.full,
+            id=f"{path.parent.name}-{path.name}".removeprefix("recordings-").removesuffix(".json.gz"),
+            marks=() if path.parent.name == "found" or number % every == 0 else pytest.mark.full,
         )
         for number, path in enumerate(paths)
     ]
@@ -34,6 +36,7 @@ def _sweep(paths: list[Path]) -> list[Any]:
 
 SWEEP = _sweep(RECORDINGS)
 BEYOND_SWEEP = _sweep(BEYOND)
+RELEASES_SWEEP = _sweep(RELEASES, every=30)
 
 
 def document(name: str) -> dict[str, Any]:

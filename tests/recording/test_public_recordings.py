@@ -10,7 +10,8 @@ from folioshell.recording.load import load
 from folioshell.recording.observe import emit, steps_of
 from folioshell.recording.scenario import ScenarioRun
 from folioshell.recording.verify import verify
-from tests.recording.samples import BEYOND, BEYOND_SWEEP, FOLDER, RECORDINGS, SWEEP
+from folioshell.shell.recordings import profile_of
+from tests.recording.samples import BEYOND, BEYOND_SWEEP, FOLDER, RECORDINGS, RELEASES, RELEASES_SWEEP, SWEEP
 
 
 def _name(path: Path) -> str:
@@ -18,25 +19,27 @@ def _name(path: Path) -> str:
 
 
 def test_all_recordings_are_here() -> None:
-    """The 138 public recordings are all among the tests, and 32 of random operations."""
-    assert (len(list(FOLDER.glob("*.json.gz"))), len(BEYOND)) == (138, 32)
+    """The 138 public recordings are all among the tests, 32 of random operations, and 138 of each of six releases."""
+    assert (len(list(FOLDER.glob("*.json.gz"))), len(BEYOND), len(RELEASES)) == (138, 32, 6 * 138)
 
 
-@pytest.mark.parametrize("path", [*SWEEP, *BEYOND_SWEEP])
+@pytest.mark.parametrize("path", [*SWEEP, *BEYOND_SWEEP, *RELEASES_SWEEP])
 def test_recording(path: Path) -> None:
     """Every step of the recording is what the model does: result, VMAs, smaps, pages and folios."""
-    verdict = verify(load(str(path)))
+    recording = load(str(path))
+    verdict = verify(recording, profile_of(recording))
 
     assert verdict.difference is None
     assert verdict.matched == verdict.steps > 0
 
 
-@pytest.mark.parametrize("path", [*SWEEP, *BEYOND_SWEEP])
+@pytest.mark.parametrize("path", [*SWEEP, *BEYOND_SWEEP, *RELEASES_SWEEP])
 def test_invariants(path: Path) -> None:
     """No invariant of the model is broken after any step of the recording's scenario."""
-    replay = ScenarioRun(load(str(path)).scenario)
+    recording = load(str(path))
+    replay = ScenarioRun(recording.scenario, profile_of(recording))
 
-    for step in steps_of(replay, load(str(path)).scenario):
+    for step in steps_of(replay, recording.scenario):
         assert (step["i"], replay.machine.check()) == (step["i"], [])
 
 

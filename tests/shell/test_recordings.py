@@ -54,7 +54,7 @@ def test_all_match() -> None:
         f"{RECORDINGS[0].name}: 4 of 4 steps match",
         f"{RECORDINGS[1].name}: {len(load(names[1]).steps or ())} of {len(load(names[1]).steps or ())} steps match",
         f"{RECORDINGS[2].name}: {len(load(names[2]).steps or ())} of {len(load(names[2]).steps or ())} steps match",
-        "3 recordings: 3 match",
+        "3 recordings under profile 6.18: 3 match",
     ]
 
 
@@ -65,7 +65,7 @@ def test_one_differs(wrong: str) -> None:
     assert Verification(output.screen, output.errors, quiet=True).run([str(RECORDINGS[0]), wrong]) == 1
     assert output.out[0] == "wrong.json: 8 of 15 steps match"
     assert "step 8, C: madvise t[0+64] advice=cold: C, t[2] and 508 more" in output.out[1]
-    assert output.out[-1] == "2 recordings: 1 match, 1 differs"
+    assert output.out[-1] == "2 recordings under profile 6.18: 1 match, 1 differs"
 
 
 def test_the_table(wrong: str) -> None:
@@ -93,7 +93,7 @@ def test_bad_files_do_not_stop_the_others(tmp_path: Path) -> None:
     assert "'mm-oracle-recording/9'" in output.err[0]
     assert "truncated JSON" in output.err[1]
     assert "operation 5: no operation 'unmap'; did you mean 'munmap'?" in output.err[2]
-    assert output.out[-1] == "4 recordings: 1 match, 3 unusable"
+    assert output.out[-1] == "4 recordings under profile 6.18: 1 match, 3 unusable"
 
 
 def test_emit(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_emit(tmp_path: Path) -> None:
     assert emit_files([str(RECORDINGS[0]), str(bad), str(bare)], stream, output.errors) == 2
     first, second = (json.loads(line) for line in stream.getvalue().splitlines())
     assert first["steps"] == load(str(RECORDINGS[0])).steps
-    assert list(second) == ["format", "name", "doc", "scenario", "regions", "files", "steps"]
+    assert list(second) == ["format", "name", "doc", "scenario", "env", "regions", "files", "steps"]
     assert len(output.err) == 1
 
 
