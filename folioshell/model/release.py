@@ -293,8 +293,8 @@ class Release:
     madvise_takes_whole_folios: bool = change(
         "6.10",
         "mm/madvise.c: madvise_folio_pte_batch()",
-        "COLD, PAGEOUT and FREE keep large folios that the range covers, and continue after a shared one; else they split "
-        "each, and leave the rest of a table from the first shared one on",
+        "COLD, PAGEOUT and FREE keep large folios that the range covers, and continue after a shared one; else they "
+        "split each, and leave the rest of a table from the first shared one on",
         commit="3931b871c494",
     )
     collapse_retracts_tables_of_others: bool = change(
