@@ -42,7 +42,8 @@ def zap_range(k: Kernel, vma: Vma, start: int, end: int, details: ZapDetails | N
     """
     details = details or ZapDetails()
     size = k.geometry.pmd_pages
-    if details.single_folio is not None and end - start == size and vma.mm.tables.pmd_entry(start) == pte.NONE:
+    whole = (start, end - start) == (align_down(start, size), size)
+    if details.single_folio is not None and whole and vma.mm.tables.pmd_entry(start) == pte.NONE:
         yield from _wait_for_zap(k, vma, start, details.single_folio)
     for block, pmd, _ in vma.mm.tables.blocks_in(start, end):
         low, high = max(start, block), min(end, block + size)
