@@ -275,6 +275,8 @@ class ThreadRunner:
                 self.reduction.check(task, op)
                 if op.verb in "-v" and op.lock not in thread.held:
                     raise KernelBug(f"{op.lock} is {'released' if op.verb == '-' else 'downgraded'} but not held")
+                if op.verb == "-" and op.mode != thread.held[op.lock].mode:
+                    raise KernelBug(f"{op.lock} is released for {op.mode}, but held for {thread.held[op.lock].mode}")
                 if self.reduction.must_stop(task, op):
                     thread.stop, thread.pending = Stop("op", op), step
                     return
@@ -328,7 +330,7 @@ class ThreadRunner:
         """
         if op.verb == "-":
             del thread.held[op.lock]
-        elif op.verb in "+~" and not failed:
+        elif op.verb in "+~v" and not failed:
             thread.held[op.lock] = op
             number = _folio_of(op)
             if number is not None and number not in self.machine.kernel.folios:

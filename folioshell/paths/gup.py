@@ -21,8 +21,9 @@ from folioshell.paths.fault import handle_mm_fault
 from folioshell.paths.step import Path
 from folioshell.paths.vm_fault import RETRY, Fault
 
-#: flags of get_user_pages(): pages are to be written; a retried fault knows that it was tried
-FOLL_WRITE, FOLL_TRIED = 1, 2
+#: flags of get_user_pages(): pages are to be written; a retried fault knows that it was tried; mmap_lock, which is held
+#: for reading, may be dropped to wait
+FOLL_WRITE, FOLL_TRIED, FOLL_UNLOCKABLE = 1, 2, 4
 
 #: pages that were pinned: (virtual page, folio)
 Pins = list[tuple[int, Folio]]
@@ -50,9 +51,13 @@ def mm_populate(k: Kernel, mm: Mm, start: int, end: int, ignore_errors: bool = T
     return error
 
 
-def populate_vma_page_range(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
+def populate_vma_page_range(
+    k: Kernel, vma: Vma, start: int, end: int, flags: int = FOLL_UNLOCKABLE
+) -> Path[str | None]:
     """Fault in ``[start, end)`` of a VMA: for writing if it is private and writable, which breaks COW.
 
+    Args:
+        flags: 0 if the caller holds mmap_lock for writing.
     Returns: EFAULT if a page could not be had.
     Kernel: mm/gup.c: populate_vma_page_range() (v6.18)
     """
@@ -60,14 +65,14 @@ def populate_vma_page_range(k: Kernel, vma: Vma, start: int, end: int) -> Path[s
         return "EFAULT"
     # A shared mapping needs no copy, and a write would only make its pages dirty.
     write = vma.flags & (vm.WRITE | vm.SHARED) == vm.WRITE
-    return (yield from get_user_pages(k, vma, start, end, FOLL_WRITE if write else 0))
+    return (yield from get_user_pages(k, vma, start, end, flags | FOLL_WRITE if write else flags))
 
 
 def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, flags: int, pins: Pins | None = None) -> Path[str | None]:
     """Look each page up and fault it in where it is missing. The caller holds mmap_lock; it may be dropped meanwhile.
 
     Args:
-        flags: FOLL_WRITE and FOLL_TRIED.
+        flags: FOLL_WRITE, FOLL_TRIED and FOLL_UNLOCKABLE.
         pins: pin each page (FOLL_PIN), and add it here.
     Returns: EFAULT at the first page that could not be had.
     Kernel: mm/gup.c: __get_user_pages() (v6.18)
@@ -87,7 +92,9 @@ def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, flags: int, pins: 
             nr = yield from _follow_page(k, vma, vpn, end, write, pins)
             if nr:
                 break
-            failed = yield from handle_mm_fault(k, Fault(vma, vpn, write, tried=tried))
+            # A fault that may not drop mmap_lock waits with it held, as one that was tried before (FAULT_FLAG_TRIED).
+            waits = tried or not flags & FOLL_UNLOCKABLE
+            failed = yield from handle_mm_fault(k, Fault(vma, vpn, write, tried=waits))
             # populate_vma_page_range() calls __get_user_pages() itself, which forgets a retry; pin_user_pages() and
             # MADV_POPULATE_* go through __get_user_pages_locked(), which repeats the page with FOLL_TRIED.
             tried = bool(flags & FOLL_TRIED) and failed == RETRY
@@ -187,7 +194,7 @@ def _pin_range(k: Kernel, mm: Mm, start: int, end: int, pins: Pins, longterm: bo
         if longterm and vma.flags & vm.SHARED and vma.file is not None and vma.file.needs_mkwrite:
             return "EFAULT"
         high = min(end, vma.end)
-        failed = yield from get_user_pages(k, vma, vpn, high, FOLL_WRITE | FOLL_TRIED, pins)
+        failed = yield from get_user_pages(k, vma, vpn, high, FOLL_WRITE | FOLL_TRIED | FOLL_UNLOCKABLE, pins)
         if failed is not None:
             return failed
         vpn = high

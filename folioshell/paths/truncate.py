@@ -13,6 +13,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Vma
 from folioshell.paths import rmap
+from folioshell.paths.page_cache import filemap_get_folio
 from folioshell.paths.split import non_uniform, split_folio, uniform
 from folioshell.paths.step import Path
 from folioshell.paths.unmap import try_to_unmap
@@ -169,10 +170,7 @@ class _Straddling(NamedTuple):
 
 def _truncate_end(k: Kernel, file: AddressSpace, index: int, first: int, last: int) -> Path[_Straddling | None]:
     """Remove the part of the hole ``[first, last)`` that the folio of page ``index`` holds; None if there is none."""
-    while (folio := file.find(index)) is not None:
-        if not folio.try_get():
-            yield file.xa_lock.wait("filemap_get_entry")
-            continue
+    while (folio := (yield from filemap_get_folio(file, index))) is not None:
         yield folio.lock.acquire("truncate_inode_partial_folio")
         if folio.cached:
             break
@@ -256,7 +254,5 @@ def _truncate_folio(k: Kernel, file: AddressSpace, folio: Folio) -> Path[None]:
     if k.counts.mapcount(folio.id):
         yield from _unmap_mapping_folio(k, file, folio)
     yield file.xa_lock.acquire("truncate_inode_folio")
-    file.remove(folio)
-    folio.cached = False
+    k.remove_from_cache(file, folio)
     yield file.xa_lock.release()
-    yield from rmap.put(k, folio, folio.nr_pages)

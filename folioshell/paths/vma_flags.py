@@ -59,7 +59,7 @@ def _mprotect_fixup(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Pa
     yield from change_protection(k, vma, start, end)
     # mlock promises no faults: private locked memory that becomes writable is copied now.
     if old & (vm.WRITE | vm.SHARED | vm.LOCKED) == vm.LOCKED and flags & vm.WRITE:
-        yield from populate_vma_page_range(k, vma, start, end)
+        yield from populate_vma_page_range(k, vma, start, end, flags=0)
 
 
 def change_protection(k: Kernel, vma: Vma, start: int, end: int) -> Path[None]:

@@ -138,3 +138,18 @@ def test_pinned_file_is_unmapped() -> None:
     m.madvise("remove", p + 4, 4)
 
     assert (m.look(p, 16), _layout(file)) == ("-×16", [(0, 16, True)])
+
+
+def test_truncation_unmaps_private_copies_once_more() -> None:
+    """Until a folio is out of the page cache, a write to a private mapping can copy one of its pages: they go last."""
+    m = Memory()
+    file = m.file("lib", 16, 2)
+    m.read(m.mmap(16, kind="private", file=file), 16)
+
+    m.do(do_truncate(m.kernel, file, 4))
+
+    locks = m.locks()
+    first, last = locks.index("+IMMAP(lib)(R)"), len(locks) - 1 - locks[::-1].index("+IMMAP(lib)(R)")
+    assert locks[:2] == ["+IRW(lib)(W)", "+INVAL(lib)(W)"]
+    assert first < locks.index("~FOLIO(f2)") < last
+    assert locks[-2:] == ["-INVAL(lib)(W)", "-IRW(lib)(W)"]
