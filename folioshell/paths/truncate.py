@@ -160,7 +160,7 @@ def _is_inside(folio: Folio, first: int, last: int) -> bool:
     return first <= folio.index and folio.index + folio.nr_pages <= last
 
 
-class _Straddling(NamedTuple):
+class _EndFolio(NamedTuple):
     """The folio at an end of a hole: its pages ``[start, end)``, and whether it could not be split nor removed."""
 
     start: int
@@ -168,7 +168,7 @@ class _Straddling(NamedTuple):
     stays: bool
 
 
-def _truncate_end(k: Kernel, file: AddressSpace, index: int, first: int, last: int) -> Path[_Straddling | None]:
+def _truncate_end(k: Kernel, file: AddressSpace, index: int, first: int, last: int) -> Path[_EndFolio | None]:
     """Remove the part of the hole ``[first, last)`` that the folio of page ``index`` holds; None if there is none."""
     while (folio := (yield from filemap_get_folio(file, index))) is not None:
         yield folio.lock.acquire("truncate_inode_partial_folio")
@@ -183,7 +183,7 @@ def _truncate_end(k: Kernel, file: AddressSpace, index: int, first: int, last: i
     stays = left is folio and folio.cached
     yield left.lock.release()
     yield from rmap.put(k, left)
-    return _Straddling(start, end, stays)
+    return _EndFolio(start, end, stays)
 
 
 def _truncate_partial(k: Kernel, file: AddressSpace, folio: Folio, first: int, last: int) -> Path[Folio]:
