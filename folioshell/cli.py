@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from folioshell.command_line import Options
     from folioshell.session.session import Session
 
+FAILED = 1
 REFUSED = 2
 INTERNAL_ERROR = 3
 INTERRUPTED = 130
@@ -67,7 +68,7 @@ def _main(arguments: list[str]) -> int:
         # A lone surrogate, from a file name or a script, must not end in a traceback.
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
-    from folioshell.errors import Refused
+    from folioshell.errors import LoadedCodeError, Refused
 
     try:
         return _act(options)
@@ -75,6 +76,10 @@ def _main(arguments: list[str]) -> int:
         sys.stdout.flush()
         options.errors.refusal(error)
         return REFUSED
+    except LoadedCodeError as error:
+        sys.stdout.flush()
+        options.errors.bug(error)
+        return FAILED
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001 - an internal error is shown, not thrown at the user

@@ -67,7 +67,7 @@ class Options(Namespace):
         return screen_for(stream, plain_wanted=self.plain, width=self.width)
 
     def session(self) -> Session:
-        """A fresh session with the schemes of all --scheme files. At the prompt all count, else those in use."""
+        """A fresh session with all --scheme and --protocol files. At the prompt all count, else those in use."""
         from time import monotonic
 
         from folioshell.script import Session
@@ -80,10 +80,10 @@ class Options(Namespace):
         session.host.output.mode = mode or self.screen.mode
         session.host.output.fixed = bool(mode)
         session.settings.full = self.json == "full"
-        for path in self._schemes:
-            from folioshell.script.scheme_files import load_into
+        for word, path in self._loads:
+            from folioshell.script.loading import load_into
 
-            load_into(session, path)
+            load_into(session, path, word)
         return session
 
     def limits(self, *, scripts: bool) -> Limits:
@@ -115,7 +115,7 @@ class Options(Namespace):
         from folioshell.script.script import path_of
 
         chosen = [f"{name}={'none' if most is None else most}" for name, most in self._limits.items()]
-        repeated = [word for path in self._schemes for word in ("--scheme", path)]
+        repeated = [word for kind, path in self._loads for word in (f"--{kind}", path)]
         return run_file(
             path_of(name),
             until=self.until.step,
@@ -126,8 +126,9 @@ class Options(Namespace):
         )
 
     @property
-    def _schemes(self) -> list[str]:
-        return [*self.scheme, *self.more_schemes]
+    def _loads(self) -> list[tuple[str, str]]:
+        """``scheme`` or ``protocol``, and the file to load it from."""
+        return [*self.loads, *self.more_loads]
 
     @property
     def _limits(self) -> dict[str, int | None]:
@@ -213,15 +214,18 @@ def parser() -> _Parser:
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="its shell")
     # Output options are allowed before and after the action; only the former have defaults, lest they undo the latter.
     for action in (run, scenarios, verify, convert, check, sweep):
-        _add_output_options(action, schemes="more_schemes", limits="more_limits")
-    _add_output_options(made, schemes="scheme", limits="limit")
+        _add_output_options(action, loads="more_loads", limits="more_limits")
+        if action is not sweep:
+            _add_protocol_option(action, "more_loads")
+    _add_output_options(made, loads="loads", limits="limit")
+    _add_protocol_option(made, "loads")
     modes = ("table", "plain", "json", "csv", "markdown", "mail")
     for action in (run, made):
         action.add_argument(
             "--mode", choices=modes, default=SUPPRESS, help="output format; overrides `mode` in scripts"
         )
     made.set_defaults(plain=False, width=None, json=None, mode="", quiet=False, allow_files=False, allow_code=False)
-    made.set_defaults(scheme=[], more_schemes=[], limit=[], more_limits=[])
+    made.set_defaults(loads=[], more_loads=[], limit=[], more_limits=[])
     return made
 
 
@@ -263,7 +267,15 @@ def _add_verify_options(verify: ArgumentParser) -> None:
     verify.add_argument("--profile", choices=tuple(RELEASES), default="", help=profile)
 
 
-def _add_output_options(parser: ArgumentParser, schemes: str, limits: str) -> None:
+def _add_protocol_option(parser: ArgumentParser, loads: str) -> None:
+    """Add the option that loads protocols; ``race-sweep --protocol`` picks one by its name."""
+    protocol, text = partial(_load, "protocol"), "add the protocols of this file"
+    parser.add_argument(
+        "--protocol", action="append", type=protocol, dest=loads, default=SUPPRESS, metavar="FILE.py", help=text
+    )
+
+
+def _add_output_options(parser: ArgumentParser, loads: str, limits: str) -> None:
     """Add the options that all actions have; repeated ones are collected under the names given."""
     flag = partial(parser.add_argument, action="store_true", default=SUPPRESS)
     choose_json = partial(parser.add_argument, dest="json", action="store_const", default=SUPPRESS)
@@ -273,11 +285,16 @@ def _add_output_options(parser: ArgumentParser, schemes: str, limits: str) -> No
     choose_json("--json=full", const="full", help="the same, with the whole state after each step")
     flag("--quiet", help="print only failures, and a summary line for each file")
     collect = partial(parser.add_argument, action="append", default=SUPPRESS)
-    collect("--scheme", dest=schemes, metavar="FILE.py", help="also count with the schemes of this file")
+    scheme = partial(_load, "scheme")
+    collect("--scheme", type=scheme, dest=loads, metavar="FILE.py", help="also count with the schemes of this file")
     limit = f"resource limits: {', '.join(LIMITS)}; N may be none"
     collect("--limit", type=_limits, dest=limits, metavar="NAME=N,…", help=limit)
     flag("--allow-files", help="let scripts write files")
     flag("--allow-code", help="let scripts load Python code")
+
+
+def _load(word: str, path: str) -> tuple[str, str]:
+    return word, path
 
 
 def _number(text: str, least: int) -> int:

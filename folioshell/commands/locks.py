@@ -10,13 +10,13 @@ from folioshell.commands.grammar import VIEW, Form, command
 from folioshell.commands.parse import Grammar, ParsedStatement
 from folioshell.commands.threads_operand import ThreadText
 from folioshell.model.lock import LockOp
-from folioshell.paths.vma_protocols import PROTOCOLS
 from folioshell.report import Report, Table, Text
 from folioshell.session.workspace import Workspace
 
 if TYPE_CHECKING:
     from folioshell.explore.race import Race
     from folioshell.session.race import RaceCost, RaceVerdict
+    from folioshell.session.session import Session
 
 
 TOPIC = "concurrency"
@@ -67,7 +67,7 @@ def locks(call: Call) -> Report:
 
 @command("protocols", kind=VIEW, topic=TOPIC)
 def protocols(call: Call) -> Report:
-    """Run every protocol in every shipped race: deadlocks, miscounts, costs.
+    """Run every protocol, loaded ones included, in every shipped race: deadlocks, miscounts, costs.
 
     Explores each race of scenarios/locks under each protocol, through every interleaving, on machines of their own.
     *Extra PTLs* are page-table locks taken beyond those that Linux takes, and *bit locks* those of folios, when the
@@ -77,9 +77,10 @@ def protocols(call: Call) -> Report:
     Example:
         protocols
     """
-    outcomes = [_outcomes(race) for race in RACES]
-    matrix = tuple((name, *(_word(outcome[name].verdict) for outcome in outcomes)) for name in PROTOCOLS)
-    totals = tuple((name, *_totals([outcome[name] for outcome in outcomes])) for name in PROTOCOLS)
+    outcomes = [_outcomes(call.session, race) for race in RACES]
+    names = list(call.workspace.machine.protocols)
+    matrix = tuple((name, *(_word(outcome[name].verdict) for outcome in outcomes)) for name in names)
+    totals = tuple((name, *_totals([outcome[name] for outcome in outcomes])) for name in names)
     columns = ("protocol", "deadlocks", "miscounts", "extra PTLs", "bit locks", "retries", "right")
     return done(
         call,
@@ -111,11 +112,11 @@ class _Outcome(NamedTuple):
     base: RaceCost
 
 
-def _outcomes(shipped: ShippedRace) -> dict[str, _Outcome]:
-    """Protocol -> what becomes of a race under it."""
+def _outcomes(session: Session, shipped: ShippedRace) -> dict[str, _Outcome]:
+    """Protocol, loaded ones included, -> what becomes of a race under it."""
     from folioshell.session.race import cost_of, explored
 
-    workspace = Workspace(counting=())
+    workspace = session.workspace_with(counting=())
     for statement in Grammar().parse(shipped.setup):
         workspace.run(statement, workspace.current)
     machine = workspace.machine
@@ -124,7 +125,8 @@ def _outcomes(shipped: ShippedRace) -> dict[str, _Outcome]:
     explored(plain, None, None)
     base = cost_of(plain, by_turns=False)
     outcomes = {}
-    for name in PROTOCOLS:
+    for name, kind in machine.protocols.items():
+        machine.decide(kind.scheme)
         machine.set_protocol(name)
         race = _race(workspace, shipped)
         verdict = explored(race, None, None)
@@ -145,6 +147,7 @@ def _word(verdict: RaceVerdict) -> str:
     """What is wrong, in a word or two."""
     words = [word for word, kind in (("deadlock", "deadlocks"), ("miscount", "miscounts")) if verdict.count(kind)]
     words += ["broken"] if verdict.count("invariants") or verdict.count("unlocked") else []
+    words += ["error"] if verdict.count("errors") else []
     words += ["livelock"] if verdict.loop else []
     return ", ".join(words) or "ok"
 
@@ -153,11 +156,12 @@ def _totals(outcomes: Sequence[_Outcome]) -> tuple[str | int, ...]:
     verdicts = [outcome.verdict for outcome in outcomes]
     deadlocks, miscounts = (sum(verdict.count(kind) for verdict in verdicts) for kind in ("deadlocks", "miscounts"))
     loops = any(verdict.loop for verdict in verdicts)
-    right = "no" if deadlocks or miscounts else "yes, except for livelock" if loops else "yes"
+    errors = any(verdict.count("errors") for verdict in verdicts)
+    right = "no" if deadlocks or miscounts or errors else "yes, except for livelock" if loops else "yes"
     if not all(outcome.alone.ended for outcome in outcomes):
         return deadlocks, miscounts, "-", "-", "-", right
     extra = sum(outcome.alone.table_locks - outcome.base.table_locks for outcome in outcomes)
-    bits = sum(outcome.alone.bit_locks for outcome in outcomes)
+    bits = sum(outcome.alone.bit_locks - outcome.base.bit_locks for outcome in outcomes)
     retries = sum(outcome.turns.retries for outcome in outcomes)
     if all(outcome.turns.ended for outcome in outcomes):
         return deadlocks, miscounts, extra, bits, retries, right

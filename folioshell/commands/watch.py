@@ -12,7 +12,7 @@ from folioshell.commands.parse import ParsedStatement
 from folioshell.commands.places import FOLIO, PlaceRef
 from folioshell.commands.question import living, questions, target
 from folioshell.commands.schemes import TRUTH, scheme_of
-from folioshell.errors import Refused, SchemeError
+from folioshell.errors import LoadedCodeError, Refused
 from folioshell.report import Report
 from folioshell.session.language import Reading, Watch, present
 from folioshell.session.session import Session
@@ -56,7 +56,7 @@ class WatchedQuestion(NamedTuple):
         except Refused as error:
             near = f"; {error.hint}" if error.hint.startswith("did you mean") else ""
             return Reading({}, f"{error.message}{near}")
-        except SchemeError as error:
+        except LoadedCodeError as error:
             return Reading({}, str(error))
 
 

@@ -16,7 +16,8 @@ from folioshell.model.kernel import Bookkeeping, Kernel
 from folioshell.model.lock import Lock, LockClass, LockOp
 from folioshell.model.release import DEFAULT, RELEASES, Release
 from folioshell.model.truth import TruthCounts, broken_invariants, mappings, truth
-from folioshell.paths.protocol import MappedSpan, Protocol, alone
+from folioshell.paths.batch import MappedSpan
+from folioshell.paths.protocol import Protocol, alone
 from folioshell.paths.sharing import ProtocolDecider
 from folioshell.paths.vma_protocols import PROTOCOLS
 from folioshell.schemes import all_schemes
@@ -51,6 +52,7 @@ class Machine:
 
     Attributes:
         protocols: every protocol by name.
+        loaded: names of the schemes and protocols from files.
         kernel: the model's state.
         schemes: every scheme by name, in reading order.
         trace: lock operations and events of the current step, in order.
@@ -65,7 +67,9 @@ class Machine:
         protocols: Mapping[str, type[Protocol]] | None = None,
     ) -> None:
         loaded = loaded or {}
-        self.protocols = {**PROTOCOLS, **(protocols or {})}
+        protocols = protocols or {}
+        self.protocols = {**PROTOCOLS, **protocols}
+        self.loaded = (*loaded, *protocols)
         kinds = sorted({**all_schemes(), **loaded}.values(), key=lambda kind: (kind.place, kind.name))
         self._before = NumbersBefore()
         self._numbers: dict[tuple[str, ...], Numbers] = {}

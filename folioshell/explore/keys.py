@@ -28,13 +28,13 @@ from types import (
 from typing import Any
 
 from folioshell.events import Event
-from folioshell.explore.snapshot import ATOMS, Shape, parts_of, shape_of
+from folioshell.explore.snapshot import ATOMS, Shape, SnapshotError, parts_of, shape_of
 from folioshell.model.lock import Lock, LockOp
 
 #: containers whose order does not matter
 _ORDERLESS = {
     *(("Kernel", "vm_events"), ("Folios", "_single"), ("Kernel", "_last")),
-    *(("PmdTable", "entries"), ("IntervalIndex", "_chunk_of"), ("Words", "values")),
+    *(("PmdTable", "entries"), ("IntervalIndex", "_chunk_of"), ("Words", "values"), ("AnswerCheck", "_calls")),
 }
 
 
@@ -291,7 +291,7 @@ class _PathWriter:
         if cls.__module__ in _ITERATING and hasattr(cls, "__next__"):
             # What it iterates over, and how far it has come.
             return value.__reduce__()[1:]  # type: ignore[no-any-return]
-        raise TypeError(f"cannot snapshot {cls.__module__}.{cls.__qualname__}, which a path holds")
+        raise SnapshotError(f"cannot snapshot {cls.__module__}.{cls.__qualname__}, which a path holds")
 
     @staticmethod
     def _frame(path: Any) -> Iterable[Any]:

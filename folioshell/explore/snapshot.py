@@ -24,6 +24,10 @@ ATOMS: frozenset[type] = frozenset(
 _PACKAGE = __name__.partition(".")[0] + "."
 
 
+class SnapshotError(TypeError):
+    """An object cannot be copied, or its state cannot be told."""
+
+
 @dataclass(slots=True, eq=False)
 class Shape:
     """How objects of one class are copied and written back, one level deep.
@@ -140,7 +144,7 @@ def _new_shape(cls: type) -> Shape | None:
     if issubclass(cls, (tuple, frozenset, Enum, Lock, LockOp, type, GenericAlias)):
         return None
     if not cls.__module__.startswith(_PACKAGE):
-        raise TypeError(f"cannot snapshot {cls.__module__}.{cls.__qualname__}")
+        raise SnapshotError(f"cannot snapshot {cls.__module__}.{cls.__qualname__}")
     if _is_frozen(cls):
         return None
     if hasattr(cls, "__getattr__"):

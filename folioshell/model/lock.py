@@ -235,6 +235,14 @@ class SharedWord:
         """Its value; reading it is no step."""
         return self.words.values.get((self.folio, self.name), 0)
 
+    def set(self, value: int) -> None:
+        """Write it while no thread runs."""
+        key = (self.folio, self.name)
+        if value:
+            self.words.values[key] = value
+        else:
+            self.words.values.pop(key, None)
+
     def __str__(self) -> str:
         return f"f{self.folio}.{self.name}"
 
@@ -262,12 +270,7 @@ class WordAccess:
         """Do it. Returns: the value before."""
         before = self.word.value
         if self.verb != "load" and (self.verb != "cmpxchg" or before == self.values[0]):
-            value = before + self.values[0] if self.verb == "fetch_add" else self.values[-1]
-            key, values = (self.word.folio, self.word.name), self.word.words.values
-            if value:
-                values[key] = value
-            else:
-                values.pop(key, None)
+            self.word.set(before + self.values[0] if self.verb == "fetch_add" else self.values[-1])
         return before
 
     def __str__(self) -> str:

@@ -1,15 +1,19 @@
-"""Batches: consecutive entries that map consecutive pages with the same flags, which the kernel handles at once."""
+"""Consecutive entries of consecutive pages: batches that the kernel handles at once, and spans that protocols count."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 from folioshell.model import pte
 from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.kernel import Kernel
-from folioshell.model.pagetable import PageTable
+from folioshell.model.lock import Lock
+from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.vm import Vma
+from folioshell.paths.step import Path
 
 
 def folio_pte_batch(table: PageTable, index: int, limit: int, folio: Folio, significant: int = 0) -> int:
@@ -105,3 +109,100 @@ class SmallFolios:
         numbers = self.parts[0] if len(self.parts) == 1 else tuple(chain.from_iterable(self.parts))
         self.parts, self.nr = [], 0
         return numbers
+
+
+#: what the kernel function that looks for other entries is called, and the one that skips none entries on its way
+LOOK = "folio_mapped_in_vma"
+SKIP = "map_pte"
+#: the functions that change the entries of a span
+SET, CLEAR = "set_ptes", "get_and_clear_full_ptes"
+
+
+@dataclass(slots=True)
+class MappedSpan:
+    """Entries of one page table that are about to map pages of a folio, or mapped them until now.
+
+    Args:
+        folio, first, nr: pages ``[first, first + nr)`` of the folio.
+        vma, table, vpn: the VMA, the page table whose lock is held, the virtual page of the first entry.
+        size: entries of a table.
+
+    Attributes:
+        held: locks that ``before`` took, in this order.
+    """
+
+    folio: Folio
+    first: int
+    nr: int
+    vma: Vma
+    table: PageTable | PmdTable
+    vpn: int
+    size: int
+    held: Sequence[Lock] = ()
+
+    @property
+    def mm(self) -> int:
+        """The MM-ID of the address space."""
+        return self.vma.mm.mm_id
+
+    @property
+    def lock(self) -> Lock:
+        """The lock of its own table."""
+        return self.table.ptl if isinstance(self.table, PageTable) else self.table.lock
+
+    @property
+    def nr_entries(self) -> int:
+        """Entries: one a page, or one PMD entry."""
+        return self.nr if isinstance(self.table, PageTable) else 1
+
+    @property
+    def is_whole(self) -> bool:
+        """All pages of the folio are mapped, or were."""
+        return self.nr == self.folio.nr_pages
+
+    def window(self) -> tuple[int, int]:
+        """Virtual pages ``[start, end)`` of the VMA that the folio's pages would occupy."""
+        base = self.vpn - self.first
+        return max(self.vma.start, base), min(self.vma.end, base + self.folio.nr_pages)
+
+    def tables(self) -> Iterator[tuple[PageTable, int, int]]:
+        """(PTE table, first entry, last entry + 1) of the window, ascending; where there is no table, nothing is."""
+        start, end = self.window()
+        block = start - start % self.size
+        while block < end:
+            table = self.vma.mm.tables.leaf(block)
+            if table is not None:
+                yield table, max(start, block) - block, min(end, block + self.size) - block
+            block += self.size
+
+    def others(self) -> list[tuple[PageTable, int, int]]:
+        """The tables of the window except its own."""
+        return [row for row in self.tables() if row[0] is not self.table]
+
+    def maps(self, entry: int) -> bool:
+        """Does an entry map a page of the folio?"""
+        return entry > 0 and self.folio.pfn <= entry >> pte.PFN_SHIFT < self.folio.pfn + self.folio.nr_pages
+
+    def found_in(self, table: PageTable, first: int, last: int) -> bool:
+        """Does any of the entries ``[first, last)`` map a page of the folio?"""
+        return any(self.maps(entry) for entry in table.entries[first:last])
+
+    def found_in_own(self) -> bool:
+        """Does its own table map a page of the folio in this VMA?"""
+        return any(self.found_in(*row) for row in self.tables() if row[0] is self.table)
+
+    def entries(self) -> array[int]:
+        """A copy of the entries that the span speaks of, as they are now."""
+        assert isinstance(self.table, PageTable)
+        index = self.vpn % self.size
+        return self.table.entries[index : index + self.nr]
+
+    def __str__(self) -> str:
+        pages = f"{self.first}..{self.first + self.nr - 1}" if self.nr > 1 else str(self.first)
+        return f"{self.folio}[{pages}] in {self.table} of {self.vma.mm}"
+
+
+def read_unlocked(table: PageTable, first: int, last: int, function: str = LOOK) -> Path[array[int]]:
+    """Read entries ``[first, last)`` of a table without its lock: others may change them just before, or just after."""
+    yield table.ptl.peek(function)
+    return table.entries[first:last]

@@ -16,132 +16,130 @@ from __future__ import annotations
 
 import traceback
 from abc import ABC, abstractmethod
-from array import array
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from folioshell.errors import FolioshellError, KernelBug, ProtocolError
-from folioshell.model import pte
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock, LockClass, LockOp, SharedWord, WordAccess, Words
-from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.vm import Mm, Vma
+from folioshell.model.vm import Mm
+from folioshell.paths.batch import MappedSpan
 
 if TYPE_CHECKING:
     from folioshell.paths.step import Path
 
-#: what the kernel function that looks is called, and the one that skips none entries on its way
-LOOK = "folio_mapped_in_vma"
-SKIP = "map_pte"
-#: the functions that change the entries of a span
-SET, CLEAR = "set_ptes", "get_and_clear_full_ptes"
 #: steps of one call while no other thread runs: then nothing changes that it could wait for
 MOST_STEPS = 10_000
-
-
-@dataclass(slots=True)
-class MappedSpan:
-    """Entries of one page table that are about to map pages of a folio, or mapped them until now.
-
-    Args:
-        folio, first, nr: pages ``[first, first + nr)`` of the folio.
-        vma, table, vpn: the VMA, the page table whose lock is held, the virtual page of the first entry.
-        size: entries of a table.
-
-    Attributes:
-        held: locks that ``before`` took, in this order.
-    """
-
-    folio: Folio
-    first: int
-    nr: int
-    vma: Vma
-    table: PageTable | PmdTable
-    vpn: int
-    size: int
-    held: Sequence[Lock] = ()
-
-    @property
-    def mm(self) -> int:
-        """The MM-ID of the address space."""
-        return self.vma.mm.mm_id
-
-    @property
-    def lock(self) -> Lock:
-        """The lock of its own table."""
-        return self.table.ptl if isinstance(self.table, PageTable) else self.table.lock
-
-    @property
-    def nr_entries(self) -> int:
-        """Entries: one a page, or one PMD entry."""
-        return self.nr if isinstance(self.table, PageTable) else 1
-
-    @property
-    def is_whole(self) -> bool:
-        """All pages of the folio are mapped, or were."""
-        return self.nr == self.folio.nr_pages
-
-    def window(self) -> tuple[int, int]:
-        """Virtual pages ``[start, end)`` of the VMA that the folio's pages would occupy."""
-        base = self.vpn - self.first
-        return max(self.vma.start, base), min(self.vma.end, base + self.folio.nr_pages)
-
-    def tables(self) -> Iterator[tuple[PageTable, int, int]]:
-        """(PTE table, first entry, last entry + 1) of the window, ascending; where there is no table, nothing is."""
-        start, end = self.window()
-        block = start - start % self.size
-        while block < end:
-            table = self.vma.mm.tables.leaf(block)
-            if table is not None:
-                yield table, max(start, block) - block, min(end, block + self.size) - block
-            block += self.size
-
-    def others(self) -> list[tuple[PageTable, int, int]]:
-        """The tables of the window except its own."""
-        return [row for row in self.tables() if row[0] is not self.table]
-
-    def maps(self, entry: int) -> bool:
-        """Does an entry map a page of the folio?"""
-        return entry > 0 and self.folio.pfn <= entry >> pte.PFN_SHIFT < self.folio.pfn + self.folio.nr_pages
-
-    def found_in(self, table: PageTable, first: int, last: int) -> bool:
-        """Does any of the entries ``[first, last)`` map a page of the folio?"""
-        return any(self.maps(entry) for entry in table.entries[first:last])
-
-    def found_in_own(self) -> bool:
-        """Does its own table map a page of the folio in this VMA?"""
-        return any(self.found_in(*row) for row in self.tables() if row[0] is self.table)
-
-    def entries(self) -> array[int]:
-        """A copy of the entries that the span speaks of, as they are now."""
-        assert isinstance(self.table, PageTable)
-        index = self.vpn % self.size
-        return self.table.entries[index : index + self.nr]
-
-    def __str__(self) -> str:
-        pages = f"{self.first}..{self.first + self.nr - 1}" if self.nr > 1 else str(self.first)
-        return f"{self.folio}[{pages}] in {self.table} of {self.vma.mm}"
-
-
-def read_unlocked(table: PageTable, first: int, last: int, function: str = LOOK) -> Path[array[int]]:
-    """Read entries ``[first, last)`` of a table without its lock: others may change them just before, or just after."""
-    yield table.ptl.peek(function)
-    return table.entries[first:last]
+#: rounds of loops of a file between two steps
+MOST_ROUNDS = 100_000
 
 
 # Protocols.
 
 
 @dataclass(slots=True, eq=False)
+class RmapCall:
+    """An rmap call under way: until it ends, a protocol may count it already or not yet.
+
+    Args:
+        folio: the folio.
+        key: its place among those under way.
+        before: MM-ID -> what the definition answered before its event, where it answers otherwise since.
+    """
+
+    folio: int
+    key: tuple[str, int]
+    before: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
 class OpenQuestion:
-    """A question that is being answered, and the right answers: those that were right at some time meanwhile."""
+    """A question that is being answered, or is not judged yet.
+
+    Args:
+        folio, mm, name: the folio, the MM-ID of who asks, and its name.
+        right: the right answers: those of the definition between the first step and the last, rmap calls that were
+            under way counted or not.
+        said: the answer, once it is given.
+        waits: the rmap calls that were under way then and have not ended.
+    """
 
     folio: int
     mm: int
-    right: tuple[str, ...]
+    name: str
+    right: frozenset[str]
+    said: str = ""
+    waits: tuple[RmapCall, ...] = ()
+
+
+class AnswerCheck:
+    """Compares the answers of a protocol with those of its definition.
+
+    Attributes:
+        wrong: sentences about wrong answers.
+    """
+
+    def __init__(self) -> None:
+        #: (table, number) -> call; a table has several only if a protocol drops its lock
+        self._calls: dict[tuple[str, int], RmapCall] = {}
+        self._questions: list[OpenQuestion] = []
+        self.wrong: list[str] = []
+
+    def begin_call(self, folio: int, table: str) -> RmapCall:
+        """An rmap call begins."""
+        key = next((table, number) for number in count() if (table, number) not in self._calls)
+        call = self._calls[key] = RmapCall(folio, key)
+        return call
+
+    def before_event(self, call: RmapCall, definition: Any, mms: Iterable[int]) -> None:
+        """The schemes are about to count the call."""
+        call.before = {mm: str(definition.shared(call.folio, mm).value) for mm in mms}
+
+    def after_event(self, definition: Any, call: RmapCall | None = None) -> None:
+        """The schemes have counted a call, or another change."""
+        if call is not None:
+            now = {mm: str(definition.shared(call.folio, mm).value) for mm in call.before}
+            call.before = {mm: answer for mm, answer in call.before.items() if answer != now[mm]}
+        for question in self._questions:
+            question.right |= {str(definition.shared(question.folio, question.mm).value)}
+
+    def end_call(self, call: RmapCall) -> None:
+        """An rmap call has ended, or was given up."""
+        del self._calls[call.key]
+        for question in self._questions[:]:
+            if call in question.waits:
+                question.waits = tuple(other for other in question.waits if other is not call)
+                self._judge(question)
+
+    def begin_question(self, folio: int, mm: Mm, definition: Any) -> OpenQuestion:
+        """A question is asked."""
+        number = mm.mm_id
+        right = {str(definition.shared(folio, number).value)}
+        under_way = [call for call in self._calls.values() if call.folio == folio]
+        right |= {call.before[number] for call in under_way if number in call.before}
+        question = OpenQuestion(folio, number, mm.name, frozenset(right))
+        self._questions.append(question)
+        return question
+
+    def end_question(self, question: OpenQuestion, said: str) -> str:
+        """It was answered. Returns: what is wrong with the answer, as far as it can be told already."""
+        question.said = said
+        question.waits = tuple(call for _, call in sorted(self._calls.items()) if call.folio == question.folio)
+        return self._judge(question)
+
+    def _judge(self, question: OpenQuestion) -> str:
+        if not question.said or question.waits:
+            return ""
+        self._questions.remove(question)
+        if question.said in question.right:
+            return ""
+        right = " or ".join(sorted(question.right))
+        self.wrong.append(f"f{question.folio}: answered {question.said} to {question.name}, right was {right}")
+        return self.wrong[-1]
 
 
 class Protocol(ABC):
@@ -151,8 +149,7 @@ class Protocol(ABC):
 
     Attributes:
         definition: the scheme that it names, from ``set protocol`` on.
-        questions: the questions that are being answered.
-        wrong: sentences about wrong answers.
+        answers: whether its answers were right.
     """
 
     name: ClassVar[str]
@@ -175,8 +172,7 @@ class Protocol(ABC):
     def __init__(self) -> None:
         self._words = Words()
         self._locks: dict[tuple[int, str], Lock] = {}
-        self.questions: list[OpenQuestion] = []
-        self.wrong: list[str] = []
+        self.answers = AnswerCheck()
 
     def word(self, folio: Folio, name: str) -> SharedWord:
         """A shared word of a folio."""
@@ -243,18 +239,44 @@ class Protocol(ABC):
 
     # What is said of it.
 
-    def definition_changed(self) -> None:
-        """What the definition counts may have changed: note the answers that are right from now on."""
-        for question in self.questions:
-            right = str(self.definition.shared(question.folio, question.mm).value)
-            question.right = tuple(sorted({*question.right, right}))
-
     def fault(self, call: str, about: str, text: str) -> FolioshellError:
         """The exception for a rule that a call broke: a finding about a file, a bug of a protocol of ours."""
         if self.path:
             return ProtocolError(self.name, call, about, text)
         return KernelBug(f"protocol {self.name}, {call}({about}): {text}")
 
+
+class EndlessLoop(BaseException):
+    """A loop of loaded code that never ends; not an Exception, which that code might catch."""
+
+
+class Patience:
+    """How many rounds the loops of loaded code may still take; unlimited outside ``begin`` and ``end``."""
+
+    def __init__(self) -> None:
+        self._left = 0
+
+    def begin(self) -> None:
+        """The code runs from here to its next step."""
+        self._left = MOST_ROUNDS
+
+    def end(self) -> None:
+        """It took a step, or ended."""
+        self._left = 0
+
+    def notice(self) -> None:
+        """A round of a loop begins.
+
+        Raises:
+            EndlessLoop: there were too many.
+        """
+        if self._left > 1:
+            self._left -= 1
+        elif self._left:
+            raise EndlessLoop(f"loops without end: {MOST_ROUNDS:,} rounds without a step")
+
+
+PATIENCE = Patience()
 
 # Calls.
 
@@ -272,7 +294,7 @@ def steps(protocol: Protocol, call: str, *args: Any, held: Sequence[Lock] = (), 
     running = _ProtocolCall(protocol, call, args)
     result = running.begin()
     if not isinstance(result, GeneratorType):
-        return running.checked(result, held, {})
+        return running.checked(result, held, dict.fromkeys(held, 0))
     path, reply, nr = result, None, 0
     #: lock -> the line where it was taken, 0 for those of the caller
     taken: dict[Lock, int] = dict.fromkeys(held, 0)
@@ -327,19 +349,25 @@ class _ProtocolCall:
 
     def begin(self) -> Any:
         """What the method returns: a generator, or a result."""
+        PATIENCE.begin()
         try:
             return getattr(self.protocol, self.method)(*self.args)
-        except Exception as error:
+        except (Exception, EndlessLoop) as error:
             raise self._raised(error) from error
+        finally:
+            PATIENCE.end()
 
     def advance(self, path: Any, reply: Any) -> tuple[bool, Any]:
         """(it has ended, its result), or (False, its next step)."""
+        PATIENCE.begin()
         try:
             return False, path.send(reply)
         except StopIteration as end:
             return True, end.value
-        except Exception as error:
+        except (Exception, EndlessLoop) as error:
             raise self._raised(error) from error
+        finally:
+            PATIENCE.end()
 
     def check(self, path: Any, step: Any, taken: dict[Lock, int], nr: int) -> None:
         """Check a step.
@@ -369,10 +397,9 @@ class _ProtocolCall:
             if lock not in kept:
                 where = f", taken at {self.protocol.path}:{line}" if line else ""
                 raise self.fault(f"ended without releasing {lock}{where}")
-        if taken or self.method == "before":
-            for lock in held:
-                if taken and lock not in taken:
-                    raise self.fault(f"ended without {lock}, which its caller holds")
+        for lock in held:
+            if lock not in taken:
+                raise self.fault(f"ended without {lock}, which its caller holds")
         return result
 
     def _kept(self, result: Any, taken: dict[Lock, int]) -> Sequence[Lock]:
@@ -391,12 +418,13 @@ class _ProtocolCall:
         about = next((str(one) for one in self.args if isinstance(one, (MappedSpan, Folio))), "")
         return self.protocol.fault(self.method, about, text)
 
-    def _raised(self, error: Exception) -> Exception:
+    def _raised(self, error: BaseException) -> BaseException:
         """The exception for one that the protocol raised."""
         path = self.protocol.path
         if not path or isinstance(error, FolioshellError):
             return error
-        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        text = ": ".join(part for part in (type(error).__name__, str(error)) if part)
+        text = str(error) if isinstance(error, EndlessLoop) else text
         lines = [frame.lineno or 0 for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
         return self.fault(f"{text}, at {path}:{lines[-1]}" if lines else text)
 

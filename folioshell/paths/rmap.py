@@ -12,6 +12,7 @@ Kernel: mm/rmap.c (v6.18)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from folioshell.events import FolioFreed, FolioNew, Level, Mapped, Unmapped
@@ -20,7 +21,8 @@ from folioshell.model.folio import Folio, FolioRun, page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths.protocol import CLEAR, SET, MappedSpan, Protocol, alone, steps
+from folioshell.paths.batch import CLEAR, SET, MappedSpan
+from folioshell.paths.protocol import Protocol, RmapCall, alone, steps
 from folioshell.paths.step import Path
 
 R = TypeVar("R", Mapped, Unmapped)
@@ -132,73 +134,96 @@ def add_ptes(
         caller must look again.
     Kernel: mm/rmap.c: folio_add_file_rmap_ptes(), folio_add_anon_rmap_ptes() (v6.18)
     """
-    span = None
+    counted = None
     if folio.order == 0:
         yield _rmap(Mapped, folio, 0, 1, vma, table, vpn, call)
     else:
         if k.protocol is not None:
-            span = yield from _claim(k, folio, first, nr, vma, table, vpn)
-            if span is None:
+            counted = yield from _claim(k, folio, first, nr, vma, table, vpn)
+            if counted is None:
                 return False
-            yield from _count(k, "mapped", span)
+            yield from _count(k, "mapped", counted)
             yield table.ptl.peek(SET)
-        locks = k.release.tracks_mm_owners
-        if locks:
-            yield folio.map_lock.acquire(call)
-        yield _rmap(Mapped, folio, first, nr, vma, table, vpn, call)
-        _note_change(k)
-        if locks:
-            yield folio.map_lock.release()
+        yield from _announce(k, folio, call, _rmap(Mapped, folio, first, nr, vma, table, vpn, call), counted)
     if nr == folio.nr_pages:
         _mlock_mapped(k, folio, vma)
     if install is not None:
         install()
-    if span is not None:
-        for lock in reversed(span.held):
-            yield lock.release()
+    if counted is not None:
+        yield from _finish(k, counted)
     return True
+
+
+def _protocol(k: Kernel) -> Protocol:
+    """The protocol under test."""
+    assert isinstance(k.protocol, Protocol)
+    return k.protocol
+
+
+@dataclass(slots=True)
+class _CountedCall:
+    """An rmap call that a protocol under test counts."""
+
+    span: MappedSpan
+    call: RmapCall
 
 
 def _claim(
     k: Kernel, folio: Folio, first: int, nr: int, vma: Vma, table: PageTable | PmdTable, vpn: int
-) -> Path[MappedSpan | None]:
+) -> Path[_CountedCall | None]:
     """Let the protocol under test take its locks before entries change. None: it had to drop that of the table."""
-    protocol = k.protocol
-    assert isinstance(protocol, Protocol)
+    protocol = _protocol(k)
     span = MappedSpan(folio, first, nr, vma, table, vpn, k.geometry.pmd_pages)
+    call = protocol.answers.begin_call(folio.id, str(table))
     held = yield from steps(protocol, "before", span, held=(span.lock,), is_alone=k.batches)
     if held is None:
+        protocol.answers.end_call(call)
         return None
     span.held = held
-    return span
+    return _CountedCall(span, call)
 
 
-def _count(k: Kernel, call: str, span: MappedSpan) -> Path[None]:
+def _announce(k: Kernel, folio: Folio, call: str, event: Mapped | Unmapped, counted: _CountedCall | None) -> Path[None]:
+    """Announce the event of a large folio, with the mapcount bit lock held where the release has one."""
+    if k.release.tracks_mm_owners:
+        yield folio.map_lock.acquire(call)
+    if counted is None:
+        yield event
+    else:
+        answers, definition = _protocol(k).answers, _protocol(k).definition
+        answers.before_event(counted.call, definition, [mm.mm_id for mm in k.mms.values()])
+        yield event
+        answers.after_event(definition, counted.call)
+    if k.release.tracks_mm_owners:
+        yield folio.map_lock.release()
+
+
+def _count(k: Kernel, method: str, counted: _CountedCall) -> Path[None]:
     """Let the protocol under test count entries."""
-    assert isinstance(k.protocol, Protocol)
-    yield from steps(k.protocol, call, span, held=(span.lock, *span.held), is_alone=k.batches)
+    held = (counted.span.lock, *counted.span.held)
+    yield from steps(_protocol(k), method, counted.span, held=held, is_alone=k.batches)
 
 
-def _note_change(k: Kernel) -> None:
-    """The schemes have counted: questions that the protocol under test is answering may have another right answer."""
-    if isinstance(k.protocol, Protocol) and k.protocol.questions:
-        k.protocol.definition_changed()
+def _finish(k: Kernel, counted: _CountedCall) -> Path[None]:
+    """Release the locks that the protocol under test took before entries changed."""
+    _protocol(k).answers.end_call(counted.call)
+    for lock in reversed(counted.span.held):
+        yield lock.release()
 
 
 def on_boundaries(k: Kernel, mm: Mm, low: int, high: int, cuts: Sequence[int], sign: int) -> Path[None]:
     """A VMA ``[low, high)`` is split at ``cuts`` (sign +1), or merged again (sign -1): see ``Protocol.boundaries``."""
     if isinstance(k.protocol, Protocol):
         yield from steps(k.protocol, "boundaries", k, mm, low, high, cuts, sign, is_alone=k.batches)
-        _note_change(k)
+        k.protocol.answers.after_event(k.protocol.definition)
 
 
-def _claim_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> Path[MappedSpan]:
+def _claim_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> Path[_CountedCall]:
     """As ``_claim``, for a PMD entry, whose lock no protocol may drop."""
-    span = yield from _claim(k, folio, 0, folio.nr_pages, vma, table, vpn)
-    if span is None:
-        assert isinstance(k.protocol, Protocol)
-        raise k.protocol.fault("before", f"{folio} in {table} of {vma.mm}", "dropped the lock of a PMD entry")
-    return span
+    counted = yield from _claim(k, folio, 0, folio.nr_pages, vma, table, vpn)
+    if counted is None:
+        raise _protocol(k).fault("before", f"{folio} in {table} of {vma.mm}", "dropped the lock of a PMD entry")
+    return counted
 
 
 def add_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int, call: str) -> Path[None]:
@@ -206,19 +231,13 @@ def add_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int, call: 
 
     Kernel: mm/rmap.c: folio_add_file_rmap_pmd(), folio_add_anon_rmap_pmd() (v6.18)
     """
-    locks, span = k.release.tracks_mm_owners, None
+    counted = None
     if k.protocol is not None:
-        span = yield from _claim_pmd(k, folio, vma, table, vpn)
-        yield from _count(k, "mapped", span)
-    if locks:
-        yield folio.map_lock.acquire(call)
-    yield _rmap(Mapped, folio, 0, folio.nr_pages, vma, table, vpn, call)
-    _note_change(k)
-    if locks:
-        yield folio.map_lock.release()
-    if span is not None:
-        for lock in reversed(span.held):
-            yield lock.release()
+        counted = yield from _claim_pmd(k, folio, vma, table, vpn)
+        yield from _count(k, "mapped", counted)
+    yield from _announce(k, folio, call, _rmap(Mapped, folio, 0, folio.nr_pages, vma, table, vpn, call), counted)
+    if counted is not None:
+        yield from _finish(k, counted)
     _mlock_mapped(k, folio, vma)
 
 
@@ -263,10 +282,10 @@ def remove_ptes(
     Kernel: mm/rmap.c: folio_remove_rmap_ptes() (v6.18)
     """
     call = "folio_remove_rmap_ptes"
-    span = None
+    counted = None
     if k.protocol is not None and folio.order:
-        span = yield from _claim(k, folio, first, nr, vma, table, vpn)
-        if span is None:
+        counted = yield from _claim(k, folio, first, nr, vma, table, vpn)
+        if counted is None:
             return False
         yield table.ptl.peek(CLEAR)
     if clear is not None:
@@ -274,17 +293,10 @@ def remove_ptes(
     if folio.order == 0:
         yield remove_small((folio.id,), folio.anon, vma, table, vpn)
     else:
-        locks = k.release.tracks_mm_owners
-        if locks:
-            yield folio.map_lock.acquire(call)
-        yield _rmap(Unmapped, folio, first, nr, vma, table, vpn, call)
-        _note_change(k)
-        if locks:
-            yield folio.map_lock.release()
-        if span is not None:
-            yield from _count(k, "unmapped", span)
-            for lock in reversed(span.held):
-                yield lock.release()
+        yield from _announce(k, folio, call, _rmap(Unmapped, folio, first, nr, vma, table, vpn, call), counted)
+        if counted is not None:
+            yield from _count(k, "unmapped", counted)
+            yield from _finish(k, counted)
         if _became_partial(k, folio, not k.counts.entire(folio.id) and k.counts.pages_mapped(folio.id) > 0):
             yield from deferred_split(k, folio, partially_mapped=True)
     if vma.flags & vm.LOCKED:
@@ -298,19 +310,13 @@ def remove_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> 
     Kernel: mm/rmap.c: folio_remove_rmap_pmd() (v6.18)
     """
     call = "folio_remove_rmap_pmd"
-    locks, span = k.release.tracks_mm_owners, None
+    counted = None
     if k.protocol is not None:
-        span = yield from _claim_pmd(k, folio, vma, table, vpn)
-    if locks:
-        yield folio.map_lock.acquire(call)
-    yield _rmap(Unmapped, folio, 0, folio.nr_pages, vma, table, vpn, call)
-    _note_change(k)
-    if locks:
-        yield folio.map_lock.release()
-    if span is not None:
-        yield from _count(k, "unmapped", span)
-        for lock in reversed(span.held):
-            yield lock.release()
+        counted = yield from _claim_pmd(k, folio, vma, table, vpn)
+    yield from _announce(k, folio, call, _rmap(Unmapped, folio, 0, folio.nr_pages, vma, table, vpn, call), counted)
+    if counted is not None:
+        yield from _count(k, "unmapped", counted)
+        yield from _finish(k, counted)
     others_left = k.counts.newly_unmapped(folio.id) < folio.nr_pages
     if others_left and _became_partial(k, folio, others_left):
         yield from deferred_split(k, folio, partially_mapped=True)

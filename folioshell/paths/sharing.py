@@ -18,7 +18,7 @@ from folioshell.model.lock import Lock
 from folioshell.model.policy import SharingQuestion
 from folioshell.model.truth import mappings
 from folioshell.model.vm import Mm
-from folioshell.paths.protocol import OpenQuestion, Protocol, alone, steps
+from folioshell.paths.protocol import Protocol, alone, steps
 from folioshell.paths.step import Path
 from folioshell.paths.walk import rmap_walk
 
@@ -126,7 +126,7 @@ class ProtocolDecider:
     def ask(self, k: Kernel, folio: Folio, mm: Mm, held: Lock | None) -> Path[str]:
         """The answer to a kernel path, step by step.
 
-        An answer is wrong if the definition gave it at no time between the first step and the last.
+        Wrong is one that the definition gave at no time between the first step and the last: see ``AnswerCheck``.
 
         Args:
             held: the page-table lock of the caller.
@@ -134,15 +134,12 @@ class ProtocolDecider:
         protocol = self._protocol
         if not folio.order:
             return self._right(folio.id, mm.mm_id)
-        question = OpenQuestion(folio.id, mm.mm_id, (self._right(folio.id, mm.mm_id),))
-        protocol.questions.append(question)
+        question = protocol.answers.begin_question(folio.id, mm, protocol.definition)
         locks = () if held is None else (held,)
         said = _answer_of((yield from steps(protocol, "shared", folio, mm.mm_id, held=locks, is_alone=k.batches)))
-        protocol.questions.remove(question)
-        if said not in question.right:
-            text = f"{folio}: answered {said} to {mm}, right was {' or '.join(question.right)}"
-            protocol.wrong.append(text)
-            yield Finding(folio.id, protocol.name, f"wrong answer of {protocol.name}: {text}")
+        wrong = protocol.answers.end_question(question, said)
+        if wrong:
+            yield Finding(folio.id, protocol.name, f"wrong answer of {protocol.name}: {wrong}")
         return said
 
     def _right(self, folio: int, mm: int) -> str:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from folioshell.errors import Refused, SchemeError
+from folioshell.errors import LoadedCodeError, Refused
 from folioshell.report import Report
 from folioshell.script import script
 from folioshell.script.budget import EXCEEDED, Budget
@@ -83,7 +83,7 @@ Render = Callable[[Sequence[Report]], list[str]]
 EXPLAINED = 10
 
 #: beginnings of commands that are no steps, do not move in the history and do not end the session
-_STAYING = ("as ", "mark ", "branch", "set ", "watch", "unwatch", "save ", "source ", "load scheme ")
+_STAYING = ("as ", "mark ", "branch", "set ", "watch", "unwatch", "save ", "source ", "load scheme ", "load protocol ")
 
 
 @dataclass(eq=False)
@@ -302,7 +302,7 @@ class Runner:
             late.start, late.end, late.text = statement.start, statement.end, line.written.text
             yield self._refuse(script.located(late, name, line.written), name, line.number, line.text)
             return
-        except SchemeError as error:
+        except LoadedCodeError as error:
             self.stopped = True
             self.status = max(self.status, FAILED)
             yield ScriptEvent(name, line.number, line.text, failure=str(error))

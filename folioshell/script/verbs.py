@@ -177,22 +177,25 @@ def source(call: Call) -> list[Report]:
     return _run_here(call, script.readable(call))
 
 
-def _load_scheme(call: Call) -> Report:
-    """Count with the schemes of a file."""
+def _load_code(call: Call) -> Report:
+    """Use the schemes and protocols of a file."""
     access = call.session.host.access
     if not access.may_load:
         raise call.refused_at("FILE", "scripts may not load code", hint="`--allow-code` permits it")
     # Loading needs more of the standard library than the rest of a script.
-    from folioshell.script.scheme_files import load_into
+    from folioshell.script.loading import load_into
 
     try:
-        loaded = load_into(call.session, script.below(access.folder, call.word("FILE")))
+        loaded = load_into(call.session, script.below(access.folder, call.word("FILE")), call.word("lead"))
     except Refused as error:
         if error.text or error.line:
             raise
         raise call.refused_at("FILE", error.message, hint=error.hint) from None
-    names = " and ".join(definition.scheme.name for definition in loaded)
-    return done(call, f"{names} loaded, counting from the first step.")
+    said = [f"{kind.name} loaded; `set decide {kind.scheme} ; set protocol {kind.name}`" for kind in loaded.protocols]
+    if loaded.schemes:
+        names = " and ".join(kind.name for kind in loaded.schemes)
+        said.insert(0, f"{names} loaded, counting from the first step")
+    return done(call, f"{'. '.join(said)}.")
 
 
 @command(
@@ -202,21 +205,30 @@ def _load_scheme(call: Call) -> Report:
         "scheme",
         (Arg("FILE", DEFINITION, "the Python file"),),
         summary="also count with the schemes of a Python file",
-        handler=_load_scheme,
+        handler=_load_code,
+    ),
+    Form(
+        "protocol",
+        (Arg("FILE", DEFINITION, "the Python file"),),
+        summary="add the protocols of a Python file for `set protocol`",
+        handler=_load_code,
     ),
     kind=PROGRAM,
     topic=TOPIC,
 )
 def load(call: Call) -> list[Report]:
-    """Reset and run a script, or load schemes.
+    """Reset and run a script, or load schemes and protocols.
 
     `load FILE` is `reset`, then `source FILE`; nothing is reset if the script cannot be read. `load scheme` adds the
-    schemes of a Python file: they count from the first step on, and get a column, `why` and completion like any other;
-    load the file again after editing it. In a script given to `run` it needs --allow-code.
+    schemes of a Python file: they count from the first step on, and get a column, `why` and completion like any other.
+    `load protocol` adds protocols: ways to keep under the kernel's locks what a scheme counts, for `set protocol` and
+    `protocols`. Both load all that the file defines; load it again after editing it. In a script given to `run` they
+    need --allow-code.
 
     Example:
         load session.fs
         load scheme mine.py
+        load protocol mine.py ; set decide mm-id ; set protocol mine
     """
     path = script.readable(call)
     call.session.reset()

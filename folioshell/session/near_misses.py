@@ -15,7 +15,7 @@ from folioshell.explore.race import Race
 from folioshell.model import pte, vm
 from folioshell.model.lock import LockClass
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths.protocol import CLEAR, LOOK, SET, SKIP
+from folioshell.paths.batch import CLEAR, LOOK, SET, SKIP
 from folioshell.session.workspace import Workspace, labels_of
 
 

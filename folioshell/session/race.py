@@ -6,6 +6,7 @@ Whatever happens, the machine is given back as it was, unless a schedule was fol
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from typing import Protocol as TypingProtocol
@@ -15,10 +16,12 @@ from folioshell.errors import Refused
 from folioshell.explore.race import Race, explore
 from folioshell.explore.replay import RaceStep, deadlock_picture, replay
 from folioshell.explore.search import Schedule, SearchResult
+from folioshell.explore.snapshot import SnapshotError
 from folioshell.explore.threads import Task
 from folioshell.model.lock import LockClass, LockOp
+from folioshell.paths.batch import LOOK
 from folioshell.paths.mmap import in_thread
-from folioshell.paths.protocol import LOOK, Protocol
+from folioshell.paths.protocol import Protocol
 from folioshell.paths.step import Path
 from folioshell.session.history import Ending
 from folioshell.session.workspace import Workspace
@@ -126,7 +129,7 @@ def verdict_of_one(flaws: Sequence[tuple[str, str]]) -> RaceVerdict:
 def miscount_texts(machine: Machine) -> list[str]:
     """A sentence for each folio that the protocol miscounts, and for each wrong answer that it gave."""
     protocol = machine.kernel.protocol
-    wrong = protocol.wrong if isinstance(protocol, Protocol) else []
+    wrong = protocol.answers.wrong if isinstance(protocol, Protocol) else []
     found = machine.miscounts()
     return [*(f"f{one.folio}: counted {one.counted}, expected {one.expected}" for one in found), *wrong]
 
@@ -141,7 +144,7 @@ def race_of(workspace: Workspace, threads: Sequence[Thread], coming: Collection[
     """
     protocol = workspace.kernel.protocol
     if isinstance(protocol, Protocol):
-        protocol.wrong.clear()
+        protocol.answers.wrong.clear()
     for thread in threads:
         if workspace.process(thread.process) is None:
             continue
@@ -155,7 +158,24 @@ def race_of(workspace: Workspace, threads: Sequence[Thread], coming: Collection[
         Task(thread.label, thread.process, tuple(_beginning(workspace, thread.process, one) for one in thread.commands))
         for thread in threads
     ]
-    return Race(workspace.machine, tasks, miscount_texts, names=workspace.names)
+    with _snapshots(workspace.machine):
+        return Race(workspace.machine, tasks, miscount_texts, names=workspace.names)
+
+
+@contextmanager
+def _snapshots(machine: Machine) -> Iterator[None]:
+    """Snapshots are made: what cannot be copied is the fault of loaded code, if there is any.
+
+    Raises:
+        Refused: a loaded scheme or protocol holds such an object.
+    """
+    try:
+        yield
+    except SnapshotError as error:
+        if not machine.loaded:
+            raise
+        hint = "let it hold numbers, strings, tuples, lists, dicts, sets, and objects of classes of its file"
+        raise Refused(f"{error}: {' or '.join(machine.loaded)} cannot race", hint=hint) from None
 
 
 def _beginning(workspace: Workspace, process: str, command: Racer) -> Callable[[], Path[Any]]:
@@ -180,7 +200,8 @@ def _nothing(reason: str) -> Path[str]:
 
 def explored(race: Race, max_states: int | None, stop: Callable[[int], bool] | None) -> RaceVerdict:
     """Every interleaving of a race; the machine is as before."""
-    result = explore(race, max_states, stop)
+    with _snapshots(race.machine):
+        result = explore(race, max_states, stop)
     findings = tuple(_found(race, result))
     loop = str(result.loop) if result.loop is not None else ""
     return RaceVerdict(result.schedules, result.states, findings, result.stopped, loop)
@@ -239,7 +260,7 @@ class RaceCost:
     """What a race took, driven in one way.
 
     Args:
-        table_locks, bit_locks: page-table locks and protocols' bit locks that were taken.
+        table_locks, bit_locks: page-table locks and bit locks of folios that were taken.
         retries: how often a protocol dropped its own lock and looked again.
         ended: all threads came to an end.
     """
@@ -275,7 +296,7 @@ def cost_of(race: Race, by_turns: bool) -> RaceCost:
     tables = [op for op in taken if op.lock.lock_class.is_page_table_lock]
     return RaceCost(
         len(tables),
-        sum(op.lock.lock_class is LockClass.MCL and op.function == LOOK for op in taken),
+        sum(op.lock.lock_class is LockClass.MCL for op in taken),
         sum(op.function == LOOK and op.verb == "+" and not op.nested for op in tables),
         ended,
     )

@@ -20,7 +20,7 @@ from folioshell.session.host import Host, raised_by
 from folioshell.session.language import MODEL, NO_PROCESS_LEFT, OUTPUT, SESSION, Language, Statement, Watch, news
 from folioshell.session.progress import Replaying, StepProgress
 from folioshell.session.step_report import NoStep, Settings, self_deadlock, step_report
-from folioshell.session.workspace import LoadedScheme, Workspace
+from folioshell.session.workspace import LoadedProtocol, LoadedScheme, Workspace
 from folioshell.wording import counted
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Session:
         watches: what is asked again after each step.
         workspace: the state; undo and its kin replace it, or give its objects their earlier contents.
         history: the steps typed.
-        loaded_schemes: schemes loaded from files, by name.
+        loaded_schemes, loaded_protocols: schemes and protocols loaded from files, by name.
         verdict: what the last race found, or the last command that deadlocked on its own.
         spawned: threads that are stepped by hand; None if none are under way.
         note: called with each line that leads here from a fresh session, once it is done; None by default.
@@ -73,6 +73,7 @@ class Session:
         self.workspace = Workspace(counting=counting)
         self.history = History()
         self.loaded_schemes: dict[str, LoadedScheme] = {}
+        self.loaded_protocols: dict[str, LoadedProtocol] = {}
         self.verdict: RaceVerdict | None = None
         self.spawned: Spawned | None = None
         self.note: Callable[[str], None] | None = None
@@ -113,7 +114,7 @@ class Session:
         Raises:
             Refused: columns refer to ``line``. Nothing was changed by the refused command.
             KernelBug: an invariant broke; the state before the command was restored.
-            SchemeError: a loaded scheme raised; the state before the command was restored.
+            LoadedCodeError: a loaded scheme or protocol failed; the state before the command was restored.
             KeyboardInterrupt: passed on; the state before the command was restored.
         """
         for statement in self.language.parse(line):
@@ -239,33 +240,50 @@ class Session:
             self.verdict = verdict_of_one(flaws)
 
     def _fresh_workspace(self) -> Workspace:
-        return Workspace({name: one.scheme for name, one in self.loaded_schemes.items()}, self._counting)
+        return self.workspace_with(self._counting)
 
-    def load(self, schemes: Sequence[LoadedScheme]) -> None:
-        """Add schemes, from the first step on, in place of those loaded from the same files before.
+    def workspace_with(self, counting: Collection[str] | None) -> Workspace:
+        """A workspace of its own at the start, with the schemes and protocols loaded.
+
+        Args:
+            counting: names of the registered schemes that count from the start; None for all.
+        """
+        schemes = {name: one.scheme for name, one in self.loaded_schemes.items()}
+        protocols = {name: one.protocol for name, one in self.loaded_protocols.items()}
+        return Workspace(schemes, counting, protocols)
+
+    def load(self, schemes: Sequence[LoadedScheme], protocols: Sequence[LoadedProtocol] = ()) -> None:
+        """Add schemes, from the first step on, and protocols, in place of those loaded from the same files before.
 
         Raises:
             Refused: a step ended in another way than before, because one of them decides; nothing was changed.
-            SchemeError: one of them raised; nothing was changed.
+            LoadedCodeError: one of them failed; nothing was changed.
         """
-        before = self.loaded_schemes
-        files = {one.path for one in schemes}
+        before, protocols_before = self.loaded_schemes, self.loaded_protocols
+        files = {one.path for one in schemes} | {one.path for one in protocols}
         others = {name: one for name, one in before.items() if one.path not in files}
         self.loaded_schemes = others | {one.scheme.name: one for one in schemes}
+        kept = {name: one for name, one in protocols_before.items() if one.path not in files}
+        self.loaded_protocols = kept | {one.protocol.name: one for one in protocols}
         self._checkpoints.clear()
         try:
             self.go_to(self.step)
         except DeterminismError as error:
-            self.loaded_schemes = before
+            self.loaded_schemes, self.loaded_protocols = before, protocols_before
             message = f"the history replays differently with it: {error}"
             raise Refused(message, hint="`reset`, or undo that step") from None
         except BaseException:
-            self.loaded_schemes = before
+            self.loaded_schemes, self.loaded_protocols = before, protocols_before
             raise
         self.settings.add_schemes([name for name in self.loaded_schemes if name not in before])
         if self.note is not None:
             for path in sorted(files):
-                self.note(f'load scheme "{path}"')
+                self.note(self._load_line(path))
+
+    def _load_line(self, path: str) -> str:
+        """The command that loads a file again."""
+        word = "protocol" if any(one.path == path for one in self.loaded_protocols.values()) else "scheme"
+        return f'load {word} "{path}"'
 
     # Moving in the history.
 
@@ -362,7 +380,7 @@ class Session:
         self.go_to(self.step + steps)
 
     def reset(self) -> None:
-        """Start over: a fresh machine, an empty history, default settings; loaded schemes stay."""
+        """Start over: a fresh machine, an empty history, default settings; what was loaded stays."""
         self.workspace, self.history = self._fresh_workspace(), History()
         self.settings, self.watches = Settings(full=self.settings.full), []
         self.verdict = self.spawned = None
@@ -373,8 +391,9 @@ class Session:
 
     def script(self) -> list[str]:
         """The lines that lead to the present state, and to what is shown, from a fresh session."""
-        files = dict.fromkeys(one.path for one in self.loaded_schemes.values())
-        loaded = [f'load scheme "{path}"' for path in files]
+        paths = [one.path for one in self.loaded_schemes.values()]
+        paths += [one.path for one in self.loaded_protocols.values()]
+        loaded = [self._load_line(path) for path in dict.fromkeys(paths)]
         shown = self.settings.script(list(self.workspace.machine.schemes))
         questions = [watch.question for watch in self.watches]
         watches = [f"watch {question.text}" for question in questions if question.can_be_set(self)]

@@ -24,6 +24,7 @@ from folioshell.wording import page_index
 if TYPE_CHECKING:
     from folioshell.model.kernel import Kernel
     from folioshell.model.vm import Mm
+    from folioshell.paths import protocol as paths_protocol
     from folioshell.paths.step import Path
     from folioshell.schemes.base import Scheme
 
@@ -126,6 +127,18 @@ class LoadedScheme(NamedTuple):
     path: str
 
 
+class LoadedProtocol(NamedTuple):
+    """A protocol that was loaded from a file.
+
+    Args:
+        protocol: its class.
+        path: the file that it was loaded from.
+    """
+
+    protocol: type[paths_protocol.Protocol]
+    path: str
+
+
 class Runnable(Protocol):
     """A command that is a step."""
 
@@ -160,6 +173,7 @@ class Workspace:
     Args:
         loaded: schemes from files by name; they count in addition to the registered ones.
         counting: names of the registered schemes that count from the start; None for all. Others join later.
+        protocols: protocols from files by name.
 
     Attributes:
         machine: the simulated kernel and the schemes that watch it.
@@ -174,14 +188,28 @@ class Workspace:
     """
 
     __slots__ = (
-        *("_counting", "_loaded", "_indexed", "_orders", "current", "journal", "machine", "process_names"),
+        *(
+            "_counting",
+            "_loaded",
+            "_protocols",
+            "_indexed",
+            "_orders",
+            "current",
+            "journal",
+            "machine",
+            "process_names",
+        ),
         *("admitted", "limits", "regions", "remarks", "threads"),
     )
 
     def __init__(
-        self, loaded: Mapping[str, type[Scheme]] | None = None, counting: Collection[str] | None = None
+        self,
+        loaded: Mapping[str, type[Scheme]] | None = None,
+        counting: Collection[str] | None = None,
+        protocols: Mapping[str, type[paths_protocol.Protocol]] | None = None,
     ) -> None:
         self._loaded = loaded or {}
+        self._protocols = protocols or {}
         self._counting = counting
         self.current = FIRST_PROCESS
         self.regions = Regions()
@@ -202,7 +230,7 @@ class Workspace:
         self.machine.note(noted)
 
     def _power_on(self, geometry: Geometry) -> None:
-        self.machine = Machine(geometry, self._loaded, self._counting)
+        self.machine = Machine(geometry, self._loaded, self._counting, self._protocols)
         self.process_names = {mm.mm_id: mm.name for mm in self.kernel.mms.values()}
 
     @property

@@ -8,7 +8,7 @@ from folioshell.contract.check import CheckResult, check_scheme
 from folioshell.contract.histories import HIGHEST_ID, WIDE_ORDERS, SearchBounds
 from folioshell.errors import Refused
 from folioshell.schemes.base import Law, Scheme
-from folioshell.script.scheme_files import load_schemes
+from folioshell.script.loading import load_file
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line
 from folioshell.views.glyphs import visible
 from folioshell.views.screen import Screen
@@ -30,7 +30,7 @@ def check_files(
     status = HOLDS
     for name in names:
         try:
-            kinds = load_schemes(name)
+            kinds = load_file(name).schemes
         except Refused as error:
             errors.refusal(error)
             errors.flush()

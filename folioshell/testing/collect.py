@@ -13,8 +13,8 @@ import pytest
 from folioshell.errors import Refused
 from folioshell.script import Session, script
 from folioshell.script.golden import WIDTH
+from folioshell.script.loading import load_into
 from folioshell.script.runner import Runner, ScriptEvent, run_file
-from folioshell.script.scheme_files import load_into
 from folioshell.session.host import STRICT, read_limits
 from folioshell.shell.replay import failure_text, golden_lines
 from folioshell.views.plain import render

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from folioshell.errors import FolioshellError, KernelBug, Refused, SchemeError
+from folioshell.errors import FolioshellError, KernelBug, LoadedCodeError, Refused, SchemeError
 from folioshell.views.blocks import Block, Line, Span, Tone, line
 from folioshell.views.glyphs import visible
 from folioshell.views.layout import columns_of
@@ -51,10 +51,10 @@ def bug_blocks(error: Exception, step: int | None = None, typed: str = "") -> li
     """An internal error, and the input that led to it.
 
     A broken invariant comes with the last events before it, oldest first; any other error with the end of its
-    traceback. An error in a loaded scheme is reported as that, not as an internal error.
+    traceback. An error in loaded code is reported as that, not as an internal error.
     """
-    if isinstance(error, SchemeError):
-        blocks = [*_scheme_failed(error)]
+    if isinstance(error, LoadedCodeError):
+        blocks = [*_loaded_code_failed(error)]
     else:
         broken = isinstance(error, KernelBug)
         blocks = [
@@ -74,9 +74,9 @@ def bug_blocks(error: Exception, step: int | None = None, typed: str = "") -> li
     return blocks
 
 
-def _scheme_failed(error: SchemeError) -> Iterator[Block]:
+def _loaded_code_failed(error: LoadedCodeError) -> Iterator[Block]:
     yield Line((Span("!!! FINDING: ", Tone.LOUD), Span(visible(str(error.args[0])), Tone.BAD)))
-    if error.told:
+    if isinstance(error, SchemeError) and error.told:
         yield line(f"event: {visible(error.told)}", indent=_INDENT)
 
 

@@ -261,6 +261,7 @@ def test_interrupted_searches_are_honest() -> None:
 def zap_race(protocol: VmaProtocol, nr: int, copies: bool, reduction: bool) -> Race:
     """Two threads that zap pages of both halves of the folio, under a protocol; its numbers are checked at the end."""
     machine, kernel, mm = straddling()
+    protocol.definition = machine.schemes["vmas"]
     kernel.protocol = protocol
     machine.run(fault.touch(kernel, mm, WIN, 1, False))
     machine.run(fault.touch(kernel, mm, WIN + 8, 1, False))

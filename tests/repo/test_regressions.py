@@ -197,7 +197,7 @@ HELD = {
         "session/test_host.py::test_a_session_gets_its_host",
     ],
     "callbacks of schemes that no event calls were accepted, and documented": [
-        "script/test_scheme_files.py::test_a_misspelt_callback_is_refused_with_its_line",
+        "script/test_loading.py::test_a_misspelt_callback_is_refused_with_its_line",
         "contract/test_world.py::test_every_fact_that_a_scheme_can_learn_comes_up",
     ],
     "shells could not complete the command line": [

@@ -12,8 +12,8 @@ from folioshell.errors import Refused, SchemeError
 from folioshell.events import CALLBACKS
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Scheme
+from folioshell.script.loading import load_file, load_into
 from folioshell.script.runner import run_file, run_text
-from folioshell.script.scheme_files import load_into, load_schemes
 from tests.fingerprint import fingerprint
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def written(folder: Path, text: str, name: str = "calls.py") -> Path:
 
 def refusal(path: Path) -> Refused:
     with pytest.raises(Refused) as error:
-        load_schemes(str(path))
+        load_file(str(path))
     return error.value
 
 
