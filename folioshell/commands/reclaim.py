@@ -7,11 +7,11 @@ from folioshell.commands.grammar import MODEL, Arg, Form, command, flags
 from folioshell.commands.operands import Size
 from folioshell.commands.places import FILE, FOLIO, FolioRef, own_place
 from folioshell.paths.gup import do_pin, do_unpin
-from folioshell.paths.migrate import do_migrate
 from folioshell.paths.reclaim import do_reclaim
 from folioshell.paths.split import do_split
 from folioshell.paths.step import Path
 from folioshell.paths.truncate import do_truncate
+from folioshell.paths.unmap import do_migrate
 from folioshell.paths.vma_flags import do_mlock, do_munlock
 from folioshell.session.history import Ending
 from folioshell.units import format_pages

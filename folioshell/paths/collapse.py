@@ -1,210 +1,26 @@
 """MADV_COLLAPSE: a block of a VMA gets one PMD-mapped folio, by a copy.
 
-Anonymous memory is copied page by page into a new folio. For shared memory the page cache gets the large folio first,
-and the caller maps it by a PMD entry.
+Anonymous memory is copied page by page into a new folio. For shared memory the page cache gets the large folio first
+(collapse_file.py), and the caller maps it by a PMD entry.
 
-Kernel: mm/khugepaged.c: madvise_collapse(), hpage_collapse_scan_file(), collapse_file() (v6.18)
+Kernel: mm/khugepaged.c: madvise_collapse(), hpage_collapse_scan_pmd(), collapse_huge_page() (v6.18)
 """
 
 from __future__ import annotations
 
-from enum import Enum
-
-from folioshell.events import Tracepoint
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
-from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import anon_fault, file_fault, rmap, swap, tables
+from folioshell.paths import rmap, swap, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import folio_pte_batch
-from folioshell.paths.page_cache import add_folio
+from folioshell.paths.collapse_file import Scan, collapse_file, collapse_pte_mapped_thp, find_table, scan_file
 from folioshell.paths.step import Path
-from folioshell.paths.unmap import try_to_unmap
-from folioshell.paths.vm_fault import Fault
+from folioshell.paths.vm_fault import suitable_block
 from folioshell.units import align_down, align_up
-
-
-class Scan(Enum):
-    """The result for one block, in words.
-
-    Attributes:
-        errno: what madvise returns for it; None for a block that is PMD-mapped now.
-        stops: later blocks are not tried.
-    Kernel: mm/khugepaged.c: madvise_collapse_errno() (v6.18)
-    """
-
-    SUCCEED = ("collapsed", None, False)
-    PMD_MAPPED = ("mapped by a PMD already", None, False)
-    PMD_NONE = ("no page table", "EINVAL", True)
-    PAGE_RO = ("no writable page", "EINVAL", False)
-    PAGE_COUNT = ("a folio has other references", "EAGAIN", False)
-    TRUNCATED = ("nothing in the page cache", "EINVAL", True)
-    FAIL = ("pages of other folios", "EINVAL", True)
-
-    def __init__(self, words: str, errno: str | None, stops: bool) -> None:
-        self.words = words
-        self.errno = errno
-        self.stops = stops
-
-
-def _collapse_file_block(k: Kernel, vma: Vma, block: int) -> Path[Scan]:
-    assert vma.file is not None
-    file, mm = vma.file, vma.mm
-    first = vma.pgoff_of(block)
-    # The page cache is collapsed for all who map it, so the caller's mmap_lock is of no use meanwhile.
-    yield mm.mmap_lock.release("R")
-    result = Scan.SUCCEED
-    folio = file.find(first)
-    if folio is None or folio.order != k.geometry.pmd_order:
-        folio = None
-        result = _scan_file(k, file, first)
-        _write_back(k, file, first)
-        if result is Scan.SUCCEED:
-            folio = yield from _collapse_file(k, file, first)
-            yield from _retract_page_tables(
-                k, None if k.release.collapse_retracts_tables_of_others else mm, file, first
-            )
-    yield mm.mmap_lock.acquire("madvise_collapse", "R")
-    if folio is None:
-        return result
-    return (yield from _collapse_pte_mapped_thp(k, vma, block, folio))
-
-
-def _scan_file(k: Kernel, file: AddressSpace, first: int) -> Scan:
-    """Look for reasons against a collapse.
-
-    Kernel: mm/khugepaged.c: hpage_collapse_scan_file() (v6.18)
-    """
-    old = list(file.next_from(first, first + k.geometry.pmd_pages - 1))
-    if any(folio.ref != rmap.expected_references(k, folio) for folio in old):
-        return Scan.PAGE_COUNT
-    return Scan.SUCCEED if old else Scan.TRUNCATED
-
-
-def _write_back(k: Kernel, file: AddressSpace, first: int) -> None:
-    """Write the dirty folios of a file on a disk, which a collapse does not take.
-
-    Kernel: mm/khugepaged.c: collapse_single_pmd() (v7.1)
-    """
-    if not file.is_shmem:
-        for folio in file.next_from(first, first + k.geometry.pmd_pages - 1):
-            folio.dirty = False
-            folio.dirty_buffers = 0
-
-
-def _collapse_file(k: Kernel, file: AddressSpace, first: int) -> Path[Folio]:
-    """Replace the small folios of a range of the file, and its holes, by one large folio."""
-    nonzero = 0
-    old = list(file.next_from(first, first + k.geometry.pmd_pages - 1))
-    for folio in old:
-        # The folio locks are held to the end: a fault that finds an old folio waits, then finds the new one.
-        yield folio.lock.acquire("collapse_file")
-        if k.counts.mapcount(folio.id):
-            # A locked VMA does not stop it: its pages stay in memory, in the new folio.
-            yield from try_to_unmap(k, folio, ignore_mlock=True)
-        nonzero |= folio.nonzero << folio.index - first
-    for folio in old:
-        yield file.xa_lock.acquire("collapse_file")
-        file.remove(folio)
-        folio.cached = False
-        yield file.xa_lock.release()
-    new = yield from add_folio(k, file, first, k.geometry.pmd_order)
-    assert new is not None
-    new.ref -= 1
-    new.nonzero = nonzero
-    # Shared memory has no copy elsewhere, unlike a file, whose folios are clean.
-    new.dirty = file.is_shmem
-    yield Tracepoint(f"{len(old)} folios of {file} copied into {new}", "thp_collapse_alloc")
-    for folio in old:
-        yield folio.lock.release()
-        yield from rmap.put(k, folio, folio.nr_pages)
-    return new
-
-
-def _retract_page_tables(k: Kernel, only: Mm | None, file: AddressSpace, first: int) -> Path[None]:
-    """Free the empty PTE tables of every VMA that maps the block and has no anonymous pages; those of one mm if given.
-
-    Other mms are not locked: i_mmap_rwsem keeps the VMA, and both table locks are enough to remove an empty table.
-    Kernel: mm/khugepaged.c: retract_page_tables() (v6.18)
-    """
-    size = k.geometry.pmd_pages
-    yield file.i_mmap_rwsem.acquire("retract_page_tables", "R")
-    for vma in file.i_mmap.overlapping(first, first):
-        vpn = vma.start + first - vma.pgoff
-        # With an anon_vma the table may hold copies, which a PMD entry of the file would hide.
-        if only not in (None, vma.mm):
-            continue
-        if vma.anon_vma is not None or vpn % size or vpn < vma.start or vpn + size > vma.end:
-            continue
-        pmd, table = vma.mm.tables.pmd_table(vpn), vma.mm.tables.leaf(vpn)
-        if pmd is not None and table is not None:
-            # PMD before PTE, the only vertical order that there is.
-            yield pmd.lock.acquire("retract_page_tables")
-            yield table.ptl.acquire("retract_page_tables", nested=True)
-            _drop_table(vma, pmd, vpn, table)
-            yield table.ptl.release()
-            yield pmd.lock.release()
-    yield file.i_mmap_rwsem.release("R")
-
-
-def _drop_table(vma: Vma, pmd: PmdTable, vpn: int, table: PageTable) -> None:
-    if table.is_empty:
-        del pmd.entries[vma.mm.tables.pmd_index(vpn)]
-        tables.pte_free(vma.mm)
-
-
-def _collapse_pte_mapped_thp(k: Kernel, vma: Vma, block: int, folio: Folio) -> Path[Scan]:
-    """Replace a PTE table that maps pages of one folio by a PMD entry.
-
-    Kernel: mm/khugepaged.c: collapse_pte_mapped_thp() (v6.18)
-    """
-    mm, function = vma.mm, "collapse_pte_mapped_thp"
-    entry = mm.tables.pmd_entry(block)
-    if not isinstance(entry, PageTable) and entry > 0:
-        return Scan.PMD_MAPPED
-    yield folio.lock.acquire(function)
-    if isinstance(entry, PageTable):
-        yield entry.ptl.acquire(function)
-        # A private mapping may hold copies, which are pages of other folios.
-        foreign = any(value and pte.pfn_of(value) != folio.pfn + index for index, value in enumerate(entry.entries))
-        yield entry.ptl.release()
-        if foreign:
-            yield folio.lock.release()
-            return Scan.FAIL
-        yield from _clear_table(k, vma, block, entry, folio)
-    # The entry's.
-    folio.ref += 1
-    if not (yield from file_fault.do_set_pmd(k, Fault(vma, block, write=False), folio)):
-        folio.ref -= 1
-    yield folio.lock.release()
-    return Scan.SUCCEED
-
-
-def _clear_table(k: Kernel, vma: Vma, block: int, table: PageTable, folio: Folio) -> Path[None]:
-    function = "collapse_pte_mapped_thp"
-    pmd = vma.mm.tables.pmd_table(block)
-    assert pmd is not None
-    # The folio lock kept new entries for the folio out while the PTL was dropped after the check.
-    yield table.ptl.acquire(function)
-    nr = 0
-    for index, entry in enumerate(table.entries):
-        if entry:
-            table.entries[index] = pte.NONE
-            yield from rmap.remove_ptes(k, folio, index, 1, vma, table, block + index)
-            nr += 1
-    yield table.ptl.release()
-    folio.ref -= nr
-    rmap.rss_add(vma, folio, -nr)
-    # Taken again, under the PMD lock now: a walk that holds the PTL alone must not see its table vanish.
-    yield pmd.lock.acquire(function)
-    yield table.ptl.acquire(function, nested=True)
-    del pmd.entries[vma.mm.tables.pmd_index(block)]
-    yield table.ptl.release()
-    yield pmd.lock.release()
-    tables.pte_free(vma.mm)
 
 
 def madvise_collapse(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
@@ -212,7 +28,7 @@ def madvise_collapse(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | No
 
     Returns: None if all blocks are PMD-mapped now, else the errno of the last one that is not.
     """
-    size = k.geometry.pmd_pages
+    mm, size = vma.mm, k.geometry.pmd_pages
     if not _allowable(k, vma):
         return "EINVAL"
     low, high = align_up(start, size), align_down(end, size)
@@ -220,7 +36,9 @@ def madvise_collapse(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | No
         return None if k.release.collapse_without_block_succeeds else "EINVAL"
     failed = None
     for block in range(low, high, size):
-        result = yield from _collapse_block(k, vma, block)
+        # Most of the work is done without mmap_lock: the VMA that was looked up for one block may be gone for the next.
+        found = _revalidate(k, mm, block)
+        result = Scan.VMA_CHECK if found is None else (yield from _collapse_block(k, found, block))
         failed = failed if result.errno is None else result
         if result.stops:
             break
@@ -245,24 +63,52 @@ def _allowable(k: Kernel, vma: Vma) -> bool:
     return vma.file is not None or vma.anon_vma is not None
 
 
+def _revalidate(k: Kernel, mm: Mm, block: int) -> Vma | None:
+    """The VMA whose block may be collapsed, looked up again after mmap_lock was dropped.
+
+    Kernel: mm/khugepaged.c: hugepage_vma_revalidate() (v6.18)
+    """
+    vma = mm.vmas.find(block)
+    if vma is None or not suitable_block(vma, block, k.geometry.pmd_pages) or not _allowable(k, vma):
+        return None
+    return vma
+
+
 def _collapse_block(k: Kernel, vma: Vma, block: int) -> Path[Scan]:
+    """Collapse one block; mmap_lock may be dropped, and is held again afterwards."""
     if vma.file is not None:
-        return (yield from _collapse_file_block(k, vma, block))
-    entry = vma.mm.tables.pmd_entry(block)
-    if not isinstance(entry, PageTable):
-        return Scan.PMD_MAPPED if entry > 0 else Scan.PMD_NONE
-    result = yield from _scan_pmd(k, entry)
+        return (yield from _collapse_file_block(k, vma.mm, vma.file, vma.pgoff_of(block), block))
+    table = find_table(vma.mm, block)
+    if isinstance(table, Scan):
+        return table
+    result = yield from _scan_pmd(k, vma.mm, table, block)
     if result is Scan.SUCCEED:
-        yield from _collapse_huge_page(k, vma, entry, block)
+        result = yield from _collapse_huge_page(k, vma, block)
     return result
 
 
-def _scan_pmd(k: Kernel, table: PageTable) -> Path[Scan]:
+def _collapse_file_block(k: Kernel, mm: Mm, file: AddressSpace, first: int, block: int) -> Path[Scan]:
+    # The page cache is collapsed for all who map it, so the caller's mmap_lock is of no use meanwhile.
+    yield mm.mmap_lock.release("R")
+    result = scan_file(k, file, first)
+    if result is Scan.SUCCEED:
+        result = yield from collapse_file(k, mm, file, first)
+    yield mm.mmap_lock.acquire("madvise_collapse", "R")
+    if result is not Scan.PTE_MAPPED_HUGEPAGE:
+        return result
+    vma = mm.vmas.find(block)
+    if vma is None or vma.file is not file or vma.pgoff_of(block) != first or _revalidate(k, mm, block) is None:
+        return Scan.VMA_CHECK
+    return (yield from collapse_pte_mapped_thp(k, vma, block))
+
+
+def _scan_pmd(k: Kernel, mm: Mm, table: PageTable, block: int) -> Path[Scan]:
     """Look for reasons against a collapse: a folio with other references, and in older releases no writable entry.
 
     Kernel: mm/khugepaged.c: hpage_collapse_scan_pmd() (v6.18)
     """
-    yield table.ptl.acquire("hpage_collapse_scan_pmd")
+    if not (yield from tables.pte_offset_map_lock(mm, block, table, "hpage_collapse_scan_pmd")):
+        return Scan.PMD_NULL
     result = Scan.SUCCEED
     writable = False
     for entry in table.entries:
@@ -280,34 +126,70 @@ def _scan_pmd(k: Kernel, table: PageTable) -> Path[Scan]:
     return result
 
 
-def _collapse_huge_page(k: Kernel, vma: Vma, table: PageTable, block: int) -> Path[None]:
+def _collapse_huge_page(k: Kernel, vma: Vma, block: int) -> Path[Scan]:
     """Kernel: mm/khugepaged.c: collapse_huge_page() (v6.18)"""
     mm, function = vma.mm, "collapse_huge_page"
-    pmd = mm.tables.pmd_table(block)
-    assert pmd is not None and vma.anon_vma is not None
+    anon_vma, offset = vma.anon_vma, vma.pgoff_of(block)
+    assert anon_vma is not None
     # Allocation may take long, so it is done without mmap_lock; the VMA is looked up again under it, for reading, and
     # once more for writing.
     yield mm.mmap_lock.release("R")
-    folio = yield from anon_fault.new_anon_folio(k, vma, k.geometry.pmd_order, block)
+    folio = k.new_folio(k.geometry.pmd_order, anon_vma, offset, anon=True)
+    yield rmap.folio_new(folio)
     k.count("thp_collapse_alloc")
     yield mm.mmap_lock.acquire(function, "R")
+    found = _look_again(k, mm, block)
     yield mm.mmap_lock.release("R")
-    yield mm.mmap_lock.acquire(function, "W")
+    if not isinstance(found, Scan):
+        yield mm.mmap_lock.acquire(function, "W")
+        found = _look_again(k, mm, block)
+        if not isinstance(found, Scan):
+            found = yield from _collapse_locked(k, found, block, folio)
+        yield mm.write_unlock()
+    if found is not Scan.SUCCEED:
+        yield from rmap.free(k, folio)
+    yield mm.mmap_lock.acquire("madvise_collapse", "R")
+    return found
+
+
+def _look_again(k: Kernel, mm: Mm, block: int) -> Vma | Scan:
+    """The VMA of anonymous memory whose block has a PTE table, or what is there instead."""
+    vma = _revalidate(k, mm, block)
+    if vma is None or vma.file is not None:
+        return Scan.VMA_CHECK
+    table = find_table(mm, block)
+    return table if isinstance(table, Scan) else vma
+
+
+def _collapse_locked(k: Kernel, vma: Vma, block: int, folio: Folio) -> Path[Scan]:
+    """Copy what the PTE table maps into a new folio, and map that. mmap_lock is held for writing."""
+    mm, function = vma.mm, "collapse_huge_page"
+    pmd, index = mm.tables.pmd_table(block), mm.tables.pmd_index(block)
+    assert pmd is not None and vma.anon_vma is not None
     # mmap_lock, the VMA's mark and the anon_vma keep out faults and rmap walks, the two ways to the table's entries.
     yield from vma_paths.start_write(vma)
-    yield vma.anon_vma.rwsem.acquire(function, "W")
+    # MADV_DONTNEED, which holds the VMA lock alone, may have freed the table until now.
+    table = find_table(mm, block)
+    if isinstance(table, Scan):
+        return table
+    rwsem = vma.anon_vma.rwsem
+    yield rwsem.acquire(function, "W")
     yield pmd.lock.acquire(function)
-    del pmd.entries[mm.tables.pmd_index(block)]
+    del pmd.entries[index]
     yield pmd.lock.release()
+    isolated: dict[int, Folio] = {}
     yield table.ptl.acquire(function)
-    isolated = yield from _isolate(k, table)
+    result = yield from _isolate(k, table, isolated)
     yield table.ptl.release()
+    if result is not Scan.SUCCEED:
+        yield pmd.lock.acquire(function)
+        pmd.entries[index] = table
+        yield pmd.lock.release()
+        yield rwsem.release("W")
+        return result
     # Every old folio is locked now, which stops rmap walks as well.
-    yield vma.anon_vma.rwsem.release("W")
-    yield from _copy(k, vma, table, block, folio)
-    for old in isolated:
-        yield old.lock.release()
-        yield from rmap.put(k, old)
+    yield rwsem.release("W")
+    yield from _copy(k, vma, table, block, folio, isolated)
     yield pmd.lock.acquire(function)
     folio.ref += 1
     yield rmap.new_anon(k, folio, vma, pmd, block)
@@ -318,34 +200,59 @@ def _collapse_huge_page(k: Kernel, vma: Vma, table: PageTable, block: int) -> Pa
     flags = pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
     if not vma.flags & (vm.READ | vm.WRITE):
         flags |= pte.PROTNONE
-    pmd.entries[mm.tables.pmd_index(block)] = pte.make(folio.pfn, flags)
+    pmd.entries[index] = pte.make(folio.pfn, flags)
     if k.release.queues_fresh_thp:
         yield from rmap.deferred_split(k, folio, partially_mapped=False)
     yield pmd.lock.release()
-    yield mm.write_unlock()
-    yield mm.mmap_lock.acquire("madvise_collapse", "R")
+    return Scan.SUCCEED
 
 
-def _isolate(k: Kernel, table: PageTable) -> Path[list[Folio]]:
-    """Lock every folio that the table maps and take a reference on it.
+def _isolate(k: Kernel, table: PageTable, isolated: dict[int, Folio]) -> Path[Scan]:
+    """Lock and isolate every folio that the table maps; all are released again if that fails for one.
 
+    Args:
+        isolated: gets them by number.
     Kernel: mm/khugepaged.c: __collapse_huge_page_isolate() (v6.18)
     """
-    isolated: dict[int, Folio] = {}
     for entry in table.entries:
-        if pte.maps_folio(entry):
+        result = Scan.SUCCEED
+        if pte.is_migration(entry):
+            result = Scan.PTE_NON_PRESENT
+        elif pte.maps_folio(entry) and k.physmem.folio(pte.pfn_of(entry)).id not in isolated:
             folio = k.physmem.single_out(pte.pfn_of(entry))
-            if folio.id not in isolated:
-                yield folio.lock.trylock("__collapse_huge_page_isolate")
-                folio.ref += 1
+            result = yield from _isolate_folio(k, folio)
+            if result is Scan.SUCCEED:
                 isolated[folio.id] = folio
-    return list(isolated.values())
+        if result is not Scan.SUCCEED:
+            for folio in isolated.values():
+                yield from _release(k, folio)
+            return result
+    return Scan.SUCCEED
 
 
-def _copy(k: Kernel, vma: Vma, table: PageTable, block: int, new: Folio) -> Path[None]:
+def _isolate_folio(k: Kernel, folio: Folio) -> Path[Scan]:
+    # Only tried, for the PTL is held: a split or migration that has the folio lock waits for the anon_vma.
+    if (yield folio.lock.trylock("__collapse_huge_page_isolate")):
+        return Scan.PAGE_LOCK
+    # Checked again: only now, without the table, can no one in this process take another reference.
+    if folio.ref == rmap.expected_references(k, folio) and folio.isolate():
+        return Scan.SUCCEED
+    yield folio.lock.release()
+    return Scan.PAGE_COUNT
+
+
+def _release(k: Kernel, folio: Folio) -> Path[None]:
+    """Kernel: mm/khugepaged.c: release_pte_folio() (v6.18)"""
+    yield folio.lock.release()
+    yield from rmap.putback(k, folio)
+
+
+def _copy(k: Kernel, vma: Vma, table: PageTable, block: int, new: Folio, isolated: dict[int, Folio]) -> Path[None]:
     """Copy the contents of all pages and clear the entries; none and zero-page entries become zeros.
 
-    Kernel: mm/khugepaged.c: __collapse_huge_page_copy() (v6.18)
+    Args:
+        isolated: the old folios by number.
+    Kernel: mm/khugepaged.c: __collapse_huge_page_copy_succeeded() (v6.18)
     """
     rss = vma.mm.rss
     function = "__collapse_huge_page_copy_succeeded"
@@ -359,12 +266,14 @@ def _copy(k: Kernel, vma: Vma, table: PageTable, block: int, new: Folio) -> Path
                 nr = folio_pte_batch(table, index, size, folio)
             page = pte.pfn_of(entry) - folio.pfn
             new.nonzero |= (folio.nonzero >> page & (1 << nr) - 1) << index
+            if not folio.order:
+                yield from _release(k, isolated.pop(folio.id))
             # The table is detached, so its lock is hardly needed; the kernel takes it all the same.
             yield table.ptl.acquire(function)
             table.entries[index : index + nr] = pte.packed([pte.NONE] * nr)
             yield from rmap.remove_ptes(k, folio, page, nr, vma, table, block + index)
             yield table.ptl.release()
-            folio.ref -= nr
+            yield from _put_old(k, folio, nr)
         elif pte.is_swap(entry):
             slot = pte.swap_slot(entry)
             new.nonzero |= int(k.swap_nonzero.get(slot, False)) << index
@@ -382,3 +291,17 @@ def _copy(k: Kernel, vma: Vma, table: PageTable, block: int, new: Folio) -> Path
                 table.entries[index] = pte.NONE
                 yield table.ptl.release()
         index += nr
+    for folio in isolated.values():
+        yield from _release(k, folio)
+
+
+def _put_old(k: Kernel, folio: Folio, nr: int) -> Path[None]:
+    """Drop the references of ``nr`` entries, and what keeps an unmapped folio in the swap cache.
+
+    Kernel: mm/swap_state.c: free_folio_and_swap_cache() (v6.18)
+    """
+    unused = folio.swap_slot is not None and not k.counts.mapcount(folio.id)
+    if unused and not (yield folio.lock.trylock("free_swap_cache")):
+        yield from swap.try_to_free(k, folio)
+        yield folio.lock.release()
+    yield from rmap.put(k, folio, nr)

@@ -65,6 +65,23 @@ def filemap_get_folio(file: AddressSpace, index: int) -> Path[Folio | None]:
     return folio
 
 
+def filemap_lock_folio(k: Kernel, file: AddressSpace, index: int) -> Path[Folio | None]:
+    """The folio that holds page ``index`` of the file, locked and with a reference; None if the page is not cached.
+
+    Kernel: include/linux/pagemap.h: filemap_lock_folio() (v6.18); mm/filemap.c: __filemap_get_folio() (v6.18)
+    """
+    while True:
+        folio = yield from filemap_get_folio(file, index)
+        if folio is None:
+            return None
+        yield folio.lock.acquire("filemap_lock_folio")
+        if folio.cached:
+            return folio
+        # Truncated, migrated or replaced while the lock was waited for.
+        yield folio.lock.release()
+        yield from rmap.put(k, folio)
+
+
 def _filemap_fault(k: Kernel, fault: Fault) -> Path[Folio | str]:
     """Kernel: mm/filemap.c: filemap_fault() (v6.18)"""
     vma, index = fault.vma, fault.pgoff

@@ -86,10 +86,13 @@ def _split_unmapped(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]]) 
 
     Kernel: mm/huge_memory.c: __folio_split(), __split_unmapped_folio() (v6.18)
     """
-    # Look-ups in the page cache find the whole folio before, and the pieces after. The swap cache has its own lock.
-    i_pages = folio.mapping.xa_lock if isinstance(folio.mapping, AddressSpace) else None
-    if i_pages is not None:
-        yield i_pages.acquire("__folio_split")
+    # Look-ups in the page cache find the whole folio before, and the pieces after. Linux takes the lock of the swap
+    # cache when the folio is frozen, and look-ups there spin meanwhile.
+    cache = k.swap_lock if folio.swap_slot is not None else None
+    if isinstance(folio.mapping, AddressSpace):
+        cache = folio.mapping.xa_lock
+    if cache is not None:
+        yield cache.acquire("__folio_split")
     # Before the pieces exist: the deferred-split shrinker takes references on folios that it finds on the queue.
     yield k.deferred_lock.acquire("__folio_split")
     # A look-up in the page cache, or GUP in another process before its entry went, may have taken a reference; from
@@ -101,16 +104,11 @@ def _split_unmapped(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]]) 
     yield k.deferred_lock.release()
     pieces = [folio]
     if frozen:
-        swap_cache = k.swap_lock if folio.swap_slot is not None else None
-        if swap_cache is not None:
-            yield swap_cache.acquire("__folio_split")
         yield k.lru_lock.acquire("__folio_split")
         pieces = yield from _replace(k, folio, layout)
         yield k.lru_lock.release()
-        if swap_cache is not None:
-            yield swap_cache.release()
-    if i_pages is not None:
-        yield i_pages.release()
+    if cache is not None:
+        yield cache.release()
     return pieces
 
 

@@ -7,10 +7,10 @@ import pytest
 from folioshell.events import FolioFreed, FolioNew
 from folioshell.model import pte
 from folioshell.paths.gup import do_pin, do_unpin
-from folioshell.paths.migrate import do_migrate
 from folioshell.paths.reclaim import do_reclaim
 from folioshell.paths.split import do_split
 from folioshell.paths.truncate import do_truncate
+from folioshell.paths.unmap import do_migrate
 from folioshell.units import CLASSROOM
 from tests.paths.memory import Memory
 

@@ -35,6 +35,14 @@ RACES = {
         "set thp.pmd always ; mmap w 8 ; write w[0]",
         "A.t1: migrate f1 ; A.t2: read w[0]",
     ),
+    "hugepage_vma_revalidate() after mmap_lock was dropped": (
+        "mmap w 8 ; write w[0..2]",
+        "A.t1: madvise collapse w ; A.t2: munmap w[1]",
+    ),
+    "filemap_lock_folio() before a PMD entry is installed": (
+        "file lib 8 fs=tmpfs ; mmap w 8 file=lib shared prot=rw ; read w[0..3] ; madvise collapse w",
+        "A.t1: madvise collapse w ; A.t2: migrate w[0]",
+    ),
     "folio_isolate_lru() takes a folio once": (
         "set swap on ; mmap w 4 ; write w[0]",
         "A.t1: reclaim f1 ; A.t2: reclaim f1",
@@ -57,6 +65,34 @@ RACES = {
     ),
 }
 MORE_RACES = {
+    "check_pmd_still_valid() under the VMA lock": (
+        "mmap w 8 ; write w[0..2]",
+        "A.t1: madvise collapse w ; A.t2: madvise dontneed w",
+    ),
+    "thp_vma_suitable_order() after mmap_lock was dropped": (
+        "mmap w 8 ; write w[0..2]",
+        "A.t1: madvise collapse w ; A.t2: mprotect w[1] r",
+    ),
+    "__collapse_huge_page_isolate() restores the table if a folio is locked": (
+        "mmap w 8 ; write w[0..2]",
+        "A.t1: madvise collapse w ; A.t2: migrate f1",
+    ),
+    "collapse_file() starts over where a hole was filled": (
+        "file lib 8 fs=tmpfs uncached ; mmap w 8 file=lib shared prot=rw ; write w[0..3]",
+        "A.t1: madvise collapse w ; A.t2: pin w[5]",
+    ),
+    "collapse_file() only tries folio locks, and isolates": (
+        "file lib 8 fs=tmpfs uncached ; mmap w 8 file=lib shared prot=rw ; write w[0..3]",
+        "A.t1: madvise collapse w ; A.t2: migrate w[0]",
+    ),
+    "retract_page_tables() looks at the PMD entry under its lock": (
+        "file lib 8 fs=tmpfs uncached ; mmap w 8 file=lib shared prot=rw ; write w[0..3]",
+        "A.t1: madvise collapse w ; A.t2: madvise dontneed w",
+    ),
+    "collapse_pte_mapped_thp() looks the VMA up again": (
+        "file lib 8 fs=tmpfs ; mmap w 8 file=lib shared prot=rw ; read w[0..3] ; madvise collapse w ; fork B",
+        "A.t1: madvise collapse w ; A.t2: munmap w",
+    ),
     "migrate_folio_move() keeps a reference to the copy": (
         "mmap w 4 ; write w[0] ; fork B",
         "A.t1: migrate f1 ; A.t2: read w[0]",
