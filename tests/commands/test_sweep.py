@@ -22,13 +22,13 @@ def command(name: str) -> RacingCommand:
 
 @pytest.mark.parametrize("setup", SETUPS, ids=[setup.name for setup in SETUPS])
 def test_a_set_up_leads_to_what_its_row_says(setup: SetUp) -> None:
-    """Nothing of it fails; the pages named are mapped, and a hole is no page of its own name's mapping."""
+    """Nothing of it fails, and the pages named are mapped."""
     session = Session(counting=())
     reports = session.execute(f"{GEOMETRY} ; {setup.script}")
     present = [session.execute(f"query present? w[{page}]")[0].query for page in setup.page]
 
     assert [report.command for report in reports if report.failed] == []
-    assert [answer.answer for answer in present if answer is not None] == ["yes", "yes"]
+    assert all(answer is not None and answer.answer.startswith("yes") for answer in present)
     assert {label.partition(".")[0] for label in setup.threads} <= session.workspace.kernel.mms.keys()
     assert session.execute("query order f1")[0].query is not None
 
