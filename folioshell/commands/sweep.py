@@ -147,7 +147,7 @@ SETUPS = (
     ),
     SetUp(
         "ext4, uncached",
-        "set read_ahead 16K ; set fault_around 4K ; file lib 8 uncached ; mmap w 8 file=lib prot=rw align=8 ; read w[1]",
+        "set read_ahead 16K ; set fault_around 4K ; file lib 8 uncached ; mmap w 8 file=lib prot=rw ; read w[1]",
         "lib",
         hole=(7, 7),
     ),
