@@ -146,24 +146,46 @@ def _owned(start: int, end: int, floor: int, ceiling: int, span: int) -> tuple[i
     return low, high
 
 
-def free_empty_pte_table(k: Kernel, mm: Mm, vpn: int, table: PageTable) -> Path[None]:
+def try_get_and_clear_pmd(mm: Mm, vpn: int, table: PageTable) -> Path[bool]:
     """Free a PTE table that one MADV_DONTNEED covered entirely and that is empty now. The caller holds its PTL.
 
+    Returns: False if it is empty, and stays because the PMD lock is taken: the caller drops the PTL, and tries again.
     Kernel: mm/pt_reclaim.c: try_get_and_clear_pmd() (v6.18)
     """
     pmd = mm.tables.pmd_table(vpn)
-    if pmd is None or not table.is_empty:
-        return
-    # A trylock, for the PMD lock ranks before the PTL that is held. Linux then drops the PTL and takes the two in
-    # order; here the table stays.
+    # A protocol under test may have dropped the PTL meanwhile.
+    if pmd is None or not table.is_empty or is_detached(mm, vpn, table):
+        return True
+    # A trylock, for the PMD lock ranks before the PTL that is held.
     if (yield pmd.lock.trylock("try_get_and_clear_pmd")):
-        return
-    # Another thread's MADV_DONTNEED may have freed it while this one waited for the PTL: once is enough.
-    if pmd.entries.get(mm.tables.pmd_index(vpn), pte.NONE) is table:
-        del pmd.entries[mm.tables.pmd_index(vpn)]
-        pte_free(mm)
-        yield Tracepoint(f"page tables freed: {table}")
+        return False
+    yield from _free_pte(mm, pmd, vpn, table)
     yield pmd.lock.release()
+    return True
+
+
+def try_to_free_pte(mm: Mm, vpn: int, table: PageTable) -> Path[None]:
+    """Free a PTE table if it is still there and empty: both locks in their order, and everything looked at again.
+
+    Kernel: mm/pt_reclaim.c: try_to_free_pte() (v6.18)
+    """
+    pmd = mm.tables.pmd_table(vpn)
+    if pmd is None:
+        return
+    yield pmd.lock.acquire("try_to_free_pte")
+    if not is_detached(mm, vpn, table):
+        yield table.ptl.acquire("try_to_free_pte", nested=True)
+        if table.is_empty:
+            yield from _free_pte(mm, pmd, vpn, table)
+        yield table.ptl.release()
+    yield pmd.lock.release()
+
+
+def _free_pte(mm: Mm, pmd: PmdTable, vpn: int, table: PageTable) -> Path[None]:
+    """Kernel: mm/pt_reclaim.c: free_pte() (v6.18)"""
+    del pmd.entries[mm.tables.pmd_index(vpn)]
+    pte_free(mm)
+    yield Tracepoint(f"page tables freed: {table}")
 
 
 def split_huge_pmd_address(k: Kernel, vma: Vma, vpn: int, frozen: Folio | None = None) -> Path[None]:

@@ -164,13 +164,19 @@ def _zap_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int, 
             yield from _zap_other(k, vma, table, index, details)
         index += nr
     yield from _flush(vma, table, small)
-    if details.reclaim_pt and limit - (start - block) == k.geometry.pmd_pages:
-        yield from tables.free_empty_pte_table(k, vma.mm, block, table)
-    yield from _flush_rmaps(k, vma, table, delayed)
-    yield table.ptl.release()
+    yield from _unlock(k, vma, table, block, delayed, details.reclaim_pt and end - start == k.geometry.pmd_pages)
     # After the lock, as the kernel's mmu_gather does after the TLB flush: until then another CPU may use the pages.
     for folios, nr in dropped:
         yield from rmap.put(k, folios, nr)
+
+
+def _unlock(k: Kernel, vma: Vma, table: PageTable, block: int, delayed: list[_Delayed], reclaim_pt: bool) -> Path[None]:
+    """Make the delayed rmap calls and drop the PTL; with ``reclaim_pt`` free the table if it is empty."""
+    is_done = not reclaim_pt or (yield from tables.try_get_and_clear_pmd(vma.mm, block, table))
+    yield from _flush_rmaps(k, vma, table, delayed)
+    yield table.ptl.release()
+    if not is_done:
+        yield from tables.try_to_free_pte(vma.mm, block, table)
 
 
 def _flush(vma: Vma, table: PageTable, small: SmallFolios) -> Path[None]:

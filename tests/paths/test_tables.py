@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
 
 from folioshell import Session
+from folioshell.model.lock import LockOp
 from folioshell.model.pagetable import PmdEntry, PmdTable, TableTree
+from folioshell.paths.madvise import do_madvise
 from folioshell.session.host import GENEROUS, Host
 from tests.paths.memory import Memory
 
@@ -133,3 +136,25 @@ def test_cost_is_that_of_tables(line: str, monkeypatch: pytest.MonkeyPatch) -> N
     Session(counting=(), host=Host(limits=GENEROUS)).execute(line)
 
     assert len(visited) < 40
+
+
+def test_an_empty_table_is_freed_although_the_pmd_lock_was_taken() -> None:
+    """If the trylock under the PTL fails, MADV_DONTNEED takes both locks in their order and looks again."""
+    m = Memory()
+    start = m.mmap(512)
+    m.write(start, 512)
+    steps: list[LockOp] = []
+    path = do_madvise(m.kernel, m.mm("A"), start, 512, "dontneed")
+    failed: bool | None = None
+    with contextlib.suppress(StopIteration):
+        while True:
+            step = path.send(failed)
+            failed = True if isinstance(step, LockOp) and step.function == "try_get_and_clear_pmd" else None
+            if isinstance(step, LockOp):
+                steps.append(step)
+            else:
+                m.machine.announce(step)
+
+    assert m.mm("A").tables.leaf(start) is None
+    assert m.mm("A").nr_ptes == 0
+    assert [str(step) for step in steps][-6:] == ["-pt1", "+pmd1", "+pt1 nested", "-pt1", "-pmd1", "-VMA(v1)(R)"]
