@@ -152,7 +152,8 @@ def race_of(workspace: Workspace, threads: Sequence[Thread], coming: Collection[
         try:
             thread.commands[0].path(workspace, thread.process).close()
         except Refused as error:
-            if error.text[error.start : error.end] not in coming:
+            name = error.text[error.start : error.end]
+            if name not in coming or workspace.kind_of(name):
                 raise
     tasks = [
         Task(thread.label, thread.process, tuple(_beginning(workspace, thread.process, one) for one in thread.commands))

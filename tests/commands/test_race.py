@@ -8,7 +8,9 @@ import sys
 import pytest
 
 from folioshell.commands import Session
+from folioshell.commands.grammar import registry
 from folioshell.commands.locks import RACES
+from folioshell.commands.threads_operand import raceable
 from folioshell.errors import Refused
 from folioshell.export.document import document
 from folioshell.export.schema import adapter
@@ -255,6 +257,7 @@ def test_a_limit_of_one_state() -> None:
     [
         ("race { A.t1: thread t2 }", (13, 19), "thread cannot be raced"),
         ("race { A.t1: fault nope }", (19, 23), "no such region"),
+        ("race { A.t1: mmap buf 4 ; A.t2: fault buf }", (18, 21), "there is already a region buf"),
         ("race { B.t1: fault buf }", (7, 8), "no such process"),
         ("race { fault buf }", (7, 12), "a thread is missing before its command"),
         ("race { A.t1: fault buf ; A.t1: fault buf }", (25, 30), "A.t1 is given twice"),
@@ -339,3 +342,11 @@ def test_a_schedule_leaves_folios_that_it_did_not_touch_in_runs() -> None:
 
 def _groups(session: Session) -> list[tuple[int, int]]:
     return [(first.id, nr) for first, nr in session.workspace.kernel.folios.groups()]
+
+
+def test_help_names_the_commands_that_race() -> None:
+    """The help of `race` lists every command that can be raced, and no other."""
+    text = " ".join(registry.commands["race"].explanation.text)
+    _, _, listed = text.partition("can be raced: ")
+
+    assert listed.partition(".")[0].split() == raceable()
