@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, NamedTuple
 
 from folioshell.commands.call import Call, done
@@ -97,6 +98,32 @@ def protocols(call: Call) -> Report:
     )
 
 
+def explore_protocol(session: Session, name: str, shipped: ShippedRace, most: int | None) -> RaceVerdict:
+    """What exploring a race under a protocol finds, on a machine of its own.
+
+    Args:
+        name: the protocol, of ours or loaded.
+        most: states at most; None for all.
+    Raises:
+        LoadedCodeError: the protocol fails where no thread runs.
+    """
+    from folioshell.session.race import explored
+
+    workspace = _prepared(session, shipped)
+    machine = workspace.machine
+    machine.decide(machine.protocols[name].scheme)
+    machine.set_protocol(name)
+    return explored(_race(workspace, shipped), most, None)
+
+
+def _prepared(session: Session, shipped: ShippedRace) -> Workspace:
+    workspace = session.workspace_with(counting=())
+    for statement in Grammar().parse(shipped.setup):
+        assert isinstance(statement, ParsedStatement)
+        workspace.run(statement, statement.process or workspace.current)
+    return workspace
+
+
 class _Outcome(NamedTuple):
     """A race under a protocol: what exploring it found, and what it costs beyond what Linux does.
 
@@ -116,9 +143,7 @@ def _outcomes(session: Session, shipped: ShippedRace) -> dict[str, _Outcome]:
     """Protocol, loaded ones included, -> what becomes of a race under it."""
     from folioshell.session.race import cost_of, explored
 
-    workspace = session.workspace_with(counting=())
-    for statement in Grammar().parse(shipped.setup):
-        workspace.run(statement, workspace.current)
+    workspace = _prepared(session, shipped)
     machine = workspace.machine
     machine.decide("vmas")
     plain = _race(workspace, shipped)
@@ -226,3 +251,46 @@ RACES = (
         "{ A.t1: mprotect win[8..15] r ; A.t2: fault win[8] read }",
     ),
 )
+
+
+# A family of races: what can happen to both halves of a folio that straddles two page tables.
+
+#: the halves of a folio of 4 pages, on tables of 8 entries
+_LOWER, _UPPER = "win[0..1]", "win[2..3]"
+_SMALL = "set geometry classroom ; set swap on ; file lib 8 order=2 ; mmap win 4 file=lib prot=rw align=8 skew=6"
+#: name -> what it does to a half; {page} is one of its pages
+_ACTIONS = {
+    "fault": "fault {page} read",
+    "write": "write {page}",
+    "dontneed": "madvise dontneed {half}",
+    "mprotect": "mprotect {half} r",
+    "mremap": "mremap {half} new={name}",
+    "fork": "fork {child}",
+    "reclaim": "reclaim f1",
+    "cold": "madvise cold {page}",
+}
+#: name -> what leads to it, and the process of the second thread
+_STATES = {
+    "": ("", "A"),
+    ", beside copies": ("write win[1] ; write win[3]", "A"),
+    ", in parent and child": ("fork B ; B: fault win[0] read ; B: fault win[2] read", "B"),
+}
+
+
+def family() -> Iterator[ShippedRace]:
+    """Each action on the lower half against each on the upper half, in each state."""
+    for state, (before, process) in _STATES.items():
+        for first, second in combinations_with_replacement(_ACTIONS, 2):
+            mapped = ["fault win[0] read", "fault win[2] read", *([before] if before else [])]
+            # A fault finds its half unmapped.
+            for action, owner, half in ((first, "A", _LOWER), (second, process, _UPPER)):
+                if action == "fault":
+                    mapped.append(f"{owner}: madvise dontneed {half}")
+            one = _ACTIONS[first].format(page="win[0]", half=_LOWER, name="low", child="C")
+            two = _ACTIONS[second].format(page="win[2]", half=_UPPER, name="high", child="D")
+            yield ShippedRace(
+                f"{first}, {second}{state}",
+                f"{first} of the lower half against {second} of the upper half{state}",
+                " ; ".join((_SMALL, *mapped)),
+                f"{{ A.t1: {one} ; {process}.t2: {two} }}",
+            )

@@ -18,7 +18,7 @@ from folioshell.model.release import DEFAULT, RELEASES, Release
 from folioshell.model.truth import TruthCounts, broken_invariants, mappings, truth
 from folioshell.paths.batch import MappedSpan
 from folioshell.paths.protocol import Protocol, alone
-from folioshell.paths.sharing import ProtocolDecider
+from folioshell.paths.sharing import AnswerCheck, ProtocolDecider
 from folioshell.paths.vma_protocols import PROTOCOLS
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Scheme
@@ -240,7 +240,7 @@ class Machine:
             self.decide(kernel.decider.name)
             return
         protocol = self.protocols[name]()
-        protocol.definition = self.schemes[protocol.scheme]
+        protocol.definition, protocol.answers = self.schemes[protocol.scheme], AnswerCheck()
         size = kernel.geometry.pmd_pages
         for folio, _ in kernel.folios.groups():
             if folio.order:

@@ -31,6 +31,10 @@ class Counting(Protocol):
     def scheme(self) -> str:
         """The scheme that defines what it counts."""
 
+    @property
+    def moves_under_rmap_locks(self) -> bool:
+        """Mremap takes the rmap locks to move entries."""
+
     def text_of(self, value: object) -> str:
         """What it counted, in words."""
 

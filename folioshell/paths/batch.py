@@ -191,6 +191,16 @@ class MappedSpan:
         """Does its own table map a page of the folio in this VMA?"""
         return any(self.found_in(*row) for row in self.tables() if row[0] is self.table)
 
+    def found_besides(self) -> bool:
+        """Does any other entry of the window map a page of the folio?"""
+        own = range(self.vpn % self.size, self.vpn % self.size + self.nr)
+        return any(
+            self.maps(table.entries[index])
+            for table, first, last in self.tables()
+            for index in range(first, last)
+            if table is not self.table or index not in own
+        )
+
     def entries(self) -> array[int]:
         """A copy of the entries that the span speaks of, as they are now."""
         assert isinstance(self.table, PageTable)

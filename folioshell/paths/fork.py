@@ -234,12 +234,19 @@ def _copy_large(k: Kernel, copy: CopyRange, folio: Folio, index: int, nr: int) -
         rmap.clear_exclusive(folio, page, nr)
     rmap.rss_add(dst, folio, nr)
     call = "folio_try_dup_anon_rmap_ptes" if folio.anon else "folio_dup_file_rmap_ptes"
-    yield from rmap.add_ptes(k, folio, page, nr, dst, copy.target, copy.block + index, call)
-    if copy.src.is_cow and any(entry & pte.WRITE for entry in entries):
-        entries = pte.packed([entry & ~pte.WRITE for entry in entries])
-        source.entries[index : index + nr] = entries
-    kept = copy.kept
-    copy.target.entries[index : index + nr] = pte.packed([entry & kept for entry in entries])
+
+    def install() -> None:
+        copied = entries
+        if copy.src.is_cow and any(entry & pte.WRITE for entry in entries):
+            copied = pte.packed([entry & ~pte.WRITE for entry in entries])
+            source.entries[index : index + nr] = copied
+        kept = copy.kept
+        copy.target.entries[index : index + nr] = pte.packed([entry & kept for entry in copied])
+
+    if not (yield from rmap.add_ptes(k, folio, page, nr, dst, copy.target, copy.block + index, call, install)):
+        # A protocol under test dropped the PTL of the child's table, and someone filled or freed it.
+        folio.ref -= nr
+        rmap.rss_add(dst, folio, -nr)
 
 
 def _copy_pinned(k: Kernel, copy: CopyRange, folio: Folio, index: int) -> Path[int]:

@@ -16,9 +16,10 @@ from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
 from folioshell.paths import anon, tables
 from folioshell.paths import vma as vma_paths
-from folioshell.paths.batch import folio_pte_batch
+from folioshell.paths.batch import MappedSpan, folio_pte_batch
 from folioshell.paths.gup import mm_populate
 from folioshell.paths.mmap import unmap_locked
+from folioshell.paths.protocol import moved
 from folioshell.paths.rmap import window
 from folioshell.paths.step import Path
 from folioshell.paths.tables import split_huge_pmd
@@ -174,6 +175,8 @@ def _mremap_to(k: Kernel, remap: _Remap) -> Path[str | None]:
     # The copy merged with its own source: there is one VMA now, whatever is left of the source.
     if new.start <= vma.start < new.end:
         vma = new
+    # A protocol under test that counts VMAs must not count while a walk unmaps.
+    need_rmap_locks = need_rmap_locks or (k.protocol is not None and k.protocol.moves_under_rmap_locks)
     move = _Move(vma, new, start, new_start, start + nr, need_rmap_locks)
     yield from _move_page_tables(k, move)
     if not remap.dontunmap:
@@ -419,4 +422,10 @@ def _announce_moved(
                     move.old.id, old_table.id, vpn, low, high,
                     move.new.id, table.id, to_vpn, to_low, to_high,
                 )  # fmt: skip
+                if k.protocol is not None:
+                    spans = [
+                        MappedSpan(folio, page, nr, *place, k.geometry.pmd_pages)
+                        for place in ((move.old, old_table, vpn), (move.new, table, to_vpn))
+                    ]
+                    yield from moved(k, *spans)
         index += nr

@@ -16,9 +16,8 @@ from __future__ import annotations
 
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,10 +25,12 @@ from folioshell.errors import FolioshellError, KernelBug, ProtocolError
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock, LockClass, LockOp, SharedWord, WordAccess, Words
-from folioshell.model.vm import Mm
+from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.vm import Mm, Vma
 from folioshell.paths.batch import MappedSpan
 
 if TYPE_CHECKING:
+    from folioshell.paths.sharing import AnswerCheck, RmapCall
     from folioshell.paths.step import Path
 
 #: steps of one call while no other thread runs: then nothing changes that it could wait for
@@ -41,107 +42,6 @@ MOST_ROUNDS = 100_000
 # Protocols.
 
 
-@dataclass(slots=True, eq=False)
-class RmapCall:
-    """An rmap call under way: until it ends, a protocol may count it already or not yet.
-
-    Args:
-        folio: the folio.
-        key: its place among those under way.
-        before: MM-ID -> what the definition answered before its event, where it answers otherwise since.
-    """
-
-    folio: int
-    key: tuple[str, int]
-    before: dict[int, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False)
-class OpenQuestion:
-    """A question that is being answered, or is not judged yet.
-
-    Args:
-        folio, mm, name: the folio, the MM-ID of who asks, and its name.
-        right: the right answers: those of the definition between the first step and the last, rmap calls that were
-            under way counted or not.
-        said: the answer, once it is given.
-        waits: the rmap calls that were under way then and have not ended.
-    """
-
-    folio: int
-    mm: int
-    name: str
-    right: frozenset[str]
-    said: str = ""
-    waits: tuple[RmapCall, ...] = ()
-
-
-class AnswerCheck:
-    """Compares the answers of a protocol with those of its definition.
-
-    Attributes:
-        wrong: sentences about wrong answers.
-    """
-
-    def __init__(self) -> None:
-        #: (table, number) -> call; a table has several only if a protocol drops its lock
-        self._calls: dict[tuple[str, int], RmapCall] = {}
-        self._questions: list[OpenQuestion] = []
-        self.wrong: list[str] = []
-
-    def begin_call(self, folio: int, table: str) -> RmapCall:
-        """An rmap call begins."""
-        key = next((table, number) for number in count() if (table, number) not in self._calls)
-        call = self._calls[key] = RmapCall(folio, key)
-        return call
-
-    def before_event(self, call: RmapCall, definition: Any, mms: Iterable[int]) -> None:
-        """The schemes are about to count the call."""
-        call.before = {mm: str(definition.shared(call.folio, mm).value) for mm in mms}
-
-    def after_event(self, definition: Any, call: RmapCall | None = None) -> None:
-        """The schemes have counted a call, or another change."""
-        if call is not None:
-            now = {mm: str(definition.shared(call.folio, mm).value) for mm in call.before}
-            call.before = {mm: answer for mm, answer in call.before.items() if answer != now[mm]}
-        for question in self._questions:
-            question.right |= {str(definition.shared(question.folio, question.mm).value)}
-
-    def end_call(self, call: RmapCall) -> None:
-        """An rmap call has ended, or was given up."""
-        del self._calls[call.key]
-        for question in self._questions[:]:
-            if call in question.waits:
-                question.waits = tuple(other for other in question.waits if other is not call)
-                self._judge(question)
-
-    def begin_question(self, folio: int, mm: Mm, definition: Any) -> OpenQuestion:
-        """A question is asked."""
-        number = mm.mm_id
-        right = {str(definition.shared(folio, number).value)}
-        under_way = [call for call in self._calls.values() if call.folio == folio]
-        right |= {call.before[number] for call in under_way if number in call.before}
-        question = OpenQuestion(folio, number, mm.name, frozenset(right))
-        self._questions.append(question)
-        return question
-
-    def end_question(self, question: OpenQuestion, said: str) -> str:
-        """It was answered. Returns: what is wrong with the answer, as far as it can be told already."""
-        question.said = said
-        question.waits = tuple(call for _, call in sorted(self._calls.items()) if call.folio == question.folio)
-        return self._judge(question)
-
-    def _judge(self, question: OpenQuestion) -> str:
-        if not question.said or question.waits:
-            return ""
-        self._questions.remove(question)
-        if question.said in question.right:
-            return ""
-        right = " or ".join(sorted(question.right))
-        self.wrong.append(f"f{question.folio}: answered {question.said} to {question.name}, right was {right}")
-        return self.wrong[-1]
-
-
 class Protocol(ABC):
     """A way to keep, for large folios, what a scheme counts; an order-0 folio needs none, its mapcount is exact.
 
@@ -149,7 +49,7 @@ class Protocol(ABC):
 
     Attributes:
         definition: the scheme that it names, from ``set protocol`` on.
-        answers: whether its answers were right.
+        answers: whether its answers were right, from then on.
     """
 
     name: ClassVar[str]
@@ -159,10 +59,13 @@ class Protocol(ABC):
     scheme: ClassVar[str] = "vmas"
     #: the file that it was loaded from; empty for ours
     path: ClassVar[str] = ""
+    #: mremap takes the rmap locks to move entries, so that no walk is under way when ``moved`` is called
+    moves_under_rmap_locks: ClassVar[bool] = False
 
     registry: ClassVar[dict[str, type[Protocol]]] = {}
 
     definition: Any
+    answers: AnswerCheck
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -172,7 +75,6 @@ class Protocol(ABC):
     def __init__(self) -> None:
         self._words = Words()
         self._locks: dict[tuple[int, str], Lock] = {}
-        self.answers = AnswerCheck()
 
     def word(self, folio: Folio, name: str) -> SharedWord:
         """A shared word of a folio."""
@@ -227,6 +129,13 @@ class Protocol(ABC):
         The caller holds mmap_lock and the rmap locks, so no fault and no walker is under way.
         """
         yield from ()
+
+    def moved(self, old: MappedSpan, new: MappedSpan) -> Any:
+        """Mremap moved entries, which are ``new`` by now, from where they were ``old``; no rmap function is called.
+
+        The caller holds mmap_lock for writing and the locks of both tables, so no fault is under way.
+        """
+        return None
 
     def forget(self, folio: int) -> None:
         """A folio is freed; nothing maps it."""
@@ -442,3 +351,75 @@ def _line_of(path: Any, file: str) -> int:
 def _place(path: Any, file: str) -> str:
     line = _line_of(path, file)
     return f", at {file}:{line}" if line else ""
+
+
+# Rmap calls.
+
+
+def protocol_of(k: Kernel) -> Protocol:
+    """The protocol under test."""
+    assert isinstance(k.protocol, Protocol)
+    return k.protocol
+
+
+@dataclass(slots=True)
+class RmapClaim:
+    """An rmap call that a protocol under test counts, with the locks that it took for it."""
+
+    span: MappedSpan
+    call: RmapCall
+
+
+def moved(k: Kernel, old: MappedSpan, new: MappedSpan) -> Path[None]:
+    """Mremap moved entries of a large folio: see ``Protocol.moved``."""
+    held = dict.fromkeys((old.lock, new.lock))
+    yield from steps(protocol_of(k), "moved", old, new, held=(*held,), is_alone=k.batches)
+    protocol_of(k).answers.after_event(protocol_of(k).definition)
+
+
+def claim(
+    k: Kernel, folio: Folio, first: int, nr: int, vma: Vma, table: PageTable | PmdTable, vpn: int
+) -> Path[RmapClaim | None]:
+    """Let the protocol under test take its locks before entries change. None: it had to drop that of the table."""
+    protocol = protocol_of(k)
+    span = MappedSpan(folio, first, nr, vma, table, vpn, k.geometry.pmd_pages)
+    call = protocol.answers.begin_call(folio.id, str(table))
+    held = yield from steps(protocol, "before", span, held=(span.lock,), is_alone=k.batches)
+    if held is None:
+        protocol.answers.end_call(call)
+        return None
+    span.held = held
+    return RmapClaim(span, call)
+
+
+def count_call(k: Kernel, method: str, counted: RmapClaim) -> Path[None]:
+    """Let the protocol under test count entries."""
+    held = (counted.span.lock, *counted.span.held)
+    yield from steps(protocol_of(k), method, counted.span, held=held, is_alone=k.batches)
+
+
+def finish(k: Kernel, counted: RmapClaim) -> Path[None]:
+    """Release the locks that the protocol under test took before entries changed."""
+    protocol_of(k).answers.end_call(counted.call)
+    for lock in reversed(counted.span.held):
+        yield lock.release()
+
+
+def on_boundaries(k: Kernel, mm: Mm, low: int, high: int, cuts: Sequence[int], sign: int) -> Path[None]:
+    """A VMA ``[low, high)`` is split at ``cuts`` (sign +1), or merged again (sign -1): see ``Protocol.boundaries``."""
+    if isinstance(k.protocol, Protocol):
+        yield from steps(k.protocol, "boundaries", k, mm, low, high, cuts, sign, is_alone=k.batches)
+        k.protocol.answers.after_event(k.protocol.definition)
+
+
+def claim_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> Path[RmapClaim]:
+    """As ``_claim``, for a PMD entry, whose lock no protocol may drop."""
+    counted = yield from claim(k, folio, 0, folio.nr_pages, vma, table, vpn)
+    if counted is None:
+        raise cannot_drop(k, folio, vma, table, "changes a PMD entry")
+    return counted
+
+
+def cannot_drop(k: Kernel, folio: Folio, vma: Vma, table: PageTable | PmdTable, why: str) -> Exception:
+    """The error of a protocol that drops a lock where the caller cannot look again."""
+    return protocol_of(k).fault("before", f"{folio} in {table} of {vma.mm}", f"dropped {table}, whose holder {why}")

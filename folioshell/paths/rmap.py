@@ -12,7 +12,6 @@ Kernel: mm/rmap.c (v6.18)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from folioshell.events import FolioFreed, FolioNew, Level, Mapped, Unmapped
@@ -20,9 +19,19 @@ from folioshell.model import vm
 from folioshell.model.folio import Folio, FolioRun, page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.vm import Mm, Vma
+from folioshell.model.vm import Vma
 from folioshell.paths.batch import CLEAR, SET, MappedSpan
-from folioshell.paths.protocol import Protocol, RmapCall, alone, steps
+from folioshell.paths.protocol import (
+    Protocol,
+    RmapClaim,
+    alone,
+    cannot_drop,
+    claim,
+    claim_pmd,
+    count_call,
+    finish,
+    protocol_of,
+)
 from folioshell.paths.step import Path
 
 R = TypeVar("R", Mapped, Unmapped)
@@ -139,10 +148,12 @@ def add_ptes(
         yield _rmap(Mapped, folio, 0, 1, vma, table, vpn, call)
     else:
         if k.protocol is not None:
-            counted = yield from _claim(k, folio, first, nr, vma, table, vpn)
-            if counted is None:
+            counted = yield from claim(k, folio, first, nr, vma, table, vpn)
+            if counted is None and install is not None:
                 return False
-            yield from _count(k, "mapped", counted)
+            if counted is None:
+                raise cannot_drop(k, folio, vma, table, "changes entries, which were changed meanwhile")
+            yield from count_call(k, "mapped", counted)
             yield table.ptl.peek(SET)
         yield from _announce(k, folio, call, _rmap(Mapped, folio, first, nr, vma, table, vpn, call), counted)
     if nr == folio.nr_pages:
@@ -150,80 +161,23 @@ def add_ptes(
     if install is not None:
         install()
     if counted is not None:
-        yield from _finish(k, counted)
+        yield from finish(k, counted)
     return True
 
 
-def _protocol(k: Kernel) -> Protocol:
-    """The protocol under test."""
-    assert isinstance(k.protocol, Protocol)
-    return k.protocol
-
-
-@dataclass(slots=True)
-class _CountedCall:
-    """An rmap call that a protocol under test counts."""
-
-    span: MappedSpan
-    call: RmapCall
-
-
-def _claim(
-    k: Kernel, folio: Folio, first: int, nr: int, vma: Vma, table: PageTable | PmdTable, vpn: int
-) -> Path[_CountedCall | None]:
-    """Let the protocol under test take its locks before entries change. None: it had to drop that of the table."""
-    protocol = _protocol(k)
-    span = MappedSpan(folio, first, nr, vma, table, vpn, k.geometry.pmd_pages)
-    call = protocol.answers.begin_call(folio.id, str(table))
-    held = yield from steps(protocol, "before", span, held=(span.lock,), is_alone=k.batches)
-    if held is None:
-        protocol.answers.end_call(call)
-        return None
-    span.held = held
-    return _CountedCall(span, call)
-
-
-def _announce(k: Kernel, folio: Folio, call: str, event: Mapped | Unmapped, counted: _CountedCall | None) -> Path[None]:
+def _announce(k: Kernel, folio: Folio, call: str, event: Mapped | Unmapped, counted: RmapClaim | None) -> Path[None]:
     """Announce the event of a large folio, with the mapcount bit lock held where the release has one."""
     if k.release.tracks_mm_owners:
         yield folio.map_lock.acquire(call)
     if counted is None:
         yield event
     else:
-        answers, definition = _protocol(k).answers, _protocol(k).definition
+        answers, definition = protocol_of(k).answers, protocol_of(k).definition
         answers.before_event(counted.call, definition, [mm.mm_id for mm in k.mms.values()])
         yield event
         answers.after_event(definition, counted.call)
     if k.release.tracks_mm_owners:
         yield folio.map_lock.release()
-
-
-def _count(k: Kernel, method: str, counted: _CountedCall) -> Path[None]:
-    """Let the protocol under test count entries."""
-    held = (counted.span.lock, *counted.span.held)
-    yield from steps(_protocol(k), method, counted.span, held=held, is_alone=k.batches)
-
-
-def _finish(k: Kernel, counted: _CountedCall) -> Path[None]:
-    """Release the locks that the protocol under test took before entries changed."""
-    _protocol(k).answers.end_call(counted.call)
-    for lock in reversed(counted.span.held):
-        yield lock.release()
-
-
-def on_boundaries(k: Kernel, mm: Mm, low: int, high: int, cuts: Sequence[int], sign: int) -> Path[None]:
-    """A VMA ``[low, high)`` is split at ``cuts`` (sign +1), or merged again (sign -1): see ``Protocol.boundaries``."""
-    if isinstance(k.protocol, Protocol):
-        yield from steps(k.protocol, "boundaries", k, mm, low, high, cuts, sign, is_alone=k.batches)
-        k.protocol.answers.after_event(k.protocol.definition)
-
-
-def _claim_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> Path[_CountedCall]:
-    """As ``_claim``, for a PMD entry, whose lock no protocol may drop."""
-    counted = yield from _claim(k, folio, 0, folio.nr_pages, vma, table, vpn)
-    if counted is None:
-        raise _protocol(k).fault("before", f"{folio} in {table} of {vma.mm}", "dropped the lock of a PMD entry")
-    return counted
 
 
 def add_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int, call: str) -> Path[None]:
@@ -233,11 +187,11 @@ def add_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int, call: 
     """
     counted = None
     if k.protocol is not None:
-        counted = yield from _claim_pmd(k, folio, vma, table, vpn)
-        yield from _count(k, "mapped", counted)
+        counted = yield from claim_pmd(k, folio, vma, table, vpn)
+        yield from count_call(k, "mapped", counted)
     yield from _announce(k, folio, call, _rmap(Mapped, folio, 0, folio.nr_pages, vma, table, vpn, call), counted)
     if counted is not None:
-        yield from _finish(k, counted)
+        yield from finish(k, counted)
     _mlock_mapped(k, folio, vma)
 
 
@@ -272,11 +226,13 @@ def remove_ptes(
     table: PageTable,
     vpn: int,
     clear: Callable[[], None] | None = None,
+    claimed: RmapClaim | None = None,
 ) -> Path[bool]:
     """Remove entries that mapped pages ``[first, first + nr)`` of a folio at ``vpn``.
 
     Args:
         clear: clears the entries, after a protocol under test took its locks; None: the caller has cleared them.
+        claimed: from ``claim``, if the caller let the protocol take its locks before it cleared them.
     Returns: False if a protocol had to drop the PTL and the entries changed meanwhile: nothing was cleared or
         announced, and the caller must look again.
     Kernel: mm/rmap.c: folio_remove_rmap_ptes() (v6.18)
@@ -284,9 +240,14 @@ def remove_ptes(
     call = "folio_remove_rmap_ptes"
     counted = None
     if k.protocol is not None and folio.order:
-        counted = yield from _claim(k, folio, first, nr, vma, table, vpn)
-        if counted is None:
-            return False
+        counted = claimed or (yield from claim(k, folio, first, nr, vma, table, vpn))
+        while counted is None:
+            if clear is not None:
+                return False
+            # The entries are cleared already. What another thread put there meanwhile is its own.
+            if vma.mm.tables.leaf(vpn) is not table:
+                raise cannot_drop(k, folio, vma, table, "clears entries, and the table was freed meanwhile")
+            counted = yield from claim(k, folio, first, nr, vma, table, vpn)
         yield table.ptl.peek(CLEAR)
     if clear is not None:
         clear()
@@ -295,8 +256,8 @@ def remove_ptes(
     else:
         yield from _announce(k, folio, call, _rmap(Unmapped, folio, first, nr, vma, table, vpn, call), counted)
         if counted is not None:
-            yield from _count(k, "unmapped", counted)
-            yield from _finish(k, counted)
+            yield from count_call(k, "unmapped", counted)
+            yield from finish(k, counted)
         if _became_partial(k, folio, not k.counts.entire(folio.id) and k.counts.pages_mapped(folio.id) > 0):
             yield from deferred_split(k, folio, partially_mapped=True)
     if vma.flags & vm.LOCKED:
@@ -312,11 +273,11 @@ def remove_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> 
     call = "folio_remove_rmap_pmd"
     counted = None
     if k.protocol is not None:
-        counted = yield from _claim_pmd(k, folio, vma, table, vpn)
+        counted = yield from claim_pmd(k, folio, vma, table, vpn)
     yield from _announce(k, folio, call, _rmap(Unmapped, folio, 0, folio.nr_pages, vma, table, vpn, call), counted)
     if counted is not None:
-        yield from _count(k, "unmapped", counted)
-        yield from _finish(k, counted)
+        yield from count_call(k, "unmapped", counted)
+        yield from finish(k, counted)
     others_left = k.counts.newly_unmapped(folio.id) < folio.nr_pages
     if others_left and _became_partial(k, folio, others_left):
         yield from deferred_split(k, folio, partially_mapped=True)

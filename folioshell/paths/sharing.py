@@ -7,7 +7,9 @@ the page-table lock again, and acts on what the walk found. A folio whose lock i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from folioshell.events import Asked, Finding
@@ -144,3 +146,104 @@ class ProtocolDecider:
 
     def _right(self, folio: int, mm: int) -> str:
         return str(self._protocol.definition.shared(folio, mm).value)
+
+
+@dataclass(slots=True, eq=False)
+class RmapCall:
+    """An rmap call under way: until it ends, a protocol may count it already or not yet.
+
+    Args:
+        folio: the folio.
+        key: its place among those under way.
+        before: MM-ID -> what the definition answered before its event, where it answers otherwise since.
+    """
+
+    folio: int
+    key: tuple[str, int]
+    before: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class OpenQuestion:
+    """A question that is being answered, or is not judged yet.
+
+    Args:
+        folio, mm, name: the folio, the MM-ID of who asks, and its name.
+        right: the right answers: those of the definition between the first step and the last, rmap calls that were
+            under way counted or not.
+        said: the answer, once it is given.
+        waits: the rmap calls that were under way then and have not ended.
+    """
+
+    folio: int
+    mm: int
+    name: str
+    right: frozenset[str]
+    said: str = ""
+    waits: tuple[RmapCall, ...] = ()
+
+
+class AnswerCheck:
+    """Compares the answers of a protocol with those of its definition.
+
+    Attributes:
+        wrong: sentences about wrong answers.
+    """
+
+    def __init__(self) -> None:
+        #: (table, number) -> call; a table has several only if a protocol drops its lock
+        self._calls: dict[tuple[str, int], RmapCall] = {}
+        self._questions: list[OpenQuestion] = []
+        self.wrong: list[str] = []
+
+    def begin_call(self, folio: int, table: str) -> RmapCall:
+        """An rmap call begins."""
+        key = next((table, number) for number in count() if (table, number) not in self._calls)
+        call = self._calls[key] = RmapCall(folio, key)
+        return call
+
+    def before_event(self, call: RmapCall, definition: Any, mms: Iterable[int]) -> None:
+        """The schemes are about to count the call."""
+        call.before = {mm: str(definition.shared(call.folio, mm).value) for mm in mms}
+
+    def after_event(self, definition: Any, call: RmapCall | None = None) -> None:
+        """The schemes have counted a call, or another change."""
+        if call is not None:
+            now = {mm: str(definition.shared(call.folio, mm).value) for mm in call.before}
+            call.before = {mm: answer for mm, answer in call.before.items() if answer != now[mm]}
+        for question in self._questions:
+            question.right |= {str(definition.shared(question.folio, question.mm).value)}
+
+    def end_call(self, call: RmapCall) -> None:
+        """An rmap call has ended, or was given up."""
+        del self._calls[call.key]
+        for question in self._questions[:]:
+            if call in question.waits:
+                question.waits = tuple(other for other in question.waits if other is not call)
+                self._judge(question)
+
+    def begin_question(self, folio: int, mm: Mm, definition: Any) -> OpenQuestion:
+        """A question is asked."""
+        number = mm.mm_id
+        right = {str(definition.shared(folio, number).value)}
+        under_way = [call for call in self._calls.values() if call.folio == folio]
+        right |= {call.before[number] for call in under_way if number in call.before}
+        question = OpenQuestion(folio, number, mm.name, frozenset(right))
+        self._questions.append(question)
+        return question
+
+    def end_question(self, question: OpenQuestion, said: str) -> str:
+        """It was answered. Returns: what is wrong with the answer, as far as it can be told already."""
+        question.said = said
+        question.waits = tuple(call for _, call in sorted(self._calls.items()) if call.folio == question.folio)
+        return self._judge(question)
+
+    def _judge(self, question: OpenQuestion) -> str:
+        if not question.said or question.waits:
+            return ""
+        self._questions.remove(question)
+        if question.said in question.right:
+            return ""
+        right = " or ".join(sorted(question.right))
+        self.wrong.append(f"f{question.folio}: answered {question.said} to {question.name}, right was {right}")
+        return self.wrong[-1]

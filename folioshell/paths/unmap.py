@@ -107,9 +107,14 @@ def _unmap_lazyfree(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
         # Written to: ordinary anonymous memory again. Merely referenced: lazyfree as before.
         folio.swapbacked = folio.dirty
         return True
-    table.entries[hit.index : hit.index + nr] = pte.packed([pte.NONE] * nr)
-    rmap.rss_add(vma, folio, -nr)
-    yield from rmap.remove_ptes(k, folio, page, nr, vma, table, hit.vpn)
+
+    def clear() -> None:
+        table.entries[hit.index : hit.index + nr] = pte.packed([pte.NONE] * nr)
+        rmap.rss_add(vma, folio, -nr)
+
+    if not (yield from rmap.remove_ptes(k, folio, page, nr, vma, table, hit.vpn, clear)):
+        # A protocol under test dropped the PTL, and the entries changed meanwhile.
+        return True
     folio.ref -= nr
     return False
 
@@ -122,20 +127,27 @@ def _unmap_pte(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
     page = pte.pfn_of(entry) - folio.pfn
     if entry & pte.DIRTY:
         folio.mark_dirty()
+    slot, exclusive = 0, False
     if folio.anon:
         assert folio.swap_slot is not None
         # The swap entry keeps PageAnonExclusive, so that a swap-in by this mm may map the page writable again.
         slot, exclusive = folio.swap_slot + page, bool(folio.anon_exclusive >> page & 1)
         if not rmap.try_share(folio, page):
             return True
-        k.swap_counts[slot] = k.swap_counts.get(slot, 0) + 1
-        k.swap_nonzero[slot] = bool(folio.nonzero >> page & 1)
-        table.entries[hit.index] = pte.swap(slot, exclusive)
-        vma.mm.rss.swap += 1
-    else:
-        table.entries[hit.index] = pte.NONE
-    rmap.rss_add(vma, folio, -1)
-    yield from rmap.remove_ptes(k, folio, page, 1, vma, table, hit.vpn)
+
+    def clear() -> None:
+        if folio.anon:
+            k.swap_counts[slot] = k.swap_counts.get(slot, 0) + 1
+            k.swap_nonzero[slot] = bool(folio.nonzero >> page & 1)
+            table.entries[hit.index] = pte.swap(slot, exclusive)
+            vma.mm.rss.swap += 1
+        else:
+            table.entries[hit.index] = pte.NONE
+        rmap.rss_add(vma, folio, -1)
+
+    if not (yield from rmap.remove_ptes(k, folio, page, 1, vma, table, hit.vpn, clear)):
+        # A protocol under test dropped the PTL, and the entry changed meanwhile.
+        return True
     folio.ref -= 1
     return False
 
@@ -179,11 +191,16 @@ def _set_migration_entry(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bo
     if not rmap.try_share(folio, page):
         return True
     folio.dirty = folio.dirty or bool(entry & pte.DIRTY)
-    table.entries[hit.index] = pte.migration(entry, exclusive)
+
+    def clear() -> None:
+        table.entries[hit.index] = pte.migration(entry, exclusive)
+
     if isinstance(table, PmdTable):
+        clear()
         yield from rmap.remove_pmd(k, folio, vma, table, hit.vpn)
-    else:
-        yield from rmap.remove_ptes(k, folio, page, 1, vma, table, hit.vpn)
+    elif not (yield from rmap.remove_ptes(k, folio, page, 1, vma, table, hit.vpn, clear)):
+        # A protocol under test dropped the PTL, and the entry changed meanwhile.
+        return True
     folio.ref -= 1
     return False
 
@@ -237,8 +254,13 @@ def _remove_migration_pte(k: Kernel, folio: Folio, page: int, vma: Vma, hit: Hit
     if pte.migration_is_exclusive(entry):
         folio.anon_exclusive |= 1 << page
     call = "folio_add_anon_rmap_ptes" if folio.anon else "folio_add_file_rmap_ptes"
-    yield from rmap.add_ptes(k, folio, page, 1, vma, table, hit.vpn, call)
-    table.entries[hit.index] = pte.make(folio.pfn + page, _restored_flags(vma, entry))
+
+    def install() -> None:
+        table.entries[hit.index] = pte.make(folio.pfn + page, _restored_flags(vma, entry))
+
+    if not (yield from rmap.add_ptes(k, folio, page, 1, vma, table, hit.vpn, call, install)):
+        # A protocol under test dropped the PTL, and the entry was removed meanwhile.
+        folio.ref -= 1
 
 
 def _remove_migration_pmd(k: Kernel, folio: Folio, vma: Vma, pmd: PmdTable, hit: Hit) -> Path[None]:

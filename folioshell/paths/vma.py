@@ -14,7 +14,7 @@ from folioshell.model.mapping import AddressSpace, AnonVma
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm, Vma
 from folioshell.paths import anon
-from folioshell.paths.rmap import on_boundaries
+from folioshell.paths.protocol import on_boundaries
 from folioshell.paths.step import Path
 from folioshell.paths.tables import split_huge_pmd_if_needed
 

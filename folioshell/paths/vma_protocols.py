@@ -38,6 +38,9 @@ class VmaProtocol(Protocol):
         counts: folio number -> its number of VMAs. A change is one atomic operation.
     """
 
+    # Otherwise a walk that unmaps the last other page of the old VMA might be missed.
+    moves_under_rmap_locks = True
+
     def __init__(self) -> None:
         super().__init__()
         self.counts: dict[int, int] = {}
@@ -68,6 +71,12 @@ class VmaProtocol(Protocol):
         # other, and neither would count.
         if span.is_whole or not (yield from self.look(span)):
             self.add(span.folio, -1)
+
+    def moved(self, old: MappedSpan, new: MappedSpan) -> None:
+        """One VMA more if the old one still maps pages; one less if the new one did already."""
+        if old.vma is not new.vma:
+            before = any(old.found_in(*row) for row in old.tables())
+            self.add(old.folio, before - new.found_besides())
 
     def shared(self, folio: Folio, mm: int) -> bool:
         """More than one VMA."""

@@ -13,6 +13,7 @@ from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.policy import SharingQuestion
 from folioshell.model.vm import Vma
 from folioshell.paths import anon_fault, file_fault, rmap, sharing, swap
+from folioshell.paths.protocol import claim
 from folioshell.paths.step import Path
 from folioshell.paths.tables import split_huge_pmd
 from folioshell.paths.vm_fault import UNDER_MMAP_LOCK, Fault, anon_prepare, written
@@ -132,7 +133,11 @@ def _wp_page_copy(k: Kernel, fault: Fault, table: PageTable, entry: int, old: Fo
     new.nonzero = old.nonzero >> page & 1 if old is not None else 0
     yield table.ptl.acquire("wp_page_copy")
     # The PTL was dropped to allocate: another thread of the process may have copied the page, or unmapped it.
-    if table.entries[index] != entry:
+    is_there, claimed = table.entries[index] == entry, None
+    if is_there and old is not None and old.order and k.protocol is not None:
+        claimed = yield from claim(k, old, page, 1, vma, table, fault.vpn)
+        is_there = claimed is not None
+    if not is_there:
         yield table.ptl.release()
         yield from rmap.free(k, new)
         if old is not None:
@@ -149,7 +154,7 @@ def _wp_page_copy(k: Kernel, fault: Fault, table: PageTable, entry: int, old: Fo
     # Only now: a process that sees the old page's mapcount drop may reuse it, and must not write to what this one
     # reads.
     if old is not None:
-        yield from rmap.remove_ptes(k, old, page, 1, vma, table, fault.vpn)
+        yield from rmap.remove_ptes(k, old, page, 1, vma, table, fault.vpn, claimed=claimed)
     yield table.ptl.release()
     # That of the entry and that of do_wp_page().
     if old is not None:

@@ -22,6 +22,7 @@ from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable
 from folioshell.paths import fault, madvise, mmap, rmap, vma_protocols
 from folioshell.paths.batch import LOOK, MappedSpan, read_unlocked
+from folioshell.paths.sharing import AnswerCheck
 from folioshell.paths.step import Path
 from folioshell.paths.vma_protocols import FolioBitLock, OwnTableFirst, VmaProtocol, walk_table
 from tests.explore import naive
@@ -200,7 +201,7 @@ def found(race: str, name: str, profile: str = "6.18", reduction: bool = True) -
     machine = prepared(tables, profile)
     kernel, mm = machine.kernel, machine.kernel.mms["A"]
     kernel.protocol = under_test = OURS[name]()
-    under_test.definition = machine.schemes["vmas"]
+    under_test.definition, under_test.answers = machine.schemes["vmas"], AnswerCheck()
     under_test.counts = {1: naive.mapped(tables)}
 
     def path(what: str, page: int, end: int = 0) -> Path[object]:

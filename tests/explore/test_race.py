@@ -17,6 +17,7 @@ from folioshell.model.lock import Lock, LockClass
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pte import DIRTY, PRESENT, YOUNG
 from folioshell.paths import fault, fork, madvise, mmap, mremap, rmap, vma_flags
+from folioshell.paths.sharing import AnswerCheck
 from folioshell.paths.step import Path
 from folioshell.paths.vma_protocols import ExcludeOwn, FolioBitLock, LocklessLook, VmaProtocol
 from tests.explore.programs import WIN, deadlocks, explored, fault_race, faults, orders, race_of, straddling
@@ -261,7 +262,7 @@ def test_interrupted_searches_are_honest() -> None:
 def zap_race(protocol: VmaProtocol, nr: int, copies: bool, reduction: bool) -> Race:
     """Two threads that zap pages of both halves of the folio, under a protocol; its numbers are checked at the end."""
     machine, kernel, mm = straddling()
-    protocol.definition = machine.schemes["vmas"]
+    protocol.definition, protocol.answers = machine.schemes["vmas"], AnswerCheck()
     kernel.protocol = protocol
     machine.run(fault.touch(kernel, mm, WIN, 1, False))
     machine.run(fault.touch(kernel, mm, WIN + 8, 1, False))
