@@ -173,14 +173,14 @@ def _word(verdict: RaceVerdict) -> str:
     words = [word for word, kind in (("deadlock", "deadlocks"), ("miscount", "miscounts")) if verdict.count(kind)]
     words += ["broken"] if verdict.count("invariants") or verdict.count("unlocked") else []
     words += ["error"] if verdict.count("errors") else []
-    words += ["livelock"] if verdict.loop else []
+    words += ["livelock"] if verdict.count("livelocks") else []
     return ", ".join(words) or "ok"
 
 
 def _totals(outcomes: Sequence[_Outcome]) -> tuple[str | int, ...]:
     verdicts = [outcome.verdict for outcome in outcomes]
     deadlocks, miscounts = (sum(verdict.count(kind) for verdict in verdicts) for kind in ("deadlocks", "miscounts"))
-    loops = any(verdict.loop for verdict in verdicts)
+    loops = any(verdict.count("livelocks") for verdict in verdicts)
     errors = any(verdict.count("errors") for verdict in verdicts)
     right = "no" if deadlocks or miscounts or errors else "yes, except for livelock" if loops else "yes"
     if not all(outcome.alone.ended for outcome in outcomes):

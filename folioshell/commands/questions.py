@@ -255,6 +255,7 @@ def _raced(kind: str, what: str) -> Callable[[Call], CurrentAnswer]:
 
 for _kind, _what in (
     ("deadlocks", "States with a deadlock"),
+    ("livelocks", "States on a cycle that a fair scheduler can run forever"),
     ("miscounts", "End states in which a protocol's counter differs from its definition"),
     ("invariants", "States with a broken invariant"),
     ("unlocked", "States in which an entry changed without its lock"),

@@ -132,14 +132,15 @@ def race(call: Call) -> Report | Ending:
 
     Explores every order in which the threads can take their locks and do their lockless reads: every deadlock, every
     end state in which the protocol under test counts another number than its definition (miscount), every broken
-    invariant, every page table changed without its lock (unlocked update), and the shortest schedule for each. The
-    state does not change. Missing threads are created; those of one process share its memory. All commands that run a
-    kernel path can be raced: file mmap munmap mprotect mremap fault read write madvise fork exit mlock munlock reclaim
-    split migrate truncate pin unpin. A later command, or another thread, may name regions, files and processes that the
-    race makes; a command that comes too early does nothing and ends with the reason. With schedule= one interleaving is
-    followed step by step: a step, if all threads end; otherwise the locks held and wanted are shown, and the state does
-    not change. If nothing is found under a protocol that counts VMAs, the report says what the threads never did, and
-    what to type instead.
+    invariant, every page table changed without its lock (unlocked update), and the shortest schedule for each. A
+    livelock is a cycle of states that a fair scheduler can run forever: each thread runs in it, or waits somewhere in
+    it. The state does not change. Missing threads are created; those of one process share its memory. All commands
+    that run a kernel path can be raced: file mmap munmap mprotect mremap fault read write madvise fork exit mlock
+    munlock reclaim split migrate truncate pin unpin. A later command, or another thread, may name regions, files
+    and processes that the race makes; a command that comes too early does nothing and ends with the reason. With
+    schedule= one interleaving is followed step by step: a step, if all threads end; otherwise the locks held and
+    wanted are shown, and the state does not change. If nothing is found under a protocol that counts VMAs, the report
+    says what the threads never did, and what to type instead.
 
     Example:
         mmap buf 16 ; race { A.t1: fault buf[0] ; A.t2: { fault buf[1] ; madvise dontneed buf[0] } }
@@ -191,18 +192,28 @@ def race(call: Call) -> Report | Ending:
 def _sentence(call: Call, labels: Sequence[str], verdict: RaceVerdict) -> str:
     protocol = call.kernel.protocol
     under = f" under {protocol.name}" if protocol is not None else ""
-    schedules = "schedules without end" if verdict.schedules is None else counted(verdict.schedules, "schedule")
     counts = [
         counted(verdict.count("deadlocks"), "deadlock"),
         counted(verdict.count("miscounts"), "miscount"),
         counted(verdict.count("invariants"), "broken invariant"),
         counted(verdict.count("unlocked"), "unlocked update"),
     ]
-    seen = f"NOT EXHAUSTED ({verdict.stopped}), so far" if verdict.stopped else "exhausted"
+    if verdict.count("livelocks"):
+        counts.append(counted(verdict.count("livelocks"), "livelocked state"))
     states = counted(verdict.states, "state")
-    text = f"Race of {_names(labels)}{under}, {seen}: {schedules}, {states}; {', '.join(counts)}."
-    if verdict.loop:
-        text += f" Livelock: {verdict.loop} leads to a state that can recur without end."
+    seen = (
+        f"NOT EXHAUSTED ({verdict.stopped}): the first {states}; so far" if verdict.stopped else f"exhausted: {states};"
+    )
+    schedules = "schedules without end, as threads can return to a state"
+    if verdict.schedules is not None:
+        schedules = f"{counted(verdict.schedules, 'schedule')} (complete orders of the switch points)"
+    text = f"Race of {_names(labels)}{under}, {seen} {', '.join(counts)}; {schedules}."
+    unfair = next((cycle for cycle in verdict.cycles if not cycle.is_fair), None)
+    if unfair is not None:
+        text += (
+            f" No livelock: after {unfair.schedule}, {_names(unfair.threads)} can repeat {unfair.cycle}, but only "
+            f"under a scheduler that never runs {_names(unfair.starved)}."
+        )
     return text
 
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import gc
 from array import array
-from collections.abc import Hashable, ItemsView, Iterable, KeysView, ValuesView
+from collections.abc import Hashable, ItemsView, Iterable, KeysView, Sequence, ValuesView
 from enum import Enum
+from functools import cache
 from operator import is_
 from types import (
     BuiltinFunctionType,
@@ -57,19 +58,22 @@ _Child = tuple[object, _Name, tuple[str, str]]
 class _Object:
     """An object of the machine: its name, its contents when last read, and their number; -1 if not known yet.
 
-    ``plain`` contents hold only atoms; ``children`` are the mutable objects in them.
+    ``live`` is what the contents are compared with: the object, its attributes as a dictionary, or None if they are in
+    slots. ``plain`` contents hold only atoms, ``exact`` ones nothing that equals another object. ``children`` are the
+    mutable objects in them.
     """
 
-    __slots__ = ("attributes", "children", "copy", "name", "number", "owner", "plain", "shape", "target")
+    __slots__ = ("children", "copy", "exact", "live", "name", "number", "owner", "plain", "read", "shape", "target")
 
-    def __init__(self, target: object, shape: Shape, name: _Name, owner: tuple[str, str]) -> None:
+    def __init__(self, target: Any, shape: Shape, name: _Name, owner: tuple[str, str]) -> None:
         self.target = target
         self.shape = shape
+        self.read = shape.read
         self.name = name
         self.owner = owner
-        self.attributes = bool(shape.names)
+        self.live = None if shape.names else target if shape.write is None else vars(target)
         self.copy: Any = shape.read(target)
-        self.plain = False
+        self.plain = self.exact = False
         self.children: list[_Child] = []
         self.number = -1
 
@@ -88,7 +92,8 @@ class Keys:
         self._names: dict[tuple[Hashable, ...], _Name] = {}
         self._roots: list[_Child] = [(root, self._name(path), ("", path[0])) for path, root in reversed(roots.items())]
         self._contents: dict[Hashable, int] = {}
-        self._states: dict[frozenset[int], int] = {}
+        #: numbers of the contents of all objects, ascending -> number of the state
+        self._states: dict[bytes, int] = {}
         self._nodes: list[_Object] = []
         self._by_id: dict[int, _Object] = {}
         self._state = -1
@@ -99,16 +104,15 @@ class Keys:
         """The number of the current state."""
         moved, changed = not self._nodes, []
         for node in self._nodes:
-            if node.attributes:
-                copy = node.shape.read(node.target)
+            live = node.live
+            if live is None:
+                copy = node.read(node.target)
                 if all(map(is_, copy, node.copy)):
                     continue
-            elif node.plain and node.target == node.copy:
+            elif live == node.copy if node.exact else _is_same(live, node.copy):
                 continue
             else:
-                copy = node.shape.read(node.target)
-                if _is_same(copy, node.copy):
-                    continue
+                copy = node.read(node.target)
             changed.append(node)
             moved = moved or not _refer_alike(node.copy, copy)
             node.copy = copy
@@ -120,7 +124,7 @@ class Keys:
             return self._state
         for node in changed:
             self._number(node)
-        key = frozenset([node.number for node in self._nodes])
+        key = array("I", sorted([node.number for node in self._nodes])).tobytes()
         self._state = self._states.setdefault(key, len(self._states))
         return self._state
 
@@ -154,15 +158,18 @@ class Keys:
         """Read what an object refers to; its contents must be numbered again."""
         node.number = -1
         copy = node.copy
-        node.plain = not node.attributes and ATOMS.issuperset(map(type, _parts(copy)))
-        node.children = []
-        if not node.plain:
-            of = "scheme" if node.owner[0] in ("scheme", "") and node.name.path[0] == "scheme" else ""
-            of = of or node.target.__class__.__name__
+        classes = set(map(type, _parts(copy)))
+        node.plain = node.live is not None and classes <= ATOMS
+        node.exact = node.plain or _IDENTICAL.issuperset(classes) or all(map(_is_identical, classes))
+        node.children = children = list[_Child]()
+        if not classes <= _LEAVES:
+            name, target = node.name, node.target
+            of = "scheme" if node.owner[0] in ("scheme", "") and name.path[0] == "scheme" else ""
+            of = of or target.__class__.__name__
             places: Iterable[Any] = copy if isinstance(copy, dict) else node.shape.names or range(len(copy))
             for at, part in zip(places, _parts(copy), strict=True):
                 if part.__class__ not in _LEAVES:
-                    self._add_children(node.children, part, (*node.name.path, at), (of, str(at)))
+                    self._add_children(children, part, (*name.path, at), (of, str(at)))
 
     def _add_children(
         self, children: list[_Child], part: object, path: tuple[Hashable, ...], owner: tuple[str, str]
@@ -180,14 +187,11 @@ class Keys:
             name = self._names[path] = _Name(path)
         return name
 
-    def _name_of(self, target: object, path: tuple[Hashable, ...]) -> _Name:
+    def _name_of(self, target: Any, path: tuple[Hashable, ...]) -> _Name:
         """Class and id, or class and name, of an object that has one; otherwise its path."""
         cls = target.__class__
-        slots = getattr(cls, "__slots__", ())
-        for attribute in ("id", "name"):
-            if attribute in slots:
-                return self._name((cls.__name__, getattr(target, attribute)))
-        return self._name(path)
+        attribute = _naming(cls)
+        return self._name((cls.__name__, getattr(target, attribute)) if attribute else path)
 
     def _number(self, node: _Object) -> None:
         """Number the contents of an object."""
@@ -202,12 +206,13 @@ class Keys:
             return frozenset(items) if orderless else tuple(items)
         if isinstance(copy, set):
             return frozenset(copy)
-        return tuple(copy) if node.plain else tuple([self._value(value) for value in copy])
+        if node.plain:
+            return tuple(copy)
+        return tuple([value if value.__class__ in ATOMS else self._value(value) for value in copy])
 
-    def _value(self, value: object) -> Hashable:
+    def _value(self, value: Any) -> Hashable:
         """A value in an object of the machine: itself, a name, or a tuple of those."""
-        cls = value.__class__
-        if cls in ATOMS:
+        if value.__class__ in ATOMS:
             return value
         node = self._by_id.get(id(value))
         if node is not None:
@@ -226,11 +231,17 @@ class Keys:
         ``present``, only the path refers to it, and the state must be computed again.
         """
         writer = _PathWriter(self._by_id, self._apart)
-        return writer.written(path), frozenset(writer.referred)
+        writer.write((path,))
+        return tuple(writer.out), frozenset(writer.referred)
 
 
 class _PathWriter:
-    """Writes out the private state of one path, each object once; a second reference is a number."""
+    """Writes out the private state of one path, each object once; a second reference is a number.
+
+    Attributes:
+        out: constants and names; before the parts of anything else, its class and their number.
+        referred: names of the machine's objects.
+    """
 
     def __init__(self, nodes: dict[int, _Object], apart: dict[int, str]) -> None:
         self._nodes = nodes
@@ -238,75 +249,86 @@ class _PathWriter:
         self._written: dict[int, int] = {}
         #: numbered objects, kept alive so that no other object gets the same id()
         self._kept: list[object] = []
+        self.out: list[Hashable] = []
         self.referred: set[Hashable] = set()
 
-    def written(self, value: Any) -> Hashable:
-        """A value, and everything that it refers to."""
-        cls = value.__class__
-        if cls in _CONSTANTS:
-            return value  # type: ignore[no-any-return]
+    def write(self, values: Iterable[Any]) -> None:
+        """Write values, and everything that they refer to."""
+        put, nodes = self.out.append, self._nodes
+        for value in values:
+            cls = value.__class__
+            if cls in _CONSTANTS:
+                put(value)
+                continue
+            node = nodes.get(id(value))
+            if node is not None:
+                self.referred.add(node.name)
+                put(node.name)
+            elif issubclass(cls, tuple):
+                put((cls.__name__, len(value)))
+                self.write(value)
+            else:
+                self._write_object(value, cls)
+
+    def _write_object(self, value: Any, cls: type) -> None:
+        """Write what is neither a constant nor an object of the machine."""
         identity = id(value)
-        node = self._nodes.get(identity)
-        if node is not None:
-            self.referred.add(node.name)
-            return node.name
         if identity in self._apart:
-            return self._apart[identity]
-        if issubclass(cls, tuple):
-            return (cls.__name__, *[self.written(part) for part in value])
-        if isinstance(value, Lock):
-            return ("lock", value.name)
-        if isinstance(value, LockOp):
-            return ("op", str(value), value.function)
-        if isinstance(value, (Enum, type)):
-            return value
-        before = self._written.get(identity)
-        if before is not None:
-            return ("again", before)
-        self._written[identity] = len(self._kept)
-        self._kept.append(value)
-        return (cls.__name__, *[self.written(part) for part in self._parts(value, cls)])
+            self.out.append(self._apart[identity])
+        elif issubclass(cls, Lock):
+            self.out.append(("lock", value.name))
+        elif issubclass(cls, LockOp):
+            self.out.append(("op", value.verb, value.lock.name, value.mode, value.function, value.nested))
+        elif issubclass(cls, (Enum, type)):
+            self.out.append(value)
+        elif identity in self._written:
+            self.out.append(("again", self._written[identity]))
+        else:
+            self._written[identity] = len(self._kept)
+            self._kept.append(value)
+            parts = _frame(value) if cls is GeneratorType else _parts_of(value, cls)
+            self.out.append((cls.__name__, len(parts)))
+            self.write(parts)
 
-    def _parts(self, value: Any, cls: type) -> Iterable[Any]:
-        """The parts that distinguish objects of a class."""
-        if cls is GeneratorType:
-            return self._frame(value)
-        if issubclass(cls, (list, array, set, frozenset)):
-            return value if issubclass(cls, (list, array)) else sorted(value, key=repr)
-        if issubclass(cls, dict):
-            return (*value, *value.values())
-        if cls is FunctionType:
-            return (id(value.__code__), *(value.__closure__ or ()))
-        if cls is MethodType:
-            return (value.__func__, value.__self__)
-        if cls is BuiltinFunctionType:
-            return (value.__name__, value.__self__)
-        if cls is CellType:
-            return gc.get_referents(value)
-        if cls.__module__.startswith(__name__.partition(".")[0] + "."):
-            return parts_of(value)
-        if issubclass(cls, (KeysView, ValuesView, ItemsView, slice)):
-            # A view of a dictionary has no state but that of the dictionary.
-            return gc.get_referents(value)
-        if cls.__module__ in _ITERATING and hasattr(cls, "__next__"):
-            # What it iterates over, and how far it has come.
-            return value.__reduce__()[1:]  # type: ignore[no-any-return]
-        raise SnapshotError(f"cannot snapshot {cls.__module__}.{cls.__qualname__}, which a path holds")
 
-    @staticmethod
-    def _frame(path: Any) -> Iterable[Any]:
-        """Code and instruction of a generator, and everything that its frame refers to, its value stack included."""
-        frame = path.gi_frame
-        if frame is None:
-            return ("over",)
-        code = path.gi_code
-        parts = [
-            part
-            for part in gc.get_referents(path)
-            if part.__class__ not in _FRAME_PARTS and not (part.__class__ is FunctionType and part.__code__ is code)
-        ]
-        # Code objects live as long as the program, so their id() is unique.
-        return (id(code), frame.f_lasti, *parts)
+def _frame(path: Any) -> Sequence[Any]:
+    """Code and instruction of a generator, and everything that its frame refers to, its value stack included."""
+    frame = path.gi_frame
+    if frame is None:
+        return ("over",)
+    code = path.gi_code
+    parts = [
+        part
+        for part in gc.get_referents(path)
+        if part.__class__ not in _FRAME_PARTS and not (part.__class__ is FunctionType and part.__code__ is code)
+    ]
+    # Code objects live as long as the program, so their id() is unique.
+    return [id(code), frame.f_lasti, *parts]
+
+
+def _parts_of(value: Any, cls: type) -> Sequence[Any]:
+    """The parts that distinguish objects of a class that a path holds."""
+    if issubclass(cls, (list, array, set, frozenset)):
+        return value if issubclass(cls, (list, array)) else sorted(value, key=repr)
+    if issubclass(cls, dict):
+        return (*value, *value.values())
+    if cls is FunctionType:
+        return (id(value.__code__), *(value.__closure__ or ()))
+    if cls is MethodType:
+        return (value.__func__, value.__self__)
+    if cls is BuiltinFunctionType:
+        return (value.__name__, value.__self__)
+    if cls is CellType:
+        return gc.get_referents(value)
+    if cls.__module__.startswith(__name__.partition(".")[0] + "."):
+        return parts_of(value)
+    if issubclass(cls, (KeysView, ValuesView, ItemsView, slice)):
+        # A view of a dictionary has no state but that of the dictionary.
+        return gc.get_referents(value)
+    if cls.__module__ in _ITERATING and hasattr(cls, "__next__"):
+        # What it iterates over, and how far it has come.
+        return value.__reduce__()[1:]  # type: ignore[no-any-return]
+    raise SnapshotError(f"cannot snapshot {cls.__module__}.{cls.__qualname__}, which a path holds")
 
 
 class CountKeys:
@@ -352,6 +374,25 @@ _CONSTANTS = (ATOMS | {MethodDescriptorType}) - {FunctionType, BuiltinFunctionTy
 _ITERATING = ("builtins", "array")
 #: classes whose objects are not walked
 _LEAVES = ATOMS | {Lock, LockOp}
+#: the comparison of classes that define none
+_IS: Any = object.__eq__
+#: classes whose objects equal nothing but themselves, or are atoms; grows
+_IDENTICAL = set(ATOMS)
+
+
+def _is_identical(cls: type) -> bool:
+    """Do objects of a class equal nothing but themselves, or are they atoms?"""
+    if cls not in ATOMS and cls.__eq__ is not _IS:
+        return False
+    _IDENTICAL.add(cls)
+    return True
+
+
+@cache
+def _naming(cls: type) -> str:
+    """The attribute that names the objects of a class, or nothing."""
+    slots = getattr(cls, "__slots__", ())
+    return next((attribute for attribute in ("id", "name") if attribute in slots), "")
 
 
 def _is_same(left: Any, right: Any) -> bool:

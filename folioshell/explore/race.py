@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from folioshell.engine.machine import Machine
+from folioshell.explore.graph import Action
 from folioshell.explore.lockdep import Observed
 from folioshell.explore.locks import (
     AssumptionError,
@@ -23,7 +24,7 @@ from folioshell.explore.locks import (
     Wait,
     kernel_text,
 )
-from folioshell.explore.search import Action, Flaw, SearchResult, search
+from folioshell.explore.search import Flaw, SearchResult, search
 from folioshell.explore.threads import GO, Repeat, Segment, Stop, Task, ThreadRunner
 
 #: sentences about the flaws of a machine

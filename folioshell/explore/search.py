@@ -2,7 +2,12 @@
 
 The system is executed, not described: it starts with ``reset``, performs actions, and returns to saved states. Keys
 identify states, so each is expanded once however many schedules lead to it. The graph of states is recorded; shortest
-schedules and the number of interleavings are computed from it afterwards.
+schedules, the number of schedules and livelocks are computed from it afterwards.
+
+A livelock is a lasso: a schedule to a cycle of states, and the cycle. Nobody makes progress in it, as everything that
+an actor has done is part of a state. It is *fair* if every actor acts in it, or cannot act somewhere in it: a scheduler
+that lets nobody wait forever can run it forever (weak fairness). Any other cycle needs a scheduler that never runs an
+actor that could run the whole time, as when one spins until another releases a lock.
 
 This module does not know what the actions are: segments of threads, or commands.
 """
@@ -10,11 +15,12 @@ This module does not know what the actions are: segments of threads, or commands
 from __future__ import annotations
 
 import sys
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from folioshell.explore.graph import UNKNOWN, Action, Cycles, ShortestWays, StateGraph, count_ways
 from folioshell.units import parse_number
 
 
@@ -57,9 +63,6 @@ class Schedule:
         return ",".join(map(str, self.steps))
 
 
-#: number of an actor, from 0
-Action = int
-
 #: transitions between two calls of ``stop``
 _PATIENCE = 256
 
@@ -70,11 +73,15 @@ class Flaw:
 
     Args:
         kind: ``deadlock``, ``miscount``, ``invariant``, ``unlocked update``, or another kind of the system.
-        text: the same for every state with the same flaw.
+        text: the same forevery state with the same flaw.
     """
 
     kind: str
     text: str
+
+
+#: state -> its flaws
+_Flaws = dict[int, tuple[Flaw, ...]]
 
 
 class System(Protocol):
@@ -117,17 +124,41 @@ class Counterexample:
     states: int
 
 
+@dataclass(frozen=True, slots=True)
+class Lasso:
+    """A cycle of states, with the shortest schedule that leads to it.
+
+    Args:
+        schedule: the shortest schedule to a state of the cycle.
+        cycle: leads from that state to itself.
+        actors: those that act in the cycle, ascending.
+        starved: those that could act in every state of the cycle, and never do; none if it is fair.
+        states: number of states from which these actors can return, whichever cycle they are on.
+    """
+
+    schedule: Schedule
+    cycle: Schedule
+    actors: tuple[Action, ...]
+    starved: tuple[Action, ...]
+    states: int
+
+    @property
+    def is_fair(self) -> bool:
+        """Can a scheduler that lets nobody wait forever run the cycle forever?"""
+        return not self.starved
+
+
 @dataclass(slots=True)
 class SearchResult:
     """The result of a search.
 
     Attributes:
         states, transitions: distinct states, and actions between them.
-        schedules: number of complete interleavings in the graph; None if there are infinitely many because of a cycle.
+        schedules: number of schedules that end, in the graph; None if there are infinitely many because of a cycle.
             Without ``exhausted`` it counts those that were completed.
         ends: number of end states.
         findings: shortest schedule first.
-        loop: the shortest schedule to a state on a cycle, if there is one.
+        lassos: one for each set of actors that cycle and that starve; shortest schedule first.
         exhausted: every reachable state was explored.
         stopped: why not: ``max-states``, ``timeout`` or ``interrupted``.
     """
@@ -137,7 +168,7 @@ class SearchResult:
     schedules: int | None = 0
     ends: int = 0
     findings: list[Counterexample] = field(default_factory=list)
-    loop: Schedule | None = None
+    lassos: list[Lasso] = field(default_factory=list)
     exhausted: bool = True
     stopped: str = ""
 
@@ -150,66 +181,6 @@ class SearchResult:
         return [finding for finding in self.findings if finding.flaw.kind == kind]
 
 
-class _Graph:
-    """The explored states, numbered from 0 in order, and their transitions."""
-
-    def __init__(self) -> None:
-        self.numbers: dict[Hashable, int] = {}
-        #: state -> (action, successor), in the order of the actions
-        self.edges: list[list[tuple[Action, int]]] = []
-        self.flaws: dict[int, tuple[Flaw, ...]] = {}
-        self.ends: list[int] = []
-        self.transitions = 0
-
-    def schedules_to(self, wanted: set[int]) -> dict[int, Schedule]:
-        """The shortest schedule to each of some states; of equally short ones the lexicographically first."""
-        came_from: dict[int, tuple[int, Action]] = {0: (0, -1)}
-        found: dict[int, Schedule] = {}
-        queue = deque([0])
-        while queue and len(found) < len(wanted):
-            state = queue.popleft()
-            if state in wanted:
-                found[state] = self._way_to(state, came_from)
-            for action, following in self.edges[state]:
-                if following not in came_from:
-                    came_from[following] = (state, action)
-                    queue.append(following)
-        return found
-
-    @staticmethod
-    def _way_to(state: int, came_from: dict[int, tuple[int, Action]]) -> Schedule:
-        way: list[Action] = []
-        while state:
-            state, action = came_from[state]
-            way.append(action)
-        return Schedule.of(reversed(way))
-
-    def count_paths(self) -> tuple[int | None, int | None]:
-        """(number of paths from the initial state to an end, None if there is a cycle; a state on a cycle)."""
-        counts: dict[int, int] = dict.fromkeys(self.ends, 1)
-        on_path: set[int] = {0}
-        path = [0]
-        positions = [0]
-        while path:
-            state = path[-1]
-            edges = self.edges[state]
-            if positions[-1] == len(edges):
-                counts.setdefault(state, sum(counts[following] for _, following in edges))
-                path.pop()
-                positions.pop()
-                on_path.discard(state)
-                continue
-            following = edges[positions[-1]][1]
-            positions[-1] += 1
-            if following in on_path:
-                return None, following
-            if following not in counts:
-                path.append(following)
-                positions.append(0)
-                on_path.add(following)
-        return counts[0], None
-
-
 def search(system: System, *, max_states: int | None = None, stop: Callable[[int], bool] | None = None) -> SearchResult:
     """Explore every reachable state of a system, depth first.
 
@@ -219,79 +190,105 @@ def search(system: System, *, max_states: int | None = None, stop: Callable[[int
         stop: called periodically with the number of states; True stops the search (a timeout by the caller's clock).
     Returns: the result; ``exhausted`` says whether it is complete. Ctrl-C stops the search, too.
     """
-    graph = _Graph()
+    graph = StateGraph()
+    flaws: _Flaws = {}
     result = SearchResult()
     try:
-        result.stopped = _explore(system, graph, max_states, stop)
+        result.stopped = _explore(system, graph, flaws, max_states, stop)
     except KeyboardInterrupt:
         result.stopped = "interrupted"
     result.exhausted = not result.stopped
-    _conclude(graph, result)
+    _conclude(graph, flaws, result)
     return result
 
 
-def _explore(system: System, graph: _Graph, max_states: int | None, stop: Callable[[int], bool] | None) -> str:
-    """Fill the graph. Returns why it is incomplete; empty if it is not."""
-    numbers, edges = graph.numbers, graph.edges
+def _explore(
+    system: System, graph: StateGraph, flaws: _Flaws, max_states: int | None, stop: Callable[[int], bool] | None
+) -> str:
+    """Fill the graph and the flaws of its states. Returns why it is incomplete; empty if it is not."""
+    numbers, following = graph.numbers, graph.following
+    limit = sys.maxsize if max_states is None else max_states
     system.reset()
     numbers[system.key()] = 0
-    edges.append([])
-    #: (state, actions left to try, what save() gave)
-    stack = [(0, _expand(system, graph, 0), system.save())]
-    fresh = True
-    limit = sys.maxsize if max_states is None else max_states
+    _expand(system, graph, flaws)
     if limit <= 1:
         return "max-states"
+    #: places of the states' next transitions, and what save() gave
+    stack: list[tuple[Iterator[int], object]] = [(iter(range(graph.first[1])), system.save())]
+    fresh, transitions = True, 0
     while stack:
-        state, left, saved = stack[-1]
-        if not left:
+        left, saved = stack[-1]
+        place = next(left, None)
+        if place is None:
             stack.pop()
             fresh = False
             continue
         if not fresh:
             system.load(saved)
-        action = left.pop()
-        system.do(action)
-        graph.transitions += 1
-        if stop is not None and not graph.transitions % _PATIENCE and stop(len(numbers)):
+        system.do(graph.actions[place])
+        transitions += 1
+        if stop is not None and not transitions % _PATIENCE and stop(len(numbers)):
             return "timeout"
         number = numbers.setdefault(system.key(), len(numbers))
-        edges[state].append((action, number))
-        fresh = number == len(edges)
+        following[place] = number
+        fresh = number == graph.states
         if fresh:
-            edges.append([])
             if number + 1 >= limit:
                 return "max-states"
-            stack.append((number, _expand(system, graph, number), system.save()))
+            _expand(system, graph, flaws)
+            stack.append((iter(range(graph.first[number], graph.first[number + 1])), system.save()))
     return ""
 
 
-def _expand(system: System, graph: _Graph, number: int) -> list[Action]:
-    """The enabled actions of a new state, the last first; records its flaws if there are none."""
+def _expand(system: System, graph: StateGraph, flaws: _Flaws) -> None:
+    """Give a new state its actions; notes its flaws if there are none."""
     actions = system.enabled()
     if not actions:
-        graph.ends.append(number)
-        flaws = system.verdict()
-        if flaws:
-            graph.flaws[number] = flaws
-    return list(reversed(actions))
+        found = system.verdict()
+        if found:
+            flaws[graph.states] = found
+        graph.ends.append(graph.states)
+    graph.expand(actions)
 
 
-def _conclude(graph: _Graph, result: SearchResult) -> None:
+def _conclude(graph: StateGraph, flaws: _Flaws, result: SearchResult) -> None:
     """Compute schedules and counts from the graph."""
-    # An interrupt may have come between numbering a state and adding it to the graph.
-    graph.edges.extend([] for _ in range(len(graph.numbers) - len(graph.edges)))
-    result.states = len(graph.numbers)
-    result.transitions = graph.transitions
+    # The last state was numbered, and not expanded.
+    while graph.states < len(graph.numbers):
+        graph.expand(())
+    result.states = graph.states
+    result.transitions = len(graph.following) - graph.following.count(UNKNOWN)
     result.ends = len(graph.ends)
-    result.schedules, loop = graph.count_paths()
+    result.schedules, cycles = count_ways(graph)
+    ways = ShortestWays(graph)
     first: dict[Flaw, Schedule] = {}
     often: dict[Flaw, int] = {}
-    wanted = set(graph.flaws) | ({loop} if loop is not None else set())
-    for state, schedule in graph.schedules_to(wanted).items():
-        if state == loop:
-            result.loop = schedule
-        for flaw in graph.flaws.get(state, ()):
-            first.setdefault(flaw, schedule)
+    for state in ways.order if flaws else ():
+        for flaw in flaws.get(state, ()):
+            if flaw not in first:
+                first[flaw] = Schedule.of(ways.to(state))
             often[flaw] = often.get(flaw, 0) + 1
     result.findings = [Counterexample(flaw, schedule, often[flaw]) for flaw, schedule in first.items()]
+    result.lassos = _lassos(graph, ways, cycles)
+
+
+def _lassos(graph: StateGraph, ways: ShortestWays, components: list[list[int]]) -> list[Lasso]:
+    """The shortest lasso of each kind, and how many states have such a cycle."""
+    home = {member: number for number, members in enumerate(components) for member in members}
+    entries: dict[int, int] = {}
+    for state in ways.order if components else ():
+        if state in home:
+            entries.setdefault(home[state], state)
+    kinds: dict[tuple[frozenset[Action], frozenset[Action]], tuple[Cycles, int]] = {}
+    states: Counter[tuple[frozenset[Action], frozenset[Action]]] = Counter()
+    for number, entry in entries.items():
+        cycles = Cycles(graph, components[number])
+        kind = (cycles.actors, cycles.starved)
+        kinds.setdefault(kind, (cycles, entry))
+        states[kind] += len(components[number])
+    lassos = []
+    for kind, (cycles, entry) in kinds.items():
+        way = cycles.through(entry)
+        actors, starved = (tuple(sorted(some)) for some in (set(way), cycles.starved))
+        lassos.append(Lasso(Schedule.of(ways.to(entry)), Schedule.of(way), actors, starved, states[kind]))
+    return lassos

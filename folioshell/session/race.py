@@ -15,7 +15,7 @@ from folioshell.engine.machine import Machine
 from folioshell.errors import Refused
 from folioshell.explore.race import Race, explore
 from folioshell.explore.replay import RaceStep, deadlock_picture, replay
-from folioshell.explore.search import Schedule, SearchResult
+from folioshell.explore.search import Lasso, Schedule, SearchResult
 from folioshell.explore.snapshot import SnapshotError
 from folioshell.explore.threads import Task
 from folioshell.model.lock import LockClass, LockOp
@@ -29,6 +29,7 @@ from folioshell.session.workspace import Workspace
 #: kinds of findings, the gravest first: what a session and its reports call them -> what the search does
 KINDS = {
     "deadlocks": "deadlock",
+    "livelocks": "livelock",
     "miscounts": "miscount",
     "invariants": "invariant",
     "unlocked": "unlocked update",
@@ -64,7 +65,7 @@ class Found(NamedTuple):
     """A fault that some interleavings have.
 
     Args:
-        kind: ``deadlock``, ``miscount``, ``invariant`` or ``unlocked update``.
+        kind: one of the values of ``KINDS``.
         text: what is wrong.
         states: number of states that have it.
         schedule: the shortest one that leads to it; empty if only one was run.
@@ -78,27 +79,59 @@ class Found(NamedTuple):
     picture: tuple[str, ...] = ()
 
 
+class RaceCycle(NamedTuple):
+    """A cycle of states, in which no thread makes progress.
+
+    Args:
+        schedule: the shortest one to a state of such a cycle.
+        cycle: the schedule from that state back to it.
+        threads: those that run in it.
+        starved: those that could run the whole time and never do; if there are any, it needs an unfair scheduler.
+        states: number of states on such cycles.
+    """
+
+    schedule: str
+    cycle: str
+    threads: tuple[str, ...]
+    starved: tuple[str, ...]
+    states: int
+
+    @property
+    def is_fair(self) -> bool:
+        """Can a scheduler that lets no thread wait forever run it forever?"""
+        return not self.starved
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**self._asdict(), "fair": self.is_fair}
+
+
 @dataclass(frozen=True, slots=True)
 class RaceVerdict:
     """What exploring a race found.
 
     Args:
-        schedules: complete interleavings; None if there are infinitely many.
+        schedules: complete orders of the switch points; None if there are infinitely many.
         states: distinct states.
         findings: shortest schedule first.
         stopped: why not everything was seen: ``max-states``, ``timeout``, ``interrupted`` or empty.
-        loop: the shortest schedule to a state that is reached again and again (livelock), or empty.
+        cycles: shortest schedule first; those that a fair scheduler can run forever are findings as well (livelock).
     """
 
     schedules: int | None
     states: int
     findings: tuple[Found, ...]
     stopped: str = ""
-    loop: str = ""
+    cycles: tuple[RaceCycle, ...] = ()
 
     def count(self, kind: str) -> int:
         """Number of states with a fault of a kind, which is one of ``KINDS``."""
         return sum(found.states for found in self.findings if found.kind == KINDS[kind])
+
+    @property
+    def loop(self) -> str:
+        """The shortest schedule to a state on a cycle, or nothing."""
+        return self.cycles[0].schedule if self.cycles else ""
 
     @property
     def kinds(self) -> list[str]:
@@ -113,7 +146,7 @@ class RaceVerdict:
             "exhausted": not self.stopped,
             **({"stopped": self.stopped} if self.stopped else {}),
             **{kind: self.count(kind) for kind in KINDS},
-            **({"loop": self.loop} if self.loop else {}),
+            **({"loop": self.loop, "cycles": [one.document() for one in self.cycles]} if self.cycles else {}),
             "findings": [
                 {"kind": found.kind, "text": found.text, "states": found.states, "schedule": found.schedule}
                 for found in self.findings
@@ -203,9 +236,19 @@ def explored(race: Race, max_states: int | None, stop: Callable[[int], bool] | N
     """Every interleaving of a race; the machine is as before."""
     with _snapshots(race.machine):
         result = explore(race, max_states, stop)
-    findings = tuple(_found(race, result))
-    loop = str(result.loop) if result.loop is not None else ""
-    return RaceVerdict(result.schedules, result.states, findings, result.stopped, loop)
+    cycles = tuple(_cycle(race, lasso) for lasso in result.lassos)
+    livelocks = [Found("livelock", _livelock(cycle), cycle.states, cycle.schedule) for cycle in cycles if cycle.is_fair]
+    findings = sorted([*_found(race, result), *livelocks], key=lambda found: len(Schedule.parse(found.schedule)))
+    return RaceVerdict(result.schedules, result.states, tuple(findings), result.stopped, cycles)
+
+
+def _cycle(race: Race, lasso: Lasso) -> RaceCycle:
+    threads, starved = (tuple(race.tasks[number].name for number in some) for some in (lasso.actors, lasso.starved))
+    return RaceCycle(str(lasso.schedule), str(lasso.cycle), threads, starved, lasso.states)
+
+
+def _livelock(cycle: RaceCycle) -> str:
+    return f"{' and '.join(cycle.threads)} repeat {cycle.cycle} without progress"
 
 
 def _found(race: Race, result: SearchResult) -> Iterator[Found]:

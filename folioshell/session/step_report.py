@@ -1,12 +1,14 @@
 """The report of a step: what its kernel path yielded, as rows, walks and a sentence; or that it deadlocked.
 
 What is shown of it is set in ``Settings``. Nothing there changes the simulated kernel, so it is no step and not undone.
+With ``set after state`` also the whole state as plain data, for ``--json=full`` and for comparing two moments.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from folioshell.errors import FolioshellError, SelfDeadlock
 from folioshell.events import Walked
@@ -15,15 +17,17 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import LockOp
 from folioshell.model.mapping import AddressSpace
+from folioshell.model.observation import observation
 from folioshell.model.vm import Mm
 from folioshell.paths.walk import rmap_walk, vmas_of
 from folioshell.report import FolioChange, LockRow, Report, Section, Text, Visit, Walk
 from folioshell.session.changes import folio_changes
+from folioshell.session.entries import runs_by_table
 from folioshell.session.history import StepRecord
 from folioshell.session.sentence import sentence
-from folioshell.session.snapshot import snapshot
 from folioshell.session.step_events import Copy, StepEvents
 from folioshell.session.workspace import Runnable, Workspace
+from folioshell.units import format_address
 
 #: ``set walks always`` walks this many of the touched folios and says how many it left out
 WALKED = 16
@@ -249,3 +253,61 @@ def self_deadlock(command: str, process: str, hang: SelfDeadlock, events: Sequen
         sections=(Text(tuple(lockdep_report(complaint))),),
         extra={"hang": {"lock": hang.lock, "held_by": process, "wanted_by": process, "protocol": hang.protocol}},
     )
+
+
+def snapshot(workspace: Workspace) -> dict[str, Any]:
+    """What can be observed, as a step of a recording has it, and what no user space sees of it.
+
+    ``procs`` and ``folios`` have the form of recordings, with our own numbers of folios; ``processes`` and ``counts``
+    add page tables, references and every scheme's number.
+    """
+    kernel = workspace.kernel
+    schemes = workspace.machine.schemes
+    regions = {region.name: (region.start, region.nr) for region in workspace.regions.values()}
+    return {
+        "current": workspace.current,
+        "geometry": kernel.geometry.name,
+        "decide": kernel.decider.name,
+        "regions": {
+            name: {"vpn": start - kernel.geometry.base, "pages": nr, "address": format_address(start)}
+            for name, (start, nr) in regions.items()
+        },
+        "files": {file.name: {"pages": file.size, "fs": file.fs} for file in kernel.files.values()},
+        **observation(kernel, regions),
+        "processes": {mm.name: _process(kernel, mm) for mm in kernel.mms.values()},
+        "counts": [
+            {
+                "id": folio.id,
+                "ref": folio.ref,
+                "mapping": str(folio.mapping),
+                "index": folio.index,
+                "mapcounts": {name: scheme.mapcount(folio.id) for name, scheme in schemes.items()},
+            }
+            for folio in kernel.folios.values()
+        ],
+    }
+
+
+def _process(kernel: Kernel, mm: Mm) -> dict[str, Any]:
+    return {
+        "mm_id": mm.mm_id,
+        "parent": mm.parent,
+        "rss": dict(zip(("file", "anon", "shmem", "swap"), mm.rss.as_tuple(), strict=True)),
+        "vmas": [
+            {
+                "id": str(vma),
+                "address": format_address(vma.start),
+                "pages": vma.nr_pages,
+                "perm": vma.perm,
+                "flags": vma.flag_words,
+                "file": vma.file.name if vma.file is not None else None,
+                "pgoff": vma.pgoff,
+                "anon_vma": str(vma.anon_vma) if vma.anon_vma is not None else None,
+            }
+            for vma in mm.vmas
+        ],
+        "entries": [
+            {"table": run.table, "address": format_address(run.vpn), "pages": run.nr, "maps": run.text}
+            for run in runs_by_table(kernel, mm)
+        ],
+    }

@@ -10,7 +10,7 @@ from folioshell.commands.reference import reference
 from folioshell.commands.tables import TABLES
 from folioshell.errors import Refused
 from folioshell.report import Picture, Table, Text
-from folioshell.session.snapshot import snapshot
+from folioshell.session.step_report import snapshot
 from folioshell.views.report_view import plain_lines
 
 STRADDLE = "file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504 ; fault win[0] ; fault win[8]"

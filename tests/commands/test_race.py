@@ -8,10 +8,16 @@ import sys
 import pytest
 
 from folioshell.commands import Session
+from folioshell.commands.call import Call
 from folioshell.commands.grammar import registry
 from folioshell.commands.locks import RACES
+from folioshell.commands.parse import Grammar, ParsedStatement
+from folioshell.commands.race import race_in
 from folioshell.commands.threads_operand import raceable
 from folioshell.errors import Refused
+from folioshell.explore.race import Race
+from folioshell.explore.replay import replay
+from folioshell.explore.search import Schedule
 from folioshell.export.document import document
 from folioshell.export.schema import adapter
 from folioshell.report import Report, Table, Text
@@ -35,6 +41,13 @@ def one(session: Session, line: str) -> Report:
     """The report of the only command of a line."""
     (report,) = session.execute(line)
     return report
+
+
+def race_of(session: Session, block: str) -> Race:
+    """The race of a block from the present state on."""
+    (statement,) = Grammar().parse(f"race {block}")
+    assert isinstance(statement, ParsedStatement)
+    return race_in(Call(statement, session.workspace, session.process, session), statement.arguments)
 
 
 def whole(session: Session, block: str) -> str:
@@ -91,6 +104,40 @@ def test_the_document_of_a_race_keeps_the_schema() -> None:
     adapter().validate_python(written)
     assert written["race"]["exhausted"] is True
     assert written["race"]["deadlocks"] == session.verdict.count("deadlocks")  # type: ignore[union-attr]
+
+
+def test_a_livelock_is_a_schedule_and_a_cycle() -> None:
+    """Two threads whose trylocks fail because of each other: both run in the cycle, which returns to its first state.
+
+    One thread alone can retry as well, but only while the other, which could run, never does: that is no livelock.
+    """
+    session = made(f"{RACES[2].setup} ; set decide vmas ; set protocol trylock-retry")
+    report = one(session, f"race {RACES[2].block}")
+    found = report.extra["race"]
+    fair, unfair = sorted(found["cycles"], key=lambda cycle: not cycle["fair"])[:2]
+
+    assert f"exhausted: {found['states']} states; 0 deadlocks" in report.sentence
+    assert "schedules without end" in report.sentence
+    assert found["schedules"] is None
+    assert found["livelocks"] == fair["states"] > 0
+    assert found["loop"] == found["cycles"][0]["schedule"]
+    assert (fair["threads"], fair["starved"]) == (("A.t1", "A.t2"), ())
+    assert (len(unfair["threads"]), len(unfair["starved"])) == (1, 1)
+    race = race_of(session, RACES[2].block)
+    for cycle in (fair, unfair):
+        list(replay(race, Schedule.parse(cycle["schedule"])))
+        entry = race.key()
+        list(replay(race, Schedule.parse(f"{cycle['schedule']},{cycle['cycle']}")))
+        assert race.key() == entry
+
+
+def test_a_thread_that_only_waits_for_another_is_in_no_livelock() -> None:
+    """Only the first thread can retry, and only until the second runs: a fair scheduler runs that."""
+    session = made(f"{RACES[2].setup} ; set decide vmas ; set protocol trylock-retry")
+    found = one(session, "race { A.t1: madvise dontneed win[0..7] ; A.t2: read win[8] }").extra["race"]
+
+    assert found["livelocks"] == 0
+    assert not [cycle for cycle in found.get("cycles", ()) if cycle["fair"]]
 
 
 @pytest.mark.parametrize("protocol", ["exclude-own", "own-table-first", "lockless-look"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from array import array
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import CodeType, GeneratorType
@@ -51,11 +51,18 @@ class Frames(_PathWriter):
     def __init__(self) -> None:
         super().__init__({}, {})
 
+    def write(self, values: Iterable[Any]) -> None:
+        """Write values, and all that they refer to."""
+        super().write(["an object of the machine" if _is_of_the_machine(value) else value for value in values])
+
     def written(self, value: Any) -> Any:
         """A value, and all that it refers to."""
-        if value.__class__.__module__.startswith(("folioshell.model.", "folioshell.engine.", "folioshell.schemes.")):
-            return "an object of the machine"
-        return super().written(value)
+        self.write((value,))
+        return tuple(self.out)
+
+
+def _is_of_the_machine(value: Any) -> bool:
+    return value.__class__.__module__.startswith(("folioshell.model.", "folioshell.engine.", "folioshell.schemes."))
 
 
 def chain(path: Any) -> Iterator[Any]:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from folioshell.explore.search import Action, Flaw, Schedule, SearchResult, search
+from folioshell.explore.graph import Action
+from folioshell.explore.search import Flaw, Schedule, SearchResult, search
 
 
 @given(st.lists(st.integers(0, 20)))
@@ -182,7 +183,7 @@ def test_a_loop_has_no_number_of_schedules() -> None:
 
     assert result.exhausted
     assert result.schedules is None
-    assert result.loop is not None
+    assert len(result.lassos) == 1
     assert [str(finding.schedule) for finding in result.findings] == ["1,1,2"]
 
 
@@ -233,3 +234,115 @@ def test_max_states_as_low_as_can_be(most: int) -> None:
     result = search(Letters("abcde", "fghij", merged=True), max_states=most)
 
     assert (result.states, result.stopped) == (max(most, 1), "max-states")
+
+
+class Steps:
+    """A system written as a table: state -> {actor: next state}; a state without actors is an end."""
+
+    def __init__(self, table: dict[str, dict[Action, str]], first: str = "a") -> None:
+        self.table = table
+        self.first = self.at = first
+
+    def reset(self) -> None:
+        self.at = self.first
+
+    def enabled(self) -> tuple[Action, ...]:
+        return tuple(self.table.get(self.at, ()))
+
+    def do(self, action: Action) -> None:
+        self.at = self.table[self.at][action]
+
+    def key(self) -> Hashable:
+        return self.at
+
+    def verdict(self) -> tuple[Flaw, ...]:
+        return ()
+
+    def save(self) -> object:
+        return self.at
+
+    def load(self, state: object) -> None:
+        self.at = str(state)
+
+
+def lassos(table: dict[str, dict[Action, str]]) -> list[tuple[str, str, tuple[Action, ...], tuple[Action, ...], int]]:
+    """(schedule, cycle, who acts, who starves, states) of each lasso."""
+    return [
+        (str(one.schedule), str(one.cycle), one.actors, one.starved, one.states) for one in search(Steps(table)).lassos
+    ]
+
+
+def test_without_a_cycle_there_is_no_lasso() -> None:
+    """States that are met again on other ways are no cycle."""
+    assert lassos({"a": {0: "b", 1: "c"}, "b": {1: "d"}, "c": {0: "d"}}) == []
+
+
+def test_two_that_retry_because_of_each_other_are_in_a_livelock() -> None:
+    """Both act in the cycle, so it needs no unfair scheduler; it does not matter that each step may also leave it."""
+    table: dict[str, dict[Action, str]] = {"a": {0: "b"}, "b": {1: "c", 0: "end"}, "c": {0: "b", 1: "end"}}
+
+    assert lassos(table) == [("1", "2,1", (0, 1), (), 2)]
+
+
+def test_a_spin_loop_needs_a_scheduler_that_never_runs_the_other() -> None:
+    """The first spins until the second, which can run the whole time, lets it pass: no livelock under fairness."""
+    table: dict[str, dict[Action, str]] = {"a": {0: "b", 1: "free"}, "b": {0: "a", 1: "free"}, "free": {0: "end"}}
+
+    assert lassos(table) == [("", "1,1", (0,), (1,), 2)]
+
+
+def test_one_that_cannot_act_somewhere_in_the_cycle_does_not_starve() -> None:
+    """Weak fairness runs only those who can run the whole time: who waits in between may be left out forever."""
+    table: dict[str, dict[Action, str]] = {"a": {0: "b", 1: "end"}, "b": {0: "a"}}
+
+    assert lassos(table) == [("", "1,1", (0,), (), 2)]
+
+
+def test_a_short_cycle_that_starves_somebody_is_extended_to_a_fair_one() -> None:
+    """The first may spin, but a second that acts and comes back belongs to the cycle under fairness."""
+    table: dict[str, dict[Action, str]] = {"a": {0: "a", 1: "b"}, "b": {0: "b", 1: "c"}, "c": {1: "a"}}
+
+    assert lassos(table) == [("", "1,2,2,2", (0, 1), (), 3)]
+
+
+def test_a_state_may_lead_to_itself() -> None:
+    """One that acts alone without changing anything is in a livelock with itself."""
+    assert lassos({"a": {0: "b"}, "b": {0: "b"}}) == [("1", "1", (0,), (), 1)]
+
+
+def test_cycles_of_one_kind_are_one_lasso_with_the_shortest_schedule() -> None:
+    """The same actors in two cycles: the nearer one is shown, the states of both are counted."""
+    table: dict[str, dict[Action, str]] = {
+        "a": {0: "b", 1: "c"},
+        "b": {0: "b1", 1: "end"},
+        "b1": {0: "c", 1: "end"},
+        "c": {0: "d"},
+        "d": {0: "c", 1: "e"},
+        "e": {0: "f"},
+        "f": {0: "e"},
+    }
+
+    assert lassos(table) == [("2", "1,1", (0,), (), 4)]
+
+
+def test_schedules_lead_into_the_cycle_and_around_it() -> None:
+    """Followed step by step, the schedule reaches a state to which the cycle returns."""
+    table: dict[str, dict[Action, str]] = {
+        "a": {0: "b", 1: "c"},
+        "b": {0: "d", 1: "e"},
+        "c": {0: "e"},
+        "d": {1: "g"},
+        "e": {1: "b", 0: "d"},
+        "g": {0: "e", 1: "c"},
+    }
+    (lasso,) = search(Steps(table)).lassos
+    at = "a"
+    for action in lasso.schedule.choices:
+        at = table[at][action]
+    entry = at
+    for action in lasso.cycle.choices:
+        at = table[at][action]
+
+    assert at == entry
+    assert len(lasso.schedule) == 1
+    assert lasso.is_fair

@@ -7,7 +7,7 @@ import json
 from folioshell.commands import Session
 from folioshell.recording.observe import emit
 from folioshell.recording.to_scenario import scenario_of
-from folioshell.session.snapshot import snapshot
+from folioshell.session.step_report import snapshot
 
 LINES = ("file lib 32 order=4", "mmap win 16 file=lib at=0x7f0000200000", "fault win[0]", "fork B", "B: fault win[3]")
 
