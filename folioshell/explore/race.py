@@ -4,6 +4,9 @@ A state is the number of the machine's state, a number for each thread's private
 the locks. A segment (what a thread does between two stops) depends on the machine's state, the thread's own, and
 whether its trylock failed; it is executed once for each of these and memoized. Most interleavings differ only in the
 order of independent segments and are explored without executing anything.
+
+The machine follows only when a segment has to be executed: it repeats the trail that leads there, from where it is or
+from the start. Coming back to the start is what costs, so once a segment was executed, those near it are executed too.
 """
 
 from __future__ import annotations
@@ -57,11 +60,17 @@ class _Result:
     repeat: Repeat
 
 
+#: positions that are looked at for another segment to execute while the machine is near
+_NEAR = 16
+
 #: the machine is in no state of the race: others may have changed it
 _ELSEWHERE = object()
 
 #: (state of the machine, places of the threads, state of the locks)
 _Key = tuple[int, tuple[int, ...], int]
+
+#: a state, and how to bring the machine there
+_Position = tuple[_Key, _Trail | None]
 
 
 class Race:
@@ -74,6 +83,9 @@ class Race:
         invariant_check: violated invariants, when all threads have ended (default: those of the model).
         reduction: omit switch points that make no difference.
         names: objects besides the machine that the threads' commands change.
+
+    Attributes:
+        reads_ahead: ``do`` also executes segments that nobody asked for yet: for a search, which will.
     """
 
     def __init__(
@@ -90,6 +102,7 @@ class Race:
         self.end_check = end_check
         self.invariant_check = invariant_check
         self.reduction = Reduction(on=reduction)
+        self.reads_ahead = False
         self.threads = ThreadRunner(machine, self.tasks, self.reduction, names)
         self._forget()
 
@@ -109,8 +122,7 @@ class Race:
         self.threads.reset()
         place = self._place(GO, None)
         self._first: _Key = (self.threads.state(), (place,) * len(self.tasks), self._lock_number(LockTable()))
-        self._key = self._first
-        self._trail: _Trail | None = None
+        self._position: _Position = (self._first, None)
 
     @property
     def segments(self) -> int:
@@ -121,23 +133,26 @@ class Race:
 
     def reset(self) -> None:
         """Go to the initial state."""
-        self._key, self._trail = self._first, None
+        self._position = (self._first, None)
 
-    def key(self) -> _Key:
+    def key(self) -> int:
         """The state as a value."""
-        return self._key
+        state, places, locks = self._position[0]
+        for place in places:
+            state = state << 32 | place
+        return state << 32 | locks
 
     def save(self) -> object:
         """The state, for ``load``."""
-        return self._key, self._trail
+        return self._position
 
     def load(self, state: object) -> None:
         """Return to a saved state."""
-        self._key, self._trail = state  # type: ignore[misc]
+        self._position = state  # type: ignore[assignment]
 
     def enabled(self) -> tuple[Action, ...]:
         """Threads that can run: neither ended nor waiting. None at all once a thread is broken."""
-        _, places, locks = self._key
+        _, places, locks = self._position[0]
         stops, waiting = self._stops, self._waiting[locks]
         able = []
         for task, place in enumerate(places):
@@ -150,33 +165,75 @@ class Race:
 
     def do(self, action: Action) -> None:
         """Run a thread to its next stop, or into the queue of a lock."""
-        state, places, locks = self._key
-        place = places[action]
-        begun = self._begun.get((locks, action, place))
-        if begun is None:
-            begun = self._begun[locks, action, place] = self._begin(locks, action, self._stops[place])
-        locks, failed = begun
-        if failed is None:
-            self._key = (state, places, locks)
+        position = self._known(self._position, action)
+        if position is not None:
+            self._position = position
             return
-        result = self._results.get((state, action, place, failed))
+        self.sync()
+        here = self._execute(action)
+        if self.reads_ahead:
+            while (near := self._near()) is not None:
+                self._position, action = near
+                self.sync()
+                self._execute(action)
+        self._position = here
+
+    def _begun_by(self, locks: int, task: int, place: int) -> tuple[int, bool | None]:
+        """As ``_begin``, memoized."""
+        begun = self._begun.get((locks, task, place))
+        if begun is None:
+            begun = self._begun[locks, task, place] = self._begin(locks, task, self._stops[place])
+        return begun
+
+    def _known(self, position: _Position, task: int) -> _Position | None:
+        """The position after a thread ran on; None if that segment was never executed."""
+        (state, places, locks), trail = position
+        place = places[task]
+        locks, failed = self._begun_by(locks, task, place)
+        if failed is None:
+            return (state, places, locks), trail
+        result = self._results.get((state, task, place, failed))
         if result is None:
-            self.sync()
-            segment = self.threads.resume(action, failed)
-            result = self._results[state, action, place, failed] = self._remember(segment)
-            self._trail = self._at = _Trail(self._trail, action, failed, segment.repeat)
-        else:
-            self._trail = _Trail(self._trail, action, failed, result.repeat)
+            return None
         if result.ops_number:
-            number = self._applied.get((locks, action, result.ops_number))
+            number = self._applied.get((locks, task, result.ops_number))
             if number is None:
-                number = self._applied[locks, action, result.ops_number] = self._apply(locks, action, result)
+                number = self._applied[locks, task, result.ops_number] = self._apply(locks, task, result)
             locks = number
-        self._key = (result.state, (*places[:action], result.place, *places[action + 1 :]), locks)
+        key = (result.state, (*places[:task], result.place, *places[task + 1 :]), locks)
+        return key, _Trail(trail, task, failed, result.repeat)
+
+    def _execute(self, task: int) -> _Position:
+        """Execute the segment of a thread in the position of the machine. Returns: the position after it."""
+        state, places, locks = self._position[0]
+        _, failed = self._begun_by(locks, task, places[task])
+        assert failed is not None
+        segment = self.threads.resume(task, failed)
+        self._results[state, task, places[task], failed] = self._remember(segment)
+        position = self._known(self._position, task)
+        assert position is not None
+        self._position, self._at = position, position[1]
+        return position
+
+    def _near(self) -> tuple[_Position, int] | None:
+        """The nearest position in which a thread's segment was never executed, and the thread; None if none is near."""
+        here = self._position
+        near, seen = [here], {here[0]}
+        for position in near:
+            self._position = position
+            for task in self.enabled():
+                following = self._known(position, task)
+                if following is None:
+                    return position, task
+                if following[0] not in seen and len(near) < _NEAR:
+                    seen.add(following[0])
+                    near.append(following)
+        self._position = here
+        return None
 
     def verdict(self) -> tuple[Flaw, ...]:
         """The flaws of a state in which no thread can run."""
-        state, places, locks = self._key
+        state, places, locks = self._position[0]
         stops = [self._stops[place] for place in places]
         broken = tuple(Flaw(*stop.flaw) for stop in stops if stop.kind == "broken")
         if broken:
@@ -197,7 +254,7 @@ class Race:
     def sync(self) -> None:
         """Bring the machine to the current state."""
         left: list[_Trail] = []
-        trail = self._trail
+        trail = self._position[1]
         while trail is not None and trail is not self._at:
             left.append(trail)
             trail = trail.before
@@ -205,7 +262,7 @@ class Race:
             self.threads.reset()
         for step in reversed(left):
             self.threads.repeat(step.task, step.failed, step.repeat)
-        self._at = self._trail
+        self._at = self._position[1]
 
     def restore(self) -> None:
         """Give the machine back as it was before the race, runs of folios included."""
@@ -225,11 +282,11 @@ class Race:
 
     def locks(self) -> LockTable:
         """The locks in the current state."""
-        return LockTable(self._locks[self._key[2]])
+        return LockTable(self._locks[self._position[0][2]])
 
     def stop_of(self, task: int) -> Stop:
         """Where a thread has stopped in the current state."""
-        return self._stops[self._key[1][task]]
+        return self._stops[self._position[0][1][task]]
 
     def results(self, task: int) -> tuple[object, ...]:
         """The results of the commands that a thread has completed in the machine's state."""
@@ -328,6 +385,7 @@ def explore(race: Race, max_states: int | None = None, stop: Callable[[int], boo
     """
     collecting = gc.isenabled()
     gc.disable()
+    race.reads_ahead = True
     try:
         while True:
             try:
@@ -335,6 +393,7 @@ def explore(race: Race, max_states: int | None = None, stop: Callable[[int], boo
             except AssumptionError as error:
                 race.learn(error)
     finally:
+        race.reads_ahead = False
         race.restore()
         if collecting:
             gc.enable()

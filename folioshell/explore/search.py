@@ -15,7 +15,7 @@ This module does not know what the actions are: segments of threads, or commands
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -182,7 +182,9 @@ class SearchResult:
 
 
 def search(system: System, *, max_states: int | None = None, stop: Callable[[int], bool] | None = None) -> SearchResult:
-    """Explore every reachable state of a system, depth first.
+    """Explore every reachable state of a system, those first that few changes from one actor to another lead to.
+
+    So a search that is stopped early has seen whole runs, and the shallow end of all others.
 
     Args:
         system: left in an arbitrary state.
@@ -213,30 +215,24 @@ def _explore(
     _expand(system, graph, flaws)
     if limit <= 1:
         return "max-states"
-    #: places of the states' next transitions, and what save() gave
-    stack: list[tuple[Iterator[int], object]] = [(iter(range(graph.first[1])), system.save())]
-    fresh, transitions = True, 0
-    while stack:
-        left, saved = stack[-1]
-        place = next(left, None)
-        if place is None:
-            stack.pop()
-            fresh = False
-            continue
-        if not fresh:
+    #: (state, what save() gave, the action that led there)
+    queue = deque([(0, system.save(), -1)])
+    transitions = 0
+    while queue:
+        state, saved, last = queue.popleft()
+        for place in range(graph.first[state], graph.first[state + 1]):
+            action = graph.actions[place]
             system.load(saved)
-        system.do(graph.actions[place])
-        transitions += 1
-        if stop is not None and not transitions % _PATIENCE and stop(len(numbers)):
-            return "timeout"
-        number = numbers.setdefault(system.key(), len(numbers))
-        following[place] = number
-        fresh = number == graph.states
-        if fresh:
-            if number + 1 >= limit:
-                return "max-states"
-            _expand(system, graph, flaws)
-            stack.append((iter(range(graph.first[number], graph.first[number + 1])), system.save()))
+            system.do(action)
+            transitions += 1
+            if stop is not None and not transitions % _PATIENCE and stop(len(numbers)):
+                return "timeout"
+            number = following[place] = numbers.setdefault(system.key(), len(numbers))
+            if number == graph.states:
+                if number + 1 >= limit:
+                    return "max-states"
+                _expand(system, graph, flaws)
+                (queue.appendleft if action == last else queue.append)((number, system.save(), action))
     return ""
 
 
