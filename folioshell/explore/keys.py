@@ -97,6 +97,8 @@ class Keys:
         self._nodes: list[_Object] = []
         self._by_id: dict[int, _Object] = {}
         self._state = -1
+        #: every set of names once
+        self._sets: dict[frozenset[Hashable], frozenset[Hashable]] = {}
         #: names of the machine's reachable objects
         self.present: frozenset[Hashable] = frozenset()
 
@@ -151,7 +153,8 @@ class Keys:
             by_id[number] = node
             nodes.append(node)
             pending.extend(node.children)
-        self.present = frozenset(taken)
+        present = frozenset(taken)
+        self.present = self._sets.setdefault(present, present)
         return [node for node in nodes if node.number < 0]
 
     def _look_into(self, node: _Object) -> None:

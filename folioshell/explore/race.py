@@ -50,7 +50,11 @@ class _Trail:
 
 @dataclass(slots=True)
 class _Result:
-    """A memoized segment: the machine's state and the thread's place after it, and its lock operations."""
+    """A memoized segment: the machine's state and the thread's place after it, and its lock operations.
+
+    ``dropped`` are the objects that it took out of the machine. A thread that still refers to one keeps it, as a part
+    of the state. So the segment has another result for each place of such a thread.
+    """
 
     state: int
     place: int
@@ -58,6 +62,7 @@ class _Result:
     over: bool
     ops_number: int
     repeat: Repeat
+    dropped: frozenset[Hashable]
 
 
 #: positions that are looked at for another segment to execute while the machine is near
@@ -68,6 +73,9 @@ _ELSEWHERE = object()
 
 #: (state of the machine, places of the threads, state of the locks)
 _Key = tuple[int, tuple[int, ...], int]
+
+#: a segment: state of the machine, thread, its place, whether its trylock failed
+_Done = tuple[int, int, int, bool]
 
 #: a state, and how to bring the machine there
 _Position = tuple[_Key, _Trail | None]
@@ -108,9 +116,12 @@ class Race:
 
     def _forget(self) -> None:
         """Discard everything memoized."""
-        self._results: dict[tuple[int, int, int, bool], _Result] = {}
+        self._results: dict[_Done, _Result] = {}
+        #: the results of segments that took objects out of the machine, by who kept them
+        self._kept: dict[tuple[_Done, tuple[tuple[int, int], ...]], _Result] = {}
         self._places: dict[Hashable, int] = {}
         self._stops: list[Stop] = []
+        self._referred: list[frozenset[Hashable]] = []
         self._ops: dict[Hashable, int] = {}
         self._lock_states: dict[LockState, int] = {}
         self._locks: list[LockState] = []
@@ -120,7 +131,7 @@ class Race:
         self._flaws: dict[int, tuple[Flaw, ...]] = {}
         self._at: object | None = None
         self.threads.reset()
-        place = self._place(GO, None)
+        place = self._place(GO, None, frozenset())
         self._first: _Key = (self.threads.state(), (place,) * len(self.tasks), self._lock_number(LockTable()))
         self._position: _Position = (self._first, None)
 
@@ -192,7 +203,10 @@ class Race:
         locks, failed = self._begun_by(locks, task, place)
         if failed is None:
             return (state, places, locks), trail
-        result = self._results.get((state, task, place, failed))
+        segment = (state, task, place, failed)
+        result = self._results.get(segment)
+        if result is not None and result.dropped:
+            result = self._kept.get((segment, self._keepers(places, task, result.dropped)))
         if result is None:
             return None
         if result.ops_number:
@@ -208,12 +222,23 @@ class Race:
         state, places, locks = self._position[0]
         _, failed = self._begun_by(locks, task, places[task])
         assert failed is not None
-        segment = self.threads.resume(task, failed)
-        self._results[state, task, places[task], failed] = self._remember(segment)
+        result = self._remember(state, self.threads.resume(task, failed))
+        segment = (state, task, places[task], failed)
+        self._results[segment] = result
+        if result.dropped:
+            self._kept[segment, self._keepers(places, task, result.dropped)] = result
         position = self._known(self._position, task)
         assert position is not None
         self._position, self._at = position, position[1]
         return position
+
+    def _keepers(self, places: tuple[int, ...], task: int, dropped: frozenset[Hashable]) -> tuple[tuple[int, int], ...]:
+        """(thread, its place) of all others that refer to one of the objects that a thread takes out of the machine."""
+        return tuple(
+            (other, place)
+            for other, place in enumerate(places)
+            if other != task and not self._referred[place].isdisjoint(dropped)
+        )
 
     def _near(self) -> tuple[_Position, int] | None:
         """The nearest position in which a thread's segment was never executed, and the thread; None if none is near."""
@@ -300,17 +325,19 @@ class Race:
 
     # Numbers.
 
-    def _place(self, stop: Stop, place: Hashable) -> int:
+    def _place(self, stop: Stop, place: Hashable, referred: frozenset[Hashable]) -> int:
         number = self._places.setdefault((stop, place), len(self._places))
         if number == len(self._stops):
             self._stops.append(stop)
+            self._referred.append(referred)
         return number
 
-    def _remember(self, segment: Segment) -> _Result:
-        place = self._place(segment.stop, segment.place)
+    def _remember(self, state: int, segment: Segment) -> _Result:
+        place = self._place(segment.stop, segment.place, segment.repeat.referred)
         ops, over = segment.ops, segment.stop.kind == "end"
         number = self._ops.setdefault((ops, over), len(self._ops)) + 1 if ops or over else 0
-        return _Result(segment.state, place, ops, over, number, segment.repeat)
+        dropped = self.threads.present[state] - self.threads.present[segment.state]
+        return _Result(segment.state, place, ops, over, number, segment.repeat, dropped)
 
     def _lock_number(self, table: LockTable) -> int:
         state = table.state()

@@ -172,6 +172,11 @@ class SearchResult:
     exhausted: bool = True
     stopped: str = ""
 
+    @property
+    def loop(self) -> Schedule | None:
+        """The shortest schedule to a state on a cycle, if there is one."""
+        return self.lassos[0].schedule if self.lassos else None
+
     def count(self, kind: str) -> int:
         """Number of states with a flaw of a kind; a state with two such flaws counts twice."""
         return sum(finding.states for finding in self.findings if finding.flaw.kind == kind)

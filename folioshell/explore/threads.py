@@ -140,6 +140,9 @@ class ThreadRunner:
         tasks: the threads.
         reduction: where they need not stop.
         names: objects besides the machine that the threads' commands change.
+
+    Attributes:
+        present: number of a state -> names of the objects that the machine refers to in it.
     """
 
     def __init__(
@@ -158,6 +161,7 @@ class ThreadRunner:
         deciding: dict[tuple[str, ...], object] = {("scheme", name): counting[name] for name in machine.deciding}
         self._counts = CountKeys(Keys(deciding))
         self._states: dict[Hashable, int] = {}
+        self.present: list[frozenset[Hashable]] = []
         self._mark = machine.mark()
         self._start = Snapshot([machine.kernel, *counting.values(), *names])
         self._threads = [_ThreadState() for _ in tasks]
@@ -183,8 +187,10 @@ class ThreadRunner:
             for task, thread in enumerate(self._threads)
             if not thread.referred <= present
         )
-        state = (kernel, self._counts.state, left)
-        return self._states.setdefault(state, len(self._states))
+        number = self._states.setdefault((kernel, self._counts.state, left), len(self._states))
+        if number == len(self.present):
+            self.present.append(present)
+        return number
 
     def results(self, task: int) -> tuple[object, ...]:
         """The results of the commands that a thread has completed."""

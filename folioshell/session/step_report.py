@@ -1,7 +1,7 @@
 """The report of a step: what its kernel path yielded, as rows, walks and a sentence; or that it deadlocked.
 
 What is shown of it is set in ``Settings``. Nothing there changes the simulated kernel, so it is no step and not undone.
-With ``set after state`` also the whole state as plain data, for ``--json=full`` and for comparing two moments.
+``--json=full`` adds the whole state as plain data; two of those can be compared.
 """
 
 from __future__ import annotations
