@@ -54,9 +54,10 @@ def do_mremap(
             error = "EFAULT"
         else:
             error = yield from _mremap_to(k, remap)
+    populate = error is None and new_nr > nr and _is_locked(mm, new_start + nr)
     yield mm.write_unlock()
-    if error is None and new_nr > nr:
-        yield from _populate_locked(k, mm, new_start + nr, new_start + new_nr)
+    if populate:
+        yield from mm_populate(k, mm, new_start + nr, new_start + new_nr)
     return error
 
 
@@ -97,11 +98,11 @@ def do_resize(k: Kernel, mm: Mm, start: int, nr: int, new_nr: int, new_start: in
         error = yield from _mremap_to(k, _Remap(mm, start, nr, new_start, new_nr, dontunmap=False))
         start = new_start
         yield Tracepoint("no room to grow in place: moved")
+    populate = error is None and _is_locked(mm, start + nr)
     yield mm.write_unlock()
-    if error is not None:
-        return error
-    yield from _populate_locked(k, mm, start + nr, start + new_nr)
-    return start
+    if populate:
+        yield from mm_populate(k, mm, start + nr, start + new_nr)
+    return start if error is None else error
 
 
 def must_move(mm: Mm, start: int, nr: int, new_nr: int) -> bool:
@@ -116,11 +117,10 @@ def must_move(mm: Mm, start: int, nr: int, new_nr: int) -> bool:
     return vma.end != end or bool(mm.vmas.overlapping(end, start + new_nr))
 
 
-def _populate_locked(k: Kernel, mm: Mm, start: int, end: int) -> Path[None]:
-    """Fault in pages that were added to locked memory: like mmap, after mmap_lock was released."""
-    vma = mm.vmas.find(start)
-    if vma is not None and vma.flags & vm.LOCKED:
-        yield from mm_populate(k, mm, start, end)
+def _is_locked(mm: Mm, vpn: int) -> bool:
+    """Is this page in locked memory, so that what was added to it is to be faulted in once mmap_lock is released?"""
+    vma = mm.vmas.find(vpn)
+    return vma is not None and bool(vma.flags & vm.LOCKED)
 
 
 @dataclass(slots=True)
