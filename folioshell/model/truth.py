@@ -233,6 +233,9 @@ def _check_reverse(vma: Vma, vpn: int, folio: Folio, page: int) -> Iterator[str]
             yield f"{vma} maps {folio}, but is not in the tree of {folio.mapping}"
     elif vma.file is not folio.mapping:
         yield f"{vma} maps {folio} of {folio.mapping}, but is not a mapping of it"
+    elif not folio.cached:
+        # Truncation and reclaim unmap it first, and faults look again once they have locked it.
+        yield f"{vma} maps {folio}, which is no longer in the page cache of {folio.mapping}"
 
 
 def _check_folio(k: Kernel, folio: Folio, seen: _Seen) -> Iterator[str]:
