@@ -283,6 +283,8 @@ _FLAGS: dict[str, Callable[[Folio], bool]] = {
     "active": lambda folio: folio.active,
     # PG_swapcache
     "owner_priv_1": lambda folio: folio.anon and folio.cached,
+    # Buffer heads.
+    "private": lambda folio: folio.has_buffers,
     "head": lambda folio: folio.order > 0,
     # PG_readahead
     "reclaim": lambda folio: folio.readahead,
@@ -335,7 +337,8 @@ def _dumped(call: Call, folio: Folio, page: int) -> Iterator[str]:
 def _accounted(call: Call, folio: Folio) -> Iterator[str]:
     """What dump_page() does not print."""
     expected = expected_references(call.kernel, folio)
-    cached = f" + {counted(expected - call.kernel.counts.mapcount(folio.id), 'cached page')}" if folio.cached else ""
+    cached = f" + {counted(folio.nr_pages, 'cached page')}" if folio.cached else ""
+    cached += " + buffers" if folio.has_buffers else ""
     pins = f", {counted(folio.pins, 'pin')}" if folio.pins else ""
     entries = counted(call.kernel.counts.mapcount(folio.id), "entry", "entries")
     yield f"expected references: {expected} ({entries}{cached}){pins}"

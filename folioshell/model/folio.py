@@ -23,13 +23,14 @@ class Folio:
         anon: anonymous memory; else page cache (shmem included).
         mapping: anon_vma or address space that leads to its mappings.
         index: page offset of its first page in the mapping (anonymous: linear page offset of the VMA).
-        ref: references: one an entry, one a page in the page cache or swap cache, one a pin of a page, and those that
-            running paths hold.
+        ref: references: one an entry, one a page in the page cache or swap cache, one for the buffer heads, one a pin of
+            a page, and those that running paths hold.
         pins: pins of its pages for DMA.
         isolated: off the LRU: reclaim, migration or collapse works on it, and holds a reference (PG_lru is clear).
         frozen: a path that is about to free, replace or split it has made its references 0 for everyone else.
         anon_exclusive: bit i: PageAnonExclusive of page i (of page 0 for the whole folio while a PMD maps it).
         nonzero: bit i: page i holds a byte that is not zero.
+        has_buffers: buffer heads are attached (PG_private): of an ext4 folio that was written, not of one that was read.
         dirty_buffers: bit i: the buffer of page i of an ext4 folio is dirty (blocks of one page).
         cached: it is in the page cache, or in the swap cache.
         readahead: a fault for it reads the next window of the file (PG_readahead). Reclaim sets the same bit on a dirty
@@ -54,6 +55,7 @@ class Folio:
     swap_slot: int | None = None
     uptodate: bool = True
     dirty: bool = False
+    has_buffers: bool = False
     dirty_buffers: int = 0
     active: bool = False
     referenced: bool = False
@@ -142,14 +144,23 @@ class Folio:
         """
         self.frozen = False
 
+    def create_buffers(self) -> None:
+        """Attach buffer heads, which hold a reference, unless there are some: the file system is about to write to it.
+
+        Kernel: fs/buffer.c: create_empty_buffers() (v6.12)
+        """
+        if not self.has_buffers:
+            self.has_buffers = True
+            self.ref += 1
+
     def mark_dirty(self) -> None:
-        """Set PG_dirty and clear PG_readahead, which means PG_reclaim on a dirty folio; ext4 dirties all buffers.
+        """Set PG_dirty and clear PG_readahead, which means PG_reclaim on a dirty folio; all buffers become dirty.
 
         Kernel: mm/page-writeback.c: folio_mark_dirty() (v6.18); fs/buffer.c: block_dirty_folio() (v6.18)
         """
         self.dirty = True
         self.readahead = False
-        if not self.anon and not self.swapbacked:
+        if self.has_buffers:
             self.dirty_buffers = page_bits(0, self.nr_pages)
 
     def invalidate(self, first: int, nr: int) -> None:
@@ -166,8 +177,21 @@ class Folio:
         """
         if self.dirty_buffers:
             return False
-        self.dirty = self.dirty and (self.anon or self.swapbacked)
+        if self.has_buffers:
+            self.dirty = self.has_buffers = False
+            self.ref -= 1
         return True
+
+    def move_buffers(self, new: Folio) -> None:
+        """Hand the buffers over to the folio that takes this one's place.
+
+        Kernel: mm/migrate.c: __buffer_migrate_folio() (v6.12)
+        """
+        if self.has_buffers:
+            new.create_buffers()
+            new.dirty_buffers, self.dirty_buffers = self.dirty_buffers, 0
+            self.has_buffers = False
+            self.ref -= 1
 
     def mlock(self) -> None:
         """Count a mapping by a locked VMA, which keeps it from reclaim.

@@ -277,8 +277,10 @@ class Kernel:
                 folio = self.new_folio(folio_order, file, index, anon=False)
                 self.add_to_cache(file, folio)
                 folio.nonzero = (1 << folio.nr_pages) - 1
-                # ext4 is written back at once; tmpfs has no backing store to be clean against.
+                # ext4 is written back at once, and keeps the buffers; tmpfs has no backing store to be clean against.
                 folio.dirty = file.is_shmem
+                if not file.is_shmem:
+                    folio.create_buffers()
         return file
 
     def add_to_cache(self, file: AddressSpace, folio: Folio) -> None:

@@ -248,7 +248,7 @@ def _check_folio(k: Kernel, folio: Folio, seen: _Seen) -> Iterator[str]:
             yield f"{folio}: {seen.pmds} PMD entries, but the entire mapcount is {counts.entire(folio.id)}"
         if counts.pages_mapped(folio.id) != len(seen.ptes):
             yield f"{folio}: {len(seen.ptes)} pages mapped, but counted {counts.pages_mapped(folio.id)}"
-    expected = entries + (folio.nr_pages if folio.cached else 0) + folio.pins
+    expected = entries + (folio.nr_pages if folio.cached else 0) + folio.has_buffers + folio.pins
     if folio.ref != expected:
         yield f"{folio}: {folio.ref} references, {expected} are accounted for"
     if folio.partially_mapped and not folio.deferred:

@@ -45,6 +45,7 @@ class Scan(Enum):
     PAGE_FILLED = ("a hole was filled", "EAGAIN", True)
     PAGE_NULL = ("the folio is gone from the page cache", "EINVAL", False)
     PAGE_COMPOUND = ("the folio was split", "EINVAL", False)
+    PAGE_DIRTY_OR_WRITEBACK = ("a folio is dirty", "EAGAIN", False)
     TRUNCATED = ("nothing in the page cache", "EINVAL", True)
     FAIL = ("pages of other folios", "EINVAL", True)
 
@@ -74,7 +75,7 @@ def _is_collapsed(k: Kernel, folio: Folio, first: int) -> bool:
 def scan_file(k: Kernel, file: AddressSpace, first: int) -> Scan:
     """Look for reasons against a collapse, without a lock.
 
-    Kernel: mm/khugepaged.c: hpage_collapsescan_file() (v6.18)
+    Kernel: mm/khugepaged.c: hpage_collapse_scan_file() (v6.18)
     """
     old = list(file.next_from(first, first + k.geometry.pmd_pages - 1))
     if old and _is_collapsed(k, old[0], first):
@@ -166,8 +167,12 @@ def _isolate_cached(k: Kernel, file: AddressSpace, first: int, folio: Folio) -> 
     """Isolate and unmap a folio. Returns: SUCCEED with i_pages locked, or a reason against it."""
     if _is_collapsed(k, folio, first):
         return Scan.PTE_MAPPED_HUGEPAGE
+    # Written to since the write-back. Else its buffers, which hold a reference, can be dropped.
+    if folio.dirty and not file.is_shmem:
+        return Scan.PAGE_DIRTY_OR_WRITEBACK
     if not folio.isolate():
         return Scan.DEL_PAGE_LRU
+    folio.release_buffers()
     if k.counts.mapcount(folio.id):
         # A locked VMA does not stop it: its pages stay in memory, in the new folio.
         yield from try_to_unmap(k, folio, ignore_mlock=True)

@@ -114,6 +114,7 @@ def _page_mkwrite(folio: Folio) -> Path[bool]:
     """
     yield folio.lock.acquire("do_page_mkwrite")
     if folio.cached:
+        folio.create_buffers()
         folio.mark_dirty()
     return folio.cached
 

@@ -98,7 +98,7 @@ def _shrink_folio(k: Kernel, folio: Folio, clear_young: bool) -> Path[list[Folio
         # A dirty file folio is left to writeback, marked PG_reclaim (the same bit as PG_readahead).
         folio.readahead = folio.readahead or not folio.swapbacked
         yield from _activate(k, folio)
-    elif (yield from _remove_mapping(k, folio)):
+    elif folio.release_buffers() and (yield from _remove_mapping(k, folio)):
         yield folio.lock.release()
         yield from rmap.put(k, folio)
     else:

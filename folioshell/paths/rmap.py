@@ -370,11 +370,11 @@ def free(k: Kernel, folio: Folio) -> Path[None]:
 
 
 def expected_references(k: Kernel, folio: Folio) -> int:
-    """References that entries and the page cache or swap cache hold; more are transient, or pins.
+    """References that entries, the page cache or swap cache, and buffers hold; more are transient, or pins.
 
     Kernel: include/linux/mm.h: folio_expected_ref_count() (v6.18)
     """
-    return k.counts.mapcount(folio.id) + (folio.nr_pages if folio.cached else 0)
+    return k.counts.mapcount(folio.id) + (folio.nr_pages if folio.cached else 0) + folio.has_buffers
 
 
 def clear_exclusive(folio: Folio, first: int, nr: int) -> None:

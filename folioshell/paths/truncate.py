@@ -253,6 +253,9 @@ def _truncate_folio(k: Kernel, file: AddressSpace, folio: Folio) -> Path[None]:
         return
     if k.counts.mapcount(folio.id):
         yield from _unmap_mapping_folio(k, file, folio)
+    # What the hole takes away need not be written.
+    folio.invalidate(0, folio.nr_pages)
+    folio.release_buffers()
     yield file.xa_lock.acquire("truncate_inode_folio")
     k.remove_from_cache(file, folio)
     yield file.xa_lock.release()

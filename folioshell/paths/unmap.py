@@ -22,7 +22,7 @@ from folioshell.paths.tables import pte_free, split_huge_pmd_address, split_huge
 from folioshell.paths.walk import Hit, VmaWalk, rmap_lock, rmap_walk, vmas_of
 
 #: attributes that the new folio takes over unchanged
-_CARRIED = ("nonzero", "swapbacked", "uptodate", "dirty", "dirty_buffers", "active", "referenced")
+_CARRIED = ("nonzero", "swapbacked", "uptodate", "dirty", "active", "referenced")
 
 
 def try_to_unmap(
@@ -338,6 +338,7 @@ def _move(k: Kernel, folio: Folio, new: Folio) -> Path[bool]:
         yield from rmap.unqueue_deferred_split(k, folio)
         for flag in _CARRIED:
             setattr(new, flag, getattr(folio, flag))
+        folio.move_buffers(new)
         _replace_in_cache(k, folio, new)
         folio.unfreeze()
     if lock is not None:
