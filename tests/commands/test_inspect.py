@@ -392,10 +392,10 @@ def dumped(line: str, folio: str) -> list[str]:
             "file lib 32 order=4 ; mmap win 16 file=lib ; fault win[0]",
             "f1",
             [
-                "page: refcount:32 mapcount:1 mapping:lib index:0x0 pfn:0x200",
+                "page: refcount:33 mapcount:1 mapping:lib index:0x0 pfn:0x200",
                 "head: order:4 mapcount:16 entire_mapcount:0 nr_pages_mapped:16 pincount:0",
-                "flags: uptodate|lru|head",
-                "expected references: 32 (16 entries + 16 cached pages)",
+                "flags: uptodate|lru|private|head",
+                "expected references: 33 (16 entries + 16 cached pages + buffers)",
                 "MM-ID slots: A (mm 1) 16, free; SHARED bit clear",
                 "mlock count: 0",
             ],

@@ -474,6 +474,7 @@ def test_the_lock_of_a_freed_folio_is_found() -> None:
         yield folio.map_lock.acquire("test")
         file.remove(folio)
         folio.cached = False
+        folio.release_buffers()
         yield folio.map_lock.release()
         yield from rmap.put(kernel, folio, folio.nr_pages)
 

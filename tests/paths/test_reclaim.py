@@ -6,6 +6,7 @@ import pytest
 
 from folioshell.events import Walked
 from folioshell.paths.reclaim import do_reclaim
+from folioshell.paths.unmap import do_migrate
 from tests.paths.memory import Memory
 
 
@@ -83,3 +84,36 @@ def test_a_lazyfree_page_that_another_process_wrote_stays() -> None:
 
     assert m.folio(p).swapbacked
     assert (m.look(p, 1), m.look(p, 1, "B")) == ("A×1(2)", "A×1(2)")
+
+
+def test_buffers_hold_a_reference() -> None:
+    """An ext4 folio that was read has none, a write through a mapping attaches them; shared memory never has any."""
+    m = Memory()
+    p = m.mmap(2, kind="shared", file=m.file("f", 2, cached=False))
+    m.read(p, 2)
+    m.write(p)
+    q = m.mmap(1, kind="shared", file=m.file("g", 1, fs="tmpfs"))
+    m.write(q)
+
+    found = [(m.folio(vpn).has_buffers, m.folio(vpn).ref) for vpn in (p, p + 1, q)]
+    assert found == [(True, 3), (False, 2), (False, 2)]
+
+
+def test_buffers_go_with_migration_and_reclaim() -> None:
+    """The new folio has the buffers, and the old one is freed; reclaim drops clean ones, and keeps a dirty folio."""
+    m = Memory()
+    file = m.file("f", 2)
+    p = m.mmap(2, kind="shared", file=file)
+    m.read(p)
+    old = m.folio(p)
+    m.do(do_migrate(m.kernel, old))
+    new = m.folio(p)
+    assert (old.has_buffers, old.ref, new.has_buffers, new.ref) == (False, 0, True, 3)
+
+    m.write(p + 1)
+    for page in range(2):
+        m.do(do_reclaim(m.kernel, m.folio(p + page)))
+
+    kept = file.find(1)
+    assert file.find(0) is None and kept is not None
+    assert (kept.has_buffers, kept.dirty, kept.ref) == (True, True, 2)

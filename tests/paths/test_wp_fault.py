@@ -118,4 +118,5 @@ def test_private_file_page() -> None:
     assert m.look(p, 4) == "F×1(1) A×1(1) F×2(1)"
     cached = f.find(1)
     assert cached is not None
-    assert (cached.ref, cached.nonzero) == (1, 1)
+    # The page cache's and the buffers'.
+    assert (cached.ref, cached.nonzero) == (2, 1)
