@@ -23,14 +23,14 @@ class Folio:
         anon: anonymous memory; else page cache (shmem included).
         mapping: anon_vma or address space that leads to its mappings.
         index: page offset of its first page in the mapping (anonymous: linear page offset of the VMA).
-        ref: references: one an entry, one a page in the page cache or swap cache, one for the buffer heads, one a pin of
+        ref: references: one an entry, one a page in the page cache or swap cache, one for buffer heads, one a pin of
             a page, and those that running paths hold.
         pins: pins of its pages for DMA.
         isolated: off the LRU: reclaim, migration or collapse works on it, and holds a reference (PG_lru is clear).
         frozen: a path that is about to free, replace or split it has made its references 0 for everyone else.
         anon_exclusive: bit i: PageAnonExclusive of page i (of page 0 for the whole folio while a PMD maps it).
         nonzero: bit i: page i holds a byte that is not zero.
-        has_buffers: buffer heads are attached (PG_private): of an ext4 folio that was written, not of one that was read.
+        has_buffers: buffer heads are attached (PG_private), as of an ext4 folio that was written, not merely read.
         dirty_buffers: bit i: the buffer of page i of an ext4 folio is dirty (blocks of one page).
         cached: it is in the page cache, or in the swap cache.
         readahead: a fault for it reads the next window of the file (PG_readahead). Reclaim sets the same bit on a dirty
