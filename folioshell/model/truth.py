@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
-from folioshell.model.mapping import AnonVma
+from folioshell.model.mapping import AddressSpace, AnonVma
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
 
@@ -120,11 +120,13 @@ class _Seen:
 
     Attributes:
         ptes: page -> number of PTEs. pmds: number of PMD entries. mms: MM-ID -> entries.
+        locked: number of entries in locked VMAs.
     """
 
     ptes: dict[int, int] = field(default_factory=dict)
     pmds: int = 0
     mms: dict[int, int] = field(default_factory=dict)
+    locked: int = 0
 
 
 def broken_invariants(k: Kernel) -> list[str]:
@@ -197,6 +199,7 @@ def _check_entry(k: Kernel, mm: Mm, vpn: int, entry: int, seen: dict[int, _Seen]
     record = seen.setdefault(folio.id, _Seen())
     record.ptes[page] = record.ptes.get(page, 0) + 1
     record.mms[mm.mm_id] = record.mms.get(mm.mm_id, 0) + 1
+    record.locked += bool(vma.flags & vm.LOCKED)
     yield from _check_reverse(vma, vpn, folio, page)
     exclusive = folio.anon and folio.anon_exclusive >> page & 1
     if entry & pte.WRITE and vma.is_cow and not exclusive and folio.id not in k.tainted:
@@ -219,6 +222,7 @@ def _check_huge(
     record = seen.setdefault(folio.id, _Seen())
     record.pmds += 1
     record.mms[mm.mm_id] = record.mms.get(mm.mm_id, 0) + 1
+    record.locked += bool(vma.flags & vm.LOCKED)
     if folio.order != k.geometry.pmd_order:
         yield f"{mm}: a PMD entry maps {folio} of order {folio.order}"
     yield from _check_reverse(vma, block, folio, 0)
@@ -236,6 +240,9 @@ def _check_reverse(vma: Vma, vpn: int, folio: Folio, page: int) -> Iterator[str]
     elif not folio.cached:
         # Truncation and reclaim unmap it first, and faults look again once they have locked it.
         yield f"{vma} maps {folio}, which is no longer in the page cache of {folio.mapping}"
+    # Private copies go with the pages of the file; shared memory leaves a folio mapped that could not be split at EOF.
+    if vma.file is not None and vma.pgoff_of(vpn) >= vma.file.size and (folio.anon or not folio.swapbacked):
+        yield f"{vma} maps page {page} of {folio} at {vpn:#x}, beyond EOF of {vma.file}"
 
 
 def _check_folio(k: Kernel, folio: Folio, seen: _Seen) -> Iterator[str]:
@@ -251,12 +258,39 @@ def _check_folio(k: Kernel, folio: Folio, seen: _Seen) -> Iterator[str]:
     expected = entries + (folio.nr_pages if folio.cached else 0) + folio.has_buffers + folio.pins
     if folio.ref != expected:
         yield f"{folio}: {folio.ref} references, {expected} are accounted for"
+    if not folio.ref:
+        yield f"{folio} has no reference left, but is not freed"
+    if folio.isolated:
+        yield f"{folio} is left off the LRU"
+    yield from _check_cached(k, folio)
+    # It may be lower: a large folio counts as a whole.
+    if folio.mlock_count > seen.locked:
+        yield f"{folio}: {seen.locked} entries in locked VMAs, but mlock_count is {folio.mlock_count}"
     if folio.partially_mapped and not folio.deferred:
         yield f"{folio} is flagged partially mapped but not on the deferred-split queue"
     yield from _check_exclusive(k, folio, seen)
     has_owners = folio.order and k.release.tracks_mm_owners
     if has_owners and len(seen.mms) > 1 and k.counts.shared(folio.id, 0).value == "no":
         yield f"{folio}: SHARED is clear, but {len(seen.mms)} address spaces map it"
+
+
+def _check_cached(k: Kernel, folio: Folio) -> Iterator[str]:
+    """What the page cache or the swap cache finds is the folio that is in it; no folio begins beyond EOF."""
+    if not folio.cached:
+        return
+    if isinstance(folio.mapping, AddressSpace):
+        if folio.mapping.find(folio.index) is not folio:
+            yield f"{folio} is not the one that the page cache of {folio.mapping} finds at {folio.index}"
+        if folio.index >= folio.mapping.size:
+            yield f"{folio} is in the page cache of {folio.mapping} beyond EOF"
+        return
+    assert folio.swap_slot is not None
+    for page in range(folio.nr_pages):
+        if k.swap_cache.get(folio.swap_slot + page) is not folio:
+            yield f"{folio} is not the one that the swap cache finds at slot {folio.swap_slot + page}"
+        # The entry of another mm: a write of the owner would reach it.
+        elif folio.anon_exclusive >> page & 1 and k.swap_counts.get(folio.swap_slot + page):
+            yield f"page {page} of {folio} is exclusive, but a swap entry refers to its slot"
 
 
 def _check_exclusive(k: Kernel, folio: Folio, seen: _Seen) -> Iterator[str]:

@@ -27,6 +27,8 @@ MAYWRITE = 0x20
 MAYEXEC = 0x40
 MAYSHARE = 0x80
 LOCKED = 0x2000
+#: never of a mapping here: with LOCKED it says that mlock() is counting what the VMA maps
+IO = 0x4000
 DONTCOPY = 0x20000
 ACCOUNT = 0x100000
 WIPEONFORK = 0x2000000
@@ -101,6 +103,14 @@ class Vma:
         Kernel: include/linux/mm.h: is_cow_mapping() (v6.18)
         """
         return self.flags & (SHARED | MAYWRITE) == MAYWRITE
+
+    @property
+    def mlocks_new(self) -> bool:
+        """What is mapped in it now is counted as mlocked by who maps it: not while mlock() counts all that it maps.
+
+        Kernel: mm/internal.h: mlock_vma_folio() (v6.18)
+        """
+        return self.flags & (LOCKED | IO) == LOCKED
 
     @property
     def perm(self) -> str:

@@ -5,7 +5,6 @@ Kernel: arch/x86/mm/fault.c: do_user_addr_fault() (v6.18); mm/memory.c: handle_m
 
 from __future__ import annotations
 
-from folioshell.errors import KernelBug
 from folioshell.model import pte, vm
 from folioshell.model.folio import page_bits
 from folioshell.model.kernel import Kernel
@@ -20,11 +19,9 @@ from folioshell.paths.vm_fault import (
     Fault,
     anon_prepare,
     folio_lock_or_retry,
+    refault,
     suitable_block,
 )
-
-#: most faults that one access may take: a RETRY for read-ahead, lost races, a page that is mapped and then copied
-_MAX_FAULTS = 8
 
 _WRITTEN = pte.YOUNG | pte.DIRTY
 
@@ -44,9 +41,7 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
     while vpn < end:
         faults = 0
         while (entry := entry_of(vpn)) <= 0 or entry & looked_at != needed:
-            faults += 1
-            if faults > _MAX_FAULTS:
-                raise KernelBug(f"an access of {mm} to page {vpn:#x} refaults without progress (livelock)")
+            faults = refault(mm, vpn, faults)
             # A thread that comes between two faults may change what the second one finds: then each goes alone.
             times = _equal_faults(k, mm, vpn, end, write) if entry == pte.NONE and k.batches else 1
             signal = yield from page_fault(k, mm, vpn, write, times)

@@ -19,7 +19,7 @@ from folioshell.model.vm import Mm, Vma
 from folioshell.paths import rmap
 from folioshell.paths.fault import handle_mm_fault
 from folioshell.paths.step import Path
-from folioshell.paths.vm_fault import RETRY, Fault
+from folioshell.paths.vm_fault import RETRY, Fault, refault
 
 #: flags of get_user_pages(): pages are to be written; a retried fault knows that it was tried; mmap_lock, which is held
 #: for reading, may be dropped to wait
@@ -78,20 +78,21 @@ def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, flags: int, pins: 
     Kernel: mm/gup.c: __get_user_pages() (v6.18)
     """
     mm, size, write = vma.mm, k.geometry.pmd_pages, bool(flags & FOLL_WRITE)
+    needed = vm.WRITE if write else vm.READ | vm.WRITE
     vpn = start
     while vpn < end:
-        tried = False
+        tried, nr, faults = False, 0, 0
         # One fault may not be enough (read, then copy), and the page may be gone again: look it up after each.
-        for _ in range(4):
-            # After mmap_lock was dropped the page may belong to another VMA, or to none.
+        while True:
+            # While mmap_lock was dropped the page may have come to another VMA, or to none, or lost its permissions.
             found = mm.vmas.find(vpn)
-            if found is not vma:
-                if found is None or not found.flags & (vm.WRITE if write else vm.READ | vm.WRITE):
-                    return "EFAULT"
-                vma = found
+            if found is None or not found.flags & needed:
+                return "EFAULT"
+            vma = found
             nr = yield from _follow_page(k, vma, vpn, end, write, pins)
             if nr:
                 break
+            faults = refault(mm, vpn, faults)
             # A fault that may not drop mmap_lock waits with it held, as one that was tried before (FAULT_FLAG_TRIED).
             waits = tried or not flags & FOLL_UNLOCKABLE
             failed = yield from handle_mm_fault(k, Fault(vma, vpn, write, tried=waits))

@@ -19,6 +19,7 @@ from folioshell.paths.batch import folio_pte_batch
 from folioshell.paths.reclaim import reclaim_pages
 from folioshell.paths.split import split_folio
 from folioshell.paths.step import Path
+from folioshell.paths.tables import pte_offset_map_lock
 from folioshell.units import align_down
 
 _COLD = SharingQuestion.COLD_PMD.function
@@ -46,9 +47,7 @@ def _cold_or_pageout(k: Kernel, vma: Vma, start: int, end: int, pageout: bool) -
         ):
             continue
         # Read again: the PMD entry may have been split, or its table freed, while the locks were dropped.
-        table = vma.mm.tables.leaf(block)
-        if table is not None:
-            yield from _cold_pte_range(k, vma, table, low, high, pageout)
+        yield from _cold_pte_range(k, vma, low, high, pageout)
     return None
 
 
@@ -60,7 +59,7 @@ def _cold_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool, 
     entry = pmd.entries.get(index, pte.NONE)
     if isinstance(entry, PageTable) or not pte.maps_folio(entry):
         yield pmd.lock.release()
-        return isinstance(entry, PageTable)
+        return False
     folio = k.physmem.single_out(pte.pfn_of(entry))
     shared = yield from sharing.is_shared(k, vma.mm, folio, SharingQuestion.COLD_PMD, pmd.lock)
     # A scheme that answers `maybe` had the lock dropped for a walk: the entry may be another one by now.
@@ -88,12 +87,12 @@ def _cold_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool, 
     return False
 
 
-def _cold_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int, pageout: bool) -> Path[None]:
+def _cold_pte_range(k: Kernel, vma: Vma, start: int, end: int, pageout: bool) -> Path[None]:
     isolated: list[Folio] = []
-    yield table.ptl.acquire(_COLD)
+    table = yield from _lock_table(vma, start, _COLD)
     block = align_down(start, k.geometry.pmd_pages)
     index, last = start - block, end - block
-    while index < last:
+    while table is not None and index < last:
         entry = table.entries[index]
         if not pte.maps_folio(entry):
             index += 1
@@ -101,10 +100,12 @@ def _cold_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int,
         folio = k.physmem.folio(pte.pfn_of(entry))
         nr = folio_pte_batch(table, index, last, folio) if folio.order else 1
         if folio.order and (nr < folio.nr_pages or not k.release.madvise_takes_whole_folios):
-            now, done = yield from _split_part(k, vma, table, block + index, folio, SharingQuestion.COLD_PART)
-            if now is None:
-                break
-            table, index = now, _after_part(k, index, nr, last, done)
+            table, done = yield from _split_part(k, vma, table, block + index, folio, SharingQuestion.COLD_PART)
+            index = _after_part(k, index, nr, last, done)
+            continue
+        # Off the LRU: another path works on it.
+        if folio.isolated:
+            index += nr
             continue
         shared = yield from sharing.is_shared(k, vma.mm, folio, SharingQuestion.COLD_WHOLE, table.ptl)
         if shared or table.entries[index] != entry:
@@ -118,7 +119,7 @@ def _cold_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int,
             if not folio.mlocked and folio.isolate():
                 isolated.append(folio)
         index += nr
-    else:
+    if table is not None:
         yield table.ptl.release()
     # All isolated folios at once, after the PTL was released: unmapping them takes it again.
     yield from reclaim_pages(k, isolated)
@@ -144,9 +145,7 @@ def madvise_free(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
         low, high = max(start, block), min(end, block + size)
         if not isinstance(entry, PageTable) and (yield from _free_huge_pmd(k, vma, pmd, block, high - low == size)):
             continue
-        table = vma.mm.tables.leaf(block)
-        if table is not None:
-            yield from _free_pte_range(k, vma, table, low, high)
+        yield from _free_pte_range(k, vma, low, high)
     return None
 
 
@@ -181,7 +180,7 @@ def _free_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool) 
 
 def _mark_lazyfree(k: Kernel, folio: Folio) -> Path[None]:
     """Kernel: mm/swap.c: folio_mark_lazyfree() (v6.18)"""
-    if folio.swapbacked and folio.swap_slot is None and not folio.mlocked:
+    if folio.swapbacked and folio.swap_slot is None and not folio.mlocked and not folio.isolated:
         yield k.lru_lock.acquire("lru_lazyfree")
         # Anonymous and not swap-backed is how the kernel spells lazyfree.
         folio.swapbacked = False
@@ -191,11 +190,11 @@ def _mark_lazyfree(k: Kernel, folio: Folio) -> Path[None]:
         k.count("pglazyfree", folio.nr_pages)
 
 
-def _free_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int) -> Path[None]:
-    yield table.ptl.acquire(_FREE)
+def _free_pte_range(k: Kernel, vma: Vma, start: int, end: int) -> Path[None]:
+    table = yield from _lock_table(vma, start, _FREE)
     block = align_down(start, k.geometry.pmd_pages)
     index, last = start - block, end - block
-    while index < last:
+    while table is not None and index < last:
         entry = table.entries[index]
         if not pte.maps_folio(entry):
             # A swapped-out page is dropped at once, not marked: a later read finds zeros.
@@ -208,14 +207,13 @@ def _free_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int)
         folio = k.physmem.single_out(pte.pfn_of(entry))
         nr = folio_pte_batch(table, index, last, folio) if folio.order else 1
         if folio.order and (nr < folio.nr_pages or not k.release.madvise_takes_whole_folios):
-            now, done = yield from _split_part(k, vma, table, block + index, folio, SharingQuestion.FREE_PART)
-            if now is None:
-                return
-            table, index = now, _after_part(k, index, nr, last, done)
+            table, done = yield from _split_part(k, vma, table, block + index, folio, SharingQuestion.FREE_PART)
+            index = _after_part(k, index, nr, last, done)
             continue
         yield from _free_folio(k, vma, table, index, nr, folio)
         index += nr
-    yield table.ptl.release()
+    if table is not None:
+        yield table.ptl.release()
 
 
 def _free_folio(k: Kernel, vma: Vma, table: PageTable, index: int, nr: int, folio: Folio) -> Path[None]:
@@ -271,9 +269,7 @@ def _split_part(
     was_split = yield from _split(k, folio, table.ptl)
     # The PTL was dropped for the split: the table may be another one, or gone. After a split the same index maps a
     # small folio, which is treated like any other.
-    now = vma.mm.tables.leaf(vpn)
-    if now is not None:
-        yield now.ptl.acquire(question.function)
+    now = yield from _lock_table(vma, vpn, question.function)
     return now, not was_split
 
 
@@ -282,6 +278,14 @@ def _after_part(k: Kernel, index: int, nr: int, last: int, done: bool) -> int:
     if not done:
         return index
     return index + nr if k.release.madvise_takes_whole_folios else last
+
+
+def _lock_table(vma: Vma, vpn: int, function: str) -> Path[PageTable | None]:
+    """Take the PTL of the PTE table that covers ``vpn``; None if there is no PTE table."""
+    while (table := vma.mm.tables.leaf(vpn)) is not None:
+        if (yield from pte_offset_map_lock(vma.mm, vpn, table, function)):
+            return table
+    return None
 
 
 def _split(k: Kernel, folio: Folio, held: Lock) -> Path[bool]:

@@ -201,7 +201,7 @@ def add_folio(k: Kernel, file: AddressSpace, index: int, order: int, locked: boo
     folio.ref = 1
     yield rmap.folio_new(folio)
     if locked:
-        yield folio.lock.trylock("filemap_add_folio")
+        yield folio.lock.set_locked()
     yield file.xa_lock.acquire("__filemap_add_folio")
     # The caller found no page without the lock.
     is_free = not file.any_in(index, folio.nr_pages)

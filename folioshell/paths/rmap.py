@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from folioshell.errors import KernelBug
 from folioshell.events import FolioFreed, FolioNew, Level, Mapped, Unmapped
 from folioshell.model import vm
 from folioshell.model.folio import Folio, FolioRun, page_bits
@@ -57,7 +58,7 @@ def _rmap(
     low, high = window(folio, vma, vpn - first)
     level = Level.PMD if isinstance(table, PmdTable) else Level.PTE
     exclusive = kind is Mapped and bool(folio.anon_exclusive >> first & 1)
-    folios, (anon_vma, root, file, locked) = (folio.id,), _of_vma(vma)
+    folios, (anon_vma, root, file, locked) = (folio.id,), _of_vma(vma, kind is Mapped)
     return kind(
         folio.id, folio.order, folio.anon, first, nr, vma.mm.mm_id, vma.id, table.id, vpn, low, high, call,
         level, new, folios, anon_vma, root, file, locked, exclusive,
@@ -78,16 +79,16 @@ def _rmap_small(
     """The event about entries that map one order-0 folio each, the first at ``vpn``; one rmap call a folio."""
     return kind(
         *(folios[0], 0, anon, 0, 1, vma.mm.mm_id, vma.id, table.id, vpn, 0, 1, call),
-        *(Level.PTE, new, folios, *_of_vma(vma), exclusive),
+        *(Level.PTE, new, folios, *_of_vma(vma, kind is Mapped), exclusive),
     )
 
 
-def _of_vma(vma: Vma) -> tuple[int, int, str, bool]:
-    """What an event says of the VMA: anon_vma, its root, file, and whether it is mlocked."""
-    anon_vma, file = vma.anon_vma, "" if vma.file is None else vma.file.name
-    if anon_vma is None:
-        return 0, 0, file, bool(vma.flags & vm.LOCKED)
-    return anon_vma.id, anon_vma.root.id, file, bool(vma.flags & vm.LOCKED)
+def _of_vma(vma: Vma, maps: bool) -> tuple[int, int, str, bool]:
+    """What an event says of the VMA: anon_vma, its root, file, and whether new pages are mlocked, or old ones were."""
+    file, locked = vma.file.name if vma.file else "", vma.mlocks_new if maps else bool(vma.flags & vm.LOCKED)
+    if vma.anon_vma is None:
+        return 0, 0, file, locked
+    return vma.anon_vma.id, vma.anon_vma.root.id, file, locked
 
 
 def folio_new(folio: Folio, origin: tuple[int, int] | None = None, nr: int = 1) -> FolioNew:
@@ -108,7 +109,7 @@ def new_anon(k: Kernel, folio: Folio, vma: Vma, table: PageTable | PmdTable, vpn
     assert vma.anon_vma is not None
     folio.mapping = vma.anon_vma
     folio.index = vma.pgoff + vpn - vma.start
-    if vma.flags & vm.LOCKED:
+    if vma.mlocks_new:
         folio.mlock()
     folio.anon_exclusive = 1
     if isinstance(k.protocol, Protocol) and folio.order:
@@ -201,7 +202,7 @@ def _mlock_mapped(k: Kernel, folio: Folio, vma: Vma) -> None:
     Older releases mlock order-0 folios here, and leave large ones to reclaim.
     Kernel: mm/rmap.c: __folio_add_anon_rmap(), __folio_add_file_rmap() (v6.18)
     """
-    if vma.flags & vm.LOCKED and (not folio.order or k.release.mlocks_fully_mapped_folio):
+    if vma.mlocks_new and (not folio.order or k.release.mlocks_fully_mapped_folio):
         folio.mlock()
 
 
@@ -352,8 +353,12 @@ def put(k: Kernel, folio: Folio | FolioRun, nr: int = 1) -> Path[None]:
 def putback(k: Kernel, folio: Folio) -> Path[None]:
     """Return an isolated folio to the LRU, and drop the reference of the isolation.
 
+    Raises:
+        KernelBug: it is on the LRU.
     Kernel: mm/vmscan.c: folio_putback_lru() (v6.18)
     """
+    if not folio.isolated:
+        raise KernelBug(f"{folio} is put back on the LRU twice")
     folio.isolated = False
     yield from put(k, folio)
 

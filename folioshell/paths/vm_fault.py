@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from folioshell.errors import KernelBug
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
-from folioshell.model.vm import Vma
+from folioshell.model.vm import Mm, Vma
 from folioshell.paths import anon
 from folioshell.paths.step import Path
+
+#: most faults that one access may take: a RETRY for read-ahead, lost races, a page that is mapped and then copied
+_MAX_FAULTS = 8
 
 #: outcome of a fault that dropped the VMA lock or mmap_lock to wait: everything must be looked up again
 #: (VM_FAULT_RETRY)
@@ -52,6 +56,18 @@ class Fault:
     def pgoff(self) -> int:
         """Page offset in the file, or in the anonymous memory."""
         return self.vma.pgoff_of(self.vpn)
+
+
+def refault(mm: Mm, vpn: int, faults: int) -> int:
+    """Count a fault for a page.
+
+    Returns: the number of its faults, this one included.
+    Raises:
+        KernelBug: there were more than one access may take (livelock).
+    """
+    if faults >= _MAX_FAULTS:
+        raise KernelBug(f"an access of {mm} to page {vpn:#x} refaults without progress (livelock)")
+    return faults + 1
 
 
 def maybe_unlock_for_io(fault: Fault) -> Path[bool]:

@@ -227,13 +227,20 @@ def _mlock_fixup(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[
     if flags == vma.flags:
         return
     vma = yield from vma_paths.modify_flags(k, vma, start, end, flags)
-    # The flag before the entries: whatever is mapped from now on counts itself as mlocked.
     yield from vma_paths.start_write(vma)
-    vma.flags = flags
+    yield from _mlock_vma_pages_range(k, vma, start, end, flags)
+
+
+def _mlock_vma_pages_range(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[None]:
+    """Kernel: mm/mlock.c: mlock_vma_pages_range() (v6.18)"""
+    # No fault comes here, but migration and splits map pages again, through the rmap. What they map before this walk
+    # reaches it must not be counted twice.
+    vma.flags = flags | vm.IO if flags & vm.LOCKED else flags
     size = k.geometry.pmd_pages
     for block, pmd, _ in vma.mm.tables.blocks_in(start, end):
         while not (yield from _mlock_pmd(k, vma, pmd, max(start, block), min(end, block + size))):
             pass
+    vma.flags = flags
 
 
 def _mlock_pmd(k: Kernel, vma: Vma, pmd: PmdTable, start: int, end: int) -> Path[bool]:

@@ -11,6 +11,10 @@ from folioshell.commands import Session
 
 #: what excludes it -> setup, threads; the others run with ``-m full``
 RACES = {
+    "__get_user_pages_locked() looks the VMA up again": (
+        "file lib 8 uncached ; mmap w 8 file=lib shared prot=rw",
+        "A.t1: pin w[0..1] ; A.t2: mprotect w r",
+    ),
     "filemap_get_entry() takes a reference": (
         "set fault_around 4K ; file lib 16 order=2 ; mmap w 8 file=lib",
         "A.t1: read w[1] ; A.t2: migrate f1",
@@ -92,6 +96,10 @@ MORE_RACES = {
     "collapse_pte_mapped_thp() looks the VMA up again": (
         "file lib 8 fs=tmpfs ; mmap w 8 file=lib shared prot=rw ; read w[0..3] ; madvise collapse w ; fork B",
         "A.t1: madvise collapse w ; A.t2: munmap w",
+    ),
+    "mlock_vma_pages_range() marks the VMA with VM_IO": (
+        "mmap b 8 align=8 ; madvise hugepage b ; write b",
+        "A.t1: mlock b ; A.t2: migrate f1",
     ),
     "migrate_folio_move() keeps a reference to the copy": (
         "mmap w 4 ; write w[0] ; fork B",
