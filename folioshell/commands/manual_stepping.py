@@ -113,11 +113,19 @@ def _thread_name(call: Call, words: Sequence[Token]) -> tuple[str, list[Token]]:
     process, dot, name = prefix.rpartition(".")
     start = words[0].start + len(process) + len(dot)
     read_name(Token(name, start, start + max(len(name), 1)))
-    if dot and process not in call.kernel.mms:
+    living = call.workspace.processes
+    if dot and process not in living and process not in _new_names(call.session.spawned):
         token = Token(process, words[0].start, start - 1)
-        raise call.refused(token, "no such process", allowed=list(call.kernel.mms))
+        raise call.refused(token, "no such process", allowed=list(living))
     rest = [Token(left, words[0].start + len(prefix) + 1, words[0].end)] if left else []
     return f"{process or call.mm.name}.{name}", [*rest, *words[1:]]
+
+
+def _new_names(spawned: Spawned | None) -> set[str]:
+    """The names that commands of spawned threads make."""
+    lines = [text for commands in spawned.commands.values() for text in commands] if spawned is not None else []
+    statements = [statement for line in lines for statement in Grammar().parse(line)]
+    return {name for one in statements if isinstance(one, ParsedStatement) for name in one.new_names}
 
 
 def _race(call: Call, spawned: Spawned) -> Race:
