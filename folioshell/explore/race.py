@@ -162,8 +162,11 @@ class Race:
         self._position = state  # type: ignore[assignment]
 
     def enabled(self) -> tuple[Action, ...]:
-        """Threads that can run: neither ended nor waiting. None at all once a thread is broken."""
-        _, places, locks = self._position[0]
+        """Threads that can run: neither ended nor waiting. None at all once a thread is broken.
+
+        A thread begins once its process was forked; if nobody else can run, it finds that there is no such process.
+        """
+        state, places, locks = self._position[0]
         stops, waiting = self._stops, self._waiting[locks]
         able = []
         for task, place in enumerate(places):
@@ -172,7 +175,13 @@ class Race:
                 return ()
             if kind != "end" and task not in waiting:
                 able.append(task)
-        return tuple(able)
+        born = [task for task in able if not self.is_unborn(task)] if self.threads.unborn[state] else able
+        return tuple(born or able)
+
+    def is_unborn(self, task: int) -> bool:
+        """Has a thread not begun, because its process does not exist in the current state?"""
+        state, places, _ = self._position[0]
+        return task in self.threads.unborn[state] and places[task] == self._first[1][task]
 
     def do(self, action: Action) -> None:
         """Run a thread to its next stop, or into the queue of a lock."""

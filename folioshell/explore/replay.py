@@ -70,6 +70,8 @@ def _refusal(race: Race, choice: int) -> str:
     for wait in race.locks().waits():
         if wait.task == choice:
             return f"{name} waits for {kernel_text(wait.lock)}"
+    if race.is_unborn(choice):
+        return f"{name} begins when its process was forked"
     return f"{name} has ended" if race.stop_of(choice).kind == "end" else f"{name} cannot run"
 
 

@@ -34,11 +34,13 @@ class Task:
         name: as printed: ``A.t1``.
         mm: name of its process.
         commands: executed in order; each creates its path from the current machine.
+        is_born: says whether its process exists on the current machine: until then other threads run; None: always.
     """
 
     name: str
     mm: str
     commands: tuple[Callable[[], Path[Any]], ...]
+    is_born: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,8 @@ class ThreadRunner:
         self._counts = CountKeys(Keys(deciding))
         self._states: dict[Hashable, int] = {}
         self.present: list[frozenset[Hashable]] = []
+        #: number of a state of the machine -> the tasks whose process does not exist in it
+        self.unborn: list[frozenset[int]] = []
         self._mark = machine.mark()
         self._start = Snapshot([machine.kernel, *counting.values(), *names])
         self._threads = [_ThreadState() for _ in tasks]
@@ -190,6 +194,8 @@ class ThreadRunner:
         number = self._states.setdefault((kernel, self._counts.state, left), len(self._states))
         if number == len(self.present):
             self.present.append(present)
+            unborn = [task for task, one in enumerate(self.tasks) if one.is_born is not None and not one.is_born()]
+            self.unborn.append(frozenset(unborn))
         return number
 
     def results(self, task: int) -> tuple[object, ...]:

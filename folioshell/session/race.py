@@ -188,10 +188,7 @@ def race_of(workspace: Workspace, threads: Sequence[Thread], coming: Collection[
             name = error.text[error.start : error.end]
             if name not in coming or workspace.kind_of(name):
                 raise
-    tasks = [
-        Task(thread.label, thread.process, tuple(_beginning(workspace, thread.process, one) for one in thread.commands))
-        for thread in threads
-    ]
+    tasks = [_task(workspace, thread) for thread in threads]
     with _snapshots(workspace.machine):
         return Race(workspace.machine, tasks, miscount_texts, names=workspace.names)
 
@@ -212,11 +209,19 @@ def _snapshots(machine: Machine) -> Iterator[None]:
         raise Refused(f"{error}: {' or '.join(machine.loaded)} cannot race", hint=hint) from None
 
 
+def _task(workspace: Workspace, thread: Thread) -> Task:
+    process = thread.process
+    commands = tuple(_beginning(workspace, process, command) for command in thread.commands)
+    # A process that another thread is to fork.
+    is_new = workspace.process(process) is None
+    return Task(thread.label, process, commands, (lambda: workspace.process(process) is not None) if is_new else None)
+
+
 def _beginning(workspace: Workspace, process: str, command: Racer) -> Callable[[], Path[Any]]:
     def begin() -> Path[Any]:
         mm = workspace.process(process)
         if mm is None:
-            # It was not forked yet, or has exited.
+            # It has exited, or was never forked.
             return _nothing("no such process")
         try:
             return in_thread(workspace.kernel, mm, command.path(workspace, process))

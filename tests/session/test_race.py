@@ -8,6 +8,7 @@ from folioshell.commands import Session
 from folioshell.commands.call import Call
 from folioshell.commands.parse import Grammar, ParsedStatement
 from folioshell.commands.race import race_in
+from folioshell.errors import Refused
 from folioshell.explore.replay import replay
 from folioshell.explore.search import Schedule
 from folioshell.report import Report, Table
@@ -92,19 +93,28 @@ def test_new_names_stay_after_a_schedule_and_undo_removes_them() -> None:
 
 
 def test_a_child_races_that_is_forked_in_the_race() -> None:
-    """A thread may belong to a process that another thread forks; before fork returns it ends with the reason."""
+    """A thread of a process that another thread forks begins when fork has returned, and not before."""
     session = made("mmap buf 4 ; fault buf")
-    block = "{ A.t1: fork B ; B: write buf[0] }"
+    block = "{ A.t1: { fork B ; write buf[0] } ; B: write buf[0] }"
 
-    for order, first, ending in (
-        ((2, 1), (), "no such process"),
-        ((2, 1), (1, 1, 1), "no such process"),
-        ((1, 2), (), "ok"),
-    ):
-        (report,) = session.execute(f"race {block} schedule={schedule(session, block, order, first)}")
-        assert results(report) == [("A.t1", 1, "ok"), ("B", 1, ending)]
-        assert session.execute("expect present? B:buf[0] == yes")[0].expect.passed  # type: ignore[union-attr]
+    with pytest.raises(Refused, match="step 1: B begins when its process was forked"):
+        session.execute(f"race {block} schedule=2")
+    for order in ((1, 2), (2, 1)):
+        (report,) = session.execute(f"race {block} schedule={schedule(session, block, order)}")
+        assert results(report) == [("A.t1", 1, "ok"), ("A.t1", 2, "ok"), ("B", 1, "ok")]
         session.undo()
+
+
+def test_a_child_that_is_never_forked() -> None:
+    """A thread whose process does not come ends with the reason, and is no deadlock."""
+    session = made("mmap buf 4 ; fault buf")
+    block = "{ A.t1: { exit ; fork B } ; B: write buf[0] }"
+
+    (explored,) = session.execute(f"race {block}")
+    (report,) = session.execute(f"race {block} schedule={schedule(session, block, (2, 1))}")
+
+    assert explored.extra["race"]["findings"] == []
+    assert results(report) == [("A.t1", 1, "ok"), ("A.t1", 2, "no such process"), ("B", 1, "no such process")]
 
 
 def test_names_before_they_are_there() -> None:
