@@ -12,48 +12,15 @@ the kernel's history and the 6.12.117 and 6.18 trees.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Any
 
+from folioshell.model.changes import AddressSpaceChanges, KernelChange, change
 from folioshell.model.policy import DOUBLE_MAP, DOUBLE_MAP_ESTIMATED, LIKELY, MM_ID, Policy
 
 
-@dataclass(frozen=True, slots=True)
-class KernelChange:
-    """When a difference came into the kernel.
-
-    Attributes:
-        since: the version that brought it.
-        where: file and function, or configuration option, that changed.
-        about: what kernels do since then, and what others do.
-        commit: the upstream commit; empty where only the version is known.
-        until: the version that took it away again.
-    """
-
-    since: str
-    where: str
-    about: str
-    commit: str = ""
-    until: str = ""
-
-    def holds_in(self, version: str) -> bool:
-        """Does the unpatched ``version`` do it?"""
-        at = _number(version)
-        return _number(self.since) <= at and not (self.until and _number(self.until) <= at)
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
-
-
-def change(since: str, where: str, about: str, commit: str = "", until: str = "") -> Any:
-    """The field of one difference: see ``KernelChange``."""
-    return field(metadata={"change": KernelChange(since, where, about, commit, until)})
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Release:
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Release(AddressSpaceChanges):
     """One Linux release: its version, and for each named difference whether it does that.
 
     Attributes:
@@ -65,86 +32,6 @@ class Release:
     version: str
     point: str
     policy: Policy
-
-    # Counting.
-
-    tracks_mm_owners: bool = change(
-        "6.15",
-        "mm/rmap.c: folio_add_return_large_mapcount()",
-        "large folios keep two MM-IDs and their shares, and rmap calls update them under a bit spinlock of the folio",
-        commit="6af8cb80d3a9",
-    )
-    page_mapcount_is_optional: bool = change(
-        "6.15",
-        "CONFIG_NO_PAGE_MAPCOUNT",
-        "the mapcounts of single pages can be configured away",
-        commit="e63ee43e3eda",
-    )
-    pagemap_looks_at_each_page: bool = change(
-        "6.11",
-        "fs/proc/task_mmu.c: pagemap_pmd_range()",
-        "pagemap's exclusive bit of a PMD-mapped page is that page's; others show the first page's for all",
-        commit="2c1f057e5be6",
-        until="6.15",
-    )
-
-    pagemap_tells_file_pmds: bool = change(
-        "5.11",
-        "fs/proc/task_mmu.c: pagemap_pmd_range()",
-        "pagemap's file bit is set for pages that a PMD entry of a file or the huge zero page maps",
-    )
-    huge_zero_page_looks_like_file: bool = change(
-        "5.11",
-        "fs/proc/task_mmu.c: pagemap_pmd_range()",
-        "pagemap's file bit is set for the huge zero page",
-        until="7.1",
-    )
-
-    smaps_misses_none_pmds: bool = change(
-        "6.1",
-        "fs/proc/task_mmu.c: smaps_pmd_entry()",
-        "smaps leaves out what a PMD entry under PROT_NONE maps",
-        commit="474098edac26",
-        until="6.6",
-    )
-
-    # VMAs.
-
-    merges_next_first: bool = change(
-        "6.1",
-        "mm/mmap.c: mmap_region()",
-        "a new mapping that fits both adjacent VMAs joins the next one, and the previous one if that fits the next",
-        until="6.11",
-    )
-    dontunmap_of_files: bool = change(
-        "5.13",
-        "mm/mremap.c: vma_to_resize()",
-        "MREMAP_DONTUNMAP takes files and shared memory; else EINVAL",
-        commit="a4609387859f",
-    )
-    merges_faulted_with_unfaulted: bool = change(
-        "6.16",
-        "mm/vma.c: is_mergeable_anon_vma()",
-        "a range with an anon_vma joins an adjacent VMA without one; else only the other way round",
-        commit="879bca0a2c4f",
-    )
-    unaccounts_unfaulted: bool = change(
-        "6.7",
-        "mm/mprotect.c: mprotect_fixup()",
-        "private memory without an anon_vma that becomes read-only is accounted no more",
-    )
-    dontunmap_copy_joins_source: bool = change(
-        "5.7",
-        "mm/vma.c: copy_vma()",
-        "the copy of MREMAP_DONTUNMAP may merge with the VMA that it was copied from",
-        until="7.1",
-    )
-    dontunmap_unaccounts_source: bool = change(
-        "6.16",
-        "mm/mremap.c: move_vma()",
-        "the VMA that MREMAP_DONTUNMAP leaves is accounted no more",
-        until="6.17",
-    )
 
     # Faults.
 
@@ -360,6 +247,12 @@ class Release:
         "puts it on the deferred-split queue",
         commit="8422acdc97ed",
     )
+    migration_keeps_accessed_and_dirty: bool = change(
+        "6.1",
+        "include/linux/swapops.h: make_migration_entry_dirty()",
+        "entries are as young and dirty after a migration, or the split of the folio, as before; else old and clean",
+        commit="2e3468778dbe",
+    )
     split_drops_zero_pages: bool = change(
         "6.12",
         "mm/migrate.c: try_to_map_unused_to_zeropage()",
@@ -407,7 +300,7 @@ def release(version: str, point: str, policy: Policy, **otherwise: bool) -> Rele
     """
     does = {name: found.holds_in(version) for name, found in DIFFERENCES.items()}
     assert all(does[name] is not value for name, value in otherwise.items()), "the version says so already"
-    return Release(version, point, policy, **{**does, **otherwise})
+    return Release(version=version, point=point, policy=policy, **{**does, **otherwise})
 
 
 #: the profiles, oldest first

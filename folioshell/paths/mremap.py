@@ -184,7 +184,7 @@ def _mremap_to(k: Kernel, remap: _Remap) -> Path[str | None]:
         return None
     # MREMAP_DONTUNMAP: the source stays, empty. Without pages it needs neither mlock nor an anon_vma.
     vma.flags &= ~(vm.LOCKED | vm.ACCOUNT) if k.release.dontunmap_unaccounts_source else ~vm.LOCKED
-    if vma is not new and vma.start == start and vma.end == start + nr:
+    if k.release.dontunmap_unlinks_source and vma is not new and vma.start == start and vma.end == start + nr:
         yield from anon.unlink(vma)
     return None
 

@@ -222,7 +222,7 @@ def remove_migration_ptes(k: Kernel, folio: Folio, source: Folio, use_shared_zer
             zero_filled = not folio.nonzero >> page & 1
             # mlock promises that no access faults, and a write to the zero page does.
             if use_shared_zeropage and zero_filled and not folio.mlocked and not vma.flags & vm.LOCKED:
-                _map_zero_page(folio, vma, table, hit.index)
+                _map_zero_page(k, folio, vma, table, hit.index)
             else:
                 yield from _remove_migration_pte(k, folio, page, vma, hit)
         return False
@@ -231,16 +231,18 @@ def remove_migration_ptes(k: Kernel, folio: Folio, source: Folio, use_shared_zer
         yield from VmaWalk(k, source, vma, visit, migration=True, sync=True).run()
 
 
-def _restored_flags(vma: Vma, entry: int) -> int:
+def _restored_flags(k: Kernel, vma: Vma, entry: int) -> int:
     """Flags of the present entry that takes the place of a migration entry."""
     flags = pte.migration_flags(entry)
+    if not k.release.migration_keeps_accessed_and_dirty:
+        flags &= ~(pte.YOUNG | pte.DIRTY)
     # The VMA may have become PROT_NONE while the entry was frozen.
     return flags if vma.flags & (vm.READ | vm.WRITE) else flags | pte.PROTNONE
 
 
-def _map_zero_page(folio: Folio, vma: Vma, table: PageTable, index: int) -> None:
+def _map_zero_page(k: Kernel, folio: Folio, vma: Vma, table: PageTable, index: int) -> None:
     """Kernel: mm/migrate.c: try_to_map_unused_to_zeropage() (v6.18)"""
-    flags = _restored_flags(vma, table.entries[index])
+    flags = _restored_flags(k, vma, table.entries[index])
     table.entries[index] = pte.make(pte.ZERO_PFN, flags & (pte.YOUNG | pte.PROTNONE))
     # Migration entries count in rss, the zero page does not.
     rmap.rss_add(vma, folio, -1)
@@ -256,7 +258,7 @@ def _remove_migration_pte(k: Kernel, folio: Folio, page: int, vma: Vma, hit: Hit
     call = "folio_add_anon_rmap_ptes" if folio.anon else "folio_add_file_rmap_ptes"
 
     def install() -> None:
-        table.entries[hit.index] = pte.make(folio.pfn + page, _restored_flags(vma, entry))
+        table.entries[hit.index] = pte.make(folio.pfn + page, _restored_flags(k, vma, entry))
 
     if not (yield from rmap.add_ptes(k, folio, page, 1, vma, table, hit.vpn, call, install)):
         # A protocol under test dropped the PTL, and the entry was removed meanwhile.
@@ -272,7 +274,7 @@ def _remove_migration_pmd(k: Kernel, folio: Folio, vma: Vma, pmd: PmdTable, hit:
         folio.anon_exclusive |= 1
     call = "folio_add_anon_rmap_pmd" if folio.anon else "folio_add_file_rmap_pmd"
     yield from rmap.add_pmd(k, folio, vma, pmd, hit.vpn, call)
-    pmd.entries[hit.index] = pte.make(folio.pfn, _restored_flags(vma, entry))
+    pmd.entries[hit.index] = pte.make(folio.pfn, _restored_flags(k, vma, entry))
 
 
 def do_migrate(k: Kernel, folio: Folio) -> Path[str | None]:

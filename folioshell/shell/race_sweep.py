@@ -1,27 +1,35 @@
-"""``race-sweep``: all pairs of commands in all set-ups, explored; a table, and a script for each finding."""
+"""``race-sweep``: all pairs of commands in all set-ups, explored; a table, and a script for each finding.
+
+And work in several processes, ``in_order``, which the fuzzer in tests/fuzz uses too.
+"""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from folioshell.commands.sweep import COMMANDS, GEOMETRY, SETUPS, Pair, PairResult, Sweep, pairs_of, sampled
 from folioshell.errors import Refused
 from folioshell.paths.vma_protocols import PROTOCOLS
 from folioshell.session.race import KINDS
-from folioshell.shell.jobs import in_order
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line, preformatted
 from folioshell.views.screen import Screen
 from folioshell.wording import counted
+
+Task = TypeVar("Task")
+Outcome = TypeVar("Outcome")
 
 CLEAN, FOUND = 0, 1
 #: kind of a finding -> its column
 _COLUMN_OF = {kind: name for name, kind in KINDS.items()} | {"internal error": "internal errors"}
 #: pairs that a process is given at a time
 _CHUNK = 8
+#: tasks given to the processes in advance, for each of them: a long one does not keep the others waiting
+_AHEAD = 4
 
 
 class SweepChoice(NamedTuple):
@@ -250,3 +258,31 @@ def _summary(results: Sequence[PairResult]) -> Line:
     bad = sum(bool(result.findings) for result in done)
     found = Span(f"{counted(bad, 'pair')} with findings" if bad else "no findings", Tone.BAD if bad else Tone.GOOD)
     return Line((Span(f"{counted(len(done), 'pair')} explored, {exhausted:,} exhausted: "), found))
+
+
+def in_order(work: Callable[[Task], Outcome], tasks: Iterable[Task], jobs: int = 1) -> Generator[Outcome, None, None]:
+    """The outcome of each task, in the order of the tasks, as soon as it and all before it are known.
+
+    Tasks may be endless: they are taken a few at a time, and no more once the caller stops asking.
+
+    Args:
+        work: a function of a module that depends on its argument alone; arguments and outcomes are pickled.
+        tasks: its arguments.
+        jobs: processes; with 1 all is done in this one.
+    Raises:
+        Exception: what ``work`` raised; the tasks after that one are discarded.
+    """
+    if jobs == 1:
+        yield from map(work, tasks)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        running: deque[Future[Outcome]] = deque()
+        try:
+            for task in tasks:
+                running.append(pool.submit(work, task))
+                if len(running) == _AHEAD * jobs:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from folioshell.shell.jobs import in_order
+from folioshell.shell.race_sweep import in_order
 from tests.fuzz.episodes import Finding, Outcome, episode, script_episode
 
 #: episodes that a process is given at a time, and seconds between two lines about how far it is

@@ -18,6 +18,7 @@ from folioshell.errors import Refused
 from folioshell.model import pte
 from folioshell.model.policy import EXACT_FIT, MM_ID, SharingQuestion
 from folioshell.model.release import DEFAULT, DIFFERENCES, RELEASES, Release, release, release_of
+from folioshell.paths.unmap import do_migrate
 from folioshell.recording import ptl
 from folioshell.recording.observe import emit
 from folioshell.recording.scenario import ScenarioRun
@@ -129,6 +130,24 @@ def _dontunmap_of_a_file() -> object:
     return m.mremap(m.mmap(4, kind="shared", file=m.file("f", 4)), 4, m.place(), dontunmap=True)
 
 
+def _tables_of_a_child() -> object:
+    """The PTE tables of a child of a process that moved its memory away and kept the VMA."""
+    m = _memory()
+    p = m.mmap(4)
+    m.write(p)
+    m.mremap(p, 4, m.place(), dontunmap=True)
+    return m.fork("B").nr_ptes
+
+
+def _entry_after_migration() -> object:
+    """Is the entry of a written page still dirty after the page was migrated?"""
+    m = _memory()
+    p = m.mmap(1)
+    m.write(p)
+    m.do(do_migrate(m.kernel, m.folio(p)))
+    return bool(m.kernel.entry(m.mm("A"), p) & pte.DIRTY)
+
+
 def _unmapped_in_two_calls() -> object:
     """How often a THP was queued to be split when its pages were unmapped in two calls."""
     m = _memory()
@@ -238,6 +257,8 @@ SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "collapse_without_block_succeeds": _collapse_without_block,
     "discards_lazyfree_pmd": _lazyfree_thp,
     "dontunmap_copy_joins_source": _vmas_after_dontunmap,
+    "dontunmap_unlinks_source": _tables_of_a_child,
+    "migration_keeps_accessed_and_dirty": _entry_after_migration,
     "dontunmap_of_files": _dontunmap_of_a_file,
     "flags_partially_mapped": _unmapped_in_two_calls,
     "has_anon_exclusive": _write_after_mprotect,

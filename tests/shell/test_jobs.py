@@ -7,7 +7,7 @@ from itertools import count, islice
 
 import pytest
 
-from folioshell.shell.jobs import in_order
+from folioshell.shell.race_sweep import in_order
 
 
 def square(number: int) -> int:

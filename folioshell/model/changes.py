@@ -1,0 +1,132 @@
+"""When a difference between releases came, and those in counting, in what /proc shows, and in VMAs.
+
+The others stand in ``release.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class KernelChange:
+    """When a difference came into the kernel.
+
+    Attributes:
+        since: the version that brought it.
+        where: file and function, or configuration option, that changed.
+        about: what kernels do since then, and what others do.
+        commit: the upstream commit; empty where only the version is known.
+        until: the version that took it away again.
+    """
+
+    since: str
+    where: str
+    about: str
+    commit: str = ""
+    until: str = ""
+
+    def holds_in(self, version: str) -> bool:
+        """Does the unpatched ``version`` do it?"""
+        at = _number(version)
+        return _number(self.since) <= at and not (self.until and _number(self.until) <= at)
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def change(since: str, where: str, about: str, commit: str = "", until: str = "") -> Any:
+    """The field of one difference: see ``KernelChange``."""
+    return field(metadata={"change": KernelChange(since, where, about, commit, until)})
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class AddressSpaceChanges:
+    """For each named difference whether a release does that."""
+
+    # Counting.
+
+    tracks_mm_owners: bool = change(
+        "6.15",
+        "mm/rmap.c: folio_add_return_large_mapcount()",
+        "large folios keep two MM-IDs and their shares, and rmap calls update them under a bit spinlock of the folio",
+        commit="6af8cb80d3a9",
+    )
+    page_mapcount_is_optional: bool = change(
+        "6.15",
+        "CONFIG_NO_PAGE_MAPCOUNT",
+        "the mapcounts of single pages can be configured away",
+        commit="e63ee43e3eda",
+    )
+    pagemap_looks_at_each_page: bool = change(
+        "6.11",
+        "fs/proc/task_mmu.c: pagemap_pmd_range()",
+        "pagemap's exclusive bit of a PMD-mapped page is that page's; others show the first page's for all",
+        commit="2c1f057e5be6",
+        until="6.15",
+    )
+
+    pagemap_tells_file_pmds: bool = change(
+        "5.11",
+        "fs/proc/task_mmu.c: pagemap_pmd_range()",
+        "pagemap's file bit is set for pages that a PMD entry of a file or the huge zero page maps",
+    )
+    huge_zero_page_looks_like_file: bool = change(
+        "5.11",
+        "fs/proc/task_mmu.c: pagemap_pmd_range()",
+        "pagemap's file bit is set for the huge zero page",
+        until="7.1",
+    )
+
+    smaps_misses_none_pmds: bool = change(
+        "6.1",
+        "fs/proc/task_mmu.c: smaps_pmd_entry()",
+        "smaps leaves out what a PMD entry under PROT_NONE maps",
+        commit="474098edac26",
+        until="6.6",
+    )
+
+    # VMAs.
+
+    merges_next_first: bool = change(
+        "6.1",
+        "mm/mmap.c: mmap_region()",
+        "a new mapping that fits both adjacent VMAs joins the next one, and the previous one if that fits the next",
+        until="6.11",
+    )
+    dontunmap_of_files: bool = change(
+        "5.13",
+        "mm/mremap.c: vma_to_resize()",
+        "MREMAP_DONTUNMAP takes files and shared memory; else EINVAL",
+        commit="a4609387859f",
+    )
+    dontunmap_unlinks_source: bool = change(
+        "5.13",
+        "mm/mremap.c: move_vma()",
+        "the VMA that MREMAP_DONTUNMAP leaves is linked to no anon_vma any more; else fork still copies its tables",
+    )
+    merges_faulted_with_unfaulted: bool = change(
+        "6.16",
+        "mm/vma.c: is_mergeable_anon_vma()",
+        "a range with an anon_vma joins an adjacent VMA without one; else only the other way round",
+        commit="879bca0a2c4f",
+    )
+    unaccounts_unfaulted: bool = change(
+        "6.7",
+        "mm/mprotect.c: mprotect_fixup()",
+        "private memory without an anon_vma that becomes read-only is accounted no more",
+    )
+    dontunmap_copy_joins_source: bool = change(
+        "5.7",
+        "mm/vma.c: copy_vma()",
+        "the copy of MREMAP_DONTUNMAP may merge with the VMA that it was copied from",
+        until="7.1",
+    )
+    dontunmap_unaccounts_source: bool = change(
+        "6.16",
+        "mm/mremap.c: move_vma()",
+        "the VMA that MREMAP_DONTUNMAP leaves is accounted no more",
+        until="6.17",
+    )
