@@ -240,8 +240,9 @@ def _check_reverse(vma: Vma, vpn: int, folio: Folio, page: int) -> Iterator[str]
     elif not folio.cached:
         # Truncation and reclaim unmap it first, and faults look again once they have locked it.
         yield f"{vma} maps {folio}, which is no longer in the page cache of {folio.mapping}"
-    # Private copies go with the pages of the file; shared memory leaves a folio mapped that could not be split at EOF.
-    if vma.file is not None and vma.pgoff_of(vpn) >= vma.file.size and (folio.anon or not folio.swapbacked):
+    # Private copies go with the pages of the file. Of a folio across EOF fault-around may map all: it reads the size
+    # first and locks the folio then.
+    if folio.anon and vma.file is not None and vma.pgoff_of(vpn) >= vma.file.size:
         yield f"{vma} maps page {page} of {folio} at {vpn:#x}, beyond EOF of {vma.file}"
 
 

@@ -149,6 +149,50 @@ MORE_RACES = {
         "set fault_around 4K ; file lib 8 ; mmap w 8 file=lib shared prot=rw ; read w[0]",
         "A.t1: write w[0] ; A.t2: madvise remove w[0]",
     ),
+    "shmem_get_folio_gfp() looks at EOF again": (
+        "file lib 8 fs=tmpfs uncached ; mmap w 8 file=lib shared prot=rw",
+        "A.t1: write w[5] ; A.t2: truncate lib 4",
+    ),
+    "do_cow_fault() holds the folio lock until the copy is mapped": (
+        "file lib 8 ; mmap w 8 file=lib prot=rw",
+        "A.t1: write w[5] ; A.t2: truncate lib 4",
+    ),
+    "finish_fault() compares the entry": (
+        "file lib 8 ; mmap w 8 file=lib prot=rw ; write w[0]",
+        "A.t1: write w[5] ; A.t2: write w[5]",
+    ),
+    "__filemap_add_folio() finds the hole filled": (
+        "file lib 16 fs=tmpfs uncached ; mmap w 8 file=lib shared prot=rw",
+        "A.t1: write w[1] ; A.t2: read w[1]",
+    ),
+    "swapcache_prepare() finds the slot cached": (
+        "set swap on ; mmap b 8 ; write b[0] ; reclaim b[0]",
+        "A.t1: read b[0] ; A.t2: read b[0]",
+    ),
+    "do_swap_page() compares the entry": (
+        "set swap on ; mmap b 4 ; write b[0] ; fork B ; reclaim f1",
+        "A.t1: read b[0] ; A.t2: read b[0]",
+    ),
+    "wp_can_reuse_anon_folio() counts references under the folio lock": (
+        "set swap on ; mmap b 4 ; write b[0] ; fork B ; reclaim f1 ; read b[0]",
+        "A.t1: write b[0] ; B.t1: read b[0]",
+    ),
+    "do_huge_pmd_wp_page() waits with a reference": (
+        "mmap b 8 align=8 ; madvise hugepage b ; write b ; fork B ; exit B",
+        "A.t1: write b[0] ; A.t2: migrate f1",
+    ),
+    "follow_pmd_mask() compares the PMD entry": (
+        "mmap b 8 align=8 ; madvise hugepage b ; write b",
+        "A.t1: pin b[0..1] ; A.t2: split f1",
+    ),
+    "__get_user_pages() does not keep the VMA": (
+        "file lib 8 uncached ; mmap w 8 file=lib shared prot=rw",
+        "A.t1: madvise populate_write w[0..1] ; A.t2: mmap n 8 at=0x10000 fixed",
+    ),
+    "folio_isolate_lru() of MADV_PAGEOUT takes a folio once": (
+        "set swap on ; mmap b 8 align=8 ; madvise hugepage b ; write b",
+        "A.t1: madvise pageout b ; A.t2: madvise pageout b",
+    ),
     "swap-in by two processes beside a reclaim": (
         "set swap on ; mmap b 8 ; write b[0] ; fork B",
         "A.t1: write b[0] ; B.t1: reclaim f1",
