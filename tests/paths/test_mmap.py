@@ -41,10 +41,6 @@ MORE_RACES = {
         "set thp.pmd always ; mmap w 8 ; write w",
         "A.t1: mprotect w r ; A.t2: split f1",
     ),
-    "mlock_pte_range() reads the entry again": (
-        "set thp.pmd always ; mmap w 8 ; mlock w",
-        "A.t1: munlock w ; A.t2: split f1",
-    ),
     "copy_huge_pmd() reads the entry again": (
         "set thp.pmd always ; mmap w 8 ; write w",
         "A.t1: fork B ; A.t2: split f1",
