@@ -21,6 +21,7 @@ from folioshell.units import GEOMETRIES, format_pages, parse_pages
 TOPIC = "settings"
 THP_MODES = {"always": "for all anonymous memory", "madvise": "for memory advised hugepage", "never": "for none"}
 ON_OFF = {"on": "yes", "off": "no"}
+_SWAP = {"on": "a disk", "sync": "a device that is read synchronously: zram", "off": "no"}
 #: bounds of read_ahead, in pages
 _LEAST_READ_AHEAD, _MOST_READ_AHEAD = 4, 4096
 
@@ -58,7 +59,8 @@ def _profile(call: Call) -> Ending:
 def _swap(call: Call) -> Ending:
     if call.word("MODE") == "off" and call.kernel.swap_counts:
         raise call.refused_at("MODE", "pages are in swap", hint="touch or unmap them first")
-    call.kernel.config.swap = call.word("MODE") == "on"
+    call.kernel.config.swap = call.word("MODE") != "off"
+    call.kernel.config.sync_swap = call.word("MODE") == "sync"
     return None
 
 
@@ -214,7 +216,7 @@ _GEOMETRY_WORDS = {"x86-64": "512 entries a table, order-9 PMDs", "classroom": "
         "fault_around", "SIZE", Size(), "pages that a file fault maps around it; 4K turns it off", _fault_around, MODEL
     ),
     _form("read_ahead", "SIZE", Size(), "pages that a page-cache miss reads", _read_ahead, MODEL),
-    _form("swap", "MODE", Choice(ON_OFF, "word"), "whether there is a swap device", _swap, MODEL),
+    _form("swap", "MODE", Choice(_SWAP, "word"), "whether there is a swap device, and of which kind", _swap, MODEL),
     _form(
         "page_mapcount",
         "MODE",
@@ -288,7 +290,7 @@ def kernel_settings(kernel: Kernel) -> list[tuple[str, str]]:
         ("protocol", kernel.protocol.name if kernel.protocol else "none"),
         ("fault_around", format_pages(config.fault_around)),
         ("read_ahead", format_pages(config.read_ahead)),
-        ("swap", "on" if config.swap else "off"),
+        ("swap", "sync" if config.sync_swap else "on" if config.swap else "off"),
         ("page_mapcount", "on" if config.page_mapcount else "off"),
     ]
 

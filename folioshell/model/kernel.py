@@ -94,6 +94,7 @@ class Config:
         page_mapcount: CONFIG_PAGE_MAPCOUNT; without it (CONFIG_NO_PAGE_MAPCOUNT, v6.15) averages of folios take the
             place of single pages' counts.
         swap: there is a swap device.
+        sync_swap: it is read synchronously, as zram is (SWP_SYNCHRONOUS_IO).
     """
 
     thp: dict[int, str] = field(default_factory=dict)
@@ -101,6 +102,7 @@ class Config:
     read_ahead: int = 32
     page_mapcount: bool = True
     swap: bool = False
+    sync_swap: bool = False
 
 
 class Kernel:
@@ -140,11 +142,13 @@ class Kernel:
         self.lru_lock = Lock(LockClass.LRU, "")
         self.deferred_lock = Lock(LockClass.DSQ, "")
         self.swap_lock = Lock(LockClass.SWAP, "")
-        #: swap slot -> entries that refer to it, the swap cache not counted
+        #: swap slot -> entries of page tables and of page caches that refer to it, the swap cache not counted
         self.swap_counts: dict[int, int] = {}
         #: swap slot -> the folio page in the swap cache, or the stored contents: (folio or None, page is not all zero)
         self.swap_cache: dict[int, Folio] = {}
         self.swap_nonzero: dict[int, bool] = {}
+        #: swap slot -> the folio that a fault is reading it into, without the swap cache
+        self.swap_prepared: dict[int, Folio] = {}
         #: pages of the largest folio so far: how far around an address a folio may reach
         self.largest_folio = 1
         self._last: dict[str, int] = {}

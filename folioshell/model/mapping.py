@@ -186,12 +186,13 @@ class AddressSpace:
         size: pages up to EOF.
         i_mmap: VMAs that map it, by page offset.
         readahead: its last read-ahead window.
+        swapped: page of shared memory that is in swap -> its slot.
     Kernel: include/linux/fs.h: struct address_space (v6.18)
     """
 
     __slots__ = (
         *("_heads", "_orders", "fs", "i_mmap", "i_mmap_rwsem", "inode_lock", "invalidate_lock", "name"),
-        *("readahead", "size", "xa_lock"),
+        *("readahead", "size", "swapped", "xa_lock"),
     )
 
     def __init__(self, name: str, size: int, fs: str) -> None:
@@ -204,6 +205,7 @@ class AddressSpace:
         self.invalidate_lock = Lock(LockClass.INVAL, name)
         self.inode_lock = Lock(LockClass.IRW, name)
         self.xa_lock = Lock(LockClass.XA, name)
+        self.swapped: dict[int, int] = {}
         self._heads: dict[int, Folio] = {}
         # Number of folios of each order, largest order first: a look-up tries each.
         self._orders: dict[int, int] = {}
@@ -243,7 +245,9 @@ class AddressSpace:
                 index = folio.index + folio.nr_pages
 
     def any_in(self, first: int, nr: int) -> bool:
-        """Is any page of ``[first, first + nr)`` cached?"""
+        """Is any page of ``[first, first + nr)`` cached, or in swap?"""
+        if any(index in self.swapped for index in range(first, first + nr) if self.swapped):
+            return True
         return next(self.next_from(first, first + nr - 1), None) is not None
 
     def insert(self, folio: Folio) -> None:

@@ -10,18 +10,20 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
-from folioshell.model.proc import PresentRun, kpagecounts, pagemap_bits, present_runs, smaps
+from folioshell.model.proc import PresentRun, kpagecounts, pagemap_bits, present_runs, smaps, swapped_runs
 from folioshell.model.vm import Vma
 from folioshell.units import PAGE_SHIFT
 
-#: [page, n, bits, folio, index, kpagecount]
+#: [page, n, bits, folio, index, kpagecount]; ``zero`` or, in swap, None for the folio, and None for the rest
 PageRun = list[Any]
+
+_vpn = attrgetter("vpn")
 
 
 class Places:
@@ -91,7 +93,7 @@ class Sight:
         self._pages: dict[str, dict[str, list[tuple[int, PresentRun]]]] = {}
         self.places = places
         for mm in k.mms.values():
-            self._vmas[mm.name] = [(vma, list(present_runs(k, vma))) for vma in mm.vmas]
+            self._vmas[mm.name] = [(vma, [*present_runs(k, vma)]) for vma in mm.vmas]
         for name in dict.fromkeys(k.mms if names is None else names):
             if name in self._vmas:
                 self._pages[name] = self._sorted_pages(name)
@@ -99,8 +101,9 @@ class Sight:
     def _sorted_pages(self, name: str) -> dict[str, list[tuple[int, PresentRun]]]:
         """Region -> (page, run) in the order of the regions, every run within one region."""
         found: dict[str, list[tuple[int, PresentRun]]] = {}
-        for _, runs in self._vmas[name]:
-            for run in runs:
+        for vma, present in self._vmas[name]:
+            swapped = list(swapped_runs(self.kernel, vma))
+            for run in sorted([*present, *swapped], key=_vpn) if swapped else present:
                 for region, page, piece in self._within_regions(run):
                     found.setdefault(region, []).append((page, piece))
         order = self.places.order
@@ -163,7 +166,7 @@ class Sight:
         for page, run in pages:
             bits = pagemap_bits(self.kernel, run)
             if run.folio is None:
-                row: PageRun = [page, run.nr, bits, "zero", None, None]
+                row: PageRun = [page, run.nr, bits, None if run.swapped else "zero", None, None]
                 order = 0
             else:
                 row = [page, run.nr, bits, numbers[run.folio.id], run.page, run.mapcount]
@@ -227,7 +230,7 @@ def _goes_on(last: PageRun, row: PageRun, last_order: int, order: int) -> bool:
     """Does this run continue the one before?"""
     if last[0] + last[1] != row[0] or last[2] != row[2] or last[5] != row[5]:
         return False
-    if last[3] == "zero" or row[3] == "zero":
+    if last[4] is None or row[4] is None:
         return bool(last[3] == row[3])
     if last_order != order:
         return False

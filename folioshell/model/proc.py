@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from folioshell.events import Event, FolioNew, Level, Mlocked, Rmap
+from folioshell.intervals import ranges
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
@@ -45,6 +46,7 @@ class PresentRun(NamedTuple):
             CONFIG_PAGE_MAPCOUNT it is the average of the folio's pages.
         flags: flags of the entries.
         pmd: a PMD entry maps them.
+        swapped: they are not present but in swap; then there is no folio.
     """
 
     mm: Mm
@@ -55,6 +57,7 @@ class PresentRun(NamedTuple):
     mapcount: int
     flags: int
     pmd: bool
+    swapped: bool = False
 
     @property
     def pfn(self) -> int:
@@ -103,6 +106,20 @@ def _leaf_runs(k: Kernel, mm: Mm, entries: array[int], block: int, index: int, l
             expected += 1 << pte.PFN_SHIFT
         run = PresentRun(mm, block + first, index - first, folio, pfn - folio.pfn, 0, entry & pte.FLAGS, False)
         yield from _by_count(k, run)
+
+
+def swapped_runs(k: Kernel, vma: Vma) -> Iterator[PresentRun]:
+    """The pages of a VMA whose entries are swap entries, in runs within one page table, ascending."""
+    if not vma.mm.rss.swap:
+        return
+    size = k.geometry.pmd_pages
+    for block, _, found in vma.mm.tables.blocks_in(vma.start, vma.end):
+        if not isinstance(found, PageTable):
+            continue
+        low, high = max(vma.start, block) - block, min(vma.end, block + size) - block
+        swapped = [index for index in range(low, high) if pte.is_swap(found.entries[index])]
+        for first, nr in ranges(swapped):
+            yield PresentRun(vma.mm, block + first, nr, None, 0, 0, 0, False, swapped=True)
 
 
 def _by_count(k: Kernel, run: PresentRun) -> Iterator[PresentRun]:
@@ -154,6 +171,8 @@ def pagemap_bits(k: Kernel, run: PresentRun) -> str:
 
     Most releases look at the first page of a PMD mapping and report its bits for all pages.
     """
+    if run.swapped:
+        return "s"
     tells = not run.pmd or k.release.pagemap_tells_file_pmds
     if run.folio is None:
         return f"p{'f' if run.pmd and k.release.huge_zero_page_looks_like_file else ''}{'h' if run.pmd else ''}"
@@ -193,22 +212,24 @@ def smaps(k: Kernel, vma: Vma, runs: Iterable[PresentRun] | None = None) -> dict
         if run.pmd:
             sums["AnonHugePages" if folio.anon else "ShmemPmdMapped" if folio.swapbacked else "FilePmdMapped"] += kb
     sums["Pss"] = pss >> (10 + _PSS_SHIFT)
-    sums["Swap"] = _KB * _swap_entries(k, vma)
+    sums["Swap"] = _KB * (sum(run.nr for run in swapped_runs(k, vma)) + _swapped_shmem(k, vma))
     if vma.flags & vm.LOCKED:
         sums["Locked"] = sums["Pss"]
     return {name: value for name, value in sums.items() if value}
 
 
-def _swap_entries(k: Kernel, vma: Vma) -> int:
-    if not vma.mm.rss.swap:
+def _swapped_shmem(k: Kernel, vma: Vma) -> int:
+    """Pages of shared memory in swap that the VMA covers; of a private writable one those without an entry.
+
+    Kernel: fs/proc/task_mmu.c: smap_gather_stats(), smaps_pte_hole() (v6.18)
+    """
+    if vma.file is None or not vma.file.swapped:
         return 0
-    size = k.geometry.pmd_pages
-    number = 0
-    for block, _, found in vma.mm.tables.blocks_in(vma.start, vma.end):
-        if isinstance(found, PageTable):
-            low, high = max(vma.start, block), min(vma.end, block + size)
-            number += sum(1 for entry in found.entries[low - block : high - block] if pte.is_swap(entry))
-    return number
+    end = vma.pgoff + vma.nr_pages
+    pages = [index for index in vma.file.swapped if vma.pgoff <= index < end]
+    if vma.flags & vm.SHARED or not vma.flags & vm.WRITE:
+        return len(pages)
+    return sum(not k.entry(vma.mm, vma.start + index - vma.pgoff) for index in pages)
 
 
 # Counters of mapped and of mlocked pages.

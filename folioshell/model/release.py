@@ -102,6 +102,24 @@ class Release(AddressSpaceChanges):
         commit="ab521b4142aa",
     )
 
+    swaps_in_large_folios: bool = change(
+        "6.12",
+        "mm/memory.c: alloc_swap_folio()",
+        "a fault reads entries in a row from a synchronous swap device into one large folio",
+        commit="242d12c98174",
+    )
+    swapin_by_read_is_writable: bool = change(
+        "6.10",
+        "mm/memory.c: do_swap_page()",
+        "a read maps an exclusive page from swap writable",
+    )
+    swapin_trusts_references: bool = change(
+        "5.19",
+        "mm/memory.c: do_swap_page()",
+        "a page from swap to which nothing else refers is exclusive, whatever its entry says",
+        until="7.1",
+    )
+
     # Page cache.
 
     ext4_has_large_folios: bool = change(

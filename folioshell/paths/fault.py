@@ -273,23 +273,27 @@ def _do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]
         return "SIGSEGV"
     if not (yield from anon_prepare(k, fault)):
         return UNDER_MMAP_LOCK
-    folio = yield from swap.swapin(k, fault, pte.swap_slot(entry))
+    folio = yield from swap.swapin(k, fault, table, pte.swap_slot(entry))
     # The entry was zapped, or another thread mapped the page.
     if folio is None:
         return None
-    if not (yield from folio_lock_or_retry(fault, folio)):
+    fresh = folio.swap_slot is None and k.swap_prepared.get(pte.swap_slot(entry)) is folio
+    if not fresh and not (yield from folio_lock_or_retry(fault, folio)):
         yield from rmap.put(k, folio)
         return RETRY
     # While this thread waited, others may have mapped the page, freed the slot and swapped out another page to it. The
     # entry can hold the same slot again, so comparing entries is not enough.
-    if k.swap_cache.get(pte.swap_slot(entry)) is not folio:
+    if not fresh and k.swap_cache.get(pte.swap_slot(entry)) is not folio:
         yield folio.lock.release()
         yield from rmap.put(k, folio)
         return None
     yield table.ptl.acquire("do_swap_page")
     # Or it was zapped, or fork() took its exclusive bit.
-    if table.entries[index] != entry:
+    if table.entries[index] != entry or (fresh and swap.has_changed(fault, table, folio)):
         yield table.ptl.release()
+        if fresh:
+            yield from swap.cancel(k, folio)
+            return None
         yield folio.lock.release()
         yield from rmap.put(k, folio)
         return None

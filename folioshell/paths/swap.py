@@ -6,13 +6,14 @@ Kernel: mm/swapfile.c: free_swap_and_cache_nr() (v6.18); mm/swap_state.c: swapin
 from __future__ import annotations
 
 from folioshell.model import pte, vm
-from folioshell.model.folio import Folio
+from folioshell.model.folio import Folio, page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable
 from folioshell.paths import rmap
-from folioshell.paths.anon_fault import new_anon_folio
+from folioshell.paths.anon_fault import huge_fault_allowed, new_anon_folio
 from folioshell.paths.step import Path
-from folioshell.paths.vm_fault import Fault
+from folioshell.paths.vm_fault import Fault, suitable_block
+from folioshell.units import align_down
 
 
 def free_entry(k: Kernel, slot: int) -> Path[None]:
@@ -83,17 +84,23 @@ def try_to_free(k: Kernel, folio: Folio) -> Path[bool]:
     return True
 
 
-def swapin(k: Kernel, fault: Fault, slot: int) -> Path[Folio | None]:
+def swapin(k: Kernel, fault: Fault, table: PageTable, slot: int) -> Path[Folio | None]:
     """The folio that holds the contents of a slot, with a reference: from the swap cache, else read into a new one.
 
-    Returns: None if the slot was freed meanwhile.
-    Kernel: mm/swap_state.c: __read_swap_cache_async() (v6.18)
+    A device that is read at once needs no swap cache for a page that no one else refers to; that folio comes locked.
+
+    Returns: None if the slot was freed meanwhile, or is being read so by another fault.
+    Kernel: mm/memory.c: do_swap_page() (v6.18); mm/swap_state.c: __read_swap_cache_async() (v6.18)
     """
     while True:
         folio = yield from swap_cache_get_folio(k, slot)
         if folio is not None:
             return folio
+        if k.config.sync_swap and k.swap_counts.get(slot) == 1:
+            return (yield from _read_without_cache(k, fault, table, slot))
         folio = yield from new_anon_folio(k, fault.vma, 0, fault.vpn)
+        # Not known yet who else will map it: all that may do so are found from the root (__folio_set_anon()).
+        folio.mapping = rmap.root_of(folio)
         folio.ref = 1
         # Into the swap cache before it is mapped: a second process that faults must find it there and not read another
         # copy.
@@ -114,27 +121,134 @@ def swapin(k: Kernel, fault: Fault, slot: int) -> Path[Folio | None]:
             return None
 
 
+def _read_without_cache(k: Kernel, fault: Fault, table: PageTable, slot: int) -> Path[Folio | None]:
+    """Read the slot, and those beside it if a large folio fits, into a new folio, which stays out of the swap cache.
+
+    Kernel: mm/memory.c: alloc_swap_folio() (v6.18); mm/swapfile.c: swapcache_prepare() (v6.18)
+    """
+    order = _swapin_order(k, fault, table, slot)
+    nr = 1 << order
+    vpn, first = align_down(fault.vpn, nr), align_down(slot, nr)
+    folio = yield from new_anon_folio(k, fault.vma, order, vpn)
+    folio.ref = nr
+    yield folio.lock.trylock("do_swap_page")
+    yield k.swap_lock.acquire("swapcache_prepare")
+    slots = range(first, first + nr)
+    other = next((k.swap_prepared[one] for one in slots if one in k.swap_prepared), None)
+    usable = other is None and all(one in k.swap_counts and one not in k.swap_cache for one in slots)
+    if usable:
+        for page, one in enumerate(slots):
+            k.swap_prepared[one] = folio
+            folio.nonzero |= int(k.swap_nonzero.get(one, False)) << page
+        k.count("pgmajfault")
+    yield k.swap_lock.release()
+    if usable:
+        return folio
+    yield folio.lock.release()
+    yield from rmap.put(k, folio, nr)
+    if other is not None:
+        yield other.lock.wait("swapcache_prepare")
+    return None
+
+
+def _swapin_order(k: Kernel, fault: Fault, table: PageTable, slot: int) -> int:
+    """The highest order of which all entries around the fault are swap entries in a row, aligned as the addresses are.
+
+    Kernel: mm/memory.c: alloc_swap_folio(), can_swapin_thp() (v6.18); mm/swapfile.c: thp_swap_suitable_orders() (v6.18)
+    """
+    if not k.release.swaps_in_large_folios:
+        return 0
+    for order in range(k.geometry.pmd_order - 1, 0, -1):
+        nr = 1 << order
+        if not huge_fault_allowed(k, fault.vma, order) or not suitable_block(fault.vma, fault.vpn, nr):
+            continue
+        offset = fault.vpn % nr
+        if slot % nr != offset or fault.index < offset:
+            continue
+        entries = table.entries[fault.index - offset : fault.index - offset + nr]
+        first = slot - offset
+        if all(
+            pte.is_swap(entry)
+            and pte.swap_slot(entry) == first + page
+            and pte.swap_is_exclusive(entry) == pte.swap_is_exclusive(entries[0])
+            and first + page not in k.swap_cache
+            for page, entry in enumerate(entries)
+        ):
+            return order
+    return 0
+
+
+def has_changed(fault: Fault, table: PageTable, folio: Folio) -> bool:
+    """Are the entries that a large folio was read for not those swap entries any more? Called with the PTL held."""
+    offset = fault.vpn % folio.nr_pages
+    first = pte.swap_slot(table.entries[fault.index]) - offset
+    entries = table.entries[fault.index - offset : fault.index - offset + folio.nr_pages]
+    return not all(pte.is_swap(entry) and pte.swap_slot(entry) == first + page for page, entry in enumerate(entries))
+
+
+def cancel(k: Kernel, folio: Folio) -> Path[None]:
+    """Give up a folio that was read without the swap cache: its entries have changed meanwhile.
+
+    Kernel: mm/swapfile.c: swapcache_clear() (v6.18)
+    """
+    _clear_prepared(k, folio)
+    yield folio.lock.release()
+    yield from rmap.put(k, folio, folio.nr_pages)
+
+
+def _clear_prepared(k: Kernel, folio: Folio) -> None:
+    for slot in [slot for slot, reading in k.swap_prepared.items() if reading is folio]:
+        del k.swap_prepared[slot]
+
+
+def _should_try_to_free(folio: Folio, fault: Fault) -> bool:
+    """Is the swap cache of no more use? A page that will be written, or is mlocked, does not need its copy in swap.
+
+    Kernel: mm/memory.c: should_try_to_free_swap() (v6.18)
+    """
+    if folio.swap_slot is None:
+        return False
+    if fault.vma.flags & vm.LOCKED or folio.mlocked:
+        return True
+    return fault.write and folio.ref == 1 + folio.nr_pages
+
+
 def map_swapped(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> Path[None]:
     """Replace a swap entry by a present one, and drop its use of the slot. Called with the PTL and the folio lock held.
 
     The caller's reference becomes that of the entry.
     Kernel: mm/memory.c: do_swap_page() (v6.18)
     """
-    vma, index = fault.vma, fault.index
+    vma, index, release = fault.vma, fault.index, k.release
     entry = table.entries[index]
     slot = pte.swap_slot(entry)
-    assert folio.swap_slot is not None
-    page = slot - folio.swap_slot
-    exclusive = pte.swap_is_exclusive(entry)
-    vma.mm.rss.swap -= 1
-    rmap.rss_add(vma, folio, 1)
-    # The bit survives in the swap entry, since the page has no flags while it is out; fork() clears it there.
-    if exclusive:
-        folio.anon_exclusive |= 1 << page
-    yield from rmap.add_ptes(k, folio, page, 1, vma, table, fault.vpn, "folio_add_anon_rmap_ptes")
-    # A page that may be shared is mapped read-only, also for a write: do_wp_page() decides then whether to copy.
-    writable = exclusive and vma.flags & vm.WRITE
-    table.entries[index] = pte.make(folio.pfn + page, pte.YOUNG | (pte.WRITE if writable else 0))
-    yield from _put_entry(k, slot, "swap_free_nr")
-    if not k.swap_counts.get(slot):
+    fresh = folio.swap_slot is None
+    nr = folio.nr_pages if fresh else 1
+    index -= fault.vpn % nr
+    page = 0 if fresh else slot - (folio.swap_slot or 0)
+    for one in range(slot - fault.vpn % nr, slot - fault.vpn % nr + nr):
+        yield from _put_entry(k, one, "swap_free_nr")
+    _clear_prepared(k, folio)
+    # The bit survives in the swap entry, since the page has no flags while it is out; fork() clears it there. Whoever
+    # reads a page without the swap cache is the only one that refers to it.
+    exclusive = fresh or (release.has_anon_exclusive and pte.swap_is_exclusive(entry))
+    if not release.has_anon_exclusive:
+        exclusive = fault.write and not k.counts.mapcount(folio.id) and not k.swap_counts.get(slot)
+    if _should_try_to_free(folio, fault) or (exclusive and not release.has_anon_exclusive):
         yield from try_to_free(k, folio)
+    exclusive = exclusive or (release.swapin_trusts_references and folio.ref == 1)
+    vma.mm.rss.swap -= nr
+    rmap.rss_add(vma, folio, nr)
+    if exclusive:
+        folio.anon_exclusive |= page_bits(page, nr)
+        assert vma.anon_vma is not None
+        folio.mapping = vma.anon_vma
+    vpn = fault.vpn - fault.vpn % nr
+    if fresh:
+        yield rmap.new_anon(k, folio, vma, table, vpn)
+    else:
+        yield from rmap.add_ptes(k, folio, page, 1, vma, table, vpn, "folio_add_anon_rmap_ptes")
+    # A page that may be shared is mapped read-only, also for a write: do_wp_page() decides then whether to copy.
+    writable = exclusive and vma.flags & vm.WRITE and (fault.write or release.swapin_by_read_is_writable)
+    flags = pte.YOUNG | (pte.WRITE if writable else 0)
+    table.entries[index : index + nr] = pte.ramp(pte.make(folio.pfn + page, flags), nr)

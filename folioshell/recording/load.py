@@ -324,7 +324,7 @@ def _check_step(place: str, step: Any) -> None:
 def _is_run(run: Any) -> bool:
     if not isinstance(run, list) or len(run) != 6 or not isinstance(run[2], str):
         return False
-    numbers = [*run[:2], run[3], run[4], run[5]] if run[3] != "zero" else run[:2]
+    numbers = [*run[:2], run[3], run[4], run[5]] if run[3] not in ("zero", None) else run[:2]
     return all(type(value) is int and value >= 0 for value in numbers)
 
 

@@ -113,7 +113,8 @@ class ScenarioRun:
         self.buffers: Counter[tuple[str, int, int]] = Counter()
         self.machine.kernel.config.read_ahead = READ_AHEAD
         if setup.get("swap"):
-            self.machine.kernel.config.swap = True
+            # The device of the recordings is zram.
+            self.machine.kernel.config.swap = self.machine.kernel.config.sync_swap = True
         for name, spec in setup.get("files", {}).items():
             self._make_file(name, spec)
 

@@ -251,8 +251,8 @@ def expand(runs: list[list[Any]], order_of: Mapping[int, int]) -> dict[int, _Pag
     """Page of a region -> bits, folio, index, kpagecount, from the run-length encoding of recordings."""
     pages: dict[int, _Page] = {}
     for first, nr, bits, number, page, count in runs:
-        if number == "zero":
-            pages.update((first + offset, (bits, "zero", None, None)) for offset in range(nr))
+        if number in ("zero", None):
+            pages.update((first + offset, (bits, number, None, None)) for offset in range(nr))
             continue
         folio, index = number, page
         for offset in range(nr):
@@ -280,7 +280,7 @@ def _page_rows(
         page = differing[0]
         more = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
         found = two.get(page)
-        number = found[1] if found and found[1] != "zero" else 0
+        number = found[1] if found and isinstance(found[1], int) else 0
         texts = _page_text(one.get(page)), _page_text(found)
         yield DiffRow(f"{process}, {region}[{page}]{more}", *texts, process, region, page, number)
 
@@ -289,6 +289,8 @@ def _page_text(page: _Page | None) -> str:
     if page is None:
         return ABSENT
     bits, folio, index, count = page
+    if folio is None:
+        return f"{bits} in swap"
     return f"{bits} zero page" if folio == "zero" else f"{bits} folio {folio} page {index}, mapcount {count}"
 
 
