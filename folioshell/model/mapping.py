@@ -186,7 +186,7 @@ class AddressSpace:
         size: pages up to EOF.
         i_mmap: VMAs that map it, by page offset.
         readahead: its last read-ahead window.
-        swapped: page of shared memory that is in swap -> its slot.
+        swapped: page of shared memory that is in swap -> (its slot, order of the folio that was written).
     Kernel: include/linux/fs.h: struct address_space (v6.18)
     """
 
@@ -205,7 +205,7 @@ class AddressSpace:
         self.invalidate_lock = Lock(LockClass.INVAL, name)
         self.inode_lock = Lock(LockClass.IRW, name)
         self.xa_lock = Lock(LockClass.XA, name)
-        self.swapped: dict[int, int] = {}
+        self.swapped: dict[int, tuple[int, int]] = {}
         self._heads: dict[int, Folio] = {}
         # Number of folios of each order, largest order first: a look-up tries each.
         self._orders: dict[int, int] = {}

@@ -11,7 +11,7 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Vma
-from folioshell.paths import rmap
+from folioshell.paths import rmap, swap
 from folioshell.paths.step import Path
 from folioshell.paths.vm_fault import (
     RETRY,
@@ -140,6 +140,11 @@ def _shmem_get_folio(k: Kernel, fault: Fault) -> Path[Folio | str]:
     assert file is not None
     while index < file.size:
         folio = yield from filemap_get_folio(file, index)
+        if folio is None and index in file.swapped:
+            folio = yield from swap.shmem_swapin(k, file, index)
+            if folio is None:
+                continue
+            return folio
         if folio is None:
             folio = yield from _shmem_alloc_and_add(k, fault)
             # EEXIST: another thread has filled the hole.

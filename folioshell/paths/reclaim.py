@@ -11,7 +11,7 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Vma
-from folioshell.paths import rmap
+from folioshell.paths import rmap, swap
 from folioshell.paths.split import split_folio
 from folioshell.paths.step import Path
 from folioshell.paths.unmap import try_to_unmap
@@ -90,9 +90,18 @@ def _shrink_folio(k: Kernel, folio: Folio, clear_young: bool) -> Path[list[Folio
             yield from _activate(k, folio)
             return pieces
         # In the swap cache before it is unmapped: a fault on the swap entry must find the page.
-        yield from _add_to_swap(k, folio)
+        yield from swap.add_to_swap(k, folio)
+    unmapped = yield from _unmapped(k, folio)
+    if unmapped and not folio.pins and folio.dirty and k.config.swap and not folio.anon and folio.swapbacked:
+        # shmem_writeout() splits what reaches beyond EOF.
+        file = folio.mapping
+        assert isinstance(file, AddressSpace)
+        if folio.index < file.size < folio.index + folio.nr_pages:
+            folio, *pieces = yield from split_folio(k, folio)
+        if folio.cached:
+            yield from swap.shmem_writeout(k, folio)
     # A pinned page was unmapped in vain: it stays in its cache.
-    if not (yield from _unmapped(k, folio)) or folio.pins:
+    if not unmapped or folio.pins:
         yield from _activate(k, folio)
     elif folio.dirty and isinstance(folio.mapping, AddressSpace):
         # A dirty file folio is left to writeback, marked PG_reclaim (the same bit as PG_readahead).
@@ -112,25 +121,6 @@ def _unmapped(k: Kernel, folio: Folio) -> Path[bool]:
     return (yield from try_to_unmap(k, folio, sync=bool(folio.order)))
 
 
-def _add_to_swap(k: Kernel, folio: Folio) -> Path[None]:
-    """Allocate swap slots for the folio and add it to the swap cache.
-
-    Kernel: mm/swapfile.c: folio_alloc_swap() (v6.18)
-    """
-    yield k.swap_lock.acquire("folio_alloc_swap")
-    folio.swap_slot = k.next_number("swap slot")
-    for page in range(1, folio.nr_pages):
-        k.next_number("swap slot")
-        k.swap_cache[folio.swap_slot + page] = folio
-    k.swap_cache[folio.swap_slot] = folio
-    yield k.swap_lock.release()
-    folio.cached = True
-    folio.ref += folio.nr_pages
-    # The slots hold nothing yet: it has to be written.
-    folio.dirty = True
-    yield Tracepoint(f"{folio} added to swap at slot {folio.swap_slot}", "swpout")
-
-
 def _remove_mapping(k: Kernel, folio: Folio) -> Path[bool]:
     """Take an unmapped folio out of its cache, written to swap if it is dirty, and freeze it: the caller frees it.
 
@@ -138,7 +128,7 @@ def _remove_mapping(k: Kernel, folio: Folio) -> Path[bool]:
     Kernel: mm/vmscan.c: __remove_mapping() (v6.18)
     """
     file, slot = folio.mapping, folio.swap_slot
-    if isinstance(file, AddressSpace):
+    if isinstance(file, AddressSpace) and slot is None:
         # Truncated before it was locked: the last to have a reference frees it.
         if not folio.cached:
             return False

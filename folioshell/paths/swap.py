@@ -5,9 +5,11 @@ Kernel: mm/swapfile.c: free_swap_and_cache_nr() (v6.18); mm/swap_state.c: swapin
 
 from __future__ import annotations
 
+from folioshell.events import Tracepoint
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio, page_bits
 from folioshell.model.kernel import Kernel
+from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable
 from folioshell.paths import rmap
 from folioshell.paths.anon_fault import huge_fault_allowed, new_anon_folio
@@ -252,3 +254,108 @@ def map_swapped(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> Path
     writable = exclusive and vma.flags & vm.WRITE and (fault.write or release.swapin_by_read_is_writable)
     flags = pte.YOUNG | (pte.WRITE if writable else 0)
     table.entries[index : index + nr] = pte.ramp(pte.make(folio.pfn + page, flags), nr)
+
+
+def add_to_swap(k: Kernel, folio: Folio) -> Path[None]:
+    """Allocate swap slots for the folio and add it to the swap cache.
+
+    Kernel: mm/swapfile.c: folio_alloc_swap() (v6.18)
+    """
+    yield k.swap_lock.acquire("folio_alloc_swap")
+    # Of a large folio they are aligned as its pages are.
+    slot = k.next_number("swap slot")
+    while slot % folio.nr_pages:
+        slot = k.next_number("swap slot")
+    folio.swap_slot = slot
+    for page in range(folio.nr_pages):
+        k.swap_cache[slot + page] = folio
+        if page:
+            k.next_number("swap slot")
+    yield k.swap_lock.release()
+    folio.cached = True
+    folio.ref += folio.nr_pages
+    # The slots hold nothing yet: it has to be written.
+    folio.dirty = True
+    yield Tracepoint(f"{folio} added to swap at slot {folio.swap_slot}", "swpout")
+
+
+# Shared memory: swap entries are in its page cache, page tables have none.
+
+
+def shmem_writeout(k: Kernel, folio: Folio) -> Path[None]:
+    """Put swap entries where a locked, unmapped folio was in its page cache; it goes to the swap cache, written.
+
+    Kernel: mm/shmem.c: shmem_writeout(), shmem_delete_from_page_cache() (v6.18)
+    """
+    file = folio.mapping
+    assert isinstance(file, AddressSpace)
+    yield from add_to_swap(k, folio)
+    yield file.xa_lock.acquire("shmem_delete_from_page_cache")
+    file.remove(folio)
+    # Its references to the page cache are those to the swap cache now.
+    folio.ref -= folio.nr_pages
+    assert folio.swap_slot is not None
+    for page in range(folio.nr_pages):
+        slot = folio.swap_slot + page
+        file.swapped[folio.index + page] = (slot, folio.order)
+        k.swap_counts[slot] = 1
+        k.swap_nonzero[slot] = bool(folio.nonzero >> page & 1)
+    folio.dirty = False
+    yield file.xa_lock.release()
+
+
+def shmem_swapin(k: Kernel, file: AddressSpace, index: int) -> Path[Folio | None]:
+    """Bring a page of shared memory back to the page cache, dirty: its slot is freed.
+
+    Returns: its folio, locked and with a reference; None if another path was faster.
+    Kernel: mm/shmem.c: shmem_swapin_folio() (v6.18)
+    """
+    slot, order = file.swapped[index]
+    # A hole may have been punched into what was written as one.
+    nr = 1 << order
+    first = align_down(index, nr)
+    if any(file.swapped.get(first + page) != (slot - index + first + page, order) for page in range(nr)):
+        order = 0
+    folio = yield from swap_cache_get_folio(k, slot)
+    if folio is None:
+        # A device that is read at once brings back what was written as one.
+        order = order if k.config.sync_swap else 0
+        folio = k.new_folio(order, file, align_down(index, 1 << order), anon=False)
+        folio.ref = 1
+        yield rmap.folio_new(folio)
+        k.count("pgmajfault")
+    yield folio.lock.acquire("shmem_swapin_folio")
+    first = folio.index
+    yield file.xa_lock.acquire("shmem_add_to_page_cache")
+    base = slot - (index - first)
+    found = [file.swapped.get(first + page, (0, 0))[0] for page in range(folio.nr_pages)]
+    usable = found == list(range(base, base + folio.nr_pages))
+    if usable:
+        for page in range(folio.nr_pages):
+            del file.swapped[first + page]
+            folio.nonzero |= int(k.swap_nonzero.get(base + page, False)) << page
+        if folio.swap_slot is not None:
+            for one in range(base, base + folio.nr_pages):
+                del k.swap_cache[one]
+            folio.swap_slot = None
+            folio.ref -= folio.nr_pages
+        k.add_to_cache(file, folio)
+    yield file.xa_lock.release()
+    if not usable:
+        yield folio.lock.release()
+        yield from rmap.put(k, folio)
+        return None
+    folio.mark_dirty()
+    for one in range(base, base + folio.nr_pages):
+        yield from _put_entry(k, one, "swap_free_nr")
+    return folio
+
+
+def shmem_free_swap(k: Kernel, file: AddressSpace, first: int, last: int) -> Path[None]:
+    """Free the slots of pages ``[first, last)`` of shared memory.
+
+    Kernel: mm/shmem.c: shmem_free_swap() (v6.18)
+    """
+    for index in sorted(index for index in file.swapped if first <= index < last):
+        slot, _ = file.swapped.pop(index)
+        yield from free_entry(k, slot)

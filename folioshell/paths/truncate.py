@@ -12,7 +12,7 @@ from folioshell.model.folio import Folio, page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Vma
-from folioshell.paths import rmap
+from folioshell.paths import rmap, swap
 from folioshell.paths.page_cache import filemap_get_folio
 from folioshell.paths.split import non_uniform, split_folio, uniform
 from folioshell.paths.step import Path
@@ -117,6 +117,7 @@ def _truncate_range(k: Kernel, file: AddressSpace, first: int, last: int) -> Pat
 
     Kernel: mm/truncate.c: truncate_inode_pages_range() (v6.18); mm/shmem.c: shmem_undo_range() (v6.18)
     """
+    yield from swap.shmem_free_swap(k, file, first, last)
     # Most folios can be had at once. The others are waited for at the end.
     for folio in file.next_from(first, _last_page(file, last)):
         if _is_inside(folio, first, last) and folio.try_get():
