@@ -108,6 +108,12 @@ class Release(AddressSpaceChanges):
         "a fault reads entries in a row from a synchronous swap device into one large folio",
         commit="242d12c98174",
     )
+    maps_cached_swap_whole: bool = change(
+        "6.11",
+        "mm/memory.c: do_swap_page()",
+        "a fault maps all of a large folio from the swap cache if all of its entries are there; else one page",
+        commit="508758960b8d",
+    )
     swapin_by_read_is_writable: bool = change(
         "6.10",
         "mm/memory.c: do_swap_page()",

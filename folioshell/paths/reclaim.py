@@ -5,7 +5,6 @@ Kernel: mm/vmscan.c: shrink_folio_list() (v6.18)
 
 from __future__ import annotations
 
-from folioshell.events import Tracepoint
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
@@ -92,14 +91,8 @@ def _shrink_folio(k: Kernel, folio: Folio, clear_young: bool) -> Path[list[Folio
         # In the swap cache before it is unmapped: a fault on the swap entry must find the page.
         yield from swap.add_to_swap(k, folio)
     unmapped = yield from _unmapped(k, folio)
-    if unmapped and not folio.pins and folio.dirty and k.config.swap and not folio.anon and folio.swapbacked:
-        # shmem_writeout() splits what reaches beyond EOF.
-        file = folio.mapping
-        assert isinstance(file, AddressSpace)
-        if folio.index < file.size < folio.index + folio.nr_pages:
-            folio, *pieces = yield from split_folio(k, folio)
-        if folio.cached:
-            yield from swap.shmem_writeout(k, folio)
+    if unmapped and not folio.pins and not folio.anon and folio.swapbacked and k.config.swap:
+        folio, *pieces = yield from _write_out_shmem(k, folio)
     # A pinned page was unmapped in vain: it stays in its cache.
     if not unmapped or folio.pins:
         yield from _activate(k, folio)
@@ -112,6 +105,21 @@ def _shrink_folio(k: Kernel, folio: Folio, clear_young: bool) -> Path[list[Folio
         yield from rmap.put(k, folio)
     else:
         yield from _keep(k, folio)
+    return pieces
+
+
+def _write_out_shmem(k: Kernel, folio: Folio) -> Path[list[Folio]]:
+    """Write dirty shared memory to swap. Returns the folio, or its pieces, of which the first was written.
+
+    Kernel: mm/shmem.c: shmem_writeout() (v6.18)
+    """
+    file, pieces = folio.mapping, [folio]
+    assert isinstance(file, AddressSpace)
+    # Pages beyond EOF need no slot.
+    if folio.dirty and folio.index < file.size < folio.index + folio.nr_pages:
+        pieces = yield from split_folio(k, folio)
+    if pieces[0].dirty and pieces[0].cached:
+        yield from swap.shmem_writeout(k, pieces[0])
     return pieces
 
 

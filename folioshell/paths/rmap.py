@@ -19,7 +19,6 @@ from folioshell.events import FolioFreed, FolioNew, Level, Mapped, Unmapped
 from folioshell.model import vm
 from folioshell.model.folio import Folio, FolioRun, page_bits
 from folioshell.model.kernel import Kernel
-from folioshell.model.mapping import AnonVma
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Vma
 from folioshell.paths.batch import CLEAR, SET, MappedSpan
@@ -402,15 +401,6 @@ def try_share(folio: Folio, page: int) -> bool:
         return False
     clear_exclusive(folio, page, 1)
     return True
-
-
-def root_of(folio: Folio) -> AnonVma:
-    """The root of a folio's anon_vma, from which all who may map it are found.
-
-    Kernel: mm/rmap.c: __folio_set_anon() (v6.18)
-    """
-    assert isinstance(folio.mapping, AnonVma)
-    return folio.mapping.root
 
 
 def rss_add(vma: Vma, folio: Folio, nr: int) -> None:

@@ -9,7 +9,7 @@ from folioshell.events import Tracepoint
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio, page_bits
 from folioshell.model.kernel import Kernel
-from folioshell.model.mapping import AddressSpace
+from folioshell.model.mapping import AddressSpace, AnonVma
 from folioshell.model.pagetable import PageTable
 from folioshell.paths import rmap
 from folioshell.paths.anon_fault import huge_fault_allowed, new_anon_folio
@@ -19,7 +19,7 @@ from folioshell.units import align_down
 
 
 def free_entry(k: Kernel, slot: int) -> Path[None]:
-    """Drop one entry's use of a slot; with the last one the slot is freed, and its swap cache if no one has locked it.
+    """Drop one entry's use of a slot; with the last it is freed, and its swap cache unless that is mapped or locked.
 
     Kernel: mm/swapfile.c: free_swap_and_cache_nr(), __try_to_reclaim_swap() (v6.18)
     """
@@ -32,7 +32,9 @@ def free_entry(k: Kernel, slot: int) -> Path[None]:
     if folio is None:
         return
     if not (yield folio.lock.trylock("__try_to_reclaim_swap")):
-        yield from try_to_free(k, folio)
+        # A page that is still mapped stays in the swap cache, clean: it need not be written again.
+        if not k.counts.mapcount(folio.id):
+            yield from try_to_free(k, folio)
         yield folio.lock.release()
     yield from rmap.put(k, folio)
 
@@ -102,7 +104,8 @@ def swapin(k: Kernel, fault: Fault, table: PageTable, slot: int) -> Path[Folio |
             return (yield from _read_without_cache(k, fault, table, slot))
         folio = yield from new_anon_folio(k, fault.vma, 0, fault.vpn)
         # Not known yet who else will map it: all that may do so are found from the root (__folio_set_anon()).
-        folio.mapping = rmap.root_of(folio)
+        assert isinstance(folio.mapping, AnonVma)
+        folio.mapping = folio.mapping.root
         folio.ref = 1
         # Into the swap cache before it is mapped: a second process that faults must find it there and not read another
         # copy.
@@ -167,25 +170,39 @@ def _swapin_order(k: Kernel, fault: Fault, table: PageTable, slot: int) -> int:
         offset = fault.vpn % nr
         if slot % nr != offset or fault.index < offset:
             continue
-        entries = table.entries[fault.index - offset : fault.index - offset + nr]
-        first = slot - offset
-        if all(
-            pte.is_swap(entry)
-            and pte.swap_slot(entry) == first + page
-            and pte.swap_is_exclusive(entry) == pte.swap_is_exclusive(entries[0])
-            and first + page not in k.swap_cache
-            for page, entry in enumerate(entries)
-        ):
+        slots = range(slot - offset, slot - offset + nr)
+        if _refer_in_a_row(table, fault.index, offset, nr) and not any(one in k.swap_cache for one in slots):
             return order
     return 0
 
 
 def has_changed(fault: Fault, table: PageTable, folio: Folio) -> bool:
     """Are the entries that a large folio was read for not those swap entries any more? Called with the PTL held."""
-    offset = fault.vpn % folio.nr_pages
-    first = pte.swap_slot(table.entries[fault.index]) - offset
-    entries = table.entries[fault.index - offset : fault.index - offset + folio.nr_pages]
-    return not all(pte.is_swap(entry) and pte.swap_slot(entry) == first + page for page, entry in enumerate(entries))
+    return not _refer_in_a_row(table, fault.index, fault.vpn % folio.nr_pages, folio.nr_pages)
+
+
+def _all_refer(k: Kernel, fault: Fault, table: PageTable, page: int, folio: Folio) -> bool:
+    """Do the entries around the fault, which is for ``page``, refer to all pages of a folio in the swap cache?"""
+    nr, base = folio.nr_pages, fault.vpn - page
+    if not folio.order or not k.release.maps_cached_swap_whole or page > fault.index:
+        return False
+    inside = fault.vma.start <= base and base + nr <= fault.vma.end
+    return inside and fault.index - page + nr <= len(table.entries) and _refer_in_a_row(table, fault.index, page, nr)
+
+
+def _refer_in_a_row(table: PageTable, index: int, offset: int, nr: int) -> bool:
+    """Are the ``nr`` entries from ``index - offset`` on swap entries of slots in a row, all exclusive or none?
+
+    Kernel: mm/internal.h: swap_pte_batch() (v6.18)
+    """
+    entries = table.entries[index - offset : index - offset + nr]
+    if not all(map(pte.is_swap, entries)):
+        return False
+    first, exclusive = pte.swap_slot(entries[0]), pte.swap_is_exclusive(entries[0])
+    return all(
+        pte.swap_slot(entry) == first + page and pte.swap_is_exclusive(entry) == exclusive
+        for page, entry in enumerate(entries)
+    )
 
 
 def cancel(k: Kernel, folio: Folio) -> Path[None]:
@@ -218,40 +235,42 @@ def _should_try_to_free(folio: Folio, fault: Fault) -> bool:
 def map_swapped(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> Path[None]:
     """Replace a swap entry by a present one, and drop its use of the slot. Called with the PTL and the folio lock held.
 
-    The caller's reference becomes that of the entry.
+    The caller's reference becomes that of the entry. A large folio is mapped whole if all of its entries are here.
     Kernel: mm/memory.c: do_swap_page() (v6.18)
     """
-    vma, index, release = fault.vma, fault.index, k.release
+    vma, index = fault.vma, fault.index
     entry = table.entries[index]
     slot = pte.swap_slot(entry)
     fresh = folio.swap_slot is None
-    nr = folio.nr_pages if fresh else 1
-    index -= fault.vpn % nr
-    page = 0 if fresh else slot - (folio.swap_slot or 0)
-    for one in range(slot - fault.vpn % nr, slot - fault.vpn % nr + nr):
+    page = fault.vpn % folio.nr_pages if fresh else slot - (folio.swap_slot or 0)
+    nr = 1
+    if fresh or _all_refer(k, fault, table, page, folio):
+        index, slot, page, nr = index - page, slot - page, 0, folio.nr_pages
+    vpn = fault.vpn + index - fault.index
+    for one in range(slot, slot + nr):
         yield from _put_entry(k, one, "swap_free_nr")
     _clear_prepared(k, folio)
     # The bit survives in the swap entry, since the page has no flags while it is out; fork() clears it there. Whoever
     # reads a page without the swap cache is the only one that refers to it.
-    exclusive = fresh or (release.has_anon_exclusive and pte.swap_is_exclusive(entry))
-    if not release.has_anon_exclusive:
+    exclusive = fresh or (k.release.has_anon_exclusive and pte.swap_is_exclusive(entry))
+    if not k.release.has_anon_exclusive:
         exclusive = fault.write and not k.counts.mapcount(folio.id) and not k.swap_counts.get(slot)
-    if _should_try_to_free(folio, fault) or (exclusive and not release.has_anon_exclusive):
+    if _should_try_to_free(folio, fault) or (exclusive and not k.release.has_anon_exclusive):
         yield from try_to_free(k, folio)
-    exclusive = exclusive or (release.swapin_trusts_references and folio.ref == 1)
+    exclusive = exclusive or (k.release.swapin_trusts_references and folio.ref == 1)
     vma.mm.rss.swap -= nr
     rmap.rss_add(vma, folio, nr)
     if exclusive:
         folio.anon_exclusive |= page_bits(page, nr)
         assert vma.anon_vma is not None
         folio.mapping = vma.anon_vma
-    vpn = fault.vpn - fault.vpn % nr
     if fresh:
         yield rmap.new_anon(k, folio, vma, table, vpn)
     else:
-        yield from rmap.add_ptes(k, folio, page, 1, vma, table, vpn, "folio_add_anon_rmap_ptes")
+        folio.ref += nr - 1
+        yield from rmap.add_ptes(k, folio, page, nr, vma, table, vpn, "folio_add_anon_rmap_ptes")
     # A page that may be shared is mapped read-only, also for a write: do_wp_page() decides then whether to copy.
-    writable = exclusive and vma.flags & vm.WRITE and (fault.write or release.swapin_by_read_is_writable)
+    writable = exclusive and vma.flags & vm.WRITE and (fault.write or k.release.swapin_by_read_is_writable)
     flags = pte.YOUNG | (pte.WRITE if writable else 0)
     table.entries[index : index + nr] = pte.ramp(pte.make(folio.pfn + page, flags), nr)
 

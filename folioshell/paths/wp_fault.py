@@ -75,7 +75,8 @@ def _can_reuse(k: Kernel, fault: Fault, table: PageTable, folio: Folio, page: in
         return (yield from _can_reuse_large(k, fault, table, folio, page))
     # One reference is the entry's, and one the swap cache's. Every other may be a mapping, or a pin: then copy. Checked
     # before the lock only to spare it.
-    swap_refs = 1 if folio.swap_slot is not None else 0
+    # Before PageAnonExclusive the swap cache was not freed for it.
+    swap_refs = 1 if folio.swap_slot is not None and k.release.has_anon_exclusive else 0
     if folio.ref > 1 + swap_refs:
         return False
     # A trylock, for the PTL is held, and the folio lock ranks before it. A copy is always right.

@@ -35,7 +35,7 @@ def refusal(line: str) -> Refused:
     ("line", "message", "allowed"),
     [
         ("set after", "a part is missing", ("mapcounts", "walks", "locks", "all", "none")),
-        ("set swap", "a word is missing", ("on", "off")),
+        ("set swap", "a word is missing", ("on", "sync", "off")),
         ("set schemes", "a list of schemes is missing", ()),
         ("set decide", "a scheme is missing", ()),
     ],

@@ -18,7 +18,9 @@ from folioshell.errors import Refused
 from folioshell.model import pte
 from folioshell.model.policy import EXACT_FIT, MM_ID, SharingQuestion
 from folioshell.model.release import DEFAULT, DIFFERENCES, RELEASES, Release, release, release_of
-from folioshell.paths.unmap import do_migrate
+from folioshell.paths.reclaim import do_reclaim
+from folioshell.paths.swap import add_to_swap
+from folioshell.paths.unmap import do_migrate, try_to_unmap
 from folioshell.recording import ptl
 from folioshell.recording.observe import emit
 from folioshell.recording.scenario import ScenarioRun
@@ -212,6 +214,60 @@ def _layout_within_size() -> object:
     return ScenarioRun({"setup": {"files": files}, "ops": []}, DEFAULT.version).layout("f")
 
 
+def _swapping() -> Memory:
+    m = _memory()
+    m.kernel.config.swap = m.kernel.config.sync_swap = True
+    return m
+
+
+def _order_from_swap() -> object:
+    """The order of the folio that a fault reads from zram, after 16 pages were paged out as one."""
+    m = _swapping()
+    m.kernel.config.thp[4] = "always"
+    p = m.mmap(16)
+    m.write(p)
+    m.madvise("pageout", p, 16)
+    m.read(p)
+    return m.look(p, 16)
+
+
+def _cached_in_swap() -> object:
+    """How much of a large folio a fault maps that is in the swap cache."""
+    m = _swapping()
+    m.kernel.config.thp[4] = "always"
+    p = m.mmap(16)
+    m.write(p)
+    m.do(add_to_swap(m.kernel, m.folio(p)))
+    folio = m.folio(p)
+    m.machine.run(try_to_unmap(m.kernel, folio))
+    m.read(p)
+    return m.look(p, 16)
+
+
+def _read_from_swap() -> object:
+    """Faults of a write to a page that a read brought back from swap."""
+    m = _swapping()
+    p = m.mmap(1)
+    m.write(p)
+    m.madvise("pageout", p, 1)
+    m.read(p)
+    m.write(p)
+    return m.faults()
+
+
+def _last_reference() -> object:
+    """Is a page exclusive that a write brings back from swap, after the process that shared it has ended?"""
+    m = _memory()
+    m.kernel.config.swap = True
+    p = m.mmap(1)
+    m.write(p)
+    m.fork("B")
+    m.machine.run(do_reclaim(m.kernel, m.folio(p)))
+    m.exit("B")
+    m.write(p)
+    return m.count("pgreuse")
+
+
 #: difference -> the recording, or the small scenario, whose outcome it changes
 SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "tracks_mm_owners": _locks_of_unmapping,
@@ -235,6 +291,10 @@ SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "mprotect_batches": "found/mprotect_batches_dirty",
     "mremap_moves_several_vmas": "i04_move_holes",
     "unmaps_lazyfree_batches": "found/lazyfree_reclaim_thp",
+    "swaps_in_large_folios": _order_from_swap,
+    "maps_cached_swap_whole": _cached_in_swap,
+    "swapin_by_read_is_writable": _read_from_swap,
+    "swapin_trusts_references": _last_reference,
     "has_collapse": "a11_errors",
     "has_populate": "a11_errors",
     "unaccounts_unfaulted": "a11_errors",

@@ -288,3 +288,34 @@ def test_p14_mprotect_of_a_page_of_a_thp_and_back(profile: str, expected: tuple[
     m.write(p)
 
     assert (m.faults(), m.pfn(p) == before) == expected
+
+
+@cases((4, 4), (4, 0), (0, 0), (0, 0), (0, 0))
+def test_p12_a_page_from_swap_that_is_read_and_then_written(profile: str, expected: tuple[int, int]) -> None:
+    """(faults of four writes, pages that they copy)"""
+    m = Memory(profile)
+    m.kernel.config.swap = True
+    p = m.mmap(4)
+    m.write(p, 4)
+    m.madvise("pageout", p, 4)
+    m.read(p, 4)
+    before = [m.pfn(p + page) for page in range(4)]
+    m.write(p, 4)
+
+    assert (m.faults(), sum(m.pfn(p + page) != before[page] for page in range(4))) == expected
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_p10_a_shared_page_from_swap_that_the_last_process_writes(profile: str) -> None:
+    """It is written in place in one fault; its copy in swap is dropped."""
+    m = Memory(profile)
+    m.kernel.config.swap = True
+    p = m.mmap(1)
+    m.write(p)
+    m.fork("B")
+    m.madvise("pageout", p, 1)
+    m.madvise("pageout", p, 1, "B")
+    m.exit("B")
+    m.write(p)
+
+    assert (m.faults(), m.look(p, 1), m.folio(p).swap_slot) == (1, "A×1(1)", None)
