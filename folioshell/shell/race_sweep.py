@@ -202,8 +202,8 @@ def _table(results: Sequence[PairResult], most: int) -> Grid:
     names = ("pairs", "explored", "exhausted", "states", "loops", "findings", *(_COLUMN_OF[kind] for kind in kinds))
     columns = (Column("set-up"), *(Column(name, flush_right=True) for name in names))
     note = (
-        f"states: at most {most:,} of a pair; loops: pairs in which a state can recur; "
-        "findings: pairs with any, then by kind"
+        f"states: at most {most:,} of a pair; loops: pairs in which a state can recur, if only under an unfair "
+        "scheduler; findings: pairs with any, then by kind"
     )
     return Grid(columns, tuple(rows), note=note)
 
