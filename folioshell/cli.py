@@ -204,7 +204,7 @@ def _convert(options: Options) -> int:
 
 def _check_scheme(options: Options) -> int:
     from folioshell.contract.histories import SearchBounds
-    from folioshell.shell.scheme_check import check_files
+    from folioshell.shell.checks import check_files
 
     bounds = SearchBounds(options.histories, options.steps, options.mms, options.seed)
     return check_files(options.files, options.screen, options.errors, quiet=options.quiet, bounds=bounds)
@@ -219,6 +219,13 @@ def _race_sweep(options: Options) -> int:
     choice = SweepChoice(most=options.max_states, **{name: getattr(options, name) for name in names})
     settings = {"verbose": options.verbose, "quiet": options.quiet, "as_json": bool(options.json)}
     return run_sweep(choice, options.screen, **settings)
+
+
+def _check_protocol(options: Options) -> int:
+    from folioshell.shell.checks import ProtocolChoice, check_protocols
+
+    choice = ProtocolChoice(options.names, options.every, options.races, options.max_states, options.jobs)
+    return check_protocols(choice, options.screen, quiet=options.quiet, as_json=bool(options.json))
 
 
 def _schema(options: Options) -> int:
@@ -260,6 +267,7 @@ _ACTIONS = {
     "verify": _verify,
     "convert": _convert,
     "check-scheme": _check_scheme,
+    "check-protocol": _check_protocol,
     "race-sweep": _race_sweep,
     "schema": _schema,
     "completion": _completion,

@@ -185,7 +185,7 @@ def parser() -> _Parser:
     made.add_argument("--version", action="store_true", help="print the version and exit")
     made.add_argument("--resume", action="store_true", help="restore the last shell that crashed or was killed")
     made.add_argument("-c", dest="commands", metavar="COMMANDS", help="run these commands and exit")
-    verbs = "run | scenarios | verify | convert | check-scheme | race-sweep | schema | completion"
+    verbs = "run | scenarios | verify | convert | check-scheme | check-protocol | race-sweep | schema | completion"
     actions = made.add_subparsers(dest="action", metavar=verbs, title="actions")
     add_action = partial(actions.add_parser, allow_abbrev=False, formatter_class=formatter)
     run = add_action("run", help="run scripts and print each step")
@@ -207,13 +207,15 @@ def parser() -> _Parser:
     check = add_action("check-scheme", help="check which laws the schemes of a Python file violate")
     check.add_argument("files", nargs="+", metavar="FILE", help="a Python file that subclasses Scheme")
     _add_check_options(check)
+    protocols = add_action("check-protocol", help="explore races under protocols of Python files, or of ours")
+    _add_protocol_check_options(protocols)
     sweep = add_action("race-sweep", help="explore the races of all pairs of commands in small set-ups")
     _add_sweep_options(sweep)
     add_action("schema", help="print the JSON schema of --json")
     completion = add_action("completion", help="print a script that completes the command line in a shell")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="its shell")
     # Output options are allowed before and after the action; only the former have defaults, lest they undo the latter.
-    for action in (run, scenarios, verify, convert, check, sweep):
+    for action in (run, scenarios, verify, convert, check, protocols, sweep):
         _add_output_options(action, loads="more_loads", limits="more_limits")
         if action is not sweep:
             _add_protocol_option(action, "more_loads")
@@ -239,6 +241,21 @@ def _add_check_options(parser: ArgumentParser) -> None:
     ):
         number = partial(_number, least=least)
         parser.add_argument(name, type=number, default=default, metavar="N", help=f"{text} (default: {default})")
+
+
+def _add_protocol_check_options(parser: ArgumentParser) -> None:
+    """Add the options of ``check-protocol``; defaults are those of ``ProtocolChoice``."""
+    parser.add_argument(
+        "names", nargs="*", metavar="FILE|NAME", help="a Python file that subclasses Protocol, or a built-in protocol"
+    )
+    parser.add_argument("--all", action="store_true", dest="every", help="all built-in protocols")
+    race = "only races with this in their names; may be repeated"
+    parser.add_argument("--race", action="append", default=[], dest="races", metavar="TEXT", help=race)
+    for name, default, least, text in (
+        ("--max-states", 20_000, 2, "states of a race, at most (default: 20000)"),
+        ("--jobs", 1, 1, "processes; the output is the same for any number (default: 1)"),
+    ):
+        parser.add_argument(name, type=partial(_number, least=least), default=default, metavar="N", help=text)
 
 
 def _add_sweep_options(parser: ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from folioshell.commands.call import Call, done
 from folioshell.commands.grammar import VIEW, Form, command
 from folioshell.commands.parse import Grammar, ParsedStatement
 from folioshell.commands.threads_operand import ThreadText
+from folioshell.errors import LoadedCodeError, Refused
 from folioshell.model.lock import LockOp
 from folioshell.report import Report, Table, Text
 from folioshell.session.workspace import Workspace
@@ -80,7 +81,7 @@ def protocols(call: Call) -> Report:
     """
     outcomes = [_outcomes(call.session, race) for race in RACES]
     names = list(call.workspace.machine.protocols)
-    matrix = tuple((name, *(_word(outcome[name].verdict) for outcome in outcomes)) for name in names)
+    matrix = tuple((name, *(verdict_word(outcome[name].verdict) for outcome in outcomes)) for name in names)
     totals = tuple((name, *_totals([outcome[name] for outcome in outcomes])) for name in names)
     columns = ("protocol", "deadlocks", "miscounts", "extra PTLs", "bit locks", "retries", "right")
     return done(
@@ -104,16 +105,24 @@ def explore_protocol(session: Session, name: str, shipped: ShippedRace, most: in
     Args:
         name: the protocol, of ours or loaded.
         most: states at most; None for all.
-    Raises:
-        LoadedCodeError: the protocol fails where no thread runs.
     """
-    from folioshell.session.race import explored
+    from folioshell.session.race import Found, RaceVerdict, explored
 
     workspace = _prepared(session, shipped)
     machine = workspace.machine
     machine.decide(machine.protocols[name].scheme)
-    machine.set_protocol(name)
-    return explored(_race(workspace, shipped), most, None)
+    try:
+        machine.set_protocol(name)
+        return explored(_race(workspace, shipped), most, None)
+    except (LoadedCodeError, Refused) as error:
+        # Not in a thread: while it started, or said what it has counted; or it holds what cannot be copied.
+        return RaceVerdict(0, 0, (Found("protocol error", str(error), 0, ""),))
+
+
+def race_lines(name: str, scheme: str, shipped: ShippedRace, schedule: str = "") -> tuple[str, str]:
+    """The lines to type that lead to a race under a protocol, and that explore it or follow a schedule."""
+    setup = f"{shipped.setup} ; set decide {scheme} ; set protocol {name}"
+    return setup, f"race {shipped.block}{f' schedule={schedule}' if schedule else ''}"
 
 
 def _prepared(session: Session, shipped: ShippedRace) -> Workspace:
@@ -168,11 +177,11 @@ def _race(workspace: Workspace, shipped: ShippedRace) -> Race:
     return race_of(workspace, [Thread(text.process.text, text.name, tuple(text.commands)) for text in texts])
 
 
-def _word(verdict: RaceVerdict) -> str:
+def verdict_word(verdict: RaceVerdict) -> str:
     """What is wrong, in a word or two."""
     words = [word for word, kind in (("deadlock", "deadlocks"), ("miscount", "miscounts")) if verdict.count(kind)]
     words += ["broken"] if verdict.count("invariants") or verdict.count("unlocked") else []
-    words += ["error"] if verdict.count("errors") else []
+    words += ["error"] if "protocol error" in {found.kind for found in verdict.findings} else []
     words += ["livelock"] if verdict.count("livelocks") else []
     return ", ".join(words) or "ok"
 

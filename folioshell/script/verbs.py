@@ -228,7 +228,7 @@ def load(call: Call) -> list[Report]:
     Example:
         load session.fs
         load scheme mine.py
-        load protocol mine.py ; set decide mm-id ; set protocol mine
+        load protocol seqcount.py ; set decide rmap-id ; set protocol rmap-seqcount
     """
     path = script.readable(call)
     call.session.reset()

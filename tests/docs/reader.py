@@ -42,6 +42,7 @@ PROGRAMS = {"folioshell": "folioshell", "pytest": "pytest -p folioshell.testing.
 LINE_BY_LINE = {"commands.md"}
 #: a document with a scheme of one's own
 OWN_SCHEME = ROOT / "docs" / "schemes-own.md"
+OWN_PROTOCOL = ROOT / "docs" / "protocols-own.md"
 
 _PROMPT = re.compile(r"^(\S+ (\d+)>) (.*)$", re.MULTILINE)
 _COMMAND = re.compile(r"^\$ (.*)$", re.MULTILINE)
@@ -56,7 +57,7 @@ class Reader:
 
     Args:
         folder: the working folder. It gets links to the project folders that documents refer to, a script ``setup.fs``
-            and a scheme ``mine.py``.
+            a scheme ``mine.py`` and a protocol ``seqcount.py``.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -78,7 +79,8 @@ class Reader:
         }
         self._session = Session()
         (folder / "setup.fs").write_text("mmap buf 16\n")
-        (folder / "mine.py").write_text(next(block.text for block in blocks(OWN_SCHEME) if block.tag == "python"))
+        for name, document in (("mine.py", OWN_SCHEME), ("seqcount.py", OWN_PROTOCOL)):
+            (folder / name).write_text(next(block.text for block in blocks(document) if block.tag == "python"))
 
     def complaints(self, block: Block) -> Iterator[str]:
         """Run a block; yields each difference from what the document shows."""

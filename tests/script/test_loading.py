@@ -1,4 +1,4 @@
-"""Definitions from files: loaded, refused, guarded, and counted from the first step on."""
+"""Schemes and protocols from files: loaded, refused, guarded; schemes are counted from the first step on."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import pytest
 from folioshell import Session
 from folioshell.errors import Refused, SchemeError
 from folioshell.events import CALLBACKS
+from folioshell.paths.protocol import Protocol
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Scheme
 from folioshell.script.loading import load_file, load_into
 from folioshell.script.runner import run_file, run_text
+from tests.command_line import folioshell
 from tests.fingerprint import fingerprint
 
 ROOT = Path(__file__).parents[2]
@@ -426,3 +428,120 @@ def test_a_callback_of_an_event_that_is_gone_is_refused(tmp_path: Path) -> None:
     """Also an alias, which has the line of its function."""
     text = CALLS.replace("    def mapcount(", "    on_pmd_mapped = on_mapped\n\n    def mapcount(")
     assert refusal(written(tmp_path, text)).message == "Calls.on_pmd_mapped() is not a callback: no event calls it"
+
+
+# Protocols.
+
+COUNTER = """\
+from folioshell.paths.protocol import Protocol
+
+
+class Counter(Protocol):
+    name = "counter"
+    about = "counts entries"
+    scheme = "mm-id"
+
+    def mapped(self, span):
+        yield self.word(span.folio, "total").fetch_add(span.nr_entries)
+
+    def unmapped(self, span):
+        yield self.word(span.folio, "total").fetch_add(-span.nr_entries)
+
+    def counted(self, folio):
+        return self.word(folio, "total").value
+"""
+COUNTED = f"set decide mm-id ; set protocol counter ; {MAPPED}"
+
+
+def test_a_protocol_is_loaded(tmp_path: Path) -> None:
+    """It can be set, is completed and listed, and comes back by undo and a saved script."""
+    path = written(tmp_path, COUNTER, "counter.py")
+    session = Session()
+    (report,) = session.execute(f'load protocol "{path}"')
+    session.execute(COUNTED)
+
+    assert report.sentence == "counter loaded; `set decide mm-id ; set protocol counter`."
+    assert "counter" in session.workspace.machine.protocols
+    assert session.execute("expect counted f1 == 16")[0].expect.passed  # type: ignore[union-attr]
+    assert session.script()[0] == f'load protocol "{path}"'
+    session.undo()
+    session.redo()
+    assert session.execute("expect counted f1 == 16")[0].expect.passed  # type: ignore[union-attr]
+    path.write_text(COUNTER.replace("span.nr_entries)", "span.nr_entries * 2)"))
+    load_into(session, str(path), "protocol")
+    assert session.execute("expect counted f1 == 32")[0].expect.passed  # type: ignore[union-attr]
+
+
+def test_a_protocol_that_the_history_needs_stays(tmp_path: Path) -> None:
+    """An edited file without it is refused, and the state is the one before."""
+    path = written(tmp_path, COUNTER, "counter.py")
+    session = Session()
+    load_into(session, str(path), "protocol")
+    session.execute(COUNTED)
+    path.write_text(COUNTER.replace('"counter"', '"other"'))
+    with pytest.raises(Refused, match="the history replays differently"):
+        load_into(session, str(path), "protocol")
+
+    assert list(session.loaded_protocols) == ["counter"]
+    assert session.execute("expect counted f1 == 16")[0].expect.passed  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"counter"', '"pmd-lock"', "Counter: the name pmd-lock is already used by a built-in protocol"),
+        ('"counter"', '"none"', "Counter: invalid name 'none'"),
+        ('"mm-id"', '"nothing"', "Counter: there is no scheme nothing, which would define what it counts"),
+        ('about = "counts entries"', "about = 3", "Counter: about is missing or not a string"),
+        ("def counted", "def count", "Counter: abstract methods not implemented: counted"),
+        ("import Protocol", "import Protocols", "ImportError"),
+        ("    name", "    while True: pass\n    name", "loops without end: 100,000 rounds without a step"),
+    ],
+)
+def test_an_unusable_protocol(tmp_path: Path, old: str, new: str, message: str) -> None:
+    """It is refused with the file; the session and the registry are unchanged."""
+    before = dict(Protocol.registry)
+    session = Session()
+    with pytest.raises(Refused) as refused:
+        load_into(session, str(written(tmp_path, COUNTER.replace(old, new))), "protocol")
+
+    assert message in refused.value.message
+    assert refused.value.file == str(tmp_path / "calls.py")
+    assert (session.loaded_protocols, Protocol.registry) == ({}, before)
+
+
+def test_a_file_may_define_both(calls: Path) -> None:
+    """A protocol may count what a scheme of its file defines; a file without what was asked for is refused."""
+    with pytest.raises(Refused, match="this file defines no protocol"):
+        load_into(Session(), str(calls), "protocol")
+    calls.write_text(CALLS + COUNTER.replace('"mm-id"', '"calls"').replace("span.nr_entries)", "1)"))
+    session = Session()
+    load_into(session, str(calls), "protocol")
+    session.execute(COUNTED.replace("mm-id", "calls"))
+
+    assert number(session, "calls") == 1
+    assert session.execute("expect counted f1 == 1")[0].expect.passed  # type: ignore[union-attr]
+
+
+def test_scripts_may_not_load_protocols(tmp_path: Path) -> None:
+    """Without --allow-code a script is refused; the command line loads them."""
+    path = written(tmp_path, COUNTER, "counter.py")
+    script = written(tmp_path, f"load protocol counter.py\n{COUNTED}\nexpect counted f1 == 16\n", "mine.fs")
+
+    assert folioshell("run", str(script)).returncode == 2
+    assert folioshell("run", "--allow-code", str(script)).returncode == 0
+    done = folioshell("--protocol", str(path), "-c", f"{COUNTED} ; expect counted f1 == 16")
+    assert done.returncode == 0
+
+
+def test_the_protocol_of_the_docs(tmp_path: Path) -> None:
+    """The protocol in docs/protocols-own.md has under 60 lines, and is right where readers meet writers."""
+    text = (ROOT / "docs" / "protocols-own.md").read_text(encoding="utf-8")
+    found = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert found is not None
+    assert found[1].count("\n") < 60
+    path = written(tmp_path, found[1], "seqcount.py")
+
+    done = folioshell("--plain", "check-protocol", str(path), "--race", "reclaim, cold, beside")
+
+    assert (done.returncode, "no finding in 1 race, all exhausted" in done.stdout) == (0, True)
