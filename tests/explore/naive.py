@@ -37,12 +37,14 @@ class Memory(NamedTuple):
         count: the counter.
         notes: letters that were noted down, in this order.
         owners: the thread that holds each lock, by lock.
+        queue: (lock, thread) of those that wait for a fair lock, in order.
     """
 
     tables: Tables = (None, None)
     count: int = 0
     notes: str = ""
     owners: tuple[tuple[str, int], ...] = ()
+    queue: tuple[tuple[str, int], ...] = ()
 
 
 class Thread(NamedTuple):
@@ -61,13 +63,14 @@ class Verdict(NamedTuple):
     Args:
         ends: the memory of every state in which all threads have ended.
         deadlocks: for every deadlock (thread, lock) of the threads that wait for each other in a circle.
-        cycle: some state can recur.
+        cycle: ``fair``: a scheduler can run the threads forever, though each of them runs or has to wait again and
+            again (livelock); ``unfair``: only one that never runs some thread that could run; else empty.
         states: how many there are.
     """
 
     ends: frozenset[Memory]
     deadlocks: frozenset[tuple[tuple[int, str], ...]]
-    cycle: bool
+    cycle: str
     states: int
 
     @property
@@ -76,7 +79,7 @@ class Verdict(NamedTuple):
         return any(end.count != mapped(end.tables) for end in self.ends)
 
     def __str__(self) -> str:
-        words = (("deadlock", self.deadlocks), ("miscount", self.miscounts), ("livelock", self.cycle))
+        words = (("deadlock", self.deadlocks), ("miscount", self.miscounts), (f"{self.cycle} cycle", self.cycle))
         return ", ".join(word for word, found in words if found) or "ok"
 
 
@@ -85,30 +88,37 @@ def mapped(tables: Tables) -> int:
     return int(any("f" in marks for marks in tables if marks is not None))
 
 
-def explore(tables: Tables, threads: Iterable[tuple[Stage, ...]]) -> Verdict:
-    """Every interleaving of threads, from tables whose number of VMAs is counted right."""
+def explore(tables: Tables, threads: Iterable[tuple[Stage, ...]], fair: bool = True) -> Verdict:
+    """Every interleaving of threads, from tables whose number of VMAs is counted right.
+
+    Args:
+        fair: a lock goes to the thread that has waited for it longest; else to any thread that comes.
+    """
     first: State = (Memory(tables, mapped(tables)), tuple(map(Thread, threads)))
-    following: dict[State, list[State]] = {}
+    #: state -> those that follow, by the thread that runs
+    following: dict[State, dict[int, State]] = {}
     ends, deadlocks, queue = set(), set(), deque([first])
     while queue:
         state = queue.popleft()
         if state in following:
             continue
         memory, threads = state
-        nexts = following[state] = [after for number in range(len(threads)) if (after := step(state, number))]
+        nexts = following[state] = {
+            number: after for number in range(len(threads)) if (after := step(state, number, fair))
+        }
         if not any(thread.stages for thread in threads):
             ends.add(memory)
         elif not nexts:
             deadlocks.add(circle(state))
-        queue.extend(nexts)
-    return Verdict(frozenset(ends), frozenset(deadlocks), _has_cycle(following), len(following))
+        queue.extend(nexts.values())
+    return Verdict(frozenset(ends), frozenset(deadlocks), cycle(following), len(following))
 
 
-def step(state: State, number: int) -> State | None:
+def step(state: State, number: int, fair: bool) -> State | None:
     """The state after one operation of a thread; None if it has ended or must wait."""
     memory, threads = state
     stages, answers = threads[number]
-    if not stages:
+    if not stages or any(thread == number for _, thread in memory.queue):
         return None
     op = next_op(stages[0], answers)
     if op is None:
@@ -118,10 +128,23 @@ def step(state: State, number: int) -> State | None:
     else:
         done = perform(memory, number, op)
         if done is None:
-            return None
+            return (memory._replace(queue=(*memory.queue, (op[1], number))), threads) if fair else None
         memory, answer = done
         thread = Thread(stages, (*answers, answer))
-    return memory, (*threads[:number], thread, *threads[number + 1 :])
+    state = memory, (*threads[:number], thread, *threads[number + 1 :])
+    return hand_over(state, op[1]) if op is not None and op[0] == "unlock" else state
+
+
+def hand_over(state: State, lock: str) -> State:
+    """A lock that was released goes to the first thread in its queue, which goes on."""
+    memory, threads = state
+    heir = next((thread for wanted, thread in memory.queue if wanted == lock), None)
+    if heir is None:
+        return state
+    queue = tuple(waiter for waiter in memory.queue if waiter[1] != heir)
+    stages, answers = threads[heir]
+    memory = memory._replace(queue=queue, owners=_sorted({**dict(memory.owners), lock: heir}))
+    return memory, (*threads[:heir], Thread(stages, (*answers, None)), *threads[heir + 1 :])
 
 
 @cache
@@ -185,20 +208,57 @@ def circle(state: State) -> tuple[tuple[int, str], ...]:
     return tuple(sorted(wanted.items()))
 
 
-def _has_cycle(following: dict[State, list[State]]) -> bool:
-    """Take away states from which every way ends, until none is left, or only such as lie before a cycle."""
-    left = {state: len(nexts) for state, nexts in following.items()}
+def cycle(following: dict[State, dict[int, State]]) -> str:
+    """The gravest kind of cycle among states, as ``Verdict`` has it.
+
+    A cycle lies within a strongly connected component, and the walk through all of one is a cycle as well.
+    """
+    kinds = set()
+    for component in components(following):
+        inside = {(state, number) for state in component for number, to in following[state].items() if to in component}
+        if inside:
+            runs = {number for _, number in inside}
+            (_, threads), *_ = component
+            idle = [number for number, thread in enumerate(threads) if thread.stages and number not in runs]
+            waits = all(any(number not in following[state] for state in component) for number in idle)
+            kinds.add("fair" if waits else "unfair")
+    return min(kinds, default="")
+
+
+def components(following: dict[State, dict[int, State]]) -> list[set[State]]:
+    """Strongly connected components, by two walks: states in the order in which they are done, then backwards."""
+    order: list[State] = []
+    seen: set[State] = set()
+    for start, after in following.items():
+        path = [(start, iter(after.values()))] if start not in seen else []
+        seen.add(start)
+        while path:
+            state, left = path[-1]
+            to = next((to for to in left if to not in seen), None)
+            if to is None:
+                order.append(state)
+                path.pop()
+            else:
+                seen.add(to)
+                path.append((to, iter(following[to].values())))
     before: dict[State, list[State]] = {}
     for state, nexts in following.items():
-        for after in nexts:
-            before.setdefault(after, []).append(state)
-    gone = [state for state, number in left.items() if not number]
-    for state in gone:
-        for earlier in before.get(state, ()):
-            left[earlier] -= 1
-            if not left[earlier]:
-                gone.append(earlier)
-    return len(gone) < len(following)
+        for to in nexts.values():
+            before.setdefault(to, []).append(state)
+    found: list[set[State]] = []
+    placed: set[State] = set()
+    for start in reversed(order):
+        component = set()
+        pending = [start]
+        while pending:
+            state = pending.pop()
+            if state not in placed:
+                placed.add(state)
+                component.add(state)
+                pending += before.get(state, ())
+        if component:
+            found.append(component)
+    return found
 
 
 def _sorted(owners: dict[str, int]) -> tuple[tuple[str, int], ...]:
