@@ -235,7 +235,8 @@ class Keys:
         """
         writer = _PathWriter(self._by_id, self._apart)
         writer.write((path,))
-        return tuple(writer.out), frozenset(writer.referred)
+        referred = frozenset(writer.referred)
+        return tuple(writer.out), self._sets.setdefault(referred, referred)
 
 
 class _PathWriter:

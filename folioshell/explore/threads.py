@@ -163,6 +163,7 @@ class ThreadRunner:
         deciding: dict[tuple[str, ...], object] = {("scheme", name): counting[name] for name in machine.deciding}
         self._counts = CountKeys(Keys(deciding))
         self._states: dict[Hashable, int] = {}
+        self._stops: dict[Hashable, tuple[Stop, dict[str, Op], dict[int, int]]] = {}
         self.present: list[frozenset[Hashable]] = []
         #: number of a state of the machine -> the tasks whose process does not exist in it
         self.unborn: list[frozenset[int]] = []
@@ -229,8 +230,17 @@ class ThreadRunner:
         state = self.state()
         private, thread.referred = self._kernel.path((thread.path, thread.results))
         place = (thread.next_command, private, len(thread.held), tuple(thread.refs.items()))
-        after = Repeat(thread.steps, self._counts.state, thread.stop, dict(thread.held), thread.refs, thread.referred)
+        stop, locks, refs = self._once(thread)
+        after = Repeat(thread.steps, self._counts.state, stop, locks, refs, thread.referred)
         return Segment(tuple(ops), thread.stop, place, state, after)
+
+    def _once(self, thread: _ThreadState) -> tuple[Stop, dict[str, Op], dict[int, int]]:
+        """Where a thread stopped, its locks and references, the same objects each time: there are many segments."""
+        key = (thread.stop, tuple(thread.held.items()), tuple(thread.refs.items()))
+        known = self._stops.get(key)
+        if known is None:
+            known = self._stops[key] = (thread.stop, dict(thread.held), thread.refs)
+        return known
 
     def repeat(self, task: int, failed: bool, known: Repeat) -> None:
         """Repeat a known segment from the same state of machine and thread."""
