@@ -154,7 +154,7 @@ class Cycles:
         self.starved = frozenset.intersection(*map(graph.enabled, self._members)) - self.actors
 
     def through(self, entry: int) -> tuple[Action, ...]:
-        """A short cycle from a member to itself: everybody acts, or cannot act somewhere, but those who starve."""
+        """A short cycle from a member to itself: all act, or cannot act somewhere, but those who starve."""
         actions, states = self._way(entry, lambda _, following: following == entry)
         while left := frozenset.intersection(*map(self._graph.enabled, states)) - self.starved - set(actions):
             more, passed = self._way(entry, self._met(min(left)))

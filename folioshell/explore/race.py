@@ -93,7 +93,7 @@ class Race:
         names: objects besides the machine that the threads' commands change.
 
     Attributes:
-        reads_ahead: ``do`` also executes segments that nobody asked for yet: for a search, which will.
+        reads_ahead: ``do`` also executes segments that no one asked for yet: for a search, which will.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class Race:
     def enabled(self) -> tuple[Action, ...]:
         """Threads that can run: neither ended nor waiting. None at all once a thread is broken.
 
-        A thread begins once its process was forked; if nobody else can run, it finds that there is no such process.
+        A thread begins once its process was forked; if no one else can run, it finds that there is no such process.
         """
         state, places, locks = self._position[0]
         stops, waiting = self._stops, self._waiting[locks]

@@ -6,7 +6,7 @@ schedules, the number of schedules and livelocks are computed from it afterwards
 
 A livelock is a lasso: a schedule to a cycle of states, and the cycle. Nobody makes progress in it, as everything that
 an actor has done is part of a state. It is *fair* if every actor acts in it, or cannot act somewhere in it: a scheduler
-that lets nobody wait forever can run it forever (weak fairness). Any other cycle needs a scheduler that never runs an
+that lets no actor wait forever can run it forever (weak fairness). Any other cycle needs a scheduler that never runs an
 actor that could run the whole time, as when one spins until another releases a lock.
 
 This module does not know what the actions are: segments of threads, or commands.
@@ -144,7 +144,7 @@ class Lasso:
 
     @property
     def is_fair(self) -> bool:
-        """Can a scheduler that lets nobody wait forever run the cycle forever?"""
+        """Can a scheduler that lets no actor wait forever run the cycle forever?"""
         return not self.starved
 
 
