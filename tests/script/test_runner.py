@@ -158,7 +158,7 @@ ALONE = f"{SETUP}set decide vmas ; set protocol as-mailed\nfault win[0]\n"
 RACED = f"{SETUP}set decide vmas ; set protocol as-mailed\nrace {{ A.t1: fault win[0] }}\n"
 
 
-@pytest.mark.parametrize("text", [ALONE, RACED, RACED.replace("}", "} schedule=1,1,1,1,1")])
+@pytest.mark.parametrize("text", [ALONE, RACED, RACED.replace("}", "} schedule=1,1,1,1,1,1")])
 def test_a_deadlock_fails_the_run(text: str) -> None:
     """A deadlock fails the run, unless an expect asks for it before the next race."""
     runner, played = play(text)
