@@ -5,7 +5,7 @@ template: ``{page}`` is a page of the set-up that is mapped, ``{hole}`` one that
 set-up or command is a new row.
 
 Rules:
-- Threads of one process are interchangeable, so {a, b} is explored and {b, a} is not; of parent and child both are.
+- Each pair is explored once: {a, b}, and not {b, a}. Of parent and child that leaves out which of them does which.
 - Commands that the shell does not race are reported, not skipped: they are explored as soon as they race.
 - The state is the same before each pair, so the result of a pair does not depend on which others were explored.
 """
@@ -13,7 +13,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations_with_replacement, product
+from itertools import combinations_with_replacement
 from typing import NamedTuple
 
 from folioshell.commands.threads_operand import raceable
@@ -49,12 +49,6 @@ class SetUp(NamedTuple):
         """Those that make sense in it."""
         offers = {"", *(["file"] if self.file else []), *(["pin"] if self.pinned else [])}
         return [command for command in COMMANDS if command.needs in offers]
-
-    @property
-    def symmetric(self) -> bool:
-        """Do both threads belong to one process?"""
-        first, second = (label.partition(".")[0] for label in self.threads)
-        return first == second
 
     def command(self, number: int, command: RacingCommand, start: int) -> str:
         """A command as a thread types it.
@@ -261,9 +255,7 @@ class PairResult(NamedTuple):
 
 def pairs_of(setup: SetUp) -> list[Pair]:
     """All pairs of commands that a set-up has."""
-    commands = setup.commands
-    chosen = combinations_with_replacement(commands, 2) if setup.symmetric else product(commands, repeat=2)
-    return [Pair(setup, first, second) for first, second in chosen]
+    return [Pair(setup, first, second) for first, second in combinations_with_replacement(setup.commands, 2)]
 
 
 def sampled(pairs: Sequence[Pair], nr: int, seed: int) -> list[Pair]:
