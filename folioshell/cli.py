@@ -181,13 +181,14 @@ def _verify(options: Options) -> int:
 
     limits = options.limits(scripts=True)
     if options.emit:
-        return emit_files(options.files, sys.stdout, options.errors, options.profile, limits)
+        return emit_files(options.files, sys.stdout, options.errors, options.profile, limits, books=options.books)
     verification = Verification(
         options.screen,
         options.errors,
         verbose=options.verbose,
         quiet=options.quiet,
         profile=options.profile,
+        books=options.books,
         limits=limits,
     )
     return verification.run(options.files)

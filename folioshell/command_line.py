@@ -280,6 +280,8 @@ def _add_verify_options(verify: ArgumentParser) -> None:
     verify.add_argument("files", nargs="+", metavar="RECORDING", help="a recording, .json or .json.gz")
     verify.add_argument("-v", dest="verbose", action="store_true", help="show the first difference as a table")
     verify.add_argument("--emit", action="store_true", help="print the model's own recordings instead, one per line")
+    books = "compare, or print, the kernel's own books too: references, mapcounts, MM-IDs, entries of page tables"
+    verify.add_argument("--books", action="store_true", help=books)
     profile = "model this release instead of that of each recording"
     verify.add_argument("--profile", choices=tuple(RELEASES), default="", help=profile)
 

@@ -271,9 +271,6 @@ def _by_step(steps: list[int | None]) -> list[tuple[int, int, int | None]]:
     return runs
 
 
-#: references of a pin of an order-0 folio (GUP_PIN_COUNTING_BIAS); a large folio has a counter of pins
-_PIN_BIAS = 1024
-
 #: flags as dump_page() prints them, in the order of their bits -> whether a folio has it
 _FLAGS: dict[str, Callable[[Folio], bool]] = {
     "referenced": lambda folio: folio.referenced,
@@ -317,10 +314,9 @@ def _dumped(call: Call, folio: Folio, page: int) -> Iterator[str]:
     k = call.kernel
     counts, per_page = k.counts, k.config.page_mapcount
     entries, entire = counts.mapcount(folio.id), counts.entire(folio.id)
-    bias = 0 if folio.order else _PIN_BIAS - 1
     raw = counts.page_mapcount(folio.id, page) - entire if per_page or not folio.order else 0
     yield (
-        f"page: refcount:{folio.ref + folio.pins * bias} mapcount:{raw} mapping:{folio.mapping} "
+        f"page: refcount:{folio.refcount} mapcount:{raw} mapping:{folio.mapping} "
         f"index:{folio.index + page:#x} pfn:{folio.pfn + page:#x}"
     )
     if folio.order:

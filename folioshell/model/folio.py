@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from folioshell.model.mapping import AddressSpace, AnonVma
 
 
+#: references that a pin of an order-0 folio takes (GUP_PIN_COUNTING_BIAS)
+_PIN_BIAS = 1024
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Folio:
     """A run of ``1 << order`` physical pages kept as one.
@@ -74,6 +78,11 @@ class Folio:
     def nr_pages(self) -> int:
         """Number of its pages."""
         return 1 << self.order
+
+    @property
+    def refcount(self) -> int:
+        """``_refcount``: a pin of an order-0 folio counts GUP_PIN_COUNTING_BIAS; a large folio counts pins apart."""
+        return self.ref if self.order else self.ref + self.pins * (_PIN_BIAS - 1)
 
     # As of a run of one folio: see FolioRun.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
@@ -207,6 +207,7 @@ class Recording:
         files: name -> its specification and ``layout``.
         steps: one row per operation; None for a bare scenario.
         kernel: the version that it was recorded on; empty for a bare scenario.
+        books: the kernel's own counters, flags and tables after each step; None for a step without, () if none has.
     """
 
     name: str
@@ -215,6 +216,7 @@ class Recording:
     files: dict[str, Any]
     steps: list[dict[str, Any]] | None
     kernel: str = ""
+    books: Sequence[dict[str, Any] | None] = ()
 
 
 def load(path: str) -> Recording:
@@ -300,7 +302,39 @@ def _recording(document: dict[str, Any]) -> Recording:
         _check_step(f"step {number}", step)
     env = document.get("env")
     kernel = str(env.get("kernel", "")) if isinstance(env, dict) else ""
-    return Recording(str(document.get("name", scenario.get("name", ""))), scenario, regions, files, steps, kernel)
+    name = str(document.get("name", scenario.get("name", "")))
+    return Recording(name, scenario, regions, files, steps, kernel, _books(document.get("soft"), len(steps)))
+
+
+def _books(soft: Any, nr: int) -> Sequence[dict[str, Any] | None]:
+    """The books of ``nr`` steps: soft, because a second run may differ. A step of which it did has none."""
+    steps = soft.get("steps") if isinstance(soft, dict) else None
+    if not isinstance(steps, list) or len(steps) != nr:
+        return ()
+    vary = {str(path).removeprefix("steps/") for key in ("varies", "unstable") for path in soft.get(key) or ()}
+    found: list[dict[str, Any] | None] = []
+    for number, step in enumerate(steps):
+        books = step.get("raw") if isinstance(step, dict) else None
+        if books is not None and not _are_books(books):
+            raise BadScenario(f"step {number}: expected `raw` with a list `folios` and an object `tables`")
+        found.append(None if any(path.startswith(f"{number}/raw") for path in vary) else books)
+    return found if any(found) else ()
+
+
+def _are_books(books: Any) -> bool:
+    folios, tables = (books.get(key) for key in ("folios", "tables")) if isinstance(books, dict) else (None, None)
+    if not isinstance(folios, list) or not isinstance(tables, dict):
+        return False
+    return all(_has(row, int, int, dict) for row in folios) and all(
+        isinstance(rows, list)
+        and all(_has(row, int, list) and all(_has(run, int, int, str) for run in row[1]) for row in rows)
+        for rows in tables.values()
+    )
+
+
+def _has(row: Any, *kinds: type) -> bool:
+    """Is this a list of values of these types?"""
+    return isinstance(row, list) and tuple(map(type, row)) == kinds
 
 
 def _check_step(place: str, step: Any) -> None:

@@ -146,6 +146,11 @@ class ScenarioRun:
         """The name of the process with this MM-ID, live or not."""
         return self.process_names[mm_id]
 
+    def living(self, mm_id: int) -> str | None:
+        """The name of the process with this MM-ID; None if there is none now."""
+        name = self.process_names.get(mm_id)
+        return name if name in self.machine.kernel.mms else None
+
     def vpn(self, region: str, page: int = 0) -> int:
         """Virtual page of a page of a region."""
         return ARENA + self.regions[region][0] + page

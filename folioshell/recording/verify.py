@@ -51,10 +51,12 @@ class RecordingMatch(NamedTuple):
     Args:
         steps: number of steps of the recording.
         difference: the first difference; None if everything matches.
+        books: number of steps before it whose books were compared.
     """
 
     steps: int
     difference: Difference | None = None
+    books: int = 0
 
     @property
     def matched(self) -> int:
@@ -62,25 +64,30 @@ class RecordingMatch(NamedTuple):
         return self.steps if self.difference is None else max(self.difference.step, 0)
 
 
-def verify(recording: Recording, profile: str = DEFAULT.version) -> RecordingMatch:
-    """Replay a recording with steps up to the first that differs; ``profile`` is the kernel to model."""
+def verify(recording: Recording, profile: str = DEFAULT.version, books: bool = False) -> RecordingMatch:
+    """Replay a recording with steps up to the first that differs.
+
+    Args:
+        profile: the kernel to model.
+        books: compare the kernel's own books, too, where the recording has them.
+    """
     assert recording.steps is not None
-    return RecordingMatch(len(recording.steps), _first_difference(recording, recording.steps, profile))
-
-
-def _first_difference(recording: Recording, steps: Sequence[Any], profile: str) -> Difference | None:
-    replay = ScenarioRun(recording.scenario, profile)
+    replay, nr = ScenarioRun(recording.scenario, profile), len(recording.steps)
     if before := _setup_rows(recording, replay):
-        return Difference(-1, None, tuple(before))
-    made = steps_of(replay, recording.scenario)
-    for number, (wanted, op) in enumerate(zip(steps, recording.scenario["ops"], strict=True)):
+        return RecordingMatch(nr, Difference(-1, None, tuple(before)))
+    made = steps_of(replay, recording.scenario, books)
+    compared = 0
+    for number, (wanted, op) in enumerate(zip(recording.steps, recording.scenario["ops"], strict=True)):
+        raw = recording.books[number] if books and recording.books else None
         try:
-            rows = differences(wanted, next(made))
+            found = next(made)
+            rows = differences(wanted, found) or ([] if raw is None else book_differences(raw, found["raw"], replay))
         except KernelBug as bug:
             rows = [DiffRow("the model", "continues", f"fails: {bug.message}")]
         if rows:
-            return Difference(number, op, tuple(rows), _rules(replay, rows[0]))
-    return None
+            return RecordingMatch(nr, Difference(number, op, tuple(rows), _rules(replay, rows[0])), compared)
+        compared += raw is not None
+    return RecordingMatch(nr, None, compared)
 
 
 def _setup_rows(recording: Recording, replay: ScenarioRun) -> list[DiffRow]:
@@ -322,3 +329,93 @@ def _folio_text(row: Mapping[str, Any] | None) -> str:
     if "from" in row:
         parts.append(f"from page {row['from'][1]} of folio {row['from'][0]}")
     return ", ".join(parts)
+
+
+#: key of a field of the books -> its name
+_FIELDS = {
+    "ref": "_refcount",
+    "anon_exclusive": "PageAnonExclusive",
+    "entire": "_entire_mapcount",
+    "double_map": "PageDoubleMap",
+    "nr_pages_mapped": "_nr_pages_mapped",
+    "large": "_large_mapcount",
+    "partially_mapped": "partially mapped",
+    "mm_ids": "MM-ID slots",
+    "maybe_shared": "SHARED bit",
+    "mapcount_raw": "_mapcount of its pages",
+}
+
+
+def book_differences(kernel: Mapping[str, Any], model: Mapping[str, Any], replay: ScenarioRun) -> list[DiffRow]:
+    """All differences between the books of a kernel and of the model: fields of folios, PTE tables, their entries.
+
+    Counters are from 0. What a kernel does not have, or its recording left out, is not compared.
+    """
+    rows: list[DiffRow] = []
+    wanted, found = (_folio_fields(books["folios"]) for books in (kernel, model))
+    for number in sorted({*wanted, *found}):
+        one, two = wanted.get(number, {}), found.get(number, {})
+        for key in (key for key in one if one[key] != two.get(key)):
+            values = _field_text(one[key]), _field_text(two.get(key))
+            rows.append(DiffRow(f"folio {number}, {_FIELDS.get(key, key)}", *values, folio=number))
+    for process in _keys(kernel["tables"], model["tables"]):
+        tables = [
+            {index: _normal(runs) for index, runs in books["tables"].get(process, ())} for books in (kernel, model)
+        ]
+        for index in sorted({*tables[0], *tables[1]}):
+            rows += _table_rows(process, index, tables[0].get(index), tables[1].get(index), replay)
+    return rows
+
+
+def _folio_fields(folios: list[list[Any]]) -> dict[int, dict[str, Any]]:
+    return {first + offset: fields for first, nr, fields in folios for offset in range(nr)}
+
+
+def _field_text(value: Any) -> str:
+    if value is None:
+        return ABSENT
+    if not isinstance(value, list):
+        return str(value)
+    return " ".join(f"{ABSENT if one is None else one}×{nr}" for one, nr in value)
+
+
+def _normal(runs: Sequence[Any]) -> list[list[Any]]:
+    """Runs of present entries without the dirty bit of read-only ones, which since v6.6 is kept by software."""
+    rows: list[list[Any]] = []
+    for first, nr, bits in runs:
+        kept = bits if "w" in bits else ""
+        if rows and sum(rows[-1][:2]) == first and rows[-1][2] == kept:
+            rows[-1][1] += nr
+        else:
+            rows.append([first, nr, kept])
+    return rows
+
+
+def _table_rows(
+    process: str, index: int, kernel: list[Any] | None, model: list[Any] | None, replay: ScenarioRun
+) -> Iterator[DiffRow]:
+    """A PTE table that one side has alone; else the first entry that differs, and the number of others."""
+    if kernel == model:
+        return
+    size = replay.machine.kernel.geometry.pmd_pages
+    if kernel is None or model is None:
+        place = _place(replay, index * size, size)
+        exist = ["exists" if table is not None else ABSENT for table in (kernel, model)]
+        yield DiffRow(f"{process}, PTE table of {place[0]}[{place[1]}]", exist[0], exist[1], process, *place)
+        return
+    one, two = (
+        {first + offset: bits or "r" for first, nr, bits in table for offset in range(nr)} for table in (kernel, model)
+    )
+    first, *others = (entry for entry in range(size) if one.get(entry) != two.get(entry))
+    place = _place(replay, index * size + first, 1)
+    more = f" and {len(others)} more" if others else ""
+    values = one.get(first, ABSENT), two.get(first, ABSENT)
+    yield DiffRow(f"{process}, entry of {place[0]}[{place[1]}]{more}", *values, process, *place)
+
+
+def _place(replay: ScenarioRun, start: int, nr: int) -> tuple[str, int]:
+    """The first page of ``nr`` from ``start`` in the arena that is in a region: the last region made there, page."""
+    for region, (vpn, pages) in reversed(replay.regions.items()):
+        if vpn < start + nr and start < vpn + pages:
+            return region, max(start - vpn, 0)
+    return f"page {start:#x} of the arena", 0

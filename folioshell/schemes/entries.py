@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from folioshell.errors import KernelBug
 from folioshell.events import Level, Rmap
@@ -216,6 +216,15 @@ class EntryScheme(Order0Scheme, register=False):
             return [(first, nr, entries.entire + count) for first, nr, count in entries.pages.runs()]
         number = super().mapcount(folio)
         return [(0, 1, number)] if number else []
+
+    def kernel_fields(self, folio: int) -> dict[str, Any]:
+        """The fields of a large folio that was mapped, counters from 0, by the names that recordings use."""
+        entries = self._large[folio]
+        return {
+            "entire": entries.entire,
+            "nr_pages_mapped": entries.pages.mapped,
+            "mapcount_raw": [[count, nr] for _, nr, count in entries.pages.runs()],
+        }
 
     def why(self, folio: int) -> list[Part]:
         """The PMD entries, and the PTEs of every run of pages that are mapped equally often."""

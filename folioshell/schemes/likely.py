@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from folioshell.schemes.base import Law, Sharing
 from folioshell.schemes.entries import EntryScheme
 
@@ -34,6 +36,10 @@ class Likely(EntryScheme):
         if entries is None or entries.entire or mapcount > entries.pages.nr_pages:
             return Sharing.YES
         return Sharing.YES if entries.pages[0] > 1 else Sharing.NO
+
+    def kernel_fields(self, folio: int) -> dict[str, Any]:
+        """As per-page, and ``_large_mapcount``."""
+        return {**super().kernel_fields(folio), "large": self.mapcount(folio)}
 
     def bytes_of_state(self, order: int) -> int:
         """As per-page, and ``_large_mapcount``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from folioshell.events import Rmap
 from folioshell.schemes.base import Law, Part, Sharing
 from folioshell.schemes.entries import EntryScheme
@@ -55,6 +57,12 @@ class MmId(EntryScheme):
     def slots(self, folio: int) -> tuple[Slot, Slot, bool]:
         """Both slots as (MM-ID, counted entries), (0, 0) if free, and the SHARED bit; all free for order 0."""
         return slots_of(self._slots.get(folio))
+
+    def kernel_fields(self, folio: int) -> dict[str, Any]:
+        """As likely, the slots, and the SHARED bit."""
+        first, second, shared = self.slots(folio)
+        owners = {"mm_ids": [list(first), list(second)], "maybe_shared": int(shared)}
+        return {**super().kernel_fields(folio), "large": self.mapcount(folio), **owners}
 
     def why(self, folio: int) -> list[Part]:
         """The slots, what is in neither, and the SHARED bit."""

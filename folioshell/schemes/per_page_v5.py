@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from folioshell.errors import KernelBug
 from folioshell.events import Level, Rmap
 from folioshell.schemes.base import Answer, Law, Part, Sharing
@@ -195,6 +197,15 @@ class PerPageV5(Order0Scheme):
         """(``_mapcount`` of a page, ``compound_mapcount``, PageDoubleMap) of a large folio, the counters from 0."""
         counts = self._large.get(folio)
         return (0, 0, False) if counts is None else (counts.pages[page], counts.compound, counts.double_map)
+
+    def kernel_fields(self, folio: int) -> dict[str, Any]:
+        """The fields of a large folio that was mapped, counters from 0, by the names that recordings use."""
+        counts = self._large[folio]
+        return {
+            "entire": counts.compound,
+            "double_map": int(counts.double_map),
+            "mapcount_raw": [[count, nr] for _, nr, count in counts.pages.runs()],
+        }
 
     def shared(self, folio: int, mm: int) -> Sharing:
         """``page_mapcount() != 1`` of page 0."""

@@ -48,6 +48,7 @@ class Verification:
         verbose: show the first difference of each as a table.
         quiet: show only recordings that differ.
         profile: the release to model; empty: that of each recording.
+        books: compare the kernel's own books too, where a recording has them.
         limits: ``seconds`` and ``memory`` apply to each recording.
     """
 
@@ -59,6 +60,7 @@ class Verification:
         verbose: bool = False,
         quiet: bool = False,
         profile: str = "",
+        books: bool = False,
         limits: Limits = STRICT,
     ) -> None:
         self._screen = screen
@@ -66,7 +68,10 @@ class Verification:
         self._verbose = verbose
         self._quiet = quiet
         self._profile = profile
+        self._books = books
         self._limits = limits
+        #: steps that were compared, and those of them with their books
+        self._steps = self._steps_with_books = 0
         #: the profiles that recordings were compared with
         self._profiles: set[str] = set()
 
@@ -81,7 +86,8 @@ class Verification:
         tone = Tone.GOOD if counts[MATCHES] == len(names) else Tone.BAD
         under = [version for version in RELEASES if version in self._profiles]
         what = f"{counted(len(names), 'recording')}{' under profile ' if under else ''}{', '.join(under)}: "
-        self._screen.write([Line((Span(what), Span(", ".join(shown), tone)))])
+        steps = f"; books of {self._steps_with_books:,} of {counted(self._steps, 'step')} match" if self._books else ""
+        self._screen.write([Line((Span(what), Span(", ".join(shown), tone), Span(steps)))])
         self._screen.flush()
         return max(status for status in (MATCHES, DIFFERS, UNUSABLE) if counts[status] or status == MATCHES)
 
@@ -89,7 +95,7 @@ class Verification:
         try:
             recording = ptl.load_any(name)
             profile = self._profile or profile_of(recording)
-            text, difference = _compared(recording, profile)
+            text, difference = self._compared(recording, profile)
         except BadScenario as error:
             _report_unusable(self._errors, name, error)
             return UNUSABLE
@@ -103,6 +109,26 @@ class Verification:
         self._screen.write(_tables(difference) if self._verbose else [_summary(difference)])
         self._screen.flush()
         return DIFFERS
+
+    def _compared(self, recording: Recording | ptl.PtlRecording, profile: str) -> tuple[str, Difference | None]:
+        """How far a recording matches, and the first difference. A trace of locks is one of its last operation.
+
+        Raises:
+            BadScenario: there is nothing to compare with.
+        """
+        if isinstance(recording, ptl.PtlRecording):
+            found = ptl.first_difference(recording, ptl.trace(recording.scenario, profile))
+            if found is None:
+                return f"{counted(len(recording.ptl), 'PTL')} and their nesting match", None
+            ops = recording.scenario["ops"]
+            return f"{visible(found[0])} differs", Difference(len(ops) - 1, ops[-1], (DiffRow(*found),))
+        if recording.steps is None:
+            raise BadScenario("a scenario without recorded steps; `verify --emit` runs it")
+        match = verify(recording, profile, self._books)
+        self._steps += match.steps
+        self._steps_with_books += match.books
+        books = f", {match.books} with their books" if self._books else ""
+        return f"{match.matched} of {counted(match.steps, 'step')} match{books}", match.difference
 
 
 def profile_of(recording: Recording | ptl.PtlRecording) -> str:
@@ -118,24 +144,6 @@ def profile_of(recording: Recording | ptl.PtlRecording) -> str:
         kernel = recording.kernel or "an unnamed kernel"
         raise BadScenario(f"a recording of {kernel}; modeled are {', '.join(RELEASES)}, and --profile chooses one")
     return release.version
-
-
-def _compared(recording: Recording | ptl.PtlRecording, profile: str) -> tuple[str, Difference | None]:
-    """How far a recording matches, and the first difference. A trace of locks is one of its last operation.
-
-    Raises:
-        BadScenario: there is nothing to compare with.
-    """
-    if isinstance(recording, ptl.PtlRecording):
-        found = ptl.first_difference(recording, ptl.trace(recording.scenario, profile))
-        if found is None:
-            return f"{counted(len(recording.ptl), 'PTL')} and their nesting match", None
-        ops = recording.scenario["ops"]
-        return f"{visible(found[0])} differs", Difference(len(ops) - 1, ops[-1], (DiffRow(*found),))
-    if recording.steps is None:
-        raise BadScenario("a scenario without recorded steps; `verify --emit` runs it")
-    match = verify(recording, profile)
-    return f"{match.matched} of {counted(match.steps, 'step')} match", match.difference
 
 
 def _summary(difference: Difference) -> Line:
@@ -177,12 +185,20 @@ def _tables(difference: Difference) -> list[Block]:
     return blocks
 
 
-def emit_files(names: Sequence[str], stream: TextIO, errors: Screen, profile: str = "", limits: Limits = STRICT) -> int:
+def emit_files(
+    names: Sequence[str],
+    stream: TextIO,
+    errors: Screen,
+    profile: str = "",
+    limits: Limits = STRICT,
+    *,
+    books: bool = False,
+) -> int:
     """Write the model's own recording of each scenario, one JSON document per line; returns 2 if a file is unusable."""
-    return max(bounded(name, partial(_emit, name, stream, errors, profile), limits, errors) for name in names)
+    return max(bounded(name, partial(_emit, name, stream, errors, profile, books), limits, errors) for name in names)
 
 
-def _emit(name: str, stream: TextIO, errors: Screen, profile: str) -> int:
+def _emit(name: str, stream: TextIO, errors: Screen, profile: str, books: bool) -> int:
     from folioshell.recording.observe import emit
 
     try:
@@ -191,7 +207,7 @@ def _emit(name: str, stream: TextIO, errors: Screen, profile: str) -> int:
         if isinstance(recording, ptl.PtlRecording):
             document = ptl.document(ptl.trace(recording.scenario, profile))
         else:
-            document = emit(recording.scenario, profile)
+            document = emit(recording.scenario, profile, books)
     except BadScenario as error:
         _report_unusable(errors, name, error)
         return UNUSABLE

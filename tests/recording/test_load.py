@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from folioshell.recording.load import BadScenario, check_scenario, load, parse
-from tests.recording.samples import RECORDINGS, scenario, small_recording
+from folioshell.recording.observe import emit
+from tests.recording.samples import RECORDINGS, recording, scenario, small_recording
 
 
 def test_a_good_scenario_comes_back() -> None:
@@ -169,3 +170,18 @@ def test_no_file(tmp_path: Path) -> None:
     for name in (str(tmp_path / "none.json"), str(tmp_path), "a\0b"):
         with pytest.raises(BadScenario, match="cannot be read"):
             load(name)
+
+
+def test_books() -> None:
+    """Books are optional; a step whose books differed in a second run has none, and malformed ones are refused."""
+    found = json.loads(json.dumps(emit(scenario(), books=True)))
+    books = recording(found).books
+    assert len(books) == len(found["steps"]) and None not in books
+    assert recording({**found, "soft": {}}).books == ()
+
+    found["soft"]["varies"] = {"steps/1/raw/folios/0/2/ref": [1, 2], "steps/2/vmas/A": []}
+    assert [step is None for step in recording(found).books[:3]] == [False, True, False]
+
+    found["soft"]["steps"][0]["raw"]["tables"] = {"A": [[1, [[0, 1]]]]}
+    with pytest.raises(BadScenario, match="step 0: expected `raw`"):
+        recording(found)

@@ -25,12 +25,13 @@ def test_all_recordings_are_here() -> None:
 
 @pytest.mark.parametrize("path", [*SWEEP, *BEYOND_SWEEP, *RELEASES_SWEEP])
 def test_recording(path: Path) -> None:
-    """Every step of the recording is what the model does: result, VMAs, smaps, pages and folios."""
+    """Every step of the recording is what the model does: result, VMAs, smaps, pages and folios, and the books."""
     recording = load(str(path))
-    verdict = verify(recording, profile_of(recording))
+    verdict = verify(recording, profile_of(recording), books=True)
 
     assert verdict.difference is None
     assert verdict.matched == verdict.steps > 0
+    assert verdict.books == len(recording.books)
 
 
 @pytest.mark.parametrize("path", [*SWEEP, *BEYOND_SWEEP, *RELEASES_SWEEP])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Generator
 from typing import Any
 
@@ -10,11 +11,22 @@ import pytest
 
 from folioshell.errors import KernelBug
 from folioshell.events import Tracepoint
+from folioshell.model import pte
+from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
+from folioshell.model.pagetable import PageTable
+from folioshell.model.release import RELEASES
 from folioshell.model.vm import Mm
+from folioshell.paths import fork, rmap, tables
 from folioshell.recording import scenario as replaying
-from folioshell.recording.verify import ABSENT, Difference, differences, expand, result_text, verify
-from tests.recording.samples import document, recording, small_recording
+from folioshell.recording.load import load
+from folioshell.recording.observe import emit
+from folioshell.recording.verify import ABSENT, Difference, DiffRow, differences, expand, result_text, verify
+from folioshell.schemes.entries import PageCounts
+from folioshell.schemes.mm_slots import MmSlots
+from folioshell.schemes.per_page_v5 import DoubleMapCounts
+from folioshell.shell.recordings import profile_of
+from tests.recording.samples import FOLDER, document, recording, small_recording
 
 
 def _difference(found: dict[str, Any]) -> Difference:
@@ -204,3 +216,154 @@ def test_expand() -> None:
 def test_result_text(result: dict[str, Any], text: str) -> None:
     """Results have words."""
     assert result_text(result) == text
+
+
+# The kernel's own books.
+
+
+def _with_books(profile: str) -> dict[str, Any]:
+    """A recording of the model, as that release, of a THP whose PMD entry a child shares and splits; with books."""
+    thp = {"op": "mmap", "proc": "A", "region": "t", "kind": "anon", "pages": 512, "prot": "rw", "thp": "hugepage"}
+    write = {"op": "touch", "proc": "A", "region": "t", "page": 0, "count": 1, "access": "write"}
+    split = {"op": "munmap", "proc": "B", "region": "t", "page": 0, "count": 16}
+    again = {"op": "touch", "proc": "B", "region": "t", "page": 16, "count": 1, "access": "write"}
+    file = {"op": "mmap", "proc": "A", "region": "f", "kind": "file_shared", "pages": 4, "prot": "rw", "file": "f"}
+    written = {"op": "touch", "proc": "A", "region": "f", "page": 1, "count": 1, "access": "write"}
+    ops = [thp, write, {"op": "fork", "proc": "A", "child": "B"}, split, again, file, written]
+    setup = {"files": {"f": {"pages": 4, "fs": "ext4", "cached": False}}}
+    made: dict[str, Any] = json.loads(json.dumps(emit({"setup": setup, "ops": ops}, profile, books=True)))
+    return made
+
+
+def _first_row(found: dict[str, Any], profile: str) -> DiffRow | None:
+    match = verify(recording(found), profile, books=True)
+    return None if match.difference is None else match.difference.rows[0]
+
+
+@pytest.mark.parametrize("profile", RELEASES)
+def test_books_match(profile: str) -> None:
+    """What the model records of its own books it finds again; they are compared on request only."""
+    made = _with_books(profile)
+    match = verify(recording(made), profile, books=True)
+
+    assert (match.difference, match.matched, match.books) == (None, 7, 7)
+    assert verify(recording(made), profile).books == 0
+
+
+@pytest.mark.parametrize(
+    ("profile", "key", "value", "what"),
+    [
+        ("6.18", "ref", 9, "folio 1, _refcount"),
+        ("6.18", "anon_exclusive", [[1, 512]], "folio 1, PageAnonExclusive"),
+        ("6.18", "mm_ids", [["A", 1], [None, 0]], "folio 1, MM-ID slots"),
+        ("6.18", "maybe_shared", 0, "folio 1, SHARED bit"),
+        ("6.12", "large", 1, "folio 1, _large_mapcount"),
+        ("6.12", "nr_pages_mapped", 512, "folio 1, _nr_pages_mapped"),
+        ("6.12", "partially_mapped", 1, "folio 1, partially mapped"),
+        ("6.1", "entire", 3, "folio 1, _entire_mapcount"),
+        ("6.1", "double_map", 0, "folio 1, PageDoubleMap"),
+        ("5.10", "mapcount_raw", [[1, 512]], "folio 1, _mapcount of its pages"),
+    ],
+)
+def test_a_field_of_the_books(profile: str, key: str, value: object, what: str) -> None:
+    """Each field is compared, and named as the kernel has it; one that the recording leaves out is not."""
+    found = _with_books(profile)
+    fields = found["soft"]["steps"][3]["raw"]["folios"][0][2]
+    assert fields[key] != value
+    fields[key] = value
+
+    row = _first_row(found, profile)
+    assert row is not None and row.what == what
+
+    del fields[key]
+    assert _first_row(found, profile) is None
+
+
+def test_tables_of_the_books() -> None:
+    """A table that one side lacks, and the first entry that differs; not whether a read-only entry is dirty."""
+    found = _with_books("6.18")
+    tables = found["soft"]["steps"][4]["raw"]["tables"]["B"]
+    assert tables == [[1, [[16, 1, "wd"], [17, 495, ""]]]]
+    tables[0][1][1][2] = "d"
+    assert _first_row(found, "6.18") is None
+
+    tables[0][1] = [[16, 4, "wd"], [20, 492, "d"]]
+    row = _first_row(found, "6.18")
+    assert row is not None
+    assert (row.what, row.kernel, row.model) == ("B, entry of t[17] and 2 more", "wd", "r")
+
+    del tables[0]
+    row = _first_row(found, "6.18")
+    assert row is not None
+    assert (row.what, row.kernel, row.model) == ("B, PTE table of t[0]", ABSENT, "exists")
+
+
+def _one_slot(slots: MmSlots, mm: int, nr: int, total: int) -> None:
+    """As of a folio that has one slot only."""
+    if slots.ids[0] in (0, mm):
+        slots.ids[0], slots.counts[0] = mm, slots.counts[0] + nr
+    else:
+        slots.shared = True
+
+
+def _entries_for_pages(counts: PageCounts, first: int, nr: int, delta: int) -> int:
+    """_nr_pages_mapped counts every entry of a page, not the first."""
+    changed = _ADD(counts, first, nr, delta)
+    counts.mapped += delta * (nr - changed)
+    return changed
+
+
+_ADD = PageCounts.add
+
+
+def _never_double(counts: DoubleMapCounts, split: bool) -> int:
+    """A PMD entry goes as if no other were left."""
+    counts.compound -= 1
+    return 0
+
+
+def _stays_exclusive(folio: Folio, first: int, nr: int) -> None:
+    """Nothing is cleared."""
+
+
+def _writable(copy: fork.CopyRange) -> Generator[Tracepoint, None, None]:
+    """The parent may write on."""
+    entries = copy.source.entries
+    entries[:] = pte.packed([entry | pte.WRITE if entry > pte.FLAGS else entry for entry in entries])
+    yield from _FLUSH(copy)
+
+
+_FLUSH = fork._flush
+
+
+def _stays(mm: Mm, block: int, table: PageTable) -> Generator[Tracepoint, None, bool]:
+    """The table is not freed."""
+    yield Tracepoint("an empty table")
+    return True
+
+
+#: a fault on purpose -> recording, what is replaced, by what, and the field of the books that is wrong then
+FAULTS: dict[str, tuple[str, object, str, object, str]] = {
+    "slots of MM-IDs": ("7.0.13/d05_disjoint_munmap", MmSlots, "add", _one_slot, "MM-ID slots"),
+    "pages mapped": ("6.12.117/d25_third_mm_last_stays", PageCounts, "add", _entries_for_pages, "_nr_pages_mapped"),
+    "PMD split": ("6.1.192/d11_child_dontneed", DoubleMapCounts, "remove_pmd", _never_double, "PageDoubleMap"),
+    "exclusive": ("7.3.4/e07_64k_madvise_shared", rmap, "clear_exclusive", _stays_exclusive, "PageAnonExclusive"),
+    "write protection": ("7.3.4/b02_child_exit_reuse", fork, "_flush", _writable, "entry of"),
+    "write to a file": ("6.16.12/fuzz0001", Folio, "create_buffers", lambda folio: None, "_refcount"),
+    "empty table": ("7.0.13/d11_child_dontneed", tables, "try_get_and_clear_pmd", _stays, "PTE table of"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_on_purpose_is_seen_in_the_books(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheme or a path that does something else than the kernel: the field that it keeps differs."""
+    name, place, attribute, replacement, field = FAULTS[fault]
+    found = load(str(FOLDER / "releases" / f"{name}.json.gz"))
+    profile = profile_of(found)
+    assert verify(found, profile, books=True).difference is None
+    monkeypatch.setattr(place, attribute, replacement)
+
+    difference = verify(found, profile, books=True).difference
+
+    assert difference is not None
+    assert any(field in row.what for row in difference.rows), difference.rows

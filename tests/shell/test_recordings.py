@@ -14,7 +14,7 @@ from folioshell.recording.load import load
 from folioshell.shell.recordings import Verification, emit_files, operation_text
 from folioshell.views.screen import Screen
 from tests.command_line import folioshell
-from tests.recording.samples import RECORDINGS, document, scenario, small_recording
+from tests.recording.samples import FOLDER, RECORDINGS, document, scenario, small_recording
 
 
 class _Output:
@@ -56,6 +56,26 @@ def test_all_match() -> None:
         f"{RECORDINGS[2].name}: {len(load(names[2]).steps or ())} of {len(load(names[2]).steps or ())} steps match",
         "3 recordings under profile 6.18: 3 match",
     ]
+
+
+def test_books(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --books lines and the summary say how many steps were matched with them; --emit writes them."""
+    kernel = FOLDER / "releases" / "6.1.192" / "c10_cold.json.gz"
+    assert main(["verify", "--books", str(kernel), str(RECORDINGS[0])]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "c10_cold.json.gz: 5 of 5 steps match, 5 with their books",
+        f"{RECORDINGS[0].name}: 4 of 4 steps match, 0 with their books",
+        "2 recordings under profile 6.1, 6.18: 2 match; books of 5 of 9 steps match",
+    ]
+    assert main(["verify", "--emit", "--books", str(kernel)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    document["soft"]["steps"][2]["raw"]["folios"][0][2]["double_map"] = 1
+    path = tmp_path / "wrong.json"
+    path.write_text(json.dumps(document))
+    assert main(["verify", "-v", "--books", str(path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "wrong.json: 2 of 5 steps match, 2 with their books"
+    assert any(line.split() == ["folio", "1,", "PageDoubleMap", "1", "0"] for line in lines)
 
 
 def test_one_differs(wrong: str) -> None:
