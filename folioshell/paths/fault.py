@@ -302,8 +302,6 @@ def _do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]
     # In the same fault and under the same PTL: a second fault would only find the read-only entry that was just made.
     if fault.write and not table.entries[index] & pte.WRITE:
         return (yield from wp_fault.do_wp_page(k, fault, table))
-    if fault.write:
-        table.entries[index] |= pte.DIRTY
     yield table.ptl.release()
     return None
 

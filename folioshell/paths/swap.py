@@ -271,8 +271,25 @@ def map_swapped(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> Path
         yield from rmap.add_ptes(k, folio, page, nr, vma, table, vpn, "folio_add_anon_rmap_ptes")
     # A page that may be shared is mapped read-only, also for a write: do_wp_page() decides then whether to copy.
     writable = exclusive and vma.flags & vm.WRITE and (fault.write or k.release.swapin_by_read_is_writable)
-    flags = pte.YOUNG | (pte.WRITE if writable else 0)
+    flags = pte.YOUNG | (pte.WRITE if writable else 0) | (pte.DIRTY if writable and fault.write else 0)
     table.entries[index : index + nr] = pte.ramp(pte.make(folio.pfn + page, flags), nr)
+
+
+def _alloc_slots(k: Kernel, order: int) -> int:
+    """The first of ``1 << order`` free slots in a row, aligned. Each order takes them from a cluster of its own.
+
+    Kernel: mm/swapfile.c: cluster_alloc_swap_entry() (v6.18)
+    """
+    nr, size = 1 << order, k.geometry.pmd_pages
+    at = k.swap_clusters.get(order, 0)
+    # The device's first slot holds its header.
+    while at % size == 0:
+        at = (k.next_number("swap cluster") - 1) * size
+        if at:
+            break
+        at = nr
+    k.swap_clusters[order] = at + nr
+    return at
 
 
 def add_to_swap(k: Kernel, folio: Folio) -> Path[None]:
@@ -281,15 +298,9 @@ def add_to_swap(k: Kernel, folio: Folio) -> Path[None]:
     Kernel: mm/swapfile.c: folio_alloc_swap() (v6.18)
     """
     yield k.swap_lock.acquire("folio_alloc_swap")
-    # Of a large folio they are aligned as its pages are.
-    slot = k.next_number("swap slot")
-    while slot % folio.nr_pages:
-        slot = k.next_number("swap slot")
-    folio.swap_slot = slot
+    folio.swap_slot = _alloc_slots(k, folio.order)
     for page in range(folio.nr_pages):
-        k.swap_cache[slot + page] = folio
-        if page:
-            k.next_number("swap slot")
+        k.swap_cache[folio.swap_slot + page] = folio
     yield k.swap_lock.release()
     folio.cached = True
     folio.ref += folio.nr_pages
