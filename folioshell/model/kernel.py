@@ -147,7 +147,7 @@ class Kernel:
         #: swap slot -> the folio page in the swap cache, or the stored contents: (folio or None, page is not all zero)
         self.swap_cache: dict[int, Folio] = {}
         self.swap_nonzero: dict[int, bool] = {}
-        #: order of folios -> the next slot of the cluster that they are written to; a multiple of its size if it is full
+        #: order of folios -> the next slot of the cluster that they are written to; a multiple of its size: it is full
         self.swap_clusters: dict[int, int] = {}
         #: swap slot -> the folio that a fault is reading it into, without the swap cache
         self.swap_prepared: dict[int, Folio] = {}

@@ -34,7 +34,7 @@ def test_recording(path: Path) -> None:
     assert verdict.books == len(recording.books)
 
 
-@pytest.mark.parametrize("path", [*SWEEP, *BEYOND_SWEEP, *RELEASES_SWEEP])
+@pytest.mark.parametrize("path", [*SWEEP, *BEYOND_SWEEP, *RELEASES_SWEEP[::10]])
 def test_invariants(path: Path) -> None:
     """No invariant of the model is broken after any step of the recording's scenario."""
     recording = load(str(path))
