@@ -225,7 +225,8 @@ def _race_sweep(options: Options) -> int:
 def _check_protocol(options: Options) -> int:
     from folioshell.shell.checks import ProtocolChoice, check_protocols
 
-    choice = ProtocolChoice(options.names, options.every, options.races, options.max_states, options.jobs)
+    schemes = tuple(path for _, path in options.loaded)
+    choice = ProtocolChoice(options.names, options.every, options.races, options.max_states, options.jobs, schemes)
     return check_protocols(choice, options.screen, quiet=options.quiet, as_json=bool(options.json))
 
 

@@ -80,7 +80,7 @@ class Options(Namespace):
         session.host.output.mode = mode or self.screen.mode
         session.host.output.fixed = bool(mode)
         session.settings.full = self.json == "full"
-        for word, path in self._loads:
+        for word, path in self.loaded:
             from folioshell.script.loading import load_into
 
             load_into(session, path, word)
@@ -115,7 +115,7 @@ class Options(Namespace):
         from folioshell.script.script import path_of
 
         chosen = [f"{name}={'none' if most is None else most}" for name, most in self._limits.items()]
-        repeated = [word for kind, path in self._loads for word in (f"--{kind}", path)]
+        repeated = [word for kind, path in self.loaded for word in (f"--{kind}", path)]
         return run_file(
             path_of(name),
             until=self.until.step,
@@ -126,7 +126,7 @@ class Options(Namespace):
         )
 
     @property
-    def _loads(self) -> list[tuple[str, str]]:
+    def loaded(self) -> list[tuple[str, str]]:
         """``scheme`` or ``protocol``, and the file to load it from."""
         return [*self.loads, *self.more_loads]
 
@@ -217,7 +217,7 @@ def parser() -> _Parser:
     # Output options are allowed before and after the action; only the former have defaults, lest they undo the latter.
     for action in (run, scenarios, verify, convert, check, protocols, sweep):
         _add_output_options(action, loads="more_loads", limits="more_limits")
-        if action is not sweep:
+        if action not in (protocols, sweep):
             _add_protocol_option(action, "more_loads")
     _add_output_options(made, loads="loads", limits="limit")
     _add_protocol_option(made, "loads")

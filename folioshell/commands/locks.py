@@ -113,10 +113,13 @@ def explore_protocol(session: Session, name: str, shipped: ShippedRace, most: in
     machine.decide(machine.protocols[name].scheme)
     try:
         machine.set_protocol(name)
-        return explored(_race(workspace, shipped), most, None)
+        verdict = explored(_race(workspace, shipped), most, None)
     except (LoadedCodeError, Refused) as error:
         # Not in a thread: while it started, or said what it has counted; or it holds what cannot be copied.
         return RaceVerdict(0, 0, (Found("protocol error", str(error), 0, ""),))
+    if verdict.stopped == "interrupted":
+        raise KeyboardInterrupt
+    return verdict
 
 
 def race_lines(name: str, scheme: str, shipped: ShippedRace, schedule: str = "") -> tuple[str, str]:

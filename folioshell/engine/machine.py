@@ -28,6 +28,8 @@ from folioshell.units import X86_64, Geometry
 
 T = TypeVar("T")
 
+#: the locks that a protocol under test takes
+_OF_PROTOCOLS = (LockClass.MMPTL, LockClass.PMDL, LockClass.PTL, LockClass.MCL)
 #: how many of the last events a KernelBug carries
 _LAST_EVENTS = 20
 
@@ -163,7 +165,7 @@ class Machine:
 
     def _recursion(self, op: LockOp) -> FolioshellError:
         """A held lock is taken: recursive locking of a protocol under test, else a bug of a path."""
-        if self.kernel.protocol is not None and op.lock.lock_class is LockClass.PTL:
+        if self.kernel.protocol is not None and op.lock.lock_class in _OF_PROTOCOLS:
             return SelfDeadlock(op.lock.name, op.function, self.kernel.protocol.name)
         return KernelBug(f"{op.function} takes {op.lock}, which it holds already")
 

@@ -186,6 +186,8 @@ class Patience:
 
 
 PATIENCE = Patience()
+#: what loaded code may raise; not KeyboardInterrupt, which is the user's, nor OutOfTime
+_RAISED = (Exception, EndlessLoop, SystemExit, GeneratorExit)
 
 # Calls.
 
@@ -203,10 +205,10 @@ def steps(protocol: Protocol, call: str, *args: Any, held: Sequence[Lock] = (), 
     running = _ProtocolCall(protocol, call, args)
     result = running.begin()
     if not isinstance(result, GeneratorType):
-        return running.checked(result, held, dict.fromkeys(held, 0))
+        return running.checked(result, held, dict.fromkeys(held))
     path, reply, nr = result, None, 0
-    #: lock -> the line where it was taken, 0 for those of the caller
-    taken: dict[Lock, int] = dict.fromkeys(held, 0)
+    #: lock -> the line where it was taken; None for those of the caller
+    taken: dict[Lock, int | None] = dict.fromkeys(held)
     while True:
         over, step = running.advance(path, reply)
         if over:
@@ -261,7 +263,7 @@ class _ProtocolCall:
         PATIENCE.begin()
         try:
             return getattr(self.protocol, self.method)(*self.args)
-        except (Exception, EndlessLoop) as error:
+        except _RAISED as error:
             raise self._raised(error) from error
         finally:
             PATIENCE.end()
@@ -273,12 +275,12 @@ class _ProtocolCall:
             return False, path.send(reply)
         except StopIteration as end:
             return True, end.value
-        except (Exception, EndlessLoop) as error:
+        except _RAISED as error:
             raise self._raised(error) from error
         finally:
             PATIENCE.end()
 
-    def check(self, path: Any, step: Any, taken: dict[Lock, int], nr: int) -> None:
+    def check(self, path: Any, step: Any, taken: dict[Lock, int | None], nr: int) -> None:
         """Check a step.
 
         Raises:
@@ -290,12 +292,12 @@ class _ProtocolCall:
                 raise self.fault(f"{step.verb} of {step.values!r}, where numbers are wanted{place}")
         elif step.__class__ is not LockOp:
             raise self.fault(f"yielded {step!r}, which is no step{place}")
-        elif step.verb == "-" and step.lock not in taken:
-            raise self.fault(f"released {step.lock}, which it does not hold{place}")
+        elif self.protocol.path and (problem := _misuse(step, taken)):
+            raise self.fault(f"{problem}{place}")
         if nr > MOST_STEPS:
             raise self.fault(f"takes steps without end: {step}{place}, is step {nr:,}, and no other thread runs")
 
-    def checked(self, result: Any, held: Sequence[Lock], taken: dict[Lock, int]) -> Any:
+    def checked(self, result: Any, held: Sequence[Lock], taken: dict[Lock, int | None]) -> Any:
         """The result of a call that has ended.
 
         Raises:
@@ -311,15 +313,15 @@ class _ProtocolCall:
                 raise self.fault(f"ended without {lock}, which its caller holds")
         return result
 
-    def _kept(self, result: Any, taken: dict[Lock, int]) -> Sequence[Lock]:
+    def _kept(self, result: Any, taken: dict[Lock, int | None]) -> Sequence[Lock]:
         """The locks that ``before`` hands to its caller."""
         if result is None:
             return ()
         if not isinstance(result, list):
             raise self.fault(f"returned {result!r}, which is neither a list of locks nor None")
         for lock in result:
-            if lock not in taken:
-                raise self.fault(f"returned {lock}, which it does not hold")
+            if taken.get(lock) is None:
+                raise self.fault(f"returned {lock}, which it has not taken")
         return result
 
     def fault(self, text: str) -> FolioshellError:
@@ -336,6 +338,25 @@ class _ProtocolCall:
         text = str(error) if isinstance(error, EndlessLoop) else text
         lines = [frame.lineno or 0 for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
         return self.fault(f"{text}, at {path}:{lines[-1]}" if lines else text)
+
+
+def _misuse(op: LockOp, taken: dict[Lock, int | None]) -> str:
+    """What is wrong with a lock operation, apart from recursive locking, which is a deadlock; empty if nothing is."""
+    lock, sleeps = op.lock, op.lock.lock_class in _SLEEPING
+    if op.verb in "-v" and lock not in taken:
+        return f"released {lock}, which it does not hold"
+    if op.verb == "w" and lock in taken:
+        return f"waits for {lock}, which it holds"
+    if op.verb == "v" or (op.verb in "+~-" and op.mode and not sleeps):
+        return f"uses a mode of {lock}, which has none"
+    spins = next((held for held in taken if held.lock_class not in _SLEEPING), None)
+    if sleeps and op.verb in "+w" and spins is not None:
+        return f"waits for {lock}, which may sleep, with the spinlock {spins} held"
+    return ""
+
+
+#: locks that a thread may sleep on, so that it must hold no spinlock
+_SLEEPING = frozenset(getattr(LockClass, name) for name in ("IRW", "MMAP", "INVAL", "FOLIO", "VMA", "IMMAP", "AVR"))
 
 
 def _line_of(path: Any, file: str) -> int:
@@ -384,9 +405,12 @@ def claim(
     protocol = protocol_of(k)
     span = MappedSpan(folio, first, nr, vma, table, vpn, k.geometry.pmd_pages)
     call = protocol.answers.begin_call(folio.id, str(table))
+    was = span.entries() if isinstance(table, PageTable) else None
     held = yield from steps(protocol, "before", span, held=(span.lock,), is_alone=k.batches)
     if held is None:
         protocol.answers.end_call(call)
+        if was is not None and span.entries() == was and vma.mm.tables.leaf(vpn) is table:
+            raise protocol.fault("before", str(span), "returned None, but no entry of the span has changed")
         return None
     span.held = held
     return RmapClaim(span, call)

@@ -94,11 +94,16 @@ class Said:
     value: str
 
 
-def _answer_of(said: Any) -> str:
-    """An answer of a protocol as a word."""
-    if isinstance(said, bool):
-        return "yes" if said else "no"
-    return str(getattr(said, "value", said))
+def _answer_of(protocol: Protocol, folio: Folio, said: Any) -> str:
+    """An answer of a protocol as a word.
+
+    Raises:
+        ProtocolError: it is none.
+    """
+    answer = ("yes" if said else "no") if isinstance(said, bool) else str(getattr(said, "value", ""))
+    if answer not in ("no", "yes", "maybe"):
+        raise protocol.fault("shared", str(folio), f"answered {said!r}, which is neither True nor False")
+    return answer
 
 
 class ProtocolDecider:
@@ -123,7 +128,7 @@ class ProtocolDecider:
         found = self._folios.get(folio)
         if found is None or not found.order:
             return Said(self._right(folio, mm))
-        return Said(_answer_of(alone(self._protocol, "shared", found, mm)))
+        return Said(_answer_of(self._protocol, found, alone(self._protocol, "shared", found, mm)))
 
     def ask(self, k: Kernel, folio: Folio, mm: Mm, held: Lock | None) -> Path[str]:
         """The answer to a kernel path, step by step.
@@ -138,7 +143,8 @@ class ProtocolDecider:
             return self._right(folio.id, mm.mm_id)
         question = protocol.answers.begin_question(folio.id, mm, protocol.definition)
         locks = () if held is None else (held,)
-        said = _answer_of((yield from steps(protocol, "shared", folio, mm.mm_id, held=locks, is_alone=k.batches)))
+        answer = yield from steps(protocol, "shared", folio, mm.mm_id, held=locks, is_alone=k.batches)
+        said = _answer_of(protocol, folio, answer)
         wrong = protocol.answers.end_question(question, said)
         if wrong:
             yield Finding(folio.id, protocol.name, f"wrong answer of {protocol.name}: {wrong}")

@@ -139,6 +139,7 @@ class ProtocolChoice(NamedTuple):
         races: parts of names of races; empty for all.
         most: states of a race, at most.
         jobs: processes.
+        schemes: files with schemes that protocols name.
     """
 
     names: Sequence[str]
@@ -146,6 +147,7 @@ class ProtocolChoice(NamedTuple):
     races: Sequence[str] = ()
     most: int = 20_000
     jobs: int = 1
+    schemes: tuple[str, ...] = ()
 
     def chosen(self) -> list[tuple[str, str]]:
         """(file or empty, protocol), in order.
@@ -158,7 +160,8 @@ class ProtocolChoice(NamedTuple):
             if name in PROTOCOLS:
                 found.append(("", name))
             elif name.endswith(".py"):
-                found += [(name, kind.name) for kind in load_into(Session(counting=()), name, "protocol").protocols]
+                kinds = load_into(_session_with(self.schemes, ""), name, "protocol").protocols
+                found += [(name, kind.name) for kind in kinds]
             else:
                 hint = "or a Python file: NAME.py; docs/protocols-own.md shows one"
                 raise Refused(f"no such protocol: {name!r}", allowed=list(PROTOCOLS), hint=hint)
@@ -209,22 +212,28 @@ def all_races() -> tuple[ShippedRace, ...]:
 
 
 class _ProtocolTask(NamedTuple):
+    schemes: tuple[str, ...]
     file: str
     protocol: str
     race: int
     most: int
 
 
-@lru_cache(maxsize=8)
-def _session_with(file: str) -> Session:
+def _session_with(schemes: Sequence[str], file: str) -> Session:
+    """A session with the schemes of files, and the protocols of one unless it is empty."""
     session = Session(counting=())
+    for path in schemes:
+        load_into(session, path)
     if file:
         load_into(session, file, "protocol")
     return session
 
 
+_kept_session = lru_cache(maxsize=1)(_session_with)
+
+
 def _explored(task: _ProtocolTask) -> CheckedRace:
-    session = _session_with(task.file)
+    session = _kept_session(task.schemes, task.file)
     scheme = session.workspace.machine.protocols[task.protocol].scheme
     verdict = explore_protocol(session, task.protocol, all_races()[task.race], task.most)
     return CheckedRace(task.file, task.protocol, scheme, task.race, verdict)
@@ -240,8 +249,9 @@ def check_protocols(choice: ProtocolChoice, screen: Screen, *, quiet: bool = Fal
     Raises:
         Refused: as ``ProtocolChoice.chosen``.
     """
+    _kept_session.cache_clear()
     chosen = choice.chosen()
-    tasks = [_ProtocolTask(*one, race, choice.most) for one in chosen for race in choice.raced()]
+    tasks = [_ProtocolTask(choice.schemes, *one, race, choice.most) for one in chosen for race in choice.raced()]
     results: list[CheckedRace] = []
     for result in in_order(_explored, tasks, choice.jobs):
         results.append(result)

@@ -176,6 +176,15 @@ BAD = {
         'while True: yield self.word(span.folio, "x").load()',
         "takes steps without end: load(f1.x), at {path}:17, is step 10,001, and no other thread runs",
     ),
+    "waits asleep": (
+        'yield span.vma.mm.mmap_lock.acquire("mine", "W")',
+        "waits for MMAP(A), which may sleep, with the spinlock pt1 held, at {path}:17",
+    ),
+    "takes a spinlock for reading": (
+        'yield self.bit_lock(span.folio).acquire("mine", "R")',
+        "uses a mode of MCL(f1.racy), which has none, at {path}:17",
+    ),
+    "exits": ("raise SystemExit", "SystemExit, at {path}:17"),
     "recursion": ("self.add(span, nr).send(None)", "RecursionError"),
 }
 
@@ -200,6 +209,41 @@ def test_a_broken_protocol_is_named(tmp_path: Path, line: str, message: str) -> 
     failures = [event.failure for event in runner if event.failure]
     assert runner.status == 1
     assert len(failures) == 1 and message in failures[0]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("def before(self, span): return 5", "before(f1[0..7] in pt1 of A): returned 5, which is neither a list"),
+        ("def before(self, span): return [span.lock]", "returned pt1, which it has not taken"),
+        ("def before(self, span): return None", "returned None, but no entry of the span has changed"),
+        ("def shared(self, folio, mm): return 'no'", "shared(f1): answered 'no', which is neither True nor False"),
+        ("def expected(self, folio): return 1 // 0", "expected(f1): ZeroDivisionError"),
+        ("def start(self, folio, spans): 1 // 0", "start(f1): ZeroDivisionError"),
+    ],
+)
+def test_a_broken_call_is_named(tmp_path: Path, call: str, message: str) -> None:
+    """Calls other than those that count are checked as well; the state is the one before."""
+    path = tmp_path / "mine.py"
+    path.write_text(f"{ATOMIC}\n    {call}\n")
+    runner = run_text(
+        f'load protocol "{path}" ; {SETUP} ; set protocol racy\nfault win[0]\nmadvise cold win', allow_code=True
+    )
+    failures = [event.failure for event in runner if event.failure]
+
+    assert runner.status == 1
+    assert len(failures) == 1 and message in failures[0]
+
+
+def test_a_bit_lock_taken_twice_is_a_deadlock(tmp_path: Path) -> None:
+    """Recursive locking is reported as lockdep would, for locks of a protocol's own, too."""
+    twice = 'for _ in "12": yield self.bit_lock(span.folio).acquire("mine")\n        yield total.fetch_add(nr)\n'
+    session = loaded(tmp_path, ATOMIC.replace("yield total.fetch_add(nr)\n", twice))
+
+    (report,) = session.execute("fault win[0]")
+
+    assert report.findings[0].startswith("recursive locking (AA deadlock) on MCL(f1.racy): mine() acquires it")
+    assert report.step is None
 
 
 def test_a_broken_protocol_in_a_race(tmp_path: Path) -> None:
