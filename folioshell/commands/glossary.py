@@ -204,7 +204,11 @@ GLOSSARY: dict[str, tuple[Term, ...]] = {
             "`mm->page_table_lock`",
             "protects the upper levels of the page tables; `A.mm` in traces",
         ),
-        Term("protocol", "", "how to count VMAs under page-table locks: `set protocol`, [locking.md](locking.md)"),
+        Term(
+            "protocol",
+            "",
+            "how to keep under locks what a scheme counts: `set protocol`, [protocols-own.md](protocols-own.md)",
+        ),
         Term(
             "PTL",
             "`pte_lockptr()`, `pmd_lockptr()`",
