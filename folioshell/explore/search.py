@@ -4,7 +4,7 @@ The system is executed, not described: it starts with ``reset``, performs action
 identify states, so each is expanded once however many schedules lead to it. The graph of states is recorded; shortest
 schedules, the number of schedules and livelocks are computed from it afterwards.
 
-A livelock is a lasso: a schedule to a cycle of states, and the cycle. Nobody makes progress in it, as everything that
+A livelock is a lasso: a schedule to a cycle of states, and the cycle. No actor makes progress in it, as everything that
 an actor has done is part of a state. It is *fair* if every actor acts in it, or cannot act somewhere in it: a scheduler
 that lets no actor wait forever can run it forever (weak fairness). Any other cycle needs a scheduler that never runs an
 actor that could run the whole time, as when one spins until another releases a lock.

@@ -25,7 +25,7 @@ _PACKAGE = __name__.partition(".")[0] + "."
 
 
 class SnapshotError(TypeError):
-    """An object cannot be copied, or its state cannot be told."""
+    """An object cannot be copied, or its state cannot be written out."""
 
 
 @dataclass(slots=True, eq=False)

@@ -20,6 +20,7 @@ from folioshell.model.lock import Lock
 from folioshell.model.policy import SharingQuestion
 from folioshell.model.truth import mappings
 from folioshell.model.vm import Mm
+from folioshell.paths import rmap
 from folioshell.paths.protocol import Protocol, alone, steps
 from folioshell.paths.step import Path
 from folioshell.paths.walk import rmap_walk
@@ -61,7 +62,7 @@ def is_shared(
     if held is not None:
         yield held.acquire(question.function)
     yield folio.lock.release()
-    folio.ref -= 1
+    yield from rmap.put(k, folio)
     return len({visit[0] for visit in walk.visits if visit[2]}) > 1
 
 
@@ -239,7 +240,7 @@ class AnswerCheck:
         return question
 
     def end_question(self, question: OpenQuestion, said: str) -> str:
-        """It was answered. Returns: what is wrong with the answer, as far as it can be told already."""
+        """It was answered. Returns: what is wrong with the answer, as far as it is known already."""
         question.said = said
         question.waits = tuple(call for _, call in sorted(self._calls.items()) if call.folio == question.folio)
         return self._judge(question)

@@ -235,7 +235,7 @@ def _should_try_to_free(folio: Folio, fault: Fault) -> bool:
 def map_swapped(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> Path[None]:
     """Replace a swap entry by a present one, and drop its use of the slot. Called with the PTL and the folio lock held.
 
-    The caller's reference becomes that of the entry. A large folio is mapped whole if all of its entries are here.
+    The caller's reference becomes that of the entry. All of a large folio is mapped if all of its entries are here.
     Kernel: mm/memory.c: do_swap_page() (v6.18)
     """
     vma, index = fault.vma, fault.index
@@ -250,8 +250,8 @@ def map_swapped(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> Path
     for one in range(slot, slot + nr):
         yield from _put_entry(k, one, "swap_free_nr")
     _clear_prepared(k, folio)
-    # The bit survives in the swap entry, since the page has no flags while it is out; fork() clears it there. Whoever
-    # reads a page without the swap cache is the only one that refers to it.
+    # The bit survives in the swap entry, since the page has no flags while it is out; fork() clears it there. A
+    # page that is read without the swap cache has no other entry that refers to it.
     exclusive = fresh or (k.release.has_anon_exclusive and pte.swap_is_exclusive(entry))
     if not k.release.has_anon_exclusive:
         exclusive = fault.write and not k.counts.mapcount(folio.id) and not k.swap_counts.get(slot)

@@ -140,7 +140,7 @@ def _truncate_rest(k: Kernel, file: AddressSpace, first: int, last: int) -> Path
     """Remove the folios of pages ``[first, last)``, waiting for the lock of each."""
     index = first
     while (folio := next(file.next_from(index, _last_page(file, last)), None)) is not None:
-        # Frozen: whoever replaces, splits or removes it holds the lock of the tree.
+        # Frozen: the path that replaces, splits or removes it holds the lock of the tree.
         if not folio.try_get():
             yield file.xa_lock.wait("find_get_entries")
             continue

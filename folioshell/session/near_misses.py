@@ -245,7 +245,7 @@ _ROWS = (
     ),
     _Row(
         lambda case: bool(_guards(case)),
-        lambda case: f"Whoever looked at another PTE table held {' or '.join(_guards(case))}.",
+        lambda case: f"Each look at another PTE table was made under {' or '.join(_guards(case))}.",
         lambda case: f"set protocol lockless-look ; {case.both_halves()}",
         "looks without a lock",
     ),

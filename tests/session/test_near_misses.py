@@ -47,8 +47,8 @@ TYPED = {
         f"{BOTH} ; set protocol address-order",
         WHOLE,
     ),
-    "Whoever looked at another PTE table held pmd1": (f"{BOTH} ; set protocol pmd-lock", WHOLE),
-    "Whoever looked at another PTE table held mapcount bit lock of f1.vmas": (
+    "Each look at another PTE table was made under pmd1": (f"{BOTH} ; set protocol pmd-lock", WHOLE),
+    "Each look at another PTE table was made under mapcount bit lock of f1.vmas": (
         f"{BOTH} ; set protocol folio-bit-lock",
         WHOLE,
     ),
