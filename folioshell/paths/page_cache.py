@@ -16,7 +16,7 @@ from folioshell.paths.step import Path
 from folioshell.paths.vm_fault import (
     RETRY,
     Fault,
-    lock_folio_maybe_drop_mmap,
+    folio_lock_drop_mmap,
     maybe_unlock_for_io,
     suitable_block,
 )
@@ -88,7 +88,10 @@ def _filemap_fault(k: Kernel, fault: Fault) -> Path[Folio | str]:
     file = vma.file
     assert file is not None
     while index < file.size:
-        folio = yield from filemap_get_folio(file, index)
+        folio = file.find(index)
+        # Frozen: it is about to be replaced or removed.
+        if folio is not None and not folio.try_get():
+            folio = yield from filemap_get_folio(file, index)
         if folio is None:
             dropped = yield from maybe_unlock_for_io(fault)
             yield from sync_mmap_readahead(k, vma, index)
@@ -101,7 +104,7 @@ def _filemap_fault(k: Kernel, fault: Fault) -> Path[Folio | str]:
             yield from async_mmap_readahead(k, vma, folio, index)
             yield from rmap.put(k, folio)
             return RETRY
-        dropped = yield from lock_folio_maybe_drop_mmap(fault, folio)
+        dropped = bool((yield folio.lock.trylock("filemap_fault"))) and (yield from folio_lock_drop_mmap(fault, folio))
         # Taking the lock of a folio that is being read waits for the read.
         if not folio.uptodate:
             file.readahead.complete()

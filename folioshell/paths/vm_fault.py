@@ -85,15 +85,13 @@ def maybe_unlock_for_io(fault: Fault) -> Path[bool]:
     return True
 
 
-def lock_folio_maybe_drop_mmap(fault: Fault, folio: Folio) -> Path[bool]:
-    """Lock a folio of the page cache for a fault that holds a reference.
+def folio_lock_drop_mmap(fault: Fault, folio: Folio) -> Path[bool]:
+    """Wait for the lock of a folio of the page cache, to which the fault holds a reference.
 
-    Returns: True if the lock of the fault was dropped to wait for it: then the fault must end in RETRY, for the page
-        table may be gone that the folio was to be mapped in.
+    Returns: True if the lock of the fault was dropped meanwhile: then the fault must end in RETRY, for the page table
+        may be gone that the folio was to be mapped in.
     Kernel: mm/filemap.c: lock_folio_maybe_drop_mmap() (v6.18)
     """
-    if not (yield folio.lock.trylock("filemap_fault")):
-        return False
     dropped = yield from maybe_unlock_for_io(fault)
     yield folio.lock.acquire("filemap_fault")
     return dropped
