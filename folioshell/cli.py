@@ -226,7 +226,9 @@ def _check_protocol(options: Options) -> int:
     from folioshell.shell.checks import ProtocolChoice, check_protocols
 
     schemes = tuple(path for _, path in options.loaded)
-    choice = ProtocolChoice(options.names, options.every, options.races, options.max_states, options.jobs, schemes)
+    choice = ProtocolChoice(
+        options.names, options.every, options.races, options.max_states, options.jobs, schemes, options.threads
+    )
     return check_protocols(choice, options.screen, quiet=options.quiet, as_json=bool(options.json))
 
 

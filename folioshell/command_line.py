@@ -256,6 +256,8 @@ def _add_protocol_check_options(parser: ArgumentParser) -> None:
         ("--jobs", 1, 1, "processes; the output is the same for any number (default: 1)"),
     ):
         parser.add_argument(name, type=partial(_number, least=least), default=default, metavar="N", help=text)
+    threads = "races of so many threads (default: 2)"
+    parser.add_argument("--threads", type=int, choices=(2, 3), default=2, help=threads)
 
 
 def _add_sweep_options(parser: ArgumentParser) -> None:

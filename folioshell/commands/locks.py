@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations_with_replacement
+from itertools import combinations, combinations_with_replacement
 from typing import TYPE_CHECKING, NamedTuple
 
 from folioshell.commands.call import Call, done
@@ -212,13 +212,14 @@ class ShippedRace(NamedTuple):
         name: as the table of protocols has it.
         about: what happens, in a line.
         setup: commands that lead to it, counted by the definition.
-        block: its threads.
+        block: its threads. threads: how many.
     """
 
     name: str
     about: str
     setup: str
     block: str
+    threads: int = 2
 
 
 _STRADDLE = "file lib 32 order=4 ; mmap win 16 file=lib prot=rw align=512 skew=504"
@@ -306,3 +307,31 @@ def family() -> Iterator[ShippedRace]:
                 " ; ".join((_SMALL, *mapped)),
                 f"{{ A.t1: {one} ; {process}.t2: {two} }}",
             )
+
+
+#: what three threads do at once: (action, half)
+_OF_THREE = (
+    ("fault", _LOWER),
+    ("dontneed", _LOWER),
+    ("dontneed", _UPPER),
+    ("mprotect", _UPPER),
+    ("mremap", _UPPER),
+    ("fork", ""),
+    ("reclaim", ""),
+)
+
+
+def triples() -> Iterator[ShippedRace]:
+    """Any three actions on the halves at once, by threads of one process, beside copies too."""
+    for state in ("", ", beside copies"):
+        setup = " ; ".join(filter(None, (_SMALL, "fault win[0] read ; fault win[2] read", _STATES[state][0])))
+        for chosen in combinations(_OF_THREE, 3):
+            words = [
+                f"{action} {'lower' if half == _LOWER else 'upper'}" if half else action for action, half in chosen
+            ]
+            threads = [
+                f"A.t{number}: {_ACTIONS[action].format(page='win[0]', half=half, name='high', child='C')}"
+                for number, (action, half) in enumerate(chosen, 1)
+            ]
+            name = f"{', '.join(words)}{state}"
+            yield ShippedRace(name, f"{name}, at once", setup, f"{{ {' ; '.join(threads)} }}", threads=3)

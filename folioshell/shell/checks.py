@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from folioshell.commands.locks import RACES, ShippedRace, explore_protocol, family, race_lines, verdict_word
+from folioshell.commands.locks import RACES, ShippedRace, explore_protocol, family, race_lines, triples, verdict_word
 from folioshell.contract.check import CheckResult, check_scheme
 from folioshell.contract.histories import HIGHEST_ID, WIDE_ORDERS, SearchBounds
 from folioshell.errors import Refused
@@ -140,6 +140,7 @@ class ProtocolChoice(NamedTuple):
         most: states of a race, at most.
         jobs: processes.
         schemes: files with schemes that protocols name.
+        threads: races of so many threads.
     """
 
     names: Sequence[str]
@@ -148,6 +149,7 @@ class ProtocolChoice(NamedTuple):
     most: int = 20_000
     jobs: int = 1
     schemes: tuple[str, ...] = ()
+    threads: int = 2
 
     def chosen(self) -> list[tuple[str, str]]:
         """(file or empty, protocol), in order.
@@ -175,13 +177,11 @@ class ProtocolChoice(NamedTuple):
         Raises:
             Refused: no race has such a name.
         """
-        names = [race.name for race in all_races()]
+        names = {number: race.name for number, race in enumerate(all_races()) if race.threads == self.threads}
         for part in self.races:
-            if not any(part in name for name in names):
-                raise Refused(f"no race is called like {part!r}", allowed=names)
-        return [
-            number for number, name in enumerate(names) if not self.races or any(part in name for part in self.races)
-        ]
+            if not any(part in name for name in names.values()):
+                raise Refused(f"no race is called like {part!r}", allowed=list(names.values()))
+        return [number for number, name in names.items() if not self.races or any(part in name for part in self.races)]
 
 
 class CheckedRace(NamedTuple):
@@ -208,7 +208,7 @@ class CheckedRace(NamedTuple):
 @lru_cache(maxsize=1)
 def all_races() -> tuple[ShippedRace, ...]:
     """The shipped races, then the generated ones."""
-    return (*RACES, *family())
+    return (*RACES, *family(), *triples())
 
 
 class _ProtocolTask(NamedTuple):

@@ -150,6 +150,18 @@ def test_protocols_of_ours() -> None:
     ]
 
 
+def test_three_threads() -> None:
+    """With --threads 3 the races are those of three threads, and no others."""
+    race = "dontneed lower, dontneed upper, fork"
+    command = ("--plain", "check-protocol", "lockless-look", "--threads", "3", "--race", race)
+    done = folioshell(*command)
+
+    assert done.returncode == 1
+    assert [line.split()[-2] for line in done.stdout.splitlines()[1:3]] == ["miscount", "miscount"]
+    assert "lockless-look: findings in 2 of 2 races (miscount in 2), all exhausted" in done.stdout
+    assert "no race is called like" in folioshell("check-protocol", "pmd-lock", "--race", race).stderr
+
+
 def test_a_bound_is_said() -> None:
     """A race that is not exhausted is not called right."""
     done = folioshell("--plain", "check-protocol", "pmd-lock", *ONE, "--max-states", "20")
