@@ -16,7 +16,8 @@ from folioshell.commands.lex import Token
 from folioshell.commands.operands import Asking, Operand, Pair
 from folioshell.commands.parse import FAILURES
 from folioshell.commands.places import thread_pairs
-from folioshell.commands.reading import FormWalk, form_of
+from folioshell.commands.reading import FormWalk, form_of, split_at_bracket
+from folioshell.model.release import RELEASES
 from folioshell.session.session import Session
 
 #: candidates at most; who wants others types on
@@ -64,6 +65,7 @@ def _offers(session: Session, here: Typing) -> Iterator[Candidate]:
         yield from _after_verb(session, here, command)
     elif not here.words:
         yield from _plain(_first_words(session, here), here.partial)
+        yield from _profiles(here.partial)
 
 
 def _plain(pairs: Iterable[Pair], partial: Token, start: int | None = None) -> Iterator[Candidate]:
@@ -87,6 +89,23 @@ def _first_words(session: Session, here: Typing) -> Iterator[Pair]:
     if not here.labelled:
         yield from ((f"{name}:", f"run by process {name}") for name in session.workspace.kernel.mms)
         yield from ((f"{label}:", f"run by {what}") for label, what in thread_pairs(session))
+
+
+def _profiles(partial: Token) -> Iterator[Candidate]:
+    """What may stand in the brackets of a verb: ``expect[6.1,``."""
+    verb, inside = split_at_bracket(partial)
+    command = registry.commands.get(verb.text)
+    if command is None or not command.by_profile:
+        return
+    if inside is None:
+        yield Candidate(f"{verb.text}[", partial.start, "under some profiles only")
+    elif not partial.text.endswith("]"):
+        chosen = inside.text.split(",")
+        start = partial.end - len(chosen[-1])
+        offered = [row for row in RELEASES.values() if row.version not in chosen[:-1]]
+        yield from _plain(((row.version, f"Linux {row.point}") for row in offered), partial, start)
+        if chosen[-1] in RELEASES:
+            yield Candidate("]", partial.end, "no more profiles")
 
 
 def _may_fail(command: Command) -> bool:

@@ -210,6 +210,7 @@ class Command(NamedTuple):
         pages: (first, number) of the ranges of virtual pages that it goes through in order; by default its PLACE.
         lead_name: what the words are called that tell its forms apart: ``view``.
         expand: the commands that one of its statements stands for, of a loop; with True only those of its ends.
+        by_profile: profiles may stand in brackets at its verb, ``expect[6.1,5.10]``: under others it is skipped.
     """
 
     verb: str
@@ -223,6 +224,7 @@ class Command(NamedTuple):
     pages: Callable[[Any], Sequence[tuple[int, int]]] | None = None
     lead_name: str = "form"
     expand: Callable[[Any, bool], Iterator[Any]] | None = None
+    by_profile: bool = False
 
     @property
     def explanation(self) -> Explanation:
@@ -291,11 +293,13 @@ def command(
     pages: Callable[[Any], Sequence[tuple[int, int]]] | None = None,
     lead_name: str = "form",
     expand: Callable[[Any, bool], Iterator[Any]] | None = None,
+    by_profile: bool = False,
 ) -> Callable[[Declared], Declared]:
     """Declare the decorated function as the handler of a command; the arguments are those of ``Command``."""
 
     def declare(handler: Declared) -> Declared:
-        made = Command(verb, forms or (Form(),), kind, topic, handler, subject, host, races, pages, lead_name, expand)
+        how = (subject, host, races, pages, lead_name, expand, by_profile)
+        made = Command(verb, forms or (Form(),), kind, topic, handler, *how)
         register(made)
         return handler
 

@@ -17,9 +17,10 @@ from folioshell.commands.compare import Values
 from folioshell.commands.grammar import COMPARISON, MODEL, Arg, Command, Flag, Form, Option, registry
 from folioshell.commands.lex import Token, normal_text, statements
 from folioshell.commands.operands import nearest, read_name, refused
-from folioshell.commands.reading import FormWalk, form_of, opening
+from folioshell.commands.reading import FormWalk, form_of, opening, split_at_bracket
 from folioshell.commands.statement import Arguments, Parsed, Round
 from folioshell.errors import Refused
+from folioshell.model.release import RELEASES
 from folioshell.paths.step import Path
 from folioshell.report import Report
 from folioshell.session.history import Ending
@@ -142,7 +143,7 @@ def read_statement(line: str, words: list[Token], origin: Round | None = None) -
     Raises:
         Refused: they are none; columns refer to the line.
     """
-    label, expected, rest = opening(words)
+    label, expected, rest, bracket = opening(words)
     process, thread = split_label(label) if label is not None else (None, "")
     if expected is not None and expected.text not in FAILURES:
         hint = nearest(expected.text, FAILURES)
@@ -154,6 +155,7 @@ def read_statement(line: str, words: list[Token], origin: Round | None = None) -
     if rest[0].text == "fails" and expected is None:
         raise refused(Token("", rest[0].end, rest[0].end + 1), "an errno or signal is missing", allowed=FAILURES)
     command = _verb(rest)
+    profiles = _profiles(command, bracket)
     form, arguments = parse_form(command, rest[1:], rest[0])
     kind = MODEL if form.step_option in arguments else form.kind or command.kind
     if expected is not None and kind != MODEL:
@@ -161,6 +163,8 @@ def read_statement(line: str, words: list[Token], origin: Round | None = None) -
             rest[0], f"{command.verb} cannot fail in the kernel", hint="`fails` is for commands that change state"
         )
     text = normal_text(line, rest)
+    if profiles:
+        text = f"{command.verb}[{','.join(profiles)}]{text.removeprefix(command.verb)}"
     if expected is not None:
         text = f"fails {expected.text} {text}"
     start, end = words[0].start, last.end
@@ -180,6 +184,7 @@ def read_statement(line: str, words: list[Token], origin: Round | None = None) -
         end=end,
         thread=thread,
         origin=origin,
+        profiles=profiles,
     )
 
 
@@ -204,9 +209,30 @@ def _verb(words: Sequence[Token]) -> Command:
     if command is None or token.kind != "word":
         if token.kind == "block":
             raise refused(token, "a command is missing before the braces", hint="`race { A.t1: … ; A.t2: … }`")
+        verb, profiles = split_at_bracket(token)
+        if profiles is not None and verb.text in registry.commands:
+            # A bracket that is closed is left here only if nothing follows it.
+            message = "a command is missing" if token.text.endswith("]") else "the closing ] is missing"
+            raise refused(Token("", token.end, token.end + 1), message, hint=f"`{verb.text}[6.1,5.10] …`")
         near = _term([word.text for word in words]) or nearest(token.text, registry.commands)
         raise refused(token, "unknown command", hint=f"{near} {HELP}" if near else HELP)
     return command
+
+
+def _profiles(command: Command, token: Token | None) -> tuple[str, ...]:
+    """The profiles in brackets at a verb, each once, in the order in which they were typed."""
+    if token is None:
+        return ()
+    if not command.by_profile:
+        hint = "`expect[6.1,5.10] …` limits an assertion to profiles"
+        raise refused(token, f"{command.verb} takes no profiles in brackets", hint=hint)
+    column = token.start
+    for word in token.text.split(","):
+        if word not in RELEASES:
+            part = Token(word, column, column + max(len(word), 1))
+            raise refused(part, "no such profile", allowed=RELEASES, hint=nearest(word, RELEASES))
+        column += len(word) + 1
+    return tuple(dict.fromkeys(token.text.split(",")))
 
 
 def _term(words: Sequence[str]) -> str:

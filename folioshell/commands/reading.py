@@ -23,16 +23,21 @@ class Opening(NamedTuple):
         label: the process or thread that runs it, with its colon: ``A.t1:``.
         failure: the errno or signal after ``fails``.
         words: the verb and what follows.
+        profiles: what stands in brackets at the verb: ``6.1,5.10``.
     """
 
     label: Token | None
     failure: Token | None
     words: list[Token]
+    profiles: Token | None = None
 
 
 def opening(words: Sequence[Token]) -> Opening:
-    """What stands before the verb; a ``fails`` without another word is left where the verb stands."""
-    label = failure = None
+    """What stands before the verb, or in brackets at it.
+
+    A ``fails`` or ``expect[6.1]`` without another word is left where the verb stands.
+    """
+    label = failure = profiles = None
     rest = list(words)
     while rest and rest[0].kind == "word":
         if ":" in rest[0].text and label is None:
@@ -42,7 +47,19 @@ def opening(words: Sequence[Token]) -> Opening:
             del rest[:2]
         else:
             break
-    return Opening(label, failure, rest)
+    if len(rest) > 1 and rest[0].kind == "word" and rest[0].text.endswith("]"):
+        rest[0], profiles = split_at_bracket(rest[0])
+    return Opening(label, failure, rest, profiles)
+
+
+def split_at_bracket(word: Token) -> tuple[Token, Token | None]:
+    """(``expect``, ``6.1,5.10``) of ``expect[6.1,5.10]``, closed or not; None for a word without a bracket."""
+    verb, bracket, inner = word.text.partition("[")
+    if not bracket:
+        return word, None
+    inner = inner.removesuffix("]")
+    start = word.start + len(verb) + 1
+    return Token(verb, word.start, start - 1), Token(inner, start, start + max(len(inner), 1))
 
 
 def split_at_colon(word: Token) -> tuple[Token, list[Token]]:

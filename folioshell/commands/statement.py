@@ -135,6 +135,7 @@ class Parsed(NamedTuple):
         start, end: its columns in the line as typed, half-open.
         thread: the thread named before it, or empty for the main one.
         origin: the round of a loop that it belongs to.
+        profiles: those in brackets at the verb: under others it is skipped. Without brackets there are none.
     """
 
     text: str
@@ -150,6 +151,7 @@ class Parsed(NamedTuple):
     end: int
     thread: str = ""
     origin: Round | None = None
+    profiles: tuple[str, ...] = ()
 
     @property
     def new_names(self) -> list[str]:

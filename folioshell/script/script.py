@@ -163,8 +163,8 @@ def has_command(statement: Statement, *verbs: str) -> bool:
     """Is this a command with one of these verbs, or a loop that holds one?"""
     text = statement.text
     if text.startswith("for "):
-        return any(f"{before} {verb} " in text for verb in verbs for before in "{;")
-    return text.split()[0] in verbs
+        return any(f"{before} {verb}{after}" in text for verb in verbs for before in "{;" for after in " [")
+    return text.split()[0].partition("[")[0] in verbs
 
 
 def located(error: Refused, name: str, line: LogicalLine) -> Refused:

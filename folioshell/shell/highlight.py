@@ -159,7 +159,11 @@ def _spans_before_verb(token: Token, found: list[tuple[int, int, str]]) -> bool:
     if found and found[-1][2] == "modifier":
         found.append((start, token.end, "word"))
         return True
-    found.append((start, token.end, "verb"))
+    bracket = word.find("[")
+    end = start + bracket if bracket > 0 else token.end
+    found.append((start, end, "verb"))
+    if end < token.end:
+        found.append((end, token.end, "option"))
     return False
 
 

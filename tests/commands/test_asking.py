@@ -370,3 +370,16 @@ def test_a_page_is_asked_about_as_the_scheme_asks() -> None:
     assert expect(session, "shared? per-page-v5 buf[3] == yes").passed
     assert expect(session, "shared? per-page-v5 buf[0] == no").passed
     assert expect(session, "shared? per-page-v5 f1 == no").passed
+
+
+def test_an_expect_of_other_profiles_is_skipped() -> None:
+    """It says so, is no assertion, and does not even look at what it is about; under its own profile it counts."""
+    session = Session()
+    session.execute("set profile 6.1 ; mmap buf 1 ; write buf")
+    (skipped,) = session.execute("expect[6.12,6.18] order f9 == 1")
+    (held,) = session.execute("expect[5.10,6.1] order f1 == 1")
+
+    assert skipped.expect is None
+    assert skipped.sentence == "Skipped: expect[6.12,6.18] order f9 == 1 (this is profile 6.1)."
+    assert held.expect is not None
+    assert (held.expect.text, held.expect.passed) == ("order f1 == 1", False)

@@ -247,3 +247,28 @@ def test_a_view_that_show_has_not() -> None:
     assert error.value.message == "`show` has no view `folio`"
     assert error.value.hint == "did you mean `folios`?"
     assert "smaps" in error.value.allowed
+
+
+def test_profiles_in_brackets() -> None:
+    """They stand at the verb, each once; the text keeps them."""
+    statement = one("expect[6.1,5.10,6.1]  order f1 == 0")
+
+    assert (statement.profiles, statement.text) == (("6.1", "5.10"), "expect[6.1,5.10] order f1 == 0")
+    assert one("expect order f1 == 0").profiles == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "column"),
+    [
+        ("expect[6.1,6.2] order f1 == 0", "no such profile", 11),
+        ("expect[] order f1 == 0", "no such profile", 7),
+        ("expect[6.1, 5.10] order f1 == 0", "the closing ] is missing", 11),
+        ("expect[6.1]", "a command is missing", 11),
+        ("fork[6.1] B", "fork takes no profiles in brackets", 5),
+    ],
+)
+def test_brackets_that_are_wrong(line: str, message: str, column: int) -> None:
+    """The column is that of the word that is wrong."""
+    error = refusal(line)
+
+    assert (error.message, error.start) == (message, column)

@@ -1,4 +1,4 @@
-"""tuples-hookless and vmas-hookless: where counting at rmap calls alone goes wrong, and where it does not."""
+"""tuples-naive, tuples-hookless and vmas-hookless: where rmap calls alone miscount, and where they do not."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from hypothesis import given
 
 from folioshell.contract.histories import HistoryStep, RandomHistory
 from folioshell.contract.player import Player
-from folioshell.contract.world import World
+from folioshell.contract.world import World, single, whole
 from folioshell.schemes.base import Part, Sharing
-from folioshell.schemes.hookless import TuplesHookless, VmasHookless
+from folioshell.schemes.hookless import TuplesHookless, TuplesNaive, VmasHookless
 from folioshell.schemes.tuples import Tuples
 from folioshell.schemes.vmas import Vmas
 from tests.contract.strategies import histories
@@ -117,3 +117,51 @@ def test_a_pmd_split_is_seen() -> None:
         assert player.play(HistoryStep(kind, 1, 0, 0, 1)) == kind
         assert (tuples.mapcount(player.large), vmas.mapcount(player.large)) == (1, 1)
         assert tuples.miscount(player.large) == 0
+
+
+def test_calls_that_do_not_come_in_pairs_drift() -> None:
+    """Example 21: two calls map one tuple; unmapped at once it ends at 0, page by page at -6."""
+    naive, exact = TuplesNaive(), Tuples()
+    world = World([naive, exact])
+    numbers = []
+    for chunks in (whole, single):
+        folio = world.folio(4)
+        world.vma(folio, 0, 16)
+        world.chunks = whole
+        world.map(folio, folio, 0, 0, 4)
+        world.map(folio, folio, 0, 4, 4)
+        assert (exact.mapcount(folio), naive.mapcount(folio)) == (1, 2)
+        assert (exact.shared(folio, folio), naive.shared(folio, folio)) == (Sharing.NO, Sharing.MAYBE)
+        world.chunks = chunks
+        world.unmap(folio, folio, 0, 0, 2)
+        if chunks is whole:
+            assert (exact.mapcount(folio), naive.mapcount(folio)) == (1, 1)
+        world.unmap(folio, folio, 0, 2, 6)
+        assert (exact.mapcount(folio), world.truth(folio).pages) == (0, 0)
+        numbers.append(naive.mapcount(folio))
+    assert numbers == [0, -6]
+
+
+def test_a_number_below_0_reads_as_not_mapped_and_not_shared() -> None:
+    """After the miscount a mapped folio may look unmapped."""
+    naive = TuplesNaive()
+    world = World([naive])
+    folio = world.folio(4)
+    for mm in (1, 2):
+        world.vma(mm, 0, 16)
+    world.map(1, folio, 0)
+    world.map(2, folio, 0)
+    world.chunks = single
+    world.unmap(1, folio, 0, 0, 4)
+    assert (naive.mapcount(folio), naive.mapped(folio), naive.shared(folio, 1)) == (-2, False, Sharing.NO)
+    assert naive.why(folio) == [Part("calls that mapped", 2), Part("calls that unmapped", -4)]
+
+
+def test_many_calls_are_shared() -> None:
+    """Three calls of one process are more than two."""
+    naive = TuplesNaive()
+    world = World([naive], chunks=single)
+    folio = world.folio(4)
+    world.vma(1, 0, 16)
+    world.map(1, folio, 0, 0, 3)
+    assert naive.shared(folio, 1) is Sharing.YES

@@ -104,3 +104,11 @@ def test_deep_braces_are_colored(inner: str, closing: str) -> None:
     """However many there are, coloring ends; at the limit it reaches the innermost word."""
     assert spans(inner * 4_000 + closing * 4_000)
     assert (2 * DEEPEST, 2 * DEEPEST + 4, "verb") in spans("{ " * DEEPEST + "fork" + " }" * DEEPEST)
+
+
+def test_profiles_of_an_expect() -> None:
+    """The verb stays one, closed bracket or not."""
+    assert classes("expect[6.1,5.10] order f1 == 0") | {"expect": "verb", "[6.1,5.10]": "option"} == classes(
+        "expect[6.1,5.10] order f1 == 0"
+    )
+    assert classes("expect[6.")["expect"] == "verb"
