@@ -214,6 +214,12 @@ class Release(AddressSpaceChanges):
         "COLLAPSE of shared memory frees the empty tables of other processes, too",
         commit="1d65b771bc08",
     )
+    collapse_shares_mmap_lock: bool = change(
+        "6.6",
+        "mm/khugepaged.c: collapse_pte_mapped_thp()",
+        "COLLAPSE removes a PTE table of a file with mmap_lock for reading; else for writing, under one PTL",
+        commit="1043173eb5eb",
+    )
     collapses_any_file: bool = change(
         "7.1",
         "mm/khugepaged.c: file_thp_enabled()",
@@ -270,6 +276,30 @@ class Release(AddressSpaceChanges):
         "a folio is flagged partially mapped while some of its pages are mapped; else any page that PTEs map no more "
         "puts it on the deferred-split queue",
         commit="8422acdc97ed",
+    )
+    unmap_splits_pmd_in_walk: bool = change(
+        "6.11",
+        "mm/rmap.c: try_to_unmap_one()",
+        "reclaim splits a PMD entry where its walk finds one; else before it looks at the VMA",
+        commit="29e847d2ebf8",
+    )
+    migrate_splits_pmd_in_walk: bool = change(
+        "6.16",
+        "mm/rmap.c: try_to_migrate_one()",
+        "the split of a folio splits a PMD entry where its walk finds one; else before it looks at the VMA",
+        commit="60fbb14396d5",
+    )
+    pageout_ignores_references: bool = change(
+        "6.10",
+        "mm/vmscan.c: reclaim_folio_list()",
+        "PAGEOUT takes accessed pages too; else it makes its entries old, and looks for others by a walk of the rmap",
+        commit="2864f3d0f583",
+    )
+    inlines_map_pte: bool = change(
+        "6.12",
+        "mm/page_vma_mapped.c: map_pte()",
+        "the recorded build takes the PTL in page_vma_mapped_walk() itself, unless the walk has PVMW_SYNC",
+        until="6.13",
     )
     migration_keeps_accessed_and_dirty: bool = change(
         "6.1",

@@ -92,14 +92,19 @@ def _collapse_file_block(k: Kernel, mm: Mm, file: AddressSpace, first: int, bloc
     yield mm.mmap_lock.release("R")
     result = scan_file(k, file, first)
     if result is Scan.SUCCEED:
-        result = yield from collapse_file(k, mm, file, first)
-    yield mm.mmap_lock.acquire("madvise_collapse", "R")
-    if result is not Scan.PTE_MAPPED_HUGEPAGE:
-        return result
-    vma = mm.vmas.find(block)
-    if vma is None or vma.file is not file or vma.pgoff_of(block) != first or _revalidate(k, mm, block) is None:
-        return Scan.VMA_CHECK
-    return (yield from collapse_pte_mapped_thp(k, vma, block))
+        result = yield from collapse_file(k, mm, block, file, first)
+    is_writer = result is Scan.PTE_MAPPED_HUGEPAGE and not k.release.collapse_shares_mmap_lock
+    yield mm.mmap_lock.acquire("madvise_collapse", "W" if is_writer else "R")
+    if result is Scan.PTE_MAPPED_HUGEPAGE:
+        vma = mm.vmas.find(block)
+        if vma is None or vma.file is not file or vma.pgoff_of(block) != first or _revalidate(k, mm, block) is None:
+            result = Scan.VMA_CHECK
+        else:
+            result = yield from collapse_pte_mapped_thp(k, vma, block)
+    if is_writer:
+        yield mm.write_unlock()
+        yield mm.mmap_lock.acquire("madvise_collapse", "R")
+    return result
 
 
 def _scan_pmd(k: Kernel, mm: Mm, table: PageTable, block: int) -> Path[Scan]:

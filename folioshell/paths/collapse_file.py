@@ -97,11 +97,11 @@ def _write_back(k: Kernel, file: AddressSpace, first: int) -> None:
             folio.dirty_buffers = 0
 
 
-def collapse_file(k: Kernel, mm: Mm, file: AddressSpace, first: int) -> Path[Scan]:
+def collapse_file(k: Kernel, mm: Mm, block: int, file: AddressSpace, first: int) -> Path[Scan]:
     """Replace the small folios of a range of the file, and its holes, by one large folio.
 
     Args:
-        mm: the caller's.
+        mm, block: where the caller has it mapped.
     Returns: PTE_MAPPED_HUGEPAGE if there is one now, which is still to be mapped.
     Kernel: mm/khugepaged.c: collapse_file() (v6.18)
     """
@@ -116,7 +116,7 @@ def collapse_file(k: Kernel, mm: Mm, file: AddressSpace, first: int) -> Path[Sca
     if result is Scan.SUCCEED:
         yield Tracepoint(f"{len(old)} folios of {file} copied into {new}", "thp_collapse_alloc")
         # Faults wait for the lock of the new folio: the tables that are removed stay empty.
-        only = None if k.release.collapse_retracts_tables_of_others else mm
+        only = None if k.release.collapse_retracts_tables_of_others else (mm, block)
         yield from _retract_page_tables(k, only, file, first)
         result = Scan.PTE_MAPPED_HUGEPAGE
     is_used = new.cached
@@ -212,8 +212,8 @@ def _replace(k: Kernel, file: AddressSpace, new: Folio, old: Sequence[Folio]) ->
     return Scan.PAGE_FILLED if is_filled else Scan.SUCCEED
 
 
-def _retract_page_tables(k: Kernel, only: Mm | None, file: AddressSpace, first: int) -> Path[None]:
-    """Free the empty PTE tables of every VMA that maps the block and has no anonymous pages; those of one mm if given.
+def _retract_page_tables(k: Kernel, only: tuple[Mm, int] | None, file: AddressSpace, first: int) -> Path[None]:
+    """Free the empty PTE tables of every VMA that maps the block and has no anonymous pages; one of them if given.
 
     Other mms are not locked: i_mmap_rwsem keeps the VMA, and both table locks are enough to remove an empty table.
     Kernel: mm/khugepaged.c: retract_page_tables() (v6.18)
@@ -222,7 +222,7 @@ def _retract_page_tables(k: Kernel, only: Mm | None, file: AddressSpace, first: 
     yield file.i_mmap_rwsem.acquire("retract_page_tables", "R")
     for vma in file.i_mmap.overlapping(first, first):
         mm, vpn = vma.mm, vma.start + first - vma.pgoff
-        if only not in (None, mm):
+        if only not in (None, (mm, vpn)):
             continue
         # With an anon_vma the table may hold copies, which a PMD entry of the file would hide.
         if vma.anon_vma is not None or vpn % size or vpn < vma.start or vpn + size > vma.end:
@@ -280,6 +280,8 @@ def collapse_pte_mapped_thp(k: Kernel, vma: Vma, block: int) -> Path[Scan]:
 def _clear_table(k: Kernel, vma: Vma, block: int, table: PageTable, folio: Folio) -> Path[Scan]:
     """Clear the entries of a PTE table that maps pages of one folio at their places, and remove the table."""
     function, mm = "collapse_pte_mapped_thp", vma.mm
+    if not k.release.collapse_shares_mmap_lock:
+        return (yield from _clear_table_alone(k, vma, block, table, folio))
     pmd, index = mm.tables.pmd_table(block), mm.tables.pmd_index(block)
     assert pmd is not None
     if not (yield from tables.pte_offset_map_lock(mm, block, table, function)):
@@ -292,18 +294,8 @@ def _clear_table(k: Kernel, vma: Vma, block: int, table: PageTable, folio: Folio
     # replaced an entry, while the PTL was dropped.
     if not (yield from tables.pte_offset_map_lock(mm, block, table, function)):
         return Scan.FAIL
-    nr = 0
-    for page, entry in enumerate(table.entries):
-        result = _foreign(entry, folio, page)
-        if result is not None:
-            break
-        if entry:
-            table.entries[page] = pte.NONE
-            yield from rmap.remove_ptes(k, folio, page, 1, vma, table, block + page)
-            nr += 1
+    result = yield from _clear_entries(k, vma, block, table, folio)
     yield table.ptl.release()
-    folio.ref -= nr
-    rmap.rss_add(vma, folio, -nr)
     if result is not None:
         return result
     # Taken again, under the PMD lock now: a walk that holds the PTL alone must not see its table vanish.
@@ -316,6 +308,41 @@ def _clear_table(k: Kernel, vma: Vma, block: int, table: PageTable, folio: Folio
     yield table.ptl.release()
     yield pmd.lock.release()
     return Scan.SUCCEED if is_there else Scan.FAIL
+
+
+def _clear_table_alone(k: Kernel, vma: Vma, block: int, table: PageTable, folio: Folio) -> Path[Scan]:
+    """As _clear_table before v6.6: mmap_lock, held for writing, and i_mmap_rwsem keep everyone else from the table."""
+    function, mm = "collapse_pte_mapped_thp", vma.mm
+    pmd = mm.tables.pmd_table(block)
+    assert pmd is not None and vma.file is not None
+    yield vma.file.i_mmap_rwsem.acquire(function, "W")
+    yield table.ptl.acquire(function)
+    # Looked through first: once entries are cleared, there is no way back.
+    result = next(filter(None, (_foreign(entry, folio, page) for page, entry in enumerate(table.entries))), None)
+    if result is None:
+        result = yield from _clear_entries(k, vma, block, table, folio)
+    yield table.ptl.release()
+    if result is None:
+        del pmd.entries[mm.tables.pmd_index(block)]
+        tables.pte_free(mm)
+    yield vma.file.i_mmap_rwsem.release("W")
+    return result or Scan.SUCCEED
+
+
+def _clear_entries(k: Kernel, vma: Vma, block: int, table: PageTable, folio: Folio) -> Path[Scan | None]:
+    """Clear entries, under the PTL, up to the first that maps something other than its page of the folio."""
+    nr, result = 0, None
+    for page, entry in enumerate(table.entries):
+        result = _foreign(entry, folio, page)
+        if result is not None:
+            break
+        if entry:
+            table.entries[page] = pte.NONE
+            yield from rmap.remove_ptes(k, folio, page, 1, vma, table, block + page)
+            nr += 1
+    folio.ref -= nr
+    rmap.rss_add(vma, folio, -nr)
+    return result
 
 
 def _foreign(entry: int, folio: Folio, page: int) -> Scan | None:

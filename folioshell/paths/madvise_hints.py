@@ -73,7 +73,7 @@ def _cold_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool, 
             yield pmd.lock.release()
             return False
         return (yield from _split(k, folio, pmd.lock))
-    if not pageout:
+    if not pageout or not k.release.pageout_ignores_references:
         pmd.entries[index] = entry & ~pte.YOUNG
     folio.referenced = False
     isolated = []
@@ -116,6 +116,8 @@ def _cold_pte_range(k: Kernel, vma: Vma, start: int, end: int, pageout: bool) ->
         else:
             folio = k.physmem.single_out(folio.pfn)
             folio.referenced = False
+            if not k.release.pageout_ignores_references:
+                _clear_flags(table, index, nr, pte.YOUNG)
             if not folio.mlocked and folio.isolate():
                 isolated.append(folio)
         index += nr

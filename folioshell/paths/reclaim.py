@@ -28,18 +28,19 @@ def do_reclaim(k: Kernel, folio: Folio) -> Path[None]:
         yield from reclaim_pages(k, [folio], clear_young=True)
 
 
-def _folio_referenced(k: Kernel, folio: Folio) -> Path[None]:
-    """Clear the accessed bit of every entry that maps the folio.
+def _folio_referenced(k: Kernel, folio: Folio) -> Path[int]:
+    """Clear the accessed bit of every entry that maps the folio. Returns the number of those that had it set.
 
     Kernel: mm/rmap.c: folio_referenced() (v6.18)
     """
-    left = k.counts.mapcount(folio.id)
+    left, young = k.counts.mapcount(folio.id), 0
 
     def visit(vma: Vma, hit: Hit) -> Path[bool]:
-        nonlocal left
+        nonlocal left, young
         left -= 1
         entry = hit.table.entries[hit.index]
         assert isinstance(entry, int)
+        young += bool(entry & pte.YOUNG)
         hit.table.entries[hit.index] = entry & ~pte.YOUNG
         yield from ()
         # One locked VMA decides that the folio stays: the walk ends.
@@ -47,6 +48,7 @@ def _folio_referenced(k: Kernel, folio: Folio) -> Path[None]:
 
     yield from rmap_walk(k, folio, "folio_referenced", visit, done=lambda: not left)
     folio.referenced = False
+    return young
 
 
 def reclaim_pages(k: Kernel, folios: list[Folio], clear_young: bool = False) -> Path[None]:
@@ -71,9 +73,7 @@ def _shrink_folio(k: Kernel, folio: Folio, clear_young: bool) -> Path[list[Folio
     if (yield folio.lock.trylock("shrink_folio_list")):
         yield from rmap.putback(k, folio)
         return pieces
-    if clear_young and k.counts.mapcount(folio.id):
-        yield from _folio_referenced(k, folio)
-    if folio.mlocked:
+    if folio.mlocked or (yield from _is_referenced(k, folio, clear_young)):
         yield from _activate(k, folio)
         return pieces
     if folio.anon and folio.swapbacked and folio.swap_slot is None:
@@ -121,6 +121,17 @@ def _write_out_shmem(k: Kernel, folio: Folio) -> Path[list[Folio]]:
     if pieces[0].dirty and pieces[0].cached:
         yield from swap.shmem_writeout(k, pieces[0])
     return pieces
+
+
+def _is_referenced(k: Kernel, folio: Folio, clear_young: bool) -> Path[bool]:
+    """Was the folio accessed, so that it stays? Never if its accessed bits are merely to be cleared.
+
+    Kernel: mm/vmscan.c: folio_check_references() (v6.12)
+    """
+    if not k.counts.mapcount(folio.id) or not (clear_young or not k.release.pageout_ignores_references):
+        return False
+    # madvise() has made its own entries old: any other is young by an access since.
+    return bool((yield from _folio_referenced(k, folio))) and not clear_young
 
 
 def _unmapped(k: Kernel, folio: Folio) -> Path[bool]:

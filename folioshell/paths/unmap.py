@@ -8,6 +8,8 @@ Kernel: mm/rmap.c: try_to_unmap_one(), try_to_migrate_one() (v6.18); mm/migrate.
 
 from __future__ import annotations
 
+from functools import partial
+
 from folioshell.events import Tracepoint
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
@@ -56,8 +58,15 @@ def try_to_unmap(
     def unmapped() -> bool:
         return not k.counts.mapcount(folio.id)
 
-    yield from rmap_walk(k, folio, "try_to_unmap", visit, done=unmapped, sync=sync, locked=locked)
+    is_early = folio.order == k.geometry.pmd_order and not k.release.unmap_splits_pmd_in_walk
+    enter = partial(_split_huge_pmd_of, k, folio) if is_early else None
+    yield from rmap_walk(k, folio, "try_to_unmap", visit, enter=enter, done=unmapped, sync=sync, locked=locked)
     return unmapped()
+
+
+def _split_huge_pmd_of(k: Kernel, folio: Folio, vma: Vma, frozen: Folio | None = None) -> Path[None]:
+    """Split the PMD entry by which a VMA may map the folio; the PMD lock is taken even where none does."""
+    yield from split_huge_pmd_address(k, vma, vma.address_of(folio.index, folio.nr_pages), frozen)
 
 
 def _discard_lazyfree_pmd(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
@@ -162,17 +171,24 @@ def try_to_migrate(k: Kernel, folio: Folio, split_pmd: bool) -> Path[None]:
             entries.
     """
     stuck = False
+    split_pmd = split_pmd and folio.order == k.geometry.pmd_order
+    in_walk = k.release.migrate_splits_pmd_in_walk
 
     def visit(vma: Vma, hit: Hit) -> Path[bool]:
         nonlocal stuck
+        if split_pmd and isinstance(hit.table, PmdTable):
+            # The walk goes on with the PTE table, whose entries are migration entries by now. The caller's reference
+            # keeps the folio, so that of the entry needs no put().
+            dropped = yield from split_huge_pmd_locked(k, vma, hit.table, hit.vpn, freeze=True)
+            if dropped is not None:
+                dropped.ref -= 1
+            return False
         stuck = yield from _set_migration_entry(k, folio, vma, hit)
         return stuck
 
     for vma in vmas_of(folio):
-        if split_pmd and folio.order == k.geometry.pmd_order:
-            # Takes the PMD lock even where no PMD entry maps the folio: nothing is read without it.
-            address = vma.address_of(folio.index, folio.nr_pages)
-            yield from split_huge_pmd_address(k, vma, address, frozen=folio)
+        if split_pmd and not in_walk:
+            yield from _split_huge_pmd_of(k, folio, vma, frozen=folio)
         yield from VmaWalk(k, folio, vma, visit, sync=True).run()
         if stuck or not k.counts.mapcount(folio.id):
             return

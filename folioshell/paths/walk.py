@@ -166,7 +166,7 @@ class VmaWalk:
                 # that is not none: a table without either costs no lock.
                 if not (self._is_candidate(entry) if vpn == start else entry):
                     continue
-                yield table.ptl.acquire("page_vma_mapped_walk")
+                yield table.ptl.acquire("page_vma_mapped_walk" if self.k.release.inlines_map_pte else "map_pte")
                 locked = True
                 if self._is_replaced(table, vpn):
                     yield table.ptl.release()
@@ -198,6 +198,7 @@ def rmap_walk(
     reason: str,
     visit: Visitor | None = None,
     *,
+    enter: Callable[[Vma], Path[None]] | None = None,
     done: Callable[[], bool] | None = None,
     sync: bool = False,
     locked: bool = False,
@@ -207,6 +208,7 @@ def rmap_walk(
     Args:
         reason: the kernel function that walks.
         visit: as for VmaWalk.
+        enter: called with each VMA before its entries are looked at.
         done: asked after each VMA; True ends the walk.
         sync: PVMW_SYNC.
         locked: the caller holds the rmap lock.
@@ -218,6 +220,8 @@ def rmap_walk(
         yield lock.acquire(reason, "R")
     visits = []
     for vma in vmas_of(folio):
+        if enter is not None:
+            yield from enter(vma)
         walk = VmaWalk(k, folio, vma, visit, sync=sync)
         yield from walk.run()
         visits.append((vma.mm.mm_id, vma.id, tuple(walk.found)))

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from folioshell.engine.machine import Machine
 from folioshell.events import Event
+from folioshell.model.changes import KernelChange
 from folioshell.model.lock import Lock, LockOp
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm
@@ -19,6 +20,14 @@ from folioshell.recording.load import BadScenario, Recording, check_scenario, do
 from folioshell.recording.scenario import ARENA, SLOT, ScenarioRun
 
 FORMAT = "mm-ptl-recording/1"
+
+#: function of the model, as in 6.18 -> its name in other releases, since when, and until when
+_NAMES = {
+    "__collapse_huge_page_copy_succeeded": ("__collapse_huge_page_copy", "5.0", "6.4"),
+    "try_get_and_clear_pmd": ("zap_empty_pte_table", "7.1", ""),
+    "hpage_collapse_scan_pmd": ("collapse_scan_pmd", "7.1", ""),
+    "collapse_pte_mapped_thp": ("try_collapse_pte_mapped_thp", "7.1", ""),
+}
 
 T = TypeVar("T")
 
@@ -109,11 +118,16 @@ def trace(scenario: dict[str, Any], profile: str) -> PtlRecording:
     result = replay.run(last)
     names = machine.names
     rows, together = locks_taken(machine.trace)
+    called = {
+        function: name
+        for function, (name, since, until) in _NAMES.items()
+        if KernelChange(since, "", "", until=until).holds_in(profile)
+    }
     return PtlRecording(
         str(scenario.get("name", "")),
         scenario,
         result,
-        tuple((names.get(lock, lock.name), depth, function) for lock, depth, function in rows),
+        tuple((names.get(lock, lock.name), depth, called.get(function, function)) for lock, depth, function in rows),
         frozenset((names.get(outer, outer.name), names.get(inner, inner.name)) for outer, inner in together),
     )
 
