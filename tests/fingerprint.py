@@ -33,8 +33,8 @@ def _lines(k: Kernel, schemes: Mapping[str, Scheme]) -> Iterator[str]:
         yield repr(
             (
                 *(folio.id, folio.pfn, folio.order, folio.anon, str(folio.mapping), folio.index, folio.ref),
-                *(folio.anon_exclusive, folio.nonzero, folio.swapbacked, folio.cached, folio.dirty, folio.active),
-                folio.dirty_buffers,
+                *(folio.anon_exclusive, folio.nonzero, folio.swapbacked, folio.cached, folio.dirty),
+                *(folio.has_buffers, folio.dirty_buffers),
                 *(
                     folio.mlocked,
                     folio.mlock_count,
