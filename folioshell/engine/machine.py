@@ -227,6 +227,8 @@ class Machine:
         """The scheme that is the kernel's own bookkeeping in a release."""
         counts = self.schemes[release.policy.books]
         assert isinstance(counts, EntryScheme | PerPageV5)
+        if isinstance(counts, PerPageV5):
+            counts.clears_double_map = release.clears_double_map_of_files
         return counts
 
     def set_protocol(self, name: str | None) -> None:

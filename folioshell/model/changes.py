@@ -60,6 +60,12 @@ class AddressSpaceChanges:
         "the mapcounts of single pages can be configured away",
         commit="e63ee43e3eda",
     )
+    clears_double_map_of_files: bool = change(
+        "5.18",
+        "mm/rmap.c: page_add_file_rmap()",
+        "the first PMD entry of a file's folio clears PageDoubleMap, until v6.1 the flag of PTEs beside PMD entries",
+        commit="bd55b0c2d64e",
+    )
     pagemap_looks_at_each_page: bool = change(
         "6.11",
         "fs/proc/task_mmu.c: pagemap_pmd_range()",

@@ -61,11 +61,15 @@ class DoubleMapCounts:
         """Some pages are mapped and others not."""
         return not self.compound and 0 < self.pages.mapped < self.pages.nr_pages
 
-    def add_pmd(self) -> None:
-        """A PMD entry was added."""
+    def add_pmd(self, clears_double_map: bool) -> None:
+        """A PMD entry was added.
+
+        Args:
+            clears_double_map: if nothing maps the folio of a file yet, no PTE does: it is not DoubleMap any more.
+        """
         self.compound += 1
-        if not self.anon:
-            self._add_to_all(1)
+        if not self.anon and self._add_to_all(1) == self.pages.nr_pages and clears_double_map:
+            self.double_map = False
 
     def remove_pmd(self, split: bool) -> int:
         """A PMD entry was removed, or split into PTEs.
@@ -99,6 +103,7 @@ class PerPageV5(Order0Scheme):
     Attributes:
         _large: large folio -> its counters; from its first entry until it is freed.
         _deferred: large folios that an unmapping put on the deferred-split queue.
+        clears_double_map: the first PMD entry of a file's folio clears PageDoubleMap (v5.18).
     """
 
     name = "per-page-v5"
@@ -115,6 +120,7 @@ class PerPageV5(Order0Scheme):
         super().__init__()
         self._large: dict[int, DoubleMapCounts] = {}
         self._deferred: set[int] = set()
+        self.clears_double_map = True
 
     def forget_large(self, folio: int) -> None:
         """Forget the folio."""
@@ -131,7 +137,7 @@ class PerPageV5(Order0Scheme):
         if event.level is Level.PTE:
             self._count_ptes(event, counts)
         elif event.sign > 0:
-            counts.add_pmd()
+            counts.add_pmd(self.clears_double_map)
         elif not counts.compound:
             raise KernelBug(f"a PMD entry of f{event.folio} was removed, but it has none", [event])
         else:

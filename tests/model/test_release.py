@@ -24,6 +24,7 @@ from folioshell.paths.unmap import do_migrate, try_to_unmap
 from folioshell.recording import ptl
 from folioshell.recording.observe import emit
 from folioshell.recording.scenario import ScenarioRun
+from folioshell.schemes.per_page_v5 import PerPageV5
 from tests.paths.memory import Memory
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
@@ -139,6 +140,21 @@ def _tables_of_a_child() -> object:
     m.write(p)
     m.mremap(p, 4, m.place(), dontunmap=True)
     return m.fork("B").nr_ptes
+
+
+def _flag_of_a_file_folio() -> object:
+    """Is a folio of tmpfs still DoubleMap in 6.1 after its PTEs were unmapped, and a PMD entry mapped it?"""
+    m = Memory()
+    m.machine.set_profile("6.1")
+    file = m.file("f", 512, fs="tmpfs-huge")
+    p = m.mmap(16, kind="shared", file=file)
+    m.read(p)
+    folio = m.folio(p)
+    m.munmap(p, 16)
+    m.read(m.mmap(512, kind="shared", file=file))
+    counts = m.machine.schemes["per-page-v5"]
+    assert isinstance(counts, PerPageV5)
+    return counts.stored(folio.id, 0)
 
 
 def _entry_after_migration() -> object:
@@ -317,6 +333,7 @@ SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "collapse_without_block_succeeds": _collapse_without_block,
     "discards_lazyfree_pmd": _lazyfree_thp,
     "dontunmap_copy_joins_source": _vmas_after_dontunmap,
+    "clears_double_map_of_files": _flag_of_a_file_folio,
     "dontunmap_unlinks_source": _tables_of_a_child,
     "migration_keeps_accessed_and_dirty": _entry_after_migration,
     "unmap_splits_pmd_in_walk": "ptl/madv_pageout__pmd_thp_whole__excl",
