@@ -276,13 +276,14 @@ def _check_folio(k: Kernel, folio: Folio, seen: _Seen) -> Iterator[str]:
 
 
 def _check_cached(k: Kernel, folio: Folio) -> Iterator[str]:
-    """What the page cache or the swap cache finds is the folio that is in it; no folio begins beyond EOF."""
+    """What the page cache or the swap cache finds is the folio that is in it; no folio of shmem begins beyond EOF."""
     if not folio.cached:
         return
     if isinstance(folio.mapping, AddressSpace):
         if folio.mapping.find(folio.index) is not folio:
             yield f"{folio} is not the one that the page cache of {folio.mapping} finds at {folio.index}"
-        if folio.index >= folio.mapping.size:
+        # Read-ahead of a file on a disk reads the size before it takes invalidate_lock: it may add pages beyond EOF.
+        if folio.mapping.is_shmem and folio.index >= folio.mapping.size:
             yield f"{folio} is in the page cache of {folio.mapping} beyond EOF"
         return
     assert folio.swap_slot is not None

@@ -177,7 +177,7 @@ def try_to_migrate(k: Kernel, folio: Folio, split_pmd: bool) -> Path[None]:
     def visit(vma: Vma, hit: Hit) -> Path[bool]:
         nonlocal stuck
         if split_pmd and isinstance(hit.table, PmdTable):
-            # The walk goes on with the PTE table, whose entries are migration entries by now. The caller's reference
+            # The walk continues with the PTE table, whose entries are migration entries by now. The caller's reference
             # keeps the folio, so that of the entry needs no put().
             dropped = yield from split_huge_pmd_locked(k, vma, hit.table, hit.vpn, freeze=True)
             if dropped is not None:

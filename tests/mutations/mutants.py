@@ -168,8 +168,8 @@ MUTANTS = (
         "paths/split.py",
         "frozen = folio.freeze(1 + (folio.nr_pages if folio.cached else 0))",
         "frozen = folio.freeze(folio.ref)",
-        "THP, PTE-mapped",
-        "dontneed all,cold",
+        "ext4, order 2",
+        "read,split",
     ),
     Mutant(
         "split_huge_pages_write(): folio_try_get()",
@@ -293,8 +293,8 @@ MUTANTS = (
     Mutant(
         "filemap_get_entry(): folio_try_get()",
         "paths/page_cache.py",
-        "is not None and not folio.try_get():",
-        "is not None and folio.frozen:",
+        "        if folio is not None and not folio.try_get():",
+        "        if folio is not None and folio.frozen:",
         "ext4, order 2",
         "write,reclaim",
     ),
