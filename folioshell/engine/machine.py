@@ -228,7 +228,7 @@ class Machine:
         counts = self.schemes[release.policy.books]
         assert isinstance(counts, EntryScheme | PerPageV5)
         if isinstance(counts, PerPageV5):
-            counts.clears_double_map = release.clears_double_map_of_files
+            counts.keeps_double_map = not release.clears_double_map_of_files
         return counts
 
     def set_protocol(self, name: str | None) -> None:

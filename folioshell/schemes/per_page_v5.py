@@ -61,14 +61,14 @@ class DoubleMapCounts:
         """Some pages are mapped and others not."""
         return not self.compound and 0 < self.pages.mapped < self.pages.nr_pages
 
-    def add_pmd(self, clears_double_map: bool) -> None:
+    def add_pmd(self, keeps_double_map: bool) -> None:
         """A PMD entry was added.
 
         Args:
-            clears_double_map: if nothing maps the folio of a file yet, no PTE does: it is not DoubleMap any more.
+            keeps_double_map: a folio of a file stays DoubleMap even if nothing maps it yet.
         """
         self.compound += 1
-        if not self.anon and self._add_to_all(1) == self.pages.nr_pages and clears_double_map:
+        if not self.anon and self._add_to_all(1) == self.pages.nr_pages and not keeps_double_map:
             self.double_map = False
 
     def remove_pmd(self, split: bool) -> int:
@@ -103,7 +103,7 @@ class PerPageV5(Order0Scheme):
     Attributes:
         _large: large folio -> its counters; from its first entry until it is freed.
         _deferred: large folios that an unmapping put on the deferred-split queue.
-        clears_double_map: the first PMD entry of a file's folio clears PageDoubleMap (v5.18).
+        keeps_double_map: the first PMD entry of a file's folio leaves PageDoubleMap set, as it did before v5.18.
     """
 
     name = "per-page-v5"
@@ -120,7 +120,7 @@ class PerPageV5(Order0Scheme):
         super().__init__()
         self._large: dict[int, DoubleMapCounts] = {}
         self._deferred: set[int] = set()
-        self.clears_double_map = True
+        self.keeps_double_map = False
 
     def forget_large(self, folio: int) -> None:
         """Forget the folio."""
@@ -137,7 +137,7 @@ class PerPageV5(Order0Scheme):
         if event.level is Level.PTE:
             self._count_ptes(event, counts)
         elif event.sign > 0:
-            counts.add_pmd(self.clears_double_map)
+            counts.add_pmd(self.keeps_double_map)
         elif not counts.compound:
             raise KernelBug(f"a PMD entry of f{event.folio} was removed, but it has none", [event])
         else:
