@@ -124,8 +124,12 @@ def _open(options: Options, session: Session) -> int:
 
 
 def _run(options: Options) -> int:
-    if options.interactive and (len(options.files) > 1 or options.json or options.quiet):
-        return _complain("run: -i takes one FILE, and neither --json nor --quiet")
+    if options.interactive and (len(options.files) > 1 or len(options.profiles) > 1 or options.json or options.quiet):
+        return _complain("run: -i takes one FILE and one profile, and neither --json nor --quiet")
+    if options.profiles and (options.update or options.junit is not None):
+        return _complain("run: --profiles can be combined with neither --update nor --junit")
+    if len(options.profiles) > 1:
+        return _run_under_profiles(options)
     if options.update:
         return _update(options)
     if options.junit is not None:
@@ -133,10 +137,28 @@ def _run(options: Options) -> int:
     replay = options.replay(whole=True)
     status = 0
     for name in options.files:
-        runner = options.runner(name)
+        runner = options.runner(name, profile="".join(options.profiles))
         status = max(status, replay.run(runner, name))
         if options.interactive and runner.status != REFUSED:
             return max(status, _open(options, runner.session))
+    return status
+
+
+def _run_under_profiles(options: Options) -> int:
+    """Run each script under several releases, and show where they part."""
+    if "-" in options.files:
+        return _complain("run: --profiles takes files: standard input can be read only once")
+    replay = options.replay(whole=True, quiet=True)
+    status = 0
+    for name in options.files:
+        sessions = []
+        for profile in options.profiles:
+            runner = options.runner(name, profile=profile)
+            status = max(status, replay.run(runner, f"{profile}: {name}"))
+            sessions.append(runner.session)
+        if not options.quiet:
+            # A script may have been stopped under some of them.
+            replay.compare(max(sessions, key=lambda session: session.step), options.profiles)
     return status
 
 

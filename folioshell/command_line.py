@@ -50,6 +50,8 @@ class Options(Namespace):
 
     #: open the shell after a run
     interactive = False
+    #: the releases to run scripts under; none: the default one
+    profiles: tuple[str, ...] = ()
 
     @cached_property
     def screen(self) -> Screen:
@@ -66,14 +68,19 @@ class Options(Namespace):
 
         return screen_for(stream, plain_wanted=self.plain, width=self.width)
 
-    def session(self) -> Session:
-        """A fresh session with all --scheme and --protocol files. At the prompt all count, else those in use."""
+    def session(self, profile: str = "") -> Session:
+        """A fresh session with all --scheme and --protocol files. At the prompt all count, else those in use.
+
+        Args:
+            profile: the release that it begins with, and keeps; empty for the default one.
+        """
         from time import monotonic
 
         from folioshell.script import Session
+        from folioshell.session.host import Host
 
         at_prompt = self.interactive or (not self.action and self.commands is None and sys.stdin.isatty())
-        session = Session(counting=None if at_prompt else ())
+        session = Session(counting=None if at_prompt else (), host=Host(profile=profile))
         session.host.clock = monotonic
         session.host.limits = self.limits(scripts=False)
         mode = "json" if self.json else self.mode or ("plain" if self.plain else "")
@@ -90,11 +97,11 @@ class Options(Namespace):
         """The limits of scripts, or of a user at the prompt."""
         return (STRICT if scripts else GENEROUS)._replace(**self._limits)
 
-    def replay(self, *, whole: bool) -> Replay:
-        """What shows a run; ``whole`` for a script file, whose lines are echoed and summed up."""
+    def replay(self, *, whole: bool, quiet: bool = False) -> Replay:
+        """What shows a run; ``whole`` for a script file, whose lines are echoed and summed up, unless ``quiet``."""
         from folioshell.shell.replay import Replay
 
-        quiet = self.quiet and not self.json
+        quiet = quiet or (self.quiet and not self.json)
         return Replay(self.screen, self.errors, echo=whole and not quiet, quiet=quiet, summary=whole or quiet)
 
     def run_settings(self, session: Session | None = None, *, script: bool = False) -> dict[str, Any]:
@@ -109,8 +116,8 @@ class Options(Namespace):
             "allow_code": self.allow_code or not script,
         }
 
-    def runner(self, name: str, note: Callable[[ScriptEvent], None] | None = None) -> Runner:
-        """The run of a script file; ``note`` as in ``run_file``."""
+    def runner(self, name: str, note: Callable[[ScriptEvent], None] | None = None, profile: str = "") -> Runner:
+        """The run of a script file; ``note`` as in ``run_file``, ``profile`` as in ``session``."""
         from folioshell.script.runner import run_file
         from folioshell.script.script import path_of
 
@@ -121,8 +128,12 @@ class Options(Namespace):
             until=self.until.step,
             until_line=self.until.line,
             note=note,
-            options=[*repeated, *(("--limit", ",".join(chosen)) if chosen else ())],
-            **self.run_settings(script=True),
+            options=[
+                *repeated,
+                *(("--profiles", profile) if profile else ()),
+                *(("--limit", ",".join(chosen)) if chosen else ()),
+            ],
+            **self.run_settings(self.session(profile), script=True),
         )
 
     @property
@@ -197,6 +208,8 @@ def parser() -> _Parser:
     run.add_argument("--junit", metavar="OUT.xml", help="also write the results of all assertions as JUnit XML")
     run.add_argument("--update", action="store_true", help="rewrite golden blocks with the actual output")
     run.add_argument("--force", action="store_true", help="with --update: also where CI is set")
+    under = "run each script under these releases, and show where they part; all: every one"
+    run.add_argument("--profiles", type=_profiles, default=(), metavar="PROFILE,…", help=under)
     run.add_argument("-i", dest="interactive", action="store_true", help="open the shell in the final state")
     scenarios = add_action("scenarios", help="list the scenarios that come with folioshell")
     scenarios.add_argument("--copy", metavar="DIR", help="copy them into this new folder instead")
@@ -337,6 +350,14 @@ def _limits(text: str) -> dict[str, int | None]:
         return read_limits(text)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from None
+
+
+def _profiles(text: str) -> tuple[str, ...]:
+    chosen = [*RELEASES] if text == "all" else text.split(",")
+    for name in chosen:
+        if name not in RELEASES:
+            raise ArgumentTypeError(f"no such profile: {name!r}; allowed: {', '.join(RELEASES)}, all")
+    return tuple(version for version in RELEASES if version in chosen)
 
 
 def _until(text: str) -> Until:

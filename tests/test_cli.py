@@ -487,3 +487,62 @@ def test_columns_and_plain(scripts: dict[str, str]) -> None:
     assert 100 < max(map(len, wide.splitlines())) <= 150
     assert "  process: A\n    vma: v1\n" in screen_reader
     assert "    size: 16K\n" in screen_reader
+
+
+PROFILED = """#!folioshell 1
+set thp.pmd always
+mmap buf 2M align=512
+read buf[0]
+write buf[0]
+expect[6.1,6.12] order buf[0] == 0
+expect[6.18] order buf[0] == 9
+"""
+
+
+def test_run_under_profiles(tmp_path: Path) -> None:
+    """A line a profile, then where they part; the status is the worst."""
+    script = tmp_path / "huge-zero.fs"
+    script.write_text(PROFILED)
+    done = folioshell("run", "--profiles", "6.18,6.1", str(script))
+
+    lines = done.stdout.split("\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines[:2] == [f"{version}: {script}: passed: 4 steps, 1 expect and 1 skipped" for version in ("6.1", "6.18")]
+    assert "do_huge_zero_wp_pmd() (v6.13)" in done.stdout
+
+    script.write_text(PROFILED.replace("[6.18]", "[6.12,6.18]"))
+    done = folioshell("run", "--quiet", "--profiles", "6.12,6.18", str(script))
+    assert done.returncode == 1
+    assert f"folioshell run --profiles 6.12 {script} --until 4 -i" in done.stdout
+    assert done.stdout.endswith(f"6.18: {script}: passed: 4 steps, 1 expect and 1 skipped\n")
+
+
+def test_run_under_one_profile(tmp_path: Path) -> None:
+    """It is shown as any run; a script that chooses a profile itself is refused."""
+    script = tmp_path / "huge-zero.fs"
+    script.write_text(PROFILED)
+    done = folioshell("run", "--profiles", "6.1", str(script))
+    assert done.returncode == 0
+    assert "Skipped: expect[6.18] order buf[0] == 9 (this is profile 6.1)." in done.stdout
+
+    script.write_text("set profile 6.12\n")
+    done = folioshell("run", "--profiles", "6.1", str(script))
+    assert done.returncode == 2
+    assert "this runs under profile 6.1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--profiles", "6.1,6.2", "x.fs"), "no such profile: '6.2'; allowed: 5.10, 6.1, 6.12"),
+        (("--profiles", "6.1,6.12", "-"), "standard input can be read only once"),
+        (("--profiles", "6.1,6.12", "-i", "x.fs"), "-i takes one FILE and one profile"),
+        (("--profiles", "6.1", "--junit", "x.xml", "x.fs"), "neither --update nor --junit"),
+    ],
+)
+def test_run_profiles_refusals(arguments: tuple[str, ...], message: str) -> None:
+    """What cannot be done under profiles is said before anything runs."""
+    done = folioshell("run", *arguments)
+
+    assert done.returncode == 2
+    assert message in done.stderr

@@ -44,9 +44,9 @@ def _check_booting(call: Call) -> None:
 
 def _geometry(call: Call) -> Ending:
     _check_booting(call)
-    profile = call.kernel.release.version
+    release = call.kernel.release
     call.workspace.boot(GEOMETRIES[call.word("GEOMETRY")])
-    call.workspace.machine.set_profile(profile)
+    call.workspace.machine.follow(release)
     return None
 
 

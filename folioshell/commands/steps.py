@@ -1,4 +1,4 @@
-"""trace, diff and cost: what steps did, what they changed, and what they cost each scheme."""
+"""trace, diff, compare and cost: what steps did, what they changed, here and in other kernels, and what they cost."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from folioshell.commands.call import Call, done
 from folioshell.commands.grammar import VIEW, Arg, Form, command, flags
 from folioshell.commands.history import POINT, point_of, point_text
-from folioshell.commands.operands import StepNumber
+from folioshell.commands.operands import Choices, StepNumber
 from folioshell.commands.settings import kernel_settings
 from folioshell.model.lock import Lock, LockOp
+from folioshell.model.release import RELEASES
 from folioshell.report import Report, Table
 from folioshell.schemes.base import Scheme
 from folioshell.session.changes import (
@@ -22,6 +23,7 @@ from folioshell.session.changes import (
 )
 from folioshell.session.costs import StepCosts, Tally, step_costs, total
 from folioshell.session.history import HistoryPoint, StepRecord
+from folioshell.session.profiles import compared_profiles
 from folioshell.session.step_events import Describer
 from folioshell.session.workspace import Region, Workspace, labels_of
 from folioshell.units import format_address
@@ -182,6 +184,45 @@ def _entry_row(change: EntryChange, regions: Sequence[Region]) -> tuple[str, ...
     pages = labels_of(regions, change.vpn, change.end) or where
     texts = (run.text if run is not None else "-" for run in (change.old, change.new))
     return (change.process, pages, change.table, *texts)
+
+
+_PROFILES = Choices({row.version: f"Linux {row.point}" for row in RELEASES.values()}, "profile", show=False)
+
+
+@command(
+    "compare",
+    Form(
+        "profiles",
+        (Arg("NAME,…", _PROFILES, "profiles with commas between them (default: all)", optional=True, repeated=True),),
+        summary="the history so far under several kernels: where they part, and why",
+    ),
+    kind=VIEW,
+    topic=TOPIC,
+    lead_name="comparison",
+)
+def compare(call: Call) -> Report:
+    """Show where the history so far parts under several kernels.
+
+    Does the steps again under each profile, and shows those in which not all end alike: which profiles go together, and
+    what each group has there: result, VMAs, orders of folios, whether pages were copied, numbers of the shown schemes,
+    smaps, bits of pagemap, and page-table locks. Of a difference that lasts only the first step is shown.
+
+    Below stands the rule: the difference between two neighboring releases without which they would not have parted,
+    and where the kernel has it. It is found by flipping each difference on its own. `several together` are differences
+    of which none is enough. `set profile` in the history is left out. docs/releases.md lists the differences.
+
+    Example:
+        mmap buf 2M ; read buf[0] ; write buf[0] ; compare profiles
+        mmap buf 16 ; madvise collapse buf ; compare profiles 5.10,7.3
+    """
+    chosen = {name for names in call.arguments.every("NAME,…") for name in names}
+    versions = [version for version in RELEASES if version in chosen or not chosen]
+    if len(versions) < 2:
+        raise call.refused_at("NAME,…", "one profile has nothing to compare with", allowed=RELEASES)
+    if not call.session.step:
+        raise call.refused_at("lead", "there is no step yet", hint="a step is a command that changes state")
+    sentence, sections = compared_profiles(call.session, versions)
+    return done(call, sentence, sections=sections)
 
 
 _COLUMNS = ("atomics", "walks", "PTLs", "slots", "lines", "bytes")

@@ -219,7 +219,10 @@ class Machine:
         Raises:
             KeyError: there is no such profile.
         """
-        release = RELEASES[profile]
+        self.follow(RELEASES[profile])
+
+    def follow(self, release: Release) -> None:
+        """As ``set_profile``, for a release that need not be one of the table."""
         self.kernel.protocol = None
         self.kernel.follow(release, self.schemes, self._books(release))
 

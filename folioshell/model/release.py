@@ -11,12 +11,13 @@ the kernel's history and the 6.12.117 and 6.18 trees.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from folioshell.model.changes import AddressSpaceChanges, KernelChange, change
-from folioshell.model.policy import DOUBLE_MAP, DOUBLE_MAP_ESTIMATED, LIKELY, MM_ID, Policy
+from folioshell.model.policy import DOUBLE_MAP, DOUBLE_MAP_ESTIMATED, LIKELY, MM_ID, Policy, SharingQuestion
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -381,3 +382,56 @@ def release_of(kernel: str) -> Release | None:
 
 #: the profile unless another is set
 DEFAULT = RELEASES["6.18"]
+
+
+# What makes two releases differ.
+
+
+class ReleaseDifference(NamedTuple):
+    """A difference between two releases that can be flipped on its own.
+
+    Args:
+        name: of the field, or of the question.
+        text: where in the kernel, and what it is.
+        flipped: the first release, with this as the second one has it.
+    """
+
+    name: str
+    text: str
+    flipped: Callable[[Release, Release], Release]
+
+
+def differences_between(older: Release, newer: Release) -> list[ReleaseDifference]:
+    """The differences between two releases, in the order of the table; then the questions that others answer."""
+    found = []
+    for name, one in DIFFERENCES.items():
+        if getattr(older, name) is not getattr(newer, name):
+            when = f"v{one.since}{f', until v{one.until}' if one.until else ''}"
+            found.append(ReleaseDifference(name, f"{one.where} ({when}): {one.about}", _flip(name)))
+    if older.policy is newer.policy:
+        return found
+    for question in SharingQuestion:
+        answers = [row.policy.answers.get(question, row.policy.decider) for row in (older, newer)]
+        if answers[0] != answers[1]:
+            text = f"{question.function}(), {question.about}: {answers[0]} answers in {older.version}, {answers[1]} in "
+            found.append(ReleaseDifference(question.name, f"{text}{newer.version}", _flip_answer(question)))
+    if older.policy.books != newer.policy.books:
+        text = f"folio_mapcount(): {older.policy.books} in {older.version}, {newer.policy.books} in {newer.version}"
+        found.append(ReleaseDifference("books", text, lambda one, other: _with_policy(one, books=other.policy.books)))
+    return found
+
+
+def _flip(name: str) -> Callable[[Release, Release], Release]:
+    return lambda one, other: replace(one, **{name: getattr(other, name)})
+
+
+def _flip_answer(question: SharingQuestion) -> Callable[[Release, Release], Release]:
+    def flipped(one: Release, other: Release) -> Release:
+        answer = other.policy.answers.get(question, other.policy.decider)
+        return _with_policy(one, answers={**one.policy.answers, question: answer})
+
+    return flipped
+
+
+def _with_policy(release: Release, **changed: Any) -> Release:
+    return replace(release, policy=replace(release.policy, **changed))

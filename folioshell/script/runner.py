@@ -107,6 +107,7 @@ class Runner:
         session: stays usable afterwards (``-i``).
         status: 0 passed, 1 an expect or a command failed, 2 refused.
         steps, expects, goldens: numbers of steps, of evaluated expects, of compared golden blocks.
+        skipped: number of expects of other profiles.
         failed: number of expects and golden blocks that failed.
         line: the current or last line of the script itself, not of one that it includes; 0 before the first.
         place: (line, column), from 1, of its current command; column 0 is a golden block.
@@ -130,6 +131,7 @@ class Runner:
     steps: int = field(default=0, init=False)
     expects: int = field(default=0, init=False)
     goldens: int = field(default=0, init=False)
+    skipped: int = field(default=0, init=False)
     failed: int = field(default=0, init=False)
     line: int = field(default=0, init=False)
     place: tuple[int, int] = field(default=(0, 0), init=False)
@@ -391,6 +393,8 @@ class Runner:
     def _count(self, report: Report) -> None:
         if report.step is not None:
             self.steps += 1
+        if report.command.startswith("expect[") and report.expect is None:
+            self.skipped += 1
         if report.expect is not None:
             self.expects += 1
             asked = report.expect.text.split()[0]

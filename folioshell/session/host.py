@@ -134,9 +134,11 @@ class Host:
         limits: how much the state may grow.
         clock: seconds, for limits of time; None where there are none.
         output: where reports go, and in which form.
+        profile: the release that sessions begin with, and keep: `set profile` is refused; empty for the default one.
     """
 
     access: Access = field(default_factory=Access)
     limits: Limits = GENEROUS
     clock: Callable[[], float] | None = None
     output: Output = field(default_factory=Output)
+    profile: str = ""

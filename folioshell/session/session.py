@@ -70,10 +70,10 @@ class Session:
         self.settings = Settings()
         self.watches: list[Watch] = []
         self._counting = counting
-        self.workspace = Workspace(counting=counting)
-        self.history = History()
         self.loaded_schemes: dict[str, LoadedScheme] = {}
         self.loaded_protocols: dict[str, LoadedProtocol] = {}
+        self.workspace = self._fresh_workspace()
+        self.history = History()
         self.verdict: RaceVerdict | None = None
         self.spawned: Spawned | None = None
         self.note: Callable[[str], None] | None = None
@@ -210,6 +210,9 @@ class Session:
         if self.host.limits.steps is not None and self.step >= self.host.limits.steps:
             message = f"the limit of {self.host.limits.steps:,} steps is reached"
             raise statement.refused_process(message, [], raised_by("steps"))
+        if self.host.profile and statement.text.startswith("set profile "):
+            message = f"this runs under profile {self.host.profile}"
+            raise statement.refused_process(message, [], "leave out `set profile` where --profiles chooses")
         before = self.process
         self.undertaking = StepProgress(self.workspace, statement, process)
         self.workspace.machine.note(self.shown_schemes)
@@ -250,7 +253,10 @@ class Session:
         """
         schemes = {name: one.scheme for name, one in self.loaded_schemes.items()}
         protocols = {name: one.protocol for name, one in self.loaded_protocols.items()}
-        return Workspace(schemes, counting, protocols)
+        workspace = Workspace(schemes, counting, protocols)
+        if self.host.profile:
+            workspace.machine.set_profile(self.host.profile)
+        return workspace
 
     def load(self, schemes: Sequence[LoadedScheme], protocols: Sequence[LoadedProtocol] = ()) -> None:
         """Add schemes, from the first step on, and protocols, in place of those loaded from the same files before.

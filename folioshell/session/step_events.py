@@ -61,7 +61,7 @@ class StepEvents:
     """
 
     def __init__(self, happenings: Sequence[Happening]) -> None:
-        self.locks = _lock_rows(happenings)
+        self.locks = lock_rows(happenings)
         self.new: Intervals[NewFolios] = Intervals()
         self.freed: Intervals[int] = Intervals()
         self.walks: list[events.Walked] = []
@@ -136,7 +136,7 @@ class StepEvents:
         self.moved[event.folio] += 1 if event.level is Level.PMD else event.nr
 
 
-def _lock_rows(happenings: Iterable[Happening]) -> list[LockRow]:
+def lock_rows(happenings: Iterable[Happening]) -> list[LockRow]:
     """The acquisitions of page-table locks; equal ones in a row are one row, and equal rows are one object."""
     made: dict[tuple[LockOp, int, int], LockRow] = {}
     rows: list[LockRow] = []

@@ -8,6 +8,8 @@ from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.script.golden import WIDTH, difference
 from folioshell.script.runner import FAILED, REFUSED, Runner, ScriptEvent
+from folioshell.session.profiles import compared_profiles
+from folioshell.session.session import Session
 from folioshell.shell.presenter import Presenter, statements
 from folioshell.views.blocks import Block, Line, Span, Tone
 from folioshell.views.glyphs import visible
@@ -80,6 +82,17 @@ class Replay:
         self._presenter.flush()
         return runner.status
 
+    def compare(self, session: Session, profiles: Sequence[str]) -> None:
+        """Show where the history of the session of the last run parts under several profiles."""
+        if session.step:
+            sentence, sections = compared_profiles(session, profiles)
+            command = f"compare profiles {','.join(profiles)}"
+            report = Report(command=command, process=session.process, sentence=sentence, sections=sections)
+            self._presenter.gap()
+            self._presenter.show([report])
+            self._presenter.gap()
+            self._presenter.flush()
+
     def _show(self, event: ScriptEvent, prompt: str) -> None:
         place = ScriptPlace(event.file, event.line, event.text, event.reopen)
         report = event.report
@@ -138,6 +151,8 @@ class Replay:
 
 def _summary(runner: Runner, name: str) -> Line:
     counts = f"{counted(runner.steps, 'step')}, {counted(runner.expects, 'expect')}"
+    if runner.skipped:
+        counts += f" and {runner.skipped:,} skipped"
     if runner.goldens:
         counts += f", {counted(runner.goldens, 'golden block')}"
     word, tone = {REFUSED: ("refused", Tone.BAD), FAILED: ("FAILED", Tone.BAD)}.get(
