@@ -16,11 +16,10 @@ from folioshell.commands.call import Call
 from folioshell.commands.compare import Values
 from folioshell.commands.grammar import COMPARISON, MODEL, Arg, Command, Flag, Form, Option, registry
 from folioshell.commands.lex import Token, normal_text, statements
-from folioshell.commands.operands import nearest, read_name, refused
-from folioshell.commands.reading import FormWalk, form_of, opening, split_at_bracket
+from folioshell.commands.operands import nearest, refused
+from folioshell.commands.reading import FormWalk, form_of, opening, read_profiles, split_at_bracket, split_label
 from folioshell.commands.statement import Arguments, Parsed, Round
 from folioshell.errors import Refused
-from folioshell.model.release import RELEASES
 from folioshell.paths.step import Path
 from folioshell.report import Report
 from folioshell.session.history import Ending
@@ -155,7 +154,7 @@ def read_statement(line: str, words: list[Token], origin: Round | None = None) -
     if rest[0].text == "fails" and expected is None:
         raise refused(Token("", rest[0].end, rest[0].end + 1), "an errno or signal is missing", allowed=FAILURES)
     command = _verb(rest)
-    profiles = _profiles(command, bracket)
+    profiles = read_profiles(command, bracket)
     form, arguments = parse_form(command, rest[1:], rest[0])
     kind = MODEL if form.step_option in arguments else form.kind or command.kind
     if expected is not None and kind != MODEL:
@@ -188,21 +187,6 @@ def read_statement(line: str, words: list[Token], origin: Round | None = None) -
     )
 
 
-def split_label(label: Token) -> tuple[Token, str]:
-    """(process, thread) of ``A.t1:``; the thread is empty for the main one.
-
-    Raises:
-        Refused: one of them is no name.
-    """
-    name, dot, thread = label.text.removesuffix(":").partition(".")
-    process = Token(name, label.start, label.start + max(len(name), 1))
-    read_name(process)
-    if dot:
-        start = process.end + 1
-        read_name(Token(thread, start, start + max(len(thread), 1)))
-    return process, thread
-
-
 def _verb(words: Sequence[Token]) -> Command:
     token = words[0]
     command = registry.commands.get(token.text)
@@ -217,22 +201,6 @@ def _verb(words: Sequence[Token]) -> Command:
         near = _term([word.text for word in words]) or nearest(token.text, registry.commands)
         raise refused(token, "unknown command", hint=f"{near} {HELP}" if near else HELP)
     return command
-
-
-def _profiles(command: Command, token: Token | None) -> tuple[str, ...]:
-    """The profiles in brackets at a verb, each once, in the order in which they were typed."""
-    if token is None:
-        return ()
-    if not command.by_profile:
-        hint = "`expect[6.1,5.10] …` limits an assertion to profiles"
-        raise refused(token, f"{command.verb} takes no profiles in brackets", hint=hint)
-    column = token.start
-    for word in token.text.split(","):
-        if word not in RELEASES:
-            part = Token(word, column, column + max(len(word), 1))
-            raise refused(part, "no such profile", allowed=RELEASES, hint=nearest(word, RELEASES))
-        column += len(word) + 1
-    return tuple(dict.fromkeys(token.text.split(",")))
 
 
 def _term(words: Sequence[str]) -> str:

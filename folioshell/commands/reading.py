@@ -11,6 +11,8 @@ from typing import NamedTuple
 from folioshell.commands.compare import Values
 from folioshell.commands.grammar import COMPARISON, Arg, Command, Flag, Form, Option
 from folioshell.commands.lex import Token
+from folioshell.commands.operands import nearest, read_name, refused
+from folioshell.model.release import RELEASES
 
 #: a part of a form that a word may be
 FormPart = Arg | Flag | Option | Values
@@ -67,6 +69,41 @@ def split_at_colon(word: Token) -> tuple[Token, list[Token]]:
     prefix, _, after = word.text.partition(":")
     label = Token(f"{prefix}:", word.start, word.end - len(after))
     return label, [Token(after, label.end, word.end)] if after else []
+
+
+def split_label(label: Token) -> tuple[Token, str]:
+    """(process, thread) of ``A.t1:``; the thread is empty for the main one.
+
+    Raises:
+        Refused: one of them is no name.
+    """
+    name, dot, thread = label.text.removesuffix(":").partition(".")
+    process = Token(name, label.start, label.start + max(len(name), 1))
+    read_name(process)
+    if dot:
+        start = process.end + 1
+        read_name(Token(thread, start, start + max(len(thread), 1)))
+    return process, thread
+
+
+def read_profiles(command: Command, token: Token | None) -> tuple[str, ...]:
+    """The profiles in brackets at a verb, each once, in the order in which they were typed.
+
+    Raises:
+        Refused: the command has none, or there is no such profile.
+    """
+    if token is None:
+        return ()
+    if not command.by_profile:
+        hint = "`expect[6.1,5.10] …` limits an assertion to profiles"
+        raise refused(token, f"{command.verb} takes no profiles in brackets", hint=hint)
+    column = token.start
+    for word in token.text.split(","):
+        if word not in RELEASES:
+            part = Token(word, column, column + max(len(word), 1))
+            raise refused(part, "no such profile", allowed=RELEASES, hint=nearest(word, RELEASES))
+        column += len(word) + 1
+    return tuple(dict.fromkeys(token.text.split(",")))
 
 
 def form_of(command: Command, words: Sequence[Token]) -> tuple[Form | None, Sequence[Token]]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from folioshell.commands.grammar import registry
 from folioshell.commands.lex import Token, statements
 from folioshell.commands.operands import Operand, refused
-from folioshell.commands.parse import ParsedStatement, read_statement, split_label
-from folioshell.commands.reading import split_at_colon
+from folioshell.commands.parse import ParsedStatement, read_statement
+from folioshell.commands.reading import split_at_colon, split_label
 from folioshell.errors import Refused
 
 

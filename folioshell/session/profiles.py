@@ -158,7 +158,7 @@ def _observed(lineage: Lineage, shown: Sequence[str], before: Mapping[str, Inter
             put(VMAS, mm.name, vma.start, vma.nr_pages, (label, vma.perm, vma_maps(vma), *words))
             runs = [*proc.present_runs(kernel, vma)]
             figures = proc.smaps(kernel, vma, runs)
-            put(SMAPS, mm.name, vma.start, vma.nr_pages, (vma.start, *figures.items()))
+            put(SMAPS, mm.name, vma.start, vma.nr_pages, tuple(figures.items()))
             for run in (*runs, *proc.swapped_runs(kernel, vma)):
                 put(PAGEMAP, mm.name, run.vpn, run.nr, proc.pagemap_bits(kernel, run))
                 if run.folio is None:
@@ -278,7 +278,7 @@ class ProfileComparison:
             ]
             texts: list[str] = []
             for process, first, end, text in joined_where(found, _goes_on, _joined):
-                label = labels_of(regions, first, end) or format_address(first)
+                label = "" if what == VMAS else labels_of(regions, first, end) or format_address(first)
                 texts.append(f"{process}:{label} {text}" if process else text)
             if texts:
                 more = f" … ({len(texts) - _PIECES} more)" if len(texts) > _PIECES else ""
@@ -412,13 +412,13 @@ def _value_text(what: str, values: Sequence[Any], number: int) -> str:
     if value is None:
         return "no VMA" if what in (VMAS, SMAPS) else "none"
     if what in (SMAPS, NUMBERS):
-        pairs: list[dict[str, int]] = [dict(pair for pair in one or () if isinstance(pair, tuple)) for one in values]
+        pairs: list[dict[str, int]] = [dict(one or ()) for one in values]
         names = list(dict.fromkeys(name for one in pairs for name in one))
         differing = [name for name in names if any(one.get(name) != pairs[0].get(name) for one in pairs)]
         unit = " kB" if what == SMAPS else ""
-        return ", ".join(f"{name} {pairs[number].get(name, 0)}{unit}" for name in differing) or "another VMA"
+        return ", ".join(f"{name} {pairs[number].get(name, 0)}{unit}" for name in differing)
     if what == VMAS:
-        return " ".join(value[1:])
+        return " ".join(value)
     if what == LOCKS:
         functions = dict.fromkeys(function for function, _, _ in value)
         return f"{counted(sum(times for *_, times in value), 'PTL')}{': ' if functions else ''}{', '.join(functions)}"

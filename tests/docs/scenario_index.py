@@ -28,6 +28,10 @@ FOLDERS = {
         "Locks",
         "Counting VMAs under page-table locks, in every interleaving of two threads: see [locking.md](locking.md).",
     ),
+    "history": (
+        "What changed from 5.10 to 7.3",
+        "Expects for every profile: `folioshell run --profiles all FILE` shows where the kernels part, and why.",
+    ),
 }
 _INTRODUCTION = """\
 # Scenarios

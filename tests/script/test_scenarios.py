@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from folioshell import Session
+from folioshell.model.release import RELEASES
 from folioshell.schemes import all_schemes
-from folioshell.script.runner import run_file
+from folioshell.script.runner import PASSED, run_file
 from folioshell.script.script import MAGIC
+from folioshell.session.host import Host
 
 ROOT = Path(__file__).parents[2] / "scenarios"
 SCRIPTS = sorted(ROOT.rglob("*.fs"))
+HISTORY = sorted((ROOT / "history").glob("*.fs"))
 NUMBERED = [path for path in SCRIPTS if re.match(r"\d\d-", path.name)]
 
 
@@ -25,6 +29,7 @@ def test_there_are_scenarios() -> None:
     """The folder holds the examples of the mails, and the worked examples 1 to 25 and 27."""
     assert len(NUMBERED) == 26
     assert {named(path).split("/")[0] for path in SCRIPTS} >= {"mail", "schemes"}
+    assert len(HISTORY) >= 8
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=named)
@@ -33,7 +38,7 @@ def test_it_is_collected(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
 
     assert text.startswith(MAGIC)
-    assert re.search("^expect ", text, re.MULTILINE)
+    assert re.search(r"^expect[ \[]", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", NUMBERED, ids=named)
@@ -66,3 +71,22 @@ def test_leaks_are_findings() -> None:
         "zero-one-two-many",
     ]
     assert findings(ROOT / "schemes" / "07-parent-writes.fs") == []
+
+
+@pytest.mark.parametrize("path", HISTORY, ids=named)
+def test_stories_of_history(path: Path) -> None:
+    """Each passes under every profile, asserts something of each, and tells profiles apart in two ways or more."""
+    skipped = []
+    for profile in RELEASES:
+        session = Session(counting=(), host=Host(profile=profile))
+        runner = run_file(path, session=session)
+        for _ in runner:
+            pass
+        assert (profile, runner.status) == (profile, PASSED)
+        assert runner.expects > 0
+        skipped.append(runner.skipped)
+    named_profiles = re.findall(r"^expect\[(.*?)\]", path.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert sorted(version for names in named_profiles for version in names.split(",")) == sorted(RELEASES)
+    assert len(named_profiles) > 1
+    assert set(skipped) == {len(named_profiles) - 1}
