@@ -9,8 +9,11 @@ import pytest
 from folioshell import Session
 from folioshell.commands.grammar import Command, Explanation, explanation, register, registry
 from folioshell.commands.parse import Grammar
+from tests.docs.blocks import blocks
+from tests.repo.tree import ROOT
 
 COMMANDS = list(registry)
+
 DEFINITION = """
 from folioshell.schemes.entries import EntryScheme
 from folioshell.schemes.base import Sharing
@@ -50,6 +53,8 @@ def test_examples_run(command: Command, tmp_path: Path, monkeypatch: pytest.Monk
     for name in ("setup.fs", "session.fs"):
         (tmp_path / name).write_text("mmap buf 16\n")
     (tmp_path / "mine.py").write_text(DEFINITION)
+    protocol = next(block.text for block in blocks(ROOT / "docs" / "protocols-own.md") if block.tag == "python")
+    (tmp_path / "seqcount.py").write_text(protocol)
     for example in command.explanation.examples:
         verbs = [statement.command.verb for statement in Grammar().parse(example)]  # type: ignore[attr-defined]
         reports = Session().execute(example)
