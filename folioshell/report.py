@@ -386,6 +386,11 @@ class Report:
         return not any((*step, self.query, self.expect, self.sections))
 
     @property
+    def skipped(self) -> bool:
+        """True of an assertion that holds under other profiles only."""
+        return self.expect is None and self.command.startswith("expect[")
+
+    @property
     def failed_expect(self) -> Expect | None:
         """The assertion, if it did not hold."""
         return None if self.expect is None or self.expect.passed else self.expect

@@ -97,6 +97,8 @@ def _thp(call: Call) -> Ending:
     if order not in geometry.thp_orders:
         allowed = [f"thp.{name}" for name in (*sizes, "pmd")]
         raise call.refused_at("lead", "no such size of an anonymous folio", allowed=allowed)
+    if order != geometry.pmd_order and not call.kernel.release.has_mthp:
+        raise _lacks(call, "has_mthp")
     call.kernel.config.thp[order] = call.word("MODE")
     return None
 

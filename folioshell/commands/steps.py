@@ -216,7 +216,7 @@ def compare(call: Call) -> Report:
         mmap buf 16 ; madvise collapse buf ; compare profiles 5.10,7.3
     """
     chosen = {name for names in call.arguments.every("NAME,…") for name in names}
-    versions = [version for version in RELEASES if version in chosen or not chosen]
+    versions = [version for version in RELEASES if version in chosen or "NAME,…" not in call.arguments]
     if len(versions) < 2:
         raise call.refused_at("NAME,…", "one profile has nothing to compare with", allowed=RELEASES)
     if not call.session.step:

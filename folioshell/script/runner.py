@@ -393,8 +393,7 @@ class Runner:
     def _count(self, report: Report) -> None:
         if report.step is not None:
             self.steps += 1
-        if report.command.startswith("expect[") and report.expect is None:
-            self.skipped += 1
+        self.skipped += report.skipped
         if report.expect is not None:
             self.expects += 1
             asked = report.expect.text.split()[0]

@@ -74,6 +74,8 @@ class ScriptItem(pytest.Item):
         assert isinstance(self.parent, ScriptFile)
         if failure := self.parent.replay.failure_at(self.key):
             raise ScriptFailed(failure)
+        if skipped := self.parent.replay.skipped.get(self.key):
+            pytest.skip(skipped)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The same as `folioshell run` prints."""
@@ -135,6 +137,9 @@ class ScriptReplay:
         schemes: files with schemes that also count.
         limits: resource limits, in the syntax of ``--limit``.
         check: check all invariants of the model after each step.
+
+    Attributes:
+        skipped: place of an assertion of other profiles -> what is said of it.
     """
 
     def __init__(
@@ -144,6 +149,7 @@ class ScriptReplay:
         self._limits = limits
         self._check = check
         self._schemes = schemes
+        self.skipped: dict[Key, str] = {}
         self._failures: dict[Key, list[str]] = {}
         #: the current place, or END; and the last assertion that was evaluated
         self._place = self._asserted = Key(0, 0)
@@ -204,6 +210,8 @@ class ScriptReplay:
             self._failures.setdefault(place, []).append(failure)
         if event.failure is not None or event.refused is not None:
             self._stopped = failure
+        if event.report and event.report.skipped and event.file == self.name:
+            self.skipped[self._place] = event.report.sentence
         # The assertions of a loop share their place: all of them must be evaluated.
         done = event.golden is not None or (event.report and event.report.expect and not self._runner.looping)
         if event.file == self.name and done:

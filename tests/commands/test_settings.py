@@ -88,3 +88,16 @@ def test_once_refuses_what_cannot_be_written(
     assert error.message == f"cannot write {name}: {reason}"
     assert (error.start, error.end) == (5, 5 + len(name))
     assert (tmp_path / "file.txt").read_text() == "kept"
+
+
+def test_sizes_that_a_release_lacks() -> None:
+    """Before 6.8 there is no setting of a size but that of a PMD."""
+    session = Session()
+    session.execute("set profile 6.1 ; set thp.pmd always")
+    with pytest.raises(Refused) as error:
+        session.execute("set thp.64K always")
+
+    assert (error.value.message, error.value.hint) == (
+        "Linux 6.1 lacks mm/memory.c: alloc_anon_folio()",
+        "v6.8 added it",
+    )

@@ -319,3 +319,27 @@ def test_p10_a_shared_page_from_swap_that_the_last_process_writes(profile: str) 
     m.write(p)
 
     assert (m.faults(), m.look(p, 1), m.folio(p).swap_slot) == (1, "A×1(1)", None)
+
+
+@cases((9, 9), (9, 9), (9, 0), (9, 0), (9, 0))
+def test_cold_after_a_shared_folio_in_one_table(profile: str, expected: tuple[int, int]) -> None:
+    """(order of the shared folio, of the one after it): older kernels leave the loop at the first shared page."""
+    m = Memory(profile)
+    p = m.mmap(1024, thp=True)
+    m.write(p, 1024)
+    m.fork("B")
+    m.munmap(p + 512, 512, "B")
+    to = m.place(256)
+    m.mremap(p, 1024, to)
+    m.madvise("cold", to + 256, 512)
+
+    assert (m.folio(to + 300).order, m.folio(to + 600).order) == expected
+
+
+@cases("EINVAL", None, None, None, None)
+def test_dontunmap_of_a_file(profile: str, expected: str | None) -> None:
+    """5.10 takes anonymous private memory alone."""
+    m = Memory(profile)
+    p = m.mmap(8, kind="shared", file=m.file("data", 8))
+
+    assert m.mremap(p, 8, m.place(), dontunmap=True) == expected

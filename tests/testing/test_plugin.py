@@ -259,3 +259,12 @@ def test_loops(pytester: pytest.Pytester) -> None:
 
     assert list(outcomes(result).values()) == ["PASSED", "FAILED", "FAILED", "FAILED"]
     result.stdout.fnmatch_lines(["a.fs:7:30: error: no such folio (i = 3)"])
+
+
+def test_assertions_of_other_profiles_are_skipped(pytester: pytest.Pytester) -> None:
+    """They are neither passed nor failed, in which order soever the items run."""
+    script(pytester, "a.fs", f"{GOOD}expect[6.1] vmas A == 7\nexpect[6.18] vmas A == 1\n")
+    result = run(pytester, "-v")
+
+    result.assert_outcomes(passed=5, skipped=1)
+    assert any("a.fs::6: expect[6.1] vmas A == 7 SKIPPED" in line for line in result.outlines)
