@@ -192,7 +192,8 @@ def _parted(views: Sequence[View], keys: Sequence[tuple[str, str]]) -> dict[tupl
         for first, nr, _ in union(*rows).runs():
             for start, length, values in together(*(row.pieces(first, nr) for row in rows)):
                 parts = parts_of(values)
-                if any(parts):
+                # A page that was not mapped before in one of them is neither copied nor kept there.
+                if any(parts) and not (key[0] == PAGES and None in values):
                     found.setdefault(key, Intervals()).put(start, length, parts)
     return found
 
@@ -297,22 +298,23 @@ class ProfileComparison:
             for rule in differences_between(older.release, newer.release)
             if rule.name in asked or rule.name not in DIFFERENCES
         ]
+        # A rule is likely to be one that the step asked for, and one that parted them before.
         rules.sort(key=lambda rule: (rule.name not in self._known, -asked.get(rule.name, 0)))
         found: list[ReleaseDifference] = []
         several: list[ReleaseDifference] = []
         for base, target in ((pair[1], pair[0]), pair):
-            fixed = {}
-            for rule in rules:
-                fixed[rule.name] = self._fixed(step, base, target, [rule], views[target], left)
-                if len(fixed[rule.name]) == len(left):
+            fixed: list[tuple[ReleaseDifference, set[Parting]]] = []
+            covered: set[Parting] = set()
+            for rule in rules if left else ():
+                fixed.append((rule, self._fixed(step, base, target, [rule], views[target], left)))
+                covered |= fixed[-1][1]
+                if len(covered) == len(left):
                     break
-            while left and (best := max(rules, key=lambda rule: len(fixed.get(rule.name, ())), default=None)):
-                gone = fixed.get(best.name, [])
-                if not gone:
-                    break
+            while covered:
+                best, gone = max(fixed, key=lambda one: len(one[1] & covered))
                 found.append(best)
                 left = [place for place in left if place not in gone]
-                fixed = {name: [place for place in kept if place in left] for name, kept in fixed.items()}
+                covered -= gone
         if left:
             several = self._smallest(step, pair, rules, views[pair[0]], left)
         self._known |= dict.fromkeys(rule.name for rule in (*found, *several))
@@ -361,7 +363,7 @@ class ProfileComparison:
         rules: Sequence[ReleaseDifference],
         wanted: View,
         left: Sequence[Parting],
-    ) -> list[Parting]:
+    ) -> set[Parting]:
         """The places at which a release does not part from another any more, with some of its rules flipped."""
         own, other = (self._lineages[number].release.release for number in (base, target))
         key = own.version, other.version, frozenset(rule.name for rule in rules)
@@ -373,8 +375,8 @@ class ProfileComparison:
             view = self._flipped[key].view(step)
         except (FolioshellError, AssertionError):
             # There never was such a kernel: rules of one release may need others of it.
-            return []
-        return [place for place in left if _equal_at(view, wanted, place)]
+            return set()
+        return {place for place in left if _equal_at(view, wanted, place)}
 
 
 def _new_places(

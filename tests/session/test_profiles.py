@@ -108,3 +108,19 @@ def test_all_rules_lead_from_one_release_to_the_next(pair: tuple[str, str]) -> N
 
     assert differences_between(older, newer) != []
     assert differences_between(made, newer) == []
+
+
+def test_a_copy_and_a_write_in_place() -> None:
+    """Whether a page was copied is told where all mapped it before; pages that only some had mapped say nothing."""
+    line = "set thp.pmd always ; mmap buf 2M align=512 ; write buf ; mprotect buf[10] r ; mprotect buf[10] rw"
+    _, tables = compared(f"{line} ; fork B ; exit B ; write buf[9]", "6.12,6.18")
+
+    pages = [row[2] for row in tables[-1].rows if row[1] == "pages"]
+    assert pages == ["A:buf[9] another page", "A:buf[9] same page"]
+    assert "__wp_can_reuse_large_anon_folio() (v6.15)" in tables[-1].note
+
+    _, tables = compared(
+        "file lib 600 order=9 ; mmap win 512 file=lib prot=rw align=512 ; write win[200] ; read win[201] ; read win[9]",
+        "6.12,6.18",
+    )
+    assert [row for table in tables for row in table.rows if row[1] == "pages"] == []
