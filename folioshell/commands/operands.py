@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from folioshell.commands.lex import Token
@@ -178,27 +179,30 @@ class Choice(Operand):
 
 
 class Choices(Choice):
-    """Some of fixed words with commas between them, or ``all`` or ``none``."""
+    """Some of fixed words with commas between them, or ``all`` or ``none``.
+
+    Attributes:
+        at_once: the words for all and none, as far as they make sense.
+    """
 
     separator = ","
+    at_once: Mapping[str, str] = MappingProxyType({"all": "all of them", "none": "none of them"})
 
     @property
     def usage(self) -> str:  # type: ignore[override]
         """The words, or the label."""
-        return f"{super().usage},…|all|none"
+        return "|".join((f"{super().usage},…", *self.at_once))
 
     @property
     def allowed(self) -> Sequence[str]:
         """The words, and those for all and none."""
-        return [*self.table, "all", "none"]
+        return [*self.table, *self.at_once]
 
     def read(self, token: Token) -> tuple[str, ...]:  # type: ignore[override]
         """The words, each once, in the order in which they were typed."""
         table = self.table
-        if token.text == "all":
-            return tuple(table)
-        if token.text == "none":
-            return ()
+        if token.text in self.at_once:
+            return tuple(table) if token.text == "all" else ()
         column = token.start
         chosen: dict[str, None] = {}
         for word in token.text.split(","):
@@ -211,7 +215,7 @@ class Choices(Choice):
 
     def candidates(self, session: Session) -> Iterable[Pair]:
         """All the words, and those for all and none."""
-        return [*self.table.items(), ("all", "all of them"), ("none", "none of them")]
+        return [*self.table.items(), *self.at_once.items()]
 
 
 class Number(Operand):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from types import MappingProxyType
 
 from folioshell.commands.call import Call, done
 from folioshell.commands.grammar import VIEW, Arg, Form, command, flags
@@ -186,7 +187,13 @@ def _entry_row(change: EntryChange, regions: Sequence[Region]) -> tuple[str, ...
     return (change.process, pages, change.table, *texts)
 
 
-_PROFILES = Choices({row.version: f"Linux {row.point}" for row in RELEASES.values()}, "profile", show=False)
+class _ProfileList(Choices):
+    """Profiles, of which there is at least one."""
+
+    at_once = MappingProxyType({"all": "all of them"})
+
+
+_PROFILES = _ProfileList({row.version: f"Linux {row.point}" for row in RELEASES.values()}, "profile", show=False)
 
 
 @command(

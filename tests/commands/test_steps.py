@@ -99,3 +99,20 @@ def test_there_must_be_such_a_step() -> None:
     with pytest.raises(Refused, match="there is no step 3"):
         session.execute("mmap buf 16 ; cost 3")
     assert table(session, "cost").title == "cost of 1 step"
+
+
+def test_profiles_to_compare() -> None:
+    """Several words or one list, or all; a single one, or none, is no comparison, and neither is an empty history."""
+    session = Session()
+    with pytest.raises(Refused, match="there is no step yet"):
+        session.execute("compare profiles")
+    session.execute("fork B")
+    sentences = [
+        session.execute(f"compare profiles {names}")[0].sentence for names in ("6.18 6.1", "6.1,6.18", "all", "")
+    ]
+
+    assert sentences[0] == sentences[1] == "1 step under 6.1 and 6.18: equal in all."
+    assert sentences[2] == sentences[3] == "1 step under 5.10, 6.1, 6.12, 6.16, 6.18, 7.0 and 7.3: equal in all."
+    for names, message in (("6.1", "nothing to compare with"), ("none", "no such profile"), ("6.3", "no such profile")):
+        with pytest.raises(Refused, match=message):
+            session.execute(f"compare profiles {names}")
