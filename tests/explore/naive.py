@@ -7,7 +7,7 @@ mail say.
 
 A thread is a generator that yields operations, and every operation is a step of its own: nothing is reduced. A
 suspended generator cannot be copied, so a thread's state is where it began (its *stage*) and the answers it has had
-since; to go on, it is run again from there. ``goto`` begins a new stage and forgets the answers.
+since; to continue, it is run again from there. ``goto`` begins a new stage and forgets the answers.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def step(state: State, number: int, fair: bool) -> State | None:
 
 
 def hand_over(state: State, lock: str) -> State:
-    """A lock that was released goes to the first thread in its queue, which goes on."""
+    """A lock that was released goes to the first thread in its queue, which continues."""
     memory, threads = state
     heir = next((thread for wanted, thread in memory.queue if wanted == lock), None)
     if heir is None:

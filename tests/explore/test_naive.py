@@ -39,7 +39,7 @@ Command = tuple[str, int] | tuple[str, int, int]
 #: name -> (the tables before, the commands of each thread)
 RACES: dict[str, tuple[Tables, tuple[tuple[Command, ...], ...]]] = {
     "map, map": ((".c..", "..c."), ((("map", 0),), (("map", 4),))),
-    "map, map anew": ((None, None), ((("map", 0),), (("map", 4),))),
+    "map, map, no tables": ((None, None), ((("map", 0),), (("map", 4),))),
     "unmap, map": (("ffff", None), ((("unmap", 0, 4),), (("map", 4),))),
     "unmap, unmap": (("ffff", "ffff"), ((("unmap", 0, 4),), (("unmap", 4, 8),))),
     "unmap some": (("fcff", "ffcf"), ((("unmap", 0, 1),), (("unmap", 4, 6),))),
@@ -306,7 +306,7 @@ def test_they_agree_on_other_kernels_and_without_reduction(race: str, profile: s
 
 @pytest.mark.full
 def test_fair_locks_avert_livelocks() -> None:
-    """Without a queue, whoever drops a lock may take it again at once, and the one that waits for it waits forever."""
+    """Without a queue, a thread that drops a lock may take it again at once, while another waits for it forever."""
     worse = {
         (race, name)
         for race in RACES
