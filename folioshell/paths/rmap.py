@@ -249,7 +249,9 @@ def remove_ptes(
             if vma.mm.tables.leaf(vpn) is not table:
                 raise cannot_drop(k, folio, vma, table, "clears entries, and the table was freed meanwhile")
             counted = yield from claim(k, folio, first, nr, vma, table, vpn)
-        yield table.ptl.peek(CLEAR)
+        # A caller that has claimed has done this before it cleared the entries.
+        if claimed is None:
+            yield table.ptl.peek(CLEAR)
     if clear is not None:
         clear()
     if folio.order == 0:

@@ -13,6 +13,7 @@ from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.policy import SharingQuestion
 from folioshell.model.vm import Vma
 from folioshell.paths import anon_fault, file_fault, rmap, sharing, swap
+from folioshell.paths.batch import CLEAR
 from folioshell.paths.protocol import claim
 from folioshell.paths.step import Path
 from folioshell.paths.tables import split_huge_pmd
@@ -144,6 +145,8 @@ def _wp_page_copy(k: Kernel, fault: Fault, table: PageTable, entry: int, old: Fo
         if old is not None:
             yield from rmap.put(k, old)
         return
+    if claimed is not None:
+        yield table.ptl.peek(CLEAR)
     if old is not None:
         rmap.rss_add(vma, old, -1)
     vma.mm.rss.anon += 1

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from folioshell import Session
+from folioshell.events import Mapped
+from folioshell.model.lock import LockOp
+from folioshell.paths.batch import CLEAR
 from tests.paths.memory import Memory
 
 
@@ -120,3 +124,17 @@ def test_private_file_page() -> None:
     assert cached is not None
     # The page cache's and the buffers'.
     assert (cached.ref, cached.nonzero) == (2, 1)
+
+
+def test_a_change_that_a_protocol_can_see_is_marked() -> None:
+    """With a protocol under test the entry is marked before it is cleared: a lockless read may come between."""
+    session = Session()
+    session.execute("file lib 32 order=4 ; mmap win 16 file=lib prot=rw align=512 skew=504 ; fault win[0] read")
+    session.execute("set decide vmas ; set protocol lockless-look ; write win[3]")
+
+    trace = session.workspace.machine.trace
+    marks = [at for at, step in enumerate(trace) if isinstance(step, LockOp) and step.function == CLEAR]
+    new = next(at for at, step in enumerate(trace) if isinstance(step, Mapped))
+
+    assert len(marks) == 1
+    assert marks[0] < new
