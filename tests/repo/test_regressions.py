@@ -117,12 +117,12 @@ HELD = {
     ],
     "a hole in a written ext4 file was refused to split a folio whose buffers were clean": [
         "paths/test_truncate.py::test_holes_that_clean_all_buffers",
-        "recording/test_public_recordings.py::test_recording[ext4_holes_clean_buffers]",
+        "recording/test_public_recordings.py::test_recording[found-ext4_holes_clean_buffers]",
     ],
     "a shared-memory folio that a hole covers in part stayed clean": [
         "paths/test_truncate.py::test_shared_memory_is_dirtied",
         "paths/test_truncate.py::test_pinned_shared_memory_stays_whole",
-        "recording/test_public_recordings.py::test_recording[shmem_remove_dirties]",
+        "recording/test_public_recordings.py::test_recording[found-shmem_remove_dirties]",
     ],
     "page tables that one operation installs and frees had no name in lock traces": [
         "recording/test_ptl.py::test_a_table_that_the_operation_installs_and_frees_is_named",
