@@ -220,7 +220,7 @@ def compare(call: Call) -> Report:
 
     Example:
         mmap buf 2M ; read buf[0] ; write buf[0] ; compare profiles
-        mmap buf 16 ; madvise collapse buf ; compare profiles 5.10,7.3
+        mmap buf 16 ; madvise populate_write buf ; compare profiles 5.10,7.3
     """
     chosen = {name for names in call.arguments.every("NAME,…") for name in names}
     versions = [version for version in RELEASES if version in chosen or "NAME,…" not in call.arguments]

@@ -52,6 +52,7 @@ class StubRunner:
         self.steps = sum(1 for item in played if item.report is not None and item.report.step is not None)
         self.expects = sum(1 for item in played if item.report is not None and item.report.expect is not None)
         self.goldens = 0
+        self.skipped = 0
         self.failed = failed
 
     def __iter__(self) -> Iterator[ScriptEvent]:
