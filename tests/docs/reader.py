@@ -31,6 +31,8 @@ WIDTHS = {"tutorial.md": 80}
 NOT_RUN = {
     "python3 -m venv": "it installs from the network; .ci/run does it",
     "folioshell verify tests/recordings/*.json.gz": "tests/recording/test_public_recordings.py verifies them",
+    "folioshell verify tests/recordings/releases/": "the same",
+    "folioshell verify --books tests/recordings/releases/": "the same",
     "python tests/benchmarks/": "it measures for minutes",
     "protocols": "docs/locking.md shows its output",
     "folioshell race-sweep --sample": "it explores for minutes",

@@ -77,3 +77,17 @@ def test_three_threads(protocol: str) -> None:
     chosen = Random(protocol).sample(list(triples()), 4)
 
     assert [letters(protocol, race, 20_000) for race in chosen] == ["-"] * 4
+
+
+_EXCLUDED = re.compile(r"^\| `([^`]+)` <br> `(race \{ [^`]+ \})` \|", re.MULTILINE)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("setup", "race"), _EXCLUDED.findall(PAGE))
+def test_races_that_linux_excludes(setup: str, race: str) -> None:
+    """None of the scripts in the table finds anything."""
+    session = Session()
+    session.execute(f"set geometry classroom ; {setup}")
+    (report,) = session.execute(f"{race} max-states=20000")
+
+    assert report.extra["race"]["findings"] == []
