@@ -14,7 +14,7 @@ import gc
 from array import array
 from collections.abc import Hashable, ItemsView, Iterable, KeysView, Sequence, ValuesView
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from operator import is_
 from types import (
     BuiltinFunctionType,
@@ -318,6 +318,8 @@ def _parts_of(value: Any, cls: type) -> Sequence[Any]:
         return (*value, *value.values())
     if cls is FunctionType:
         return (id(value.__code__), *(value.__closure__ or ()))
+    if cls is partial:
+        return (value.func, value.args, *value.keywords.items())
     if cls is MethodType:
         return (value.__func__, value.__self__)
     if cls is BuiltinFunctionType:

@@ -19,6 +19,7 @@ from folioshell.explore.keys import _PathWriter
 from folioshell.paths.vma_protocols import PROTOCOLS
 from folioshell.recording import ptl
 from folioshell.recording.observe import emit
+from folioshell.shell.recordings import profile_of
 from tests.recording.samples import FOLDER
 
 #: what the recordings do not have
@@ -111,7 +112,8 @@ def test_all_paths(stopped: set[CodeType]) -> None:
     """All kernel paths, driven by the recordings and some scripts, which stop in nine of ten functions."""
     for file in sorted(FOLDER.rglob("*.gz")):
         recording = ptl.load_any(str(file))
-        (ptl.trace if isinstance(recording, ptl.PtlRecording) else emit)(recording.scenario)  # type: ignore[operator]
+        run = ptl.trace if isinstance(recording, ptl.PtlRecording) else emit
+        run(recording.scenario, profile_of(recording))  # type: ignore[operator]
     counted = [f"set decide vmas ; set protocol {name} ; {' ; '.join(COUNTED)}" for name in PROTOCOLS]
     for script in (*SCRIPTS, *counted):
         session = Session(counting=())
