@@ -199,7 +199,7 @@ def _check_entry(k: Kernel, mm: Mm, vpn: int, entry: int, seen: dict[int, _Seen]
     record = seen.setdefault(folio.id, _Seen())
     record.ptes[page] = record.ptes.get(page, 0) + 1
     record.mms[mm.mm_id] = record.mms.get(mm.mm_id, 0) + 1
-    record.locked += bool(vma.flags & vm.LOCKED)
+    record.locked += bool(vma.flags & vm.LOCKED) or mm.lost_mlock
     yield from _check_reverse(vma, vpn, folio, page)
     exclusive = folio.anon and folio.anon_exclusive >> page & 1
     if entry & pte.WRITE and vma.is_cow and not exclusive and folio.id not in k.tainted:
@@ -222,7 +222,7 @@ def _check_huge(
     record = seen.setdefault(folio.id, _Seen())
     record.pmds += 1
     record.mms[mm.mm_id] = record.mms.get(mm.mm_id, 0) + 1
-    record.locked += bool(vma.flags & vm.LOCKED)
+    record.locked += bool(vma.flags & vm.LOCKED) or mm.lost_mlock
     if folio.order != k.geometry.pmd_order:
         yield f"{mm}: a PMD entry maps {folio} of order {folio.order}"
     yield from _check_reverse(vma, block, folio, 0)

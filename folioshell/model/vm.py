@@ -244,13 +244,25 @@ class Mm:
         pins: virtual page at which a page was pinned for this process -> its folio, once a pin.
         write_marked: numbers of the VMAs that are marked as written until mmap_lock is released (vm_lock_seq).
         has_pinned: a page of it was ever pinned (MMF_HAS_PINNED); only then does fork look for pins.
+        lost_mlock: a VMA ceased to be locked with its folios still counted as mlocked, as Linux may leave them.
         users: who keeps it from being freed: its process, until that exits, and each thread that runs a command in a
             race (mm_users).
         exiting: its process has exited; threads of it that are within a command still end that.
     """
 
     __slots__ = (
-        *("exiting", "has_pinned", "mm_id", "mmap_lock", "name", "nr_ptes", "page_table_lock", "parent", "pins"),
+        *(
+            "exiting",
+            "has_pinned",
+            "lost_mlock",
+            "mm_id",
+            "mmap_lock",
+            "name",
+            "nr_ptes",
+            "page_table_lock",
+            "parent",
+            "pins",
+        ),
         *("rss", "tables", "users", "vmas", "write_marked"),
     )
 
@@ -264,6 +276,7 @@ class Mm:
         self.nr_ptes = 0
         self.pins: dict[int, list[Folio]] = {}
         self.has_pinned = False
+        self.lost_mlock = False
         self.users = 1
         self.exiting = False
         self.write_marked: set[int] = set()

@@ -183,6 +183,9 @@ def _mremap_to(k: Kernel, remap: _Remap) -> Path[str | None]:
         yield from unmap_locked(k, mm, start, start + nr, downgrade=False)
         return None
     # MREMAP_DONTUNMAP: the source stays, empty. Without pages it needs neither mlock nor an anon_vma.
+    # Pages of it that did not move stay counted.
+    if vma.flags & vm.LOCKED:
+        mm.lost_mlock = True
     vma.flags &= ~(vm.LOCKED | vm.ACCOUNT) if k.release.dontunmap_unaccounts_source else ~vm.LOCKED
     if k.release.dontunmap_unlinks_source and vma is not new and vma.start == start and vma.end == start + nr:
         yield from anon.unlink(vma)

@@ -109,7 +109,7 @@ def generators(code: CodeType) -> Iterator[CodeType]:
 
 @pytest.mark.full
 def test_all_paths(stopped: set[CodeType]) -> None:
-    """All kernel paths, driven by the recordings and some scripts, which stop in nine of ten functions."""
+    """All kernel paths, driven by the recordings and some scripts, which stop in five of six functions."""
     for file in sorted(FOLDER.rglob("*.gz")):
         recording = ptl.load_any(str(file))
         run = ptl.trace if isinstance(recording, ptl.PtlRecording) else emit

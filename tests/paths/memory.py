@@ -59,7 +59,8 @@ class Memory:
         """Run a kernel path as a step of its own; every invariant must hold after it."""
         self.machine.begin()
         ending = self.machine.run(path)
-        assert self.machine.check() == []
+        broken = self.machine.check()
+        assert not broken, "; ".join(broken)
         return ending
 
     # What processes do. Places are virtual pages; who does it is A unless said.
