@@ -144,7 +144,7 @@ class Kernel:
         self.swap_lock = Lock(LockClass.SWAP, "")
         #: swap slot -> entries of page tables and of page caches that refer to it, the swap cache not counted
         self.swap_counts: dict[int, int] = {}
-        #: swap slot -> the folio page in the swap cache, or the stored contents: (folio or None, page is not all zero)
+        #: swap slot -> the folio that the swap cache has for it; is the page that was written not all zero?
         self.swap_cache: dict[int, Folio] = {}
         self.swap_nonzero: dict[int, bool] = {}
         #: order of folios -> the next slot of the cluster that they are written to; a multiple of its size: it is full

@@ -279,7 +279,9 @@ def _check_cached(k: Kernel, folio: Folio) -> Iterator[str]:
     """What the page cache or the swap cache finds is the folio that is in it; no folio of shmem begins beyond EOF."""
     if not folio.cached:
         return
-    if isinstance(folio.mapping, AddressSpace):
+    if isinstance(folio.mapping, AddressSpace) and folio.swap_slot is None:
+        if any(folio.index + page in folio.mapping.swapped for page in range(folio.nr_pages) if folio.mapping.swapped):
+            yield f"{folio} is in the page cache of {folio.mapping}, and a page of it in swap, too"
         if folio.mapping.find(folio.index) is not folio:
             yield f"{folio} is not the one that the page cache of {folio.mapping} finds at {folio.index}"
         # Read-ahead of a file on a disk reads the size before it takes invalidate_lock: it may add pages beyond EOF.

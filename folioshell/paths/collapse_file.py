@@ -15,7 +15,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import file_fault, rmap, tables
+from folioshell.paths import file_fault, rmap, swap, tables
 from folioshell.paths.page_cache import filemap_lock_folio
 from folioshell.paths.step import Path
 from folioshell.paths.unmap import try_to_unmap
@@ -83,7 +83,7 @@ def scan_file(k: Kernel, file: AddressSpace, first: int) -> Scan:
     _write_back(k, file, first)
     if any(folio.ref != rmap.expected_references(k, folio) for folio in old):
         return Scan.PAGE_COUNT
-    return Scan.SUCCEED if old else Scan.TRUNCATED
+    return Scan.SUCCEED if file.any_in(first, k.geometry.pmd_pages) else Scan.TRUNCATED
 
 
 def _write_back(k: Kernel, file: AddressSpace, first: int) -> None:
@@ -105,6 +105,12 @@ def collapse_file(k: Kernel, mm: Mm, block: int, file: AddressSpace, first: int)
     Returns: PTE_MAPPED_HUGEPAGE if there is one now, which is still to be mapped.
     Kernel: mm/khugepaged.c: collapse_file() (v6.18)
     """
+    # Pages in swap are read first: the new folio must have what they hold.
+    for index in range(first, first + k.geometry.pmd_pages):
+        folio = (yield from swap.shmem_swapin(k, file, index)) if index in file.swapped else None
+        if folio is not None:
+            yield folio.lock.release()
+            yield from rmap.put(k, folio)
     new = k.new_folio(k.geometry.pmd_order, file, first, anon=False)
     new.ref = 1
     yield rmap.folio_new(new)

@@ -387,5 +387,9 @@ def shmem_free_swap(k: Kernel, file: AddressSpace, first: int, last: int) -> Pat
     Kernel: mm/shmem.c: shmem_free_swap() (v6.18)
     """
     for index in sorted(index for index in file.swapped if first <= index < last):
-        slot, _ = file.swapped.pop(index)
-        yield from free_entry(k, slot)
+        yield file.xa_lock.acquire("shmem_free_swap")
+        # Another path may have brought it back.
+        slot, _ = file.swapped.pop(index, (0, 0))
+        yield file.xa_lock.release()
+        if slot:
+            yield from free_entry(k, slot)

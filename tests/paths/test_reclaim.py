@@ -7,6 +7,7 @@ import pytest
 from folioshell.events import Walked
 from folioshell.paths.reclaim import do_reclaim
 from folioshell.paths.unmap import do_migrate
+from folioshell.units import CLASSROOM
 from tests.paths.memory import Memory
 
 
@@ -117,3 +118,16 @@ def test_buffers_go_with_migration_and_reclaim() -> None:
     kept = file.find(1)
     assert file.find(0) is None and kept is not None
     assert (kept.has_buffers, kept.dirty, kept.ref) == (True, True, 2)
+
+
+def test_collapse_reads_shared_memory_from_swap() -> None:
+    """What was swapped out is in the new folio, and in swap no more."""
+    m = Memory(geometry=CLASSROOM)
+    m.kernel.config.swap = m.kernel.config.sync_swap = True
+    file = m.file("lib", 8, fs="tmpfs")
+    p = m.mmap(8, kind="shared", file=file)
+    m.write(p, 8)
+    m.madvise("pageout", p, 4)
+
+    assert m.madvise("collapse", p, 8) is None
+    assert (m.look(p, 8), m.folio(p).nonzero, file.swapped) == ("F!×8(1)", 0xFF, {})
