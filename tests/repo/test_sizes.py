@@ -9,8 +9,8 @@ from tests.repo.tree import import_name, modules, parsed
 MODULE_LINES = 450
 #: nine of ten modules have no more lines
 MOST_MODULE_LINES = 375
-#: in the whole package
-MODULES = 200
+#: in the whole package: 200, and those of new schemes, live runs, lessons and pages
+MODULES = 226
 FUNCTION_LINES = 60
 
 
