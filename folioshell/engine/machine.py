@@ -14,6 +14,7 @@ from folioshell.intervals import Intervals
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Bookkeeping, Kernel
 from folioshell.model.lock import Lock, LockClass, LockOp
+from folioshell.model.policy import SharingQuestion
 from folioshell.model.release import DEFAULT, RELEASES, Release
 from folioshell.model.truth import TruthCounts, broken_invariants, mappings, truth
 from folioshell.paths.batch import MappedSpan
@@ -160,7 +161,7 @@ class Machine:
     def deciding(self) -> tuple[str, ...]:
         """The schemes that kernel paths query: the books of the release, and all that may decide."""
         policy = self.kernel.release.policy
-        names = {policy.books, policy.decider, *policy.answers.values(), self.kernel.decider.name}
+        names = {policy.books, self.kernel.decider.name, *map(policy.scheme, SharingQuestion)}
         return tuple(name for name in self.schemes if name in names and name in self.schemes.counting)
 
     def _recursion(self, op: LockOp) -> FolioshellError:

@@ -12,7 +12,7 @@ from folioshell.model.lock import Lock, LockClass
 from folioshell.model.mapping import AddressSpace, AnonVma, write_orders
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.physmem import PhysicalMemory
-from folioshell.model.policy import EXACT_FIT, SharingQuestion
+from folioshell.model.policy import SharingQuestion
 from folioshell.model.release import DEFAULT, Release
 from folioshell.model.vm import Mm, Vma
 from folioshell.units import X86_64, Geometry
@@ -117,8 +117,8 @@ class Kernel:
         deferred: folios on the deferred-split queue by number.
         release: which release it behaves like.
         counts: the kernel's own bookkeeping, of the release.
-        deciders: the scheme that answers each question; None: the kernel compares folio_mapcount() with
-            folio_nr_pages().
+        deciders: the scheme that answers each question; None: the kernel looks at its own fields alone, or does not
+            ask.
         protocol: how the deciding scheme counts under locks; None: without any lock, as its definition says.
         vm_events: counters such as thp_split_pmd.
         tainted: folios that a wrong answer of the decider has corrupted, with a finding for each.
@@ -163,10 +163,14 @@ class Kernel:
         """
         self.release = release
         self.counts = counts
-        names = {question: release.policy.answers.get(question, release.policy.decider) for question in SharingQuestion}
-        self._own = {question: None if name == EXACT_FIT else schemes[name] for question, name in names.items()}
+        asked = {question: release.policy.scheme(question) for question in SharingQuestion if question.in_model}
+        self._own = {question: None if name is None else schemes[name] for question, name in asked.items()}
         self._native = schemes[release.policy.decider]
         self.decider = self._native
+
+    def looks_at(self, question: SharingQuestion, field: str) -> bool:
+        """Is a field of the kernel among what decides a question in this release (``folioshell.model.policy``)?"""
+        return field in self.release.policy.answers[question]
 
     @property
     def decider(self) -> Decider:
@@ -175,11 +179,12 @@ class Kernel:
 
     @decider.setter
     def decider(self, decider: Decider) -> None:
-        """Let a scheme answer all questions; the release's own leaves its exceptions to others again."""
+        """Let a scheme answer what schemes answer; the release's own leaves its exceptions to others again."""
         self._decider = decider
         own = decider.name == self._native.name
         self.deciders = {
-            question: decider if not own or native is self._native else native for question, native in self._own.items()
+            question: native if native is None or (own and native is not self._native) else decider
+            for question, native in self._own.items()
         }
 
     def next_number(self, kind: str) -> int:

@@ -20,6 +20,7 @@ from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable
+from folioshell.model.policy import SharingQuestion
 from folioshell.model.truth import truth
 from folioshell.model.vm import Mm, Vma
 from folioshell.units import PAGE_SIZE
@@ -153,8 +154,8 @@ def average_mapcount(k: Kernel, folio: Folio) -> int:
 def is_exclusive(k: Kernel, mm: Mm, folio: Folio, mapcount: int) -> bool:
     """Does /proc say that only this mm maps a page?
 
-    With CONFIG_PAGE_MAPCOUNT it does if the page has one entry. Without, the deciding scheme answers for the folio, and
-    on ``maybe`` the page tables do.
+    With CONFIG_PAGE_MAPCOUNT it does if the page has one entry (``SharingQuestion.SMAPS`` and ``PAGEMAP_PMD``).
+    Without, a scheme answers for the folio (``SMAPS_AVERAGE``), and on ``maybe`` the page tables do.
 
     Args:
         mapcount: entries that map the page.
@@ -162,7 +163,9 @@ def is_exclusive(k: Kernel, mm: Mm, folio: Folio, mapcount: int) -> bool:
     """
     if k.config.page_mapcount:
         return mapcount == 1
-    answer = str(k.decider.shared(folio.id, mm.mm_id).value)
+    decider = k.deciders[SharingQuestion.SMAPS_AVERAGE]
+    assert decider is not None
+    answer = str(decider.shared(folio.id, mm.mm_id).value)
     return answer == "no" or (answer == "maybe" and not truth(k, folio).shared)
 
 

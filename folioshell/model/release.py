@@ -1,6 +1,6 @@
 """What each Linux release does differently: one table of named differences, and the releases in order.
 
-Paths ask by name: ``if k.release.reuses_large_folios``. A field of ``Release`` is one difference; its ``change()`` says
+Paths ask by name: ``if k.release.has_mthp``. A field of ``Release`` is one difference; its ``change()`` says
 which version brought it (or took it away again), the commit, and the place in the source. What a release does follows
 from its version, so a release that recombines known differences is one row of ``RELEASES``; a backport, or a rule that
 its point release has the other way, is a keyword in that row.
@@ -17,7 +17,15 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from folioshell.model.changes import AddressSpaceChanges, KernelChange, change
-from folioshell.model.policy import DOUBLE_MAP, DOUBLE_MAP_ESTIMATED, LIKELY, MM_ID, Policy, SharingQuestion
+from folioshell.model.policy import (
+    DOUBLE_MAP,
+    DOUBLE_MAP_EXCLUSIVE,
+    LIKELY,
+    MM_ID,
+    MM_ID_SWAP_BIT,
+    Policy,
+    SharingQuestion,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -48,23 +56,10 @@ class Release(AddressSpaceChanges):
         "anonymous folios of orders below the PMD's can be had",
         commit="19eaf44954df",
     )
-    reuses_last_mapped_page: bool = change(
-        "5.9",
-        "mm/memory.c: do_wp_page()",
-        "the last mapped page of a large folio is written in place; else it is copied, and the folio can be freed",
-        commit="09854ba94c6a",
-        until="6.8",
-    )
     shmem_fault_looks_at_vma: bool = change(
         "6.12",
         "mm/shmem.c: shmem_suitable_orders()",
         "a fault in a hole of a huge tmpfs file allocates a huge folio only if the VMA could map it by a PMD entry",
-    )
-    reuses_large_folios: bool = change(
-        "6.15",
-        "mm/memory.c: __wp_can_reuse_large_anon_folio()",
-        "a write to a large anonymous folio that no one else maps or references is done in place; else it copies",
-        commit="1da190f4d0a6",
     )
     allocates_thp_on_huge_zero_write: bool = change(
         "6.13",
@@ -119,12 +114,6 @@ class Release(AddressSpaceChanges):
         "6.10",
         "mm/memory.c: do_swap_page()",
         "a read maps an exclusive page from swap writable",
-    )
-    swapin_trusts_references: bool = change(
-        "5.19",
-        "mm/memory.c: do_swap_page()",
-        "a page from swap to which nothing else refers is exclusive, whatever its entry says",
-        until="7.1",
     )
 
     # Page cache.
@@ -364,12 +353,12 @@ RELEASES: Mapping[str, Release] = MappingProxyType(
         row.version: row
         for row in (
             release("5.10", "5.10.223", DOUBLE_MAP),
-            release("6.1", "6.1.192", DOUBLE_MAP_ESTIMATED, dontunmap_copy_joins_source=False),
+            release("6.1", "6.1.192", DOUBLE_MAP_EXCLUSIVE, dontunmap_copy_joins_source=False),
             release("6.12", "6.12.117", LIKELY, dontunmap_copy_joins_source=False, discards_lazyfree_pmd=False),
             release("6.16", "6.16.12", MM_ID),
             release("6.18", "6.18.44", MM_ID, discards_lazyfree_pmd=False, mprotect_cleans_pmd=False),
             release("7.0", "7.0.13", MM_ID),
-            release("7.3", "7.3.4", MM_ID),
+            release("7.3", "7.3.4", MM_ID_SWAP_BIT),
         )
     }
 )
@@ -411,14 +400,20 @@ def differences_between(older: Release, newer: Release) -> list[ReleaseDifferenc
     if older.policy is newer.policy:
         return found
     for question in SharingQuestion:
-        answers = [row.policy.answers.get(question, row.policy.decider) for row in (older, newer)]
-        if answers[0] != answers[1]:
-            text = f"{question.function}(), {question.about}: {answers[0]} answers in {older.version}, {answers[1]} in "
-            found.append(ReleaseDifference(question.name, f"{text}{newer.version}", _flip_answer(question)))
+        older_words, newer_words = (row.policy.answers[question] for row in (older, newer))
+        if question.in_model and older_words != newer_words:
+            answers = f"{answer_text(older_words)} in {older.version}, {answer_text(newer_words)} in {newer.version}"
+            text = f"{question.function}(), {question.about}: {answers}"
+            found.append(ReleaseDifference(question.name, text, _flip_answer(question)))
     if older.policy.books != newer.policy.books:
         text = f"folio_mapcount(): {older.policy.books} in {older.version}, {newer.policy.books} in {newer.version}"
         found.append(ReleaseDifference("books", text, lambda one, other: _with_policy(one, books=other.policy.books)))
     return found
+
+
+def answer_text(words: tuple[str, ...]) -> str:
+    """What a question looks at, in words: ``anon-exclusive, then references``."""
+    return ", then ".join(words) or "not asked"
 
 
 def _flip(name: str) -> Callable[[Release, Release], Release]:
@@ -427,8 +422,7 @@ def _flip(name: str) -> Callable[[Release, Release], Release]:
 
 def _flip_answer(question: SharingQuestion) -> Callable[[Release, Release], Release]:
     def flipped(one: Release, other: Release) -> Release:
-        answer = other.policy.answers.get(question, other.policy.decider)
-        return _with_policy(one, answers={**one.policy.answers, question: answer})
+        return _with_policy(one, answers={**one.policy.answers, question: other.policy.answers[question]})
 
     return flipped
 

@@ -13,8 +13,9 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable
+from folioshell.model.policy import SharingQuestion
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import rmap, swap, tables
+from folioshell.paths import rmap, sharing, swap, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import folio_pte_batch
 from folioshell.paths.collapse_file import Scan, collapse_file, collapse_pte_mapped_thp, find_table, scan_file
@@ -120,8 +121,7 @@ def _scan_pmd(k: Kernel, mm: Mm, table: PageTable, block: int) -> Path[Scan]:
         if pte.maps_folio(entry):
             writable = writable or bool(entry & pte.WRITE)
             folio = k.physmem.folio(pte.pfn_of(entry))
-            # Kernel: mm/khugepaged.c: is_refcount_suitable() (v6.18)
-            if folio.ref != rmap.expected_references(k, folio):
+            if sharing.has_other_references(k, folio, SharingQuestion.COLLAPSE_REFERENCES):
                 result = Scan.PAGE_COUNT
                 break
     yield table.ptl.release()
@@ -240,7 +240,7 @@ def _isolate_folio(k: Kernel, folio: Folio) -> Path[Scan]:
     if (yield folio.lock.trylock("__collapse_huge_page_isolate")):
         return Scan.PAGE_LOCK
     # Checked again: only now, without the table, can no one in this process take another reference.
-    if folio.ref == rmap.expected_references(k, folio) and folio.isolate():
+    if not sharing.has_other_references(k, folio, SharingQuestion.COLLAPSE_REFERENCES) and folio.isolate():
         return Scan.SUCCEED
     yield folio.lock.release()
     return Scan.PAGE_COUNT

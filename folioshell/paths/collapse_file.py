@@ -14,8 +14,9 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable
+from folioshell.model.policy import SharingQuestion
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import file_fault, rmap, swap, tables
+from folioshell.paths import file_fault, rmap, sharing, swap, tables
 from folioshell.paths.page_cache import filemap_lock_folio
 from folioshell.paths.step import Path
 from folioshell.paths.unmap import try_to_unmap
@@ -81,7 +82,7 @@ def scan_file(k: Kernel, file: AddressSpace, first: int) -> Scan:
     if old and _is_collapsed(k, old[0], first):
         return Scan.PTE_MAPPED_HUGEPAGE
     _write_back(k, file, first)
-    if any(folio.ref != rmap.expected_references(k, folio) for folio in old):
+    if any(sharing.has_other_references(k, folio, SharingQuestion.COLLAPSE_REFERENCES) for folio in old):
         return Scan.PAGE_COUNT
     return Scan.SUCCEED if file.any_in(first, k.geometry.pmd_pages) else Scan.TRUNCATED
 

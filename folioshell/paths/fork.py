@@ -12,6 +12,7 @@ from folioshell.model import pte, vm
 from folioshell.model.folio import Folio, page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.policy import ANON_EXCLUSIVE, SharingQuestion
 from folioshell.model.vm import Mm, Vma
 from folioshell.paths import anon, anon_fault, rmap, tables
 from folioshell.paths import vma as vma_paths
@@ -137,7 +138,7 @@ def _copy_huge_pmd(k: Kernel, src: Vma, dst: Vma, src_pmd: PmdTable, dst_pmd: Pm
         entry = src_pmd.entries[index] = pte.migration_to_read(entry)
     elif pte.maps_folio(entry):
         folio = k.physmem.single_out(pte.pfn_of(entry))
-        if src.mm.has_pinned and folio.pins and folio.anon_exclusive:
+        if src.mm.has_pinned and folio.pins and _must_copy(k, folio):
             # A pinned page must stay the parent's alone, and a whole huge page cannot be copied here: split the entry,
             # and copy the pinned page at PTE level.
             tables.pte_free(dst.mm)
@@ -179,7 +180,7 @@ def _copy_pte_range(k: Kernel, copy: CopyRange, first: int) -> Path[None]:
         if entry > pte.FLAGS:
             folio = k.physmem.at(entry >> pte.PFN_SHIFT).first
             # A process that never pinned pays nothing for the question; has_pinned is never cleared.
-            if has_pinned and folio.pins and folio.anon_exclusive:
+            if has_pinned and folio.pins and _must_copy(k, folio):
                 yield from _flush(copy)
                 nr = yield from _copy_pinned(k, copy, folio, index)
             elif folio.order == 0:
@@ -249,6 +250,18 @@ def _copy_large(k: Kernel, copy: CopyRange, folio: Folio, index: int, nr: int) -
         rmap.rss_add(dst, folio, -nr)
 
 
+def _must_copy(k: Kernel, folio: Folio, first: int = 0, nr: int = 0) -> bool:
+    """Is a page of a pinned folio to stay the parent's alone? Only one that is PageAnonExclusive, where that exists.
+
+    Args:
+        first, nr: pages of the folio; all of them if ``nr`` is 0.
+    Kernel: include/linux/rmap.h: __folio_try_dup_anon_rmap() (v6.18); mm/memory.c: copy_present_page() (v5.10)
+    """
+    if not k.looks_at(SharingQuestion.FORK_COPY, ANON_EXCLUSIVE):
+        return folio.anon
+    return bool(folio.anon_exclusive & page_bits(first, nr or folio.nr_pages))
+
+
 def _copy_pinned(k: Kernel, copy: CopyRange, folio: Folio, index: int) -> Path[int]:
     """Entries of a pinned folio: a page that is exclusive is copied for the child now, for a device may write to it.
 
@@ -259,7 +272,7 @@ def _copy_pinned(k: Kernel, copy: CopyRange, folio: Folio, index: int) -> Path[i
     spare = copy.spare
     if spare is None:
         nr = copy.batch(folio, index)
-        if not folio.anon_exclusive & page_bits(page, nr):
+        if not _must_copy(k, folio, page, nr):
             yield from _copy_large(k, copy, folio, index, nr)
             return nr
         # Allocating may sleep, which no one may do under a PTL. Rmap walks take the PTL without mmap_lock, so the entry
@@ -272,7 +285,7 @@ def _copy_pinned(k: Kernel, copy: CopyRange, folio: Folio, index: int) -> Path[i
         return 0
     # One spare a page, used or not: the next one may have to come from another node.
     copy.spare = None
-    if folio.anon_exclusive >> page & 1:
+    if _must_copy(k, folio, page, 1):
         yield from _copy_present_page(k, copy, folio, index, spare)
     else:
         yield from _copy_large(k, copy, folio, index, 1)

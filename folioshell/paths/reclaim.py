@@ -9,8 +9,10 @@ from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
+from folioshell.model.pagetable import PmdTable
+from folioshell.model.policy import SharingQuestion
 from folioshell.model.vm import Vma
-from folioshell.paths import rmap, swap
+from folioshell.paths import rmap, sharing, swap
 from folioshell.paths.split import split_folio
 from folioshell.paths.step import Path
 from folioshell.paths.unmap import try_to_unmap
@@ -29,14 +31,25 @@ def do_reclaim(k: Kernel, folio: Folio) -> Path[None]:
 
 
 def _folio_referenced(k: Kernel, folio: Folio) -> Path[int]:
-    """Clear the accessed bit of every entry that maps the folio. Returns the number of those that had it set.
+    """Clear the accessed bit of every entry that maps the folio.
 
-    Kernel: mm/rmap.c: folio_referenced() (v6.18)
+    Returns: the number of those that had it set; -1 if only a process that is ending maps the folio, which will be
+        freed anyway.
+    Kernel: mm/rmap.c: folio_referenced(), folio_referenced_one() (v6.18)
     """
     left, young = k.counts.mapcount(folio.id), 0
+    question = SharingQuestion.EXITING_MM
+    asks = folio.anon and k.deciders[question] is not None
 
     def visit(vma: Vma, hit: Hit) -> Path[bool]:
         nonlocal left, young
+        if not vma.mm.users and asks and folio.swapbacked:
+            answer = yield from sharing.answer_of(
+                k, vma.mm, folio, question, hit.table.lock if isinstance(hit.table, PmdTable) else hit.table.ptl
+            )
+            if answer == "no":
+                young = -1
+                return True
         left -= 1
         entry = hit.table.entries[hit.index]
         assert isinstance(entry, int)
@@ -73,8 +86,12 @@ def _shrink_folio(k: Kernel, folio: Folio, clear_young: bool) -> Path[list[Folio
     if (yield folio.lock.trylock("shrink_folio_list")):
         yield from rmap.putback(k, folio)
         return pieces
-    if folio.mlocked or (yield from _is_referenced(k, folio, clear_young)):
+    if folio.mlocked:
         yield from _activate(k, folio)
+        return pieces
+    referenced = yield from _check_references(k, folio, clear_young)
+    if referenced:
+        yield from (_activate if referenced > 0 else _keep)(k, folio)
         return pieces
     if folio.anon and folio.swapbacked and folio.swap_slot is None:
         # A device may write to a pinned page at any time; it is not even given a swap slot.
@@ -123,15 +140,17 @@ def _write_out_shmem(k: Kernel, folio: Folio) -> Path[list[Folio]]:
     return pieces
 
 
-def _is_referenced(k: Kernel, folio: Folio, clear_young: bool) -> Path[bool]:
+def _check_references(k: Kernel, folio: Folio, clear_young: bool) -> Path[int]:
     """Was the folio accessed, so that it stays? Never if its accessed bits are merely to be cleared.
 
+    Returns: positive if it was; negative if it stays without having been accessed.
     Kernel: mm/vmscan.c: folio_check_references() (v6.12)
     """
     if not k.counts.mapcount(folio.id) or not (clear_young or not k.release.pageout_ignores_references):
-        return False
+        return 0
     # madvise() has made its own entries old: any other is young by an access since.
-    return bool((yield from _folio_referenced(k, folio))) and not clear_young
+    young = yield from _folio_referenced(k, folio)
+    return 0 if clear_young and young > 0 else young
 
 
 def _unmapped(k: Kernel, folio: Folio) -> Path[bool]:

@@ -1,6 +1,6 @@
 """The one place where the kernel asks "does anyone else map this folio?".
 
-Who answers is a matter of the question and the release (``folioshell.model.release``); `set decide` puts one scheme in
+Who answers is a matter of the question and the release (``folioshell.model.policy``); `set decide` puts one scheme in
 the place of all. On ``maybe`` the kernel tries the folio lock, drops the page-table lock, walks the reverse map, takes
 the page-table lock again, and acts on what the walk found. A folio whose lock is contended is treated as shared.
 """
@@ -17,7 +17,7 @@ from folioshell.model.folio import Folio
 from folioshell.model.folios import Folios
 from folioshell.model.kernel import Kernel, SchemeAnswer
 from folioshell.model.lock import Lock
-from folioshell.model.policy import SharingQuestion
+from folioshell.model.policy import EXACT_FIT, REFERENCES, SharingQuestion
 from folioshell.model.truth import mappings
 from folioshell.model.vm import Mm
 from folioshell.paths import rmap
@@ -38,15 +38,7 @@ def is_shared(
         page: index of the page whose entry the caller looks at; kernels before v6.2 asked for that page alone.
     Kernel: include/linux/mm.h: folio_maybe_mapped_shared() (v6.18); mm/rmap.c: rmap_walk_file() (v6.18)
     """
-    decider = k.deciders[question]
-    if decider is None:
-        # The entries at hand map each page once: any more are those of others, and fewer there cannot be.
-        return k.counts.mapcount(folio.id) != folio.nr_pages
-    if isinstance(decider, ProtocolDecider):
-        answer = yield from decider.ask(k, folio, mm, held)
-    else:
-        answer = str(decider.page_shared(folio.id, page, mm.mm_id).value)
-    yield Asked(folio.id, decider.name, answer, question.function, mm.mm_id, page)
+    answer = yield from answer_of(k, mm, folio, question, held, page)
     if answer != "maybe":
         return answer == "yes"
     # rmap_walk_file() requires the folio lock. It is outside the PTL, so it can only be tried: "shared" is the safe
@@ -64,6 +56,36 @@ def is_shared(
     yield folio.lock.release()
     yield from rmap.put(k, folio)
     return len({visit[0] for visit in walk.visits if visit[2]}) > 1
+
+
+def answer_of(
+    k: Kernel, mm: Mm, folio: Folio, question: SharingQuestion, held: Lock | None, page: int = 0
+) -> Path[str]:
+    """What the scheme says that answers a question: ``no``, ``yes`` or ``maybe``. Arguments as in ``is_shared``."""
+    decider = k.deciders[question]
+    assert decider is not None
+    # Of an order-0 folio one comparison of its mapcount with 1: no scheme differs there.
+    if decider.name == EXACT_FIT and not folio.order:
+        return "yes" if k.counts.mapcount(folio.id) != 1 else "no"
+    if isinstance(decider, ProtocolDecider):
+        answer = yield from decider.ask(k, folio, mm, held)
+    else:
+        answer = str(decider.page_shared(folio.id, page, mm.mm_id).value)
+    yield Asked(folio.id, decider.name, answer, question.function, mm.mm_id, page)
+    return answer
+
+
+def has_other_references(k: Kernel, folio: Folio, question: SharingQuestion, held: int = 0) -> bool:
+    """Has a folio references beyond those of its entries, of caches and buffers, and ``held`` ones of the caller?
+
+    They may be pins, or those of another path that is about to map the folio or to look at it. References stay one an
+    entry, whatever scheme decides.
+
+    Args:
+        question: which place in the kernel asks.
+    Kernel: include/linux/mm.h: folio_expected_ref_count() (v6.18)
+    """
+    return k.looks_at(question, REFERENCES) and folio.ref != rmap.expected_references(k, folio) + held
 
 
 def report_wrong_reuse(k: Kernel, mm: Mm, folio: Folio, page: int) -> Path[None]:

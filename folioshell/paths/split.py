@@ -11,7 +11,8 @@ from folioshell.events import FolioFreed, Tracepoint
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
-from folioshell.paths import rmap
+from folioshell.model.policy import SharingQuestion
+from folioshell.paths import rmap, sharing
 from folioshell.paths.step import Path
 from folioshell.paths.unmap import remove_migration_ptes, try_to_migrate, try_to_unmap
 from folioshell.paths.walk import rmap_lock
@@ -60,7 +61,7 @@ def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | Non
     yield lock.acquire("__folio_split", mode)
     pieces = [folio]
     # Checked before anything is unmapped, so that a failure leaves all entries (can_split_folio()).
-    if folio.ref == rmap.expected_references(k, folio) + 1:
+    if not sharing.has_other_references(k, folio, SharingQuestion.SPLIT, held=1):
         if folio.anon:
             yield from try_to_migrate(k, folio, split_pmd=True)
         else:

@@ -11,6 +11,7 @@ from folioshell.model.folio import Folio, page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace, AnonVma
 from folioshell.model.pagetable import PageTable
+from folioshell.model.policy import ANON_EXCLUSIVE, PAGE_MAPCOUNT, REFERENCES, SharingQuestion
 from folioshell.paths import rmap
 from folioshell.paths.anon_fault import huge_fault_allowed, new_anon_folio
 from folioshell.paths.step import Path
@@ -252,12 +253,12 @@ def map_swapped(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> Path
     _clear_prepared(k, folio)
     # The bit survives in the swap entry, since the page has no flags while it is out; fork() clears it there. A
     # page that is read without the swap cache has no other entry that refers to it.
-    exclusive = fresh or (k.release.has_anon_exclusive and pte.swap_is_exclusive(entry))
-    if not k.release.has_anon_exclusive:
+    exclusive = fresh or (k.looks_at(SharingQuestion.SWAP_IN, ANON_EXCLUSIVE) and pte.swap_is_exclusive(entry))
+    if k.looks_at(SharingQuestion.SWAP_IN, PAGE_MAPCOUNT):
         exclusive = fault.write and not k.counts.mapcount(folio.id) and not k.swap_counts.get(slot)
     if _should_try_to_free(folio, fault) or (exclusive and not k.release.has_anon_exclusive):
         yield from try_to_free(k, folio)
-    exclusive = exclusive or (k.release.swapin_trusts_references and folio.ref == 1)
+    exclusive = exclusive or (k.looks_at(SharingQuestion.SWAP_IN, REFERENCES) and folio.ref == 1)
     vma.mm.rss.swap -= nr
     rmap.rss_add(vma, folio, nr)
     if exclusive:

@@ -10,7 +10,7 @@ from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.policy import SharingQuestion
+from folioshell.model.policy import ANON_EXCLUSIVE, REFERENCES, SharingQuestion
 from folioshell.model.vm import Vma
 from folioshell.paths import anon_fault, file_fault, rmap, sharing, swap
 from folioshell.paths.batch import CLEAR
@@ -39,7 +39,8 @@ def do_wp_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
         return None
     if folio is not None and folio.anon:
         # An exclusive page is reused without another look, also if it is pinned: a copy would part it from the device.
-        exclusive = k.release.has_anon_exclusive and bool(folio.anon_exclusive >> page & 1)
+        question = SharingQuestion.REUSE_LARGE if folio.order else SharingQuestion.REUSE_SMALL
+        exclusive = k.looks_at(question, ANON_EXCLUSIVE) and bool(folio.anon_exclusive >> page & 1)
         if not exclusive:
             folio = k.physmem.single_out(pte.pfn_of(entry))
             if (yield from _can_reuse(k, fault, table, folio, page)):
@@ -72,8 +73,10 @@ def _can_reuse(k: Kernel, fault: Fault, table: PageTable, folio: Folio, page: in
 
     Kernel: mm/memory.c: wp_can_reuse_anon_folio() (v6.18)
     """
-    if folio.order and not k.release.reuses_last_mapped_page:
+    if folio.order and k.deciders[SharingQuestion.REUSE_LARGE] is not None:
         return (yield from _can_reuse_large(k, fault, table, folio, page))
+    if folio.order and not k.looks_at(SharingQuestion.REUSE_LARGE, REFERENCES):
+        return False
     # One reference is the entry's, and one the swap cache's. Every other may be a mapping, or a pin: then copy. Checked
     # before the lock only to spare it.
     # Before PageAnonExclusive the swap cache was not freed for it.
@@ -98,7 +101,7 @@ def _can_reuse(k: Kernel, fault: Fault, table: PageTable, folio: Folio, page: in
 def _can_reuse_large(k: Kernel, fault: Fault, table: PageTable, folio: Folio, page: int) -> Path[bool]:
     """Kernel: mm/memory.c: __wp_can_reuse_large_anon_folio() (v6.18)"""
     # The last mapped page of a large folio is copied, so that the memory of all the others can be freed.
-    if not k.release.reuses_large_folios or k.counts.mapcount(folio.id) <= 1:
+    if k.counts.mapcount(folio.id) <= 1:
         return False
     mm, index = fault.vma.mm, fault.index
     entry = table.entries[index]
@@ -195,7 +198,8 @@ def _do_huge_pmd_wp_page(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path
         yield pmd.lock.release()
         return True
     folio = k.physmem.single_out(pte.pfn_of(entry))
-    reuse = bool(folio.anon_exclusive & 1)
+    trusts_bit = k.looks_at(SharingQuestion.REUSE_PMD, ANON_EXCLUSIVE)
+    reuse = trusts_bit and bool(folio.anon_exclusive & 1)
     if not reuse:
         if (yield folio.lock.trylock("do_huge_pmd_wp_page")):
             # The folio lock ranks before the PMD lock; the reference keeps the folio meanwhile.
@@ -211,7 +215,8 @@ def _do_huge_pmd_wp_page(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path
             # The entry's reference is left.
             folio.ref -= 1
         # Who had the folio locked may have made it exclusive.
-        reuse = bool(folio.anon_exclusive & 1) or (yield from _can_reuse_huge(k, vma, folio))
+        reuse = trusts_bit and bool(folio.anon_exclusive & 1)
+        reuse = reuse or (yield from _can_reuse_huge(k, vma, pmd, folio))
         yield folio.lock.release()
     if reuse:
         pmd.entries[index] = entry | written(vma)
@@ -223,8 +228,18 @@ def _do_huge_pmd_wp_page(k: Kernel, vma: Vma, pmd: PmdTable, block: int) -> Path
     return False
 
 
-def _can_reuse_huge(k: Kernel, vma: Vma, folio: Folio) -> Path[bool]:
-    """Make a locked folio exclusive if a PMD entry, whose lock is held, and the swap cache have its only references."""
+def _can_reuse_huge(k: Kernel, vma: Vma, pmd: PmdTable, folio: Folio) -> Path[bool]:
+    """Make a locked folio exclusive if a PMD entry, whose lock is held, and the swap cache have its only references.
+
+    Before PageAnonExclusive mapcounts decided, so that a pinned THP was reused, too.
+    Kernel: mm/swapfile.c: reuse_swap_page() (v5.10)
+    """
+    if k.deciders[SharingQuestion.REUSE_PMD] is not None:
+        shared = yield from sharing.is_shared(k, vma.mm, folio, SharingQuestion.REUSE_PMD, pmd.lock)
+        if not shared:
+            folio.anon_exclusive |= 1
+            yield from sharing.report_wrong_reuse(k, vma.mm, folio, 0)
+        return not shared
     swap_refs = folio.nr_pages if folio.swap_slot is not None else 0
     if folio.ref > 1 + swap_refs:
         return False

@@ -1,4 +1,4 @@
-"""likely: guess from the number of entries and from the first page (v6.10 to v6.14)."""
+"""likely and exact-fit: guesses from the number of entries (v6.10)."""
 
 from __future__ import annotations
 
@@ -43,4 +43,34 @@ class Likely(EntryScheme):
 
     def bytes_of_state(self, order: int) -> int:
         """As per-page, and ``_large_mapcount``."""
+        return (4 << order) + (12 if order else 0)
+
+
+class ExactFit(EntryScheme):
+    """``folio_mapcount() == folio_nr_pages()``, for a batch of PTEs that covers the folio.
+
+    The entries of the batch are as many as the folio has pages. Any more are those of others; if there are none, the
+    asking mm has them all. Without such a batch the number says little: a PMD entry alone looks shared.
+    Kernel: mm/madvise.c: madvise_cold_or_pageout_pte_range(), madvise_free_pte_range() (v6.12)
+    """
+
+    name = "exact-fit"
+    place = 52
+    version = "v6.10, folio_mapcount() == folio_nr_pages() (madvise of a whole folio by PTEs)"
+    about = (
+        "Counts the entries of the folio, and those of each page.",
+        "Exclusive if there are as many entries as pages: right if the asking process maps each page by one PTE.",
+    )
+    state = Likely.state
+    folio_atomics = Likely.folio_atomics
+    laws = Likely.laws
+
+    def shared(self, folio: int, mm: int) -> Sharing:
+        """``!=``: also fewer entries than pages look shared."""
+        entries = self._large.get(folio)
+        nr_pages = 1 if entries is None else entries.pages.nr_pages
+        return Sharing.YES if self.mapcount(folio) != nr_pages else Sharing.NO
+
+    def bytes_of_state(self, order: int) -> int:
+        """As likely."""
         return (4 << order) + (12 if order else 0)

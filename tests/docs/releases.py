@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from folioshell.model.policy import EXACT_FIT, SharingQuestion
+from folioshell.model.policy import SharingQuestion
 from folioshell.model.release import DIFFERENCES, RELEASES, Release
 
 _HEAD = """# Releases
@@ -26,10 +26,7 @@ def _row(*cells: str) -> str:
 
 
 def _answer(row: Release, question: SharingQuestion) -> str:
-    if question is SharingQuestion.REUSE_LARGE and not row.reuses_large_folios:
-        return "not asked"
-    name = row.policy.answers.get(question, row.policy.decider)
-    return "`folio_mapcount()` is the number of pages" if name == EXACT_FIT else f"`{name}`"
+    return ", then ".join(f"`{word}`" for word in row.policy.answers[question]) or "–"
 
 
 def releases_page() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,11 +13,12 @@ from typing import Any
 
 import pytest
 
+import folioshell
 from folioshell.commands import Session
 from folioshell.engine import machine
 from folioshell.errors import Refused
 from folioshell.model import pte
-from folioshell.model.policy import EXACT_FIT, MM_ID, SharingQuestion
+from folioshell.model.policy import MM_ID, SharingQuestion
 from folioshell.model.release import DEFAULT, DIFFERENCES, RELEASES, Release, release, release_of
 from folioshell.paths.reclaim import do_reclaim
 from folioshell.paths.swap import add_to_swap
@@ -28,6 +30,7 @@ from folioshell.schemes.per_page_v5 import PerPageV5
 from tests.paths.memory import Memory
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
+FOLIOSHELL = Path(folioshell.__file__).parent
 
 
 def _memory() -> Memory:
@@ -176,14 +179,18 @@ def _unmapped_in_two_calls() -> object:
     return m.count("thp_deferred_split_page")
 
 
-def _write_after_mprotect() -> object:
-    """Does a write to a page of a THP that was read-only for a while copy it? Only 6.1 has to ask."""
+def _write_of_cached_swap() -> object:
+    """Does a write copy a page that only the swap cache refers to besides? 6.1 frees that first."""
     m = Memory()
     m.machine.set_profile("6.1")
-    p = m.thp()
+    m.kernel.config.swap = True
+    p = m.mmap(1)
+    m.write(p)
+    m.fork("B")
+    m.machine.run(do_reclaim(m.kernel, m.folio(p)))
+    m.read(p)
+    m.exit("B")
     before = m.pfn(p)
-    m.mprotect(p, 1, "r")
-    m.mprotect(p, 1, "rw")
     m.write(p)
     return m.pfn(p) == before
 
@@ -289,7 +296,6 @@ SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "tracks_mm_owners": _locks_of_unmapping,
     "page_mapcount_is_optional": _setting,
     "pagemap_looks_at_each_page": "d11_child_dontneed",
-    "reuses_large_folios": "d05_disjoint_munmap",
     "allocates_thp_on_huge_zero_write": "c02_huge_zero",
     "fault_maps_whole_file_folio": "fuzz0055",
     "fault_around_maps_whole_folio": "h07_tmpfs_huge_remove",
@@ -310,14 +316,12 @@ SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "swaps_in_large_folios": _order_from_swap,
     "maps_cached_swap_whole": _cached_in_swap,
     "swapin_by_read_is_writable": _read_from_swap,
-    "swapin_trusts_references": _last_reference,
     "has_collapse": "a11_errors",
     "has_populate": "a11_errors",
     "unaccounts_unfaulted": "a11_errors",
     "huge_zero_page_looks_like_file": "c02_huge_zero",
     "mprotect_cleans_pmd": "c06_mprotect_whole",
     "split_drops_zero_pages": "c08_free_part",
-    "reuses_last_mapped_page": "d05_disjoint_munmap",
     "has_mthp": "e01_64k",
     "madvise_takes_whole_folios": "e07_64k_madvise_shared",
     "tmpfs_write_sizes_folio": "f06_shmem_straddle",
@@ -343,7 +347,7 @@ SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "collapse_shares_mmap_lock": "ptl/madv_collapse_shmem_pte_mapped_thp",
     "dontunmap_of_files": _dontunmap_of_a_file,
     "flags_partially_mapped": _unmapped_in_two_calls,
-    "has_anon_exclusive": _write_after_mprotect,
+    "has_anon_exclusive": _write_of_cached_swap,
     "merges_next_first": _vmas_around_a_new_mapping,
     "mprotect_restores_write": _faults_after_mprotect,
     "mprotect_restores_write_of_clean": partial(_faults_after_mprotect, "free"),
@@ -381,7 +385,7 @@ def test_rows_follow_from_versions() -> None:
     """A release has what came up to its version and has not gone; a row may say otherwise."""
     row = release("6.16", "6.16.12", MM_ID, mprotect_batches=True)
 
-    assert [row.reuses_large_folios, row.unmaps_lazyfree_batches] == [True, True]
+    assert [row.allocates_thp_on_huge_zero_write, row.unmaps_lazyfree_batches] == [True, True]
     assert [row.fault_maps_whole_file_folio, row.pagemap_looks_at_each_page] == [False, False]
     assert row.mprotect_batches
 
@@ -401,19 +405,18 @@ def test_releases_are_ordered() -> None:
     assert all(row.point.startswith(f"{version}.") for version, row in RELEASES.items())
 
 
-def _deciders(row: Release) -> dict[SharingQuestion, str]:
+def _deciders(row: Release) -> dict[SharingQuestion, str | None]:
     m = Memory()
     m.machine.set_profile(row.version)
-    return {question: getattr(m.kernel.deciders[question], "name", "") for question in SharingQuestion}
+    return {question: getattr(decider, "name", None) for question, decider in m.kernel.deciders.items()}
 
 
 @pytest.mark.parametrize("row", RELEASES.values(), ids=list(RELEASES))
 def test_a_decider_per_question(row: Release) -> None:
-    """Each question goes to the release's scheme, or to a comparison of counts; the books are the release's too."""
+    """Each question that the model asks goes to the scheme of its row, if any; the books are the release's too."""
     m = Memory(row.version)
-    wanted = {question: row.policy.answers.get(question, row.policy.decider) for question in SharingQuestion}
 
-    assert _deciders(row) == {question: "" if name == EXACT_FIT else name for question, name in wanted.items()}
+    assert _deciders(row) == {one: row.policy.scheme(one) for one in SharingQuestion if one.in_model}
     assert m.kernel.counts is m.machine.schemes[row.policy.books]
 
 
@@ -438,10 +441,48 @@ def test_a_new_release_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert m.mremap(p + 8, 4, m.place()) == "EFAULT"
 
 
-def test_set_decide_answers_every_question() -> None:
-    """A scheme that was set takes the place of all; the release's own brings its comparisons back."""
-    m = Memory()
+@pytest.mark.parametrize("row", RELEASES.values(), ids=list(RELEASES))
+def test_set_decide_answers_what_schemes_answer(row: Release) -> None:
+    """A scheme that was set takes the place of all; fields of the kernel stay; the release's own brings all back."""
+    m = Memory(row.version)
     m.machine.decide("vmas")
-    assert {getattr(m.kernel.deciders[question], "name", "") for question in SharingQuestion} == {"vmas"}
-    m.machine.decide("mm-id")
-    assert m.kernel.deciders[SharingQuestion.COLD_WHOLE] is None
+    answered = {one for one in SharingQuestion if one.in_model and row.policy.scheme(one) is not None}
+    assert {one: getattr(decider, "name", None) for one, decider in m.kernel.deciders.items()} == {
+        one: "vmas" if one in answered else None for one in SharingQuestion if one.in_model
+    }
+    m.machine.decide(row.policy.decider)
+    assert _deciders(row) == {one: getattr(decider, "name", None) for one, decider in m.kernel.deciders.items()}
+
+
+def _asking() -> str:
+    """The source of what may ask: paths, and the readers of /proc."""
+    files = [*(FOLIOSHELL / "paths").glob("*.py"), FOLIOSHELL / "model" / "proc.py"]
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+
+
+@pytest.mark.parametrize("question", SharingQuestion)
+def test_questions_of_the_model_are_asked(question: SharingQuestion) -> None:
+    """A question is asked somewhere exactly if the table says so."""
+    asked = bool(re.search(rf"\b{question.name}\b", _asking()))
+
+    assert asked or not question.in_model or question is SharingQuestion.COLLAPSE_SHARED
+    assert question.in_model or not asked
+
+
+#: question -> the recording, or the small scenario, whose outcome its answer in an older release changes
+ANSWER_SHOWN_BY: dict[SharingQuestion, tuple[str, str | Callable[[], object]]] = {
+    SharingQuestion.REUSE_LARGE: ("6.12", "d05_disjoint_munmap"),
+    SharingQuestion.SWAP_IN: ("7.3", _last_reference),
+}
+
+
+@pytest.mark.parametrize("question", ANSWER_SHOWN_BY)
+def test_an_answer_of_the_table_decides(question: SharingQuestion, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel in which this one question is answered as in another release is seen to do otherwise."""
+    other, shown_by = ANSWER_SHOWN_BY[question]
+    before = _outcome(shown_by)
+    answers = {**DEFAULT.policy.answers, question: RELEASES[other].policy.answers[question]}
+    row = replace(DEFAULT, policy=replace(DEFAULT.policy, answers=answers))
+    monkeypatch.setattr(machine, "RELEASES", {**RELEASES, DEFAULT.version: row})
+
+    assert _outcome(shown_by) != before
