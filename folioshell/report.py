@@ -6,7 +6,7 @@ rather than frozen dataclasses, which take ten times as long to define, at every
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypedDict
 
 
@@ -352,7 +352,7 @@ class Report:
         result: ``{"ok": True}``, ``{"errno": "ENOMEM"}`` or ``{"signals": [[first access, number, "SIGSEGV"], ...]}``;
             None for what is no step.
         sentence: what happened, in one sentence.
-        folios, walks, locks: what the shell prints after a step, already chosen by ``set after``.
+        folios, walks, locks: what the shell prints after a step, chosen by ``set after``; all with ``--json=full``.
         findings: rules of memory that broke because the deciding scheme was wrong.
         watched: what is watched and changed, or was asked for.
         query, expect: the answer, when that was asked.
@@ -360,6 +360,7 @@ class Report:
         state: the whole state, when it was asked for (``--json=full``).
         extra: further keys for JSON that a command has to say.
         target: the file that it goes to; None for the screen.
+        hidden: parts that only documents have, as ``set after`` leaves them out.
     """
 
     command: str
@@ -378,6 +379,15 @@ class Report:
     state: dict[str, Any] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
     target: Target | None = None
+    hidden: tuple[str, ...] = ()
+
+    @property
+    def as_shown(self) -> Report:
+        """The same without what only documents have."""
+        if not self.hidden:
+            return self
+        parts = {"mapcounts": "folios", "walks": "walks", "locks": "locks"}
+        return replace(self, hidden=(), **{parts[part]: () for part in self.hidden})  # type: ignore[arg-type]
 
     @property
     def says_nothing(self) -> bool:

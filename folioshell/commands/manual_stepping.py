@@ -15,7 +15,7 @@ from folioshell.commands.grammar import MODEL, SESSION, Arg, Form, command
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import NEW_NAME, Word, read_name
 from folioshell.commands.parse import Grammar, ParsedStatement, read_statement
-from folioshell.commands.race import race_in, step_table
+from folioshell.commands.race import race_in, step_table, told_schedule
 from folioshell.commands.threads_operand import raceable
 from folioshell.report import Report, Table
 from folioshell.session.history import Ending
@@ -176,7 +176,8 @@ def step(call: Call) -> Report:
     call.session.spawned = trial
     call.session.note_flaws(flaws)
     table = step_table(call, trial.names, steps[-1:], len(steps))
-    return done(call, findings=tuple(f"{kind}: {text}" for kind, text in flaws), sections=(table,))
+    told = {"schedule": told_schedule(call, trial.names, steps[-1:])}
+    return done(call, findings=tuple(f"{kind}: {text}" for kind, text in flaws), sections=(table,), extra=told)
 
 
 def lock_table(call: Call) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from folioshell.commands.call import Call, done
 from folioshell.commands.grammar import VIEW, Arg, Form, Option, command
@@ -180,12 +180,12 @@ def race(call: Call) -> Report | Ending:
     session.verdict = verdict
     labels = [thread.label for thread in threads]
     missed = None if verdict.findings or verdict.loop or verdict.stopped else near_miss(call.workspace, racing)
-    why = {"near_miss": missed.document()} if missed is not None else {}
+    why: dict[str, Any] = {"near_miss": missed.document()} if missed is not None else {}
     return done(
         call,
         _sentence(call, labels, verdict) + (f" {missed.text}" if missed else ""),
         sections=tuple(_sections(verdict)),
-        extra={"race": {"threads": labels, **verdict.document(), **why}},
+        extra={"race": {"threads": labels, **verdict.document(), **why, **_schedules(call, labels, racing, verdict)}},
     )
 
 
@@ -230,6 +230,34 @@ def _sections(verdict: RaceVerdict) -> list[Section]:
     return [*sections, *map(_picture, drawn)]
 
 
+def _schedules(call: Call, labels: Sequence[str], racing: Race, verdict: RaceVerdict) -> dict[str, Any]:
+    """For ``--json=full``: the shortest schedules of the first findings, or one in which the threads take turns."""
+    if not call.session.settings.full:
+        return {}
+    from folioshell.explore.replay import replay
+    from folioshell.explore.search import Schedule
+    from folioshell.session.race import steps_by_turns
+
+    made = []
+    for found in verdict.findings[:PICTURES]:
+        steps = list(replay(racing, Schedule.parse(found.schedule)))
+        made.append({"schedule": found.schedule, "kind": found.kind, **told_schedule(call, labels, steps)})
+    if not verdict.findings:
+        steps = steps_by_turns(racing)
+        schedule = str(Schedule.of(one.task for one in steps))
+        made.append({"schedule": schedule, **told_schedule(call, labels, steps)})
+    racing.restore()
+    return {"schedules": made}
+
+
+def told_schedule(call: Call, labels: Sequence[str], steps: Sequence[RaceStep]) -> dict[str, Any]:
+    """A schedule as plain data."""
+    from folioshell.explore.replay import schedule_document
+
+    describer = Describer(call.workspace)
+    return schedule_document(steps, labels, lambda event: (describer.text(event), describer.who(event)))
+
+
 def _picture(found: Found) -> Text:
     return Text(found.picture, title=f"{found.kind}, schedule={found.schedule}")
 
@@ -260,6 +288,7 @@ def _follow(call: Call) -> Ending:
         if call.workspace.process(thread.process) is not None:
             call.workspace.note_thread(thread.process, thread.name)
     call.workspace.remarks = (steps, _results(followed))
+    call.workspace.noted = {"schedule": told_schedule(call, labels, followed.steps)}
     return None
 
 
@@ -277,7 +306,11 @@ def _unfinished(call: Call, racing: Race, labels: Sequence[str], followed: Follo
         able = [labels[number] for number in racing.enabled()]
         sections.append(Text((f"{_names(able)} can continue.",)))
     return done(
-        call, text, findings=tuple(f"{kind}: {what}" for kind, what in followed.flaws), sections=tuple(sections)
+        call,
+        text,
+        findings=tuple(f"{kind}: {what}" for kind, what in followed.flaws),
+        sections=tuple(sections),
+        extra={"schedule": told_schedule(call, labels, followed.steps)},
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from folioshell.events import Event
 from folioshell.explore.lockdep import held_lines, lock_line
@@ -154,6 +155,52 @@ def deadlock_picture(steps: Sequence[RaceStep], names: Sequence[str]) -> list[st
             lines += ["", f"{names[wanted.task]} is trying to acquire lock:", f"  {lock_line(wanted.op)}"]
             lines += held_lines(names[wanted.task], held)
     return lines
+
+
+#: verb of an operation -> what documents call it; others are called as they are
+ACTIONS = {"+": "lock", "~": "trylock", "-": "unlock", "w": "wait", "v": "downgrade", "?": "read"}
+
+
+def schedule_document(
+    steps: Iterable[RaceStep], names: Sequence[str], told: Callable[[Event], tuple[str, str]]
+) -> dict[str, Any]:
+    """A schedule as plain data: what each step did, what its thread then waits for, and who holds which lock.
+
+    Args:
+        names: of the threads.
+        told: (sentence, kernel function) of an event.
+    """
+    return {"threads": list(names), "steps": [_step_document(step, names, told) for step in steps]}
+
+
+def _step_document(step: RaceStep, names: Sequence[str], told: Callable[[Event], tuple[str, str]]) -> dict[str, Any]:
+    actions: list[dict[str, str]] = []
+    for event in step.trace:
+        if isinstance(event, LockOp):
+            actions.append(op_document(value_of(event)))
+        else:
+            text, function = told(event)
+            actions.append({"action": "event", "text": text, "function": function})
+    held = [
+        {"lock": lock, "thread": names[task], **({"mode": mode} if mode else {})}
+        for lock, tasks in step.locks
+        for task, mode in tasks
+    ]
+    made: dict[str, Any] = {"thread": names[step.task], "actions": actions, "held": held}
+    if step.waits is not None:
+        made["waits"] = op_document(step.waits)
+    return made | ({"ends": True} if step.over else {})
+
+
+def op_document(op: Op) -> dict[str, str]:
+    """A lock operation as plain data."""
+    made = {"action": ACTIONS.get(op.verb, op.verb), "lock": op.lock, "mode": op.mode, "function": op.function}
+    return {key: text for key, text in made.items() if text}
+
+
+def picture_document(steps: Iterable[RaceStep], names: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of a picture of a deadlock: thread, action, lock, and whether it waits for it."""
+    return [{"thread": names[row.task], **op_document(row.op), "waits": row.waits} for row in deadlock_rows(steps)]
 
 
 #: minimum columns per thread

@@ -33,12 +33,13 @@ FIELDS = (
 _DEFAULTS = {one.name: one.default for one in fields(Report) if one.default is not MISSING}
 
 
-def document(report: Report, *, file: str = "", line: int = 0, reopen: str = "") -> dict[str, Any]:
+def document(report: Report, file: str = "", line: int = 0, reopen: str = "", comment: str = "") -> dict[str, Any]:
     """The document of a report; keys whose value is absent are left out.
 
     Args:
         file, line: where the command stands, when it was read from a script.
         reopen: the command that opens the shell where an expect failed.
+        comment: what the author wrote after the command.
     """
     made: dict[str, Any] = {"v": VERSION}
     if file:
@@ -57,17 +58,29 @@ def document(report: Report, *, file: str = "", line: int = 0, reopen: str = "")
         made["expect"]["column"] = failed.start + 1
         if reopen:
             made["expect"]["reopen"] = reopen
+    if comment:
+        made["comment"] = comment
     return made | report.extra
 
 
-def document_line(report: Report, *, file: str = "", line: int = 0, reopen: str = "", ascii_only: bool = False) -> str:
+def document_line(
+    report: Report, file: str = "", line: int = 0, reopen: str = "", comment: str = "", *, ascii_only: bool = False
+) -> str:
     """The document of a report as one line of JSON Lines, its newline included.
 
     Args:
-        file, line, reopen: as in ``document``.
+        file, line, reopen, comment: as in ``document``.
         ascii_only: write what is beyond ASCII as JSON's escapes.
     """
-    made = document(report, file=file, line=line, reopen=reopen)
+    return _line(document(report, file, line, reopen, comment), ascii_only)
+
+
+def text_line(kind: str, text: str, file: str, line: int, ascii_only: bool = False) -> str:
+    """The document of a line of a script that is no command, as ``document_line``; ``kind``: ``prose``, ``comment``."""
+    return _line({"v": VERSION, "file": file, "line": line, kind: text}, ascii_only)
+
+
+def _line(made: dict[str, Any], ascii_only: bool) -> str:
     return json.dumps(made, ensure_ascii=ascii_only, separators=(",", ":")) + "\n"
 
 

@@ -36,18 +36,27 @@ def adapter() -> TypeAdapter[Any]:
         "locks": (list[tuple[str, int, str]], ()),
         "sections": (list[section], ()),
         "race": (dict[str, Any], None),
+        "schedule": (dict[str, Any], None),
         "hang": (dict[str, str], None),
+        "comment": (str, ""),
     }
-    return TypeAdapter(_closed("Document", report.Report, whole))
+    written = {"v": (Literal[VERSION], ...), "file": (str, ...), "line": (int, ...)}
+    texts = [_closed(kind.title(), AuthorLine, written | {kind: (str, ...)}) for kind in ("prose", "comment")]
+    one: Any = Union[(_closed("Document", report.Report, whole), *texts)]
+    return TypeAdapter(one)
+
+
+class AuthorLine:
+    """A line of a script that is no command, as its author wrote it (``--json=full``)."""
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of one document."""
+    """The JSON schema of one document: of a command, or of a line of prose or a comment."""
     made = adapter().json_schema(mode="validation")
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     made["title"] = f"folioshell document, version {VERSION}"
     verbs = "|".join(re.escape(command.verb) for command in registry)
-    made["properties"]["command"]["pattern"] = f"^(fails [A-Z]+ )?({verbs})( |$)"
+    made["$defs"]["Document"]["properties"]["command"]["pattern"] = f"^(fails [A-Z]+ )?({verbs})( |$)"
     made["$defs"]["commands"] = {
         "description": "the commands that documents report, as they are declared",
         "enum": [command.verb for command in registry],

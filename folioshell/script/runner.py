@@ -29,7 +29,7 @@ from folioshell.session.session import Session
 
 
 class ScriptEvent(NamedTuple):
-    """One thing that happened while a script ran: exactly one of prose to unasked is set.
+    """One thing that happened while a script ran: exactly one of prose to comment is set.
 
     Args:
         file, line: its place, lines from 1.
@@ -41,6 +41,7 @@ class ScriptEvent(NamedTuple):
         golden: the output of the line above, compared with its golden block.
         unreached: an assertion that `quit` left out; ``text`` is where it stands.
         unasked: what a race found that no ``expect`` asks for.
+        comment: the text of a line that is one; only where reports carry everything (``Settings.full``).
         column: of the command, from 1; 0 without a command.
         reopen: the shell command that opens folioshell at a failure; empty if there is none, or no script file.
     """
@@ -55,6 +56,7 @@ class ScriptEvent(NamedTuple):
     golden: Compared | None = None
     unreached: str | None = None
     unasked: str | None = None
+    comment: str | None = None
     column: int = 0
     reopen: str = ""
 
@@ -186,8 +188,7 @@ class Runner:
         yield from self._play_script(self.name, self.text)
         if not self.stopped:
             yield from self._unasked_findings()
-        if self.typed and self.has_quit:
-            self.session.finished = True
+        self.session.finished |= self.typed and self.has_quit
 
     def _play_script(self, name: str, text: str | None) -> Iterator[ScriptEvent]:
         try:
@@ -198,8 +199,9 @@ class Runner:
         for at, line in enumerate(lines):
             if name == self.name and not self.stopped:
                 self.line = line.number
-            if line.prose is not None and not self._done(None):
-                yield ScriptEvent(name, line.number, line.text, prose=line.prose)
+            says = line.prose is not None or (line.comment is not None and self.session.settings.full)
+            if says and not self._done(None):
+                yield ScriptEvent(name, line.number, line.text, prose=line.prose, comment=line.comment)
             nr_done = yield from self._play_line(name, line)
             if self.session.finished:
                 yield from self._quit(name, [line._replace(statements=line.statements[nr_done:]), *lines[at + 1 :]])

@@ -31,12 +31,13 @@ DEPTH = 32
 
 
 class ScriptLine(NamedTuple):
-    """One line of a script that is neither empty nor a comment.
+    """One line of a script that is not empty.
 
     Args:
         written: as it stands in the script; several physical lines if braces hold them together.
         statements: its commands.
-        prose: Markdown for the reader; None if the line holds commands.
+        prose: Markdown for the reader; None if the line holds something else.
+        comment: the text of a line that is a comment; None of any other.
         golden: the expected output of its commands, if the script has it.
     """
 
@@ -44,6 +45,7 @@ class ScriptLine(NamedTuple):
     statements: tuple[Statement, ...] = ()
     prose: str | None = None
     golden: Golden | None = None
+    comment: str | None = None
 
     @property
     def number(self) -> int:
@@ -112,7 +114,7 @@ def decoded(data: bytes, name: str) -> str:
 
 
 def parse(text: str, name: str, language: Language) -> list[ScriptLine]:
-    """The lines of a script, without comments and empty lines.
+    """The lines of a script, without empty ones.
 
     Args:
         name: what messages call the script.
@@ -141,7 +143,15 @@ def parse(text: str, name: str, language: Language) -> list[ScriptLine]:
             lines.append(ScriptLine(line, prose=scan(line.text)[0].text))
         elif statements:
             lines.append(ScriptLine(line, statements))
+        elif (comment := comment_of(line.text)) and not line.raw.startswith("#!"):
+            lines.append(ScriptLine(line, comment=comment))
     return lines
+
+
+def comment_of(line: str) -> str:
+    """The comment that ends a line, or is all of it; empty if there is none."""
+    words = scan(line)
+    return words[-1].text if words and words[-1].kind == "comment" else ""
 
 
 def _check_golden(line: LogicalLine, above: LogicalLine | None, lines: list[ScriptLine]) -> None:

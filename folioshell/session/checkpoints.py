@@ -60,7 +60,7 @@ class Checkpoint:
         workspace.machine = self._machine
         workspace.journal[:] = self._journal
         workspace.current = self.entry.current
-        workspace.remarks = ()
+        workspace.remarks, workspace.noted = (), {}
         # As in a fresh workspace that the steps up to here were replayed in.
         workspace.limits, workspace.admitted = Limits(), self._admitted
         return workspace

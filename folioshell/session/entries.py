@@ -174,7 +174,7 @@ def _block_runs(kernel: Kernel, block: int, pmd: PmdTable, entry: PmdEntry) -> l
 
 def runs_by_table(kernel: Kernel, mm: Mm) -> list[EntryRun]:
     """The same with whole large folios of a table joined."""
-    return joined_where(entry_runs(kernel, mm), _goes_on_in_table, EntryRun.joined)
+    return joined_where(entry_runs(kernel, mm), goes_on_in_table, EntryRun.joined)
 
 
 def table_runs(kernel: Kernel, mm: Mm) -> list[EntryRun]:
@@ -186,7 +186,8 @@ def _goes_on_small(run: EntryRun, later: EntryRun) -> bool:
     return run.goes_on(later) and (run.folio == later.folio or run.order == 0)
 
 
-def _goes_on_in_table(run: EntryRun, later: EntryRun) -> bool:
+def goes_on_in_table(run: EntryRun, later: EntryRun) -> bool:
+    """Does ``later`` continue in the same table?"""
     return run.table == later.table and run.goes_on(later)
 
 

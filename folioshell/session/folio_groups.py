@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from folioshell.model.truth import TruthCounts
 from folioshell.report import Visit
-from folioshell.schemes.base import Scheme
+from folioshell.schemes.base import Scheme, Sharing
 from folioshell.schemes.order0 import counts_order0_entries
 from folioshell.session.changes import numbers_of
 from folioshell.session.entries import EntryRun, entry_runs
@@ -137,13 +137,20 @@ def knows_entries_only(scheme: Scheme) -> bool:
     return counts_order0_entries(type(scheme))
 
 
+def answers_in(scheme: Scheme, group: FolioGroup) -> set[Sharing]:
+    """What the scheme answers to everybody who maps a folio of the group."""
+    alike = not group.order and knows_entries_only(scheme)
+    numbers = range(group.first, group.first + (1 if alike else group.nr))
+    return {scheme.shared(number, mm) for number in numbers for mm in group.mms}
+
+
 def _mappings(workspace: Workspace, entries: EntriesOf) -> tuple[list[_Piece], dict[int, list[_Piece]]]:
     """Runs of order-0 folios by number, and runs of pages of each large folio, with who maps them."""
     small: list[_Piece] = []
     large: dict[int, list[_Piece]] = {}
     for mm in workspace.kernel.mms.values():
         runs = [run for run in entries[mm.name] if run.folio]
-        for vma, run in _by_vma(runs, [(vma.start, vma.end, str(vma)) for vma in mm.vmas]):
+        for vma, run in runs_by_vma(runs, [(vma.start, vma.end, str(vma)) for vma in mm.vmas]):
             mapper = Mapper(mm.name, mm.mm_id, vma, ((run.table, 1 if run.pmd else run.nr),))
             if run.order:
                 large.setdefault(run.folio, []).append((run.page, run.nr, mapper))
@@ -152,8 +159,8 @@ def _mappings(workspace: Workspace, entries: EntriesOf) -> tuple[list[_Piece], d
     return small, large
 
 
-def _by_vma(runs: Sequence[EntryRun], vmas: Sequence[tuple[int, int, str]]) -> Iterator[tuple[str, EntryRun]]:
-    """Runs, divided at the ends of VMAs."""
+def runs_by_vma(runs: Sequence[EntryRun], vmas: Sequence[tuple[int, int, str]]) -> Iterator[tuple[str, EntryRun]]:
+    """(VMA, run) of ascending runs of ``entry_runs``, divided where VMAs, which are (start, end, name), end."""
     at = 0
     for start, end, name in vmas:
         while at < len(runs) and runs[at].end <= start:

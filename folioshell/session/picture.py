@@ -26,10 +26,10 @@ from folioshell.session.entries import (
 from folioshell.session.folio_groups import (
     EntriesOf,
     FolioGroup,
+    answers_in,
     by_group,
     entries_of_all,
     folio_groups,
-    knows_entries_only,
 )
 from folioshell.session.workspace import Region, Workspace, labels_of
 from folioshell.units import format_address
@@ -112,21 +112,13 @@ def _folio_lane(workspace: Workspace, group: FolioGroup, schemes: Iterable[Schem
     folio = workspace.kernel.folios.get(group.first)
     assert folio is not None
     maps = f"anon {folio.mapping}" if folio.anon else f"{folio.mapping}+{folio.index}"
-    answers = {scheme.name: set(_answers(scheme, group)) for scheme in schemes}
+    answers = {scheme.name: answers_in(scheme, group) for scheme in schemes}
     right = Sharing.YES if group.sharing == "shared" else Sharing.NO
     wrong = tuple(name for name, found in answers.items() if found - {right, Sharing.MAYBE})
     undecided = tuple(name for name, found in answers.items() if Sharing.MAYBE in found and name not in wrong)
     visits = tuple(mapper.visit for mapper in group.mappers)
     nr, order = group.nr, group.order
     return FolioLane(f"f{group.first}", order, maps, group.counts, group.sharing, nr, wrong, undecided, visits)
-
-
-def _answers(scheme: Scheme, group: FolioGroup) -> Iterator[Sharing]:
-    """What the scheme answers to everybody who maps a folio of the group."""
-    alike = not group.order and knows_entries_only(scheme)
-    for number in range(group.first, group.first + (1 if alike else group.nr)):
-        for mm in group.mms:
-            yield scheme.shared(number, mm)
 
 
 # The axis.

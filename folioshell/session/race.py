@@ -14,7 +14,7 @@ from typing import Protocol as TypingProtocol
 from folioshell.engine.machine import Machine
 from folioshell.errors import Refused
 from folioshell.explore.race import Race, explore
-from folioshell.explore.replay import RaceStep, deadlock_picture, replay
+from folioshell.explore.replay import RaceStep, deadlock_picture, picture_document, replay, step
 from folioshell.explore.search import Lasso, Schedule, SearchResult
 from folioshell.explore.snapshot import SnapshotError
 from folioshell.explore.threads import Task
@@ -70,6 +70,7 @@ class Found(NamedTuple):
         states: number of states that have it.
         schedule: the shortest one that leads to it; empty if only one was run.
         picture: of a deadlock: a column a thread, a line for each lock held or waited for.
+        rows: the same as plain data.
     """
 
     kind: str
@@ -77,6 +78,12 @@ class Found(NamedTuple):
     states: int
     schedule: str
     picture: tuple[str, ...] = ()
+    rows: tuple[dict[str, Any], ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        made = {"kind": self.kind, "text": self.text, "states": self.states, "schedule": self.schedule}
+        return made | ({"picture": list(self.rows)} if self.rows else {})
 
 
 class RaceCycle(NamedTuple):
@@ -147,10 +154,7 @@ class RaceVerdict:
             **({"stopped": self.stopped} if self.stopped else {}),
             **{kind: self.count(kind) for kind in KINDS},
             **({"loop": self.loop, "cycles": [one.document() for one in self.cycles]} if self.cycles else {}),
-            "findings": [
-                {"kind": found.kind, "text": found.text, "states": found.states, "schedule": found.schedule}
-                for found in self.findings
-            ],
+            "findings": [found.document() for found in self.findings],
         }
 
 
@@ -260,9 +264,11 @@ def _found(race: Race, result: SearchResult) -> Iterator[Found]:
     names = [task.name for task in race.tasks]
     for finding in result.findings:
         picture: tuple[str, ...] = ()
+        rows: tuple[dict[str, Any], ...] = ()
         if finding.flaw.kind == "deadlock":
-            picture = tuple(deadlock_picture(list(replay(race, finding.schedule)), names))
-        yield Found(finding.flaw.kind, finding.flaw.text, finding.states, str(finding.schedule), picture)
+            steps = list(replay(race, finding.schedule))
+            picture, rows = tuple(deadlock_picture(steps, names)), tuple(picture_document(steps, names))
+        yield Found(finding.flaw.kind, finding.flaw.text, finding.states, str(finding.schedule), picture, rows)
     race.restore()
 
 
@@ -332,12 +338,8 @@ def cost_of(race: Race, by_turns: bool) -> RaceCost:
     """
     race.restore()
     race.machine.begin()
-    last, steps = len(race.tasks) - 1, 0
-    while (able := race.enabled()) and steps < _PATIENCE:
-        start = last + 1 if by_turns else last
-        last = min(able, key=lambda task: (task - start) % len(race.tasks))
-        race.do(last)
-        steps += 1
+    for task in _driven(race, by_turns):
+        race.do(task)
     ended = all(race.stop_of(number).kind == "end" for number in range(len(race.tasks)))
     race.sync()
     taken = [op for op in race.machine.trace if isinstance(op, LockOp) and op.verb in "+~"]
@@ -349,3 +351,20 @@ def cost_of(race: Race, by_turns: bool) -> RaceCost:
         sum(op.function == LOOK and op.verb == "+" and not op.nested for op in tables),
         ended,
     )
+
+
+def steps_by_turns(race: Race) -> list[RaceStep]:
+    """One schedule of a race that was explored before: the threads take turns. ``race.restore()`` takes it back."""
+    race.restore()
+    race.machine.begin()
+    return [step(race, task) for task in _driven(race, by_turns=True)]
+
+
+def _driven(race: Race, by_turns: bool) -> Iterator[int]:
+    """The thread that runs next, which the caller then runs, until none can or none makes progress."""
+    last, steps = len(race.tasks) - 1, 0
+    while (able := race.enabled()) and steps < _PATIENCE:
+        start = last + 1 if by_turns else last
+        last = min(able, key=lambda task: (task - start) % len(race.tasks))
+        yield last
+        steps += 1

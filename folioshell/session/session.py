@@ -19,7 +19,7 @@ from folioshell.session.history import Entry, History
 from folioshell.session.host import Host, raised_by
 from folioshell.session.language import MODEL, NO_PROCESS_LEFT, OUTPUT, SESSION, Language, Statement, Watch, news
 from folioshell.session.progress import Replaying, StepProgress
-from folioshell.session.step_report import NoStep, Settings, self_deadlock, step_report
+from folioshell.session.step_report import NoStep, Settings, self_deadlock, step_report, whole_state
 from folioshell.session.workspace import LoadedProtocol, LoadedScheme, Workspace
 from folioshell.wording import counted
 
@@ -160,6 +160,8 @@ class Session:
             reports = statement.answer(self, process)
             if reports and statement.kind == SESSION:
                 reports[-1].watched += news(self)
+                if self.settings.full:
+                    reports[-1].state = whole_state(self.workspace, self.shown_schemes)
             return reports
         if self.spawned is not None:
             hint = f"`step` and `finish` resume {' and '.join(self.spawned.names)}; undo discards them"

@@ -1,14 +1,14 @@
 """The report of a step: what its kernel path yielded, as rows, walks and a sentence; or that it deadlocked.
 
 What is shown of it is set in ``Settings``. Nothing there changes the simulated kernel, so it is no step and not undone.
-``--json=full`` adds the whole state as plain data; two of those can be compared.
+``--json=full`` wants all of it, and the whole state (``session/state.py``); what ``set after`` leaves out is
+hidden then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from folioshell.errors import FolioshellError, SelfDeadlock
 from folioshell.events import Walked
@@ -17,17 +17,14 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import LockOp
 from folioshell.model.mapping import AddressSpace
-from folioshell.model.observation import observation
 from folioshell.model.vm import Mm
 from folioshell.paths.walk import rmap_walk, vmas_of
 from folioshell.report import FolioChange, LockRow, Report, Section, Text, Visit, Walk
 from folioshell.session.changes import folio_changes
-from folioshell.session.entries import runs_by_table
 from folioshell.session.history import StepRecord
 from folioshell.session.sentence import sentence
 from folioshell.session.step_events import Copy, StepEvents
 from folioshell.session.workspace import Runnable, Workspace
-from folioshell.units import format_address
 
 #: ``set walks always`` walks this many of the touched folios and says how many it left out
 WALKED = 16
@@ -54,7 +51,7 @@ class Settings:
         walks: walk the reverse map of touched folios even where the kernel would not.
         schemes: the schemes shown, in order; None for the default ones.
         check: verify every invariant of the model after each step.
-        full: reports carry the whole state (``--json=full``).
+        full: reports carry everything, and the whole state (``--json=full``).
         explain: look for the step that made the value of a failed expect, which replays the history.
     """
 
@@ -92,13 +89,13 @@ class Settings:
 def step_report(
     workspace: Workspace, settings: Settings, shown: Sequence[str], command: Runnable, record: StepRecord
 ) -> Report:
-    """The report of a step that was just done; ``set after`` chooses what it holds.
+    """The report of a step that was just done; ``set after`` chooses what it holds, or what of it is shown.
 
     Args:
         shown: the schemes whose numbers it has.
     """
     step = StepEvents(record.trace)
-    after = settings.after
+    after = tuple(AFTER) if settings.full else settings.after
     folios: tuple[FolioChange, ...] = ()
     if "mapcounts" in after:
         folios = folio_changes(workspace, step, shown)
@@ -130,8 +127,18 @@ def step_report(
         locks=locks,
         findings=(*(event.text for event in step.findings), *_miscounts(workspace)),
         sections=sections,
-        state=snapshot(workspace) if settings.full else None,
+        state=whole_state(workspace, shown) if settings.full else None,
+        extra=dict(workspace.noted),
+        hidden=tuple(part for part in after if part not in settings.after),
     )
+
+
+def whole_state(workspace: Workspace, shown: Sequence[str]) -> dict[str, object]:
+    """What ``--json=full`` says of the state."""
+    # Few runs ask for it.
+    from folioshell.session.state import snapshot
+
+    return snapshot(workspace, shown)
 
 
 def why_copied(kernel: Kernel, copy: Copy) -> str:
@@ -253,61 +260,3 @@ def self_deadlock(command: str, process: str, hang: SelfDeadlock, events: Sequen
         sections=(Text(tuple(lockdep_report(complaint))),),
         extra={"hang": {"lock": hang.lock, "held_by": process, "wanted_by": process, "protocol": hang.protocol}},
     )
-
-
-def snapshot(workspace: Workspace) -> dict[str, Any]:
-    """What can be observed, as a step of a recording has it, and what no user space sees of it.
-
-    ``procs`` and ``folios`` have the form of recordings, with our own numbers of folios; ``processes`` and ``counts``
-    add page tables, references and every scheme's number.
-    """
-    kernel = workspace.kernel
-    schemes = workspace.machine.schemes
-    regions = {region.name: (region.start, region.nr) for region in workspace.regions.values()}
-    return {
-        "current": workspace.current,
-        "geometry": kernel.geometry.name,
-        "decide": kernel.decider.name,
-        "regions": {
-            name: {"vpn": start - kernel.geometry.base, "pages": nr, "address": format_address(start)}
-            for name, (start, nr) in regions.items()
-        },
-        "files": {file.name: {"pages": file.size, "fs": file.fs} for file in kernel.files.values()},
-        **observation(kernel, regions),
-        "processes": {mm.name: _process(kernel, mm) for mm in kernel.mms.values()},
-        "counts": [
-            {
-                "id": folio.id,
-                "ref": folio.ref,
-                "mapping": str(folio.mapping),
-                "index": folio.index,
-                "mapcounts": {name: scheme.mapcount(folio.id) for name, scheme in schemes.items()},
-            }
-            for folio in kernel.folios.values()
-        ],
-    }
-
-
-def _process(kernel: Kernel, mm: Mm) -> dict[str, Any]:
-    return {
-        "mm_id": mm.mm_id,
-        "parent": mm.parent,
-        "rss": dict(zip(("file", "anon", "shmem", "swap"), mm.rss.as_tuple(), strict=True)),
-        "vmas": [
-            {
-                "id": str(vma),
-                "address": format_address(vma.start),
-                "pages": vma.nr_pages,
-                "perm": vma.perm,
-                "flags": vma.flag_words,
-                "file": vma.file.name if vma.file is not None else None,
-                "pgoff": vma.pgoff,
-                "anon_vma": str(vma.anon_vma) if vma.anon_vma is not None else None,
-            }
-            for vma in mm.vmas
-        ],
-        "entries": [
-            {"table": run.table, "address": format_address(run.vpn), "pages": run.nr, "maps": run.text}
-            for run in runs_by_table(kernel, mm)
-        ],
-    }

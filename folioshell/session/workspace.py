@@ -8,7 +8,7 @@ range, so that VMAs merge only where that was asked for.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from folioshell.engine.machine import Machine
 from folioshell.errors import SchemeError
@@ -185,6 +185,7 @@ class Workspace:
         admitted: a bound for the entries of all page tables: what commands were admitted to map.
         limits: how much it may grow; a replay has none: what is replayed was within them.
         remarks: sections of the last step's report besides its events.
+        noted: what its document has besides.
     """
 
     __slots__ = (
@@ -199,7 +200,7 @@ class Workspace:
             "machine",
             "process_names",
         ),
-        *("admitted", "limits", "regions", "remarks", "threads"),
+        *("admitted", "limits", "noted", "regions", "remarks", "threads"),
     )
 
     def __init__(
@@ -219,6 +220,7 @@ class Workspace:
         self.limits = Limits()
         self.admitted = 0
         self.remarks: tuple[Section, ...] = ()
+        self.noted: dict[str, Any] = {}
         self._orders: Intervals[int] = Intervals()
         self._indexed = 0
         self._power_on(X86_64)
@@ -293,7 +295,7 @@ class Workspace:
             SchemeError: a loaded scheme raised.
         """
         self.machine.begin()
-        self.remarks = ()
+        self.remarks, self.noted = (), {}
         leader = self.kernel.mms.get(self.current)
         try:
             ending = command.apply(self, process)

@@ -21,6 +21,7 @@ from folioshell.commands.grammar import OUTPUT, VIEW, registry
 from folioshell.commands.lex import scan
 from folioshell.errors import Refused, reason_of
 from folioshell.report import Report, Target
+from folioshell.script.runner import ScriptEvent
 from folioshell.session.session import Session
 from folioshell.views.blocks import Block, Line, Span, Tone, line, preformatted
 from folioshell.views.glyphs import visible
@@ -115,6 +116,14 @@ class Presenter:
         else:
             self.write([preformatted(text) for text in paragraphs(lines)])
 
+    def show_text(self, event: ScriptEvent) -> None:
+        """Show a line of prose, or a comment, of a script as a document of its own."""
+        from folioshell.export.document import text_line
+
+        kind, text = ("comment", event.comment) if event.prose is None else ("prose", event.prose)
+        if self.mode == "json":
+            self.screen.stream.write(text_line(kind, text or "", event.file, event.line, not self.screen.signs))
+
     def remark(self, blocks: Sequence[Block]) -> None:
         """Show a message that is no report."""
         if not self._for_programs:
@@ -186,9 +195,9 @@ def _text(reports: Sequence[Report], mode: str, screen: Screen, place: ScriptPla
     if mode == "json":
         from folioshell.export.document import document_line
 
-        file, number, _, reopen = place or ScriptPlace("", 0, "")
+        at = place or ScriptPlace("", 0, "")
         return "".join(
-            document_line(report, file=file, line=number, reopen=reopen, ascii_only=not screen.signs)
+            document_line(report, at.file, at.line, at.reopen, at.comment, ascii_only=not screen.signs)
             for report in reports
         )
     if mode == "csv":

@@ -8,6 +8,7 @@ from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.script.golden import WIDTH, difference
 from folioshell.script.runner import FAILED, REFUSED, Runner, ScriptEvent
+from folioshell.script.script import comment_of
 from folioshell.session.profiles import compared_profiles
 from folioshell.session.session import Session
 from folioshell.shell.presenter import Presenter, statements
@@ -68,10 +69,12 @@ class Replay:
             if event is None:
                 break
             with runner.showing():
-                if event.prose is None:
+                if event.prose is None and event.comment is None:
                     self._flush_prose()
                     self._show(event, prompt)
-                elif not self.quiet:
+                elif runner.session.settings.full:
+                    self._presenter.show_text(event)
+                elif event.prose is not None and not self.quiet:
                     self._prose.append(visible(event.prose))
         self._flush_prose()
         if self.summary:
@@ -94,7 +97,8 @@ class Replay:
             self._presenter.flush()
 
     def _show(self, event: ScriptEvent, prompt: str) -> None:
-        place = ScriptPlace(event.file, event.line, event.text, event.reopen)
+        comment = comment_of(event.text) if self._presenter.session.settings.full else ""
+        place = ScriptPlace(event.file, event.line, event.text, event.reopen, comment)
         report = event.report
         if event.refused is not None:
             self._refuse(event.refused)

@@ -23,7 +23,7 @@ _Rows = list[Sequence[_Cell]]
 
 def csv_tables(report: Report) -> list[str]:
     """Each table of a report as CSV, header first."""
-    return [_written(rows) for rows in _tables(report)]
+    return [_written(rows) for rows in _tables(report.as_shown)]
 
 
 def remark_blocks(report: Report, place: ScriptPlace | None = None) -> list[Block]:

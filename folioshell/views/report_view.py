@@ -21,7 +21,7 @@ def report_blocks(report: Report, place: ScriptPlace | None = None) -> list[Bloc
         report: of one command.
         place: of the command in a script, shown with a failed expect.
     """
-    return list(_parts(report, place))
+    return list(_parts(report.as_shown, place))
 
 
 def plain_lines(reports: Sequence[Report], width: int) -> list[str]:
@@ -138,12 +138,14 @@ class ScriptPlace(NamedTuple):
         file, line: lines count from 1.
         text: the line as written.
         reopen: the shell command that opens folioshell there; may be empty.
+        comment: the comment that ends the line, for ``--json=full``.
     """
 
     file: str
     line: int
     text: str
     reopen: str = ""
+    comment: str = ""
 
     def at(self, column: int) -> str:
         """``file:line:column`` as compilers print it; ``column`` counts from 0, the text from 1."""

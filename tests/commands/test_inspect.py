@@ -10,7 +10,7 @@ from folioshell.commands.reference import reference
 from folioshell.commands.tables import TABLES
 from folioshell.errors import Refused
 from folioshell.report import Picture, Table, Text
-from folioshell.session.step_report import snapshot
+from folioshell.session.state import snapshot
 from folioshell.views.report_view import plain_lines
 
 STRADDLE = "file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504 ; fault win[0] ; fault win[8]"
@@ -50,7 +50,10 @@ def test_prot_none_is_shown() -> None:
     assert isinstance(picture, Picture)
     assert [cell.maps for cell in picture.lanes[0].cells] == ["f1..f3 rw", "f4 none"]
     entries = snapshot(session.workspace)["processes"]["A"]["entries"]
-    assert [entry["maps"] for entry in entries] == ["f1..f3 [0] rw", "f4[0] none"]
+    assert [(entry["folio"], entry["pages"], entry["perm"]) for entry in entries] == [
+        ("f1", 3, "rw"),
+        ("f4", 1, "none"),
+    ]
 
 
 def test_two_thousand_children() -> None:

@@ -19,6 +19,9 @@ from folioshell.errors import Refused
 from folioshell.export.document import FIELDS, document, document_line
 from folioshell.export.schema import adapter, schema, schema_text
 from folioshell.script.runner import run_text
+from folioshell.views.csv_view import csv_tables
+from folioshell.views.report_view import plain_lines
+from tests.command_line import folioshell
 
 SCRIPT = """set thp.64K always
 mmap buf 64
@@ -60,7 +63,7 @@ def documents(full: bool = False) -> list[dict[str, Any]]:
 def test_documents_fit_the_schema(full: bool) -> None:
     """Every document of a run validates, strictly, and its command has the pattern of the schema."""
     found = documents(full)
-    pattern = schema()["properties"]["command"]["pattern"]
+    pattern = schema()["$defs"]["Document"]["properties"]["command"]["pattern"]
 
     assert len(found) == len(SCRIPT.splitlines())
     for one in found:
@@ -142,6 +145,73 @@ def test_full_documents_have_the_state() -> None:
     assert steps[4]["state"]["regions"]["buf"]["pages"] == 64
 
 
+def test_full_documents_of_commands_that_are_no_steps() -> None:
+    """What moves in the history, or switches the process, leads to a state, too."""
+    session = Session()
+    session.settings.full = True
+    session.execute("mmap buf 4 ; fork B")
+    for line, step, current in (
+        ("undo", 1, "A"),
+        ("redo", 2, "A"),
+        ("as B", 2, "B"),
+        ("goto 0", 0, "A"),
+        ("reset", 0, "A"),
+    ):
+        (report,) = session.execute(line)
+        assert report.step is None
+        assert report.state is not None
+        assert (report.state["step"], report.state["current"]) == (step, current), line
+
+
+def test_full_documents_do_not_depend_on_what_is_shown() -> None:
+    """`set after` chooses what is printed; documents have all of it."""
+    session = Session()
+    session.settings.full = True
+    (*_, report) = session.execute("set after none ; mmap buf 4 ; fault buf ; fork B ; B: write buf[0]")
+
+    found = document(report)
+    assert {"folios", "locks"} <= set(found)
+    assert plain_lines([report], 100) == [report.sentence]
+    assert csv_tables(report) == []
+
+
+def test_prose_and_comments_are_documents() -> None:
+    """In full each line of prose or comment is one, and a comment after a command stands with it."""
+    text = "#!folioshell 1\n| # A page\n# for the teacher\nmmap a 4   # four pages\n"
+    done = folioshell("--json=full", "run", "-", stdin=text)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert found[:2] == [
+        {"v": 2, "file": "-", "line": 2, "prose": "# A page"},
+        {"v": 2, "file": "-", "line": 3, "comment": "for the teacher"},
+    ]
+    assert found[2]["comment"] == "four pages"
+    for one in found:
+        adapter().validate_json(json.dumps(one), strict=True)
+
+
+def test_schedules_are_no_text() -> None:
+    """A race says of its shortest schedules who does what, who waits for which lock, and who holds it."""
+    session = Session()
+    session.settings.full = True
+    session.execute("file lib 32 order=4 ; mmap win 16 file=lib prot=rw align=512 skew=504")
+    session.execute("write win[3] ; write win[12]")
+    session.execute("fault win[0] read ; fault win[8] read ; set decide vmas ; set protocol exclude-own")
+    race = "race { A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..10] }"
+    explored = document(session.execute(race)[0])["race"]
+    deadlock = explored["findings"][0]
+    followed = document(session.execute(f"{race} schedule={deadlock['schedule']}")[0])["schedule"]
+
+    assert deadlock["kind"] == "deadlock"
+    assert [(row["thread"], row["lock"], row["waits"]) for row in deadlock["picture"]]
+    assert sum(row["waits"] for row in deadlock["picture"]) == 2
+    (shortest, *_) = explored["schedules"]
+    assert shortest["steps"] == followed["steps"]
+    waiting = [step for step in followed["steps"] if "waits" in step]
+    held = {row["lock"]: row["thread"] for row in followed["steps"][-1]["held"]}
+    assert all(held[step["waits"]["lock"]] != step["thread"] for step in waiting)
+
+
 def test_the_schema_rejects_what_is_not_declared() -> None:
     """Unknown keys and wrong types are errors."""
     good = documents()[0]
@@ -155,9 +225,10 @@ def test_the_schema_names_every_command() -> None:
     made = json.loads(schema_text())
 
     assert made["$schema"].endswith("2020-12/schema")
+    pattern = made["$defs"]["Document"]["properties"]["command"]["pattern"]
     assert made["$defs"]["commands"]["x-usage"]["fork"] == ["fork NAME [count=N]"]
-    assert re.match(made["properties"]["command"]["pattern"], "fails ENOMEM mprotect buf r")
-    assert not re.match(made["properties"]["command"]["pattern"], "frok B")
+    assert re.match(pattern, "fails ENOMEM mprotect buf r")
+    assert not re.match(pattern, "frok B")
 
 
 def test_run_imports_no_pydantic() -> None:

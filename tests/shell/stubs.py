@@ -10,6 +10,7 @@ from folioshell.report import Report
 from folioshell.script.runner import ScriptEvent
 from folioshell.session.host import Host
 from folioshell.session.session import Session
+from folioshell.session.step_report import Settings
 from folioshell.views.screen import Screen
 
 
@@ -21,6 +22,7 @@ class StubSession(Session):
         self.executed: list[str] = []
         self.finished = self.is_cut_off = False
         self.host = Host()
+        self.settings = Settings()
 
     @property
     def prompt(self) -> str:
