@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import (
     SUPPRESS,
@@ -66,7 +67,12 @@ class Options(Namespace):
     def _screen(self, stream: Any) -> Screen:
         from folioshell.views.screen import screen_for
 
-        return screen_for(stream, plain_wanted=self.plain, width=self.width)
+        return screen_for(stream, mode=self._mode, width=self.width)
+
+    @property
+    def _mode(self) -> str:
+        """The mode chosen on the command line; empty for none."""
+        return "json" if self.json else self.mode or ("plain" if self.plain else "")
 
     def session(self, profile: str = "") -> Session:
         """A fresh session with all --scheme and --protocol files. At the prompt all count, else those in use.
@@ -77,15 +83,14 @@ class Options(Namespace):
         from time import monotonic
 
         from folioshell.script import Session
-        from folioshell.session.host import Host
+        from folioshell.session.host import Host, mode_wanted
 
         at_prompt = self.interactive or (not self.action and self.commands is None and sys.stdin.isatty())
         session = Session(counting=None if at_prompt else (), host=Host(profile=profile))
         session.host.clock = monotonic
         session.host.limits = self.limits(scripts=False)
-        mode = "json" if self.json else self.mode or ("plain" if self.plain else "")
-        session.host.output.mode = mode or self.screen.mode
-        session.host.output.fixed = bool(mode)
+        session.host.output.mode = self._mode or mode_wanted(os.environ) or self.screen.mode
+        session.host.output.fixed = bool(self._mode)
         session.settings.full = self.json == "full"
         for word, path in self.loaded:
             from folioshell.script.loading import load_into
@@ -234,7 +239,7 @@ def parser() -> _Parser:
             _add_protocol_option(action, "more_loads")
     _add_output_options(made, loads="loads", limits="limit")
     _add_protocol_option(made, "loads")
-    modes = ("table", "plain", "json", "csv", "markdown", "mail")
+    modes = ("table", "plain", "json", "csv", "markdown", "mail", "spoken")
     for action in (run, made):
         action.add_argument(
             "--mode", choices=modes, default=SUPPRESS, help="output format; overrides `mode` in scripts"

@@ -209,19 +209,24 @@ class Watched(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows under columns. Cells are text or numbers; numbers are set flush right."""
+    """Rows under columns. Cells are text or numbers; numbers are set flush right.
+
+    ``words`` say the same for mode spoken, one fact each; without them each row is said with the labels of its columns.
+    """
 
     title: str = ""
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str | int | None, ...], ...] = ()
     note: str = ""
+    words: tuple[str, ...] = ()
 
 
 class Text(NamedTuple):
-    """Lines of prose or a drawing, already laid out."""
+    """Lines of prose or a drawing, already laid out; ``words`` say the same as a drawing, one fact each."""
 
     lines: tuple[str, ...] = ()
     title: str = ""
+    words: tuple[str, ...] = ()
 
 
 class Stretch(NamedTuple):

@@ -478,15 +478,16 @@ def test_a_script_may_not_write() -> None:
 
 
 def test_columns_and_plain(scripts: dict[str, str]) -> None:
-    """COLUMNS is the width of what is no terminal; FOLIOSHELL_PLAIN has long rows read out instead of folded."""
+    """COLUMNS is the width of what is no terminal; FOLIOSHELL_MODE names the mode, unless an option does."""
     wide = folioshell("-c", "show schemes", environ={"COLUMNS": "150"}).stdout
-    screen_reader = folioshell(
-        "-c", "mmap buf 4 ; show vmas", environ={"COLUMNS": "60", "FOLIOSHELL_PLAIN": "1"}
-    ).stdout
+    spoken = folioshell("-c", "mmap buf 4 ; show vmas", environ={"FOLIOSHELL_MODE": "spoken"}).stdout
+    plain = folioshell("--plain", "-c", "mmap buf 4 ; show vmas", environ={"FOLIOSHELL_MODE": "spoken"}).stdout
+    unknown = folioshell("-c", "show vmas", environ={"FOLIOSHELL_MODE": "loud"})
 
     assert 100 < max(map(len, wide.splitlines())) <= 150
-    assert "  process: A\n    vma: v1\n" in screen_reader
-    assert "    size: 16K\n" in screen_reader
+    assert "\nprocess A: vma v1, start 0x7f0000000000, end 0x7f0000004000, size 16K, perm rw-p, " in spoken
+    assert "\n  process  vma  start " in plain
+    assert (unknown.returncode, unknown.stderr.splitlines()[0]) == (2, "error: FOLIOSHELL_MODE=loud: no such mode")
 
 
 PROFILED = """#!folioshell 1

@@ -25,7 +25,7 @@ TOPIC = "concurrency"
 
 
 def _order(call: Call) -> Report:
-    from folioshell.explore.lockdep import Lockdep, lockdep_report
+    from folioshell.explore.lockdep import Lockdep, lockdep_text
     from folioshell.explore.locks import HIERARCHY, value_of
 
     levels = tuple((number, lock_class.value, *lock) for number, (lock_class, lock) in enumerate(HIERARCHY.items(), 1))
@@ -43,7 +43,7 @@ def _order(call: Call) -> Report:
         )
         columns = ("held", "then taken", "held by", "taken by")
         sections.append(Table(f"orders seen in step {record.number}", columns, rows))
-        sections += [Text(tuple(lockdep_report(complaint)), title="lockdep") for complaint in watcher.complaints]
+        sections += [lockdep_text(complaint, "lockdep") for complaint in watcher.complaints]
     return done(call, sections=tuple(sections))
 
 

@@ -16,7 +16,7 @@ from folioshell.report import Report, Section, Table, Text
 from folioshell.session.history import Ending
 from folioshell.session.host import raised_by
 from folioshell.session.progress import Exploring
-from folioshell.session.step_events import Describer
+from folioshell.session.step_events import Described, Describer, described
 from folioshell.session.step_report import NoStep
 from folioshell.wording import counted
 
@@ -225,7 +225,12 @@ def _sections(verdict: RaceVerdict) -> list[Section]:
     note = "race … schedule=… replays one step by step"
     if left > 0:
         note = f"… {counted(left, 'finding')} more: `mode json` lists all; {note}"
-    sections: list[Section] = [Table("findings", ("kind", "states", "what", "shortest schedule"), rows, note)]
+    words = (
+        f"{number}. {kind} in {counted(states, 'state')}: {what}. Shortest schedule: {schedule or 'as run'}."
+        for number, (kind, states, what, schedule) in enumerate(rows, 1)
+    )
+    columns = ("kind", "states", "what", "shortest schedule")
+    sections: list[Section] = [Table("findings", columns, rows, note, tuple(words))]
     drawn = [found for found in verdict.findings if found.picture][:PICTURES]
     return [*sections, *map(_picture, drawn)]
 
@@ -259,7 +264,7 @@ def told_schedule(call: Call, labels: Sequence[str], steps: Sequence[RaceStep]) 
 
 
 def _picture(found: Found) -> Text:
-    return Text(found.picture, title=f"{found.kind}, schedule={found.schedule}")
+    return Text(found.picture, f"{found.kind}, schedule={found.schedule}", found.words)
 
 
 def _follow(call: Call) -> Ending:
@@ -300,7 +305,7 @@ def _unfinished(call: Call, racing: Race, labels: Sequence[str], followed: Follo
         kinds = _names([f"a {kind}" for kind, _ in followed.flaws])
         text = f"{_names(labels)} ended in {kinds}; command discarded, state unchanged."
         if any(kind == "deadlock" for kind, _ in followed.flaws):
-            sections.append(Text(tuple(picture_of(racing, followed.steps)), title="deadlock"))
+            sections.append(picture_of(racing, followed.steps, "deadlock"))
     else:
         text = "The schedule ends before the threads do; command discarded, state unchanged."
         able = [labels[number] for number in racing.enabled()]
@@ -316,25 +321,26 @@ def _unfinished(call: Call, racing: Race, labels: Sequence[str], followed: Follo
 
 def step_table(call: Call, labels: Sequence[str], steps: Sequence[RaceStep], first: int = 1) -> Table:
     """What each step of a schedule did: the thread, its lock operations and events."""
-    from folioshell.explore.locks import legend
+    from folioshell.explore.locks import kernel_text, legend
     from folioshell.model.lock import LockOp
 
     describer = Describer(call.workspace)
     rows: list[tuple[str | int | None, ...]] = []
+    words: list[str] = []
     for number, step in enumerate(steps, first):
-        lines = [
-            (str(event), event.function) if isinstance(event, LockOp) else (describer.text(event), describer.who(event))
-            for event in step.trace
-        ]
+        label = labels[step.task]
+        lines = [described(event, describer) for event in step.trace]
         if step.waits is not None:
-            lines.append((f"{step.waits} waits", step.waits.function))
+            function, wanted = step.waits.function, kernel_text(step.waits.lock)
+            lines.append(Described(f"{step.waits} waits", function, f"waits for {wanted}"))
         if step.over:
-            lines.append(("ends", ""))
-        for at, (what, function) in enumerate(lines or [("continues", "")]):
-            rows.append((number if not at else "", labels[step.task] if not at else "", what, function))
+            lines.append(Described("ends", "", "ends"))
+        for at, line in enumerate(lines or [Described("continues", "", "continues")]):
+            rows.append((number if not at else "", label if not at else "", line.text, line.function))
+            words.append(f"{number}. {label} {line.sentence}.")
     locks = [event.lock.lock_class for step in steps for event in step.trace if isinstance(event, LockOp)]
     locks += [step.waits.lock_class for step in steps if step.waits is not None]
-    return Table("schedule", ("step", "thread", "what", "function"), tuple(rows), legend(locks))
+    return Table("schedule", ("step", "thread", "what", "function"), tuple(rows), legend(locks), tuple(words))
 
 
 def _results(followed: Followed) -> Table:

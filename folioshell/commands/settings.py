@@ -311,7 +311,8 @@ def mode(call: Call) -> Report:
 
     json writes one document per command. csv writes only tables, separated by blank lines; sentences go to standard
     error, and so do errors in json, csv and markdown. mail puts the script that leads there, and the question itself,
-    below each answer. `--mode` on the command line overrides a script's own.
+    below each answer. spoken says in words what the others show in columns and signs. `--mode` on the command line
+    overrides a script's own; FOLIOSHELL_MODE in the environment names the mode to begin with.
 
     Example:
         mode

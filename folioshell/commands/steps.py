@@ -25,7 +25,7 @@ from folioshell.session.changes import (
 from folioshell.session.costs import StepCosts, Tally, step_costs, total
 from folioshell.session.history import HistoryPoint, StepRecord
 from folioshell.session.profiles import compared_profiles
-from folioshell.session.step_events import Describer
+from folioshell.session.step_events import Described, Describer, described
 from folioshell.session.workspace import Region, Workspace, labels_of
 from folioshell.units import format_address
 from folioshell.wording import Row, counted, row_runs
@@ -70,7 +70,7 @@ def trace(call: Call) -> Report:
     record = _record(call, "N")
     part = call.word("part", "all")
     describer = Describer(call.workspace)
-    rows: list[Row] = []
+    lines: list[tuple[int, Described]] = []
     held: dict[Lock, int] = {}
     total = 0
     for event in record.trace:
@@ -83,7 +83,7 @@ def trace(call: Call) -> Report:
         if part == "all" or isinstance(event, LockOp) == (part == "locks"):
             total += 1
             if total <= TRACE_ROWS:
-                rows.append(_trace_row(total, event, depth, describer))
+                lines.append((depth, described(event, describer)))
     from folioshell.explore.locks import legend
 
     shown = () if part == "events" else record.trace
@@ -92,14 +92,11 @@ def trace(call: Call) -> Report:
         notes.append(f"… {total - TRACE_ROWS:,} more rows; `trace N locks` and `trace N events` show a part of them")
     note = "\n".join(filter(None, notes))
     title = f"step {record.number}, {record.process}: {record.command}"
-    return done(call, sections=(Table(title, ("row", "depth", "what", "function"), tuple(rows), note),))
-
-
-def _trace_row(number: int, event: object, depth: int, describer: Describer) -> Row:
-    indent = "  " * depth
-    if isinstance(event, LockOp):
-        return number, depth, f"{indent}{event}", event.function
-    return number, depth, f"{indent}{describer.text(event)}", describer.who(event)  # type: ignore[arg-type]
+    rows = tuple(
+        (number, depth, f"{'  ' * depth}{line.text}", line.function) for number, (depth, line) in enumerate(lines, 1)
+    )
+    words = tuple(f"{number}. {line.sentence}, depth {depth}." for number, (depth, line) in enumerate(lines, 1))
+    return done(call, sections=(Table(title, ("row", "depth", "what", "function"), rows, note, words),))
 
 
 #: table -> what a row of it is

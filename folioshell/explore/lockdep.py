@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from folioshell.explore.locks import HIERARCHY, LockState, Op, is_pte_table_lock
 from folioshell.model.lock import LockClass
+from folioshell.report import Text
 from folioshell.wording import counted
 
 
@@ -169,8 +170,17 @@ def _rank(node: Node) -> tuple[int, int]:
 _COLUMN = 38
 
 
-def lockdep_report(complaint: Complaint) -> list[str]:
-    """A warning in the layout of lockdep: what is acquired, what is held, and how it may deadlock."""
+def lockdep_text(complaint: Complaint, title: str = "") -> Text:
+    """A warning as a section of a report."""
+    return Text(tuple(lockdep_report(complaint)), title, tuple(lockdep_report(complaint, words=True)))
+
+
+def lockdep_report(complaint: Complaint, *, words: bool = False) -> list[str]:
+    """A warning in the layout of lockdep: what is acquired, what is held, and how it may deadlock.
+
+    Args:
+        words: the scenario is a numbered list instead of a column for each CPU.
+    """
     inverted = complaint.kind == "inversion"
     wanted, clash = complaint.wanted, complaint.clash
     lines = [
@@ -187,8 +197,11 @@ def lockdep_report(complaint: Complaint) -> list[str]:
             f"  {first.node.kernel_name} -> {then.node.kernel_name}: {lock_line(then.op)}"
             for first, then in complaint.chain
         ]
+    order = _scenario(complaint)
     lines += ["", "Possible unsafe locking scenario:", ""]
-    lines += _two_processors(complaint) if inverted else _one_processor(complaint)
+    lines += (
+        [f"{number}. {cpu} locks {lock}." for number, (cpu, lock) in enumerate(order, 1)] if words else _drawn(order)
+    )
     lines += ["", " *** DEADLOCK ***", ""]
     if complaint.kind == "missing annotation":
         lines.append("May be due to missing lock nesting notation")
@@ -208,27 +221,22 @@ def held_lines(thread: str, held: Sequence[Op]) -> list[str]:
     return [f"{counted(len(held), 'lock')} held by {thread}:", *lines]
 
 
-def _one_processor(complaint: Complaint) -> list[str]:
-    return [
-        "       CPU0",
-        "       ----",
-        f"  lock({complaint.clash.node.kernel_name});",
-        f"  lock({complaint.wanted.node.kernel_name});",
-    ]
-
-
-def _two_processors(complaint: Complaint) -> list[str]:
+def _scenario(complaint: Complaint) -> list[tuple[str, str]]:
+    """(CPU, lock) of the acquisitions that deadlock, in order."""
     held, wanted = complaint.clash.node.kernel_name, complaint.wanted.node.kernel_name
+    if complaint.kind != "inversion":
+        return [("CPU0", held), ("CPU0", wanted)]
     middle = complaint.chain[-1][0].node.kernel_name
-    right = " " * _COLUMN
-    return [
-        f"{'       CPU0':<{_COLUMN}}       CPU1",
-        f"{'       ----':<{_COLUMN}}       ----",
-        f"  lock({held});",
-        f"{right}  lock({middle});",
-        f"{right}  lock({held});",
-        f"  lock({wanted});",
+    return [("CPU0", held), ("CPU1", middle), ("CPU1", held), ("CPU0", wanted)]
+
+
+def _drawn(order: Sequence[tuple[str, str]]) -> list[str]:
+    """A column for each CPU, time going down."""
+    cpus = sorted({cpu for cpu, _ in order})
+    heads = [
+        ("".join(f"{f'       {text}':<{_COLUMN}}" for text in texts)).rstrip() for texts in (cpus, ["----"] * len(cpus))
     ]
+    return [*heads, *(f"{' ' * (_COLUMN * cpus.index(cpu))}  lock({lock});" for cpu, lock in order)]
 
 
 # What was observed over all interleavings of a race.

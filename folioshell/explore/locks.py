@@ -107,6 +107,27 @@ def value_of(op: LockOp) -> Op:
     return Op(op.verb, lock.name, op.mode, lock.lock_class, op.function, op.nested)
 
 
+#: verb -> what is said of the lock
+_VERBS = {
+    "+": "takes",
+    "-": "releases",
+    "~": "does a trylock of",
+    "v": "downgrades to reading",
+    "w": "waits for the release of",
+    "?": "accesses what is under",
+}
+_MODES = {"R": " for reading", "W": " for writing"}
+
+
+def op_words(op: Op, times: int = 1) -> str:
+    """An operation in words: ``takes pt1, nested``, ``does a trylock of vm_lock of v1 for reading``."""
+    if len(op.verb) > 1:
+        return str(op)
+    nested = ", nested" if op.nested else ""
+    again = f", {times:,} times" if times > 1 else ""
+    return f"{_VERBS[op.verb]} {kernel_text(op.lock)}{_MODES.get(op.mode, '')}{nested}{again}"
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """A task that waits.

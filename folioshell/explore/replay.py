@@ -8,7 +8,7 @@ from typing import Any
 
 from folioshell.events import Event
 from folioshell.explore.lockdep import held_lines, lock_line
-from folioshell.explore.locks import AssumptionError, Op, kernel_text, value_of
+from folioshell.explore.locks import AssumptionError, Op, kernel_text, op_words, value_of
 from folioshell.explore.race import Race
 from folioshell.explore.search import Schedule
 from folioshell.model.lock import LockOp
@@ -201,6 +201,20 @@ def op_document(op: Op) -> dict[str, str]:
 def picture_document(steps: Iterable[RaceStep], names: Sequence[str]) -> list[dict[str, Any]]:
     """The rows of a picture of a deadlock: thread, action, lock, and whether it waits for it."""
     return [{"thread": names[row.task], **op_document(row.op), "waits": row.waits} for row in deadlock_rows(steps)]
+
+
+def deadlock_words(steps: Sequence[RaceStep], names: Sequence[str]) -> list[str]:
+    """The same as a numbered list: ``3. A.t1 waits for pt2, held by A.t2.``"""
+    rows = lock_rows(steps)
+    lines = []
+    for number, row in enumerate(rows, 1):
+        what = f"{op_words(row.op)} in {row.op.function or 'acquire'}()"
+        if row.waits:
+            holders = [names[other.task] for other in rows if not other.waits and other.op.lock == row.op.lock]
+            held = f", held by {' and '.join(dict.fromkeys(holders))}" if holders else ""
+            what = f"waits for {kernel_text(row.op.lock)}{held}, in {row.op.function or 'acquire'}()"
+        lines.append(f"{number}. {names[row.task]} {what}.")
+    return [*lines, "Deadlock."] if rows and rows[-1].waits else lines
 
 
 #: minimum columns per thread

@@ -10,7 +10,7 @@ import json
 from dataclasses import MISSING, fields
 from typing import Any
 
-from folioshell.report import Expect, FolioChange, FolioLane, Picture, Report, Section, Walk, Watched
+from folioshell.report import Expect, FolioChange, FolioLane, Picture, Report, Section, Table, Text, Walk, Watched
 
 VERSION = 2
 
@@ -21,6 +21,8 @@ KEYS: dict[type, dict[str, str | None]] = {
     Watched: {"text": "watch"},
     Expect: {"start": None, "end": None},
     Picture: {"title": None},
+    Table: {"words": None},
+    Text: {"words": None},
 }
 #: class -> properties that documents have as well
 PROPERTIES: dict[type, tuple[str, ...]] = {Walk: ("ptls", "entries")}

@@ -8,10 +8,11 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from folioshell.errors import Refused
 from folioshell.report import Target
 from folioshell.units import parse_number
 
@@ -100,12 +101,25 @@ def raised_by(name: str) -> str:
 #: mode -> what it is
 MODES = {
     "table": "tables with rules, in color on a terminal",
-    "plain": "aligned text without rules or color; suits screen readers",
+    "plain": "aligned text without rules or color",
     "json": "one JSON document per line, as with `--json`",
     "csv": "comma-separated values: tables only",
     "markdown": "GitHub tables",
     "mail": "72 columns of ASCII, followed by the script that reproduces it",
+    "spoken": "one fact a line, in words, for screen readers and Braille displays",
 }
+
+
+def mode_wanted(environ: Mapping[str, str]) -> str:
+    """The mode that FOLIOSHELL_MODE names; empty if it is not set.
+
+    Raises:
+        Refused: there is no such mode.
+    """
+    mode = environ.get("FOLIOSHELL_MODE", "")
+    if mode and mode not in MODES:
+        raise Refused(f"FOLIOSHELL_MODE={mode}: no such mode", allowed=tuple(MODES))
+    return mode
 
 
 @dataclass(slots=True)

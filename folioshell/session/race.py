@@ -14,7 +14,7 @@ from typing import Protocol as TypingProtocol
 from folioshell.engine.machine import Machine
 from folioshell.errors import Refused
 from folioshell.explore.race import Race, explore
-from folioshell.explore.replay import RaceStep, deadlock_picture, picture_document, replay, step
+from folioshell.explore.replay import RaceStep, deadlock_picture, deadlock_words, picture_document, replay, step
 from folioshell.explore.search import Lasso, Schedule, SearchResult
 from folioshell.explore.snapshot import SnapshotError
 from folioshell.explore.threads import Task
@@ -23,6 +23,7 @@ from folioshell.paths.batch import LOOK
 from folioshell.paths.mmap import in_thread
 from folioshell.paths.protocol import Protocol
 from folioshell.paths.step import Path
+from folioshell.report import Text
 from folioshell.session.history import Ending
 from folioshell.session.workspace import Workspace
 
@@ -70,7 +71,7 @@ class Found(NamedTuple):
         states: number of states that have it.
         schedule: the shortest one that leads to it; empty if only one was run.
         picture: of a deadlock: a column a thread, a line for each lock held or waited for.
-        rows: the same as plain data.
+        rows, words: the same as plain data, and as a numbered list.
     """
 
     kind: str
@@ -79,6 +80,7 @@ class Found(NamedTuple):
     schedule: str
     picture: tuple[str, ...] = ()
     rows: tuple[dict[str, Any], ...] = ()
+    words: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """For JSON."""
@@ -263,12 +265,15 @@ def _livelock(cycle: RaceCycle) -> str:
 def _found(race: Race, result: SearchResult) -> Iterator[Found]:
     names = [task.name for task in race.tasks]
     for finding in result.findings:
-        picture: tuple[str, ...] = ()
-        rows: tuple[dict[str, Any], ...] = ()
-        if finding.flaw.kind == "deadlock":
+        found = Found(finding.flaw.kind, finding.flaw.text, finding.states, str(finding.schedule))
+        if found.kind == "deadlock":
             steps = list(replay(race, finding.schedule))
-            picture, rows = tuple(deadlock_picture(steps, names)), tuple(picture_document(steps, names))
-        yield Found(finding.flaw.kind, finding.flaw.text, finding.states, str(finding.schedule), picture, rows)
+            found = found._replace(
+                picture=tuple(deadlock_picture(steps, names)),
+                rows=tuple(picture_document(steps, names)),
+                words=tuple(deadlock_words(steps, names)),
+            )
+        yield found
     race.restore()
 
 
@@ -305,9 +310,10 @@ def follow(race: Race, schedule: Schedule) -> Followed:
     return Followed(steps, flaws, over, results)
 
 
-def picture_of(race: Race, steps: Sequence[RaceStep]) -> list[str]:
-    """What is held and waited for after some steps, drawn."""
-    return deadlock_picture(steps, [task.name for task in race.tasks])
+def picture_of(race: Race, steps: Sequence[RaceStep], title: str) -> Text:
+    """What is held and waited for after some steps, drawn and in words."""
+    names = [task.name for task in race.tasks]
+    return Text(tuple(deadlock_picture(steps, names)), title, tuple(deadlock_words(steps, names)))
 
 
 @dataclass(frozen=True, slots=True)

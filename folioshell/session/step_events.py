@@ -267,3 +267,33 @@ class Describer:
         found = sum(count for _, _, tables in event.visits for _, count in tables)
         what = counted(len(event.visits), "VMA"), counted(tables, "table"), counted(found, "entry", "entries")
         return f"rmap walk over f{event.folio}: {', '.join(what)}"
+
+
+class Described(NamedTuple):
+    """An entry of a trace.
+
+    Args:
+        text: in the notation of traces: ``+pt1 nested``.
+        function: the kernel function; may be empty.
+        words: the same in words.
+    """
+
+    text: str
+    function: str
+    words: str
+
+    @property
+    def sentence(self) -> str:
+        """The words and the function."""
+        return f"{self.words}, in {self.function}()" if self.function else self.words
+
+
+def described(event: events.Event | LockOp, describer: Describer) -> Described:
+    """An entry of a trace as text and in words."""
+    if isinstance(event, LockOp):
+        # Few commands show traces.
+        from folioshell.explore.locks import op_words, value_of
+
+        return Described(str(event), event.function, op_words(value_of(event), event.times))
+    text = describer.text(event)
+    return Described(text, describer.who(event), text)

@@ -245,7 +245,7 @@ def self_deadlock(command: str, process: str, hang: SelfDeadlock, events: Sequen
     Kernel: kernel/locking/lockdep.c: print_deadlock_bug() (v6.18)
     """
     # Few sessions need it.
-    from folioshell.explore.lockdep import Lockdep, lockdep_report
+    from folioshell.explore.lockdep import Lockdep, lockdep_text
     from folioshell.explore.locks import value_of
 
     lockdep = Lockdep()
@@ -257,6 +257,6 @@ def self_deadlock(command: str, process: str, hang: SelfDeadlock, events: Sequen
         process=process,
         sentence=f"{process} deadlocked; command discarded, state unchanged.",
         findings=(f"{hang} since {complaint.clash.op.function}() ({hang.protocol})",),
-        sections=(Text(tuple(lockdep_report(complaint))),),
+        sections=(lockdep_text(complaint),),
         extra={"hang": {"lock": hang.lock, "held_by": process, "wanted_by": process, "protocol": hang.protocol}},
     )

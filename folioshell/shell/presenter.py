@@ -136,13 +136,13 @@ class Presenter:
     def refusal(self, error: Refused) -> None:
         """Show a refusal."""
         self.screen.flush()
-        self._for_errors.refusal(error, self.session.step)
+        self._for_errors.refusal(error, self.session.step, self._error_mode)
         self._for_errors.flush()
 
     def bug(self, error: Exception, typed: str) -> None:
         """Show an internal error, and the input that led to it."""
         self.screen.flush()
-        self._for_errors.bug(error, self.session.step, typed)
+        self._for_errors.bug(error, self.session.step, typed, self._error_mode)
         self._for_errors.flush()
 
     @property
@@ -152,6 +152,11 @@ class Presenter:
     @property
     def _for_errors(self) -> Screen:
         return self.errors if self.mode in _ERRORS_APART else self.screen
+
+    @property
+    def _error_mode(self) -> str:
+        """Errors are spoken where all else is; in the other modes they have the form that the stream suits."""
+        return self.mode if self.mode == "spoken" else ""
 
     def flush(self) -> None:
         """Flush the output."""

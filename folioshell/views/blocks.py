@@ -7,7 +7,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -81,18 +81,27 @@ class Grid:
 
 @dataclass(slots=True)
 class Drawing:
-    """A drawing with an equivalent in words for a screen reader.
+    """What is to be seen, with an equivalent in words, which only mode spoken shows.
 
     Args:
-        draw: the lines of the drawing in a given width.
-        words: lines that say the same.
+        draw: its lines and grids in a given width.
+        words: lines that say the same, one fact each.
     """
 
-    draw: Callable[[int], Sequence[Line]]
-    words: tuple[Line, ...]
+    draw: Callable[[int], Sequence[Line | Grid]]
+    words: Callable[[], Sequence[Line]]
 
 
 Block = Line | Grid | Drawing
+
+
+def drawn(blocks: Iterable[Block], width: int) -> Iterator[Line | Grid]:
+    """The blocks with every drawing drawn in ``width`` columns."""
+    for block in blocks:
+        if isinstance(block, Drawing):
+            yield from block.draw(width)
+        else:
+            yield block
 
 
 def line(text: str, tone: Tone = Tone.PLAIN, indent: int = 0) -> Line:

@@ -55,8 +55,8 @@ def spelled(value: Any, spelling: Callable[[str], str] = spell) -> Any:
     if isinstance(value, tuple | list):
         return type(value)([spelled(part, spelling) for part in value])
     if isinstance(value, Drawing):
-        draw = value.draw
-        return Drawing(lambda width: spelled(draw(width), spelling), spelled(value.words, spelling))
+        draw, words = value.draw, value.words
+        return Drawing(lambda width: spelled(draw(width), spelling), lambda: spelled(words(), spelling))
     if isinstance(value, Line | Grid | Column | Span):
         parts = {name: spelled(getattr(value, name), spelling) for name in value.__slots__}
         return dataclasses.replace(value, **parts)

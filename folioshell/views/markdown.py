@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from folioshell.views.blocks import Block, Drawing, Grid, Line
+from folioshell.views.blocks import Block, Grid, Line, drawn
 from folioshell.views.layout import columns_of, padded
 from folioshell.views.plain import line_texts
 
@@ -25,8 +25,7 @@ _STARTS = re.compile(r"(?=[#>+=-])|(\d+)(?=[.)] )")
 
 def render(blocks: Sequence[Block]) -> str:
     """The blocks as paragraphs, tables and fences, separated by empty lines."""
-    simple = (one for block in blocks for one in _of_drawing(block))
-    parts = [part for _, group in groupby(simple, _kind) for part in _parts(list(group))]
+    parts = [part for _, group in groupby(drawn(blocks, _FENCED), _kind) for part in _parts(list(group))]
     return "\n\n".join(parts) + "\n" if parts else ""
 
 
@@ -40,10 +39,6 @@ def _inline(text: str) -> str:
     pieces = _CODE.split(text)
     pieces[::2] = [_SPECIAL.sub(r"\\\g<0>", piece) for piece in pieces[::2]]
     return "".join(pieces)
-
-
-def _of_drawing(block: Block) -> Sequence[Line | Grid]:
-    return block.draw(_FENCED) if isinstance(block, Drawing) else (block,)
 
 
 def _kind(block: Line | Grid) -> str:

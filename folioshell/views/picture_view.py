@@ -1,4 +1,4 @@
-"""The picture: a lane per process over a common axis of addresses, a grid of folios, and the lanes in words.
+"""The picture: a lane per process over a common axis of addresses, and a grid of folios.
 
 The axis is broken into as many bands as the width needs.
 """
@@ -13,7 +13,8 @@ from folioshell.views.blocks import Block, Column, Drawing, Grid, Line, Span, To
 from folioshell.views.glyphs import ELLIPSIS, TIMES
 from folioshell.views.layout import columns_of, padded
 from folioshell.views.step_view import joined_runs
-from folioshell.wording import counted, id_run, id_runs, text_runs
+from folioshell.views.words import lane_folio_words, lane_words
+from folioshell.wording import id_run, id_runs, text_runs
 
 #: maximum pages of a row that are shown as one digit each
 _MOST_DIGITS = 32
@@ -32,8 +33,9 @@ _LEGEND = {
 def picture_blocks(picture: Picture) -> Iterator[Block]:
     """The title, the lanes, the folios, a legend of the signs that occur, and notes."""
     yield line(picture.title, Tone.STRONG)
-    yield Drawing(lambda width: drawn(picture, width), tuple(_lane_words(picture)))
-    yield from _folios(picture)
+    yield Drawing(lambda width: drawn(picture, width), lambda: [*lane_words(picture)])
+    folios = [*_folios(picture)]
+    yield Drawing(lambda _: folios, lambda: [*lane_folio_words(picture.folios)])
     for note in picture.notes:
         yield line(note, Tone.DIM)
 
@@ -41,7 +43,7 @@ def picture_blocks(picture: Picture) -> Iterator[Block]:
 # The folios.
 
 
-def _folios(picture: Picture) -> Iterator[Block]:
+def _folios(picture: Picture) -> Iterator[Line | Grid]:
     """A row per folio or run of folios, then the legend."""
     rows = picture.folios
     sharing = [_sharing(row) for row in rows]
@@ -108,32 +110,7 @@ def _is_hole(cell: Cell) -> bool:
     return bool(cell.vma) and not cell.maps
 
 
-# The lanes in words.
-
-
-def _lane_words(picture: Picture) -> Iterator[Line]:
-    """Each process, its VMAs, and what is mapped in each."""
-    for lane in picture.lanes:
-        current = " (current)" if lane.current else ""
-        yield line(f"{lane.process}{current}: {counted(len(lane.vmas), 'VMA')}", Tone.STRONG)
-        for bar in lane.vmas:
-            yield from _vma_words(picture, lane, bar)
-
-
-def _vma_words(picture: Picture, lane: Lane, bar: Bar) -> Iterator[Line]:
-    yield line(f"{bar.id}: {bar.perm}, {bar.maps}, {counted(bar.pages, 'page')} at {bar.address}", indent=2)
-    for stretch, cell in zip(picture.stretches, lane.cells, strict=True):
-        if cell.vma == bar.id:
-            yield line(f"{_where(stretch)}: {_cell_words(cell)}", indent=4)
-
-
-def _where(stretch: Stretch) -> str:
-    return stretch.label or f"{counted(stretch.pages, 'page')} at {stretch.address}"
-
-
-def _cell_words(cell: Cell) -> str:
-    words = (cell.maps or "not mapped", cell.sharing, f"in {cell.table}" if cell.table else "no page table")
-    return ", ".join(word for word in words if word)
+# The lanes.
 
 
 #: signs of sharing according to the page tables

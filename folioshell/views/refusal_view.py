@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from folioshell.errors import FolioshellError, KernelBug, LoadedCodeError, Refused, SchemeError
-from folioshell.views.blocks import Block, Line, Span, Tone, line
+from folioshell.views.blocks import Block, Drawing, Line, Span, Tone, line
 from folioshell.views.glyphs import visible
 from folioshell.views.layout import columns_of
+from folioshell.views.words import caret_words
 
 _INDENT = 2
 # The hint has the names nearest to the input.
@@ -32,7 +33,7 @@ def refusal_blocks(error: Refused, width: int, step: int | None = None) -> list[
 def _parts(error: Refused, width: int, step: int | None) -> Iterator[Block]:
     yield Line((Span(f"{place_text(error)}error: ", Tone.BAD), Span(visible(error.message), Tone.STRONG)))
     if error.text.strip() and error.start is not None:
-        yield from caret_blocks(error.text, error.start, error.end, max(width - _INDENT, 8))
+        yield caret_block(error.text, error.start, error.end, max(width - _INDENT, 8))
     elif error.text.strip():
         yield Line((Span(_window(visible(error.text), 0, max(width - _INDENT, 8))[0]),), _INDENT, wraps=False)
     if error.allowed:
@@ -114,17 +115,23 @@ def _help(hint: str) -> str:
     return hint if " " in hint else f"did you mean {hint}?"
 
 
-def caret_blocks(text: str, start: int, end: int | None, room: int, indent: int = _INDENT) -> Iterator[Block]:
+def caret_block(text: str, start: int, end: int | None, room: int, indent: int = _INDENT) -> Drawing:
     """A line, or the part of it that fits into ``room`` columns, with carets under a place."""
     shown = visible(text)
     start = min(start, len(shown))
     end = max(start + 1, min(end if end is not None else start + 1, max(len(shown), start + 1)))
+    return Drawing(lambda _: _carets(shown, start, end, room, indent), lambda: [*caret_words(shown, start, end)])
+
+
+def _carets(shown: str, start: int, end: int, room: int, indent: int) -> list[Line]:
     shown, shift = _window(shown, start, room)
     start, end = start - shift, min(end - shift, len(shown) + 1)
     before = columns_of(shown[:start])
     carets = "^" * max(1, columns_of(shown[start:end]) or 1)
-    yield Line((Span(shown),), indent, wraps=False)
-    yield Line((Span(" " * before), Span(carets[: max(1, room - before)], Tone.BAD)), indent, wraps=False)
+    return [
+        Line((Span(shown),), indent, wraps=False),
+        Line((Span(" " * before), Span(carets[: max(1, room - before)], Tone.BAD)), indent, wraps=False),
+    ]
 
 
 def _window(text: str, place: int, room: int) -> tuple[str, int]:

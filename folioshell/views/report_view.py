@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from folioshell.report import Expect, Picture, Query, QueryRow, Report, Section, Table, Truth
-from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line, preformatted
+from folioshell.report import Expect, Picture, Query, QueryRow, Report, Section, Table, Text, Truth
+from folioshell.views.blocks import Block, Column, Drawing, Grid, Line, Span, Tone, line, preformatted
 from folioshell.views.glyphs import visible
 from folioshell.views.plain import render
-from folioshell.views.refusal_view import caret_blocks
+from folioshell.views.refusal_view import caret_block
 from folioshell.views.step_view import folio_blocks, lock_blocks, walk_blocks, watched_blocks
+from folioshell.views.words import answer_words
 from folioshell.wording import counted
 
 
@@ -84,7 +85,8 @@ def query_blocks(query: Query) -> Iterator[Block]:
     if query.answer:
         title += f": {query.answer}"
     if query.rows:
-        yield _answers(query, title)
+        grid = _answers(query, title)
+        yield Drawing(lambda _: (grid,), lambda: [line(f"{title}:"), *answer_words(query.rows, _WRONG)])
     else:
         yield line(title)
     if query.truth is not None:
@@ -163,7 +165,7 @@ def expect_blocks(expect: Expect, place: ScriptPlace | None = None) -> Iterator[
         yield line(what, indent=_INDENT)
     else:
         yield _failed(f"{place.at(expect.start)}: {what}")
-        yield from caret_blocks(place.text, expect.start, expect.end, _CARET_ROOM, _INDENT)
+        yield caret_block(place.text, expect.start, expect.end, _CARET_ROOM, _INDENT)
     for text in expect.why:
         yield line(text, Tone.DIM, indent=_INDENT)
     if expect.since is not None:
@@ -224,7 +226,8 @@ def _reopening(place: ScriptPlace | None) -> Iterator[Block]:
 def section_blocks(section: Section) -> Iterator[Block]:
     """A table, a picture, or preformatted lines."""
     if isinstance(section, Table):
-        yield _table(section)
+        grid = _table(section)
+        yield Drawing(lambda _: (grid,), lambda: _said(section)) if section.words else grid
         return
     if isinstance(section, Picture):
         # Scripts hardly ever draw.
@@ -232,10 +235,19 @@ def section_blocks(section: Section) -> Iterator[Block]:
 
         yield from picture_blocks(section)
         return
-    if section.title:
-        yield line(section.title, Tone.STRONG)
-    for text in section.lines:
-        yield preformatted(text)
+    lines = [line(section.title, Tone.STRONG)] if section.title else []
+    lines += map(preformatted, section.lines)
+    if section.words:
+        yield Drawing(lambda _: lines, lambda: _said(section))
+    else:
+        yield from lines
+
+
+def _said(section: Table | Text) -> list[Line]:
+    """The words of a section, below its title."""
+    title = f"{section.title}:" if section.title else ""
+    note = section.note if isinstance(section, Table) else ""
+    return [line(text) for text in (title, *section.words, *note.split("\n")) if text]
 
 
 def _table(table: Table) -> Grid:

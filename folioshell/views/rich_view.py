@@ -20,7 +20,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from folioshell.session.progress import Progress
-from folioshell.views.blocks import Block, Drawing, Grid, Line, Span, Tone
+from folioshell.views.blocks import Block, Grid, Line, Span, Tone, drawn
 from folioshell.views.layout import GAP, MARGIN, fit, natural_widths, wrapped
 from folioshell.views.plain import line_texts
 from folioshell.views.screen import window_of
@@ -41,12 +41,9 @@ _ASCII_HEAD = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True
 
 def write(blocks: Sequence[Block], console: Console) -> None:
     """Print the blocks on a console."""
-    for block in blocks:
+    for block in drawn(blocks, console.width):
         if isinstance(block, Line):
             _write_line(block, console)
-        elif isinstance(block, Drawing):
-            for line in block.draw(console.width):
-                _write_line(line, console)
         else:
             for grid in fit(block, console.width):
                 _write_grid(grid, console)

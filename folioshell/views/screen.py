@@ -38,6 +38,11 @@ PATIENCE = 0.5
 _TICK = 0.1
 
 
+def plain_wanted(environ: Mapping[str, str]) -> bool:
+    """True if FOLIOSHELL_PLAIN is set, and not to 0."""
+    return environ.get("FOLIOSHELL_PLAIN", "") not in ("", "0")
+
+
 def wants_plain(stream: TextIO, environ: Mapping[str, str]) -> bool:
     """True if this stream is no terminal, or a dumb one."""
     return not stream.isatty() or environ.get("TERM", "dumb") in ("dumb", "unknown", "")
@@ -59,7 +64,7 @@ class Screen:
         rich: use the rich renderer.
         width: columns, at least LEAST_WIDTH; None follows the terminal.
         fallback: columns if neither ``width`` nor the terminal gives them.
-        screen_reader: in plain text a table that does not fit becomes ``label: value`` lines.
+        spoken: say everything in words, whatever the terminal can show.
 
     Attributes:
         has_table: a CSV table was written; an empty line separates it from the next.
@@ -72,11 +77,11 @@ class Screen:
         rich: bool,
         width: int | None = None,
         fallback: int = DEFAULT_WIDTH,
-        screen_reader: bool = False,
+        spoken: bool = False,
     ) -> None:
         self.stream = stream
-        self.rich = rich
-        self.screen_reader = screen_reader
+        self.rich = rich and not spoken
+        self.spoken = spoken
         self.has_table = False
         self.signs = has_signs(stream.encoding)
         self._width = width
@@ -93,7 +98,7 @@ class Screen:
     @property
     def mode(self) -> str:
         """The default mode."""
-        return "table" if self.rich else "plain"
+        return "spoken" if self.spoken else "table" if self.rich else "plain"
 
     def write(self, blocks: Sequence[Block], mode: str = "") -> None:
         """Write the blocks; see ``rendered``."""
@@ -107,7 +112,7 @@ class Screen:
         mode = mode or self.mode
         if mode == "mail":
             width = min(self._width or MAIL_WIDTH, MAIL_WIDTH)
-            return plain.render(spelled(blocks, spell_signs if self.signs else spell), width, drawn=True)
+            return plain.render(spelled(blocks, spell_signs if self.signs else spell), width)
         if not self.signs:
             blocks = spelled(blocks)
         if mode == "table":
@@ -116,7 +121,11 @@ class Screen:
             from folioshell.views import markdown
 
             return markdown.render(blocks)
-        return plain.render(blocks, self.width, screen_reader=self.screen_reader)
+        if mode == "spoken":
+            from folioshell.views import spoken
+
+            return spoken.render(blocks, self.width)
+        return plain.render(blocks, self.width)
 
     def _rich(self, blocks: Sequence[Block]) -> str:
         from folioshell.views import rich_view
@@ -134,13 +143,13 @@ class Screen:
         sheet = TextIOWrapper(BytesIO(), encoding="utf-8")
         return Screen(sheet, rich=False, width=self._width, fallback=self._fallback)
 
-    def refusal(self, error: Refused, step: int | None = None) -> None:
-        """Write a refusal; ``step`` as in ``refusal_blocks``."""
-        self.write(refusal_blocks(error, self.width, step))
+    def refusal(self, error: Refused, step: int | None = None, mode: str = "") -> None:
+        """Write a refusal; ``step`` as in ``refusal_blocks``, ``mode`` as in ``rendered``."""
+        self.write(refusal_blocks(error, self.width, step), mode)
 
-    def bug(self, error: Exception, step: int | None = None, typed: str = "") -> None:
-        """Write an internal error and the input that led to it; ``step`` as in ``refusal``."""
-        self.write(bug_blocks(error, step, typed))
+    def bug(self, error: Exception, step: int | None = None, typed: str = "", mode: str = "") -> None:
+        """Write an internal error and the input that led to it; ``step`` and ``mode`` as in ``refusal``."""
+        self.write(bug_blocks(error, step, typed), mode)
 
     def flush(self) -> None:
         """Flush the stream."""
@@ -168,22 +177,16 @@ def warm_up() -> None:
     import folioshell.views.rich_view  # noqa: F401
 
 
-def listens(environ: Mapping[str, str]) -> bool:
-    """True for a screen reader: FOLIOSHELL_PLAIN is set, and not to 0."""
-    return environ.get("FOLIOSHELL_PLAIN", "") not in ("", "0")
+def screen_for(stream: TextIO, *, mode: str = "", width: int | None = None) -> Screen:
+    """The screen for a stream, according to its kind and the environment.
 
-
-def screen_for(stream: TextIO, *, plain_wanted: bool = False, width: int | None = None) -> Screen:
-    """The screen for a stream, according to its kind and the environment."""
-    screen_reader = listens(os.environ)
-    rich = not (plain_wanted or screen_reader or wants_plain(stream, os.environ))
-    return Screen(
-        stream,
-        rich=rich,
-        width=width,
-        fallback=columns_wanted(os.environ),
-        screen_reader=screen_reader or stream.isatty(),
-    )
+    Args:
+        mode: the mode chosen on the command line; empty for the one that FOLIOSHELL_MODE names.
+        width: as in ``Screen``.
+    """
+    mode = mode or os.environ.get("FOLIOSHELL_MODE", "")
+    rich = not (mode == "plain" or plain_wanted(os.environ) or wants_plain(stream, os.environ))
+    return Screen(stream, rich=rich, width=width, fallback=columns_wanted(os.environ), spoken=mode == "spoken")
 
 
 def columns_wanted(environ: Mapping[str, str]) -> int:

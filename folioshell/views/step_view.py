@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from folioshell.report import Change, FolioChange, LockRow, Visit, Walk, Watched, WatchedValue
-from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line
+from folioshell.views.blocks import Block, Column, Drawing, Grid, Line, Span, Tone, line
 from folioshell.views.glyphs import ARROW, ELLIPSIS, TIMES
+from folioshell.views.words import folio_words, lock_words, walk_words
 from folioshell.wording import counted, follows, id_run
 
 #: maximum rows of a table after a step; `trace` and `show` have no limit
@@ -27,7 +28,9 @@ def folio_blocks(folios: Sequence[FolioChange]) -> Iterator[Block]:
     rows = [_folio_row(folio, schemes, with_notes) for folio in changed[:MOST_ROWS]]
     if with_notes:
         columns.append(Column("note"))
-    yield Grid(tuple(columns), tuple(rows), note=_more(len(changed), "show folios"), keys=2)
+    more = _more(len(changed), "show folios")
+    grid = Grid(tuple(columns), tuple(rows), note=more, keys=2)
+    yield Drawing(lambda _: (grid,), lambda: [*folio_words(changed[:MOST_ROWS]), *_lines(more)])
 
 
 def _folio_row(folio: FolioChange, schemes: Sequence[str], with_notes: bool) -> tuple[Span, ...]:
@@ -53,7 +56,7 @@ def walk_blocks(walks: Sequence[Walk], titled: bool = True) -> Iterator[Block]:
     for walk in walks:
         title = _walk_title(walk) if titled else ""
         if walk.visits:
-            yield _walk_grid(walk, title)
+            yield _walk_drawing(walk, title)
         elif title:
             yield line(title, Tone.STRONG)
 
@@ -68,14 +71,17 @@ def _walk_title(walk: Walk) -> str:
     )
 
 
-def _walk_grid(walk: Walk, title: str) -> Grid:
+def _walk_drawing(walk: Walk, title: str) -> Drawing:
     shown = walk.visits[:MOST_ROWS]
     with_notes = any(visit.note for visit in shown)
     columns = [Column("process"), Column("vma"), Column("tables entered"), Column("entries", True)]
     if with_notes:
         columns.append(Column("note"))
     rows = tuple(_visit_row(visit, with_notes) for visit in shown)
-    return Grid(tuple(columns), rows, title, _more(len(walk.visits), "trace"), keys=2)
+    more = _more(len(walk.visits), "trace")
+    grid = Grid(tuple(columns), rows, title, more, keys=2)
+    said = walk._replace(visits=shown)
+    return Drawing(lambda _: (grid,), lambda: [*_lines(title), *walk_words(said), *_lines(more)])
 
 
 def _visit_row(visit: Visit, with_notes: bool) -> tuple[Span, ...]:
@@ -100,7 +106,9 @@ def lock_blocks(locks: Sequence[LockRow]) -> Iterator[Block]:
     total = sum(row.times for row in locks)
     title = f"{counted(total, 'PTL')} taken{', in order' if total > 1 else ''}"
     columns = (Column("lock"), Column("depth", True), Column("taken by"))
-    yield Grid(columns, rows, title, _more(len(groups), "trace locks"))
+    more = _more(len(groups), "trace locks")
+    grid = Grid(columns, rows, title, more)
+    yield Drawing(lambda _: (grid,), lambda: [line(f"{title}:"), *lock_words(groups[:MOST_ROWS]), *_lines(more)])
 
 
 def _lock_groups(locks: Sequence[LockRow]) -> Iterator[tuple[LockRow, int]]:
@@ -164,6 +172,10 @@ def _names(names: Sequence[str], times: int) -> str:
 
 def _more(total: int, command: str) -> str:
     return f"{ELLIPSIS} {counted(total - MOST_ROWS, 'more row')}: {command}" if total > MOST_ROWS else ""
+
+
+def _lines(text: str) -> list[Line]:
+    return [line(text)] if text else []
 
 
 def old_new(change: Change) -> str:

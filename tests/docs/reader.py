@@ -15,7 +15,6 @@ from folioshell.commands import Session
 from folioshell.errors import Refused
 from folioshell.script.runner import PASSED, ScriptEvent, run_text
 from folioshell.views.blocks import Block as Shown
-from folioshell.views.blocks import Drawing
 from folioshell.views.plain import render
 from folioshell.views.refusal_view import refusal_blocks
 from folioshell.views.report_view import report_blocks
@@ -192,9 +191,7 @@ def _is_wrong(played: ScriptEvent) -> bool:
 
 
 def _shown(blocks: Sequence[Shown], width: int) -> str:
-    """Plain text, with drawings as on a terminal."""
-    drawn = [line for block in blocks for line in (block.draw(width) if isinstance(block, Drawing) else [block])]
-    return render(drawn, width).rstrip("\n")
+    return render(blocks, width).rstrip("\n")
 
 
 def _differences(shown: str, printed: str) -> Iterator[str]:

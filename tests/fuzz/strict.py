@@ -204,7 +204,7 @@ def drawn_screen(paper: BytesIO, random: Random) -> Screen:
     """A screen of some width and encoding that writes on paper."""
     encoding = random.choice(("utf-8", "utf-8", "utf-8", "ascii", "latin-1"))
     stream = TextIOWrapper(paper, encoding=encoding, errors="backslashreplace", newline="\n")
-    return Screen(stream, rich=False, width=random.choice(_WIDTHS), screen_reader=random.random() < 0.2)
+    return Screen(stream, rich=False, width=random.choice(_WIDTHS), spoken=random.random() < 0.2)
 
 
 def printed(paper: BytesIO, screen: Screen) -> str:

@@ -127,7 +127,7 @@ def test_the_reproducer_reproduces() -> None:
 
 def test_mode_alone() -> None:
     """`mode` says which mode is set; to set one says nothing, which would stand in what is taken elsewhere."""
-    assert typed("mode")[0] == "The mode is plain: aligned text without rules or color; suits screen readers.\n\n"
+    assert typed("mode")[0] == "The mode is plain: aligned text without rules or color.\n\n"
     assert typed("mode mail")[0].strip() == ""
 
 

@@ -395,11 +395,11 @@ def test_no_pager_there(environ: dict[str, str]) -> None:
 
 
 def test_for_a_screen_reader(environ: dict[str, str]) -> None:
-    """With FOLIOSHELL_PLAIN=1 nothing is painted, and a row that is too long is read out, on any terminal."""
-    with Terminal(COMMAND, {**environ, "FOLIOSHELL_PLAIN": "1"}, columns=50) as terminal:
+    """With FOLIOSHELL_MODE=spoken nothing is painted, and a row is read out, on any terminal."""
+    with Terminal(COMMAND, {**environ, "FOLIOSHELL_MODE": "spoken"}, columns=200) as terminal:
         terminal.wait_for("A 0> ")
         terminal.send("mmap buf 4 ; fault buf\n")
-        terminal.wait_for("    mm-id: 0 → 1")
+        terminal.wait_for("mm-id 0 to 1")
         terminal.send("\x04")
 
         assert terminal.wait() == 0

@@ -82,15 +82,6 @@ def test_gaps_are_elided() -> None:
     assert lines[-1].endswith("┊ address gap")
 
 
-def test_words() -> None:
-    """Without a drawing each stretch is a line of label and value."""
-    lines = shown(FORKED, rich=False)
-
-    assert "    buf[3]: f17 rw, exclusive, in pt2" in lines
-    assert "  v1: rw-p, anon, 16 pages at 0x7f0000000000" in lines
-    assert not any("─" in text for text in lines)
-
-
 def test_ascii() -> None:
     """A terminal without the signs gets their spelling, in the drawing too."""
     session = Session()
@@ -102,9 +93,11 @@ def test_ascii() -> None:
     assert text.isascii()
 
 
-@pytest.mark.parametrize(("mode", "bar"), [("mail", "[pt1 ----"), ("markdown", "[pt1 ────"), ("plain", "in pt1")])
+@pytest.mark.parametrize(
+    ("mode", "bar"), [("mail", "[pt1 ----"), ("markdown", "[pt1 ────"), ("plain", "[pt1 ────"), ("spoken", "in pt1.")]
+)
 def test_other_modes(mode: str, bar: str) -> None:
-    """A mail and a Markdown page have the drawing too; plain text has words."""
+    """A mail, a Markdown page and plain text have the drawing too; speech has words."""
     session = Session()
     session.execute(STRADDLE)
     screen = Screen(io.TextIOWrapper(io.BytesIO(), "utf-8"), rich=False, width=80)

@@ -185,24 +185,3 @@ def test_never_imports_rich() -> None:
         "sys.exit('rich' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_spoken() -> None:
-    """Read aloud, a grid that does not fit is said row by row: what it is about, then a label for each value."""
-    fork = report_blocks(samples.FORK)
-
-    assert render(fork, 100, screen_reader=True) == render(fork, 100)
-    assert render(fork, 40, screen_reader=True).splitlines()[2:7] == [
-        "  folio: f1, order: 3",
-        "    per-page: 8 → 16",
-        "    tuples: 1 → 2",
-        "    vmas: 1 → 2",
-        "  folio: f2..f100001, order: 0",
-    ]
-
-
-def test_two_columns_spoken() -> None:
-    """Of two columns the first is the label."""
-    grid = Grid((Column("verb"), Column("does")), ((Span("fork"), Span("new child of the current process")),), note="x")
-
-    assert render([grid], 28, screen_reader=True) == "  fork: new child of the\n    current process\n  x\n"

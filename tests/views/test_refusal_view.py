@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from folioshell.errors import FolioshellError, KernelBug, Refused, SchemeError
-from folioshell.views.blocks import Block, Line, Span, Tone
+from folioshell.views.blocks import Block, Line, Span, Tone, drawn
 from folioshell.views.glyphs import spelled
 from folioshell.views.layout import columns_of
 from folioshell.views.plain import render
-from folioshell.views.refusal_view import bug_blocks, caret_blocks, place_text, refusal_blocks
+from folioshell.views.refusal_view import bug_blocks, caret_block, place_text, refusal_blocks
 
 
 def text_of(error: Refused, width: int = 80, step: int | None = None) -> str:
@@ -75,7 +75,7 @@ def test_long_line_is_shown_around_the_caret() -> None:
 
 def _parts(blocks: list[Block]) -> list[list[tuple[str, Tone]]]:
     """Each line's pieces with their tones."""
-    return [[(span.text, span.tone) for span in block.spans] for block in blocks if isinstance(block, Line)]
+    return [[(span.text, span.tone) for span in block.spans] for block in drawn(blocks, 80) if isinstance(block, Line)]
 
 
 def test_what_stands_out() -> None:
@@ -154,7 +154,7 @@ def test_of_very_many_names_the_first_are_listed(nr: int, more: str) -> None:
 )
 def test_carets(text: str, start: int, end: int | None, shown: str, carets: str) -> None:
     """The line in a room of 18 columns, and what stands under it."""
-    line, below = caret_blocks(text, start, end, 18, indent=4)
+    line, below = caret_block(text, start, end, 18, indent=4).draw(80)
 
     assert isinstance(line, Line) and isinstance(below, Line)
     assert (line.spans[0].text, "".join(span.text for span in below.spans)) == (shown, carets)

@@ -32,7 +32,7 @@ def test_pipes_and_dumb_terminals_get_plain_text() -> None:
 
 def test_plain_can_be_wished_for() -> None:
     """``--plain`` holds on a terminal, too."""
-    assert not screen_for(Terminal(), plain_wanted=True).rich
+    assert not screen_for(Terminal(), mode="plain").rich
 
 
 def test_width() -> None:
@@ -121,11 +121,19 @@ def test_columns_of_what_is_no_terminal(value: str, width: int, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(("value", "rich"), [("1", False), ("0", True), ("", True)])
-def test_screen_reader(value: str, rich: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """FOLIOSHELL_PLAIN=1 asks for plain text that can be listened to, on any terminal."""
+def test_plain_in_the_environment(value: str, rich: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FOLIOSHELL_PLAIN=1 asks for plain text on any terminal."""
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("FOLIOSHELL_PLAIN", value)
-    screen = screen_for(Terminal())
 
-    assert screen.rich == rich
-    assert screen.screen_reader
+    assert screen_for(Terminal()).rich == rich
+
+
+def test_spoken_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FOLIOSHELL_MODE=spoken says everything in words, on any terminal; a mode on the command line counts more."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("FOLIOSHELL_MODE", "spoken")
+
+    assert (screen_for(Terminal()).rich, screen_for(Terminal()).mode) == (False, "spoken")
+    assert screen_for(Terminal(), mode="plain").mode == "plain"
+    assert screen_for(Terminal(), mode="table").mode == "table"
