@@ -43,7 +43,7 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
         while (entry := entry_of(vpn)) <= 0 or entry & looked_at != needed:
             faults = refault(mm, vpn, faults)
             # A thread that comes between two faults may change what the second one finds: then each goes alone.
-            times = _equal_faults(k, mm, vpn, end, write) if entry == pte.NONE and k.batches else 1
+            times = _equal_faults(k, mm, vpn, end, write) if k.batches and entry >= 0 else 1
             signal = yield from page_fault(k, mm, vpn, write, times)
             if signal is not None:
                 signals.append((vpn - start, signal))
@@ -57,21 +57,26 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
 def _equal_faults(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     """Number of consecutive faults, for the pages from ``vpn`` on and below ``end``, that differ only in the page.
 
-    More than one only where private anonymous memory gets its first pages, of order 0, in one table. Allocating the
-    table and the anon_vma is part of the first fault.
+    More than one only where private anonymous memory gets its first pages, of order 0, in one table, or where
+    anonymous order-0 pages are copied. Allocating the table and the anon_vma is part of the first fault.
     """
     vma = mm.vmas.find(vpn)
-    if vma is None or vma.file is not None or not is_allowed(vma, write) or not mm.is_readable(vma, vpn):
+    if vma is None or not is_allowed(vma, write) or not mm.is_readable(vma, vpn):
+        return 1
+    table = mm.tables.pmd_entry(vpn)
+    is_mapped = isinstance(table, PageTable) and table.entries[vpn & mm.tables.last] != pte.NONE
+    if vma.file is not None and not is_mapped:
         return 1
     # With mTHP a fault may map a larger folio, and the next one finds fewer empty entries.
-    if write and len(k.config.thp) > 1:
+    if write and len(k.config.thp) > 1 and not is_mapped:
         return 1
     index = vpn & mm.tables.last
     limit = min(index + min(end, vma.end) - vpn, mm.tables.last + 1)
     if write:
         limit = min(limit, index + k.physmem.free_in_a_row)
-    table = mm.tables.pmd_entry(vpn)
     if isinstance(table, PageTable):
+        if is_mapped:
+            return wp_fault.equal_copies(k, vma, table, index, limit) if write else 1
         return same_pte_batch(table, index, limit)
     huge = anon_fault.huge_fault_allowed(k, vma) and suitable_block(vma, vpn, mm.tables.last + 1)
     return 1 if table != pte.NONE or huge else limit - index
@@ -308,7 +313,7 @@ def _do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]
 
 def _handle_present(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
     """A fault on a present entry: it lacks a permission, or another fault was faster."""
-    yield table.ptl.acquire("handle_pte_fault")
+    yield table.ptl.acquire("handle_pte_fault", times=fault.times)
     index = fault.index
     entry = table.entries[index]
     if fault.write and entry > 0 and not entry & pte.WRITE:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from folioshell.events import Reused, Tracepoint
 from folioshell.model import pte, vm
-from folioshell.model.folio import Folio
+from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.policy import ANON_EXCLUSIVE, REFERENCES, SharingQuestion
 from folioshell.model.vm import Vma
 from folioshell.paths import anon_fault, file_fault, rmap, sharing, swap
-from folioshell.paths.batch import CLEAR
+from folioshell.paths.batch import CLEAR, same_pte_batch, small_pte_batch
 from folioshell.paths.protocol import claim
 from folioshell.paths.step import Path
 from folioshell.paths.tables import split_huge_pmd
@@ -25,13 +25,15 @@ def do_wp_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
 
     Kernel: mm/memory.c: do_wp_page() (v6.18)
     """
-    vma, index = fault.vma, fault.index
+    vma, index, times = fault.vma, fault.index, fault.times
     entry = table.entries[index]
     folio, page = None, 0
+    old: Folio | FolioRun | None = None
     if pte.maps_folio(entry):
         pfn = pte.pfn_of(entry)
         folio = k.physmem.folio(pfn)
         page = pfn - folio.pfn
+        old = folio
     # Shared memory is never copied: a read-only entry there only means that the file system wants to know of the write.
     if vma.flags & (vm.SHARED | vm.MAYSHARE):
         assert folio is not None
@@ -42,7 +44,8 @@ def do_wp_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
         question = SharingQuestion.REUSE_LARGE if folio.order else SharingQuestion.REUSE_SMALL
         exclusive = k.looks_at(question, ANON_EXCLUSIVE) and bool(folio.anon_exclusive >> page & 1)
         if not exclusive:
-            folio = k.physmem.single_out(pte.pfn_of(entry))
+            old = k.physmem.part(pfn, times) if times > 1 else k.physmem.single_out(pfn)
+            folio = old.first
             if (yield from _can_reuse(k, fault, table, folio, page)):
                 folio.anon_exclusive |= 1 << page
                 exclusive = True
@@ -59,13 +62,30 @@ def do_wp_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
     # The copy is allocated without the PTL, where another thread may unmap the old page: the reference keeps it.
     if folio is not None:
         folio.ref += 1
-    yield table.ptl.release()
+    yield table.ptl.release(times=times)
     if vma.anon_vma is None and not (yield from anon_prepare(k, fault)):
         if folio is not None:
             yield from rmap.put(k, folio)
         return UNDER_MMAP_LOCK
-    yield from _wp_page_copy(k, fault, table, entry, folio, page)
+    yield from _wp_page_copy(k, fault, table, entry, old, page)
     return None
+
+
+def equal_copies(k: Kernel, vma: Vma, table: PageTable, index: int, limit: int) -> int:
+    """Number of entries from ``index`` on, below ``limit``, whose write faults differ only in the page: each is copied.
+
+    They map the zero page, or consecutive anonymous order-0 folios that others hold references to.
+    """
+    entry = table.entries[index]
+    if vma.flags & (vm.SHARED | vm.MAYSHARE) or vma.anon_vma is None:
+        return 1
+    if pte.is_zero_page(entry):
+        return same_pte_batch(table, index, limit)
+    owner = k.physmem.at(pte.pfn_of(entry))
+    folio = owner.first
+    if owner.nr == 1 or folio.ref == 1 or (k.release.has_anon_exclusive and folio.anon_exclusive):
+        return 1
+    return small_pte_batch(table, index, limit, owner)
 
 
 def _can_reuse(k: Kernel, fault: Fault, table: PageTable, folio: Folio, page: int) -> Path[bool]:
@@ -125,44 +145,53 @@ def _can_reuse_large(k: Kernel, fault: Fault, table: PageTable, folio: Folio, pa
     return reuse
 
 
-def _wp_page_copy(k: Kernel, fault: Fault, table: PageTable, entry: int, old: Folio | None, page: int) -> Path[None]:
+def _wp_page_copy(
+    k: Kernel, fault: Fault, table: PageTable, entry: int, old: Folio | FolioRun | None, page: int
+) -> Path[None]:
     """Replace the entry by one that maps a copy of the page; the reference on ``old`` is dropped.
 
     Args:
         entry: what the table held when the PTL was dropped.
-        old, page: the folio and the index of the page in it; None for the zero page.
+        old, page: the folio and the index of the page in it; None for the zero page; a run for as many faults.
     Kernel: mm/memory.c: wp_page_copy() (v6.18)
     """
-    vma, index = fault.vma, fault.index
-    new = yield from anon_fault.new_anon_folio(k, vma, 0, fault.vpn)
-    new.nonzero = old.nonzero >> page & 1 if old is not None else 0
-    yield table.ptl.acquire("wp_page_copy")
+    vma, vpn, index, times = fault.vma, fault.vpn, fault.index, fault.times
+    folio = old.first if old is not None else None
+    assert vma.anon_vma is not None
+    new = k.new_folios(times, vma.anon_vma, fault.pgoff).first
+    yield rmap.folio_new(new, nr=times)
+    new.nonzero = folio.nonzero >> page & 1 if folio is not None else 0
+    yield table.ptl.acquire("wp_page_copy", times=times)
     # The PTL was dropped to allocate: another thread of the process may have copied the page, or unmapped it.
     is_there, claimed = table.entries[index] == entry, None
-    if is_there and old is not None and old.order and k.protocol is not None:
-        claimed = yield from claim(k, old, page, 1, vma, table, fault.vpn)
+    if is_there and folio is not None and folio.order and k.protocol is not None:
+        claimed = yield from claim(k, folio, page, 1, vma, table, vpn)
         is_there = claimed is not None
     if not is_there:
         yield table.ptl.release()
         yield from rmap.free(k, new)
-        if old is not None:
-            yield from rmap.put(k, old)
+        if folio is not None:
+            yield from rmap.put(k, folio)
         return
     if claimed is not None:
         yield table.ptl.peek(CLEAR)
-    if old is not None:
-        rmap.rss_add(vma, old, -1)
-    vma.mm.rss.anon += 1
+    if folio is not None:
+        rmap.rss_add(vma, folio, -times)
+    vma.mm.rss.anon += times
     # none (and flushed) in between: no CPU may write the new page while another still reads the old one.
-    table.entries[index] = pte.NONE
+    table.entries[index : index + times] = pte.packed([pte.NONE] * times)
     new.ref += 1
-    yield rmap.new_anon(k, new, vma, table, fault.vpn)
-    table.entries[index] = pte.make(new.pfn, written(vma))
+    yield rmap.new_anon(k, new, vma, table, vpn, times)
+    table.entries[index : index + times] = pte.ramp(pte.make(new.pfn, written(vma)), times)
     # Only now: a process that sees the old page's mapcount drop may reuse it, and must not write to what this one
     # reads.
-    if old is not None:
-        yield from rmap.remove_ptes(k, old, page, 1, vma, table, fault.vpn, claimed=claimed)
-    yield table.ptl.release()
+    if isinstance(old, FolioRun):
+        yield rmap.remove_small(old.numbers, True, vma, table, vpn)
+        if vma.flags & vm.LOCKED:
+            old.first.munlock()
+    elif old is not None:
+        yield from rmap.remove_ptes(k, old, page, 1, vma, table, vpn, claimed=claimed)
+    yield table.ptl.release(times=times)
     # That of the entry and that of do_wp_page().
     if old is not None:
         yield from rmap.put(k, old, 2)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 from folioshell.intervals import Intervals, together, union
@@ -92,8 +93,12 @@ class _Written(NamedTuple):
 
 def _writes(step: StepEvents, reason: Callable[[Copy], str]) -> list[str]:
     """Which pages writes copied, and which they made writable where they are."""
-    because = reason if len(step.copies) <= REASONED else lambda _: ""
-    copies = (_Written(one.old, one.order, one.page, 1, one.folio, because(one)) for one in step.copies)
+    nr_copies = sum(copy.nr for copy in step.copies)
+    because: Callable[[Copy], str] = lambda _: ""
+    told: Iterable[Copy] = step.copies
+    if nr_copies <= REASONED:
+        because, told = reason, chain.from_iterable(copy.singly() for copy in step.copies)
+    copies = (_Written(one.old, one.order, one.page, one.nr, one.folio, because(one)) for one in told)
     copied = joined_where(copies, _Written.goes_on, _Written.joined)
     writes = (_Written(one.folio, one.order, one.first, one.nr) for one in step.reused)
     reused = joined_where(writes, _Written.goes_on, _Written.joined)
@@ -102,7 +107,7 @@ def _writes(step: StepEvents, reason: Callable[[Copy], str]) -> list[str]:
         for run in copied
     ]
     if len(copied) > LISTED:
-        clauses = [f"{counted(len(step.copies), 'page')} copied"]
+        clauses = [f"{counted(nr_copies, 'page')} copied"]
     if len(reused) > LISTED:
         return [*clauses, f"{counted(sum(run.nr for run in reused), 'page')} made writable, no copy"]
     # After a wrong answer another process does map them: that is the finding.
@@ -130,10 +135,10 @@ def _folios(step: StepEvents) -> list[str]:
     told = {event.text.partition(" at ")[0] for event in step.tracepoints if event.text.startswith("PMD mapping of ")}
     gone = [f"PMD mapping of f{number}" for number in step.pmd_unmapped]
     clauses += [f"{mapping} removed" for mapping in gone if mapping not in told][:LISTED]
-    copied = Counter(copy.old for copy in step.copies)
+    copied = Counter(copy.old for copy in step.copies if copy.order)
     unmapped = {number: n - copied[number] for number, n in step.unmapped.items() if n > copied[number]}
     clauses += _entries(unmapped, "unmapped")
-    small = step.nr_small_unmapped - sum(copy.order == 0 for copy in step.copies)
+    small = step.nr_small_unmapped - sum(copy.nr for copy in step.copies if not copy.order)
     if small:
         clauses.append(f"{counted(small, 'entry', 'entries')} of order-0 folios unmapped")
     origins = _origins(step)
@@ -178,7 +183,7 @@ def _introduced(step: StepEvents) -> Iterator[tuple[int, int, NewFolios, str]]:
     """(first, nr, what they have in common, how they were mapped) of new memory that is no copy."""
     copies: Intervals[bool] = Intervals()
     for copy in step.copies:
-        copies.put(copy.folio, 1, True)
+        copies.put(copy.folio, copy.nr, True)
     for first, nr, new in step.new.runs():
         if new.origin:
             continue

@@ -30,17 +30,23 @@ class NewFolios(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """A page that a write gave a copy of its own.
+    """A page that a write gave a copy of its own, or consecutive ones of order 0.
 
     Args:
         folio: number of the new order-0 folio.
         old, order, page: the folio that was mapped there before, and the index of its page.
+        nr: number of pages, each of an order-0 folio.
     """
 
     folio: int
     old: int
     order: int
     page: int
+    nr: int = 1
+
+    def singly(self) -> Iterator[Copy]:
+        """Each page for itself."""
+        return (Copy(self.folio + at, self.old + at, self.order, self.page) for at in range(self.nr))
 
 
 class StepEvents:
@@ -77,7 +83,7 @@ class StepEvents:
         self.moved: Counter[int] = Counter()
         self.copies: list[Copy] = []
         self.reused: list[events.Reused] = []
-        self._copied_at: tuple[int, int, int] | None = None
+        self._copied_at: tuple[int, int, int, int] | None = None
         self.small_mapped: Intervals[bool] = Intervals()
         self.nr_small_mapped = 0
         self.nr_small_unmapped = 0
@@ -116,8 +122,8 @@ class StepEvents:
             entries[event.folio] += event.entries
             return
         self.nr_small_mapped += len(event.folios)
-        if event.new and len(event.folios) == 1:
-            self._copied_at = event.folios[0], event.mm, event.vpn
+        if event.new:
+            self._copied_at = event.folios[0], event.mm, event.vpn, len(event.folios)
         for first, nr in ranges(event.folios):
             self.small_mapped.put(first, nr, True)
 
@@ -128,8 +134,8 @@ class StepEvents:
         else:
             self.nr_small_unmapped += len(event.folios)
         # wp_page_copy() maps the copy before it unmaps the old page from the same address; no other path does.
-        if self._copied_at is not None and self._copied_at[1:] == (event.mm, event.vpn):
-            self.copies.append(Copy(self._copied_at[0], event.folio, event.order, event.first))
+        if self._copied_at is not None and self._copied_at[1:] == (event.mm, event.vpn, len(event.folios)):
+            self.copies.append(Copy(self._copied_at[0], event.folio, event.order, event.first, len(event.folios)))
         self._copied_at = None
 
     def _on_moved(self, event: events.Moved) -> None:
@@ -138,33 +144,83 @@ class StepEvents:
 
 def lock_rows(happenings: Iterable[Happening]) -> list[LockRow]:
     """The acquisitions of page-table locks; equal ones in a row are one row, and equal rows are one object."""
-    made: dict[tuple[LockOp, int, int], LockRow] = {}
-    rows: list[LockRow] = []
-    last: LockOp | None = None
-    depth = last_depth = times = 0
+    rows = _LockRows()
+    # Faults that are handled as one take each page-table lock as often as there are faults, and then release as often
+    # that of the VMA.
+    alike: list[LockOp] = []
     for op in happenings:
-        if op.__class__ is not LockOp or not (change := op.table_locks):
+        if op.__class__ is not LockOp:
             continue
-        if change < 0:
-            depth -= 1
-        elif last is not None and depth == last_depth and (op is last or op.is_like(last)):
-            times += op.times
-            depth += 1
+        if op.table_locks and op.times > 1:
+            alike.append(op)
+            continue
+        if alike:
+            rows.put_alike(alike)
+            alike = []
+        if op.table_locks:
+            rows.put(op, op.times)
+    if alike:
+        rows.put_alike(alike)
+    return rows.ended()
+
+
+class _LockRows:
+    """Rows of a list of page-table locks, in the making.
+
+    Attributes:
+        depth: number of page-table locks held.
+    """
+
+    __slots__ = ("_last", "_last_depth", "_made", "_rows", "_times", "depth")
+
+    def __init__(self) -> None:
+        self.depth = self._last_depth = self._times = 0
+        self._last: LockOp | None = None
+        self._rows: list[LockRow] = []
+        self._made: dict[tuple[LockOp, int, int], LockRow] = {}
+
+    def put(self, op: LockOp, times: int) -> None:
+        """Add the next operation, which stands for so many equal ones."""
+        if op.table_locks < 0:
+            self.depth -= 1
+            return
+        last = self._last
+        if last is not None and self.depth == self._last_depth and (op is last or op.is_like(last)):
+            self._times += times
         else:
-            if last is not None:
-                rows.append(_lock_row(made, last, last_depth, times))
-            last, last_depth, times = op, depth, op.times
-            depth += 1
-    if last is not None:
-        rows.append(_lock_row(made, last, last_depth, times))
-    return rows
+            self.ended()
+            self._last, self._last_depth, self._times = op, self.depth, times
+        self.depth += 1
 
+    def put_alike(self, ops: list[LockOp]) -> None:
+        """Add the operations of faults that were handled as one, as if each fault had been handled alone."""
+        taken = [op for op in ops if op.table_locks > 0]
+        faults = ops[0].times
+        if len(taken) == 1:
+            for op in ops:
+                self.put(op, faults)
+            return
+        # Rows join only where two faults, or others before and after, meet: of most faults all rows are known.
+        for op in ops:
+            self.put(op, 1)
+        if faults > 2:
+            self._rows = self.ended()
+            self._rows += [self._row(op, self.depth, 1) for op in taken] * (faults - 2)
+        for op in ops:
+            self.put(op, 1)
 
-def _lock_row(made: dict[tuple[LockOp, int, int], LockRow], op: LockOp, depth: int, times: int) -> LockRow:
-    row = made.get((op, depth, times))
-    if row is None:
-        row = made[op, depth, times] = LockRow(op.lock.name, depth, op.function, times)
-    return row
+    def ended(self) -> list[LockRow]:
+        """All rows so far; the next operation begins another."""
+        if self._last is not None:
+            self._rows.append(self._row(self._last, self._last_depth, self._times))
+            self._last = None
+        return self._rows
+
+    def _row(self, op: LockOp, depth: int, times: int) -> LockRow:
+        row = self._made.get((op, depth, times))
+        if row is None:
+            row = self._made[op, depth, times] = LockRow(op.lock.name, depth, op.function, times)
+        return row
 
 
 # Events as lines of a trace.

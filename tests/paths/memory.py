@@ -197,7 +197,8 @@ class Memory:
     def faults(self) -> int:
         """Page faults of the last step."""
         entries = ("lock_vma_under_rcu",)
-        return sum(1 for event in self.machine.trace if isinstance(event, LockOp) and event.function in entries)
+        ops = [event for event in self.machine.trace if isinstance(event, LockOp)]
+        return sum(op.times for op in ops if op.function in entries)
 
     def locks(self) -> list[str]:
         """Lock operations of the last step, in order."""

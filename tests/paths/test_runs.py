@@ -62,7 +62,12 @@ def test_report_is_that_of_single_faults() -> None:
         "fork B",
         "B: fault buf[3..9] write",
         "fault buf[2..4]",
+        "B: write buf",
         "exit B",
+        "mmap zero 20 ; read zero[1..18] ; write zero",
+        "fork C ; munmap zero[3] ; write zero[0..9] ; write buf ; write buf",
+        "file lib 10 ; mmap text 10 private file=lib prot=rw ; write text[2..7] ; fork D ; write text",
+        "mlock zero ; fork E ; E: write zero ; write zero",
     )
 
     def reports() -> list[object]:
