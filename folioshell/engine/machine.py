@@ -147,6 +147,10 @@ class Machine:
                 for callback in callbacks_of(step.__class__, ()):
                     callback(step)
 
+    def join_folios(self) -> None:
+        """Make runs again of the folios that the step has left alike."""
+        self.kernel.folios.join(range(first, first + nr) for first, nr, _ in self.touched().runs())
+
     def announce(self, event: Event) -> None:
         """Append an event to the trace and call every scheme that counts it."""
         self.trace.append(event)

@@ -181,7 +181,7 @@ class ThreadRunner:
 
     def rejoin(self) -> None:
         """Make runs of folios again where the threads left them identical; no thread may run before ``reset``."""
-        self.machine.kernel.folios.rejoin(self._runs)
+        self.machine.kernel.folios.join(self._runs)
 
     def state(self) -> int:
         """The number of the machine's state, including objects that only a thread still refers to."""

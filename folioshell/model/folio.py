@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: references that a pin of an order-0 folio takes (GUP_PIN_COUNTING_BIAS)
 _PIN_BIAS = 1024
+#: pages of a section of physical memory
+SECTION = 512
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -279,8 +281,11 @@ class FolioRun:
         return folio
 
     def is_continued_by(self, folio: Folio) -> bool:
-        """Could the folio be appended to the run?"""
-        return _STATE(self.folio(self.nr)) == _STATE(folio)
+        """Could the folio be appended to the run? All pages of a run lie in one section of physical memory."""
+        first, nr = self.first, self.nr
+        if folio.id != first.id + nr or folio.index != first.index + nr or (nr and not folio.pfn % SECTION):
+            return False
+        return _STATE(self.folio(nr)) == _STATE(folio)
 
     def drop_first(self) -> None:
         """Shrink the run by its first folio, which is not its last."""

@@ -6,7 +6,7 @@ and what they give of a run cannot be written to. ``single_out`` gives a folio t
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import chain
@@ -123,35 +123,51 @@ class Folios:
     def keep_apart(self) -> list[range]:
         """Single out every folio, for searches that compare states by the objects in them.
 
-        Returns: the numbers of each former run, for ``rejoin``.
+        Returns: the numbers of each former run, for ``join``.
         """
         runs = [run.numbers for run in self._runs]
         for number in chain.from_iterable(runs):
             self.single_out(number)
         return runs
 
-    def rejoin(self, runs: Iterable[range]) -> None:
-        """Make runs again of the folios that are still allocated and identical.
+    def join(self, changed: Iterable[range]) -> None:
+        """Make runs again of folios that have become identical.
 
         Args:
-            runs: numbers of folios that were runs, all of them single now.
+            changed: the numbers of folios that may have; those next to them are looked at, too.
         """
-        for numbers in runs:
+        for numbers in changed:
             run: FolioRun | None = None
-            for folio in filter(None, map(self._single.get, numbers)):
-                if run is None or not run.is_continued_by(folio):
-                    self._join(run)
-                    run = FolioRun(folio, 0)
-                # A folio that cannot be part of a run, such as a pinned one, stays single.
-                run.nr += run.nr > 0 or run.is_continued_by(folio)
-            self._join(run)
+            for found in self._groups_in(range(numbers.start - 1, numbers.stop + 1)):
+                if run is None or not self._append(run, found):
+                    run = found if isinstance(found, FolioRun) else FolioRun(found, 1)
 
-    def _join(self, run: FolioRun | None) -> None:
-        """Replace single folios by a run of two or more."""
-        if run is not None and run.nr > 1:
-            for number in run.numbers:
-                del self._single[number]
+    def _groups_in(self, numbers: range) -> Iterator[Folio | FolioRun]:
+        """The single folios and the runs that have one of these numbers, ascending."""
+        single = self._single
+        # Loop over the shorter of the two: all single folios, or the numbers asked for.
+        few = len(single) < len(numbers)
+        singles = sorted(filter(numbers.__contains__, single)) if few else filter(single.__contains__, numbers)
+        low = max(bisect_right(self._run_starts, numbers.start) - 1, 0)
+        starts = self._run_starts[low : bisect_left(self._run_starts, numbers.stop)]
+        runs = dict(zip(starts, self._runs[low : low + len(starts)], strict=True))
+        return (runs.get(number) or single[number] for number in merge(singles, starts))
+
+    def _append(self, run: FolioRun, found: Folio | FolioRun) -> bool:
+        """Append folios to a run, or to a single folio that may become one. False: they are not alike."""
+        if not run.is_continued_by(found.first):
+            return False
+        if run.nr == 1 and (first := self._single.get(run.first.id)) is not None:
+            if not FolioRun(first, 0).is_continued_by(first):
+                return False
+            del self._single[first.id]
             self._memory.place_run(run)
+        if isinstance(found, FolioRun):
+            self.remove_run(found)
+        else:
+            del self._single[found.id]
+        self._memory.extend_run(run, found.nr)
+        return True
 
     # For physical memory and the kernel, which keep this up to date.
 

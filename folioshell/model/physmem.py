@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from folioshell.model.folio import Folio, FolioRun
+from folioshell.model.folio import SECTION, Folio, FolioRun
 from folioshell.model.folios import Folios
 
-_SECTION_BITS = 9
-_SECTION = 1 << _SECTION_BITS
+_SECTION_BITS = SECTION.bit_length() - 1
 
 
 class PhysicalMemory:
@@ -35,7 +34,7 @@ class PhysicalMemory:
     @property
     def free_in_a_row(self) -> int:
         """How many pages ``allocate_pages`` can give at once."""
-        return self._small_end - self._small_pfn or _SECTION
+        return self._small_end - self._small_pfn or SECTION
 
     def allocate_pages(self, nr: int) -> int:
         """The first of ``nr`` free pages in a row; there are ``free_in_a_row``."""
@@ -55,7 +54,7 @@ class PhysicalMemory:
         if pfn + nr > self._small_end:
             pfn = self._next_section << _SECTION_BITS
             self._next_section += 1
-            self._small_end = pfn + _SECTION
+            self._small_end = pfn + SECTION
         self._small_pfn = pfn + nr
         return pfn
 
@@ -64,7 +63,7 @@ class PhysicalMemory:
         pfn, order = folio.pfn, folio.order
         pages = self._sections.get(pfn >> _SECTION_BITS)
         if not order and pages.__class__ is list:
-            pages[pfn & (_SECTION - 1)] = folio
+            pages[pfn & (SECTION - 1)] = folio
             return
         section = pfn >> _SECTION_BITS
         if order >= _SECTION_BITS:
@@ -87,6 +86,11 @@ class PhysicalMemory:
         self._assign(run.first.pfn, run.nr, run)
         self.folios.add_run(run)
 
+    def extend_run(self, run: FolioRun, nr: int) -> None:
+        """Append the ``nr`` pages after a run to it; their folios are identical to those of the run."""
+        self._assign(run.first.pfn + run.nr, nr, run)
+        run.nr += nr
+
     def remove_run(self, run: FolioRun) -> None:
         """The folios of a run are freed; their pages belong to no folio any more."""
         self._assign(run.first.pfn, run.nr, None)
@@ -94,14 +98,14 @@ class PhysicalMemory:
 
     def _assign(self, pfn: int, nr: int, owner: Folio | FolioRun | None) -> None:
         """Assign ``nr`` pages from ``pfn`` on, all in one section of small folios."""
-        offset = pfn & (_SECTION - 1)
+        offset = pfn & (SECTION - 1)
         self._pages(pfn)[offset : offset + nr] = [owner] * nr
 
     def _pages(self, pfn: int) -> list[Folio | FolioRun | None]:
         """The pages of a section of small folios, which a large one may have filled until now."""
         pages = self._sections.get(pfn >> _SECTION_BITS)
         if not isinstance(pages, list):
-            pages = self._sections[pfn >> _SECTION_BITS] = [None] * _SECTION
+            pages = self._sections[pfn >> _SECTION_BITS] = [None] * SECTION
         return pages
 
     def at(self, pfn: int) -> Folio | FolioRun:
@@ -112,7 +116,7 @@ class PhysicalMemory:
         """
         pages = self._sections[pfn >> _SECTION_BITS]
         if pages.__class__ is list:
-            found = pages[pfn & (_SECTION - 1)]
+            found = pages[pfn & (SECTION - 1)]
             if found is None:
                 raise KeyError(pfn)
             return found
@@ -159,7 +163,7 @@ class PhysicalMemory:
         folio = run.folio(0)
         self.folios.take_first(run)
         self.folios.add(folio)
-        self._pages(pfn)[pfn & (_SECTION - 1)] = folio
+        self._pages(pfn)[pfn & (SECTION - 1)] = folio
         return folio
 
     def _cut(self, run: FolioRun, nr: int) -> FolioRun:

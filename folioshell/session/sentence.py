@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from folioshell.intervals import Intervals, together, union
@@ -94,11 +93,11 @@ class _Written(NamedTuple):
 def _writes(step: StepEvents, reason: Callable[[Copy], str]) -> list[str]:
     """Which pages writes copied, and which they made writable where they are."""
     nr_copies = sum(copy.nr for copy in step.copies)
-    because: Callable[[Copy], str] = lambda _: ""
-    told: Iterable[Copy] = step.copies
     if nr_copies <= REASONED:
-        because, told = reason, chain.from_iterable(copy.singly() for copy in step.copies)
-    copies = (_Written(one.old, one.order, one.page, one.nr, one.folio, because(one)) for one in told)
+        singly = (page for copy in step.copies for page in copy.singly())
+        copies = (_Written(one.old, one.order, one.page, 1, one.folio, reason(one)) for one in singly)
+    else:
+        copies = (_Written(one.old, one.order, one.page, one.nr, one.folio) for one in step.copies)
     copied = joined_where(copies, _Written.goes_on, _Written.joined)
     writes = (_Written(one.folio, one.order, one.first, one.nr) for one in step.reused)
     reused = joined_where(writes, _Written.goes_on, _Written.joined)

@@ -303,6 +303,7 @@ class Workspace:
             if error.event is not None:
                 error.told = Describer(self).text(error.event)  # type: ignore[arg-type]
             raise
+        self.machine.join_folios()
         living = self.kernel.mms
         if leader is not None and self.current not in living:
             self.current = leader.parent if leader.parent in living else next(iter(living), "")

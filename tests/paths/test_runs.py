@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from folioshell.commands import Session
 from folioshell.errors import Refused
 from folioshell.model.folio import FolioRun
+from folioshell.model.folios import Folios
 from folioshell.paths import fault
 from tests.fingerprint import fingerprint
 from tests.paths.histories import COMMAND
@@ -84,7 +85,7 @@ def test_reading_leaves_a_run_whole_and_singling_out_does_not() -> None:
     session = Session()
     session.execute("mmap buf 100 ; fault buf[0] ; fault buf")
     kernel = session.workspace.kernel
-    assert [nr for _, nr in kernel.folios.groups()] == [1, 99]
+    assert [nr for _, nr in kernel.folios.groups()] == [100]
 
     read = kernel.folios[50]
     assert (read.id, read.pfn) == (50, kernel.folios[2].pfn + 48)
@@ -92,12 +93,12 @@ def test_reading_leaves_a_run_whole_and_singling_out_does_not() -> None:
         read.dirty = True
     assert [folio.id for folio in kernel.folios.values()] == list(range(1, 101))
     assert kernel.folio_at(kernel.mms["A"], 0x7F0000000 + 49)[0].id == 50  # type: ignore[index]
-    assert [nr for _, nr in kernel.folios.groups()] == [1, 99]
+    assert [nr for _, nr in kernel.folios.groups()] == [100]
 
     folio = kernel.folios.single_out(50)
     folio.dirty = True
     assert kernel.folios[50] is folio is kernel.physmem.folio(folio.pfn) is kernel.physmem.single_out(folio.pfn)
-    assert [(first.id, nr) for first, nr in kernel.folios.groups()] == [(1, 1), (2, 48), (50, 1), (51, 50)]
+    assert [(first.id, nr) for first, nr in kernel.folios.groups()] == [(1, 49), (50, 1), (51, 50)]
     assert kernel.folios.orders(1, 101) == [(1, 100, 0), (101, 1, None)]
     assert isinstance(kernel.physmem.at(folio.pfn + 1), FolioRun)
     assert len(kernel.folios) == 100
@@ -116,9 +117,35 @@ def test_runs_rejoin_where_folios_are_still_alike() -> None:
     (numbers,) = folios.keep_apart()
     assert (numbers, folios.nr_groups) == (range(1, 11), 10)
     session.execute("munmap buf[2] ; pin buf[7] ; madvise free buf[9]")
-    folios.rejoin([numbers])
+    folios.join([numbers])
 
     assert [(first.id, nr) for first, nr in folios.groups()] == [(1, 2), (4, 4), (8, 1), (9, 1), (10, 1)]
     assert session.workspace.machine.check() == []
     session.execute("unpin buf[7] ; exit")
     assert not len(folios)
+
+
+def test_what_a_child_copied_and_left_joins_its_run_again() -> None:
+    """After children that copied scattered pages have exited, the heap is as few runs as before, and forks as fast."""
+    session = Session()
+    session.execute("mmap buf 1200 ; write buf ; fork B ; exit B")
+    folios = session.workspace.kernel.folios
+    fresh = [(first.id, nr) for first, nr in folios.groups()]
+    session.execute("fork C ; C: write buf[700] ; C: write buf[3] ; C: write buf[511..513]")
+    assert len(list(folios.groups())) > len(fresh)
+    session.execute("exit C")
+
+    assert [(first.id, nr) for first, nr in folios.groups()] == fresh
+    assert session.workspace.machine.check() == []
+
+
+@given(st.lists(COMMAND, min_size=1, max_size=12))
+def test_same_state_without_joined_runs(commands: list[str]) -> None:
+    """Folios that joined a run again are what they would be had they stayed alone."""
+    joined = played(commands)
+    with mock.patch.object(Folios, "join"):
+        apart = played(commands)
+
+    assert joined.workspace.machine.check() == []
+    assert fingerprint(joined.workspace.machine) == fingerprint(apart.workspace.machine)
+    assert list(joined.workspace.kernel.folios) == list(apart.workspace.kernel.folios)
