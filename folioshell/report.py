@@ -6,6 +6,7 @@ rather than frozen dataclasses, which take ten times as long to define, at every
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypedDict
 
@@ -346,8 +347,47 @@ class Target(NamedTuple):
     mode: str = ""
 
 
+#: fields of a report that are dear to make
+MADE_LATER = ("sentence", "folios", "walks", "locks", "sections", "state")
+
+
+class _MadeWhenRead:
+    """Fields that are made when one of them is first read."""
+
+    __slots__ = ("__weakref__", "_make")
+
+    _make: Callable[[], Mapping[str, Any]] | None
+
+    def __post_init__(self) -> None:
+        self._make = None
+
+    def make_later(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        """Leave the fields of MADE_LATER to be made when one of them is first read, or by ``complete``.
+
+        Args:
+            make: gives their values by name.
+        """
+        self._make = make
+        for name in MADE_LATER:
+            delattr(self, name)
+
+    def __getattr__(self, name: str) -> Any:
+        # Only called for what is not set.
+        if name == "_make" or self._make is None:
+            raise AttributeError(name)
+        self.complete()
+        return getattr(self, name)
+
+    def complete(self) -> None:
+        """Make what is not made yet; later the state that it is about is another."""
+        make, self._make = self._make, None
+        if make is not None:
+            for field_name, value in make().items():
+                setattr(self, field_name, value)
+
+
 @dataclass(slots=True)
-class Report:
+class Report(_MadeWhenRead):
     """What one command did or answered.
 
     Args:

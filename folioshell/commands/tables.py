@@ -239,14 +239,20 @@ def _mapped_pages(call: Call, events: Sequence[Event]) -> Table:
 
 def _mlocked_folios(call: Call, events: Sequence[Event]) -> Table:
     """mlock_count in the kernel and in the sketch, and which rmap calls change that of a large folio."""
-    found = mlocked_folios(call.kernel, events)
-    rows = [(folio_run(folio.id, nr), folio.nr_pages, *mlock_counts) for folio, nr, *mlock_counts in found]
+    found = joined_where(
+        mlocked_folios(call.kernel, events),
+        lambda row, later: (
+            row[0].id + row[1] == later[0].id and (row[0].order, *row[2:]) == (later[0].order, *later[2:])
+        ),
+        lambda row, later: (row[0], row[1] + later[1], *row[2:]),
+    )
+    rows = tuple((folio_run(folio.id, nr), folio.nr_pages, *mlock_counts) for folio, nr, *mlock_counts in found)
     mapping = "mapping all of it mlocks it" if call.kernel.release.mlocks_fully_mapped_folio else "no mapping mlocks it"
     note = (
         f"mlock_count, or - without PG_mlocked. {AS_MAILED} mlocks and munlocks a large folio only if "
         f"nr == {call.kernel.geometry.pmd_pages}; in this kernel {mapping}, and any unmapping munlocks it"
     )
-    return Table("mlocked folios", ("folio", "pages", "this kernel", AS_MAILED), row_runs(rows), note)
+    return Table("mlocked folios", ("folio", "pages", "this kernel", AS_MAILED), rows, note)
 
 
 def _event_counters(call: Call, events: Sequence[Event]) -> Table:

@@ -151,7 +151,7 @@ class Folios:
         low = max(bisect_right(self._run_starts, numbers.start) - 1, 0)
         starts = self._run_starts[low : bisect_left(self._run_starts, numbers.stop)]
         runs = dict(zip(starts, self._runs[low : low + len(starts)], strict=True))
-        return (runs.get(number) or single[number] for number in merge(singles, starts))
+        return (runs.get(number) or single[number] for number in sorted([*singles, *starts]))
 
     def _append(self, run: FolioRun, found: Folio | FolioRun) -> bool:
         """Append folios to a run, or to a single folio that may become one. False: they are not alike."""

@@ -166,6 +166,8 @@ class Runner:
                     if self.note is not None:
                         self.note(late)
                     yield late
+                # A report that no one has any more when the next command runs is never made in full.
+                del event
         finally:
             session.host.access, session.host.limits, session.settings.explain = before
 
@@ -217,9 +219,10 @@ class Runner:
                 number, _, first = line.written.row_of(statement.start)
                 self.place = (number, statement.start - first + 1)
             for event in self._play_expanded(name, line, statement):
-                if event.report is not None:
+                if event.report is not None and line.golden is not None:
                     shown.append(event.report)
                 yield event
+                del event
             # A loop that `quit` leaves is not done.
             nr_done = at if self.looping else at + 1
             if self.session.finished and nr_done < len(line.statements):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
+from weakref import ref
 
 from folioshell.errors import DeterminismError, KernelBug, OutOfTime, Refused, SelfDeadlock
 from folioshell.report import Report, Text
@@ -26,6 +27,11 @@ from folioshell.wording import counted
 if TYPE_CHECKING:
     from folioshell.session.progress import Spawned, Undertaking
     from folioshell.session.race import RaceVerdict
+
+
+def _no_report() -> Report | None:
+    """No report is left to complete."""
+    return None
 
 
 class Session:
@@ -81,6 +87,7 @@ class Session:
         self.undertaking: Undertaking | None = None
         self.is_cut_off = False
         self._checkpoints = Checkpoints()
+        self._last_report: Callable[[], Report | None] = _no_report
 
     @property
     def prompt(self) -> str:
@@ -150,9 +157,16 @@ class Session:
             note(self.history.entries[self.step - 1].line)
         return reports
 
+    def _complete_report(self) -> None:
+        """Make the whole report of the last step if anyone still has it, before its state is left."""
+        report, self._last_report = self._last_report(), _no_report
+        if report is not None:
+            report.complete()
+
     def _run(self, statement: Statement) -> Sequence[Report]:
         if self.is_cut_off:
             self.go_to(self.step)
+        self._complete_report()
         self.undertaking = None
         self.workspace.limits = self.host.limits
         process = self._process_of(statement)
@@ -217,11 +231,16 @@ class Session:
             raise statement.refused_process(message, [], "leave out `set profile` where --profiles chooses")
         before = self.process
         self.undertaking = StepProgress(self.workspace, statement, process)
-        self.workspace.machine.note(self.shown_schemes)
+        shown = self.shown_schemes
+        self.workspace.machine.note(shown)
         record = self.workspace.run(statement, process)
         if self.settings.check and (broken := self.workspace.machine.check()):
             raise KernelBug(f"after {statement.text}: {'; '.join(broken)}", list(record.events())[-20:])
-        report = step_report(self.workspace, self.settings, self.shown_schemes, statement, record)
+        report = step_report(self.workspace, self.settings, shown, statement, record)
+        self._last_report = ref(report)
+        if self.workspace.machine.loaded:
+            # What a loaded scheme raises ends this command, and none that reads the report later.
+            report.complete()
         entry = Entry(before, _named(statement), statement.text, record.result, self.process, self.process)
         report.watched = news(self)
         gone = self.history.append(entry)
@@ -351,6 +370,7 @@ class Session:
         last = len(self.history.branches[branch])
         if not 0 <= position <= last:
             raise Refused(f"there is no step {position}", hint=f"steps are 0 to {last}")
+        self._complete_report()
         checkpoint = self._checkpoints.before(self.history.branches[branch], position)
         if checkpoint is None:
             self.workspace = self.replay(position, branch)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from folioshell.errors import FolioshellError, SelfDeadlock
-from folioshell.events import Walked
+from folioshell.events import Finding, Walked
 from folioshell.model import pte
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
@@ -91,9 +93,24 @@ def step_report(
 ) -> Report:
     """The report of a step that was just done; ``set after`` chooses what it holds, or what of it is shown.
 
+    Most of it is made when it is first read, which must be before the next step: see ``Report.complete``.
+
     Args:
         shown: the schemes whose numbers it has.
     """
+    found = [event.text for event in record.trace if event.__class__ is Finding]
+    report = Report(command.text, record.process, record.number, record.result)
+    report.findings = (*found, *_miscounts(workspace))
+    report.extra = dict(workspace.noted)
+    report.hidden = tuple(part for part in AFTER if settings.full and part not in settings.after)
+    report.make_later(partial(_contents, workspace, settings, shown, command, record))
+    return report
+
+
+def _contents(
+    workspace: Workspace, settings: Settings, shown: Sequence[str], command: Runnable, record: StepRecord
+) -> dict[str, Any]:
+    """What the report of a step says, by field."""
     step = StepEvents(record.trace)
     after = tuple(AFTER) if settings.full else settings.after
     folios: tuple[FolioChange, ...] = ()
@@ -111,26 +128,15 @@ def step_report(
                 sections += (Text((f"{len(numbers) - WALKED:,} more touched folios not walked; see `rmap FOLIO`",)),)
     # Several threads at once have no common depth; what they took stands in the schedule.
     locks: tuple[LockRow, ...] = tuple(step.locks) if "locks" in after and not workspace.remarks else ()
-    return Report(
-        command=command.text,
-        process=record.process,
-        step=record.number,
-        result=record.result,
-        sentence=sentence(
-            command.subject(workspace, record.process),
-            step,
-            record.result,
-            lambda copy: why_copied(workspace.kernel, copy),
-        ),
-        folios=folios,
-        walks=walks,
-        locks=locks,
-        findings=(*(event.text for event in step.findings), *_miscounts(workspace)),
-        sections=sections,
-        state=whole_state(workspace, shown) if settings.full else None,
-        extra=dict(workspace.noted),
-        hidden=tuple(part for part in after if part not in settings.after),
-    )
+    subject = command.subject(workspace, record.process)
+    return {
+        "sentence": sentence(subject, step, record.result, lambda copy: why_copied(workspace.kernel, copy)),
+        "folios": folios,
+        "walks": walks,
+        "locks": locks,
+        "sections": sections,
+        "state": whole_state(workspace, shown) if settings.full else None,
+    }
 
 
 def whole_state(workspace: Workspace, shown: Sequence[str]) -> dict[str, object]:

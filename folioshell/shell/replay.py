@@ -76,6 +76,7 @@ class Replay:
                     self._presenter.show_text(event)
                 elif event.prose is not None and not self.quiet:
                     self._prose.append(visible(event.prose))
+            del event
         self._flush_prose()
         if self.summary:
             self._begin("summary")
@@ -109,12 +110,14 @@ class Replay:
                 self._presenter.remark(blocks)
         else:
             self._lines[event.file, event.line] = event.text
+            if self.quiet and report.expect is None and report.target is None:
+                return
             if report.says_nothing and not self.echo and self._presenter.mode != "json":
                 return
             if report.expect is not None and not (self.quiet and report.expect.passed and report.target is None):
                 self._begin("expect")
                 self._presenter.show([report], place)
-            elif report.expect is None and not (self.quiet and report.target is None):
+            elif report.expect is None:
                 self._echo(event, prompt)
                 self._presenter.show([report], place)
 
