@@ -347,32 +347,25 @@ class Target(NamedTuple):
     mode: str = ""
 
 
-#: fields of a report that are dear to make
 MADE_LATER = ("sentence", "folios", "walks", "locks", "sections", "state")
 
 
 class _MadeWhenRead:
-    """Fields that are made when one of them is first read."""
+    """Fields that are made when one of them is first read: only what is not set is asked of ``__getattr__``."""
 
     __slots__ = ("__weakref__", "_make")
-
     _make: Callable[[], Mapping[str, Any]] | None
 
     def __post_init__(self) -> None:
         self._make = None
 
     def make_later(self, make: Callable[[], Mapping[str, Any]]) -> None:
-        """Leave the fields of MADE_LATER to be made when one of them is first read, or by ``complete``.
-
-        Args:
-            make: gives their values by name.
-        """
+        """Leave the fields of MADE_LATER to ``make``, once one of them is read, or ``complete`` is called."""
         self._make = make
         for name in MADE_LATER:
             delattr(self, name)
 
     def __getattr__(self, name: str) -> Any:
-        # Only called for what is not set.
         if name == "_make" or self._make is None:
             raise AttributeError(name)
         self.complete()

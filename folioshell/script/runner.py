@@ -173,10 +173,7 @@ class Runner:
 
     @contextmanager
     def showing(self) -> Iterator[None]:
-        """Count what the caller does with an event against the limits of the script.
-
-        What exceeds them ends early, and the next event says so.
-        """
+        """Count what the caller does with an event against the limits; the next event says what exceeded them."""
         if self.stopped:
             yield
             return
