@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from folioshell.live.format import FORMAT, Op, new_count
 from folioshell.model import pte
 from folioshell.model.folio import Folio
 from folioshell.model.mapping import AddressSpace
@@ -18,8 +19,7 @@ from folioshell.model.observation import Places, Sight, Sighting, object_name
 from folioshell.model.pagetable import PageTable
 from folioshell.model.release import DEFAULT, RELEASES
 from folioshell.model.vm import Mm
-from folioshell.recording.load import FORMAT
-from folioshell.recording.scenario import ARENA, Op, ScenarioRun, new_count
+from folioshell.recording.scenario import ARENA, ScenarioRun
 from folioshell.schemes.entries import EntryScheme
 from folioshell.schemes.per_page_v5 import PerPageV5
 

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 from folioshell.engine.machine import Machine
 from folioshell.events import Event
+from folioshell.live.format import SLOT, BadScenario, Recording, check_scenario, document_of, read, recording_of
 from folioshell.model.changes import KernelChange
 from folioshell.model.lock import Lock, LockOp
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm
-from folioshell.recording.load import BadScenario, Recording, check_scenario, document_of, read, recording_of
-from folioshell.recording.scenario import ARENA, SLOT, ScenarioRun
+from folioshell.recording.scenario import ARENA, ScenarioRun
 
 FORMAT = "mm-ptl-recording/1"
 

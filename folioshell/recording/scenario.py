@@ -1,13 +1,13 @@
-"""Running scenarios of the recording format on the model: placement of regions, and each operation."""
+"""Running scenarios of the recording format on the model: the handler of each operation."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from folioshell.engine.machine import Machine
+from folioshell.live.format import FILE_KINDS, FILE_SYSTEMS, READ_AHEAD, Op, Result, new_count, placement
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.release import DEFAULT
 from folioshell.model.vm import Mm
@@ -25,60 +25,6 @@ from folioshell.units import parse_pages
 
 #: virtual page of the arena: 512 GiB aligned, as in the recorder
 ARENA = 0x7F0000000000 >> 12
-#: pages of the slot of each operation that creates a region
-SLOT = 262144
-#: pages that the recorder's disk reads ahead (8192K in /sys/block/DISK/queue/read_ahead_kb)
-READ_AHEAD = 2048
-#: pages of a slot that stay free after its region
-SLOT_MARGIN = 512
-
-Op = dict[str, Any]
-Result = dict[str, Any]
-
-#: file system in a scenario -> as typed
-FILE_SYSTEMS = {"ext4": "ext4", "tmpfs": "tmpfs", "tmpfs_huge": "tmpfs-huge", "tmpfs_within": "tmpfs-within"}
-#: kinds of file mappings
-FILE_KINDS = ("file_private", "file_shared", "shmem_file")
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """The regions of a scenario: (virtual page from the arena's base, pages), in order of creation.
-
-    The k-th operation that creates a region owns slot k, whether it succeeds or not. ``shapes`` are (align, skew) of
-    each region.
-    """
-
-    regions: dict[str, tuple[int, int]]
-    shapes: dict[str, tuple[int, int]]
-
-
-def region_made(op: Op) -> str:
-    """The name of the region that an operation creates; empty if it creates none."""
-    name: str = op["region"] if op["op"] == "mmap" else op.get("new_region", "")
-    return name
-
-
-def new_count(op: Op) -> int:
-    """Pages of a range after an mremap of it."""
-    nr: int = op["new_count"] if "new_count" in op else op["count"]
-    return nr
-
-
-def placement(ops: list[Op]) -> Placement:
-    """The placement of regions, from the checked operations alone."""
-    placed = Placement({}, {})
-    for slot, op in enumerate(op for op in ops if region_made(op)):
-        name = region_made(op)
-        if op["op"] == "mmap":
-            nr, shape = op["room_pages"] if "room_pages" in op else op["pages"], (512, 0)
-        else:
-            nr, shape = new_count(op), placed.shapes[op["region"]]
-        align, skew = op.get("align_pages", shape[0]), op.get("skew_pages", shape[1])
-        placed.shapes[name] = (align, skew)
-        vpn = sum(placed.regions[op["after"]]) if "after" in op else slot * SLOT + align + skew
-        placed.regions[name] = (vpn, nr)
-    return placed
 
 
 class ScenarioRun:

@@ -19,10 +19,10 @@ from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, PROGRAM, SESSION
 from folioshell.commands.memory import start_of
 from folioshell.commands.parse import ParsedStatement
+from folioshell.live.format import ADVICES, FILE_SYSTEMS, READ_AHEAD, SLOT, SLOT_MARGIN, Op, new_count
 from folioshell.model.release import DEFAULT
 from folioshell.paths.mremap import must_move
-from folioshell.recording.load import ADVICES
-from folioshell.recording.scenario import ARENA, FILE_SYSTEMS, READ_AHEAD, SLOT, SLOT_MARGIN, Op, new_count
+from folioshell.recording.scenario import ARENA
 from folioshell.session.language import Statement
 from folioshell.units import align_down, align_up, parse_pages
 

@@ -13,18 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from folioshell.commands.operands import ID_FORM, NAME
+from folioshell.live.format import FILE_KINDS, FILE_SYSTEMS, READ_AHEAD, BadScenario, Op, Result, new_count, region_made
 from folioshell.model.mapping import write_orders
-from folioshell.recording.load import BadScenario
-from folioshell.recording.scenario import (
-    FILE_KINDS,
-    FILE_SYSTEMS,
-    READ_AHEAD,
-    Op,
-    Result,
-    ScenarioRun,
-    new_count,
-    region_made,
-)
+from folioshell.recording.scenario import ScenarioRun
 from folioshell.units import PAGE_SHIFT, format_pages
 
 MAGIC = "#!folioshell 1"

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from folioshell.errors import KernelBug
 from folioshell.events import Asked, Event, Finding
+from folioshell.live.format import Op, Recording
 from folioshell.model.lock import LockOp
 from folioshell.model.release import DEFAULT
-from folioshell.recording.load import Recording
 from folioshell.recording.observe import files_of, regions_of, steps_of
-from folioshell.recording.scenario import Op, ScenarioRun
+from folioshell.recording.scenario import ScenarioRun
 from folioshell.session.step_events import Describer
 
 #: maximum number of events that explain a difference

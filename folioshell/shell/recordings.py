@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from folioshell.errors import Refused, reason_of
+from folioshell.live.format import BadScenario, Recording, check_scenario, parse
 from folioshell.model.release import DEFAULT, RELEASES, release_of
 from folioshell.recording import ptl
-from folioshell.recording.load import BadScenario, Recording, check_scenario, parse
 from folioshell.recording.verify import Difference, DiffRow, verify
 from folioshell.script import script
 from folioshell.script.budget import EXCEEDED, Budget

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from folioshell.recording.load import Recording, parse
+from folioshell.live.format import Recording, parse
 from folioshell.recording.observe import emit
 
 FOLDER = Path(__file__).parents[1] / "recordings"

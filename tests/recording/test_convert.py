@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from folioshell.errors import Refused
+from folioshell.live.format import SLOT, BadScenario, check_scenario, load, placement
 from folioshell.model.kernel import Kernel
-from folioshell.recording.load import BadScenario, check_scenario, load
 from folioshell.recording.observe import emit
-from folioshell.recording.scenario import ARENA, SLOT, ScenarioRun, placement
+from folioshell.recording.scenario import ARENA, ScenarioRun
 from folioshell.recording.to_scenario import scenario_of
 from folioshell.recording.to_script import script_of
 from folioshell.script import Session

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from folioshell.live.format import BadScenario
 from folioshell.recording import ptl
-from folioshell.recording.load import BadScenario
 from folioshell.shell.recordings import profile_of
 
 FOLDER = Path(__file__).parents[1] / "recordings" / "ptl"

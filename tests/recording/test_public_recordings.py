@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from folioshell.recording.load import load
+from folioshell.live.format import load
 from folioshell.recording.observe import emit, steps_of
 from folioshell.recording.scenario import ScenarioRun
 from folioshell.recording.verify import verify

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from folioshell.recording.scenario import ARENA, SLOT, ScenarioRun, placement
+from folioshell.live.format import SLOT, placement
+from folioshell.recording.scenario import ARENA, ScenarioRun
 from tests.recording.samples import scenario
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from folioshell.errors import KernelBug
 from folioshell.events import Tracepoint
+from folioshell.live.format import load
 from folioshell.model import pte
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
@@ -19,7 +20,6 @@ from folioshell.model.release import RELEASES
 from folioshell.model.vm import Mm
 from folioshell.paths import fork, rmap, tables
 from folioshell.recording import scenario as replaying
-from folioshell.recording.load import load
 from folioshell.recording.observe import emit
 from folioshell.recording.verify import ABSENT, Difference, DiffRow, differences, expand, result_text, verify
 from folioshell.schemes.entries import PageCounts

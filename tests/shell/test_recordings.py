@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from folioshell.cli import main
-from folioshell.recording.load import load
+from folioshell.live.format import load
 from folioshell.shell.recordings import Verification, emit_files, operation_text
 from folioshell.views.screen import Screen
 from tests.command_line import folioshell

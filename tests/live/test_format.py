@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from folioshell.recording.load import BadScenario, check_scenario, load, parse
+from folioshell.live.format import BadScenario, check_scenario, load, parse
 from folioshell.recording.observe import emit
 from tests.recording.samples import RECORDINGS, recording, scenario, small_recording
 

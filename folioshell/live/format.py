@@ -1,4 +1,10 @@
-"""Reading scenarios and recordings: the format of their operations, and what is wrong with a malformed file."""
+"""The format of scenarios and recordings: the table of operations, the placement of regions, reading and writing.
+
+Rules:
+- One table, ``OPERATIONS``, serves the replay on the model, the converter of scripts, and the recorder.
+- Only the standard library: a virtual machine runs the recorder with this package alone. docs/recordings.md describes
+  the format.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +18,48 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from folioshell.errors import FolioshellError, reason_of
-from folioshell.model.vm import PROT_FLAGS
-from folioshell.recording.scenario import FILE_KINDS, FILE_SYSTEMS, SLOT, SLOT_MARGIN, Op, placement, region_made
-from folioshell.units import parse_number
-
+#: pages of the slot of each operation that creates a region
+SLOT = 262144
+#: pages of a slot that stay free after its region
+SLOT_MARGIN = 512
 #: maximum pages of a file, and regions of a scenario
 FILE_PAGES = 1 << 21
 REGIONS = 256
 
+#: pages that the recorder's disk reads ahead (8192K in /sys/block/DISK/queue/read_ahead_kb)
+READ_AHEAD = 2048
+
+Op = dict[str, Any]
+Result = dict[str, Any]
+
+#: file system in a scenario -> as typed
+FILE_SYSTEMS = {"ext4": "ext4", "tmpfs": "tmpfs", "tmpfs_huge": "tmpfs-huge", "tmpfs_within": "tmpfs-within"}
+#: kinds of file mappings
+FILE_KINDS = ("file_private", "file_shared", "shmem_file")
+#: kinds of mappings
 KINDS = ("anon", "anon_shared", *FILE_KINDS)
-ADVICES = (
-    *("cold", "pageout", "free", "dontneed", "hugepage", "nohugepage", "collapse", "populate_read", "populate_write"),
-    *("dontfork", "dofork", "wipeonfork", "keeponfork", "remove"),
-)
+#: protection of a mapping -> its PROT_ bits
+PROTECTIONS = {"none": 0, "r": 1, "rw": 3}
+#: advice of madvise -> its MADV_ number (include/uapi/asm-generic/mman-common.h)
+ADVICES = {
+    "cold": 20,
+    "pageout": 21,
+    "free": 8,
+    "dontneed": 4,
+    "hugepage": 14,
+    "nohugepage": 15,
+    "collapse": 25,
+    "populate_read": 22,
+    "populate_write": 23,
+    "dontfork": 10,
+    "dofork": 11,
+    "wipeonfork": 18,
+    "keeponfork": 19,
+    "remove": 9,
+}
 
 
-class BadScenario(FolioshellError):
+class BadScenario(ValueError):
     """A scenario or recording that is unusable: damaged, of another version, or with an unknown word."""
 
 
@@ -70,7 +101,7 @@ def _flag(value: Any) -> str:
 _PAGES = _number(0, SLOT)
 _RANGE = {"proc": _name, "region": _name, "page": _PAGES, "count": _PAGES}
 _SHAPE = {"align_pages": _number(1, SLOT // 4), "skew_pages": _PAGES, "after": _name}
-_MAPPING = {"kind": _one_of(KINDS), "prot": _one_of(PROT_FLAGS)}
+_MAPPING = {"kind": _one_of(KINDS), "prot": _one_of(PROTECTIONS)}
 _MAPPING_OPTIONS = {
     "thp": _one_of(("default", "hugepage", "nohugepage")),
     "file": _name,
@@ -88,7 +119,7 @@ OPERATIONS: dict[str, tuple[dict[str, _Check], dict[str, _Check]]] = {
     "fork": ({"proc": _name, "child": _name}, {}),
     "exit": ({"proc": _name}, {}),
     "munmap": (_RANGE, {}),
-    "mprotect": ({**_RANGE, "prot": _one_of(PROT_FLAGS)}, {}),
+    "mprotect": ({**_RANGE, "prot": _one_of(PROTECTIONS)}, {}),
     "mlock": (_RANGE, {}),
     "munlock": (_RANGE, {}),
     "madvise": ({**_RANGE, "advice": _one_of(ADVICES)}, {}),
@@ -98,6 +129,47 @@ OPERATIONS: dict[str, tuple[dict[str, _Check], dict[str, _Check]]] = {
     "pin": (_RANGE, {}),
     "unpin": (_RANGE, {}),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The regions of a scenario: (virtual page from the arena's base, pages), in order of creation.
+
+    The k-th operation that creates a region owns slot k, whether it succeeds or not. ``shapes`` are (align, skew) of
+    each region.
+    """
+
+    regions: dict[str, tuple[int, int]]
+    shapes: dict[str, tuple[int, int]]
+
+
+def region_made(op: Op) -> str:
+    """The name of the region that an operation creates; empty if it creates none."""
+    name: str = op["region"] if op["op"] == "mmap" else op.get("new_region", "")
+    return name
+
+
+def new_count(op: Op) -> int:
+    """Pages of a range after an mremap of it."""
+    nr: int = op["new_count"] if "new_count" in op else op["count"]
+    return nr
+
+
+def placement(ops: list[Op]) -> Placement:
+    """The placement of regions, from the checked operations alone."""
+    placed = Placement({}, {})
+    for slot, op in enumerate(op for op in ops if region_made(op)):
+        name = region_made(op)
+        if op["op"] == "mmap":
+            nr, shape = op["room_pages"] if "room_pages" in op else op["pages"], (512, 0)
+        else:
+            nr, shape = new_count(op), placed.shapes[op["region"]]
+        align, skew = op.get("align_pages", shape[0]), op.get("skew_pages", shape[1])
+        placed.shapes[name] = (align, skew)
+        vpn = sum(placed.regions[op["after"]]) if "after" in op else slot * SLOT + align + skew
+        placed.regions[name] = (vpn, nr)
+    return placed
+
 
 _FILE = (
     {"pages": _number(1, FILE_PAGES), "fs": _one_of(FILE_SYSTEMS)},
@@ -140,7 +212,7 @@ def _check_keys(place: str, found: Any, must: Mapping[str, _Check], may: Mapping
 
 
 def _check_mthp(size: str, mode: Any) -> None:
-    kb = parse_number(size) or 0
+    kb = int(size) if size.isascii() and size.isdigit() and len(size) < 8 else 0
     if kb & (kb - 1) or not 16 <= kb <= 2048:
         raise BadScenario(f"setup: no anonymous folios of {size} kB; allowed: 16, 32, … 2048")
     if wrong := _one_of(("always", "madvise", "never", "inherit"))(mode):
@@ -241,7 +313,7 @@ def read(path: str) -> bytes:
     except (EOFError, zlib.error) as error:
         raise BadScenario(f"damaged gzip file: {error}") from None
     except (OSError, ValueError) as error:
-        raise BadScenario(f"cannot be read: {reason_of(error)}") from None
+        raise BadScenario(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > SIZE:
         raise BadScenario(f"too large: more than {SIZE >> 20}M bytes{' unpacked' if packed else ''}")
     return data

@@ -1,0 +1,114 @@
+"""Recording what the kernel at hand does with a scenario: real processes, and what /proc shows of them.
+
+``folioshell.live.recorder.record`` is all that others call. The package needs the standard library alone, as a virtual
+machine runs it without the rest of folioshell.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+PAGE = 4096
+MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS = 1, 2, 0x20
+_FSCONFIG_SET_STRING, _FSCONFIG_CREATE = 1, 6
+_SYS_FSOPEN, _SYS_FSCONFIG, _SYS_FSMOUNT = 430, 431, 432
+MAP_FAILED = ctypes.c_void_p(-1).value
+
+
+class CannotRecord(Exception):
+    """A scenario cannot be recorded here: the message is one sentence for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderOptions:
+    """How to record.
+
+    Args:
+        runs: undisturbed runs that are compared.
+        attempts: runs at most, the disturbed ones included.
+        pages: pages that a scenario may need, at most, those of its files included.
+        processes: processes that may live at once, at most.
+        folder: a folder on ext4, for ext4 files of scenarios; empty: that of temporary files.
+        swap_device: a prepared swap device; empty: a zram device is made.
+        log: is told of disturbed runs.
+    """
+
+    runs: int = 2
+    attempts: int = 12
+    pages: int = 1 << 19
+    processes: int = 64
+    folder: str = ""
+    swap_device: str = ""
+    log: Callable[[str], None] | None = None
+
+
+@cache
+def libc() -> Any:
+    """The C library, with the types of what is called in it."""
+    lib = ctypes.CDLL(None, use_errno=True)
+    pointer, size, number = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+    lib.syscall.restype = ctypes.c_long
+    lib.mmap.restype = lib.mremap.restype = pointer
+    lib.mmap.argtypes = [pointer, size, number, number, number, ctypes.c_long]
+    lib.mremap.argtypes = [pointer, size, size, number, pointer]
+    for name in ("mprotect", "madvise"):
+        getattr(lib, name).argtypes = [pointer, size, number]
+    for name in ("munmap", "mlock", "munlock"):
+        getattr(lib, name).argtypes = [pointer, size]
+    lib.mincore.argtypes = [pointer, size, ctypes.c_char_p]
+    lib.prctl.argtypes = [number] + [ctypes.c_ulong] * 4
+    lib.swapon.argtypes = [ctypes.c_char_p, number]
+    lib.swapoff.argtypes = [ctypes.c_char_p]
+    return lib
+
+
+def mapped(length: int, prot: int, flags: int = MAP_PRIVATE | MAP_ANONYMOUS, fd: int = -1) -> int:
+    """The address of a new mapping of ``length`` bytes, anywhere.
+
+    Raises:
+        CannotRecord: there is no memory for it.
+    """
+    address: int | None = libc().mmap(None, length, prot, flags, fd, 0)
+    if address is None or address == MAP_FAILED:
+        raise CannotRecord(f"mmap of {length} bytes fails with {last_errno()}")
+    return address
+
+
+def last_errno() -> str:
+    """The name of the last error of a C function."""
+    number = ctypes.get_errno()
+    return errno.errorcode.get(number, str(number))
+
+
+def is_root() -> bool:
+    """May this process change settings, and see page frame numbers?"""
+    return os.geteuid() == 0
+
+
+def detached_mount(fs: str, **options: str) -> int:
+    """The descriptor of a new mount that is in no mount namespace.
+
+    Raises:
+        CannotRecord: this user may not mount it.
+    """
+    call = libc().syscall
+    context = call(_SYS_FSOPEN, fs.encode(), 0)
+    if context < 0:
+        raise CannotRecord(f"mounting {fs} fails with {last_errno()}{'' if is_root() else ' (it needs root)'}")
+    try:
+        for key, value in options.items():
+            call(_SYS_FSCONFIG, context, _FSCONFIG_SET_STRING, key.encode(), value.encode(), 0)
+        if call(_SYS_FSCONFIG, context, _FSCONFIG_CREATE, None, None, 0):
+            raise CannotRecord(f"mounting {fs} fails with {last_errno()}")
+        mount: int = call(_SYS_FSMOUNT, context, 0, 0)
+        if mount < 0:
+            raise CannotRecord(f"mounting {fs} fails with {last_errno()}")
+        return mount
+    finally:
+        os.close(context)

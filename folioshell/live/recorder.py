@@ -1,0 +1,362 @@
+"""The recorder: runs a scenario with real processes, several times, and keeps what the runs agree in.
+
+Rules:
+- ``record`` is all that others call. It changes settings of the machine and restores them on any end; a scenario
+  touches no memory but its arena, and no file but its own, which have no names.
+- Runs that something else disturbed are made again. What differs between undisturbed runs is *unstable*, and left out.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import mmap
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from folioshell.live import PAGE, CannotRecord, RecorderOptions
+from folioshell.live.files import (
+    Disturbed,
+    KernelPages,
+    available_pages,
+    file_layout,
+    page_table_kb,
+    read_setting,
+    sees_folios,
+)
+from folioshell.live.format import FORMAT, Op, Result, check_scenario, placement
+from folioshell.live.host import THP, LiveHost, has_mthp
+from folioshell.live.observe import KernelObserver
+from folioshell.live.process import Channels, LiveProcess
+
+_FIRST = "A"
+_PMD_PAGES = 512
+#: counters that move when something else changes memory; pswpout only where a scenario does not swap
+_COUNTERS = ("pgmigrate_success", "pgmigrate_fail", "pgscan_kswapd", "pgscan_direct", "thp_underused_split_page")
+
+
+def record(scenario: Mapping[str, Any], options: RecorderOptions | None = None) -> dict[str, Any]:
+    """Record a scenario on the kernel that runs here.
+
+    Returns: the recording, as docs/recordings.md describes it. Without root it is ``partial``.
+    Raises:
+        BadScenario: the scenario is malformed.
+        CannotRecord: this machine, or this user, cannot record it; the message is one sentence.
+    """
+    options = options or RecorderOptions()
+    checked = check_scenario(dict(scenario))
+    check_machine()
+    _check_limits(checked, options)
+    setup = dict(checked.get("setup") or {})
+    skipped = bool(setup.get("mthp")) and not has_mthp()
+    if skipped:
+        del setup["mthp"]
+    with LiveHost(options.folder, options.swap_device) as host:
+        disturbed: list[str] = []
+        runs = _undisturbed_runs(host, checked, setup, options, disturbed)
+        resampled = None
+        if differ := _disagreements(runs):
+            # The set with fewer differences is kept: one run of it may have been disturbed unseen.
+            again = _undisturbed_runs(host, checked, setup, options, disturbed)
+            differ_again = _disagreements(again)
+            resampled = {"kept": min(differ, differ_again), "dropped": max(differ, differ_again)}
+            runs = again if differ_again < differ else runs
+    document = _document(checked, runs)
+    document |= {"runs": options.runs, "disturbed_runs": len(disturbed), "resampled": resampled}
+    return document | ({"skipped": "no mTHP"} if skipped else {})
+
+
+def check_machine() -> None:
+    """Check that this machine can record at all.
+
+    Raises:
+        CannotRecord: it cannot; the message says why.
+    """
+    if sys.platform != "linux":
+        raise CannotRecord(f"a recording needs Linux, and this is {platform.system()}")
+    if platform.machine() not in ("x86_64", "AMD64"):
+        raise CannotRecord(f"a recording needs an x86-64 processor, and this is {platform.machine()}")
+    if mmap.PAGESIZE != PAGE:
+        raise CannotRecord(f"a recording needs pages of 4K, and this kernel has {mmap.PAGESIZE >> 10}K")
+    if not Path("/proc/self/pagemap").exists():
+        raise CannotRecord("/proc/self/pagemap is missing: is /proc mounted, and CONFIG_PROC_PAGE_MONITOR set?")
+    if not THP.exists():
+        raise CannotRecord("this kernel has no transparent huge pages (CONFIG_TRANSPARENT_HUGEPAGE)")
+
+
+def _check_limits(scenario: Mapping[str, Any], options: RecorderOptions) -> None:
+    """Check what a scenario may need against the limits.
+
+    Raises:
+        CannotRecord: it may need more.
+    """
+    ops, files = scenario["ops"], (scenario.get("setup") or {}).get("files") or {}
+    living, most = {_FIRST}, 1
+    for op in ops:
+        if op["op"] == "fork":
+            living.add(op["child"])
+        elif op["op"] == "exit":
+            living.discard(op["proc"])
+        most = max(most, len(living))
+    if most > options.processes:
+        raise CannotRecord(f"the scenario needs {most} processes; the limit is {options.processes}")
+    # An access can bring in a whole 2M folio on both ends of its range.
+    pages = sum(spec["pages"] for spec in files.values())
+    pages += sum(op["count"] + 2 * _PMD_PAGES for op in ops if _fills(op))
+    free = available_pages() // 2
+    if pages > min(options.pages, free):
+        limit = f"the limit is {options.pages}" if options.pages <= free else f"half of the free memory is {free}"
+        raise CannotRecord(f"the scenario may need {pages} pages; {limit}")
+
+
+def _fills(op: Op) -> bool:
+    """Can this operation allocate memory?"""
+    return op["op"] in ("touch", "mlock", "pin") or op.get("advice") in ("populate_read", "populate_write", "collapse")
+
+
+# One run.
+
+
+class _LiveRun:
+    """One run of a scenario.
+
+    Args:
+        host: the machine.
+        scenario: checked.
+        setup: its setup, without what this kernel lacks.
+    """
+
+    def __init__(self, host: LiveHost, scenario: Mapping[str, Any], setup: Mapping[str, Any]) -> None:
+        self._host = host
+        self._ops: list[Op] = scenario["ops"]
+        self._setup = setup
+        self._regions = placement(self._ops).regions
+        self._processes: dict[str, LiveProcess] = {}
+        self._files: dict[str, int] = {}
+        self._pages = KernelPages() if sees_folios() else None
+        self._file_rows: dict[str, Any] = {}
+
+    def execute(self) -> dict[str, Any]:
+        """Run the scenario; returns its ``files``, ``steps``, and what was checked.
+
+        Raises:
+            Disturbed: something else changed its memory.
+            CannotRecord: it cannot be run.
+        """
+        before = _counters(self._setup)
+        steps = []
+        try:
+            for name, spec in (self._setup.get("files") or {}).items():
+                fd = self._files[name] = self._host.files.make(spec)
+                layout = file_layout(self._pages, fd, spec["pages"]) if self._pages is not None else None
+                self._file_rows[name] = {**spec, "layout": layout}
+            self._host.begin_setup(self._setup)
+            self._channels = Channels(1 + sum(op["op"] == "fork" for op in self._ops))
+            self._processes[_FIRST] = first = self._channels.start(_FIRST, self._regions, self._files)
+            tables, env = page_table_kb(first.pid), environment()
+            observer = KernelObserver(self._regions, self._files, self._pages)
+            for number, op in enumerate(self._ops):
+                result = self._apply({**op, "i": number})
+                self._host.drain()
+                hard, soft = observer.observe(op, self._processes)
+                soft["vmpte_delta"] = {name: page_table_kb(one.pid) - tables for name, one in self._processes.items()}
+                steps.append({"result": result, **hard, "soft": soft})
+        finally:
+            self._end()
+        after = _counters(self._setup)
+        if before != after:
+            raise Disturbed(f"background activity: {[key for key in after if before[key] != after[key]]}")
+        checked = {"pages": observer.checked, "violations": [], "notes": observer.notes}
+        return {"env": env, "files": self._file_rows, "steps": steps, "selfcheck": checked}
+
+    def _apply(self, op: Op) -> Result:
+        process = self._processes.get(op["proc"])
+        if process is None:
+            return {"skipped": "no such process"}
+        if op["op"] == "fork":
+            if op["child"] in self._processes:
+                return {"skipped": "process exists"}
+            self._processes[op["child"]] = self._channels.fork(process, op["child"])
+            return {"ok": True}
+        if op["op"] == "exit":
+            process.exit()
+            del self._processes[op["proc"]]
+            return {"ok": True}
+        result = process.call(op)
+        if "refused" in result:
+            raise CannotRecord(result["refused"])
+        return result
+
+    def _end(self) -> None:
+        """End all processes and close all files; their memory is free when this returns."""
+        try:
+            for process in self._processes.values():
+                process.exit()
+        finally:
+            if self._processes:
+                self._channels.close()
+            self._processes = {}
+            for fd in self._files.values():
+                os.close(fd)
+            self._files = {}
+            if self._pages is not None:
+                self._pages.close()
+            self._host.end_setup()
+
+
+def _counters(setup: Mapping[str, Any]) -> dict[str, int]:
+    """Counters that do not move in an undisturbed run."""
+    wanted = _COUNTERS if setup.get("swap") else (*_COUNTERS, "pswpout")
+    found = dict(line.split() for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines())
+    counters = {key: int(found.get(key, 0)) for key in wanted}
+    return counters | {"khugepaged": int(read_setting(str(THP / "khugepaged/pages_collapsed")))}
+
+
+# Several runs.
+
+
+def _undisturbed_runs(
+    host: LiveHost,
+    scenario: Mapping[str, Any],
+    setup: Mapping[str, Any],
+    options: RecorderOptions,
+    disturbed: list[str],
+) -> list[dict[str, Any]]:
+    runs: list[dict[str, Any]] = []
+    for _ in range(options.attempts):
+        try:
+            runs.append(_LiveRun(host, scenario, setup).execute())
+        except Disturbed as reason:
+            disturbed.append(str(reason))
+            if options.log:
+                options.log(f"a disturbed run: {reason}")
+        if len(runs) == options.runs:
+            return runs
+    raise CannotRecord(
+        f"{options.attempts} runs, of which only {len(runs)} were not disturbed; the last: {disturbed[-1]}"
+    )
+
+
+def _disagreements(runs: list[dict[str, Any]]) -> int:
+    unstable: dict[str, Any] = {}
+    _hard(runs, unstable)
+    return len(unstable)
+
+
+def _hard(runs: list[dict[str, Any]], unstable: dict[str, Any]) -> tuple[Any, list[Any]]:
+    """Files and steps as far as all runs agree."""
+    files, _ = _merged([run["files"] for run in runs], "files", unstable)
+    steps = []
+    for number in range(len(runs[0]["steps"])):
+        hard = [{key: value for key, value in run["steps"][number].items() if key != "soft"} for run in runs]
+        step, _ = _merged(hard, f"steps/{number}", unstable)
+        steps.append({"i": number, **(step or {})})
+    return files or {}, steps
+
+
+def _merged(values: list[Any], path: str, unstable: dict[str, Any]) -> tuple[Any, bool]:
+    """What runs agree in; where they differ, the path and all values go to ``unstable``. False if that is all of it."""
+    first = values[0]
+    if all(value == first for value in values[1:]):
+        return first, True
+    if all(isinstance(value, dict) and value.keys() == first.keys() for value in values):
+        both = {}
+        for key in first:
+            part, agreed = _merged([value[key] for value in values], f"{path}/{key}", unstable)
+            if agreed:
+                both[key] = part
+        return both, True
+    if path.endswith("/vmas") and len({_vma_places(value) for value in values}) == 1:
+        rows = range(len(first))
+        return [_merged([value[row] for value in values], f"{path}/{row}", unstable)[0] for row in rows], True
+    unstable[path] = values
+    return None, False
+
+
+def _vma_places(vmas: list[dict[str, Any]]) -> tuple[Any, ...]:
+    return tuple((vma.get("region"), vma.get("page"), vma.get("count")) for vma in vmas)
+
+
+def _document(scenario: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str, Any]:
+    unstable: dict[str, Any] = {}
+    varies: dict[str, Any] = {}
+    files, steps = _hard(runs, unstable)
+    soft = [
+        _merged([run["steps"][number]["soft"] for run in runs], f"steps/{number}", varies)[0] or {}
+        for number in range(len(steps))
+    ]
+    regions = placement(scenario["ops"]).regions
+    partial = {} if sees_folios() else {"partial": True}
+    return {
+        "format": FORMAT,
+        **{key: scenario.get(key) for key in ("name", "doc")},
+        "scenario": scenario,
+        "env": runs[0]["env"],
+        "runs": 0,
+        "disturbed_runs": 0,
+        "resampled": None,
+        **partial,
+        "regions": {name: {"vpn": vpn, "pages": nr} for name, (vpn, nr) in regions.items()},
+        "files": files,
+        "selfcheck": runs[0]["selfcheck"],
+        "steps": steps,
+        "soft": {"unstable": unstable, "varies": varies, "steps": soft},
+    }
+
+
+def environment() -> dict[str, Any]:
+    """The kernel and the settings of this machine that recordings depend on."""
+    here = os.uname()
+    settings = {
+        "thp_enabled": "enabled",
+        "thp_defrag": "defrag",
+        "thp_2048kB": "hugepages-2048kB/enabled",
+        "shmem_enabled": "shmem_enabled",
+    }
+    found: dict[str, str | None] = {}
+    for key, name in settings.items():
+        try:
+            found[key] = read_setting(str(THP / name))
+        except OSError:
+            found[key] = None
+    swaps = Path("/proc/swaps")
+    return {
+        "kernel": here.release.split("-")[0],
+        "release": here.release,
+        "machine": here.machine,
+        "page_size": PAGE,
+        "pmd_pages": _PMD_PAGES,
+        **found,
+        "swap": swaps.exists() and len(swaps.read_text(encoding="utf-8").splitlines()) > 1,
+    }
+
+
+def write_recording(document: Mapping[str, Any], path: str) -> None:
+    """Write a recording, gzipped if its name ends so, one line per step: differences of two stay readable.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    parts = []
+    for key, value in document.items():
+        if key == "steps":
+            parts.append(f'"steps":{_lines_of(value)}')
+        elif key == "soft":
+            soft = [f'"{name}":{_lines_of(one) if name == "steps" else _compact(one)}' for name, one in value.items()]
+            parts.append('"soft":{' + ",\n".join(soft) + "}")
+        else:
+            parts.append(f'"{key}":{_compact(value)}')
+    data = ("{\n" + ",\n".join(parts) + "\n}\n").encode()
+    Path(path).write_bytes(gzip.compress(data, 9, mtime=0) if path.endswith(".gz") else data)
+
+
+def _lines_of(rows: Sequence[Any]) -> str:
+    return "[\n  " + ",\n  ".join(map(_compact, rows)) + "\n]" if rows else "[]"
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
