@@ -262,15 +262,15 @@ def _schema(options: Options) -> int:
 
 
 def _scenarios(options: Options) -> int:
-    from folioshell.script import script
+    from folioshell.script import files
     from folioshell.views.blocks import Column, Grid, Span, line
     from folioshell.views.glyphs import visible
 
     if options.copy is not None:
-        nr = script.copy_scenarios(options.copy)
+        nr = files.copy_scenarios(options.copy)
         options.screen.write([line(f"{nr} scenarios copied to {visible(options.copy)}")])
         return 0
-    rows = tuple((Span(name), Span(title)) for name, title in script.scenario_titles())
+    rows = tuple((Span(name), Span(title)) for name, title in files.scenario_titles())
     note = "`folioshell run NAME` runs one, `folioshell scenarios --copy DIR` copies all"
     options.screen.write([Grid((Column("scenario"), Column("title")), rows, note=note)])
     return 0
@@ -278,11 +278,11 @@ def _scenarios(options: Options) -> int:
 
 def _completion(options: Options) -> int:
     from folioshell.command_line import parser
-    from folioshell.script import script
+    from folioshell.script.files import scenario_titles
     from folioshell.shell.completion import Offer, script_for
 
     choices = parser().choices()
-    choices["run"] += [Offer(name, title) for name, title in script.scenario_titles()]
+    choices["run"] += [Offer(name, title) for name, title in scenario_titles()]
     sys.stdout.write(script_for(options.shell, choices))
     return 0
 

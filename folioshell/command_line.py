@@ -22,7 +22,8 @@ from folioshell.units import parse_number
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from folioshell.script.runner import Runner, ScriptEvent
+    from folioshell.script.runner import Runner
+    from folioshell.script.script import ScriptEvent
     from folioshell.session.session import Session
     from folioshell.shell.completion import Offer
     from folioshell.shell.replay import Replay
@@ -123,8 +124,8 @@ class Options(Namespace):
 
     def runner(self, name: str, note: Callable[[ScriptEvent], None] | None = None, profile: str = "") -> Runner:
         """The run of a script file; ``note`` as in ``run_file``, ``profile`` as in ``session``."""
+        from folioshell.script.files import path_of
         from folioshell.script.runner import run_file
-        from folioshell.script.script import path_of
 
         chosen = [f"{name}={'none' if most is None else most}" for name, most in self._limits.items()]
         repeated = [word for kind, path in self.loaded for word in (f"--{kind}", path)]

@@ -25,6 +25,7 @@ DECLARING = (
     "manual_stepping",
     "locks",
     "expect",
+    "teaching",
     "loop",
     "settings",
     "history",

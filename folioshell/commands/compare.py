@@ -74,7 +74,8 @@ class Values(NamedTuple):
         number: an answer may be a number.
         listed: an answer is a list of these: ``LOCK``.
         offered: candidates for a list; it is given the flags that were typed.
-        optional: without a comparison ``== yes`` is meant.
+        optional: the comparison may be left out; where it is a claim, ``== yes`` is meant then.
+        equal: ``==`` is the only operator.
     """
 
     words: tuple[str, ...] = ()
@@ -82,11 +83,12 @@ class Values(NamedTuple):
     listed: str = ""
     offered: Callable[[Session, Collection[str]], Iterable[Pair]] | None = None
     optional: bool = False
+    equal: bool = False
 
     @property
     def signs(self) -> Sequence[str]:
         """The operators that compare such answers."""
-        return _ALL if self.number else EQUALITY
+        return EQUALITY[:1] if self.equal else _ALL if self.number else EQUALITY
 
     @property
     def usage(self) -> str:
@@ -109,7 +111,8 @@ class Values(NamedTuple):
             raise refused(Token("", last.end, last.end + 1), "an operator is missing", allowed=self.signs)
         sign = words[0]
         if sign.text not in self.signs:
-            message = "only numbers have an order" if sign.text in ORDERED else "not an operator"
+            known = sign.text in ORDERED and not self.equal
+            message = "only numbers have an order" if known else "not an operator here"
             raise refused(sign, message, allowed=self.signs)
         if self.listed:
             return Comparison(sign.text, tuple(word.text for word in words[1:]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from folioshell.commands.call import Call, done
 from folioshell.commands.compare import Comparison, Value, text_of
-from folioshell.commands.grammar import COMPARISON, VIEW, command
+from folioshell.commands.grammar import COMPARISON, TEXT, VIEW, command
 from folioshell.commands.places import PlaceRef
 from folioshell.commands.question import CurrentAnswer, questions
 from folioshell.errors import Refused
@@ -47,7 +47,23 @@ def expect(call: Call) -> Report:
     profile = call.kernel.release.version
     if statement.profiles and profile not in statement.profiles:
         return done(call, f"Skipped: {statement.text} (this is profile {profile}).")
+    return done(call, expect=asserted(call))
+
+
+def asserted(call: Call, kind: str = "expect") -> Expect:
+    """The answer compared with the value that was typed.
+
+    Args:
+        kind: as in ``Expect``; a question may have no value.
+    Raises:
+        Refused: what it is about does not exist.
+    """
+    statement = call.statement
     answer = _answer(call)
+    actual = text_of(answer.value)
+    text = _claim(call)
+    if kind == "question" and COMPARISON not in call.arguments:
+        return Expect(text, True, "", actual, "", start=statement.start, end=statement.end, kind=kind)
     comparison, start, end = _YES, statement.start, statement.end
     if COMPARISON in call.arguments:
         comparison = call.arguments.get(COMPARISON, Comparison)
@@ -60,11 +76,15 @@ def expect(call: Call) -> Report:
         why = answer.reasons()
         if questions.of(call).lasting and call.session.settings.explain:
             since = _since(call)
-    text = statement.text.partition(" ")[2]
-    actual = text_of(answer.value)
-    return done(
-        call, expect=Expect(text, passed, comparison.operator, actual, comparison.expected, why, start, end, since)
-    )
+    return Expect(text, passed, comparison.operator, actual, comparison.expected, why, start, end, since, kind)
+
+
+def _claim(call: Call) -> str:
+    """What is claimed, in its normal form: without the verb, and what a line for class says besides."""
+    text = call.statement.text.partition(" ")[2]
+    if TEXT in call.arguments:
+        text = text.partition(" | ")[0]
+    return text.replace(f"points={call.number('points', 1)} ", "", 1)
 
 
 def _answer(call: Call) -> CurrentAnswer:

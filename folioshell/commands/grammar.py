@@ -39,8 +39,9 @@ __all__ = [
 Handler = Callable[[Any], Any]
 Declared = TypeVar("Declared", bound=Handler)
 
-#: the argument that ``Form.compare`` reads
+#: the argument that ``Form.compare`` reads, and that ``Form.text`` does
 COMPARISON = "comparison"
+TEXT = "TEXT"
 
 
 class Arg(NamedTuple):
@@ -97,6 +98,20 @@ class Option(NamedTuple):
         return label if self.required else f"[{label}]"
 
 
+class LineText(NamedTuple):
+    """Text to the end of a line for class; ``bar``: a ``|`` stands before it."""
+
+    help: str
+    bar: bool = False
+    optional: bool = False
+
+    @property
+    def usage(self) -> str:
+        """As it stands in the usage line."""
+        usage = f"| {TEXT}" if self.bar else TEXT
+        return f"[{usage}]" if self.optional else usage
+
+
 class UsagePart(NamedTuple):
     """A part of a usage line, and the argument, option or group of flags that it stands for; empty for fixed words."""
 
@@ -117,6 +132,7 @@ class Form(NamedTuple):
         expand: the first words that exist, for a form with a prefix.
         compare: what the words from the first operator on may be; they become the argument ``comparison``.
         step_option: with this option it is a step, whatever its kind.
+        text: the text that ends it, of a line for class; it becomes the argument ``TEXT``.
     """
 
     lead: str = ""
@@ -130,6 +146,7 @@ class Form(NamedTuple):
     expand: Callable[[Session], Iterable[tuple[str, str]]] | None = None
     compare: Values | None = None
     step_option: str = ""
+    text: LineText | None = None
 
     def usage(self, verb: str) -> str:
         """The usage line: ``munmap PLACE``."""
@@ -148,6 +165,7 @@ class Form(NamedTuple):
         parts += [UsagePart(f"[{'|'.join(words)}]", group) for group, words in groups.items()]
         parts += [UsagePart(option.usage, option.key) for option in self.options if not option.required]
         parts.append(UsagePart(self.compare.usage if self.compare else "", COMPARISON))
+        parts.append(UsagePart(self.text.usage if self.text else "", TEXT))
         return [part for part in parts if part.text]
 
 

@@ -5,6 +5,7 @@ Rules:
 - ``;`` ends a statement, except within quotes and ``{}``. ``#`` at the start of a word begins a comment.
 - A line that begins with ``|`` is prose, one that begins with ``>`` is output that a script expects; nothing in them
   is read.
+- A line that begins with ``?`` is a question or task for class: its words, then text as it stands, to the end.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ _OPERATOR = re.compile(r"==|!=|<=|>=|<|>")
 _WORD_END = re.compile(r"""[ \t\r\n;"'{}<>]|==|!=""")
 # After these a `#` starts a comment; within a word it is part of it.
 _COMMENT = re.compile(r"""(?:(?<=[ \t\r\n;"'{}<>])|(?<![\s\S]))#""")
+#: a `|` that begins a word: text follows it in a line for class
+_BAR = re.compile(r"(?<=[ \t])\|")
+#: lines for class whose text follows a `|`, and those whose text follows so many words
+_BAR_AFTER = ("?", "?task", "?goal")
+_TEXT_AFTER = {"?hint": 1, "?after": 1, "?solution": 1, "?wrong": 2}
 _BRACE_OR_COMMENT = re.compile(f"[{{}}]|{_COMMENT.pattern}")
 
 
@@ -42,7 +48,7 @@ class Token(NamedTuple):
         text: the word, without its quotes.
         start, end: its columns, quotes included.
         kind: ``word``, ``string``, ``operator``, ``block`` (braces and what they hold), ``;``, ``comment``, ``prose``,
-            ``golden``.
+            ``golden``, ``text`` (of a line for class, ``|`` within its columns).
         closed: False if a quote or brace was not closed before the line ended.
     """
 
@@ -63,6 +69,11 @@ def is_golden(line: str) -> bool:
     return line.lstrip(_BLANK).startswith(">")
 
 
+def is_for_class(line: str) -> bool:
+    """Is this line a question or a task, or belongs to one?"""
+    return line.lstrip(_BLANK).startswith("?")
+
+
 def unquoted(text: str) -> str:
     """What was typed or pasted, without the ``>`` of a mail reply.
 
@@ -81,6 +92,31 @@ def scan(line: str) -> list[Token]:
     if is_golden(line):
         start = line.index(">")
         return [Token(line[start + 1 :], start, len(line), "golden")]
+    return _scan_for_class(line) if is_for_class(line) else _words(line)
+
+
+def _scan_for_class(line: str) -> list[Token]:
+    verb = line.split(maxsplit=1)[0]
+    if verb in _BAR_AFTER:
+        bar = _BAR.search(line)
+        head, end = (line, len(line)) if bar is None else (line[: bar.start()], bar.end())
+        # In `steps<=7` of a task nothing is compared: its words are what blanks are between.
+        of_task = [Token(found[0], *found.span()) for found in re.finditer(r"\S+", head)] if verb == "?task" else None
+        words = of_task or _words(head)
+    else:
+        words, end = [], 0
+        while len(words) < _TEXT_AFTER.get(verb, 1) and (rest := line[end:].lstrip(_BLANK)):
+            words.append(_next(line, len(line) - len(rest), after_word=False))
+            end = words[-1].end
+        bar = None
+    if text := line[end:].strip(_BLANK):
+        start = line.index(text, end)
+        words.append(Token(text, start if bar is None else bar.start(), start + len(text), "text"))
+    return words
+
+
+def _words(line: str) -> list[Token]:
+    """The words of a line of commands."""
     tokens: list[Token] = []
     at = 0
     while at < len(line):

@@ -1,21 +1,30 @@
-"""The walk over the words of a statement: which part of a declaration each word is, and what may come next.
+"""Reading the words of a statement: which part of a declaration each word is, what may come next, what it says.
 
-Parser, completion and hints read with it: the parser whole statements, the other two as far as one is typed.
+Parser, completion and hints walk over the words alike: the parser over whole statements (``FormReader``), the other
+two as far as one is typed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from folioshell.commands.compare import Values
-from folioshell.commands.grammar import COMPARISON, Arg, Command, Flag, Form, Option
+from folioshell.commands.grammar import COMPARISON, TEXT, Arg, Command, Flag, Form, LineText, Option
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import nearest, read_name, refused
+from folioshell.commands.statement import Arguments
+from folioshell.errors import Refused
 from folioshell.model.release import RELEASES
 
 #: a part of a form that a word may be
 FormPart = Arg | Flag | Option | Values
+
+
+#: words of earlier versions of the language -> what stands for them now
+RETIRED = {"expect drifts": "expect miscounts", "expect exclusions": "expect unlocked", "trace facts": "trace events"}
+#: what is often typed for an operator
+_MISTAKEN = {"=": "==", "=<": "<=", "=>": ">=", "is": "==", "!": "!="}
 
 
 class Opening(NamedTuple):
@@ -107,12 +116,18 @@ def read_profiles(command: Command, token: Token | None) -> tuple[str, ...]:
 
 
 def form_of(command: Command, words: Sequence[Token]) -> tuple[Form | None, Sequence[Token]]:
-    """(the form that the words after a verb have, those of them that follow its first word)."""
+    """(the form that the words after a verb have, those of them that do not choose it)."""
     if words and command.leads:
-        chosen = command.form_for(words[0].text)
+        lead = lead_of(words)
+        chosen = command.form_for(lead.text)
         if chosen is not None:
-            return chosen, words[1:]
+            return chosen, [word for word in words if word is not lead]
     return command.plain, words
+
+
+def lead_of(words: Sequence[Token]) -> Token:
+    """The word that tells the forms of a command apart: the first that is no option."""
+    return next((word for word in words if word.kind != "word" or "=" not in word.text), words[0])
 
 
 class FormWalk:
@@ -185,3 +200,151 @@ class FormWalk:
             yield compare
         yield from (flag for flag in self.form.flags if flag.group not in self.taken)
         yield from (option for option in free if not option.required)
+
+
+def retired(command: Command, word: Token) -> Refused | None:
+    """The error about a word of an earlier version of the language; None about any other."""
+    new = RETIRED.get(f"{command.verb} {word.text}")
+    return refused(word, f"`{command.verb} {word.text}` is now `{new}`") if new else None
+
+
+class FormReader:
+    """Reads the words of one form."""
+
+    def __init__(self, command: Command, form: Form, words: Sequence[Token], before: Token) -> None:
+        self.command = command
+        self.form = form
+        self.words = words
+        self.before = before
+        self.arguments = Arguments()
+        self.walk = FormWalk(form)
+        self.nr_left = 0
+
+    def read(self) -> Arguments:
+        """All the arguments.
+
+        Raises:
+            Refused: a word is wrong, is too many, or is missing.
+        """
+        if self.form.text is not None:
+            self._read_text(self.form.text)
+        compare = self.form.compare
+        end = len(self.words)
+        if compare is not None:
+            end = next((at for at, word in enumerate(self.words) if word.kind == "operator"), end)
+            self._check_operator(end)
+        last = self.before
+        for at, word in enumerate(self.words[:end]):
+            self._take(word, end - at)
+            last = word
+        self._check_complete(last)
+        if compare is not None and (end < len(self.words) or not compare.optional):
+            comparison = compare.read(self.words[end:], last)
+            self.arguments.put(COMPARISON, comparison, Token("", self.words[end].start, self.words[-1].end))
+        return self.arguments
+
+    def _read_text(self, text: LineText) -> None:
+        """Take the text off the end of the words.
+
+        Raises:
+            Refused: it is missing.
+        """
+        *words, last = (self.before, *self.words)
+        if last.kind == "text":
+            self.arguments.put(TEXT, last.text, last)
+            self.words = words[1:]
+        elif not text.optional:
+            raise self._missing(last, "the text", [text.usage] if text.bar else ())
+
+    def _check_operator(self, end: int) -> None:
+        mistaken = next((word for word in self.words if word.text in _MISTAKEN), None)
+        if end == len(self.words) and mistaken is not None:
+            raise refused(mistaken, "not an operator", hint=f"did you mean `{_MISTAKEN[mistaken.text]}`?")
+
+    def _check_complete(self, last: Token) -> None:
+        for arg in self.walk.waiting:
+            if not arg.optional and not (arg.repeated and arg.name in self.arguments):
+                # A name for what is missing is in the usage; words that may stand there are worth to be shown apart.
+                raise self._missing(last, arg.operand.wanted, arg.operand.allowed)
+        for option in self.form.options:
+            if option.required and option.key not in self.arguments:
+                raise self._missing(last, f"{option.key}=")
+
+    def _missing(self, last: Token, what: str, allowed: Iterable[str] = ()) -> Refused:
+        place = Token("", last.end, last.end + 1)
+        hint = f"usage: {self.form.usage(self.command.verb)}"
+        return refused(place, f"{what} is missing", allowed=allowed, hint=hint)
+
+    def _take(self, word: Token, nr_left: int) -> None:
+        self.nr_left = nr_left
+        part = self.walk.part(word, self._is_left_out)
+        if isinstance(part, Arg):
+            self._take_argument(part, word)
+        elif isinstance(part, Option):
+            self._take_option(part, word)
+        elif isinstance(part, Flag):
+            self._take_flag(part, word)
+        else:
+            raise self._unexpected(word)
+        self.walk.take(part)
+
+    def _is_left_out(self, _: Arg, required: int) -> bool:
+        """Are the words left only enough for the required arguments after an optional one?"""
+        return self.nr_left <= required
+
+    def _take_option(self, option: Option, word: Token) -> None:
+        start = word.start + len(option.key) + 1
+        value = Token(word.text[len(option.key) + 1 :], start, max(word.end, start + 1))
+        if option.key in self.arguments:
+            raise refused(word, f"{option.key}= is given twice")
+        if option.group in self.walk.taken:
+            other = next(
+                one.key for one in self.form.options if one.group == option.group and one.key in self.arguments
+            )
+            raise refused(word, f"{option.key}= does not go with {other}=")
+        if not value.text:
+            raise refused(value, f"a value for {option.key}= is missing", hint=_without_blank(option))
+        self.arguments.put(option.key, option.operand.read(value), value)
+
+    def _take_flag(self, flag: Flag, word: Token) -> None:
+        if flag.group in self.arguments:
+            taken = self.arguments.get(flag.group, str)
+            message = f"{flag.word} is given twice" if taken == flag.word else f"{flag.word} does not go with {taken}"
+            raise refused(word, message)
+        self.arguments.put(flag.group, flag.word, word)
+
+    def _take_argument(self, arg: Arg, word: Token) -> None:
+        if word.kind == "operator" or (word.kind == "block" and not arg.operand.block):
+            raise self._unexpected(word)
+        try:
+            value = arg.operand.read(word)
+        except Refused as error:
+            # A number is meant for the argument, whatever is wrong with it; a word may be meant for an option.
+            is_number = word.text[:1].isdigit()
+            if arg.optional and not (error.allowed or is_number) and (self.form.flags or self.form.options):
+                raise self._unexpected(word) from None
+            raise
+        put = self.arguments.append if arg.repeated else self.arguments.put
+        put(arg.name, value, word)
+
+    def _unexpected(self, word: Token) -> Refused:
+        if (error := retired(self.command, word)) is not None:
+            return error
+        words = [_label(part) for part in self.walk.following() if not isinstance(part, Values)]
+        if not words:
+            return refused(word, "nothing more may follow here", hint=f"usage: {self.form.usage(self.command.verb)}")
+        key, equals, _ = word.text.partition("=") if word.kind == "word" else ("", "", "")
+        if equals:
+            hint = nearest(f"{key}=", words)
+            return refused(word, f"{self.command.verb} has no option {key}=", allowed=words, hint=hint)
+        option = next((option for option in self.form.options if option.key == word.text), None)
+        hint = _without_blank(option) if option is not None else nearest(word.text, words)
+        return refused(word, "unexpected word", allowed=words, hint=hint)
+
+
+def _label(part: Arg | Flag | Option) -> str:
+    return f"{part.key}=" if isinstance(part, Option) else part.usage if isinstance(part, Arg) else part.word
+
+
+def _without_blank(option: Option) -> str:
+    return f"{option.usage.strip('[]')}, without a blank"

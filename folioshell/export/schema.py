@@ -39,6 +39,7 @@ def adapter() -> TypeAdapter[Any]:
         "schedule": (dict[str, Any], None),
         "hang": (dict[str, str], None),
         "comment": (str, ""),
+        "asked": (str, None),
     }
     written = {"v": (Literal[VERSION], ...), "file": (str, ...), "line": (int, ...)}
     texts = [_closed(kind.title(), AuthorLine, written | {kind: (str, ...)}) for kind in ("prose", "comment")]

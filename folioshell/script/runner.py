@@ -15,65 +15,18 @@ import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from folioshell.errors import LoadedCodeError, Refused
 from folioshell.report import Report
 from folioshell.script import script
 from folioshell.script.budget import EXCEEDED, Budget
-from folioshell.script.golden import Compared, Golden, compared
-from folioshell.session.history import failure_of, is_failure
+from folioshell.script.golden import Golden, compared
+from folioshell.script.lesson import ClassLine, ClassTask, check_of_solution, check_of_wrong, goal_item
+from folioshell.script.script import ScriptEvent, unexpected
 from folioshell.session.host import STRICT, Access, Limits
-from folioshell.session.language import MODEL, OUTPUT, VIEW, Statement
+from folioshell.session.language import MODEL, Statement, stays
 from folioshell.session.session import Session
-
-
-class ScriptEvent(NamedTuple):
-    """One thing that happened while a script ran: exactly one of prose to comment is set.
-
-    Args:
-        file, line: its place, lines from 1.
-        text: the line as written.
-        prose: Markdown for the reader.
-        report: of a command; a failed ``expect`` is a report, too.
-        failure: why the script stops with status 1: a command failed without ``fails``, or did not under it.
-        refused: why the script stops with status 2.
-        golden: the output of the line above, compared with its golden block.
-        unreached: an assertion that `quit` left out; ``text`` is where it stands.
-        unasked: what a race found that no ``expect`` asks for.
-        comment: the text of a line that is one; only where reports carry everything (``Settings.full``).
-        column: of the command, from 1; 0 without a command.
-        reopen: the shell command that opens folioshell at a failure; empty if there is none, or no script file.
-    """
-
-    file: str
-    line: int
-    text: str
-    prose: str | None = None
-    report: Report | None = None
-    failure: str | None = None
-    refused: Refused | None = None
-    golden: Compared | None = None
-    unreached: str | None = None
-    unasked: str | None = None
-    comment: str | None = None
-    column: int = 0
-    reopen: str = ""
-
-
-def unexpected(report: Report, expected: str) -> str:
-    """Why a step did not end as expected; empty if it did.
-
-    Args:
-        expected: the errno or signal after ``fails``, or empty.
-    """
-    if report.result is None:
-        return f"expected {expected}, but it did not complete" if expected else ""
-    ending = failure_of(report.result)
-    if expected:
-        return "" if is_failure(report.result, expected) else f"expected {expected}, but it ended with {ending or 'ok'}"
-    return f"failed with {ending} (`fails {ending} …` would expect that)" if ending else ""
-
 
 PASSED, FAILED, REFUSED = 0, 1, 2
 
@@ -83,9 +36,6 @@ Render = Callable[[Sequence[Report]], list[str]]
 
 #: number of failed expects whose values are traced through the history, which costs a replay each
 EXPLAINED = 10
-
-#: beginnings of commands that are no steps, do not move in the history and do not end the session
-_STAYING = ("as ", "mark ", "branch", "set ", "watch", "unwatch", "save ", "source ", "load scheme ", "load protocol ")
 
 
 @dataclass(eq=False)
@@ -109,6 +59,7 @@ class Runner:
         session: stays usable afterwards (``-i``).
         status: 0 passed, 1 an expect or a command failed, 2 refused.
         steps, expects, goldens: numbers of steps, of evaluated expects, of compared golden blocks.
+        questions, tasks: numbers of questions that were answered, and of tasks.
         skipped: number of expects of other profiles.
         failed: number of expects and golden blocks that failed.
         line: the current or last line of the script itself, not of one that it includes; 0 before the first.
@@ -133,6 +84,8 @@ class Runner:
     steps: int = field(default=0, init=False)
     expects: int = field(default=0, init=False)
     goldens: int = field(default=0, init=False)
+    questions: int = field(default=0, init=False)
+    tasks: int = field(default=0, init=False)
     skipped: int = field(default=0, init=False)
     failed: int = field(default=0, init=False)
     line: int = field(default=0, init=False)
@@ -202,19 +155,27 @@ class Runner:
             if says and not self._done(None):
                 yield ScriptEvent(name, line.number, line.text, prose=line.prose, comment=line.comment)
             nr_done = yield from self._play_line(name, line)
+            if line.task is not None and not self._done(None):
+                yield from self._play_task(name, line.task)
             if self.session.finished:
                 yield from self._quit(name, [line._replace(statements=line.statements[nr_done:]), *lines[at + 1 :]])
                 return
             if self.stopped:
                 return
 
+    def _at(self, name: str, place: tuple[int, int]) -> None:
+        """The run is at a place; one in a script that is included does not count."""
+        self.place = place if name == self.name else self.place
+
     def _play_line(self, name: str, line: script.ScriptLine) -> Generator[ScriptEvent, None, int]:
         """Run the commands of a line; returns how many were run, until one ended the script."""
         shown: list[Report] = []
+        if line.asked and not self._done(line.statements[0]):
+            for asked in line.asked:
+                yield from _prose(name, asked.line, "", f"? {asked.text}")
         for at, statement in enumerate(line.statements):
-            if name == self.name:
-                number, _, first = line.written.row_of(statement.start)
-                self.place = (number, statement.start - first + 1)
+            number, _, first = line.written.row_of(statement.start)
+            self._at(name, (number, statement.start - first + 1))
             for event in self._play_expanded(name, line, statement):
                 if event.report is not None and line.golden is not None:
                     shown.append(event.report)
@@ -225,15 +186,50 @@ class Runner:
             if self.session.finished and nr_done < len(line.statements):
                 return nr_done
         if line.golden is not None and self.render is not None and not self.stopped:
-            if name == self.name:
-                self.place = (line.golden.number, 0)
+            self._at(name, (line.golden.number, 0))
             try:
                 with self._budget.running():
                     event = self._compared(name, line, line.golden, self.render(shown))
             except EXCEEDED as error:
                 event = self._cut_short(error, name, line.golden.number, line.text)
             yield event
+        if line.asked and not self.stopped:
+            yield from self._check_asked(name, line)
         return len(line.statements)
+
+    def _check_asked(self, name: str, line: script.ScriptLine) -> Iterator[ScriptEvent]:
+        """Answer the questions about a line that has run, and check what their author says of the answers."""
+        actual = ""
+        for place, (asked, check) in script.checks_at(line):
+            self._at(name, place)
+            if check is not asked.line:
+                report = check_of_wrong(self.session, check, actual)
+                yield self._reported(name, script.ScriptLine(check.written), check.statement, report)
+                continue
+            self.questions += 1
+            for event in self._play_statement(name, script.ScriptLine(check.written), check.statement):
+                if event.report is not None and event.report.expect is not None:
+                    actual = event.report.expect.actual
+                yield event
+            if self.stopped:
+                return
+            for after in asked.after:
+                yield from _prose(name, after, after.text)
+
+    def _play_task(self, name: str, task: ClassTask) -> Iterator[ScriptEvent]:
+        """Say what a task wants, and check its solutions; the state stays that before it."""
+        self.tasks += 1
+        yield from _prose(name, task.line, "", f"Task {task.name}: {task.text}", *map(goal_item, task.goals))
+        for solution in task.solutions:
+            written = solution.line.written
+            self._at(name, (written.number, 1))
+            try:
+                with self._budget.running():
+                    report = check_of_solution(self.session, task, solution)
+            except EXCEEDED as error:
+                yield self._cut_short(error, name, written.number, written.raw)
+                return
+            yield self._reported(name, script.ScriptLine(written), solution.line.statement, report)
 
     def _play_expanded(self, name: str, line: script.ScriptLine, statement: Statement) -> Iterator[ScriptEvent]:
         """Run a command, or those of a loop."""
@@ -253,6 +249,10 @@ class Runner:
         self.session.finished = False
         self.has_quit |= name == self.name
         for line in left:
+            for one in line.asked:
+                what = one.line.statement.text.partition(" | ")[0]
+                self.status = max(self.status, FAILED)
+                yield ScriptEvent(name, one.line.written.number, one.line.written.raw, unreached=what, column=1)
             for statement in line.statements:
                 if script.has_command(statement, "expect"):
                     number, text, first = line.written.row_of(statement.start)
@@ -286,10 +286,10 @@ class Runner:
         if self.until_line is not None and self.line > self.until_line:
             return True
         reached = self.until is not None and self.session.step >= self.until
-        return reached and (following is None or not _stays(following))
+        return reached and (following is None or not stays(following))
 
     def _play_statement(self, name: str, line: script.ScriptLine, statement: Statement) -> Iterator[ScriptEvent]:
-        self._moved |= statement.kind != MODEL and not _stays(statement)
+        self._moved |= statement.kind != MODEL and not stays(statement)
         self.session.settings.explain = self.failed < EXPLAINED
         reports: Sequence[Report] = ()
         verdict = self.session.verdict
@@ -317,7 +317,6 @@ class Runner:
             yield from self._unasked_findings()
             self._note_race(ScriptEvent(name, line.number, line.text, column=statement.start + 1))
         for report in reports:
-            self._count(report)
             yield self._reported(name, line, statement, report)
             failure = unexpected(report, statement.expected)
             if failure:
@@ -329,7 +328,8 @@ class Runner:
                 return
 
     def _reported(self, name: str, line: script.ScriptLine, statement: Statement, report: Report) -> ScriptEvent:
-        """The report of a command; a failed expect with its place in a line of several physical lines."""
+        """The report of a command, counted; a failed expect with its place in a line of several physical lines."""
+        self._count(report)
         expect = report.failed_expect
         if expect is None:
             return ScriptEvent(name, line.number, line.text, report=report, column=statement.start + 1)
@@ -397,7 +397,7 @@ class Runner:
             self.steps += 1
         self.skipped += report.skipped
         if report.expect is not None:
-            self.expects += 1
+            self.expects += report.expect.kind == "expect"
             asked = report.expect.text.split()[0]
             self._unasked = [kind for kind in self._unasked if kind != asked]
             if report.failed_expect:
@@ -405,9 +405,9 @@ class Runner:
                 self.status = max(self.status, FAILED)
 
 
-def _stays(statement: Statement) -> bool:
-    """Is this a command that leaves the session at its step?"""
-    return statement.kind in (VIEW, OUTPUT) or (statement.kind != MODEL and statement.text.startswith(_STAYING))
+def _prose(name: str, line: ClassLine, *texts: str) -> Iterator[ScriptEvent]:
+    """What a line for class says to the reader."""
+    return (ScriptEvent(name, line.written.number, line.written.raw, prose=text) for text in texts)
 
 
 def run_file(

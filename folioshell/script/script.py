@@ -6,20 +6,21 @@ import os
 import re
 import stat
 import sys
-from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from folioshell.commands.call import Call
-from folioshell.commands.lex import LogicalLine, is_golden, is_prose, logical_lines, scan
+from folioshell.commands.lex import LogicalLine, is_for_class, is_golden, is_prose, logical_lines, scan
 from folioshell.commands.parse import ParsedStatement
 from folioshell.errors import Refused, reason_of
-from folioshell.script.golden import Golden
+from folioshell.report import Report
+from folioshell.script.golden import Compared, Golden
+from folioshell.script.lesson import ClassLine, ClassTask, Collector, Prediction
+from folioshell.session.history import failure_of, is_failure
 from folioshell.session.language import Language, Statement
 from folioshell.session.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
 #: optional first line of a script in this version of the language
 MAGIC = "#!folioshell 1"
@@ -39,6 +40,8 @@ class ScriptLine(NamedTuple):
         prose: Markdown for the reader; None if the line holds something else.
         comment: the text of a line that is a comment; None of any other.
         golden: the expected output of its commands, if the script has it.
+        asked: the questions about its commands.
+        task: the task that begins on it; it holds no commands then.
     """
 
     written: LogicalLine
@@ -46,6 +49,8 @@ class ScriptLine(NamedTuple):
     prose: str | None = None
     golden: Golden | None = None
     comment: str | None = None
+    asked: tuple[Prediction, ...] = ()
+    task: ClassTask | None = None
 
     @property
     def number(self) -> int:
@@ -56,6 +61,53 @@ class ScriptLine(NamedTuple):
     def text(self) -> str:
         """As written."""
         return self.written.raw
+
+
+class ScriptEvent(NamedTuple):
+    """One thing that happened while a script ran: exactly one of prose to comment is set.
+
+    Args:
+        file, line: its place, lines from 1.
+        text: the line as written.
+        prose: Markdown for the reader.
+        report: of a command; a failed ``expect`` is a report, too.
+        failure: why the script stops with status 1: a command failed without ``fails``, or did not under it.
+        refused: why the script stops with status 2.
+        golden: the output of the line above, compared with its golden block.
+        unreached: an assertion that `quit` left out; ``text`` is where it stands.
+        unasked: what a race found that no ``expect`` asks for.
+        comment: the text of a line that is one; only where reports carry everything (``Settings.full``).
+        column: of the command, from 1; 0 without a command.
+        reopen: the shell command that opens folioshell at a failure; empty if there is none, or no script file.
+    """
+
+    file: str
+    line: int
+    text: str
+    prose: str | None = None
+    report: Report | None = None
+    failure: str | None = None
+    refused: Refused | None = None
+    golden: Compared | None = None
+    unreached: str | None = None
+    unasked: str | None = None
+    comment: str | None = None
+    column: int = 0
+    reopen: str = ""
+
+
+def unexpected(report: Report, expected: str) -> str:
+    """Why a step did not end as expected; empty if it did.
+
+    Args:
+        expected: the errno or signal after ``fails``, or empty.
+    """
+    if report.result is None:
+        return f"expected {expected}, but it did not complete" if expected else ""
+    ending = failure_of(report.result)
+    if expected:
+        return "" if is_failure(report.result, expected) else f"expected {expected}, but it ended with {ending or 'ok'}"
+    return f"failed with {ending} (`fails {ending} …` would expect that)" if ending else ""
 
 
 def read_text(path: str) -> str:
@@ -124,27 +176,32 @@ def parse(text: str, name: str, language: Language) -> list[ScriptLine]:
     """
     lines: list[ScriptLine] = []
     block: list[LogicalLine] = []
-    for line in logical_lines(text.replace("\r\n", "\n")):
-        try:
+    collector = Collector(language)
+    line = LogicalLine(1, "", "")
+    try:
+        for line in logical_lines(text.replace("\r\n", "\n")):
             if line.number == 1 and line.raw.startswith("#!"):
                 _check_magic(line.raw)
             statements = tuple(language.parse(line.text))
+            lines += _class_tasks(collector, line, statements)
+            if is_for_class(line.text):
+                continue
             if is_golden(line.text):
                 _check_golden(line, block[-1] if block else lines[-1].written if lines else None, lines)
-        except Refused as error:
-            raise located(error, name, line) from None
-        if is_golden(line.text):
-            block.append(line)
-            golden = Golden(block[0].number, tuple(one.raw for one in block))
-            lines[-1] = lines[-1]._replace(golden=golden)
-            continue
-        block.clear()
-        if is_prose(line.text):
-            lines.append(ScriptLine(line, prose=scan(line.text)[0].text))
-        elif statements:
-            lines.append(ScriptLine(line, statements))
-        elif (comment := comment_of(line.text)) and not line.raw.startswith("#!"):
-            lines.append(ScriptLine(line, comment=comment))
+                block.append(line)
+                lines[-1] = lines[-1]._replace(golden=Golden(block[0].number, tuple(one.raw for one in block)))
+                continue
+            block.clear()
+            if is_prose(line.text):
+                lines.append(ScriptLine(line, prose=scan(line.text)[0].text))
+            elif statements:
+                lines.append(ScriptLine(line, statements, asked=collector.asked()))
+            elif (comment := comment_of(line.text)) and not line.raw.startswith("#!"):
+                lines.append(ScriptLine(line, comment=comment))
+        collector.check_no_question()
+        lines += _of_task(collector.end_task())
+    except Refused as error:
+        raise located(error, name, line) from None
     return lines
 
 
@@ -152,6 +209,43 @@ def comment_of(line: str) -> str:
     """The comment that ends a line, or is all of it; empty if there is none."""
     words = scan(line)
     return words[-1].text if words and words[-1].kind == "comment" else ""
+
+
+def _class_tasks(collector: Collector, line: LogicalLine, statements: Sequence[Statement]) -> list[ScriptLine]:
+    """The lines for class up to this line, put together: returns the task that ends above it.
+
+    Raises:
+        Refused: this line may not stand here.
+    """
+    ended = None
+    if is_for_class(line.text):
+        for statement in statements:
+            assert isinstance(statement, ParsedStatement)
+            ended = collector.take(ClassLine(line, statement))
+    elif statements or is_prose(line.text) or is_golden(line.text):
+        ended = collector.end_task()
+        if is_prose(line.text):
+            collector.check_no_question()
+    return _of_task(ended)
+
+
+def _of_task(task: ClassTask | None) -> list[ScriptLine]:
+    """The line of a task, if there is one."""
+    return [] if task is None else [ScriptLine(task.line.written, task=task)]
+
+
+#: columns of the places at which the questions about a line are checked: after its commands
+_CHECKED = 1 << 20
+
+
+def checks_at(line: ScriptLine) -> Iterator[tuple[tuple[int, int], tuple[Prediction, ClassLine]]]:
+    """The checks of the questions about a line, each with its place in the run."""
+    end = line.number + line.written.nr_lines - 1
+    if line.golden is not None:
+        end = line.golden.number + len(line.golden.written) - 1
+    checks = [(asked, check) for asked in line.asked for check in (asked.line, *asked.wrong)]
+    for at, check in enumerate(checks):
+        yield (end, _CHECKED + at), check
 
 
 def _check_golden(line: LogicalLine, above: LogicalLine | None, lines: list[ScriptLine]) -> None:
@@ -181,7 +275,7 @@ def located(error: Refused, name: str, line: LogicalLine) -> Refused:
     """The same error, with its place in a script unless it already has one."""
     if not error.file:
         error.text = error.text or line.text
-        error.line = line.number
+        error.line = error.line or line.number
         error = line.located(error)
         error.file = name
     return error
@@ -245,110 +339,3 @@ def included_script(session: Session, statement: Statement) -> str | None:
     if statement.command.verb == "load":
         session.reset()
     return path
-
-
-# The scenarios that come with folioshell: data of the package, and the folder `scenarios/` of a checkout.
-
-
-def scenario_folder() -> Path | None:
-    """Where the scenarios are that come with folioshell; None if they were not installed."""
-    from pathlib import Path
-
-    package = Path(__file__).resolve().parents[1]
-    return next((place for place in (package / "scenarios", package.parent / "scenarios") if place.is_dir()), None)
-
-
-def scenario_names() -> list[str]:
-    """Their names, as ``run`` takes them: ``mail/straddle``."""
-    place = scenario_folder()
-    found = sorted(place.rglob("*.fs")) if place is not None else []
-    return [path.relative_to(place).with_suffix("").as_posix() for path in found if place is not None]
-
-
-def scenario_titles() -> Iterator[tuple[str, str]]:
-    """(name, title) of each: the title is its first line of prose."""
-    place = scenario_folder()
-    for name in scenario_names():
-        assert place is not None
-        lines = (place / f"{name}.fs").read_text(encoding="utf-8").split("\n")
-        yield name, next((line.lstrip("|# ") for line in lines if line.startswith("|")), "")
-
-
-def path_of(name: str) -> str:
-    """The path of a script: a file of this name, else the scenario that has it, else the name itself."""
-    if name == "-" or os.path.exists(name):  # noqa: PTH110 - pathlib is a tenth of what a short script takes to start
-        return name
-    place = scenario_folder()
-    scenario = name.removeprefix("scenarios/").removesuffix(".fs")
-    return str(place / f"{scenario}.fs") if place is not None and scenario in scenario_names() else name
-
-
-def copy_scenarios(target: str) -> int:
-    """Copy all of them into a new folder; returns how many.
-
-    Raises:
-        Refused: there is such a folder, or it cannot be written.
-    """
-    # Imported for a copy only.
-    from shutil import copytree
-
-    place = scenario_folder()
-    if place is None:
-        raise Refused("the scenarios were not installed")
-    try:
-        copytree(place, target)
-    except OSError as error:
-        raise Refused(f"cannot copy to {target}: {reason_of(error)}", file=target) from None
-    return len(scenario_names())
-
-
-# Files that commands write: whole or not at all, so that a full disk leaves what was there before.
-
-
-def write_file(path: str, data: bytes) -> None:
-    """Write a file; one that exists is replaced atomically and keeps its permissions.
-
-    Symbolic links are followed. Only a regular file can be replaced: a FIFO or device is written to directly, and so is
-    a file whose folder is not writable.
-
-    Raises:
-        OSError, ValueError: it cannot be written; a file that could be replaced is unchanged.
-    """
-    from pathlib import Path
-
-    target = Path(os.path.realpath(path))
-    if not target.exists():
-        _replace(target, data, None)
-    elif target.is_file() and os.access(target.parent, os.W_OK):
-        # A file that is not writable must not be replaced either.
-        with target.open("ab"):
-            _replace(target, data, target.stat().st_mode & 0o7777)
-    else:
-        target.write_bytes(data)
-
-
-def _replace(target: Path, data: bytes, mode: int | None) -> None:
-    temporary, descriptor = _temporary(target)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            if mode is not None:
-                temporary.chmod(mode)
-            stream.write(data)
-            stream.flush()
-            # Some file systems report only now that the disk is full.
-            os.fsync(descriptor)
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _temporary(target: Path) -> tuple[Path, int]:
-    """A new file beside another one, and its descriptor."""
-    for number in count():
-        path = target.with_name(f".{target.name[:64]}.{os.getpid()}.{number}")
-        try:
-            return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        except FileExistsError:
-            continue
-    raise AssertionError("numbers do not end")

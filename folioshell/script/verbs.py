@@ -13,6 +13,7 @@ from folioshell.commands.settings import MODE
 from folioshell.errors import Refused, reason_of
 from folioshell.report import Report, Target
 from folioshell.script import script
+from folioshell.script.files import write_file
 from folioshell.script.runner import Runner
 from folioshell.session.host import STRICT, stricter
 from folioshell.session.session import Session
@@ -92,7 +93,7 @@ def save(call: Call) -> Report:
     _check_permitted(call)
     lines = [script.MAGIC, *call.session.script()]
     try:
-        script.write_file(path, ("\n".join(lines) + "\n").encode())
+        write_file(path, ("\n".join(lines) + "\n").encode())
     except (OSError, ValueError) as error:
         raise call.refused_at("FILE", f"cannot write {path}: {reason_of(error)}") from None
     text = f"{counted(call.session.step, 'step')} written to {path}"

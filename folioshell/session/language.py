@@ -29,6 +29,9 @@ PROGRAM = "program"
 #: hint after the last process exited: `exit` does not end the shell
 NO_PROCESS_LEFT = "`undo` goes back, `quit` ends the session"
 
+#: beginnings of commands that are no steps, do not move in the history and do not end the session
+_STAYING = ("as ", "mark ", "branch", "set ", "watch", "unwatch", "save ", "source ", "load scheme ", "load protocol ")
+
 
 class Statement(Runnable, Protocol):
     """One command of a line, read but not yet run."""
@@ -76,6 +79,11 @@ class Statement(Runnable, Protocol):
 
     def refused_thread(self, message: str, allowed: Sequence[str], hint: str = "") -> Refused:
         """The error about the thread that is named before it."""
+
+
+def stays(statement: Statement) -> bool:
+    """Is this a command that leaves the session at its step?"""
+    return statement.kind in (VIEW, OUTPUT) or (statement.kind != MODEL and statement.text.startswith(_STAYING))
 
 
 class Language(Protocol):

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, ClassVar
 from weakref import ref
 
@@ -383,6 +386,26 @@ class Session:
         self.spawned = None
         self.history.current, self.history.position = branch, position
         self.is_cut_off = False
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Do something on a branch of its own; afterwards everything is as it was, what could be redone included."""
+        history, noted = self.history, self.note
+        point, names, marks = (history.current, history.position), set(history.branches), dict(history.marks)
+        current, verdict = self.process, self.verdict
+        settings, watches = replace(self.settings), [Watch(one.question, one.seen) for one in self.watches]
+        self.note = None
+        number = next(number for number in count() if not history.has_name(f"aside{number}"))
+        history.start_branch(f"aside{number}")
+        try:
+            yield
+        finally:
+            self.go_to(point[1], point[0])
+            for name in [name for name in history.branches if name not in names]:
+                del history.branches[name]
+            history.marks, self.workspace.current = marks, current
+            history.note_current(current)
+            self.settings, self.watches, self.verdict, self.note = settings, watches, verdict, noted
 
     def undo(self, steps: int = 1) -> None:
         """Go back ``steps`` steps.

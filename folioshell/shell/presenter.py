@@ -21,7 +21,7 @@ from folioshell.commands.grammar import OUTPUT, VIEW, registry
 from folioshell.commands.lex import scan
 from folioshell.errors import Refused, reason_of
 from folioshell.report import Report, Target
-from folioshell.script.runner import ScriptEvent
+from folioshell.script.script import ScriptEvent
 from folioshell.session.session import Session
 from folioshell.views.blocks import Block, Line, Span, Tone, line, preformatted
 from folioshell.views.glyphs import visible
@@ -178,7 +178,7 @@ class Presenter:
         text = _text(reports, mode, self.screen.paper(), place, False)
         if mode == "mail":
             text += "\n" + reproducer(lines_to(self.session, reports))
-        from folioshell.script.script import write_file
+        from folioshell.script.files import write_file
 
         try:
             write_file(target.path, text.encode("utf-8", "backslashreplace"))

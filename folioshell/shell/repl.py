@@ -13,7 +13,8 @@ from folioshell import __version__
 from folioshell.commands.lex import LogicalLine, is_open, logical_lines, unquoted
 from folioshell.errors import Refused
 from folioshell.report import Report
-from folioshell.script.runner import FAILED, Runner, unexpected
+from folioshell.script.runner import FAILED, Runner
+from folioshell.script.script import unexpected
 from folioshell.session.history import expected_failure
 from folioshell.session.session import Session
 from folioshell.shell.presenter import Pager, Presenter

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.script.golden import WIDTH, difference
-from folioshell.script.runner import FAILED, REFUSED, Runner, ScriptEvent
-from folioshell.script.script import comment_of
+from folioshell.script.runner import FAILED, REFUSED, Runner
+from folioshell.script.script import ScriptEvent, comment_of
 from folioshell.session.profiles import compared_profiles
 from folioshell.session.session import Session
 from folioshell.shell.presenter import Presenter, statements
@@ -114,12 +114,19 @@ class Replay:
                 return
             if report.says_nothing and not self.echo and self._presenter.mode != "json":
                 return
-            if report.expect is not None and not (self.quiet and report.expect.passed and report.target is None):
+            if report.expect is not None and not self._goes_without_saying(report):
                 self._begin("expect")
                 self._presenter.show([report], place)
             elif report.expect is None:
                 self._echo(event, prompt)
                 self._presenter.show([report], place)
+
+    def _goes_without_saying(self, report: Report) -> bool:
+        """Is this an assertion that holds, not to be shown? That a wrong answer is wrong, never."""
+        expect = report.expect
+        assert expect is not None
+        told = self.quiet or (expect.kind == "wrong" and self._presenter.mode != "json")
+        return told and expect.passed and report.target is None
 
     def _flush_prose(self) -> None:
         """Show the prose collected since the last output."""
@@ -160,6 +167,10 @@ def _summary(runner: Runner, name: str) -> Line:
     counts = f"{counted(runner.steps, 'step')}, {counted(runner.expects, 'expect')}"
     if runner.skipped:
         counts += f" and {runner.skipped:,} skipped"
+    if runner.questions:
+        counts += f", {counted(runner.questions, 'question')}"
+    if runner.tasks:
+        counts += f", {counted(runner.tasks, 'task')}"
     if runner.goldens:
         counts += f", {counted(runner.goldens, 'golden block')}"
     word, tone = {REFUSED: ("refused", Tone.BAD), FAILED: ("FAILED", Tone.BAD)}.get(

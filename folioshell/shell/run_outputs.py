@@ -18,9 +18,9 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from folioshell.errors import Refused, reason_of
+from folioshell.script.files import write_file
 from folioshell.script.golden import Compared, updated
-from folioshell.script.runner import ScriptEvent
-from folioshell.script.script import write_file
+from folioshell.script.script import ScriptEvent
 from folioshell.shell.replay import failure_text
 from folioshell.views.blocks import Block, Tone, line
 from folioshell.views.report_view import diff_blocks

@@ -14,7 +14,8 @@ from folioshell.errors import Refused
 from folioshell.script import Session, script
 from folioshell.script.golden import WIDTH
 from folioshell.script.loading import load_into
-from folioshell.script.runner import Runner, ScriptEvent, run_file
+from folioshell.script.runner import Runner, run_file
+from folioshell.script.script import ScriptEvent
 from folioshell.session.host import STRICT, read_limits
 from folioshell.shell.replay import failure_text, golden_lines
 from folioshell.views.plain import render
@@ -116,6 +117,10 @@ def _checks(lines: list[script.ScriptLine]) -> Iterator[tuple[Key, str]]:
                 yield Key(number, statement.start - first + 1), statement.text.removeprefix("expect ")
         if line.golden is not None:
             yield Key(line.golden.number, 0), f"output of {line.statements[-1].text}"
+        for place, (_, check) in script.checks_at(line):
+            yield Key(*place), check.statement.text.partition(" | ")[0]
+        for solution in line.task.solutions if line.task is not None else ():
+            yield Key(solution.line.written.number, 1), solution.line.statement.text
 
 
 class Key(NamedTuple):

@@ -156,12 +156,16 @@ class ScriptPlace(NamedTuple):
 
 def expect_blocks(expect: Expect, place: ScriptPlace | None = None) -> Iterator[Block]:
     """Whether an assertion holds; if not, its place, both values, the reason, and how to open the shell there."""
+    claim = {"expect": f"expect {expect.text}", "question": f"? {expect.text}"}.get(expect.kind, expect.text)
     if expect.passed:
-        yield Line((Span("pass  ", Tone.GOOD), Span(f"expect {expect.text}")))
+        if expect.kind == "question":
+            yield Line((Span("answer  ", Tone.GOOD), Span(expect.actual, Tone.STRONG)))
+        elif expect.kind != "wrong":
+            yield Line((Span("pass  ", Tone.GOOD), Span(claim)))
         return
     what = f"is {expect.actual}, expected {expect.operator} {expect.expected}"
     if place is None:
-        yield _failed(f"expect {expect.text}")
+        yield _failed(claim)
         yield line(what, indent=_INDENT)
     else:
         yield _failed(f"{place.at(expect.start)}: {what}")

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 import folioshell
 import folioshell.script  # (declares save, load and source)
 from folioshell.commands.grammar import registry
-from folioshell.commands.parse import FAILURES, RETIRED, Grammar, ParsedStatement
+from folioshell.commands.parse import FAILURES, Grammar, ParsedStatement
 from folioshell.commands.places import PlaceRef
+from folioshell.commands.reading import RETIRED
 from folioshell.errors import Refused
 
 parse = Grammar().parse

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from folioshell.commands import Session
 from folioshell.errors import Refused
-from folioshell.script.runner import PASSED, ScriptEvent, run_text
+from folioshell.script.runner import PASSED, run_text
+from folioshell.script.script import ScriptEvent
 from folioshell.views.blocks import Block as Shown
 from folioshell.views.plain import render
 from folioshell.views.refusal_view import refusal_blocks

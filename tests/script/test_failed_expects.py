@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from folioshell.report import Expect, Since
-from folioshell.script.runner import EXPLAINED, FAILED, Runner, ScriptEvent, run_file, run_text
+from folioshell.script.runner import EXPLAINED, FAILED, Runner, run_file, run_text
+from folioshell.script.script import ScriptEvent
 from tests.fingerprint import fingerprint
 
 SETUP = "file lib 32 order=4\nmmap win 16 file=lib align=512 skew=504\n"

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from folioshell.script.script import write_file
+from folioshell.script.files import write_file
 from tests.command_line import folioshell
 
 

@@ -7,7 +7,8 @@ import pytest
 from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.script.golden import Golden, agree, difference, updated
-from folioshell.script.runner import FAILED, PASSED, REFUSED, Runner, ScriptEvent, run_text
+from folioshell.script.runner import FAILED, PASSED, REFUSED, Runner, run_text
+from folioshell.script.script import ScriptEvent
 from folioshell.views.report_view import plain_lines
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from folioshell import Session
 from folioshell.errors import KernelBug, Refused
-from folioshell.script.runner import FAILED, PASSED, REFUSED, Runner, ScriptEvent, run_file, run_text
+from folioshell.script.runner import FAILED, PASSED, REFUSED, Runner, run_file, run_text
+from folioshell.script.script import ScriptEvent
 from tests.fingerprint import fingerprint
 
 GOOD = """#!folioshell 1

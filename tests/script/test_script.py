@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from folioshell.script import script
+from folioshell.script import files
 from tests.command_line import folioshell
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +19,7 @@ def test_they_are_package_data() -> None:
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
 
     assert wheel["force-include"] == {"scenarios": "folioshell/scenarios"}
-    assert script.scenario_folder() in (ROOT / "scenarios", ROOT / "folioshell" / "scenarios")
+    assert files.scenario_folder() in (ROOT / "scenarios", ROOT / "folioshell" / "scenarios")
 
 
 def test_list() -> None:
@@ -27,7 +27,7 @@ def test_list() -> None:
     rows = [line.split(maxsplit=1) for line in folioshell("--plain", "scenarios").stdout.splitlines()]
 
     assert ["mail/straddle", "Example 2: a folio across two page tables"] in rows
-    assert len(script.scenario_names()) == len(list((ROOT / "scenarios").rglob("*.fs")))
+    assert len(files.scenario_names()) == len(list((ROOT / "scenarios").rglob("*.fs")))
 
 
 @pytest.mark.parametrize("name", ["mail/simple", "mail/simple.fs", "scenarios/mail/simple.fs"])
@@ -64,7 +64,7 @@ def test_copy(tmp_path: Path) -> None:
 
 def test_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A package without them says so, and runs files as ever."""
-    monkeypatch.setattr(script, "scenario_folder", lambda: None)
+    monkeypatch.setattr(files, "scenario_folder", lambda: None)
 
     assert folioshell("scenarios", "--copy", "x").stderr == "error: the scenarios were not installed\n"
-    assert script.path_of("mail/simple") == "mail/simple"
+    assert files.path_of("mail/simple") == "mail/simple"

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from io import StringIO
 
 from folioshell.report import Report
-from folioshell.script.runner import ScriptEvent
+from folioshell.script.script import ScriptEvent
 from folioshell.session.host import Host
 from folioshell.session.session import Session
 from folioshell.session.step_report import Settings
@@ -53,7 +53,7 @@ class StubRunner:
         self.status = status
         self.steps = sum(1 for item in played if item.report is not None and item.report.step is not None)
         self.expects = sum(1 for item in played if item.report is not None and item.report.expect is not None)
-        self.goldens = 0
+        self.goldens = self.questions = self.tasks = 0
         self.skipped = 0
         self.failed = failed
 

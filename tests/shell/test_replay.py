@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from folioshell.errors import Refused
 from folioshell.report import Expect, Report, Since
-from folioshell.script.runner import ScriptEvent
+from folioshell.script.script import ScriptEvent
 from folioshell.shell.replay import Replay
 from tests.shell.stubs import StubRunner, plain_screen
 
