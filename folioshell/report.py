@@ -170,8 +170,7 @@ class Expect(NamedTuple):
         why: lines that explain the actual value, when it failed.
         start, end: columns, in the line as typed, of what did not hold; half-open, from 0.
         since: when the value became what it is; None if it passed, or if the value is not one of the state.
-        kind: ``expect``, or of a line for class: ``question``, ``wrong`` (an answer that must be wrong), ``goal``, or
-            ``solution`` (of a task).
+        kind: ``expect``, or of lines for class ``question``, ``wrong`` (an answer), ``goal`` or ``solution``.
     """
 
     text: str

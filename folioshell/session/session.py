@@ -390,19 +390,16 @@ class Session:
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Do something on a branch of its own; afterwards everything is as it was, what could be redone included."""
-        history, noted = self.history, self.note
-        point, names, marks = (history.current, history.position), set(history.branches), dict(history.marks)
-        current, verdict = self.process, self.verdict
-        settings, watches = replace(self.settings), [Watch(one.question, one.seen) for one in self.watches]
-        self.note = None
-        number = next(number for number in count() if not history.has_name(f"aside{number}"))
-        history.start_branch(f"aside{number}")
+        history, noted, self.note = self.history, self.note, None
+        branch, position, names, marks = history.current, history.position, {*history.branches}, dict(history.marks)
+        current, verdict, settings = self.process, self.verdict, replace(self.settings)
+        watches = [replace(one) for one in self.watches]
+        history.start_branch(next(name for name in map("aside{}".format, count()) if not history.has_name(name)))
         try:
             yield
         finally:
-            self.go_to(point[1], point[0])
-            for name in [name for name in history.branches if name not in names]:
-                del history.branches[name]
+            self.go_to(position, branch)
+            history.branches = {name: steps for name, steps in history.branches.items() if name in names}
             history.marks, self.workspace.current = marks, current
             history.note_current(current)
             self.settings, self.watches, self.verdict, self.note = settings, watches, verdict, noted
