@@ -104,8 +104,7 @@ class QueryRow(NamedTuple):
         cost: what resolving a ``maybe`` costs, in words; empty where there is nothing to resolve.
         verdict: ``exact``, ``false negative``, ``false positive`` or ``undecided``; of a page's number ``exact``,
             ``too few`` or ``too many``; empty where there is nothing to judge.
-        page: how often it says that the page asked about is mapped, as text, or ``cannot``; empty if no page was
-            asked about.
+        page: how often it says that the page is mapped, as text, or ``cannot``; empty if no page was asked about.
     """
 
     scheme: str

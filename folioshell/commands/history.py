@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 from folioshell.commands.call import Call, done
@@ -70,6 +73,24 @@ def point_of(call: Call, name: str) -> HistoryPoint:
         hint = nearest(word, names) or "`mark NAME` names the present step"
         raise call.refused_at(name, "no such mark or branch", allowed=names, hint=hint)
     return history.point(word)
+
+
+@contextmanager
+def aside(session: Session) -> Iterator[None]:
+    """Do something on a branch of its own; afterwards everything is as it was, what could be redone included."""
+    history, noted, session.note = session.history, session.note, None
+    branch, position, names, marks = history.current, history.position, {*history.branches}, dict(history.marks)
+    current, verdict, settings = session.process, session.verdict, replace(session.settings)
+    watches = [replace(one) for one in session.watches]
+    history.start_branch(next(name for name in map("aside{}".format, count()) if not history.has_name(name)))
+    try:
+        yield
+    finally:
+        session.go_to(position, branch)
+        history.branches = {name: steps for name, steps in history.branches.items() if name in names}
+        history.marks, session.workspace.current = marks, current
+        history.note_current(current)
+        session.settings, session.watches, session.verdict, session.note = settings, watches, verdict, noted
 
 
 def _moved(call: Call, move: Callable[[int], None], verb: str) -> Report:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from folioshell.commands.compare import Values
 from folioshell.commands.grammar import COMPARISON, TEXT
+from folioshell.commands.history import aside
 from folioshell.commands.lex import LogicalLine, Token
 from folioshell.commands.operands import refused
 from folioshell.commands.parse import ParsedStatement
@@ -331,7 +332,7 @@ def check_of_solution(session: Session, task: ClassTask, solution: Solution) -> 
     """Does a solution solve its task? The session is afterwards as it was."""
     line = solution.line
     (token,) = line.statement.arguments.tokens(TEXT)
-    with session.aside():
+    with aside(session):
         problem, start, end = _problem(session, task, solution)
     start, end = (start, end) if problem and end else (token.start, token.end)
     found = Expect(

@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from itertools import count
 from typing import TYPE_CHECKING, ClassVar
 from weakref import ref
 
@@ -386,23 +383,6 @@ class Session:
         self.spawned = None
         self.history.current, self.history.position = branch, position
         self.is_cut_off = False
-
-    @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Do something on a branch of its own; afterwards everything is as it was, what could be redone included."""
-        history, noted, self.note = self.history, self.note, None
-        branch, position, names, marks = history.current, history.position, {*history.branches}, dict(history.marks)
-        current, verdict, settings = self.process, self.verdict, replace(self.settings)
-        watches = [replace(one) for one in self.watches]
-        history.start_branch(next(name for name in map("aside{}".format, count()) if not history.has_name(name)))
-        try:
-            yield
-        finally:
-            self.go_to(position, branch)
-            history.branches = {name: steps for name, steps in history.branches.items() if name in names}
-            history.marks, self.workspace.current = marks, current
-            history.note_current(current)
-            self.settings, self.watches, self.verdict, self.note = settings, watches, verdict, noted
 
     def undo(self, steps: int = 1) -> None:
         """Go back ``steps`` steps.

@@ -6,6 +6,7 @@ import pytest
 
 from folioshell import Session
 from folioshell.commands.complete import complete
+from folioshell.commands.history import aside
 from folioshell.errors import Refused
 from folioshell.report import Report, Table
 from tests.fingerprint import fingerprint
@@ -184,3 +185,17 @@ def test_names_are_offered() -> None:
     for text in ("goto m", "diff m"):
         offered = {candidate.text: candidate.description for candidate in complete(session, text, len(text))}
         assert offered == {"mapped": "mark at step 1 of more", "main": "branch of 1 step", "more": "branch of 2 steps"}
+
+
+def test_aside_leaves_nothing() -> None:
+    """The session afterwards is in every respect as before it: state, history, marks, settings, current process."""
+    session = Session()
+    session.execute("mmap buf 4 ; write buf ; mark here ; fork B ; as B ; watch f1 ; undo ; set schemes vmas")
+    before = (session.script(), list(session.history.branches), session.execute("history"), session.execute("show"))
+    with aside(session):
+        session.execute("fork C ; as C ; write buf ; mark x ; mark here ; set schemes all ; unwatch ; set after none")
+    after = (session.script(), list(session.history.branches), session.execute("history"), session.execute("show"))
+
+    assert after == before
+    session.redo()
+    assert session.history.entries[-1].text == "fork B"

@@ -144,20 +144,6 @@ def test_summary_and_json() -> None:
     assert next(document["asked"] for document in documents if "asked" in document).startswith("How many entries")
 
 
-def test_solution_leaves_nothing() -> None:
-    """The session after a task is in every respect as before it: state, history, marks, settings, current process."""
-    session = Session()
-    session.execute("mmap buf 4 ; write buf ; mark here ; fork B ; as B ; watch f1 ; undo ; set schemes vmas")
-    before = (session.script(), list(session.history.branches), session.execute("history"), session.execute("show"))
-    with session.aside():
-        session.execute("fork C ; as C ; write buf ; mark x ; mark here ; set schemes all ; unwatch ; set after none")
-    after = (session.script(), list(session.history.branches), session.execute("history"), session.execute("show"))
-
-    assert after == before
-    session.redo()
-    assert session.history.entries[-1].text == "fork B"
-
-
 def test_quit_leaves_questions_unanswered() -> None:
     """`quit` before a question fails the run, as it does before an expect."""
     events = list(runner := run_text("quit\n? vmas A == 1 | How many?\nfork B\n"))
