@@ -306,6 +306,28 @@ class Reused:
     vpn: int
 
 
+#: who may hold references besides entries, the page cache, and paths for a moment
+SWAP_CACHE, PINS = "swap cache", "pins"
+
+
+@dataclass(slots=True)
+class Held:
+    """The swap cache, or pins, took references of folios or dropped them. An entry's reference is announced by Rmap.
+
+    The page cache has one a page of every folio of a file. Those that a path holds for a moment are not announced.
+
+    Args:
+        folios: numbers of the folios.
+        change: by how much the number of references of each changes.
+        holder: ``SWAP_CACHE`` or ``PINS``.
+    Kernel: mm/swap_state.c: add_to_swap_cache() (v6.12); mm/gup.c: try_grab_folio() (v6.18)
+    """
+
+    folios: Sequence[int]
+    change: int
+    holder: str
+
+
 @dataclass(slots=True)
 class Finding:
     """The simulated kernel violated a rule of memory management because the deciding scheme answered wrongly.
@@ -341,6 +363,7 @@ Event = (
     | Walked
     | Asked
     | Reused
+    | Held
     | Finding
     | Tracepoint
 )

@@ -6,6 +6,7 @@ counted from it each time.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -67,6 +68,8 @@ class World:
     pmds: dict[tuple[int, int], int] = field(default_factory=dict)
     tables: dict[tuple[int, int], int] = field(default_factory=dict)
     pmd_tables: dict[int, int] = field(default_factory=dict)
+    #: folio -> mm -> its entries
+    owners: dict[int, Counter[int]] = field(default_factory=dict)
     vma_ids: int = 0
 
     def announce(self, event: events.Event) -> None:
@@ -288,13 +291,23 @@ class World:
         kind = events.Mapped if mapped else events.Unmapped
         pages = (folio, self.orders[folio], self._anon(folio), first, nr)
         where = (mm, vma.id, self._table(mm, vpn), vpn, *self._clip(vma, folio, base))
-        self.announce(kind(*pages, *where, "test"))
+        exclusive = self._count_owner(kind, mm, folio, nr)
+        self.announce(kind(*pages, *where, "test", exclusive=exclusive))
 
     def _announce_pmd(self, kind: type[events.Mapped | events.Unmapped], mm: int, folio: int, base: int) -> None:
         order, vma = self.orders[folio], self.vma_at(mm, base)
         pages = (folio, order, self._anon(folio), 0, 1 << order)
         where = (mm, vma.id, self._pmd_table(mm), base, *self._clip(vma, folio, base))
-        self.announce(kind(*pages, *where, "test", Level.PMD))
+        exclusive = self._count_owner(kind, mm, folio, 1)
+        self.announce(kind(*pages, *where, "test", Level.PMD, exclusive=exclusive))
+
+    def _count_owner(self, kind: type[events.Mapped | events.Unmapped], mm: int, folio: int, nr: int) -> bool:
+        """Count entries of an mm. Returns: they map anonymous memory now that no other mm maps."""
+        owners = self.owners.setdefault(folio, Counter())
+        owners[mm] += kind.sign * nr
+        if not owners[mm]:
+            del owners[mm]
+        return kind is events.Mapped and self._anon(folio) and len(owners) == 1
 
     def _anon(self, folio: int) -> bool:
         return folio not in self.files

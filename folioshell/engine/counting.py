@@ -14,6 +14,7 @@ from folioshell.events import CALLBACKS, FolioFreed, Mapped, Unmapped
 from folioshell.intervals import Intervals
 from folioshell.schemes.base import Scheme
 from folioshell.schemes.entries import share_entries
+from folioshell.schemes.mm_slots import share_mappings
 from folioshell.schemes.order0 import Order0Scheme, share_order0
 from folioshell.schemes.windows import share_windows
 
@@ -137,7 +138,7 @@ class Schemes(Mapping[str, Scheme]):
         """
         ours = [scheme for name, scheme in self._counting.items() if name not in self._loaded]
         order0_readers = set(share_order0(self._counting.values()))
-        large_readers = {*share_entries(ours), *share_windows(ours)}
+        large_readers = {*share_entries(ours), *share_mappings(ours), *share_windows(ours)}
         for kind, name in CALLBACKS.items():
             first = (self._first[kind],) if kind in self._first else ()
             overriding = [

@@ -11,6 +11,11 @@ Kernel: mm/gup.c (v6.18)
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+
+from folioshell.events import PINS, Held
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
@@ -171,6 +176,8 @@ def do_pin(k: Kernel, mm: Mm, start: int, nr: int, longterm: bool = False) -> Pa
     yield mm.mmap_lock.release("R")
     if pins:
         k.count("nr_foll_pin_acquired", len(pins))
+    if failed is None:
+        yield from _announce([folio for _, folio in pins], 1)
     # Without mmap_lock: dropping the last reference may free the folio.
     for vpn, folio in pins:
         if failed is None:
@@ -211,6 +218,7 @@ def do_unpin(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
     pages = range(start, start + nr)
     if not all(vpn in mm.pins for vpn in pages):
         return "EINVAL"
+    yield from _announce([mm.pins[vpn][-1] for vpn in pages], -1)
     for vpn in pages:
         held = mm.pins[vpn]
         folio = held.pop()
@@ -220,8 +228,16 @@ def do_unpin(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
     return None
 
 
+def _announce(folios: Sequence[Folio], sign: int) -> Path[None]:
+    """The events of pages that were pinned or are to be unpinned: folios with as many of them together."""
+    pinned = Counter(folio.id for folio in folios)
+    for nr, numbers in groupby(sorted(pinned), key=pinned.__getitem__):
+        yield Held(tuple(numbers), sign * nr, PINS)
+
+
 def release_all(k: Kernel, mm: Mm) -> Path[None]:
     """Drop all pins of a process, ascending by address."""
+    yield from _announce([folio for held in mm.pins.values() for folio in held], -1)
     for vpn in sorted(mm.pins):
         for folio in mm.pins.pop(vpn):
             yield from _unpin(k, folio)

@@ -5,7 +5,7 @@ Kernel: mm/swapfile.c: free_swap_and_cache_nr() (v6.18); mm/swap_state.c: swapin
 
 from __future__ import annotations
 
-from folioshell.events import Tracepoint
+from folioshell.events import SWAP_CACHE, Held, Tracepoint
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio, page_bits
 from folioshell.model.kernel import Kernel
@@ -72,6 +72,8 @@ def delete_from_cache(k: Kernel, folio: Folio) -> Path[None]:
     folio.cached = False
     # The copy in swap is gone, so reclaim has to write the page again before it may drop it.
     folio.dirty = True
+    if folio.anon:
+        yield Held((folio.id,), -folio.nr_pages, SWAP_CACHE)
     yield from rmap.put(k, folio, folio.nr_pages)
 
 
@@ -121,6 +123,7 @@ def swapin(k: Kernel, fault: Fault, table: PageTable, slot: int) -> Path[Folio |
             k.count("pgmajfault")
         yield k.swap_lock.release()
         if is_used and is_free:
+            yield Held((folio.id,), 1, SWAP_CACHE)
             return folio
         yield from rmap.put(k, folio)
         if not is_used:
@@ -307,6 +310,9 @@ def add_to_swap(k: Kernel, folio: Folio) -> Path[None]:
     folio.ref += folio.nr_pages
     # The slots hold nothing yet: it has to be written.
     folio.dirty = True
+    # Those of shared memory take the place of the page cache's.
+    if folio.anon:
+        yield Held((folio.id,), folio.nr_pages, SWAP_CACHE)
     yield Tracepoint(f"{folio} added to swap at slot {folio.swap_slot}", "swpout")
 
 

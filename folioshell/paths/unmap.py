@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from folioshell.events import Tracepoint
+from folioshell.events import SWAP_CACHE, Held, Tracepoint
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
@@ -361,6 +361,8 @@ def _move(k: Kernel, folio: Folio, new: Folio) -> Path[bool]:
         folio.unfreeze()
     if lock is not None:
         yield lock.release()
+    if moved and new.anon and new.swap_slot is not None:
+        yield Held((new.id,), new.nr_pages, SWAP_CACHE)
     return moved
 
 

@@ -1,4 +1,4 @@
-"""average: owners and no counter in a page; a page has the average of the folio (v6.15, CONFIG_NO_PAGE_MAPCOUNT)."""
+"""average, rfc-2026-b: owners and no counter in a page; a page has the average of the folio (v6.15)."""
 
 from __future__ import annotations
 
@@ -54,3 +54,14 @@ class Average(MappingScheme):
     def cost_of_entries(cls, event: Rmap, layout: Layout) -> Cost:
         """The bit spinlock, under which all but ``_entire_mapcount`` takes plain stores."""
         return Cost(atomics=0 if event.new else 1 + (event.level is Level.PMD), lines=1)
+
+
+class RfcWithoutPageMapcounts(Average):
+    """The middle of the RFC of April 2026: what CONFIG_NO_PAGE_MAPCOUNT does is all that there is.
+
+    The last patch puts total-pages in the place of the mapcount of PMD entries.
+    """
+
+    name = "rfc-2026-b"
+    place = 78
+    version = "the RFC of 12 April 2026, after patch 7"

@@ -206,6 +206,9 @@ class Scheme(ABC):
     def on_reused(self, event: events.Reused) -> None:
         """A write made pages writable without a copy."""
 
+    def on_held(self, event: events.Held) -> None:
+        """The swap cache, or pins, took references of folios or dropped them."""
+
     def on_finding(self, event: events.Finding) -> None:
         """A wrong answer of the deciding scheme violated a rule."""
 

@@ -256,12 +256,14 @@ def share_entries(schemes: Iterable[Scheme]) -> Iterator[Scheme]:
 
     The record is written by the first scheme that counts more than EntryScheme does, else by the first one.
 
-    Yields: the others, unless they count more, too: they need no events about large folios any more.
+    Yields: the others, unless they count something else still: they need no events about large folios any more.
     """
     alike = [scheme for scheme in schemes if isinstance(scheme, EntryScheme)]
     plain = [scheme for scheme in alike if type(scheme).count_large is EntryScheme.count_large]
     writer = next((scheme for scheme in alike if scheme not in plain), alike[0] if alike else None)
-    for scheme in plain:
-        if writer is not None and scheme is not writer:
+    for scheme in alike:
+        if writer is None or scheme is writer:
+            continue
+        if scheme in plain or type(scheme).count_large is type(writer).count_large:
             scheme.share_record(writer)
             yield scheme

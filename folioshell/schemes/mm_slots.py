@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from folioshell.errors import KernelBug
 from folioshell.events import Level, Rmap
-from folioshell.schemes.base import Part, Sharing
+from folioshell.schemes.base import Part, Scheme, Sharing
 from folioshell.schemes.order0 import ENTRY_LAWS, Order0Scheme
 
 Slot = tuple[int, int]
@@ -71,6 +73,33 @@ class MmSlots:
         if rest := total - sum(self.counts):
             parts.append(Part("in no slot", rest))
         return [*parts, Part(f"SHARED {'set' if self.shared else 'clear'}", 0)]
+
+
+class FixedMmSlots(MmSlots):
+    """The slots as first posted (August 2024): they change hands only while one mm has all entries."""
+
+    __slots__ = ()
+
+    def add(self, mm: int, nr: int, total: int) -> None:
+        """As in MmSlots; an mm that comes while the folio is shared gets no slot."""
+        if mm not in self.ids:
+            if self.shared:
+                return
+            # The other slot is free: without sharing, one has all entries.
+            self.ids[self.ids.index(0)] = mm
+        self.counts[self.ids.index(mm)] += nr
+        self._settle(total)
+
+    def sub(self, mm: int, nr: int, total: int) -> None:
+        """As in MmSlots; an mm that leaves while the folio is shared keeps its slot."""
+        if mm in self.ids:
+            self.counts[self.ids.index(mm)] -= nr
+        self._settle(total)
+
+    def _settle(self, total: int) -> None:
+        self.shared = total not in self.counts
+        if not self.shared:
+            self.ids = [mm if count else 0 for mm, count in zip(self.ids, self.counts, strict=True)]
 
 
 def maybe_mapped_shared(total: int, slots: MmSlots | None) -> Sharing:
@@ -149,6 +178,10 @@ class MappingScheme(Order0Scheme, register=False):
         super().__init__()
         self._large: dict[int, Mappings] = {}
 
+    def share_record(self, writer: MappingScheme) -> None:
+        """Read what another scheme counts."""
+        self._large = writer._large
+
     def forget_large(self, folio: int) -> None:
         """Forget the folio."""
         self._large.pop(folio, None)
@@ -184,3 +217,18 @@ class MappingScheme(Order0Scheme, register=False):
         """The slots, what is in neither, and the SHARED bit."""
         mappings = self._large.get(folio)
         return super().why(folio) if mappings is None else mappings.slots.parts(mappings.total)
+
+
+def share_mappings(schemes: Iterable[Scheme]) -> Iterator[Scheme]:
+    """Let all schemes that count mappings and owners alike read the record of the first one.
+
+    Yields: the others: they need no events about large folios any more.
+    """
+    writer: MappingScheme | None = None
+    for scheme in schemes:
+        if isinstance(scheme, MappingScheme) and type(scheme).count_large is MappingScheme.count_large:
+            if writer is None:
+                writer = scheme
+            else:
+                scheme.share_record(writer)
+                yield scheme

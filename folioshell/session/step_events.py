@@ -262,6 +262,7 @@ class Describer:
             events.Walked: self._walked,
             events.Asked: lambda event: f"f{event.folio} shared? {event.answer} ({event.scheme})",
             events.Reused: self._reused,
+            events.Held: self._held,
             events.Finding: lambda event: f"FINDING: {event.text}",
             events.Tracepoint: lambda event: f"{event.text} ({event.count})" if event.count else event.text,
         }
@@ -317,6 +318,10 @@ class Describer:
     def _reused(self, event: events.Reused) -> str:
         where = f"{self._name(event.mm)} at {format_address(event.vpn)}"
         return f"f{event.folio} {pages_text(event.first, event.nr)} made writable by {where}, no copy"
+
+    def _held(self, event: events.Held) -> str:
+        more = f"{abs(event.change)} {'more' if event.change > 0 else 'fewer'}"
+        return f"references of {folios_text(event.folios)}: {more} ({event.holder})"
 
     def _walked(self, event: events.Walked) -> str:
         tables = sum(len(tables) for _, _, tables in event.visits)

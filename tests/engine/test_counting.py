@@ -11,11 +11,9 @@ from folioshell.events import (
     FolioFreed,
     FolioNew,
     Forked,
-    Level,
     Mapped,
     Mlocked,
     MmGone,
-    Reused,
     Rmap,
     Tracepoint,
     Unmapped,
@@ -213,50 +211,3 @@ def test_mlock_of_mapped_folios_is_announced() -> None:
     assert told(undone) == [([7, 8, 9, 10], -1)]
     (report,) = session.execute("trace events")
     assert "f7..f10 munlocked by A" in str(report)
-
-
-@pytest.mark.parametrize("size", ["4K", "2M"])
-def test_what_makes_a_page_exclusive_is_announced(size: str) -> None:
-    """A scheme that only adds up events knows PageAnonExclusive of every page after each step."""
-
-    class AnonExclusive(all_schemes()["vmas"], register=False):  # type: ignore[misc]
-        name = "anon-exclusive"
-        place = 9999
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.bits: dict[int, int] = {}
-
-        def on_mapped(self, event: Mapped) -> None:
-            pages = 1 if event.level is Level.PMD else (1 << event.nr) - 1
-            for folio in event.folios:
-                bits = self.bits.get(folio, 0)
-                mask = pages << event.first
-                self.bits[folio] = bits | mask if event.exclusive else bits & ~mask
-
-        on_unmapped = Scheme.on_unmapped
-
-        def on_reused(self, event: Reused) -> None:
-            self.bits[event.folio] = self.bits.get(event.folio, 0) | 1 << event.first
-
-    session = Session()
-    session.workspace = Workspace({"anon-exclusive": AnonExclusive})
-    run(session, "set thp.2M always" if size == "2M" else "set thp.2M never")
-    lines = (
-        "mmap buf 512 align=512",
-        "write buf",
-        "fork B",
-        "B: write buf[3]",
-        "exit B",
-        "write buf[0]",
-        "write buf[3]",
-    )
-    reused = 0
-    for line in lines:
-        run(session, line)
-        scheme = session.workspace.machine.schemes["anon-exclusive"]
-        reused += sum(isinstance(event, Reused) for event in session.workspace.journal[-1].events())
-        for folio, _ in session.workspace.kernel.folios.groups():
-            if folio.anon:
-                assert scheme.bits.get(folio.id, 0) == folio.anon_exclusive, (line, folio)  # type: ignore[attr-defined]
-    assert reused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from folioshell.contract.world import World
 from folioshell.schemes.base import Sharing
-from folioshell.schemes.likely import Likely
+from folioshell.schemes.likely import ExactFit, Likely
 
 
 def world_of(order: int, *mms: int) -> tuple[World, Likely, int]:
@@ -48,3 +48,21 @@ def test_one_entry_is_exclusive_even_of_page_0() -> None:
 def test_state_is_that_of_per_page_and_one_counter() -> None:
     """Twelve bytes beside the pages."""
     assert [Likely().bytes_of_state(order) for order in (0, 4, 9)] == [4, 76, 2060]
+
+
+def test_an_exact_fit_is_right_for_who_maps_all_pages() -> None:
+    """Then any other entry makes it one too many; halves of two processes fit as well, and are not seen."""
+    scheme = ExactFit()
+    world = World([scheme], table_pages=16)
+    folio = world.folio(4)
+    for mm in (1, 2):
+        world.vma(mm, 0, 16)
+    world.map(1, folio, 0)
+    assert scheme.shared(folio, 1) is Sharing.NO
+    world.map(2, folio, 0, 3, 1)
+    assert scheme.shared(folio, 1) is Sharing.YES
+    world.unmap(1, folio, 0, 3, 1)
+    assert scheme.shared(folio, 1) is Sharing.NO
+    world.unmap(2, folio, 0, 3, 1)
+    assert scheme.shared(folio, 1) is Sharing.YES
+    assert [ExactFit().bytes_of_state(order) for order in (0, 4, 9)] == [4, 76, 2060]

@@ -10,8 +10,8 @@ from folioshell.contract.histories import seeded_histories
 from folioshell.contract.player import Player
 from folioshell.contract.world import World
 from folioshell.errors import KernelBug
-from folioshell.schemes.base import Part, Sharing
-from folioshell.schemes.mm_id import MmId
+from folioshell.schemes.base import Answer, Part, Sharing
+from folioshell.schemes.mm_id import MmId, MmIdV1, RfcWithoutPagesMapped
 
 
 def world_of(order: int, *mms: int) -> tuple[World, MmId, int]:
@@ -197,3 +197,47 @@ def test_a_pmd_entry_that_is_not_there_cannot_go() -> None:
     world.pmds[1, 0] = folio
     with pytest.raises(KernelBug, match="has none"):
         world.unmap_pmd(1, 0)
+
+
+def test_as_first_posted_slots_change_while_one_mm_has_all_entries() -> None:
+    """An mm that leaves keeps its slot while two others share the folio: they stay without one."""
+    scheme = MmIdV1()
+    world = World([scheme])
+    folio = world.folio(4)
+    for mm in (1, 2, 3):
+        world.vma(mm, 0, 16)
+        world.map(mm, folio, 0, 0, 4)
+    assert scheme.slots(folio) == ((1, 4), (2, 4), True)
+    world.exit(1)
+    assert scheme.slots(folio) == ((1, 0), (2, 4), True)
+    world.exit(3)
+    assert scheme.slots(folio) == ((0, 0), (2, 4), False)
+    assert scheme.shared(folio, 2) is Sharing.NO
+
+
+def test_as_first_posted_a_slot_counts_all_entries_of_its_mm() -> None:
+    """So the folio is exclusive exactly if one of the two has all entries."""
+    for history in seeded_histories(120):
+        scheme = MmIdV1()
+        player = Player(history, [scheme])
+        for step in history.steps:
+            player.play(step)
+            by_mm = Counter(mm for mm, *_ in player.world.found(player.large))
+            *slots, shared = scheme.slots(player.large)
+            assert all(count == by_mm[mm] for mm, count in slots if mm)
+            assert shared is not any(count == by_mm.total() for _, count in slots)
+
+
+def test_the_rfc_of_2026_keeps_pages_and_guesses_what_is_partial() -> None:
+    """Two processes map the same half: as many entries as pages."""
+    scheme = RfcWithoutPagesMapped()
+    world = World([scheme])
+    folio = world.folio(4)
+    for mm in (1, 2):
+        world.vma(mm, 0, 16)
+        world.map(mm, folio, 0, 0, 8)
+    assert [scheme.page_mapcount(folio, page) for page in (0, 8)] == [2, 0]
+    assert scheme.partially_mapped(folio) is Answer.NO
+    world.exit(2)
+    assert scheme.partially_mapped(folio) is Answer.YES
+    assert [scheme.bytes_of_state(order) for order in (0, 4, 9)] == [4, 88, 2072]

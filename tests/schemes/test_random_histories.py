@@ -11,10 +11,16 @@ from folioshell.contract.player import Player
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Scheme, Sharing
 
-ENTRIES = ("per-page-v5", "per-page", "rmap-id", "owner", "likely", "mm-id", "average", "total-pages")
-PAGES = ("per-page-v5", "per-page", "likely", "mm-id")
+ENTRIES = (
+    *("per-page-v5", "per-page", "rmap-id", "owner", "likely", "exact-fit", "mm-id", "mm-id-v1", "average"),
+    *("total-pages", "rfc-2026-a", "rfc-2026-b"),
+)
+PAGES = ("per-page-v5", "per-page", "likely", "mm-id", "mm-id-v1", "rfc-2026-a")
 #: those that come to nothing in the end, whatever happened
-ZERO = (*ENTRIES, "tuples", "vmas", "estimated-ne1", "estimated-gt1", "likely-v6.9")
+ZERO = (
+    *(*ENTRIES, "tuples", "vmas", "estimated-ne1", "estimated-gt1", "likely-v6.9", "max-page"),
+    "anon-exclusive",
+)
 
 
 @pytest.mark.parametrize(("histories", "states"), [(600, 4_500), pytest.param(2400, 20_000, marks=pytest.mark.full)])
@@ -34,7 +40,10 @@ def test_thousands_of_states(histories: int, states: int) -> None:
         assert {schemes[name].mapcount(player.large) for name in ZERO} == {0}
     assert seen >= states
     # Every kind of wrong answer that is allowed below happens: the exceptions are not idle.
-    assert set(wrong) == {"likely no", "likely yes", "rmap-id yes", "mm-id yes", "owner yes", "vmas yes"}
+    assert set(wrong) == {
+        *("likely no", "likely yes", "rmap-id yes", "mm-id yes", "mm-id-v1 yes", "owner yes", "vmas yes"),
+        *("references yes", "anon-exclusive maybe"),
+    }
 
 
 def look(player: Player, schemes: dict[str, Scheme], wrong: Counter[str]) -> None:
@@ -49,7 +58,8 @@ def look(player: Player, schemes: dict[str, Scheme], wrong: Counter[str]) -> Non
         assert len(by_mm) == 1
     for mm in by_mm:
         right = Sharing.YES if len(by_mm) > 1 else Sharing.NO
-        answers = {name: schemes[name].shared(folio, mm) for name in ("likely", "rmap-id", "mm-id", "owner", "vmas")}
+        names = ("likely", "rmap-id", "mm-id", "mm-id-v1", "owner", "vmas", "references", "anon-exclusive")
+        answers = {name: schemes[name].shared(folio, mm) for name in names}
         for name, answer in answers.items():
             if answer is not right:
                 wrong[f"{name} {answer}"] += 1

@@ -12,7 +12,7 @@ from folioshell.contract.world import World
 from folioshell.schemes import all_schemes
 from folioshell.schemes.average import Average
 from folioshell.schemes.base import Answer, Scheme, Sharing
-from folioshell.schemes.mm_id import MmId
+from folioshell.schemes.mm_id import MmId, MmIdV1
 from folioshell.schemes.owner import Owner
 from folioshell.schemes.per_page_v5 import PerPageV5
 from folioshell.schemes.rmap_id import RmapId
@@ -91,6 +91,64 @@ step | E   | T    | pages | truth | N      | entire | a     | avg | part    | f 
 16b  | 512 | 512  | 512   | 1     | 512    | 0      | no 1  | 1/1 | no/no   | x  | -:0 m2:512 x
 17   | 3   | 1025 | 512   | 3     | 1+EM   | 2      | yes 2 | 2/2 | no/no   | S  | m1:1 m2:1 * S
 """
+# mx, xf   max-page; the answer of exact-fit         v1   mm-id-v1: its slots, as in h
+# ra       partially mapped? rfc-2026-a              ref, ae   references, anon-exclusive
+OTHERS = """
+step         | mx   | xf | v1                | ra  | ref     | ae
+1            | 1 x  | x  | m1:4 -:0 x        | no  | 8 S!    | 0 W
+2a           | 1 x  | S! | m1:8 -:0 x        | yes | 24 S!   | 0 W
+2b           | 1 x  | x  | m1:16 -:0 x       | no  | 32 S!   | 0 W
+3a           | 1 x  | S! | m1:1 -:0 x        | no  | 1 x     | 512 x
+3b           | 1 x  | x  | m1:512 -:0 x      | no  | 512 S!  | 512 x
+4            | 2 S  | S  | m1:16 m2:16 * S   | no  | 48 S    | 0 W
+5a           | 1 x  | x  | m1:16 -:0 x       | no  | 16 S!   | 16 x
+5b           | 1 x  | x  | m1:16 -:0 x       | no  | 16 S!   | 16 x
+6            | 1 x  | x  | m1:16 -:0 x       | no  | 32 S!   | 0 W
+10a          | 2 S! | S! | m1:32 -:0 x       | no  | 48 S!   | 0 W
+10b          | 2 S! | x  | m1:16 -:0 x       | no! | 32 S!   | 0 W
+10c          | 2 S! | S! | -:0 -:0 S!        | no  | 3 S!    | 0 W
+18           | 1 x  | x  | m1:16 -:0 x       | no  | 16 S!   | 16 x
+20a          | 1 x  | x  | m1:1024 -:0 x     | no  | 2048 S! | 0 W
+20b          | 1 x  | x  | m1:1024 -:0 x     | no  | 2048 S! | 0 W
+25           | 1 x  | x  | m1:512 -:0 x      | no  | 512 S!  | 512 x
+7a           | 2 S  | S  | m1:16 m2:16 * S   | no  | 32 S    | 0 W
+7b           | 2 S  | S  | m1:15 m2:16 * S   | no  | 31 S    | 0 W
+8            | 1 x! | x! | m1:8 m2:8 * S     | no  | 32 S    | 0 W
+9            | 2 S  | x! | m1:8 m2:8 * S     | no! | 32 S    | 0 W
+19a          | 2 S  | S  | m1:16 m2:1 * S    | no  | 17 S    | 0 W
+19b          | 1 x! | x! | m1:15 m2:1 * S    | no  | 16 S    | 0 W
+22           | 2 S  | S  | m1:16 m2:16 * S   | no  | 48 S    | 0 W
+23           | 2 S  | S  | m1:512 m2:1 * S   | no  | 1025 S  | 0 W
+24           | 1 x  | x  | -:0 m2:16 x       | no  | 16 S!   | 0 W
+11a          | 2 S  | S  | m1:4 m2:4 * S     | yes | 24 S    | 0 W
+11b          | 1 x  | S! | -:0 m2:4 x        | yes | 20 S!   | 0 W
+12a          | 3 S  | S  | m1:4 m2:4 * S     | yes | 28 S    | 0 W
+12b          | 1 x  | S! | m1:0 m2:0 * S!    | yes | 20 S!   | 0 W
+12c          | 1 x  | S! | m1:0 m2:0 * x     | yes | 17 S!   | 0 W
+12d          | 1 x  | S! | m1:0 m2:0 * S!    | yes | 18 S!   | 0 W
+13a          | 3 S  | S  | m1:16 m2:16 * S   | no  | 56 S    | 0 W
+13b          | 2 S  | S  | m1:0 m2:16 * S    | no  | 40 S    | 0 W
+13c          | 2 S  | S  | m1:0 m2:16 * S    | no  | 48 S    | 0 W
+13d          | 1 x  | x  | m1:0 m2:0 * S!    | no  | 32 S!   | 0 W
+13e          | 1 x  | S! | m1:0 m2:0 * S!    | yes | 24 S!   | 0 W
+13f          | 0 –  | –  | -:0 -:0 –         | no  | 16 –    | 0 –
+13g          | 1 x  | x  | m1:16 -:0 x       | no  | 32 S!   | 0 W
+13x after m3 | 2 S  | S  | m1:4 m2:4 * S     | yes | 24 S    | 0 W
+13x after m1 | 1 x  | S! | -:0 m2:4 x        | yes | 20 S!   | 0 W
+14a          | 2 S  | S  | m1:1 m2:1 * S     | no  | 2 S     | 0 W
+14b          | 2 S  | S  | m1:512 m2:1 * S   | no  | 513 S   | 0 W
+14c          | 2 S  | S  | m1:256 m2:1 * S   | no  | 257 S   | 0 W
+14d          | 2 S  | S  | m1:256 m2:512 * S | no  | 768 S   | 0 W
+14e          | 2 S  | x! | m1:256 m2:256 * S | no! | 512 S   | 0 W
+14f          | 1 x  | S! | m1:256 -:0 x      | yes | 256 S!  | 0 W
+15a          | 4 S  | S  | m1:4 m2:4 * S     | no  | 16 S    | 0 W
+15b          | 4 S  | x! | m1:1 m2:1 * S     | no! | 4 S     | 0 W
+15c          | 1 x  | S! | m1:1 -:0 x        | yes | 1 x     | 0 W
+16a          | 2 S  | S  | m1:1 m2:512 * S   | no  | 513 S   | 0 W
+16b          | 1 x  | x  | -:0 m2:512 x      | no  | 512 S!  | 0 W
+17           | 3 S  | S  | m1:1 m2:1 * S     | no  | 515 S   | 0 W
+27           | 1 x  | x  | m1:16 -:0 x       | no  | 16 S!   | 0 W
+"""
 #: step -> page that is asked about
 ASKED = {"9": 1, "23": 1}
 
@@ -149,9 +207,16 @@ def estimated(at: Moment) -> str:
     return f"{number} {at.answer('estimated-ne1')}/{at.answer('estimated-gt1')}"
 
 
-def slots(at: Moment) -> str:
-    *both, shared = at.scheme(MmId).slots(FOLIO)
-    return " ".join([f"m{mm}:{count}" if mm else "-:0" for mm, count in both] + ["*"] * shared + [at.answer("mm-id")])
+def slots(at: Moment, kind: type[MmId] = MmId) -> str:
+    *both, shared = at.scheme(kind).slots(FOLIO)
+    return " ".join([f"m{mm}:{count}" if mm else "-:0" for mm, count in both] + ["*"] * shared + [at.answer(kind.name)])
+
+
+def guessed_partial(at: Moment) -> str:
+    right = Answer.of(0 < at.world.truth(FOLIO).pages < 1 << at.world.orders[FOLIO])
+    answer = at.schemes["rfc-2026-a"].partially_mapped(FOLIO)
+    assert answer is at.scheme(Average).partially_mapped(FOLIO)
+    return answer + "!" * (answer is not right)
 
 
 def pages_mapped(at: Moment) -> str:
@@ -197,6 +262,12 @@ CELLS: dict[str, Callable[[Moment], str]] = {
     "entire": lambda at: str(at.scheme(MmId).entire(FOLIO)),
     "avg": averages,
     "part": partial,
+    "mx": lambda at: at.numbered("max-page"),
+    "xf": lambda at: at.answer("exact-fit"),
+    "v1": lambda at: slots(at, MmIdV1),
+    "ra": guessed_partial,
+    "ref": lambda at: at.numbered("references"),
+    "ae": lambda at: at.numbered("anon-exclusive"),
 }
 
 
@@ -207,7 +278,13 @@ def rows(text: str, **changed: Callable[[Moment], str]) -> dict[str, dict[Callab
     return {line[0]: dict(zip(cells, line[1:], strict=True)) for line in lines}
 
 
-TABLE = rows(ONE_PROCESS_AND_MORE) | rows(OWNERS_COME_AND_GO) | rows(PMDS_BESIDE_PTES, a=double_map)
+_OTHERS = rows(OTHERS)
+TABLE = {
+    step: row | _OTHERS[step]
+    for step, row in (
+        rows(ONE_PROCESS_AND_MORE) | rows(OWNERS_COME_AND_GO) | rows(PMDS_BESIDE_PTES, a=double_map)
+    ).items()
+}
 
 
 @dataclass(frozen=True)
@@ -229,8 +306,11 @@ class Seen:
 
 def seen(at: Moment) -> Seen:
     schemes, world = at.schemes, at.world
-    exact = ("per-page-v5", "per-page", "likely", "rmap-id", "owner", "mm-id", "average", "total-pages")
-    paged = ("per-page-v5", "per-page", "likely", "mm-id")
+    exact = (
+        *("per-page-v5", "per-page", "likely", "exact-fit", "rmap-id", "owner", "mm-id", "mm-id-v1", "average"),
+        *("total-pages", "rfc-2026-a", "rfc-2026-b"),
+    )
+    paged = ("per-page-v5", "per-page", "likely", "mm-id", "rfc-2026-a")
     pages = range(1 << world.orders[FOLIO])
     return Seen(
         row={cell: cell(at) for cell in TABLE.get(at.step, ())},
@@ -238,7 +318,7 @@ def seen(at: Moment) -> Seen:
         entries=[schemes[name].mapcount(FOLIO) for name in exact],
         pages=[[schemes[name].page_mapcount(FOLIO, page) for page in pages] for name in paged],
         slots=[at.scheme(MmId).slots(FOLIO), at.scheme(Average).slots(FOLIO), at.scheme(TotalPages).slots(FOLIO)],
-        maybe_shared=[at.answer(name) for name in ("mm-id", "average", "total-pages")],
+        maybe_shared=[at.answer(name) for name in ("mm-id", "average", "total-pages", "rfc-2026-a", "rfc-2026-b")],
         first_page=[at.answer(name) for name in ("estimated-gt1", "likely-v6.9")],
         owner=(at.scheme(Owner).owner(FOLIO), at.answer("owner")),
         checksum=at.scheme(RmapId).checksum(FOLIO),
@@ -261,7 +341,7 @@ def _played() -> dict[str, Seen]:
 
 def test_every_row_is_played(played: dict[str, Seen]) -> None:
     """The examples have the steps that the tables have, and no others."""
-    assert set(played) == set(TABLE)
+    assert set(played) == set(TABLE) == set(_OTHERS)
     assert len(TABLE) == 53
 
 
@@ -305,7 +385,7 @@ def test_tuples_and_vmas_of_a_split_thp(played: dict[str, Seen]) -> None:
 
 def test_pages_of_a_half_unmapped_thp(played: dict[str, Seen]) -> None:
     """14c: page 0 is mapped once, page 256 twice."""
-    assert [(pages[0], pages[256]) for pages in played["14c"].pages] == [(1, 2)] * 4
+    assert [(pages[0], pages[256]) for pages in played["14c"].pages] == [(1, 2)] * 5
 
 
 def test_the_average_hides_who_shares(played: dict[str, Seen]) -> None:
