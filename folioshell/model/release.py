@@ -402,7 +402,7 @@ def differences_between(older: Release, newer: Release) -> list[ReleaseDifferenc
     for question in SharingQuestion:
         older_words, newer_words = (row.policy.answers[question] for row in (older, newer))
         if question.in_model and older_words != newer_words:
-            answers = f"{answer_text(older_words)} in {older.version}, {answer_text(newer_words)} in {newer.version}"
+            answers = f"{answer_text(older_words)} in {older.version}; {answer_text(newer_words)} in {newer.version}"
             text = f"{question.function}(), {question.about}: {answers}"
             found.append(ReleaseDifference(question.name, text, _flip_answer(question)))
     if older.policy.books != newer.policy.books:
@@ -412,8 +412,8 @@ def differences_between(older: Release, newer: Release) -> list[ReleaseDifferenc
 
 
 def answer_text(words: tuple[str, ...]) -> str:
-    """What a question looks at, in words: ``anon-exclusive, then references``."""
-    return ", then ".join(words) or "not asked"
+    """What a question looks at, in words: ``anon-exclusive, references``."""
+    return ", ".join(words) or "not asked"
 
 
 def _flip(name: str) -> Callable[[Release, Release], Release]:

@@ -26,7 +26,7 @@ def _row(*cells: str) -> str:
 
 
 def _answer(row: Release, question: SharingQuestion) -> str:
-    return ", then ".join(f"`{word}`" for word in row.policy.answers[question]) or "–"
+    return ", ".join(f"`{word}`" for word in row.policy.answers[question]) or "–"
 
 
 def releases_page() -> str:
