@@ -255,6 +255,7 @@ class Bar(NamedTuple):
         perm: as in /proc/PID/maps.
         maps: ``anon``, or file and page offset: ``lib+0``.
         address, pages: its range.
+        label: the regions there, as of a stretch.
     """
 
     id: str
@@ -262,6 +263,7 @@ class Bar(NamedTuple):
     maps: str
     address: str
     pages: int
+    label: str = ""
 
 
 class Cell(NamedTuple):
@@ -280,13 +282,30 @@ class Cell(NamedTuple):
     sharing: str = ""
 
 
+class TableRow(NamedTuple):
+    """A PTE table, or a huge PMD entry, in a geometry whose tables have few entries.
+
+    Args:
+        table: ``pt1``; ``pmd1`` for a PMD entry.
+        address: what its first entry maps.
+        entries: what each maps: ``f1[6]``, a folio of order 0 as ``f3``, ``zero page``, ``swap``; empty for none.
+        maps: the same in runs: ``f1[6..7] r, f3 rw``.
+    """
+
+    table: str
+    address: str
+    entries: tuple[str, ...]
+    maps: str = ""
+
+
 class Lane(NamedTuple):
-    """A process in a picture: its VMAs, and a cell a stretch."""
+    """A process in a picture: its VMAs, a cell a stretch, and its page tables where these are small."""
 
     process: str
     current: bool = False
     vmas: tuple[Bar, ...] = ()
     cells: tuple[Cell, ...] = ()
+    tables: tuple[TableRow, ...] = ()
 
 
 class FolioLane(NamedTuple):

@@ -163,6 +163,9 @@ def show(call: Call) -> Any:
     entries map its pages, who maps them, and which shown schemes give a wrong answer to `shared?`. Legend: S shared by
     several processes, x exclusive to one, ! wrong, ? maybe.
 
+    In the classroom geometry each page table is a row of its 8 entries. A digit is a page of a large folio, a letter a
+    folio of order 0; if several folios are large, both say which page of which folio. Equal signs are the same page.
+
     `show stats` counts pages with per-page mapcounts (`precise`), without (`no-page-mapcount`), and as the mail does
     (`as-mailed`): it takes `nr == HPAGE_PMD_NR` for a PMD entry, so 512 PTEs count as PMD-mapped and mlock the folio,
     for good if they are unmapped in smaller batches. Mlocked folios are listed with both mlock_counts.

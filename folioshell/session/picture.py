@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm, Vma
-from folioshell.report import Bar, Cell, FolioLane, Lane, Picture, Stretch
+from folioshell.report import Bar, Cell, FolioLane, Lane, Picture, Stretch, TableRow
 from folioshell.schemes.base import Scheme, Sharing
 from folioshell.session.entries import (
     EntryRun,
+    entry_runs_in,
     goes_on_over_tables,
     is_next,
     joined_if_many,
@@ -39,6 +41,9 @@ from folioshell.wording import counted
 MOST_STRETCHES = 32
 MOST_LANES = 16
 MOST_FOLIO_LANES = 32
+MOST_TABLES = 32
+#: tables with so few entries are shown entry by entry
+MOST_ENTRIES = 8
 
 
 def picture(workspace: Workspace, shown: Sequence[str]) -> Picture:
@@ -54,16 +59,21 @@ def picture(workspace: Workspace, shown: Sequence[str]) -> Picture:
     regions = list(workspace.regions.values())
     columns = columns_of(lanes, entries, groups, regions, MOST_STRETCHES)
     schemes = [workspace.machine.schemes[name] for name in shown]
+    small = workspace.kernel.geometry.table_entries <= MOST_ENTRIES
+    tables = [list(_tables(workspace, mm)) if small else [] for mm in lanes]
+    nr_tables = sum(map(len, tables))
+    if nr_tables > MOST_TABLES:
+        tables = [rows[: MOST_TABLES // len(lanes)] for rows in tables]
     return Picture(
         _title(mms, groups),
         tuple(_stretches(columns[:MOST_STRETCHES], regions)),
-        tuple(_lane(workspace, mm, at, columns[:MOST_STRETCHES]) for at, mm in enumerate(lanes)),
+        tuple(_lane(workspace, mm, at, columns[:MOST_STRETCHES], tables[at]) for at, mm in enumerate(lanes)),
         tuple(_folio_lane(workspace, group, schemes) for group in groups[:MOST_FOLIO_LANES]),
-        tuple(_notes(len(mms), len(columns), len(groups))),
+        tuple(_notes(len(mms), len(columns), len(groups), nr_tables - sum(map(len, tables)))),
     )
 
 
-def _notes(nr_mms: int, nr_stretches: int, nr_groups: int) -> Iterator[str]:
+def _notes(nr_mms: int, nr_stretches: int, nr_groups: int, hidden_tables: int) -> Iterator[str]:
     """What is not shown."""
     for number, most, noun, commands in (
         (nr_mms, MOST_LANES, "processes", "`show processes`, `show tables`"),
@@ -72,6 +82,8 @@ def _notes(nr_mms: int, nr_stretches: int, nr_groups: int) -> Iterator[str]:
     ):
         if number > most:
             yield f"{number - most:,} more {noun} not shown; see {commands}"
+    if hidden_tables:
+        yield f"{hidden_tables:,} more page tables not shown; see `show tables`"
 
 
 def _title(mms: Sequence[Mm], groups: Iterable[FolioGroup]) -> str:
@@ -84,8 +96,9 @@ def _title(mms: Sequence[Mm], groups: Iterable[FolioGroup]) -> str:
     return ", ".join(counts)
 
 
-def _bar(vma: Vma) -> Bar:
-    return Bar(str(vma), vma.perm, vma_maps(vma), format_address(vma.start), vma.nr_pages)
+def _bar(vma: Vma, regions: Sequence[Region]) -> Bar:
+    label = labels_of(regions, vma.start, vma.end)
+    return Bar(str(vma), vma.perm, vma_maps(vma), format_address(vma.start), vma.nr_pages, label)
 
 
 def _stretches(columns: Sequence[PictureColumn], regions: Sequence[Region]) -> Iterator[Stretch]:
@@ -97,9 +110,30 @@ def _stretches(columns: Sequence[PictureColumn], regions: Sequence[Region]) -> I
         end = column.end
 
 
-def _lane(workspace: Workspace, mm: Mm, at: int, columns: Sequence[PictureColumn]) -> Lane:
+def _lane(workspace: Workspace, mm: Mm, at: int, columns: Sequence[PictureColumn], tables: Sequence[TableRow]) -> Lane:
     cells = tuple(_cell(column.slots[at]) for column in columns)
-    return Lane(mm.name, mm.name == workspace.current, tuple(map(_bar, mm.vmas)), cells)
+    regions = list(workspace.regions.values())
+    vmas = tuple(_bar(vma, regions) for vma in mm.vmas)
+    return Lane(mm.name, mm.name == workspace.current, vmas, cells, tuple(tables))
+
+
+def _tables(workspace: Workspace, mm: Mm) -> Iterator[TableRow]:
+    """A row for each PTE table, empty ones too, and for each huge PMD entry."""
+    size = workspace.kernel.geometry.table_entries
+    for block, pmd, entry in mm.tables.blocks():
+        runs = joined_where(entry_runs_in(workspace.kernel, mm, block, block + size), EntryRun.goes_on, EntryRun.joined)
+        entries = dict(pair for run in runs for pair in _entries(run))
+        name = str(entry if isinstance(entry, PageTable) else pmd)
+        texts = tuple(entries.get(vpn, "") for vpn in range(block, block + size))
+        yield TableRow(name, format_address(block), texts, ", ".join(run.brief for run in runs))
+
+
+def _entries(run: EntryRun) -> Iterator[tuple[int, str]]:
+    """(virtual page, what it is mapped to) of the pages of a run."""
+    for at in range(run.nr):
+        number, page = divmod(run.page + at, 1 << run.order)
+        folio = f"f{run.folio + number}" if run.order == 0 else f"f{run.folio + number}[{page}]"
+        yield run.vpn + at, folio if run.folio else run.other
 
 
 def _cell(slot: Slot) -> Cell:

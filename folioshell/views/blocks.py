@@ -55,10 +55,11 @@ class Line:
 
 @dataclass(slots=True)
 class Column:
-    """A column of a grid: its header, and whether its cells are right-aligned."""
+    """A column of a grid: its header, whether its cells are right-aligned, and whether they are wrapped last."""
 
     header: str
     flush_right: bool = False
+    whole: bool = False
 
 
 @dataclass(slots=True)

@@ -142,7 +142,7 @@ def _total(widths: Sequence[int]) -> int:
 def _shrink(grid: Grid, widths: Sequence[int], room: int, narrowest: int) -> list[int]:
     """Narrow the widest text columns until all fit or none may shrink further."""
     shrunk = list(widths)
-    may_shrink = [index for index, column in enumerate(grid.columns) if not column.flush_right]
+    may_shrink = [index for index, column in enumerate(grid.columns) if not (column.flush_right or column.whole)]
     least = {index: min(widths[index], max(narrowest, columns_of(grid.columns[index].header))) for index in may_shrink}
     while (excess := _total(shrunk) - room) > 0:
         candidates = [index for index in may_shrink if shrunk[index] > least[index]]
@@ -193,7 +193,7 @@ def _squeeze(grid: Grid, room: int) -> Grid:
 
 def _break_cells(grid: Grid, widths: Sequence[int]) -> Grid:
     columns = tuple(
-        Column("\n".join(wrapped(column.header, width)), column.flush_right)
+        Column("\n".join(wrapped(column.header, width)), column.flush_right, column.whole)
         for column, width in zip(grid.columns, widths, strict=True)
     )
     rows = tuple(

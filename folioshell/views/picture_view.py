@@ -5,10 +5,11 @@ The axis is broken into as many bands as the width needs.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from folioshell.report import Bar, Cell, FolioLane, Lane, Picture, Stretch, Visit
+from folioshell.report import Bar, Cell, FolioLane, Lane, Picture, Stretch, TableRow, Visit
 from folioshell.views.blocks import Block, Column, Drawing, Grid, Line, Span, Tone, line
 from folioshell.views.glyphs import ELLIPSIS, TIMES
 from folioshell.views.layout import columns_of, padded
@@ -19,13 +20,14 @@ from folioshell.wording import id_run, id_runs, text_runs
 #: maximum pages of a row that are shown as one digit each
 _MOST_DIGITS = 32
 _UNMAPPED = "·"
+#: sign -> what the legend says; the signs of entries are those of ``_entry_signs``
 _LEGEND = {
     "*": "* current",
     "S": "S shared",
     "x": "x exclusive",
-    "?": "?NAME says maybe",
-    "!": "!NAME is wrong",
-    _UNMAPPED: f"{_UNMAPPED} not mapped",
+    "!": "! wrong",
+    "?": "? maybe",
+    _UNMAPPED: f"{_UNMAPPED} none",
     "┊": "┊ address gap",
 }
 
@@ -33,7 +35,10 @@ _LEGEND = {
 def picture_blocks(picture: Picture) -> Iterator[Block]:
     """The title, the lanes, the folios, a legend of the signs that occur, and notes."""
     yield line(picture.title, Tone.STRONG)
-    yield Drawing(lambda width: drawn(picture, width), lambda: [*lane_words(picture)])
+    small = any(lane.tables for lane in picture.lanes)
+    yield Drawing(
+        lambda width: entry_lines(picture) if small else drawn(picture, width), lambda: [*lane_words(picture)]
+    )
     folios = [*_folios(picture)]
     yield Drawing(lambda _: folios, lambda: [*lane_folio_words(picture.folios)])
     for note in picture.notes:
@@ -52,7 +57,7 @@ def _folios(picture: Picture) -> Iterator[Line | Grid]:
         (Column("order", True), [Span(str(row.order)) for row in rows]),
         (Column("of"), [Span(row.maps) for row in rows]),
         (Column("entries"), [Span(digits(row)) for row in rows]),
-        (Column("sharing"), [Span(text, _tone(text)) for text in sharing]),
+        (Column("sharing", whole=True), [Span(text, _tone(text)) for text in sharing]),
         (Column("mapped by"), [Span(_mappers(row)) for row in rows]),
     ]
     if rows:
@@ -101,13 +106,72 @@ def _legend(picture: Picture, sharing: Sequence[str]) -> str:
     shown = "".join(sign for text in sharing for sign in _LEGEND if sign in text.split(" ")[0] or f" {sign}" in text)
     shown += "".join(digits(row) for row in picture.folios)
     shown += "*" if picture.stretches and any(lane.current for lane in picture.lanes) else ""
-    shown += "┊" if any(stretch.gap for stretch in picture.stretches) else ""
+    entries = [*_entry_legend(picture)]
+    shown += "┊" if not entries and any(stretch.gap for stretch in picture.stretches) else ""
     shown += _UNMAPPED if any(_is_hole(cell) for lane in picture.lanes for cell in lane.cells) else ""
-    return ", ".join(text for sign, text in _LEGEND.items() if sign in shown)
+    shown += _UNMAPPED if any("" in row.entries for lane in picture.lanes for row in lane.tables) else ""
+    return ", ".join([*(text for sign, text in _LEGEND.items() if sign in shown), *entries])
 
 
 def _is_hole(cell: Cell) -> bool:
     return bool(cell.vma) and not cell.maps
+
+
+# Small tables, entry by entry.
+
+#: what an entry maps that is no folio -> its sign
+_OTHERS = {"zero page": "@", "swap": "%", "migration": "~"}
+_LETTERS = string.ascii_letters
+
+
+def entry_lines(picture: Picture) -> list[Line]:
+    """A line of VMAs a process, then a line a table with a sign an entry; equal signs are the same page."""
+    heads = [f"{lane.process}{'*' if lane.current else ''}" for lane in picture.lanes]
+    margin = max(map(columns_of, heads)) + 1
+    signs = _entry_signs(picture)
+    names = max(columns_of(row.table) for lane in picture.lanes for row in lane.tables or (TableRow("", "", ()),))
+    widest = max(map(len, signs.values()))
+    lines: list[Line] = []
+    for head, lane in zip(heads, picture.lanes, strict=True):
+        vmas = "; ".join(
+            " ".join(filter(None, (bar.id, bar.label, bar.perm, bar.maps, "at", bar.address))) for bar in lane.vmas
+        )
+        lines.append(Line((Span(padded(head, margin), Tone.STRONG), Span(vmas or "no VMA")), hang=margin))
+        for row in lane.tables:
+            entries = " ".join(f"{signs[text]:>{widest}}" for text in row.entries)
+            text = f"{padded(row.table, names)} {row.address} [ {entries} ] {row.maps}"
+            lines.append(Line((Span(text.rstrip()),), indent=margin, hang=names + 1))
+    return lines
+
+
+def _entry_signs(picture: Picture) -> dict[str, str]:
+    """What an entry maps -> its sign: a letter for a folio, a digit for a page; both if several folios are large."""
+    texts = dict.fromkeys(text for lane in picture.lanes for row in lane.tables for text in row.entries)
+    folios = dict.fromkeys(text.partition("[")[0] for text in texts if text and text not in _OTHERS)
+    large = {text.partition("[")[0] for text in texts if text.endswith("]")}
+    lettered = [folio for folio in folios if folio not in large or len(large) > 1]
+    letters = dict(zip(lettered, _LETTERS, strict=False))
+    signs = {"": _UNMAPPED} | _OTHERS
+    for text in texts:
+        if text not in signs:
+            folio, _, page = text.rstrip("]").partition("[")
+            letter = letters.get(folio, "#" if folio in lettered else "")
+            signs[text] = f"{letter}{page[-1:]}"
+    return signs
+
+
+def _entry_legend(picture: Picture) -> Iterator[str]:
+    """The meaning of the signs of entries that occur."""
+    signs = _entry_signs(picture)
+    texts = {text for lane in picture.lanes for row in lane.tables for text in row.entries}
+    kinds = {
+        "[0] page": any(text.endswith("]") and len(signs[text]) == 1 for text in texts),
+        "[a0] page 0 of a": any(text.endswith("]") and len(signs[text]) > 1 for text in texts),
+        "[a] folio": any(text and not text.endswith("]") and text not in _OTHERS for text in texts),
+        "# another folio": any(signs[text].startswith("#") for text in texts),
+    }
+    yield from (legend for legend, occurs in kinds.items() if occurs)
+    yield from (f"{sign} {text}" for text, sign in _OTHERS.items() if text in texts)
 
 
 # The lanes.

@@ -104,7 +104,7 @@ def _answers(query: Query, title: str) -> Grid:
     if any(row.page for row in rows):
         columns.append((Column("this page", True), [Span(row.page, Tone.STRONG) for row in rows]))
     if any(row.verdict for row in rows):
-        columns.append((Column("verdict"), [_verdict(row) for row in rows]))
+        columns.append((Column("verdict", whole=True), [_verdict(row) for row in rows]))
     if any(row.cost for row in rows):
         columns.append((Column("cost to resolve"), [Span(row.cost) for row in rows]))
     return Grid(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from folioshell.report import Bar, Cell, FolioLane, Lane, Picture, Stretch, Visit
+from folioshell.report import Bar, Cell, FolioLane, Lane, Picture, Stretch, TableRow, Visit
 
 
 class Mapped(NamedTuple):
@@ -41,10 +41,11 @@ def picture_of(state: dict[str, Any]) -> Picture:
                 name,
                 name == state["current"],
                 tuple(
-                    Bar(one["id"], one["perm"], _maps(one), one["address"], one["pages"])
+                    Bar(one["id"], one["perm"], _maps(one), one["address"], one["pages"], _label(state, one))
                     for one in state["processes"][name]["vmas"]
                 ),
                 tuple(found[at] for found in cells),
+                tuple(_rows(state, name, pages[name])) if state["geometry"] == "classroom" else (),
             )
             for at, name in enumerate(names)
         ),
@@ -176,17 +177,80 @@ def _cell(state: dict[str, Any], name: str, pages: dict[int, Mapped], start: int
     return Cell(vma["id"], tables, f"{_ids(first.folio, nr)}{inner} {first.perm}", _sharing(state, first.folio))
 
 
+def _rows(state: dict[str, Any], name: str, pages: dict[int, Mapped]) -> Iterator[TableRow]:
+    """The tables of 8 entries, and PMD entries in their place."""
+    blocks = {
+        _page(one["address"]): str(one["id"])
+        for one in state["processes"][name]["tables"]
+        if one["level"] == "pte" and "address" in one
+    }
+    blocks |= {page - page % 8: mapped.table for page, mapped in pages.items() if mapped.pmd}
+    for start, table in sorted(blocks.items()):
+        found = [pages.get(page) for page in range(start, start + 8)]
+        yield TableRow(table, f"{start << 12:#x}", tuple(map(_entry, found)), ", ".join(_runs(found)))
+
+
+def _entry(mapped: Mapped | None) -> str:
+    if mapped is None:
+        return ""
+    page = f"[{mapped.page}]" if mapped.order else ""
+    return f"f{mapped.folio}{page}" if mapped.folio else mapped.other
+
+
+def _runs(found: list[Mapped | None]) -> Iterator[str]:
+    """What consecutive entries map, until something else than the page changes."""
+    runs: list[list[Mapped]] = []
+    for before, mapped in zip([None, *found], found, strict=False):
+        if mapped is not None and before is not None and _continues(before, mapped):
+            runs[-1].append(mapped)
+        elif mapped is not None:
+            runs.append([mapped])
+    for at in range(len(runs) - 1, 0, -1):
+        if all(one.order and len(run) == 1 << one.order for run in runs[at - 1 : at + 1] for one in run[:1]) and (
+            runs[at - 1][-1].folio + 1 == runs[at][0].folio and runs[at - 1][0][3:] == runs[at][0][3:]
+        ):
+            runs[at - 1 : at + 1] = [runs[at - 1] + runs[at]]
+    for run in runs:
+        first, last = run[0], run[-1]
+        if not first.folio:
+            yield f"{first.other} {first.perm}".rstrip()
+            continue
+        nr = last.folio - first.folio + 1
+        inner = "" if len(run) == nr << first.order else _index(first.page, last.page)
+        yield f"{_ids(first.folio, nr)}{inner} {first.perm}"
+
+
+def _continues(one: Mapped, other: Mapped) -> bool:
+    if (one.perm, one.other, one.pmd, one.order) != (other.perm, other.other, other.pmd, other.order):
+        return False
+    if one.folio == other.folio:
+        return not one.folio or other.page == one.page + 1
+    return other.folio == one.folio + 1 and one.order == 0
+
+
+def _index(first: int, last: int) -> str:
+    return f"[{first}]" if first == last else f"[{first}..{last}]"
+
+
+def _label(state: dict[str, Any], vma: dict[str, Any]) -> str:
+    return _labels(state, _page(vma["address"]), _page(vma["address"]) + vma["pages"])
+
+
+def _labels(state: dict[str, Any], start: int, end: int) -> str:
+    labels = []
+    for name, region in state["regions"].items():
+        first = max(start, _page(region["address"])) - _page(region["address"])
+        last = min(end, _page(region["address"]) + region["pages"]) - _page(region["address"]) - 1
+        if first <= last:
+            labels.append(name if (first, last) == (0, region["pages"] - 1) else f"{name}{_index(first, last)}")
+    return " ".join(labels)
+
+
 def _stretches(state: dict[str, Any], columns: Iterable[tuple[int, int]]) -> Iterator[Stretch]:
     before: int | None = None
     for start, end in columns:
-        labels = []
-        for name, region in state["regions"].items():
-            first = max(start, _page(region["address"])) - _page(region["address"])
-            last = min(end, _page(region["address"]) + region["pages"]) - _page(region["address"]) - 1
-            if first <= last:
-                whole = (first, last) == (0, region["pages"] - 1)
-                labels.append(name if whole else f"{name}[{first}]" if first == last else f"{name}[{first}..{last}]")
-        yield Stretch(f"{start << 12:#x}", end - start, " ".join(labels), 0 if before is None else start - before)
+        label = _labels(state, start, end)
+        yield Stretch(f"{start << 12:#x}", end - start, label, 0 if before is None else start - before)
         before = end
 
 

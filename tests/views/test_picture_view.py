@@ -47,7 +47,7 @@ def test_who_shares_what_stands_in_one_column() -> None:
     assert "f4 r x" in maps[0]
     assert "f17 rw x" in maps[1]
     assert any(text.split()[:5] == ["f5..f16", "0", "anon", "av1", "222222222222"] for text in lines)
-    assert lines[-1] == "* current, S shared, x exclusive, ?NAME says maybe"
+    assert lines[-1] == "* current, S shared, x exclusive, ? maybe"
 
 
 def test_bars_over_tables() -> None:
@@ -72,6 +72,66 @@ def test_every_width(line: str, width: int) -> None:
 def test_classroom_fits_a_small_terminal() -> None:
     """Two processes and a few folios, the prompt and its toolbar below."""
     assert len(shown(CLASSROOM)) <= 22
+
+
+def in_class(line: str, width: int = 80) -> list[str]:
+    return shown(f"set geometry classroom ; set schemes per-page,tuples,vmas,mm-id ; {line}", width)
+
+
+def test_small_tables_are_drawn_entry_by_entry() -> None:
+    """A table is a row of eight: a folio that straddles two of them is seen, with a digit for each of its pages."""
+    lines = in_class("file lib 16 order=2 ; mmap win 4 file=lib align=8 skew=6 ; fault win[0] ; fault win[2]")
+
+    assert lines[:4] == [
+        "1 process, 1 VMA, 2 PTE tables, 4 folios",
+        "A* v1 win r--p lib+0 at 0x16000",
+        "   pt1 0x10000 [ · · · · · · 0 1 ] f1[0..1] r",
+        "   pt2 0x18000 [ 2 3 · · · · · · ] f1[2..3] r",
+    ]
+    assert lines[-1] == "* current, x exclusive, ! wrong, ? maybe, · none, [0] page"
+
+
+def test_equal_signs_are_the_same_page() -> None:
+    """A letter is an order-0 folio, so a copy has another one; of several large folios each has a letter, too."""
+    copied = in_class("mmap buf 4 ; write buf ; fork B ; B: write buf[1] ; read buf[0]")
+    assert [text.partition("[")[2].partition("]")[0] for text in copied if " pt" in text[:6]] == [
+        " a b c d · · · · ",
+        " a e c d · · · · ",
+    ]
+    large = in_class(
+        "set thp.16K always ; mmap buf 8 ; write buf[0] ; write buf[4] ; fork B ; B: madvise dontneed buf[5]"
+    )
+    assert [text.partition("[")[2].partition("]")[0] for text in large if " pt" in text[:6]] == [
+        " a0 a1 a2 a3 b0 b1 b2 b3 ",
+        " a0 a1 a2 a3 b0  · b2 b3 ",
+    ]
+    assert large[-1].endswith("· none, [a0] page 0 of a")
+
+
+def test_entries_that_map_no_folio() -> None:
+    """The zero page and swap have signs of their own; a huge PMD entry is a row of its PMD table."""
+    lines = in_class("set swap on ; mmap buf 8 ; write buf[0] ; read buf[1] ; madvise pageout buf[0]")
+    assert "   pt1 0x10000 [ % @ · · · · · · ] swap, zero page r" in lines
+    assert lines[-1] == "* current, · none, @ zero page, % swap"
+    huge = in_class("set thp.32K always ; mmap buf 8 ; write buf[0]")
+    assert "   pmd1 0x10000 [ 0 1 2 3 4 5 6 7 ] f1 rw" in huge
+
+
+def test_many_small_tables() -> None:
+    """Beyond a number of tables the rest are counted."""
+    lines = in_class("mmap buf 512 ; write buf")
+
+    assert sum(" pt" in text[:6] and "[ " in text for text in lines) == 32
+    assert "32 more page tables not shown; see `show tables`" in lines
+
+
+def test_verdicts_stay_on_one_line() -> None:
+    """At 80 columns other text is wrapped, a verdict is not."""
+    setup = "file lib 4 order=2 ; mmap win 4 file=lib ; fork B ; fork C ; fault win ; B: fault win ; C: fault win"
+    lines = in_class(f"{setup} ; exit B ; as C ; exit A ; mprotect win[3] none")
+
+    assert any(text.split("1111")[-1].strip().startswith("x !per-page !vmas !mm-id ?tuples") for text in lines)
+    assert lines[-2] == "  f1     C:v4 pt3 3; C:v3 pt3 1"
 
 
 def test_gaps_are_elided() -> None:
