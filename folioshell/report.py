@@ -185,10 +185,7 @@ class Expect(NamedTuple):
 
 
 class WatchedValue(NamedTuple):
-    """One thing that a watch read, as text, before and now; equal when it did not change.
-
-    ``old`` is empty if nothing could be read before.
-    """
+    """One thing that a watch read, before (empty if nothing could be read) and now."""
 
     old: str
     new: str
@@ -211,10 +208,7 @@ class Watched(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows under columns. Cells are text or numbers; numbers are set flush right.
-
-    ``words`` say the same for mode spoken, one fact each; without them each row is said with the labels of its columns.
-    """
+    """Rows under columns; numbers are set flush right. ``words`` say the same for mode spoken where labels do not."""
 
     title: str = ""
     columns: tuple[str, ...] = ()
@@ -234,11 +228,7 @@ class Text(NamedTuple):
 class Stretch(NamedTuple):
     """Virtual addresses within which no process has more than one VMA, or one run of entries.
 
-    Args:
-        address: where it begins.
-        pages: how many.
-        label: the regions there: ``buf[0..2]``.
-        gap: pages before it without a VMA, back to the previous stretch.
+    ``label`` names the regions there: ``buf[0..2]``; ``gap`` counts the pages before it without a VMA.
     """
 
     address: str
@@ -250,12 +240,7 @@ class Stretch(NamedTuple):
 class Bar(NamedTuple):
     """A VMA in a picture.
 
-    Args:
-        id: ``v1``.
-        perm: as in /proc/PID/maps.
-        maps: ``anon``, or file and page offset: ``lib+0``.
-        address, pages: its range.
-        label: the regions there, as of a stretch.
+    ``perm`` is that of /proc/PID/maps, ``maps`` is ``anon``, or file and page offset: ``lib+0``.
     """
 
     id: str
@@ -283,10 +268,9 @@ class Cell(NamedTuple):
 
 
 class TableRow(NamedTuple):
-    """A PTE table, or a huge PMD entry, in a geometry whose tables have few entries.
+    """A PTE table, or a PMD table for its huge entry, in a geometry whose tables have few entries.
 
     Args:
-        table: ``pt1``; ``pmd1`` for a PMD entry.
         address: what its first entry maps.
         entries: what each maps: ``f1[6]``, a folio of order 0 as ``f3``, ``zero page``, ``swap``; empty for none.
         maps: the same in runs: ``f1[6..7] r, f3 rw``.
@@ -356,12 +340,7 @@ Section = Table | Text | Picture
 
 
 class Target(NamedTuple):
-    """A file that a report goes to instead of the screen.
-
-    Args:
-        path: the file, named from the working directory.
-        mode: the form that it is written in; empty for that of the screen.
-    """
+    """A file that a report goes to instead of the screen, and its mode; empty for that of the screen."""
 
     path: str
     mode: str = ""
