@@ -95,7 +95,7 @@ def _screen() -> Iterator[Text]:
 
 def _session() -> Iterator[Block]:
     session = Session()
-    runner = run_file(FOLDER / "class" / "4-straddle.fs", session=session)
+    runner = run_file(FOLDER / "class" / "06-straddle.fs", session=session)
     prompt = session.prompt
     for played in runner:
         if played.report is not None and played.text in SHOWN:
