@@ -11,7 +11,7 @@ set geometry classroom
 
 | `mmap` asks the kernel for 16 pages of address space, at address 0x10000.
 ? present? buf[0] == no | After mmap: is there an entry for the first page, buf[0]?
-?hint mmap is a promise. Who needs memory that nobody has touched?
+?hint mmap is a promise. Who needs memory before it is touched?
 ?wrong yes mmap only notes which addresses may be used.
 ?after mmap makes a note of the range. Entries come when pages are touched.
 mmap buf 16 at=0x10000

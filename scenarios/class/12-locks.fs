@@ -34,7 +34,7 @@ race { A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..11] }
 set protocol address-order
 ? deadlocks == 0 | The same race. In how many states does each wait for the other?
 ?hint Can each wait for the other, if all take the locks in one order?
-?wrong 4 Now nobody holds the higher lock and waits for the lower one.
+?wrong 4 No thread holds the higher lock and waits for the lower one.
 race { A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..11] }
 
 | One thread alone unmaps page 8, which is in the second table, pt2.
