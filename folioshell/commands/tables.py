@@ -10,6 +10,7 @@ from folioshell.commands.call import Call, done
 from folioshell.commands.question import target
 from folioshell.events import Event, Tracepoint
 from folioshell.intervals import Intervals
+from folioshell.model.decisions import decisions_of
 from folioshell.model.mapping import AnonVma
 from folioshell.model.proc import (
     AS_MAILED,
@@ -285,10 +286,12 @@ def scheme_sections(call: Call, orders: Sequence[int]) -> tuple[Section, ...]:
 
 
 def scheme_lines(scheme: Scheme, role: str) -> Iterator[str]:
-    """Name and version, the two lines about it, and the state that it keeps."""
+    """Name and version, the two lines about it, the state that it keeps, and what releases asked it for."""
     yield f"{scheme.name}{f' ({role})' if role else ''}: {scheme.version}"
     yield from (f"  {line}" for line in scheme.about)
     yield f"  State: {scheme.state}."
+    if decided := decisions_of(scheme.name):
+        yield f"  Decided in {'; '.join(map(str, decided))}."
 
 
 def show_schemes(call: Call) -> Report:

@@ -7,6 +7,7 @@ import pytest
 from folioshell import Session
 from folioshell.commands.schemes import is_scheme_word
 from folioshell.errors import Refused
+from folioshell.model.decisions import decisions_of
 from folioshell.report import Table, Text
 from folioshell.schemes import all_schemes
 
@@ -73,6 +74,7 @@ def test_show_schemes() -> None:
         assert lines[at].endswith(kind.version)
         assert lines[at + 1 : at + 3] == [f"  {line}" for line in kind.about]
         assert lines[at + 3] == f"  State: {kind.state}."
+        assert (len(lines) > at + 4 and lines[at + 4].startswith("  Decided in ")) == bool(decisions_of(name))
     assert "mm-id (decides, shown): " in "\n".join(lines)
     assert sizes.columns == ("scheme", "role", "order 0", "order 4", "order 9")
     assert ("vmas", "shown", 4, 4, 4) in sizes.rows

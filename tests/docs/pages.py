@@ -5,6 +5,7 @@ from __future__ import annotations
 from folioshell.commands.glossary import glossary_page
 from folioshell.commands.reference import reference
 from tests.docs.events import schemes_own_page
+from tests.docs.history import history_page
 from tests.docs.kernel_map import kernel_map
 from tests.docs.matrix import definitions_page
 from tests.docs.picture import NAME, picture
@@ -18,6 +19,7 @@ PAGES = {
     "commands.md": reference,
     "definitions.md": definitions_page,
     "glossary.md": glossary_page,
+    "history-of-mapcounts.md": history_page,
     "kernel-map.md": kernel_map,
     "releases.md": releases_page,
     "scenarios.md": scenario_index,
