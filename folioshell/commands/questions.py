@@ -14,6 +14,7 @@ from folioshell.commands.grammar import Arg, Flag
 from folioshell.commands.operands import Choice, Pair
 from folioshell.commands.places import FOLIO, PROCESS, FolioRef, PlaceRef, lock_pairs, place
 from folioshell.commands.question import AskedFolio, CurrentAnswer, explained, judged_question, question, target
+from folioshell.model import pte
 from folioshell.model import truth as page_tables
 from folioshell.model.truth import TruthCounts
 from folioshell.paths.protocol import Protocol, alone
@@ -154,7 +155,8 @@ def _present(call: Call) -> CurrentAnswer:
         return CurrentAnswer(f"{sum(nr for _, nr, there in runs if there)} of {counted(found.nr, 'page')}")
     entry = call.kernel.entry(found.mm, found.start)
     where = f"{found.mm} at {format_address(found.start)}"
-    return CurrentAnswer(_yes(entry > 0), lambda: [f"{where}: {'no' if entry <= 0 else 'a'} present entry"])
+    what = "a guard marker, no present entry" if entry == pte.GUARD else f"{'no' if entry <= 0 else 'a'} present entry"
+    return CurrentAnswer(_yes(entry > 0), lambda: [f"{where}: {what}"])
 
 
 @question("same", place("a page"), place("another page", "OTHER"), values=CLAIM)

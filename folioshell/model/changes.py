@@ -124,6 +124,28 @@ class AddressSpaceChanges:
         "mm/mprotect.c: mprotect_fixup()",
         "private memory without an anon_vma that becomes read-only is accounted no more",
     )
+    has_guard_regions: bool = change(
+        "6.13",
+        "mm/madvise.c: madvise_guard_install()",
+        "MADV_GUARD_INSTALL and MADV_GUARD_REMOVE exist; else EINVAL",
+        commit="662df3e5c376",
+    )
+    flags_guard_regions: bool = change(
+        "6.19",
+        "mm/madvise.c: madvise_guard_install()",
+        "a VMA with guard regions is flagged so, which merges ignore and keep, and a file's gets no anon_vma for them",
+        commit="49e14dabed7a",
+    )
+    guards_by_vma_lock: bool = change(
+        "6.19",
+        "mm/madvise.c: is_vma_lock_sufficient()",
+        "guard regions within one VMA are installed and removed under its lock instead of the mm's",
+    )
+    collapse_scan_sees_guards: bool = change(
+        "6.19",
+        "mm/khugepaged.c: hpage_collapse_scan_pmd()",
+        "COLLAPSE passes over a block with a guard region; else it allocates a huge page for it first, and ends there",
+    )
     dontunmap_copy_joins_source: bool = change(
         "5.7",
         "mm/vma.c: copy_vma()",

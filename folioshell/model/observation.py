@@ -16,11 +16,11 @@ from typing import Any
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
-from folioshell.model.proc import PresentRun, kpagecounts, pagemap_bits, present_runs, smaps, swapped_runs
+from folioshell.model.proc import PresentRun, kpagecounts, other_runs, pagemap_bits, present_runs, smaps
 from folioshell.model.vm import Vma
 from folioshell.units import PAGE_SHIFT
 
-#: [page, n, bits, folio, index, kpagecount]; ``zero`` or, in swap, None for the folio, and None for the rest
+#: [page, n, bits, folio, index, kpagecount]; ``zero`` or, if not present, None for the folio, and None for the rest
 PageRun = list[Any]
 
 _vpn = attrgetter("vpn")
@@ -102,8 +102,8 @@ class Sight:
         """Region -> (page, run) in the order of the regions, every run within one region."""
         found: dict[str, list[tuple[int, PresentRun]]] = {}
         for vma, present in self._vmas[name]:
-            swapped = list(swapped_runs(self.kernel, vma))
-            for run in sorted([*present, *swapped], key=_vpn) if swapped else present:
+            others = list(other_runs(self.kernel, vma))
+            for run in sorted([*present, *others], key=_vpn) if others else present:
                 for region, page, piece in self._within_regions(run):
                     found.setdefault(region, []).append((page, piece))
         order = self.places.order
@@ -166,7 +166,7 @@ class Sight:
         for page, run in pages:
             bits = pagemap_bits(self.kernel, run)
             if run.folio is None:
-                row: PageRun = [page, run.nr, bits, None if run.swapped else "zero", None, None]
+                row: PageRun = [page, run.nr, bits, None if run.other else "zero", None, None]
                 order = 0
             else:
                 row = [page, run.nr, bits, numbers[run.folio.id], run.page, run.mapcount]

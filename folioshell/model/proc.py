@@ -47,7 +47,7 @@ class PresentRun(NamedTuple):
             CONFIG_PAGE_MAPCOUNT it is the average of the folio's pages.
         flags: flags of the entries.
         pmd: a PMD entry maps them.
-        swapped: they are not present but in swap; then there is no folio.
+        other: ``swap`` or ``guard`` if they are not present but in swap, or in a guard region; then there is no folio.
     """
 
     mm: Mm
@@ -58,7 +58,7 @@ class PresentRun(NamedTuple):
     mapcount: int
     flags: int
     pmd: bool
-    swapped: bool = False
+    other: str = ""
 
     @property
     def pfn(self) -> int:
@@ -109,9 +109,16 @@ def _leaf_runs(k: Kernel, mm: Mm, entries: array[int], block: int, index: int, l
         yield from _by_count(k, run)
 
 
-def swapped_runs(k: Kernel, vma: Vma) -> Iterator[PresentRun]:
-    """The pages of a VMA whose entries are swap entries, in runs within one page table, ascending."""
-    if not vma.mm.rss.swap:
+#: kinds of entries that are not present, and their bits in pagemap
+_OTHER_BITS = {"swap": "s", "guard": "sg"}
+
+
+def other_runs(k: Kernel, vma: Vma) -> Iterator[PresentRun]:
+    """The pages of a VMA whose entries are swap entries or guard markers, in runs within one page table.
+
+    Ascending, but in each table the swap entries come first.
+    """
+    if not vma.mm.rss.swap and not vma.mm.has_guards:
         return
     size = k.geometry.pmd_pages
     for block, _, found in vma.mm.tables.blocks_in(vma.start, vma.end):
@@ -119,8 +126,10 @@ def swapped_runs(k: Kernel, vma: Vma) -> Iterator[PresentRun]:
             continue
         low, high = max(vma.start, block) - block, min(vma.end, block + size) - block
         swapped = [index for index in range(low, high) if pte.is_swap(found.entries[index])]
-        for first, nr in ranges(swapped):
-            yield PresentRun(vma.mm, block + first, nr, None, 0, 0, 0, False, swapped=True)
+        guarded = [index for index in range(low, high) if found.entries[index] == pte.GUARD]
+        for indexes, other in ((swapped, "swap"), (guarded, "guard")):
+            for first, nr in ranges(indexes):
+                yield PresentRun(vma.mm, block + first, nr, None, 0, 0, 0, False, other)
 
 
 def _by_count(k: Kernel, run: PresentRun) -> Iterator[PresentRun]:
@@ -174,8 +183,8 @@ def pagemap_bits(k: Kernel, run: PresentRun) -> str:
 
     Most releases look at the first page of a PMD mapping and report its bits for all pages.
     """
-    if run.swapped:
-        return "s"
+    if run.other:
+        return _OTHER_BITS[run.other]
     tells = not run.pmd or k.release.pagemap_tells_file_pmds
     if run.folio is None:
         return f"p{'f' if run.pmd and k.release.huge_zero_page_looks_like_file else ''}{'h' if run.pmd else ''}"
@@ -215,7 +224,7 @@ def smaps(k: Kernel, vma: Vma, runs: Iterable[PresentRun] | None = None) -> dict
         if run.pmd:
             sums["AnonHugePages" if folio.anon else "ShmemPmdMapped" if folio.swapbacked else "FilePmdMapped"] += kb
     sums["Pss"] = pss >> (10 + _PSS_SHIFT)
-    sums["Swap"] = _KB * (sum(run.nr for run in swapped_runs(k, vma)) + _swapped_shmem(k, vma))
+    sums["Swap"] = _KB * (sum(run.nr for run in other_runs(k, vma) if run.other == "swap") + _swapped_shmem(k, vma))
     if vma.flags & vm.LOCKED:
         sums["Locked"] = sums["Pss"]
     return {name: value for name, value in sums.items() if value}

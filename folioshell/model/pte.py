@@ -1,7 +1,7 @@
 """Page-table entries as integers, as the hardware keeps them.
 
 A present entry is ``pfn << PFN_SHIFT | flags`` and positive, none is 0, and an entry that is neither present nor none
-(swap, migration) is negative. So the entries that map pfns ``[a, b)`` are those in ``[a << PFN_SHIFT,
+(swap, migration, guard) is negative. So the entries that map pfns ``[a, b)`` are those in ``[a << PFN_SHIFT,
 b << PFN_SHIFT)``. The same encoding serves a PMD entry that maps a whole folio.
 
 pfn 0 is the shared zero page; at PMD level it is the huge zero folio. Neither has a folio or a count.
@@ -31,6 +31,10 @@ ZERO_PFN = 0
 # Kinds of entries that are not present: bits 0-2 of the negated entry.
 SWAP = 1
 MIGRATION = 2
+_MARKER = 3
+
+#: the entry of a page in a guard region: every access gets SIGSEGV (PTE_MARKER_GUARD)
+GUARD = -_MARKER
 
 # Payload flags of a swap entry (bit 3 on: flags, then the slot).
 SWAP_EXCLUSIVE = 1 << 3

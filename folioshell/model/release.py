@@ -356,7 +356,12 @@ RELEASES: Mapping[str, Release] = MappingProxyType(
             release("6.1", "6.1.192", DOUBLE_MAP_EXCLUSIVE, dontunmap_copy_joins_source=False),
             release("6.12", "6.12.117", LIKELY, dontunmap_copy_joins_source=False, discards_lazyfree_pmd=False),
             release("6.16", "6.16.12", MM_ID),
-            release("6.18", "6.18.44", MM_ID, discards_lazyfree_pmd=False, mprotect_cleans_pmd=False),
+            release(
+                *("6.18", "6.18.44", MM_ID),
+                discards_lazyfree_pmd=False,
+                mprotect_cleans_pmd=False,
+                flags_guard_regions=True,
+            ),
             release("7.0", "7.0.13", MM_ID),
             release("7.3", "7.3.4", MM_ID_SWAP_BIT),
         )

@@ -26,6 +26,8 @@ MAYREAD = 0x10
 MAYWRITE = 0x20
 MAYEXEC = 0x40
 MAYSHARE = 0x80
+#: the VMA may hold guard regions; a VMA that absorbs another one keeps it (VM_STICKY)
+MAYBE_GUARD = 0x800
 LOCKED = 0x2000
 #: never of a mapping here: with LOCKED it says that mlock() is counting what the VMA maps
 IO = 0x4000
@@ -46,6 +48,7 @@ _SMAPS_WORDS = (
     (MAYWRITE, "mw"),
     (MAYEXEC, "me"),
     (MAYSHARE, "ms"),
+    (MAYBE_GUARD, "gu"),
     (LOCKED, "lo"),
     (DONTCOPY, "dc"),
     (ACCOUNT, "ac"),
@@ -244,6 +247,7 @@ class Mm:
         pins: virtual page at which a page was pinned for this process -> its folio, once a pin.
         write_marked: numbers of the VMAs that are marked as written until mmap_lock is released (vm_lock_seq).
         has_pinned: a page of it was ever pinned (MMF_HAS_PINNED); only then does fork look for pins.
+        has_guards: a guard marker was ever installed in it or its parent; only then do readers look for some.
         lost_mlock: a VMA ceased to be locked with its folios still counted as mlocked, as Linux may leave them.
         users: who keeps it from being freed: its process, until that exits, and each thread that runs a command in a
             race (mm_users).
@@ -253,6 +257,7 @@ class Mm:
     __slots__ = (
         *(
             "exiting",
+            "has_guards",
             "has_pinned",
             "lost_mlock",
             "mm_id",
@@ -276,6 +281,7 @@ class Mm:
         self.nr_ptes = 0
         self.pins: dict[int, list[Folio]] = {}
         self.has_pinned = False
+        self.has_guards = False
         self.lost_mlock = False
         self.users = 1
         self.exiting = False

@@ -11,7 +11,8 @@ from folioshell.model.mapping import AnonVma
 from folioshell.model.vm import Vma
 from folioshell.paths.step import Path
 
-_ACCESS_FLAGS = vm.READ | vm.WRITE
+#: flags in which VMAs that share an anon_vma may differ
+_IGNORED_FLAGS = vm.READ | vm.WRITE | vm.MAYBE_GUARD
 
 
 def link(vma: Vma, anon_vma: AnonVma) -> None:
@@ -44,7 +45,7 @@ def _is_reusable(left: Vma, right: Vma, owner: Vma) -> bool:
     return (
         left.end == right.start
         and left.file is right.file
-        and not (left.flags ^ right.flags) & ~_ACCESS_FLAGS
+        and not (left.flags ^ right.flags) & ~_IGNORED_FLAGS
         and left.pgoff + left.nr_pages == right.pgoff
         and owner.anon_vma is not None
         and len(owner.chain) == 1

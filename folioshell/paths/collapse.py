@@ -124,6 +124,9 @@ def _scan_pmd(k: Kernel, mm: Mm, table: PageTable, block: int) -> Path[Scan]:
             if sharing.has_other_references(k, folio, SharingQuestion.COLLAPSE_REFERENCES):
                 result = Scan.PAGE_COUNT
                 break
+        elif entry == pte.GUARD and k.release.collapse_scan_sees_guards:
+            result = Scan.PTE_NON_PRESENT
+            break
     yield table.ptl.release()
     # Right after a fork no entry is writable, so such a range could not be collapsed.
     if result is Scan.SUCCEED and not k.release.collapses_read_only_range and not writable:
@@ -144,6 +147,10 @@ def _collapse_huge_page(k: Kernel, vma: Vma, block: int) -> Path[Scan]:
     k.count("thp_collapse_alloc")
     yield mm.mmap_lock.acquire(function, "R")
     found = _look_again(k, mm, block)
+    table = mm.tables.leaf(block)
+    # Before v6.19 a guard marker is taken for a swap entry until here, where its page cannot be swapped in.
+    if not isinstance(found, Scan) and table is not None and pte.GUARD in table.entries:
+        found = Scan.FAIL
     yield mm.mmap_lock.release("R")
     if not isinstance(found, Scan):
         yield mm.mmap_lock.acquire(function, "W")
@@ -221,7 +228,7 @@ def _isolate(k: Kernel, table: PageTable, isolated: dict[int, Folio]) -> Path[Sc
     """
     for entry in table.entries:
         result = Scan.SUCCEED
-        if pte.is_migration(entry):
+        if pte.is_migration(entry) or entry == pte.GUARD:
             result = Scan.PTE_NON_PRESENT
         elif pte.maps_folio(entry) and k.physmem.folio(pte.pfn_of(entry)).id not in isolated:
             folio = k.physmem.single_out(pte.pfn_of(entry))

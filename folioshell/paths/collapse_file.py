@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from folioshell.events import Tracepoint
-from folioshell.model import pte
+from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
@@ -38,7 +38,7 @@ class Scan(Enum):
     PMD_NONE = ("no page table", "EINVAL", True)
     PMD_NULL = ("the page table is gone", "EINVAL", False)
     VMA_CHECK = ("the VMA is another one", "EINVAL", True)
-    PTE_NON_PRESENT = ("a page is swapped out or being migrated", "EINVAL", False)
+    PTE_NON_PRESENT = ("a page is swapped out, guarded or being migrated", "EINVAL", False)
     PAGE_RO = ("no writable page", "EINVAL", False)
     PAGE_COUNT = ("a folio has other references", "EAGAIN", False)
     PAGE_LOCK = ("a folio is locked", "EAGAIN", False)
@@ -48,7 +48,7 @@ class Scan(Enum):
     PAGE_COMPOUND = ("the folio was split", "EINVAL", False)
     PAGE_DIRTY_OR_WRITEBACK = ("a folio is dirty", "EAGAIN", False)
     TRUNCATED = ("nothing in the page cache", "EINVAL", True)
-    FAIL = ("pages of other folios", "EINVAL", True)
+    FAIL = ("pages of other folios, or a guard region", "EINVAL", True)
 
     def __init__(self, words: str, errno: str | None, stops: bool) -> None:
         self.words = words
@@ -231,8 +231,7 @@ def _retract_page_tables(k: Kernel, only: tuple[Mm, int] | None, file: AddressSp
         mm, vpn = vma.mm, vma.start + first - vma.pgoff
         if only not in (None, (mm, vpn)):
             continue
-        # With an anon_vma the table may hold copies, which a PMD entry of the file would hide.
-        if vma.anon_vma is not None or vpn % size or vpn < vma.start or vpn + size > vma.end:
+        if not _is_retractable(vma) or vpn % size or vpn < vma.start or vpn + size > vma.end:
             continue
         pmd = mm.tables.pmd_table(vpn)
         if pmd is None or mm.tables.leaf(vpn) is None:
@@ -243,13 +242,21 @@ def _retract_page_tables(k: Kernel, only: tuple[Mm, int] | None, file: AddressSp
         table = mm.tables.leaf(vpn)
         if table is not None:
             yield table.ptl.acquire("retract_page_tables", nested=True)
-            # The first copy may have come since; without mmap_lock, only the PTL tells.
-            if vma.anon_vma is None:
+            # The first copy or marker may have come since; without mmap_lock, only the PTL tells.
+            if _is_retractable(vma):
                 del pmd.entries[mm.tables.pmd_index(vpn)]
                 tables.pte_free(mm)
             yield table.ptl.release()
         yield pmd.lock.release()
     yield file.i_mmap_rwsem.release("R")
+
+
+def _is_retractable(vma: Vma) -> bool:
+    """Does a table of the VMA hold nothing but pages of the file? A PMD entry would hide copies and guard regions.
+
+    Kernel: mm/khugepaged.c: file_backed_vma_is_retractable() (v6.19)
+    """
+    return vma.anon_vma is None and not vma.flags & vm.MAYBE_GUARD
 
 
 def collapse_pte_mapped_thp(k: Kernel, vma: Vma, block: int) -> Path[Scan]:

@@ -78,17 +78,18 @@ def do_fork(k: Kernel, parent: Mm, name: str) -> Path[Mm]:
         yield from vma_paths.insert(k, copy, previous=vma if vma.file is not None else None)
         if not vma.flags & vm.WIPEONFORK and _needs_copy(vma):
             yield from _copy_page_range(k, vma, copy)
+    child.has_guards = parent.has_guards
     yield child.write_unlock()
     yield parent.write_unlock()
     return child
 
 
 def _needs_copy(vma: Vma) -> bool:
-    """Are there pages that faults of the child could not bring back? Only anonymous ones; file pages are refaulted.
+    """Are there entries that faults of the child could not bring back? File pages are refaulted.
 
     Kernel: mm/memory.c: vma_needs_copy() (v6.18)
     """
-    return vma.anon_vma is not None
+    return vma.anon_vma is not None or bool(vma.flags & vm.MAYBE_GUARD)
 
 
 def _copy_page_range(k: Kernel, src: Vma, dst: Vma) -> Path[None]:
@@ -307,7 +308,7 @@ def _copy_present_page(k: Kernel, copy: CopyRange, old: Folio, index: int, new: 
 
 
 def _copy_other(k: Kernel, copy: CopyRange, index: int) -> None:
-    """Zero page, swap and migration entries.
+    """Zero page, swap and migration entries, guard markers.
 
     Kernel: mm/memory.c: copy_nonpresent_pte() (v6.18)
     """

@@ -11,7 +11,7 @@ from typing import Any
 from folioshell.model import vm
 from folioshell.model.kernel import Kernel
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import collapse, gup, madvise_hints, truncate
+from folioshell.paths import collapse, guard_regions, gup, madvise_hints, truncate
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.step import Path, Step
 from folioshell.paths.zap import ZapDetails, zap_range
@@ -33,6 +33,8 @@ ADVICES = {
     "dofork": "undo dontfork",
     "wipeonfork": "wipe in child",
     "keeponfork": "undo wipeonfork",
+    "guard_install": "make every access raise SIGSEGV; what is mapped is zapped",
+    "guard_remove": "undo guard_install",
 }
 
 _FLAG_ADVICE = {
@@ -54,8 +56,7 @@ def do_madvise(k: Kernel, mm: Mm, start: int, nr: int, advice: str) -> Path[str 
     """
     if nr == 0:
         return None
-    has = {"collapse": k.release.has_collapse, "populate_read": k.release.has_populate}
-    if not has.get(advice.replace("_write", "_read"), True):
+    if not _is_known(k, advice):
         return "EINVAL"
     if advice == "collapse":
         return (yield from _locked(mm, "R", _walk_vmas(k, mm, start, start + nr, collapse.madvise_collapse)))
@@ -63,17 +64,41 @@ def do_madvise(k: Kernel, mm: Mm, start: int, nr: int, advice: str) -> Path[str 
         return (yield from _locked(mm, "R", _populate(k, mm, start, start + nr, advice == "populate_write")))
     if advice in _FLAG_ADVICE:
         return (yield from _locked(mm, "W", _walk_vmas(k, mm, start, start + nr, _flags_behaviour(advice))))
+    error: str | None = guard_regions.RESTART
+    while error == guard_regions.RESTART:
+        error = yield from _advise(k, mm, start, start + nr, advice)
+    return error
+
+
+def _is_known(k: Kernel, advice: str) -> bool:
+    """Kernel: mm/madvise.c: madvise_behavior_valid() (v6.18)"""
+    if advice == "collapse":
+        return k.release.has_collapse
+    if advice.startswith("populate"):
+        return k.release.has_populate
+    return k.release.has_guard_regions or not advice.startswith("guard")
+
+
+def _advise(k: Kernel, mm: Mm, start: int, end: int, advice: str) -> Path[str | None]:
+    """Give advice that changes no flags: under the lock of a VMA if that will do, else under mmap_lock.
+
+    Kernel: mm/madvise.c: get_lock_mode(), try_vma_read_lock() (v6.18)
+    """
     behaviour = _BEHAVIOURS[advice]
-    if advice in ("dontneed", "free") and k.release.madvise_by_vma_lock:
-        # Within one VMA its lock will do. If a writer has it, or changed the VMA meanwhile, mmap_lock is taken instead.
-        vma = mm.vmas.find(start)
-        if vma is not None and start + nr <= vma.end and not (yield vma.lock.trylock("madvise_lock", "R")):
-            usable = mm.is_readable(vma, start) and start + nr <= vma.end
-            error = (yield from behaviour(k, vma, start, start + nr)) if usable else None
-            yield vma.lock.release("R")
-            if usable:
-                return error
-    return (yield from _locked(mm, "R", _walk_vmas(k, mm, start, start + nr, behaviour)))
+    by_vma_lock = advice in ("dontneed", "free") and k.release.madvise_by_vma_lock
+    if advice.startswith("guard"):
+        by_vma_lock = k.release.guards_by_vma_lock
+    vma = mm.vmas.find(start) if by_vma_lock else None
+    if vma is not None and end <= vma.end and not (yield vma.lock.trylock("madvise_lock", "R")):
+        # If a writer changed the VMA meanwhile, mmap_lock is taken instead; as it is to prepare an anon_vma.
+        usable = mm.is_readable(vma, start) and end <= vma.end
+        if advice == "guard_install" and vma.is_anonymous and vma.anon_vma is None:
+            usable = False
+        error = (yield from behaviour(k, vma, start, end)) if usable else None
+        yield vma.lock.release("R")
+        if usable:
+            return error
+    return (yield from _locked(mm, "R", _walk_vmas(k, mm, start, end, behaviour)))
 
 
 def _locked(mm: Mm, mode: str, path: Generator[Step, Any, str | None]) -> Path[str | None]:
@@ -113,7 +138,7 @@ def _flags_behaviour(advice: str) -> _Behaviour:
             return "EINVAL"
         flags = vma.flags & ~off | on
         if flags != vma.flags:
-            vma = yield from vma_paths.modify_flags(k, vma, start, end, flags)
+            vma, flags = yield from vma_paths.modify_flags(k, vma, start, end, flags)
             yield from vma_paths.start_write(vma)
             vma.flags = flags
         return None
@@ -158,4 +183,6 @@ _BEHAVIOURS: dict[str, _Behaviour] = {
     "dontneed": _dontneed,
     "willneed": _willneed,
     "remove": truncate.madvise_remove,
+    "guard_install": guard_regions.guard_install,
+    "guard_remove": guard_regions.guard_remove,
 }

@@ -16,7 +16,7 @@ from folioshell.paths import gup, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.gup import mm_populate
 from folioshell.paths.step import Path
-from folioshell.paths.zap import zap_range
+from folioshell.paths.zap import ZapDetails, zap_range
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ def unmap_locked(k: Kernel, mm: Mm, start: int, end: int, downgrade: bool) -> Pa
         yield mm.write_downgrade()
     # Entries, then links of the rmap, then tables: see unlink_rmap().
     for vma in victims:
-        yield from zap_range(k, vma, vma.start, vma.end)
+        yield from zap_range(k, vma, vma.start, vma.end, ZapDetails(drop_markers=True))
     for vma in victims:
         yield from vma_paths.unlink_rmap(k, vma)
     # A table is freed if no adjacent VMA uses any of it: floor and ceiling are where they start.
@@ -175,7 +175,7 @@ def _exit_mmap(k: Kernel, mm: Mm) -> Path[None]:
     yield mm.mmap_lock.acquire("exit_mmap", "R")
     vmas = list(mm.vmas)
     for vma in vmas:
-        yield from zap_range(k, vma, vma.start, vma.end)
+        yield from zap_range(k, vma, vma.start, vma.end, ZapDetails(drop_markers=True))
     yield mm.mmap_lock.release("R")
     # For writing from here on: tables are freed.
     yield mm.mmap_lock.acquire("exit_mmap", "W")

@@ -99,7 +99,7 @@ def _unmap_mapping_folio(k: Kernel, file: AddressSpace, folio: Folio) -> Path[No
     Kernel: mm/memory.c: unmap_mapping_folio() (v6.18)
     """
     yield file.i_mmap_rwsem.acquire("unmap_mapping_folio", "R")
-    details = ZapDetails(even_cows=False, single_folio=folio)
+    details = ZapDetails(even_cows=False, single_folio=folio, drop_markers=True)
     yield from _zap_tree(k, file, folio.index, folio.index + folio.nr_pages, details)
     yield file.i_mmap_rwsem.release("R")
 

@@ -178,7 +178,8 @@ class Merge:
         its parent's anon_vmas too, and the merged VMA would then be searched for the parent's folios.
         Kernel: mm/vma.c: is_mergeable_vma(), is_mergeable_anon_vma() (v6.18)
         """
-        if target.flags != self.flags or target.file is not self.file:
+        # Only where a mark says so can there be guard regions: it makes no difference (VM_IGNORE_MERGE).
+        if (target.flags ^ self.flags) & ~vm.MAYBE_GUARD or target.file is not self.file:
             return False
         if self.keeps_source and target is self.source:
             return False
@@ -210,19 +211,19 @@ def merge_new(k: Kernel, merge: Merge) -> Path[Vma | None]:
         if _are_anon_vmas_compatible(before, after):
             yield from _start_write_all(before, after)
             yield from _dup(k, before, after, source)
-            yield from _commit(k, before, before.start, after.end, remove=[after], boundaries=[start, end])
+            yield from _commit(k, before, before.start, after.end, merge.flags, remove=[after], boundaries=[start, end])
             return before
         # The range fits both, but they do not fit each other: the lower one gets it.
         after = None
     if before is not None:
         yield from _start_write_all(before)
         yield from _dup(k, before, source)
-        yield from _commit(k, before, before.start, end, boundaries=[start])
+        yield from _commit(k, before, before.start, end, merge.flags, boundaries=[start])
         return before
     if after is not None:
         yield from _start_write_all(after)
         yield from _dup(k, after, source)
-        yield from _commit(k, after, start, after.end, boundaries=[end])
+        yield from _commit(k, after, start, after.end, merge.flags, boundaries=[end])
         return after
     return None
 
@@ -255,6 +256,7 @@ def _commit(
     target: Vma,
     start: int,
     end: int,
+    flags: int,
     *,
     remove: list[Vma] | None = None,
     adjust: tuple[Vma, int, int] | None = None,
@@ -263,6 +265,7 @@ def _commit(
     """Give ``target`` the range ``[start, end)``. All VMAs are marked as written.
 
     Args:
+        flags: those of the range that it takes over.
         remove: VMAs that it absorbs.
         adjust: (vma, its new start, its new end): the adjacent VMA that shrinks.
         boundaries: the VMA boundaries that vanish.
@@ -295,6 +298,8 @@ def _commit(
     # Only now, without the rmap locks, which unlinking takes itself.
     for vma in remove:
         yield from anon.unlink(vma)
+        flags |= vma.flags
+    target.flags |= flags & vm.MAYBE_GUARD
 
 
 def _set_range(vma: Vma, start: int, end: int) -> None:
@@ -304,21 +309,21 @@ def _set_range(vma: Vma, start: int, end: int) -> None:
     vma.mm.vmas.moved_start(vma, old_start)
 
 
-def modify_flags(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[Vma]:
+def modify_flags(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[tuple[Vma, int]]:
     """Make ``[start, end)``, part of a VMA, a VMA of its own for new flags: merge with adjacent VMAs, or split.
 
-    The caller sets the flags.
-    Returns: the VMA that covers the range.
-    Kernel: mm/vma.c: vma_modify() (v6.18)
+    Returns: the VMA that covers the range, and the flags that the caller sets: those that it asked for, and what a
+        merged neighbor adds.
+    Kernel: mm/vma.c: vma_modify(), vma_modify_flags() (v6.18)
     """
     merged = yield from _merge_existing(k, vma, start, end, flags)
     if merged is not None:
-        return merged
+        return merged, merged.flags
     if vma.start < start:
         yield from split(k, vma, start, new_below=True)
     if vma.end > end:
         yield from split(k, vma, end, new_below=False)
-    return vma
+    return vma, flags
 
 
 def _merge_existing(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[Vma | None]:
@@ -333,21 +338,21 @@ def _merge_existing(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Pa
         yield from _start_write_all(vma, before, after)
     if before is not None and after is not None:
         yield from _dup(k, before, after if after.anon_vma is not None else vma)
-        yield from _commit(k, before, before.start, after.end, remove=[vma, after], boundaries=[start, end])
+        yield from _commit(k, before, before.start, after.end, flags, remove=[vma, after], boundaries=[start, end])
         return before
     if before is not None:
         yield from _dup(k, before, vma)
         if vma.end == end:
-            yield from _commit(k, before, before.start, end, remove=[vma], boundaries=[start])
+            yield from _commit(k, before, before.start, end, flags, remove=[vma], boundaries=[start])
         else:
-            yield from _commit(k, before, before.start, end, adjust=(vma, end, vma.end), boundaries=[start])
+            yield from _commit(k, before, before.start, end, flags, adjust=(vma, end, vma.end), boundaries=[start])
         return before
     if after is not None:
         yield from _dup(k, after, vma)
         if vma.start == start:
-            yield from _commit(k, after, start, after.end, remove=[vma], boundaries=[end])
+            yield from _commit(k, after, start, after.end, flags, remove=[vma], boundaries=[end])
         else:
-            yield from _commit(k, after, start, after.end, adjust=(vma, vma.start, start), boundaries=[end])
+            yield from _commit(k, after, start, after.end, flags, adjust=(vma, vma.start, start), boundaries=[end])
         return after
     return None
 

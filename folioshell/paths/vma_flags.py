@@ -53,7 +53,7 @@ def _mprotect_fixup(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Pa
             flags |= vm.ACCOUNT
     elif old & vm.ACCOUNT and vma.is_anonymous and vma.anon_vma is None and k.release.unaccounts_unfaulted:
         flags &= ~vm.ACCOUNT
-    vma = yield from vma_paths.modify_flags(k, vma, start, end, flags)
+    vma, flags = yield from vma_paths.modify_flags(k, vma, start, end, flags)
     yield from vma_paths.start_write(vma)
     vma.flags = flags
     yield from change_protection(k, vma, start, end)
@@ -226,7 +226,7 @@ def _mlock_fixup(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[
     """Kernel: mm/mlock.c: mlock_fixup() (v6.18)"""
     if flags == vma.flags:
         return
-    vma = yield from vma_paths.modify_flags(k, vma, start, end, flags)
+    vma, flags = yield from vma_paths.modify_flags(k, vma, start, end, flags)
     yield from vma_paths.start_write(vma)
     yield from _mlock_vma_pages_range(k, vma, start, end, flags)
 

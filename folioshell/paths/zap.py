@@ -27,12 +27,14 @@ class ZapDetails:
         even_cows: clear private copies too; punching a hole leaves them, truncation does not.
         single_folio: only this folio is to be unmapped (unmap_mapping_folio()).
         reclaim_pt: free a PTE table that was covered whole and is empty afterwards (MADV_DONTNEED).
+        drop_markers: clear guard markers too (ZAP_FLAG_DROP_MARKER): they belong to the mapping, not to its contents.
     Kernel: include/linux/mm.h: struct zap_details (v6.18)
     """
 
     even_cows: bool = True
     single_folio: Folio | None = None
     reclaim_pt: bool = False
+    drop_markers: bool = False
 
 
 def zap_range(k: Kernel, vma: Vma, start: int, end: int, details: ZapDetails | None = None) -> Path[None]:
@@ -245,6 +247,8 @@ def _zap_other(k: Kernel, vma: Vma, table: PageTable, index: int, details: ZapDe
         vma.mm.rss.swap -= 1
         table.entries[index] = pte.NONE
         yield from swap.free_entry(k, pte.swap_slot(entry))
+        return
+    if entry == pte.GUARD and not details.drop_markers:
         return
     if pte.is_migration(entry):
         folio = k.physmem.folio(pte.migration_pfn(entry))

@@ -31,7 +31,7 @@ class EntryRun(NamedTuple):
         order: of each folio.
         page: first page of the folio.
         access: ``r``, ``rw``, or ``none`` under PROT_NONE; empty for an entry that is not present.
-        other: what is there in place of a folio: ``zero page``, ``swap`` or ``migration``.
+        other: what is there in place of a folio: ``zero page``, ``swap``, ``migration`` or ``guard``.
         pmd: PMD entries.
     """
 
@@ -242,6 +242,8 @@ def _access(entry: int) -> str:
 def _other(entry: int) -> str:
     if entry > 0:
         return "zero page"
+    if entry == pte.GUARD:
+        return "guard"
     return "swap" if pte.is_swap(entry) else "migration"
 
 

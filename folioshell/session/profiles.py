@@ -159,10 +159,10 @@ def _observed(lineage: Lineage, shown: Sequence[str], before: Mapping[str, Inter
             runs = [*proc.present_runs(kernel, vma)]
             figures = proc.smaps(kernel, vma, runs)
             put(SMAPS, mm.name, vma.start, vma.nr_pages, tuple(figures.items()))
-            for run in (*runs, *proc.swapped_runs(kernel, vma)):
+            for run in (*runs, *proc.other_runs(kernel, vma)):
                 put(PAGEMAP, mm.name, run.vpn, run.nr, proc.pagemap_bits(kernel, run))
                 if run.folio is None:
-                    put(ORDERS, mm.name, run.vpn, run.nr, "swap" if run.swapped else "zero page")
+                    put(ORDERS, mm.name, run.vpn, run.nr, run.other or "zero page")
                     continue
                 folio = run.folio
                 put(ORDERS, mm.name, run.vpn, run.nr, f"order {folio.order}{', by PMD' if run.pmd else ''}")

@@ -292,7 +292,29 @@ def _last_reference() -> object:
 
 
 #: difference -> the recording, or the small scenario, whose outcome it changes
+def _guard_region() -> object:
+    """The result of MADV_GUARD_INSTALL in a file, its locks, and the VMA's flags afterwards."""
+    m = _memory()
+    p = m.mmap(4, kind="private", file=m.file("lib", 4))
+    return m.madvise("guard_install", p, 2), m.locks(), m.vma(p).flag_words
+
+
+def _collapse_after_a_guard_region() -> object:
+    """What MADV_COLLAPSE makes of a block after one with a guard region."""
+    m = _memory()
+    p = m.mmap(1024)
+    m.write(p + 512, 2)
+    m.madvise("hugepage", p, 1024)
+    m.madvise("guard_install", p, 1)
+    m.madvise("collapse", p, 1024)
+    return m.look(p + 512, 512)
+
+
 SHOWN_BY: dict[str, str | Callable[[], object]] = {
+    "has_guard_regions": _guard_region,
+    "flags_guard_regions": _guard_region,
+    "guards_by_vma_lock": _guard_region,
+    "collapse_scan_sees_guards": _collapse_after_a_guard_region,
     "tracks_mm_owners": _locks_of_unmapping,
     "page_mapcount_is_optional": _setting,
     "pagemap_looks_at_each_page": "d11_child_dontneed",

@@ -243,6 +243,25 @@ def test_p7_collapse_without_a_block(profile: str, expected: str | None) -> None
     assert m.madvise("collapse", p + 10, 10) == expected
 
 
+@cases(*["EINVAL"] * 3, "rd wr mr mw me gu ac", "rd wr mr mw me gu ac")
+def test_p8_guard_region_in_a_private_file(profile: str, expected: str) -> None:
+    """The VMA gets no anon_vma, but a child all entries, markers or not."""
+    m = Memory(profile)
+    p = m.mmap(8, kind="private", file=m.file("lib", 8))
+    m.read(p, 8)
+    failed = m.madvise("guard_install", p + 4, 1)
+    m.fork("B")
+    m.madvise("guard_remove", p + 4, 1)
+    m.fork("C")
+
+    if expected == "EINVAL":
+        assert (failed, m.look(p, 8, "B")) == (expected, "-×8")
+    else:
+        assert (m.vma(p).flag_words, m.vma(p).anon_vma) == (expected, None)
+        assert m.look(p, 8, "B") == "F×4(3) -×1 F×3(3)" == m.look(p, 8, "C")
+        assert [m.read(p + 4, who=who) for who in "BC"] == [[[0, 1, "SIGSEGV"]], []]
+
+
 @cases(0, 0, 9, 9, 9)
 def test_p9_cold_of_a_page_that_a_child_dropped(profile: str, expected: int) -> None:
     """The page has one entry, the folio more."""
