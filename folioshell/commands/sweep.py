@@ -33,6 +33,7 @@ class SetUp(NamedTuple):
         page: index in ``w`` of a mapped page, for each thread.
         hole: index of a page that is not mapped, or where all are that of another page, for each thread.
         pinned: the page is pinned.
+        guarded: the hole is a guard region.
         threads: who races.
     """
 
@@ -43,11 +44,12 @@ class SetUp(NamedTuple):
     hole: tuple[int, int] = (3, 3)
     threads: tuple[str, str] = ("A.t1", "A.t2")
     pinned: bool = False
+    guarded: bool = False
 
     @property
     def commands(self) -> list[RacingCommand]:
         """Those that make sense in it."""
-        offers = {"", *(["file"] if self.file else []), *(["pin"] if self.pinned else [])}
+        offers = {"", "file" if self.file else "", "pin" if self.pinned else "", "guard" if self.guarded else ""}
         return [command for command in COMMANDS if command.needs in offers]
 
     def command(self, number: int, command: RacingCommand, start: int) -> str:
@@ -75,7 +77,7 @@ class RacingCommand(NamedTuple):
     Args:
         name: as it is printed.
         text: the command, with placeholders.
-        needs: ``file`` for file mappings alone, ``pin`` for pinned pages alone.
+        needs: ``file`` for file mappings alone, ``pin`` for pinned pages alone, ``guard`` for guard regions alone.
     """
 
     name: str
@@ -101,6 +103,7 @@ SETUPS = (
     SetUp("anon", _ANON),
     SetUp("anon, swapped", f"set swap on ; {_ANON} ; reclaim f2", page=(0, 0), hole=(1, 1)),
     SetUp("anon, pinned", f"{_ANON} ; pin w[1]", pinned=True),
+    SetUp("anon, guarded", f"{_ANON} ; madvise guard_install w[3]", guarded=True),
     SetUp("anon, forked", f"{_ANON} ; fork B"),
     SetUp("anon, parent and child", f"{_ANON} ; fork B", threads=_FAMILY),
     SetUp(
@@ -165,6 +168,8 @@ COMMANDS = (
     RacingCommand("willneed", "madvise willneed w"),
     RacingCommand("remove", "madvise remove w[{page}]", needs="file"),
     RacingCommand("collapse", "madvise collapse w"),
+    RacingCommand("guard_install", "madvise guard_install w[{page}]"),
+    RacingCommand("guard_remove", "madvise guard_remove w[{hole}]", needs="guard"),
     RacingCommand("populate_read", "madvise populate_read w[{hole}]"),
     RacingCommand("populate_write", "madvise populate_write w[{hole}]"),
     RacingCommand("munmap", "munmap w[{page}]"),

@@ -35,7 +35,8 @@ from folioshell.model.lock import Lock, LockOp
 #: containers whose order does not matter
 _ORDERLESS = {
     *(("Kernel", "vm_events"), ("Folios", "_single"), ("Kernel", "_last")),
-    *(("PmdTable", "entries"), ("IntervalIndex", "_chunk_of"), ("Words", "values"), ("AnswerCheck", "_calls")),
+    *(("PmdTable", "entries"), ("Words", "values"), ("AnswerCheck", "_calls")),
+    *(("IntervalIndex", "_chunk_of"), ("AnonIntervalIndex", "_chunk_of")),
 }
 
 

@@ -146,6 +146,18 @@ class AddressSpaceChanges:
         "mm/khugepaged.c: hpage_collapse_scan_pmd()",
         "COLLAPSE passes over a block with a guard region; else it allocates a huge page for it first, and ends there",
     )
+    indexes_copies_by_address: bool = change(
+        "7.1",
+        "include/linux/mm.h: vma_start_anon_pgoff()",
+        "copies of a private file's pages are indexed by address, as anonymous memory is, and VMAs merge only if these "
+        "indexes are in a row, too; else by file offset",
+    )
+    clones_newest_first: bool = change(
+        "7.0",
+        "mm/rmap.c: anon_vma_clone()",
+        "a VMA's anon_vmas are linked to its copy from the newest on, and fork reuses the first that is left over; "
+        "else from the oldest on",
+    )
     dontunmap_copy_joins_source: bool = change(
         "5.7",
         "mm/vma.c: copy_vma()",

@@ -209,9 +209,11 @@ class Kernel:
         self.mms[name] = mm
         return mm
 
-    def new_vma(self, mm: Mm, start: int, end: int, flags: int, pgoff: int, file: AddressSpace | None) -> Vma:
+    def new_vma(
+        self, mm: Mm, start: int, end: int, flags: int, pgoff: int, file: AddressSpace | None, anon_pgoff: int
+    ) -> Vma:
         """A new VMA, not linked yet."""
-        return Vma(self.next_number("vma"), mm, start, end, flags, pgoff, file)
+        return Vma(self.next_number("vma"), mm, start, end, flags, pgoff, file, anon_pgoff)
 
     def new_anon_vma(self, parent: AnonVma | None = None) -> AnonVma:
         """A new anon_vma, a root unless it has a parent."""

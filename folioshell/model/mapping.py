@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from folioshell.model.folio import Folio
 from folioshell.model.lock import Lock, LockClass
@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 _CHUNK = 64
 
 _pgoff = attrgetter("pgoff")
-
-
-def _end(vma: Vma) -> int:
-    """First page offset beyond those that a VMA maps."""
-    return vma.pgoff + vma.end - vma.start
+_anon_pgoff = attrgetter("anon_pgoff")
 
 
 class _Chunk:
@@ -39,20 +35,21 @@ class _Chunk:
 
     __slots__ = ("end", "pgoff", "vmas")
 
-    def __init__(self, vmas: list[Vma]) -> None:
+    def __init__(self, vmas: list[Vma], key: attrgetter[int]) -> None:
         self.vmas = vmas
-        self.measure()
+        self.measure(key)
 
-    def measure(self) -> None:
-        """Note where its VMAs begin and end."""
-        self.pgoff = self.vmas[0].pgoff
-        self.end = max([vma.pgoff + vma.end - vma.start for vma in self.vmas])
+    def measure(self, key: attrgetter[int]) -> None:
+        """Note where its VMAs begin and end; ``key`` is that of the index."""
+        self.pgoff = key(self.vmas[0])
+        self.end = max([key(vma) + vma.end - vma.start for vma in self.vmas])
 
 
 class IntervalIndex:
     """VMAs by the page offsets ``[pgoff, pgoff + pages)`` that they map, ascending by pgoff, equal ones as inserted.
 
-    The key of a VMA is read on insertion: to change start, end or pgoff, remove the VMA first and insert it again, as
+    The pgoff of a VMA is what ``key`` reads: that of its file, or of its anonymous pages (``AnonIntervalIndex``).
+    It is read on insertion: to change start, end or pgoff, remove the VMA first and insert it again, as
     vma_prepare() and vma_complete() do. Ten thousand VMAs of one pgoff (a fork server) and ten thousand beside a long
     one are both common, so VMAs are kept in chunks with a known end, and the index maps a VMA's number to its chunk.
     Kernel: mm/interval_tree.c: vma_interval_tree_insert() (v6.18)
@@ -60,6 +57,8 @@ class IntervalIndex:
 
     # Keys of states name a chunk by the last attribute that leads to it: its place among the others, not a VMA in it.
     __slots__ = ("_chunk_of", "_chunks")
+
+    key: ClassVar[attrgetter[int]] = _pgoff
 
     def __init__(self) -> None:
         self._chunks: list[_Chunk] = []
@@ -74,11 +73,12 @@ class IntervalIndex:
     def insert(self, vma: Vma) -> None:
         """Add a VMA after those of the same pgoff."""
         if self._chunks:
-            place = bisect_right(self._chunks, vma.pgoff, key=_pgoff)
+            pgoff = self.key(vma)
+            place = bisect_right(self._chunks, pgoff, key=_pgoff)
             chunk = self._chunks[max(place - 1, 0)]
-            self._insert(chunk, bisect_right(chunk.vmas, vma.pgoff, key=_pgoff), vma)
+            self._insert(chunk, bisect_right(chunk.vmas, pgoff, key=self.key), vma)
         else:
-            self._chunk_of[vma.id] = chunk = _Chunk([vma])
+            self._chunk_of[vma.id] = chunk = _Chunk([vma], self.key)
             self._chunks.append(chunk)
 
     def insert_after(self, vma: Vma, previous: Vma) -> None:
@@ -90,15 +90,15 @@ class IntervalIndex:
         self._insert(chunk, chunk.vmas.index(previous) + 1, vma)
 
     def _insert(self, chunk: _Chunk, position: int, vma: Vma) -> None:
-        vmas = chunk.vmas
+        vmas, key = chunk.vmas, self.key
         vmas.insert(position, vma)
         self._chunk_of[vma.id] = chunk
-        chunk.pgoff = vmas[0].pgoff
-        chunk.end = max(chunk.end, _end(vma))
+        chunk.pgoff = key(vmas[0])
+        chunk.end = max(chunk.end, self._end(vma))
         if len(vmas) > 2 * _CHUNK:
-            second = _Chunk(vmas[_CHUNK:])
+            second = _Chunk(vmas[_CHUNK:], key)
             del vmas[_CHUNK:]
-            chunk.measure()
+            chunk.measure(key)
             self._chunks.insert(self._chunks.index(chunk) + 1, second)
             self._chunk_of.update((moved.id, second) for moved in second.vmas)
 
@@ -108,15 +108,34 @@ class IntervalIndex:
         chunk.vmas.remove(vma)
         if not chunk.vmas:
             self._chunks.remove(chunk)
-        elif vma.pgoff == chunk.pgoff or _end(vma) == chunk.end:
-            chunk.measure()
+        elif self.key(vma) == chunk.pgoff or self._end(vma) == chunk.end:
+            chunk.measure(self.key)
+
+    def _end(self, vma: Vma) -> int:
+        """First page offset beyond those that a VMA maps."""
+        return self.key(vma) + vma.end - vma.start
 
     def overlapping(self, first: int, last: int) -> list[Vma]:
         """VMAs that map any page offset of ``[first, last]``, in tree order."""
-        near = self._chunks[: bisect_right(self._chunks, last, key=_pgoff)]
+        key = self.key
         return [
-            vma for chunk in near if chunk.end > first for vma in chunk.vmas if vma.pgoff <= last and _end(vma) > first
+            vma
+            for chunk in self._chunks[: bisect_right(self._chunks, last, key=_pgoff)]
+            if chunk.end > first
+            for vma in chunk.vmas
+            if (pgoff := key(vma)) <= last and pgoff + vma.end - vma.start > first
         ]
+
+
+class AnonIntervalIndex(IntervalIndex):
+    """VMAs by the indexes of the anonymous pages that they may map.
+
+    Kernel: mm/interval_tree.c: anon_vma_interval_tree_insert() (v6.18)
+    """
+
+    __slots__ = ()
+
+    key = _anon_pgoff
 
 
 class AnonVma:
@@ -141,7 +160,7 @@ class AnonVma:
         self.root: AnonVma = parent.root if parent else self
         self.children = 0
         self.active_vmas = 0
-        self.tree = IntervalIndex()
+        self.tree = AnonIntervalIndex()
         self.rwsem: Lock = parent.rwsem if parent else Lock(LockClass.AVR, f"av{number}")
 
     def __str__(self) -> str:

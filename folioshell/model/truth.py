@@ -230,8 +230,9 @@ def _check_huge(
 
 def _check_reverse(vma: Vma, vpn: int, folio: Folio, page: int) -> Iterator[str]:
     """The rmap must find the VMA, and the offsets must agree."""
-    if vma.pgoff_of(vpn) != folio.index + page:
-        yield f"{vma} maps page {page} of {folio} at {vpn:#x}: its offset there is {vma.pgoff_of(vpn)}"
+    if vma.vpn_of(folio) + page != vpn:
+        index = vma.anon_pgoff_of(vpn) if folio.anon else vma.pgoff_of(vpn)
+        yield f"{vma} maps page {page} of {folio} at {vpn:#x}: its offset there is {index}"
     if isinstance(folio.mapping, AnonVma):
         if folio.mapping not in vma.chain:
             yield f"{vma} maps {folio}, but is not in the tree of {folio.mapping}"

@@ -66,17 +66,26 @@ class Vma:
         mm: its address space.
         start, end: virtual pages, half-open.
         flags: VM_* bits as an integer.
-        pgoff: page offset of ``start`` in the file; for anonymous memory the linear offset that the rmap uses.
+        pgoff: page offset of ``start`` in the file; for anonymous memory the same as ``anon_pgoff``.
+        anon_pgoff: index of an anonymous page at ``start``, by which the rmap finds it.
         file: address space of the file or shared memory; None for private anonymous memory.
         anon_vma: what its own anonymous folios point to; None before the first.
         chain: anon_vmas whose trees hold it, in order of linking (anon_vma_chain).
         lock: the per-VMA lock.
     """
 
-    __slots__ = ("anon_vma", "chain", "end", "file", "flags", "id", "lock", "mm", "pgoff", "start")
+    __slots__ = ("anon_pgoff", "anon_vma", "chain", "end", "file", "flags", "id", "lock", "mm", "pgoff", "start")
 
     def __init__(
-        self, number: int, mm: Mm, start: int, end: int, flags: int, pgoff: int, file: AddressSpace | None
+        self,
+        number: int,
+        mm: Mm,
+        start: int,
+        end: int,
+        flags: int,
+        pgoff: int,
+        file: AddressSpace | None,
+        anon_pgoff: int,
     ) -> None:
         self.id = number
         self.mm = mm
@@ -84,6 +93,7 @@ class Vma:
         self.end = end
         self.flags = flags
         self.pgoff = pgoff
+        self.anon_pgoff = anon_pgoff
         self.file = file
         self.anon_vma: AnonVma | None = None
         self.chain: list[AnonVma] = []
@@ -130,12 +140,19 @@ class Vma:
         """Page offset that a virtual page of it maps."""
         return self.pgoff + vpn - self.start
 
-    def address_of(self, index: int, nr: int) -> int:
-        """Virtual page where pages ``[index, index + nr)`` of the mapping begin in it, clipped to its start.
+    def anon_pgoff_of(self, vpn: int) -> int:
+        """Index of an anonymous page at a virtual page of it.
+
+        Kernel: include/linux/pagemap.h: linear_page_index() (v6.18)
+        """
+        return self.anon_pgoff + vpn - self.start
+
+    def vpn_of(self, folio: Folio) -> int:
+        """Virtual page at which it maps the first page of a folio, if it maps that; it may lie outside.
 
         Kernel: mm/internal.h: vma_address() (v6.18)
         """
-        return max(self.start, self.start + index - self.pgoff)
+        return self.start + folio.index - (self.anon_pgoff if folio.anon else self.pgoff)
 
     def __str__(self) -> str:
         return f"v{self.id}"

@@ -46,7 +46,8 @@ def _is_reusable(left: Vma, right: Vma, owner: Vma) -> bool:
         left.end == right.start
         and left.file is right.file
         and not (left.flags ^ right.flags) & ~_IGNORED_FLAGS
-        and left.pgoff + left.nr_pages == right.pgoff
+        and left.pgoff_of(right.start) == right.pgoff
+        and left.anon_pgoff_of(right.start) == right.anon_pgoff
         and owner.anon_vma is not None
         and len(owner.chain) == 1
     )
@@ -77,7 +78,7 @@ def prepare(k: Kernel, vma: Vma) -> Path[None]:
     yield anon_vma.rwsem.release("W")
 
 
-def clone(dst: Vma, src: Vma) -> Path[AnonVma | None]:
+def clone(k: Kernel, dst: Vma, src: Vma) -> Path[AnonVma | None]:
     """Link ``dst`` to every anon_vma of ``src``. On fork (``dst`` has no anon_vma yet) one of them may be reused.
 
     Returns: the anon_vma of ``dst``.
@@ -88,7 +89,8 @@ def clone(dst: Vma, src: Vma) -> Path[AnonVma | None]:
         # All anon_vmas of a chain have the same root, whose rwsem is the lock of each.
         rwsem = src.chain[0].rwsem
         yield rwsem.acquire("anon_vma_clone", "W")
-        for anon_vma in src.chain:
+        newest_first = k.release.clones_newest_first
+        for anon_vma in reversed(src.chain) if newest_first else src.chain:
             link(dst, anon_vma)
             # Left over from a process that is gone: reused, or chains would grow with every generation of a process
             # that forks and exits. Never the root: it is its own child, and has a second one by now.
@@ -117,7 +119,7 @@ def fork(k: Kernel, child: Vma, parent: Vma) -> Path[None]:
     # The parent's first, so that an rmap walk finds the child as soon as it maps a folio of the parent's. Folios that
     # the child allocates go to its own anon_vma: a walk for one of those need not visit the parent or its other
     # children.
-    adopted = yield from clone(child, parent)
+    adopted = yield from clone(k, child, parent)
     if adopted is not None:
         return
     anon_vma = k.new_anon_vma(parent.anon_vma)
@@ -138,7 +140,6 @@ def unlink(vma: Vma) -> Path[None]:
         return
     rwsem = vma.chain[0].rwsem
     yield rwsem.acquire("unlink_anon_vmas", "W")
-    # The root comes last in this order: its rwsem is the one that is held.
     for anon_vma in reversed(vma.chain):
         anon_vma.tree.remove(vma)
         # Without VMAs it is freed, so it no longer counts as a child; its parent may now be reused by the next fork.

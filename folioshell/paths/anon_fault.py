@@ -86,7 +86,7 @@ def map_anon_folio_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, folio: Fo
 def new_anon_folio(k: Kernel, vma: Vma, order: int, vpn: int) -> Path[Folio]:
     """Allocate a zeroed anonymous folio that will be mapped at ``vpn``; it has no reference yet."""
     assert vma.anon_vma is not None
-    folio = k.new_folio(order, vma.anon_vma, vma.pgoff_of(vpn), anon=True)
+    folio = k.new_folio(order, vma.anon_vma, vma.anon_pgoff_of(vpn), anon=True)
     yield rmap.folio_new(folio)
     return folio
 
@@ -115,7 +115,7 @@ def do_anonymous_page(k: Kernel, fault: Fault, table: PageTable | None) -> Path[
         return UNDER_MMAP_LOCK
     order = _choose_order(k, fault, table) if len(k.config.thp) > 1 else 0
     vpn &= -(1 << order)
-    offset = vma.pgoff + vpn - vma.start
+    offset = vma.anon_pgoff_of(vpn)
     assert vma.anon_vma is not None
     folios = k.new_folio(order, vma.anon_vma, offset, True) if order else k.new_folios(times, vma.anon_vma, offset)
     folio, nr = folios.first, folios.nr << order

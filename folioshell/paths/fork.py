@@ -70,7 +70,8 @@ def do_fork(k: Kernel, parent: Mm, name: str) -> Path[Mm]:
         yield from vma_paths.start_write(vma)
         if vma.flags & vm.DONTCOPY:
             continue
-        copy = k.new_vma(child, vma.start, vma.end, vma.flags & ~vm.LOCKED, vma.pgoff, vma.file)
+        flags = vma.flags & ~vm.LOCKED
+        copy = k.new_vma(child, vma.start, vma.end, flags, vma.pgoff, vma.file, vma.anon_pgoff)
         # The anon_vmas before the entries: an rmap walk must find the child's VMA as soon as it maps a folio. A wiped
         # VMA maps none of the parent's and gets an anon_vma at its first fault.
         if not vma.flags & vm.WIPEONFORK:

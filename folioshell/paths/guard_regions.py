@@ -16,17 +16,15 @@ from folioshell.paths.zap import zap_range
 from folioshell.units import align_down
 from folioshell.wording import counted
 
-#: outcome of an advice that lost against faults: it returns to user space, which enters the kernel again
-RESTART = "ERESTARTNOINTR"
-
-#: times that a range is zapped before that
+#: times that a range is zapped because something was mapped there
 _MAX_RETRIES = 3
 
 
 def guard_install(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
     """Make ``[start, end)``, part of a VMA, a guard region. What it maps is zapped.
 
-    Returns: EINVAL for a locked VMA; RESTART if other threads kept filling the range.
+    Returns: EINVAL for a locked VMA; ERESTARTNOINTR if faults of other threads were faster each time: the call is to be
+        made again.
     """
     # Locked pages may not be zapped. mlock() of a guard region is allowed: nothing can be faulted in there.
     if vma.flags & vm.LOCKED:
@@ -42,7 +40,7 @@ def guard_install(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]
         if (yield from _install(k, vma, start, end)):
             return None
         yield from zap_range(k, vma, start, end)
-    return RESTART
+    return "ERESTARTNOINTR"
 
 
 def _install(k: Kernel, vma: Vma, start: int, end: int) -> Path[bool]:

@@ -52,7 +52,8 @@ _Behaviour = Callable[[Kernel, Vma, int, int], Generator[Step, Any, str | None]]
 def do_madvise(k: Kernel, mm: Mm, start: int, nr: int, advice: str) -> Path[str | None]:
     """Give advice on ``[start, start + nr)``.
 
-    Returns: ENOMEM for a hole, after the advice was given to the mapped parts; or the errno of the advice.
+    Returns: ENOMEM for a hole, after the advice was given to the mapped parts; or the errno of the advice. After
+        ERESTARTNOINTR Linux makes the same call once more; here that is a command of its own.
     """
     if nr == 0:
         return None
@@ -64,10 +65,7 @@ def do_madvise(k: Kernel, mm: Mm, start: int, nr: int, advice: str) -> Path[str 
         return (yield from _locked(mm, "R", _populate(k, mm, start, start + nr, advice == "populate_write")))
     if advice in _FLAG_ADVICE:
         return (yield from _locked(mm, "W", _walk_vmas(k, mm, start, start + nr, _flags_behaviour(advice))))
-    error: str | None = guard_regions.RESTART
-    while error == guard_regions.RESTART:
-        error = yield from _advise(k, mm, start, start + nr, advice)
-    return error
+    return (yield from _advise(k, mm, start, start + nr, advice))
 
 
 def _is_known(k: Kernel, advice: str) -> bool:

@@ -66,9 +66,10 @@ def do_mmap(
     # Anonymous memory is indexed by its address, so that adjacent VMAs have consecutive offsets and can merge.
     if file is None:
         pgoff = start
-    vma = yield from vma_paths.merge_new(k, vma_paths.Merge(mm, start, end, flags, pgoff, file))
+    anon_pgoff = start if k.release.indexes_copies_by_address else pgoff
+    vma = yield from vma_paths.merge_new(k, vma_paths.Merge(mm, start, end, flags, pgoff, anon_pgoff, file))
     if vma is None:
-        vma = k.new_vma(mm, start, end, flags, pgoff, file)
+        vma = k.new_vma(mm, start, end, flags, pgoff, file, anon_pgoff)
         yield from vma_paths.start_write(vma)
         yield from vma_paths.insert(k, vma)
     # Populating takes mmap_lock itself, for reading: others may map and unmap in between.

@@ -88,8 +88,8 @@ def do_resize(k: Kernel, mm: Mm, start: int, nr: int, new_nr: int, new_start: in
     error = None
     if not must_move(mm, start, nr, new_nr):
         # The new pages are a mapping of their own for a moment, so that they merge with what is next to them, too.
-        pgoff = vma.pgoff + vma.nr_pages
-        merge = vma_paths.Merge(mm, vma.end, start + new_nr, vma.flags, pgoff, vma.file, source=vma)
+        pgoff, anon_pgoff = vma.pgoff_of(vma.end), vma.anon_pgoff_of(vma.end)
+        merge = vma_paths.Merge(mm, vma.end, start + new_nr, vma.flags, pgoff, anon_pgoff, vma.file, source=vma)
         yield from vma_paths.merge_new(k, merge)
         yield Tracepoint("grown in place")
     elif new_start is None:
@@ -189,6 +189,9 @@ def _mremap_to(k: Kernel, remap: _Remap) -> Path[str | None]:
     vma.flags &= ~(vm.LOCKED | vm.ACCOUNT) if k.release.dontunmap_unaccounts_source else ~vm.LOCKED
     if k.release.dontunmap_unlinks_source and vma is not new and vma.start == start and vma.end == start + nr:
         yield from anon.unlink(vma)
+        if k.release.indexes_copies_by_address:
+            vma.anon_pgoff = vma.start
+            vma.pgoff = vma.start if vma.is_anonymous else vma.pgoff
     return None
 
 
@@ -200,18 +203,21 @@ def _copy_vma(k: Kernel, vma: Vma, remap: _Remap) -> Path[tuple[Vma, bool]]:
 
     Kernel: mm/vma.c: copy_vma() (v6.18)
     """
-    # Nothing was faulted in yet, so no folio has an index: the range gets that of its new address, and can merge there.
     new_start, end = remap.new_start, remap.new_start + remap.new_nr
-    pgoff = new_start if vma.is_anonymous and vma.anon_vma is None else vma.pgoff_of(remap.start)
+    pgoff, anon_pgoff = vma.pgoff_of(remap.start), vma.anon_pgoff_of(remap.start)
+    # Nothing was faulted in yet, so no folio has an index: the range gets that of its new address, and can merge there.
+    if vma.anon_vma is None and (vma.is_anonymous or k.release.indexes_copies_by_address):
+        anon_pgoff = new_start
+        pgoff = new_start if vma.is_anonymous else pgoff
     old_pgoff = vma.pgoff
-    merge = vma_paths.Merge(vma.mm, new_start, end, vma.flags, pgoff, vma.file, source=vma)
+    merge = vma_paths.Merge(vma.mm, new_start, end, vma.flags, pgoff, anon_pgoff, vma.file, source=vma)
     merge.keeps_source = remap.dontunmap and not k.release.dontunmap_copy_joins_source
     new = yield from vma_paths.merge_new(k, merge)
     if new is not None:
         return new, new.pgoff <= old_pgoff
-    new = k.new_vma(vma.mm, new_start, end, vma.flags, pgoff, vma.file)
+    new = k.new_vma(vma.mm, new_start, end, vma.flags, pgoff, vma.file, anon_pgoff)
     new.anon_vma = vma.anon_vma
-    yield from anon.clone(new, vma)
+    yield from anon.clone(k, new, vma)
     # Once it is in the tree it can be found: no fault may fill an entry there before the moved one comes (vma_link()).
     yield from vma_paths.start_write(new)
     yield from vma_paths.insert(k, new)

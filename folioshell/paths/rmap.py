@@ -108,7 +108,7 @@ def new_anon(k: Kernel, folio: Folio, vma: Vma, table: PageTable | PmdTable, vpn
     call = "folio_add_new_anon_rmap"
     assert vma.anon_vma is not None
     folio.mapping = vma.anon_vma
-    folio.index = vma.pgoff + vpn - vma.start
+    folio.index = vma.anon_pgoff_of(vpn)
     if vma.mlocks_new:
         folio.mlock()
     folio.anon_exclusive = 1

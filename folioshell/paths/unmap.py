@@ -66,7 +66,7 @@ def try_to_unmap(
 
 def _split_huge_pmd_of(k: Kernel, folio: Folio, vma: Vma, frozen: Folio | None = None) -> Path[None]:
     """Split the PMD entry by which a VMA may map the folio; the PMD lock is taken even where none does."""
-    yield from split_huge_pmd_address(k, vma, vma.address_of(folio.index, folio.nr_pages), frozen)
+    yield from split_huge_pmd_address(k, vma, max(vma.start, vma.vpn_of(folio)), frozen)
 
 
 def _discard_lazyfree_pmd(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:

@@ -107,9 +107,9 @@ def split(k: Kernel, vma: Vma, vpn: int, new_below: bool) -> Path[Vma]:
     """
     mm = vma.mm
     low, high = (vma.start, vpn) if new_below else (vpn, vma.end)
-    new = k.new_vma(mm, low, high, vma.flags, vma.pgoff_of(low), vma.file)
+    new = k.new_vma(mm, low, high, vma.flags, vma.pgoff_of(low), vma.file, vma.anon_pgoff_of(low))
     new.anon_vma = vma.anon_vma
-    yield from anon.clone(new, vma)
+    yield from anon.clone(k, new, vma)
     yield from start_write(vma)
     yield from start_write(new)
     adjustment = _Adjustment(vma.file, vma.anon_vma, [vma])
@@ -119,9 +119,7 @@ def split(k: Kernel, vma: Vma, vpn: int, new_below: bool) -> Path[Vma]:
     edge = straddling(k, mm, vpn)
     yield from on_boundaries(k, mm, vma.start, vma.end, [vpn], +1)
     if new_below:
-        vma.pgoff += vpn - vma.start
-        old_start, vma.start = vma.start, vpn
-        mm.vmas.moved_start(vma, old_start)
+        _set_range(vma, vpn, vma.end)
     else:
         vma.end = vpn
     mm.vmas.insert(new)
@@ -136,7 +134,7 @@ class Merge:
 
     Args:
         mm, start, end: where it is, in virtual pages.
-        flags, pgoff, file: what it maps.
+        flags, pgoff, anon_pgoff, file: what it maps.
         source: the VMA that it is a part of, or that mremap copies from; None for a new mapping.
         keeps_source: it may not join ``source`` itself.
     Kernel: mm/vma.h: struct vma_merge_struct (v6.18)
@@ -147,6 +145,7 @@ class Merge:
     end: int
     flags: int
     pgoff: int
+    anon_pgoff: int
     file: AddressSpace | None
     source: Vma | None = None
     keeps_source: bool = False
@@ -157,7 +156,7 @@ class Merge:
         Kernel: mm/vma.c: can_vma_merge_after() (v6.18)
         """
         vma = self.mm.vmas.prev(self.start)
-        if vma is None or vma.end != self.start or self.pgoff != vma.pgoff + vma.nr_pages:
+        if vma is None or vma.end != self.start or not self._continues(vma, self.start):
             return None
         return vma if self._fits(k, vma) else None
 
@@ -167,9 +166,20 @@ class Merge:
         Kernel: mm/vma.c: can_vma_merge_before() (v6.18)
         """
         vma = self.mm.vmas.next(self.end)
-        if vma is None or vma.start != self.end or self.pgoff + self.end - self.start != vma.pgoff:
+        if vma is None or vma.start != self.end or not self._continues(vma, self.start):
             return None
         return vma if self._fits(k, vma) else None
+
+    def _continues(self, vma: Vma, vpn: int) -> bool:
+        """Does the range, from ``vpn`` on, map what ``vma`` would map there, were it longer?
+
+        Copies of a file's pages have indexes of their own, which must be in a row, too.
+        Kernel: mm/vma.c: needs_adjacent_anon_pgoff() (v7.1)
+        """
+        if vma.pgoff_of(vpn) != self.pgoff:
+            return False
+        is_cow = self.flags & (vm.SHARED | vm.MAYWRITE) == vm.MAYWRITE
+        return self.file is None or not is_cow or vma.anon_pgoff_of(vpn) == self.anon_pgoff
 
     def _fits(self, k: Kernel, target: Vma) -> bool:
         """Do flags, file and anon_vma allow that the range joins ``target``?
@@ -248,7 +258,7 @@ def _dup(k: Kernel, target: Vma, *sources: Vma | None) -> Path[None]:
     for source in sources:
         if source is not None and source.anon_vma is not None and target.anon_vma is None:
             target.anon_vma = source.anon_vma
-            yield from anon.clone(target, source)
+            yield from anon.clone(k, target, source)
 
 
 def _commit(
@@ -305,6 +315,7 @@ def _commit(
 def _set_range(vma: Vma, start: int, end: int) -> None:
     old_start = vma.start
     vma.pgoff += start - old_start
+    vma.anon_pgoff += start - old_start
     vma.start, vma.end = start, end
     vma.mm.vmas.moved_start(vma, old_start)
 
@@ -328,7 +339,7 @@ def modify_flags(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[
 
 def _merge_existing(k: Kernel, vma: Vma, start: int, end: int, flags: int) -> Path[Vma | None]:
     """Kernel: mm/vma.c: vma_merge_existing_range() (v6.18)"""
-    merge = Merge(vma.mm, start, end, flags, vma.pgoff_of(start), vma.file, vma)
+    merge = Merge(vma.mm, start, end, flags, vma.pgoff_of(start), vma.anon_pgoff_of(start), vma.file, vma)
     before = merge.before(k) if vma.start == start else None
     after = merge.after(k) if vma.end == end else None
     if before is not None and after is not None and not _are_anon_vmas_compatible(before, after):

@@ -85,8 +85,8 @@ class VmaWalk:
     def run(self) -> Path[None]:
         """Walk to the end of the folio's range in the VMA, or until the visitor ends it."""
         vma, folio = self.vma, self.folio
-        vpn = vma.address_of(folio.index, folio.nr_pages)
-        end = min(vma.end, vma.start + folio.index - vma.pgoff + folio.nr_pages)
+        base = vma.vpn_of(folio)
+        vpn, end = max(vma.start, base), min(vma.end, base + folio.nr_pages)
         size = self.k.geometry.pmd_pages
         while vpn < end:
             tree = vma.mm.tables

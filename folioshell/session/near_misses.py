@@ -276,7 +276,7 @@ def _straddling(workspace: Workspace, mms: list[Mm]) -> Iterator[Straddling]:
     for mm in mms:
         for vma in mm.vmas:
             for folio in vma.file.folios if vma.file is not None else ():
-                base = vma.start + folio.index - vma.pgoff
+                base = vma.vpn_of(folio)
                 start, end = max(vma.start, base), min(vma.end, base + folio.nr_pages)
                 middle = min(start - start % size + size, end)
                 if start < middle < end and len(labels_of(workspace.regions.values(), start, end).split()) == 1:

@@ -156,7 +156,7 @@ def why_copied(kernel: Kernel, copy: Copy) -> str:
         return f" ({folio.mapping})"
     names: dict[str, None] = {}
     for vma in vmas_of(folio):
-        vpn = vma.start + folio.index + copy.page - vma.pgoff
+        vpn = vma.vpn_of(folio) + copy.page
         if vma.start <= vpn < vma.end and _maps(kernel, vma.mm, vpn, folio.pfn + copy.page):
             names[vma.mm.name] = None
         if len(names) > NAMED:

@@ -68,7 +68,7 @@ def test_orders_beyond_the_end() -> None:
 
 
 def _vma(machine: Machine, pgoff: int, nr: int, start: int = 0) -> Vma:
-    return machine.kernel.new_vma(machine.kernel.mms["A"], start, start + nr, 0, pgoff, None)
+    return machine.kernel.new_vma(machine.kernel.mms["A"], start, start + nr, 0, pgoff, None, pgoff)
 
 
 def test_order_is_by_offset_then_by_insertion() -> None:

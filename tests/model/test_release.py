@@ -310,7 +310,30 @@ def _collapse_after_a_guard_region() -> object:
     return m.look(p + 512, 512)
 
 
+def _index_of_a_copy() -> object:
+    """The index of a copy of a file's page, counted from its address."""
+    m = _memory()
+    p = m.mmap(4, kind="private", file=m.file("lib", 4))
+    m.write(p)
+    return m.folio(p).index - p
+
+
+def _reused_anon_vma() -> object:
+    """The anon_vma that a great-grandchild gets when two processes between it and A have exited."""
+    m = _memory()
+    p = m.mmap(1)
+    m.write(p)
+    for parent, child in ("AB", "BC", "CD", "DE"):
+        m.fork(child, parent)
+    for gone in "BCD":
+        m.exit(gone)
+    m.fork("F", "E")
+    return str(m.vma(p, "F").anon_vma)
+
+
 SHOWN_BY: dict[str, str | Callable[[], object]] = {
+    "indexes_copies_by_address": _index_of_a_copy,
+    "clones_newest_first": _reused_anon_vma,
     "has_guard_regions": _guard_region,
     "flags_guard_regions": _guard_region,
     "guards_by_vma_lock": _guard_region,

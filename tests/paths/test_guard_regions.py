@@ -278,8 +278,8 @@ def test_an_anon_vma_is_prepared_under_mmap_lock() -> None:
     assert m.locks()[-3:] == ["+pt1", "-pt1", "-MMAP(A)(R)"]
 
 
-def test_it_starts_over_when_faults_are_faster() -> None:
-    """After three rounds the call drops its locks and enters the kernel again."""
+def test_it_gives_up_when_faults_are_faster() -> None:
+    """After three rounds the call drops its locks, to be made again."""
     m = Memory()
     p = m.mmap(1)
     path = do_madvise(m.kernel, m.mm("A"), p, 1, "guard_install")
@@ -291,12 +291,11 @@ def test_it_starts_over_when_faults_are_faster() -> None:
                 ops.append(str(step))
                 table = m.mm("A").tables.leaf(p)
                 # Another thread's read fault, just before this one has the lock; three times.
-                if table is not None and step.function == "walk_pte_range" and ops.count("+pt1") <= 5:
+                if table is not None and step.function == "walk_pte_range" and ops.count("+pt1") % 2:
                     table.entries[p % 512] = pte.make(pte.ZERO_PFN, pte.YOUNG)
             step = path.send(None)
     except StopIteration as stop:
-        assert stop.value is None
+        assert stop.value == "ERESTARTNOINTR"
 
-    rounds = ["+pt1", "-pt1"] * 6
-    assert ops == ["+MMAP(A)(R)", *rounds, "-MMAP(A)(R)", "+MMAP(A)(R)", "+pt1", "-pt1", "-MMAP(A)(R)"]
-    assert _pages(m, p, 1) == "g"
+    assert ops == ["+MMAP(A)(R)", *["+pt1", "-pt1"] * 6, "-MMAP(A)(R)"]
+    assert _pages(m, p, 1) == "-"

@@ -243,6 +243,21 @@ def test_p7_collapse_without_a_block(profile: str, expected: str | None) -> None
     assert m.madvise("collapse", p + 10, 10) == expected
 
 
+@cases(([8, 8], "file"), ([8, 8], "file"), ([8, 8], "file"), ([16], "file"), ([8, 8], "address"))
+def test_p4_copies_of_file_pages_moved_beside_others(profile: str, expected: tuple[list[int], str]) -> None:
+    """(pages of the VMAs, what indexes the copies): where addresses index them, their VMA fits nowhere else."""
+    m = Memory(profile)
+    file = m.file("lib", 16)
+    p, q = (m.mmap(8, kind="private", file=file, pgoff=first) for first in (0, 8))
+    m.write(q, 8)
+    m.mremap(q, 8, p + 8)
+
+    assert [nr for _, nr in _vmas(m, p, 16)] == expected[0]
+    assert [m.folio(p + 8 + page).index for page in range(8)] == list(
+        range(q, q + 8) if expected[1] == "address" else range(8, 16)
+    )
+
+
 @cases(*["EINVAL"] * 3, "rd wr mr mw me gu ac", "rd wr mr mw me gu ac")
 def test_p8_guard_region_in_a_private_file(profile: str, expected: str) -> None:
     """The VMA gets no anon_vma, but a child all entries, markers or not."""
