@@ -47,6 +47,7 @@ FAILURES = {
     "ENOENT": "no such file or mapping",
     "EPERM": "not permitted",
     "EBADF": "neither a file nor swap to read from",
+    "ERESTARTNOINTR": "faults were faster; to be called again",
     "SIGSEGV": "an access raised SIGSEGV",
     "SIGBUS": "an access raised SIGBUS",
 }

@@ -6,7 +6,7 @@
 | to: faults bring its pages back. With a guard region it does: until 6.18 because the VMA gets an anon_vma, since 6.19 (and
 | in 6.18.44) because it is flagged (`gu` in smaps).
 |
-| Before 6.13 the advice is unknown (EINVAL). A thread gives it here, so that the script goes on.
+| Before 6.13 the advice is unknown (EINVAL). A thread gives it here, so that the script continues.
 
 file lib 8
 mmap code 8 file=lib prot=rw
