@@ -351,14 +351,8 @@ def _map_folio_range(k: Kernel, fault: Fault, table: PageTable, folio: Folio, vp
     page = vma.pgoff_of(vpn) - folio.index
     base = vpn - page
     inside_file = vma.file.is_shmem or vma.file.size - 1 >= folio.index + folio.nr_pages
-    if (
-        k.release.fault_around_maps_whole_folio
-        and folio.order
-        and inside_file
-        and vma.start <= base
-        and base + folio.nr_pages <= vma.end
-        and _in_one_table(base, folio, size)
-    ):
+    fits = vma.start <= base and base + folio.nr_pages <= vma.end and _in_one_table(base, folio, size)
+    if k.release.fault_around_maps_whole_folio and folio.order and inside_file and fits:
         page, vpn, nr = 0, base, folio.nr_pages
     index = vpn & size - 1
     # The reference from next_uptodate_folio() is that of the first entry.
