@@ -3,7 +3,7 @@
 |
 | The kernel keeps a list of the ranges that a process may use. A range
 | with one set of rules is a VMA (virtual memory area). VMAs are split and
-| merged behind the program's back. 10 minutes.
+| merged, and the program does not notice. 10 minutes.
 set geometry classroom
 
 | Process A asks for 8 pages.
