@@ -5,8 +5,8 @@
 | a table of entries says which page of memory each one means. Real tables
 | have 512 entries. Ours have 8, so that one fits into a line. 10 minutes.
 |
-| Each screen shows the next command; Enter runs it. Before some commands
-| there is a question: guess. A wrong guess costs nothing.
+| Before some commands there is a question: guess. A wrong guess costs
+| nothing, and `undo` takes any step back.
 set geometry classroom
 
 | `mmap` asks the kernel for 16 pages of address space, at address 0x10000.

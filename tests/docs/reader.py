@@ -25,7 +25,8 @@ from tests.repo.tree import ROOT
 
 #: columns of a document, and of those that are to be typed along on any terminal
 WIDTH = 96
-WIDTHS = {"tutorial.md": 80}
+TUTORIAL_WIDTH = 80
+WIDTHS = {"tutorial.md": TUTORIAL_WIDTH}
 
 #: start of a command that is not run -> why
 NOT_RUN = {

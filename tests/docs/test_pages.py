@@ -30,6 +30,16 @@ def test_every_script_is_in_the_index() -> None:
     assert [path for path in indexed if not all(opening(path))] == []
 
 
+def test_no_answer_of_the_tutorial_stands_before_its_question() -> None:
+    """Solutions of tasks are at the end of the page; what answers a question stands below what is printed."""
+    lessons, solutions = PAGES["tutorial.md"]().split("\n## Solutions\n")
+
+    assert len(re.findall(r"^- \*\*\w+\*\*: `", solutions, re.MULTILINE)) == lessons.count("**Task `") == 24
+    assert len(re.findall(r"\*\*Guess:\*\* .*\n\n```folioshell\n(?:(?!```).*\n)+```\n\n\*\*", lessons)) == 36
+    told = re.findall(r"^- \*\*\w+\*\*: `(.*?)`", solutions, re.MULTILINE)
+    assert [text for text in told if f"> {text}\n" in lessons] == []
+
+
 def test_the_kernel_map_names_both_sides() -> None:
     """A kernel function is listed with its version and the function of ours that follows it."""
     page = PAGES["kernel-map.md"]()
