@@ -9,15 +9,18 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 PAGE = 4096
 MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS = 1, 2, 0x20
 _FSCONFIG_SET_STRING, _FSCONFIG_CREATE = 1, 6
 _SYS_FSOPEN, _SYS_FSCONFIG, _SYS_FSMOUNT = 430, 431, 432
+_CLONE_NEWUSER, _CLONE_NEWNS = 0x10000000, 0x20000
 MAP_FAILED = ctypes.c_void_p(-1).value
 
 
@@ -112,3 +115,36 @@ def detached_mount(fs: str, **options: str) -> int:
         return mount
     finally:
         os.close(context)
+
+
+def mount_of(fs: str, **options: str) -> int:
+    """A detached mount, made without root by a process in user and mount namespaces of its own.
+
+    Raises:
+        CannotRecord: this user may not mount it there either.
+    """
+    if is_root():
+        return detached_mount(fs, **options)
+    own, other = socket.socketpair()
+    user, group = os.geteuid(), os.getegid()
+    with own, other:
+        if not os.fork():
+            try:
+                if libc().unshare(_CLONE_NEWUSER | _CLONE_NEWNS):
+                    raise CannotRecord(f"a user namespace fails with {last_errno()}")
+                for name, text in (
+                    ("setgroups", "deny"),
+                    ("uid_map", f"{user} {user} 1"),
+                    ("gid_map", f"{group} {group} 1"),
+                ):
+                    Path("/proc/self", name).write_text(text, encoding="utf-8")
+                socket.send_fds(other, [b"mounted"], [detached_mount(fs, **options)])
+            except (CannotRecord, OSError) as error:
+                other.send(str(error).encode())
+            finally:
+                os._exit(0)
+        other.close()
+        message, mounts, _, _ = socket.recv_fds(own, 1 << 12, 1)
+    if not mounts:
+        raise CannotRecord(f"{fs} with these options needs root here: {message.decode()}")
+    return mounts[0]

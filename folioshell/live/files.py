@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from folioshell.live import MAP_SHARED, PAGE, CannotRecord, detached_mount, is_root, libc, mapped
+from folioshell.live import MAP_SHARED, PAGE, CannotRecord, detached_mount, libc, mapped, mount_of
 from folioshell.live.process import ARENA
 
 _PAGEMAP_SCAN = 0xC0606610  # _IOWR('f', 16, struct pm_scan_arg), 96 bytes
@@ -250,20 +250,21 @@ def file_layout(kernel: KernelPages, fd: int, nr: int) -> list[list[int]]:
 
 def sees_folios() -> bool:
     """Can this user see page frame numbers, and what they are: CAP_SYS_ADMIN, and no container that hides them?"""
-    return is_root() and os.access("/proc/kpageflags", os.R_OK) and os.access("/proc/kpagecount", os.R_OK)
-
-
-def page_table_kb(pid: int) -> int:
-    """The size of the page tables of a process, in kB."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
-        if line.startswith("VmPTE:"):
-            return int(line.split()[1])
-    return 0
+    if not os.access("/proc/kpageflags", os.R_OK) or not os.access("/proc/kpagecount", os.R_OK):
+        return False
+    address = mapped(PAGE, mmap.PROT_READ)
+    try:
+        _ = ctypes.c_char.from_address(address).value
+        with Path("/proc/self/pagemap").open("rb", buffering=0) as stream:
+            stream.seek(address // PAGE * 8)
+            return bool(page_numbers(stream.read(8))[0] & PFN)
+    finally:
+        libc().munmap(address, PAGE)
 
 
 def available_pages() -> int:
     """Pages of memory that are free, or can be freed without swap."""
-    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+    for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("MemAvailable:"):
             return (int(line.split()[1]) << 10) // PAGE
     return 0
@@ -291,7 +292,7 @@ def read_setting(name: str) -> str:
     Raises:
         OSError: it cannot be read.
     """
-    with open(_opened(name, os.O_RDONLY), encoding="ascii") as stream:
+    with open(_opened(name, os.O_RDONLY), encoding="utf-8") as stream:
         text = stream.read().strip()
     return text.partition("[")[2].partition("]")[0] if "[" in text else text
 
@@ -361,7 +362,7 @@ class FileMaker:
         try:
             if fs != "ext4":
                 if fs not in self._mounts:
-                    self._mounts[fs] = detached_mount("tmpfs", huge=_HUGE[fs], size="2g", mode="1777")
+                    self._mounts[fs] = mount_of("tmpfs", huge=_HUGE[fs], size="2g", mode="1777")
                 return os.open(".", flags, 0o600, dir_fd=self._mounts[fs])
             found = ctypes.create_string_buffer(256)
             libc().statfs(self._folder.encode(), found)

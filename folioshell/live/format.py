@@ -279,6 +279,7 @@ class Recording:
         files: name -> its specification and ``layout``.
         steps: one row per operation; None for a bare scenario.
         kernel: the version that it was recorded on; empty for a bare scenario.
+        partial: was it recorded without root, and has no folios?
         books: the kernel's own counters, flags and tables after each step; None for a step without, () if none has.
     """
 
@@ -289,6 +290,7 @@ class Recording:
     steps: list[dict[str, Any]] | None
     kernel: str = ""
     books: Sequence[dict[str, Any] | None] = ()
+    partial: bool = False
 
 
 def load(path: str) -> Recording:
@@ -375,7 +377,8 @@ def _recording(document: dict[str, Any]) -> Recording:
     env = document.get("env")
     kernel = str(env.get("kernel", "")) if isinstance(env, dict) else ""
     name = str(document.get("name", scenario.get("name", "")))
-    return Recording(name, scenario, regions, files, steps, kernel, _books(document.get("soft"), len(steps)))
+    books = _books(document.get("soft"), len(steps))
+    return Recording(name, scenario, regions, files, steps, kernel, books, document.get("partial") is True)
 
 
 def _books(soft: Any, nr: int) -> Sequence[dict[str, Any] | None]:

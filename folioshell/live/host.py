@@ -16,7 +16,6 @@ import fcntl
 import json
 import os
 import signal
-import stat
 import struct
 import sys
 import tempfile
@@ -125,7 +124,8 @@ class _State:
         self._path = _run_folder() / "folioshell-live.state"
         self.settings: dict[str, str] = {}
         self.swap = ""
-        self.zram = -1
+        #: the zram devices that were there before the recorder added one; None if it did not
+        self.zram: list[str] | None = None
 
     def load(self) -> bool:
         """Read what a killed recorder left; False if there is nothing."""
@@ -138,7 +138,7 @@ class _State:
 
     def save(self) -> None:
         """Write the file, or remove it if nothing is changed."""
-        if not self.settings and not self.swap and self.zram < 0:
+        if not self.settings and not self.swap and self.zram is None:
             self._path.unlink(missing_ok=True)
             return
         new = self._path.with_suffix(".new")
@@ -149,7 +149,12 @@ class _State:
         """Change a setting; its first value is kept."""
         self.settings.setdefault(name, now)
         self.save()
-        write_setting(name, wanted)
+        try:
+            write_setting(name, wanted)
+        except OSError as error:
+            del self.settings[name]
+            self.save()
+            raise CannotRecord(f"cannot set {name} to {wanted}: {error.strerror}") from None
 
     def restore_settings(self) -> list[str]:
         """Put the settings back; returns what was done."""
@@ -172,13 +177,20 @@ class _State:
             done.append(f"swapoff {self.swap}")
             self.swap = ""
             self.save()
-        if self.zram >= 0:
-            if Path(f"/sys/block/zram{self.zram}").exists():
-                write_setting("/sys/class/zram-control/hot_remove", str(self.zram))
-            done.append(f"removed /dev/zram{self.zram}")
-            self.zram = -1
+        if self.zram is not None:
+            for name in sorted(set(zram_devices()) - set(self.zram)):
+                # A device of someone else would be in use.
+                if read_setting(f"/sys/block/{name}/disksize") in ("0", str(_SWAP_BYTES)):
+                    write_setting("/sys/class/zram-control/hot_remove", name.removeprefix("zram"))
+                    done.append(f"removed /dev/{name}")
+            self.zram = None
             self.save()
         return done
+
+
+def zram_devices() -> list[str]:
+    """The names of all zram devices."""
+    return [one.name for one in Path("/sys/block").glob("zram*")]
 
 
 def _locked(patience: float) -> int:
@@ -272,6 +284,9 @@ class LiveHost:
         with _undisturbed():
             try:
                 self.end_setup()
+            except OSError as error:
+                again = "`folioshell live --restore` tries again"
+                raise CannotRecord(f"cannot restore {error.filename}: {error.strerror}; {again}") from None
             finally:
                 self.files.close()
                 self._undo.close()
@@ -290,11 +305,9 @@ class LiveHost:
             CannotRecord: this user may not, or the machine has no such setting.
         """
         for name, now, wanted in settings_to_change(setup, self.folder):
-            try:
-                self._state.change(name, now, wanted)
-            except OSError as error:
-                needs = "" if is_root() else " (it needs root)"
-                raise CannotRecord(f"cannot set {name} to {wanted}: {error.strerror}{needs}") from None
+            if not is_root():
+                raise CannotRecord(f"this scenario needs {name} to be {wanted}, and only root can change it")
+            self._state.change(name, now, wanted)
         if setup.get("swap"):
             self._swap_on()
 
@@ -319,17 +332,14 @@ class LiveHost:
 
     def _new_zram(self) -> str:
         """A compressed device in memory, formatted for swap."""
+        self._state.zram = zram_devices()
+        self._state.save()
         try:
             number = int(read_setting("/sys/class/zram-control/hot_add"))
         except OSError:
             raise CannotRecord("swap needs zram (modprobe zram num_devices=0), or a prepared swap device") from None
-        self._state.zram = number
-        self._state.save()
         write_setting(f"/sys/block/zram{number}/disksize", str(_SWAP_BYTES))
         device = f"/dev/zram{number}"
-        if not Path(device).exists():
-            major, minor = map(int, read_setting(f"/sys/block/zram{number}/dev").split(":"))
-            os.mknod(device, 0o600 | stat.S_IFBLK, os.makedev(major, minor))
         header = bytearray(PAGE)
         # Kernel: include/linux/swap.h: union swap_header (v6.18): version, last page, number of bad pages; the magic.
         struct.pack_into("<3I", header, 1024, 1, _SWAP_BYTES // PAGE - 1, 0)

@@ -20,6 +20,7 @@ import signal
 import socket
 import struct
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 from folioshell.live import (
@@ -276,6 +277,11 @@ class LiveProcess:
         self.pagemap = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY)
         if self._receive(_PATIENCE) != _HELLO:
             raise CannotRecord(f"process {name} did not start")
+
+    def page_table_kb(self) -> int:
+        """The size of its page tables, in kB."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8", errors="replace")
+        return int(status.partition("VmPTE:")[2].split()[0])
 
     def open_object(self, start: int, nr: int) -> int:
         """The descriptor of what its VMA of ``nr`` pages from page ``start`` of the arena maps."""

@@ -24,7 +24,6 @@ from folioshell.live.files import (
     KernelPages,
     available_pages,
     file_layout,
-    page_table_kb,
     read_setting,
     sees_folios,
 )
@@ -55,16 +54,19 @@ def record(scenario: Mapping[str, Any], options: RecorderOptions | None = None) 
     skipped = bool(setup.get("mthp")) and not has_mthp()
     if skipped:
         del setup["mthp"]
-    with LiveHost(options.folder, options.swap_device) as host:
-        disturbed: list[str] = []
-        runs = _undisturbed_runs(host, checked, setup, options, disturbed)
-        resampled = None
-        if differ := _disagreements(runs):
-            # The set with fewer differences is kept: one run of it may have been disturbed unseen.
-            again = _undisturbed_runs(host, checked, setup, options, disturbed)
-            differ_again = _disagreements(again)
-            resampled = {"kept": min(differ, differ_again), "dropped": max(differ, differ_again)}
-            runs = again if differ_again < differ else runs
+    disturbed: list[str] = []
+    resampled = None
+    try:
+        with LiveHost(options.folder, options.swap_device) as host:
+            runs = _undisturbed_runs(host, checked, setup, options, disturbed)
+            if differ := _disagreements(runs):
+                # The set with fewer differences is kept: one run of it may have been disturbed unseen.
+                again = _undisturbed_runs(host, checked, setup, options, disturbed)
+                differ_again = _disagreements(again)
+                resampled = {"kept": min(differ, differ_again), "dropped": max(differ, differ_again)}
+                runs = again if differ_again < differ else runs
+    except OSError as error:
+        raise CannotRecord(f"{error.filename or 'a system call'}: {error.strerror}") from None
     document = _document(checked, runs)
     document |= {"runs": options.runs, "disturbed_runs": len(disturbed), "resampled": resampled}
     return document | ({"skipped": "no mTHP"} if skipped else {})
@@ -157,13 +159,13 @@ class _LiveRun:
             self._host.begin_setup(self._setup)
             self._channels = Channels(1 + sum(op["op"] == "fork" for op in self._ops))
             self._processes[_FIRST] = first = self._channels.start(_FIRST, self._regions, self._files)
-            tables, env = page_table_kb(first.pid), environment()
+            tables, env = first.page_table_kb(), environment()
             observer = KernelObserver(self._regions, self._files, self._pages)
             for number, op in enumerate(self._ops):
                 result = self._apply({**op, "i": number})
                 self._host.drain()
                 hard, soft = observer.observe(op, self._processes)
-                soft["vmpte_delta"] = {name: page_table_kb(one.pid) - tables for name, one in self._processes.items()}
+                soft["vmpte_delta"] = {name: one.page_table_kb() - tables for name, one in self._processes.items()}
                 steps.append({"result": result, **hard, "soft": soft})
         finally:
             self._end()
@@ -211,7 +213,7 @@ class _LiveRun:
 def _counters(setup: Mapping[str, Any]) -> dict[str, int]:
     """Counters that do not move in an undisturbed run."""
     wanted = _COUNTERS if setup.get("swap") else (*_COUNTERS, "pswpout")
-    found = dict(line.split() for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines())
+    found = dict(line.split() for line in Path("/proc/vmstat").read_text(encoding="utf-8").splitlines())
     counters = {key: int(found.get(key, 0)) for key in wanted}
     return counters | {"khugepaged": int(read_setting(str(THP / "khugepaged/pages_collapsed")))}
 

@@ -206,6 +206,26 @@ def steps_of(replay: ScenarioRun, scenario: dict[str, Any], books: bool = False)
         yield {"i": number, "result": result, **observer.observe(op)}
 
 
+def without_folios(step: Mapping[str, Any]) -> dict[str, Any]:
+    """A step as it is recorded without root: pages have their bits, and the zero page, but no folio."""
+    shown = {
+        name: {**one, "pages": {region: _without_folios(runs) for region, runs in one["pages"].items()}}
+        for name, one in step["procs"].items()
+    }
+    return {**step, "procs": shown, "folios": []}
+
+
+def _without_folios(runs: list[list[Any]]) -> list[list[Any]]:
+    rows: list[list[Any]] = []
+    for first, nr, bits, folio, *_ in runs:
+        row = [first, nr, bits, folio if folio == "zero" else None, None, None]
+        if rows and sum(rows[-1][:2]) == first and rows[-1][2:] == row[2:]:
+            rows[-1][1] += nr
+        else:
+            rows.append(row)
+    return rows
+
+
 def emit(scenario: dict[str, Any], profile: str = DEFAULT.version, books: bool = False) -> dict[str, Any]:
     """Run a checked scenario on a fresh machine and record every step.
 
