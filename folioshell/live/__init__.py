@@ -1,16 +1,20 @@
 """Recording what the kernel at hand does with a scenario: real processes, and what /proc shows of them.
 
 ``folioshell.live.recorder.record`` is all that others call. The package needs the standard library alone, as a virtual
-machine runs it without the rest of folioshell.
+machine runs it without the rest of folioshell. Here are options and errors, and what the modules need of the system.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
+import platform
 import socket
-from collections.abc import Callable
+import struct
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +24,12 @@ PAGE = 4096
 MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS = 1, 2, 0x20
 _FSCONFIG_SET_STRING, _FSCONFIG_CREATE = 1, 6
 _SYS_FSOPEN, _SYS_FSCONFIG, _SYS_FSMOUNT = 430, 431, 432
+THP = Path("/sys/kernel/mm/transparent_hugepage")
+DEBUGFS = "/sys/kernel/debug"
+#: settings of debugfs begin with this, as debugfs need not be mounted
+_DEBUG = "debugfs:"
+#: counters that move when something else changes memory; pswpout only where a scenario does not swap
+_COUNTERS = ("pgmigrate_success", "pgmigrate_fail", "pgscan_kswapd", "pgscan_direct", "thp_underused_split_page")
 _CLONE_NEWUSER, _CLONE_NEWNS = 0x10000000, 0x20000
 MAP_FAILED = ctypes.c_void_p(-1).value
 
@@ -148,3 +158,116 @@ def mount_of(fs: str, **options: str) -> int:
     if not mounts:
         raise CannotRecord(f"{fs} with these options needs root here: {message.decode()}")
     return mounts[0]
+
+
+def _opened(name: str, flags: int) -> int:
+    if not name.startswith(_DEBUG):
+        return os.open(name, flags)
+    word = name.removeprefix(_DEBUG)
+    if Path(DEBUGFS, word).exists():
+        return os.open(f"{DEBUGFS}/{word}", flags)
+    folder = detached_mount("debugfs")
+    try:
+        return os.open(word, flags, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def read_setting(name: str) -> str:
+    """The value of a setting of the machine, a file or ``debugfs:NAME``; of several words that in brackets.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(_opened(name, os.O_RDONLY), encoding="utf-8") as stream:
+        text = stream.read().strip()
+    return text.partition("[")[2].partition("]")[0] if "[" in text else text
+
+
+def write_setting(name: str, value: str) -> None:
+    """Change a setting.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    fd = _opened(name, os.O_WRONLY)
+    try:
+        os.write(fd, value.encode())
+    finally:
+        os.close(fd)
+
+
+def check_machine() -> None:
+    """Check that this machine can record at all.
+
+    Raises:
+        CannotRecord: it cannot; the message says why.
+    """
+    if sys.platform != "linux":
+        raise CannotRecord(f"a recording needs Linux, and this is {platform.system()}")
+    if platform.machine() not in ("x86_64", "AMD64"):
+        raise CannotRecord(f"a recording needs an x86-64 processor, and this is {platform.machine()}")
+    if mmap.PAGESIZE != PAGE:
+        raise CannotRecord(f"a recording needs pages of 4K, and this kernel has {mmap.PAGESIZE >> 10}K")
+    if not Path("/proc/self/pagemap").exists():
+        raise CannotRecord("/proc/self/pagemap is missing: is /proc mounted, and CONFIG_PROC_PAGE_MONITOR set?")
+    if not THP.exists():
+        raise CannotRecord("this kernel has no transparent huge pages (CONFIG_TRANSPARENT_HUGEPAGE)")
+
+
+def available_pages() -> int:
+    """Pages of memory that are free, or can be freed without swap."""
+    for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("MemAvailable:"):
+            return (int(line.split()[1]) << 10) // PAGE
+    return 0
+
+
+def sees_folios() -> bool:
+    """Can this user see page frame numbers, and what they are: CAP_SYS_ADMIN, and no container that hides them?"""
+    if not os.access("/proc/kpageflags", os.R_OK) or not os.access("/proc/kpagecount", os.R_OK):
+        return False
+    address = mapped(PAGE, mmap.PROT_READ)
+    try:
+        _ = ctypes.c_char.from_address(address).value
+        with Path("/proc/self/pagemap").open("rb", buffering=0) as stream:
+            stream.seek(address // PAGE * 8)
+            # The zero page is not page 0.
+            return bool(struct.unpack("<Q", stream.read(8))[0] & ((1 << 55) - 1))
+    finally:
+        libc().munmap(address, PAGE)
+
+
+def background_counters(setup: Mapping[str, Any]) -> dict[str, int]:
+    """Counters that do not move in an undisturbed run."""
+    wanted = _COUNTERS if setup.get("swap") else (*_COUNTERS, "pswpout")
+    found = dict(line.split() for line in Path("/proc/vmstat").read_text(encoding="utf-8").splitlines())
+    counters = {key: int(found.get(key, 0)) for key in wanted}
+    return counters | {"khugepaged": int(read_setting(str(THP / "khugepaged/pages_collapsed")))}
+
+
+def environment() -> dict[str, Any]:
+    """The kernel and the settings of this machine that recordings depend on."""
+    here = os.uname()
+    settings = {
+        "thp_enabled": "enabled",
+        "thp_defrag": "defrag",
+        "thp_2048kB": "hugepages-2048kB/enabled",
+        "shmem_enabled": "shmem_enabled",
+    }
+    found: dict[str, str | None] = {}
+    for key, name in settings.items():
+        try:
+            found[key] = read_setting(str(THP / name))
+        except OSError:
+            found[key] = None
+    swaps = Path("/proc/swaps")
+    return {
+        "kernel": here.release.split("-")[0],
+        "release": here.release,
+        "machine": here.machine,
+        "page_size": PAGE,
+        "pmd_pages": 512,
+        **found,
+        "swap": swaps.exists() and len(swaps.read_text(encoding="utf-8").splitlines()) > 1,
+    }

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from folioshell.live import CannotRecord, RecorderOptions
+from folioshell.live.files import write_recording
 from folioshell.live.format import BadScenario, load
 from folioshell.live.host import restore
-from folioshell.live.recorder import record, write_recording
+from folioshell.live.recorder import record
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

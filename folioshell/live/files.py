@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import gzip
+import json
 import mmap
 import os
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from folioshell.live import MAP_SHARED, PAGE, CannotRecord, detached_mount, libc, mapped, mount_of
+from folioshell.live import MAP_SHARED, PAGE, CannotRecord, libc, mapped, mount_of
 from folioshell.live.process import ARENA
 
 _PAGEMAP_SCAN = 0xC0606610  # _IOWR('f', 16, struct pm_scan_arg), 96 bytes
@@ -19,7 +21,7 @@ _PAGE_IS_PRESENT, PAGE_IS_PFNZERO, PAGE_IS_HUGE = 1 << 3, 1 << 5, 1 << 6
 _RANGES = 1024
 
 #: bits of /proc/kpageflags (include/uapi/linux/kernel-page-flags.h)
-KPF_ANON, KPF_ZERO = 1 << 12, 1 << 24
+_ANON, _ZERO = 1 << 12, 1 << 24
 _HEAD, _TAIL = 1 << 15, 1 << 16
 #: bits of /proc/kpageflags that a recording has, in this order (include/uapi/linux/kernel-page-flags.h)
 _FLAGS = {
@@ -44,11 +46,8 @@ PRESENT, PFN = 1 << 63, (1 << 55) - 1
 #: soft-dirty is no matter of mappings
 _FLAGS_IGNORED = {"sd"}
 
-DEBUGFS = "/sys/kernel/debug"
-#: settings of debugfs begin with this, as debugfs need not be mounted
-_DEBUG = "debugfs:"
 _EXT4_MAGIC = 0xEF53
-_HUGE = {"tmpfs": "never", "tmpfs_huge": "always", "tmpfs_within": "within_size"}
+HUGE = {"tmpfs": "never", "tmpfs_huge": "always", "tmpfs_within": "within_size"}
 
 #: first pfn and order of a folio
 Head = tuple[int, int]
@@ -91,6 +90,14 @@ class KernelPages:
     def flags(self, pfn: int) -> int:
         """The KPF_ bits of a page."""
         return self._block(0, pfn >> 9)[pfn & 511]
+
+    def is_anon(self, pfn: int) -> bool:
+        """Is it a page of anonymous memory?"""
+        return bool(self.flags(pfn) & _ANON)
+
+    def is_zero(self, pfn: int) -> bool:
+        """Is it a zero page, small or huge?"""
+        return bool(self.flags(pfn) & _ZERO)
 
     def words(self, pfn: int) -> str:
         """The names of the KPF_ bits of a page, as a recording has them."""
@@ -248,68 +255,6 @@ def file_layout(kernel: KernelPages, fd: int, nr: int) -> list[list[int]]:
         libc().munmap(address, nr * PAGE)
 
 
-def sees_folios() -> bool:
-    """Can this user see page frame numbers, and what they are: CAP_SYS_ADMIN, and no container that hides them?"""
-    if not os.access("/proc/kpageflags", os.R_OK) or not os.access("/proc/kpagecount", os.R_OK):
-        return False
-    address = mapped(PAGE, mmap.PROT_READ)
-    try:
-        _ = ctypes.c_char.from_address(address).value
-        with Path("/proc/self/pagemap").open("rb", buffering=0) as stream:
-            stream.seek(address // PAGE * 8)
-            return bool(page_numbers(stream.read(8))[0] & PFN)
-    finally:
-        libc().munmap(address, PAGE)
-
-
-def available_pages() -> int:
-    """Pages of memory that are free, or can be freed without swap."""
-    for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("MemAvailable:"):
-            return (int(line.split()[1]) << 10) // PAGE
-    return 0
-
-
-# Settings.
-
-
-def _opened(name: str, flags: int) -> int:
-    if not name.startswith(_DEBUG):
-        return os.open(name, flags)
-    word = name.removeprefix(_DEBUG)
-    if Path(DEBUGFS, word).exists():
-        return os.open(f"{DEBUGFS}/{word}", flags)
-    folder = detached_mount("debugfs")
-    try:
-        return os.open(word, flags, dir_fd=folder)
-    finally:
-        os.close(folder)
-
-
-def read_setting(name: str) -> str:
-    """The value of a setting of the machine, a file or ``debugfs:NAME``; of several words that in brackets.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with open(_opened(name, os.O_RDONLY), encoding="utf-8") as stream:
-        text = stream.read().strip()
-    return text.partition("[")[2].partition("]")[0] if "[" in text else text
-
-
-def write_setting(name: str, value: str) -> None:
-    """Change a setting.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    fd = _opened(name, os.O_WRONLY)
-    try:
-        os.write(fd, value.encode())
-    finally:
-        os.close(fd)
-
-
 # Files of scenarios.
 
 
@@ -362,7 +307,7 @@ class FileMaker:
         try:
             if fs != "ext4":
                 if fs not in self._mounts:
-                    self._mounts[fs] = mount_of("tmpfs", huge=_HUGE[fs], size="2g", mode="1777")
+                    self._mounts[fs] = mount_of("tmpfs", huge=HUGE[fs], size="2g", mode="1777")
                 return os.open(".", flags, 0o600, dir_fd=self._mounts[fs])
             found = ctypes.create_string_buffer(256)
             libc().statfs(self._folder.encode(), found)
@@ -371,3 +316,30 @@ class FileMaker:
             return os.open(self._folder, flags, 0o600)
         except OSError as error:
             raise CannotRecord(f"cannot make a file on {fs}: {error.strerror}") from None
+
+
+def write_recording(document: Mapping[str, Any], path: str) -> None:
+    """Write a recording, gzipped if its name ends so, one line per step: differences of two stay readable.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    parts = []
+    for key, value in document.items():
+        if key == "steps":
+            parts.append(f'"steps":{_lines_of(value)}')
+        elif key == "soft":
+            soft = [f'"{name}":{_lines_of(one) if name == "steps" else _compact(one)}' for name, one in value.items()]
+            parts.append('"soft":{' + ",\n".join(soft) + "}")
+        else:
+            parts.append(f'"{key}":{_compact(value)}')
+    data = ("{\n" + ",\n".join(parts) + "\n}\n").encode()
+    Path(path).write_bytes(gzip.compress(data, 9, mtime=0) if path.endswith(".gz") else data)
+
+
+def _lines_of(rows: Sequence[Any]) -> str:
+    return "[\n  " + ",\n  ".join(map(_compact, rows)) + "\n]" if rows else "[]"
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

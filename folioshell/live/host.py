@@ -25,18 +25,27 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-from folioshell.live import PAGE, CannotRecord, is_root, last_errno, libc, mapped
-from folioshell.live.files import DEBUGFS, FileMaker, read_setting, write_setting
+from folioshell.live import (
+    DEBUGFS,
+    PAGE,
+    THP,
+    CannotRecord,
+    is_root,
+    last_errno,
+    libc,
+    mapped,
+    read_setting,
+    write_setting,
+)
+from folioshell.live.files import FileMaker
 from folioshell.live.format import ADVICES, READ_AHEAD
 
-THP = Path("/sys/kernel/mm/transparent_hugepage")
+ZRAM_CONTROL = Path("/sys/class/zram-control")
 _FAULT_AROUND = "debugfs:fault_around_bytes"
-#: bytes of the swap device that a recording makes
-_SWAP_BYTES = 512 << 20
+_SWAP_BYTES = 512 << 20  # of the swap device that a recording makes
 _SWAP_PRIORITY = 0x8000 | 0x7FFF
 _SET_SUBREAPER, _GET_SUBREAPER = 36, 37
-#: seconds that processes of a killed recorder may take to exit
-_PATIENCE = 5.0
+_PATIENCE = 5.0  # seconds for processes of a killed recorder to exit
 
 
 class Setting(NamedTuple):
@@ -55,6 +64,11 @@ def _sizes() -> list[str]:
     return sorted(
         (one.parent.name[len("hugepages-") : -len("kB")] for one in THP.glob("hugepages-*kB/enabled")), key=int
     )
+
+
+def folder_of(folder: str) -> str:
+    """The folder for files on ext4: this one, or that of temporary files."""
+    return folder or tempfile.gettempdir()
 
 
 def has_mthp() -> bool:
@@ -181,7 +195,7 @@ class _State:
             for name in sorted(set(zram_devices()) - set(self.zram)):
                 # A device of someone else would be in use.
                 if read_setting(f"/sys/block/{name}/disksize") in ("0", str(_SWAP_BYTES)):
-                    write_setting("/sys/class/zram-control/hot_remove", name.removeprefix("zram"))
+                    write_setting(str(ZRAM_CONTROL / "hot_remove"), name.removeprefix("zram"))
                     done.append(f"removed /dev/{name}")
             self.zram = None
             self.save()
@@ -245,7 +259,7 @@ class LiveHost:
     """
 
     def __init__(self, folder: str = "", swap_device: str = "") -> None:
-        self.folder = folder or tempfile.gettempdir()
+        self.folder = folder_of(folder)
         self._swap_device = swap_device
         self._state = _State()
         self.files = FileMaker(self.folder)
@@ -305,8 +319,6 @@ class LiveHost:
             CannotRecord: this user may not, or the machine has no such setting.
         """
         for name, now, wanted in settings_to_change(setup, self.folder):
-            if not is_root():
-                raise CannotRecord(f"this scenario needs {name} to be {wanted}, and only root can change it")
             self._state.change(name, now, wanted)
         if setup.get("swap"):
             self._swap_on()
@@ -319,8 +331,6 @@ class LiveHost:
             self._state.restore_swap()
 
     def _swap_on(self) -> None:
-        if not is_root():
-            raise CannotRecord("swap needs root")
         device = self._swap_device or self._new_zram()
         self._state.swap = device
         self._state.save()
@@ -334,10 +344,7 @@ class LiveHost:
         """A compressed device in memory, formatted for swap."""
         self._state.zram = zram_devices()
         self._state.save()
-        try:
-            number = int(read_setting("/sys/class/zram-control/hot_add"))
-        except OSError:
-            raise CannotRecord("swap needs zram (modprobe zram num_devices=0), or a prepared swap device") from None
+        number = int(read_setting(str(ZRAM_CONTROL / "hot_add")))
         write_setting(f"/sys/block/zram{number}/disksize", str(_SWAP_BYTES))
         device = f"/dev/zram{number}"
         header = bytearray(PAGE)

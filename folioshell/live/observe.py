@@ -18,8 +18,6 @@ from typing import Any, NamedTuple
 
 from folioshell.live import PAGE
 from folioshell.live.files import (
-    KPF_ANON,
-    KPF_ZERO,
     PAGE_IS_HUGE,
     PAGE_IS_PFNZERO,
     PFN,
@@ -39,11 +37,10 @@ from folioshell.live.process import ARENA, LiveProcess
 #: bits of a pagemap entry that a recording has, after present
 _BITS = ((62, "s"), (61, "f"), (56, "x"), (57, "w"), (58, "g"))
 _SOFT_DIRTY = 1 << 55
-_ODD_BIT = "exclusive_bit_differs_from_mapcount"
 _PMD_PAGES = 512
 
-_SOFT_SMAPS = ("Referenced", "THPeligible")
 _PMD_MAPPED = ("AnonHugePages", "ShmemPmdMapped", "FilePmdMapped")
+_SOFT_SMAPS = ("Referenced", "THPeligible")
 
 
 class _Page(NamedTuple):
@@ -150,12 +147,16 @@ class KernelObserver:
             raw = os.pread(process.pagemap, vma.nr * 8, (ARENA // PAGE + vma.start) * 8)
             if len(raw) != vma.nr * 8:
                 raise Disturbed("a short read of pagemap")
+            entries, offset = page_numbers(raw), vma.offset - vma.start
             pages = [
-                _Page(*self._place(vpn), entry, vpn in huge, vpn in zero, file, vma.offset + vpn - vma.start)
-                for vpn, entry in enumerate(page_numbers(raw), vma.start)
+                _Page(*self._place(vpn), entry, vpn in huge, vpn in zero or self._is_zero(entry), file, offset + vpn)
+                for vpn, entry in enumerate(entries, vma.start)
                 if entry & ~_SOFT_DIRTY
             ]
             yield _Look(process.name, vma, place, file, pages)
+
+    def _is_zero(self, entry: int) -> bool:
+        return self._pages is not None and bool(entry & PRESENT) and self._pages.is_zero(entry & PFN)
 
     def _place(self, vpn: int) -> tuple[str, int]:
         for start, end, name in self._spans:
@@ -175,13 +176,13 @@ class KernelObserver:
             rank = processes.index(look.process)
             for page in look.pages:
                 pfn = page.entry & PFN
-                if not page.entry & PRESENT or kernel.flags(pfn) & KPF_ZERO:
+                if not page.entry & PRESENT or page.zero:
                     continue
                 entries[pfn] = entries.get(pfn, 0) + 1
                 folio = seen.setdefault(kernel.folio(pfn), _SeenFolio())
                 order = rank, self._ranks[page.region], page.page
                 folio.order = order if folio.order is None else min(order, folio.order)
-                folio.pages.append((pfn, page, bool(kernel.flags(pfn) & KPF_ANON)))
+                folio.pages.append((pfn, page, kernel.is_anon(pfn)))
                 if page.huge and look.process not in folio.pmd:
                     folio.pmd.append(look.process)
         for pfn, nr in entries.items():
@@ -229,14 +230,11 @@ class KernelObserver:
         assert kernel is not None
         self._at = {}
         mapped_now: set[tuple[str, int]] = set()
-        for page in (page for look in looks for page in look.pages if page.entry & PRESENT):
+        for page in (page for look in looks for page in look.pages if page.entry & PRESENT and not page.zero):
             pfn = page.entry & PFN
-            flags = kernel.flags(pfn)
-            if flags & KPF_ZERO:
-                continue
             head = kernel.folio(pfn)
             known = _Known(*head, numbers[head])
-            if flags & KPF_ANON:
+            if kernel.is_anon(pfn):
                 self._at.setdefault(self._regions[page.region][0] + page.page, {})[pfn] = known
             else:
                 self._cached[page.file, page.offset] = pfn, known
@@ -267,6 +265,9 @@ class KernelObserver:
 
     # Rows.
 
+    def _note(self, what: str) -> None:
+        self.notes[what] = self.notes.get(what, 0) + 1
+
     def _add_pages(
         self,
         look: _Look,
@@ -281,28 +282,21 @@ class KernelObserver:
             index = count = None
             if page.entry & PRESENT:
                 pfn = page.entry & PFN
-                if page.zero or (kernel is not None and kernel.flags(pfn) & KPF_ZERO):
+                if page.zero:
                     folio = "zero"
                 elif kernel is not None:
                     head = kernel.folio(pfn)
                     folio, index, count = numbers[head], pfn - head[0], kernel.count(pfn)
                     self.checked += 1
                     if (page.entry >> 56 & 1) != ((kernel.count(head[0]) if page.huge else count) == 1):
-                        self.notes[_ODD_BIT] = self.notes.get(_ODD_BIT, 0) + 1
+                        self._note("exclusive_bit_differs_from_mapcount")
             bits = "p" if page.entry & PRESENT else ""
             bits += "".join(letter for bit, letter in _BITS if page.entry >> bit & 1) + ("h" if page.huge else "")
             _add_page(runs.setdefault(page.region, []), [page.page, 1, bits, folio, index, count], orders)
 
     def _check_sizes(self, look: _Look) -> None:
         """Check Rss and the PMD-mapped sizes against the entries; the zero page is in neither."""
-        kernel = self._pages
-        counted = [
-            page
-            for page in look.pages
-            if page.entry & PRESENT
-            and not page.zero
-            and (kernel is None or not kernel.flags(page.entry & PFN) & KPF_ZERO)
-        ]
+        counted = [page for page in look.pages if page.entry & PRESENT and not page.zero]
         sizes, kib = look.vma.sizes, PAGE >> 10
         if kib * len(counted) != sizes.get("Rss", 0):
             raise Disturbed(f"Rss is {sizes.get('Rss', 0)} kB for {len(counted)} entries")
@@ -338,13 +332,12 @@ def _folio_rows(
     soft: list[list[Any]] = []
     for head in sorted(seen, key=numbers.__getitem__):
         first, order = head
-        flags = kernel.flags(first)
         counts = groupby(kernel.count(first + page) for page in range(1 << order))
         row: dict[str, Any] = {
             "id": numbers[head],
             "n": 1,
             "order": order,
-            "anon": bool(flags & KPF_ANON),
+            "anon": kernel.is_anon(first),
             "mapcounts": [[count, len(list(pages))] for count, pages in counts],
             "pmd": sorted(seen[head].pmd),
         }

@@ -8,34 +8,59 @@ Rules:
 
 from __future__ import annotations
 
-import gzip
-import json
-import mmap
 import os
-import platform
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from folioshell.live import PAGE, CannotRecord, RecorderOptions
-from folioshell.live.files import (
-    Disturbed,
-    KernelPages,
+from folioshell.live import (
+    CannotRecord,
+    RecorderOptions,
     available_pages,
-    file_layout,
-    read_setting,
+    background_counters,
+    check_machine,
+    environment,
+    is_root,
     sees_folios,
 )
+from folioshell.live.files import HUGE, Disturbed, KernelPages, file_layout
 from folioshell.live.format import FORMAT, Op, Result, check_scenario, placement
-from folioshell.live.host import THP, LiveHost, has_mthp
+from folioshell.live.host import ZRAM_CONTROL, LiveHost, Setting, folder_of, has_mthp, settings_to_change
 from folioshell.live.observe import KernelObserver
 from folioshell.live.process import Channels, LiveProcess
 
 _FIRST = "A"
 _PMD_PAGES = 512
-#: counters that move when something else changes memory; pswpout only where a scenario does not swap
-_COUNTERS = ("pgmigrate_success", "pgmigrate_fail", "pgscan_kswapd", "pgscan_direct", "thp_underused_split_page")
+
+
+class LivePlan(NamedTuple):
+    """What a recording does to this machine, and what it cannot do.
+
+    Args:
+        settings: those that it changes meanwhile.
+        mounts: the file systems that it mounts, in no mount namespace.
+        swap: what it swaps to; empty for nothing.
+        obstacles: why the scenario cannot be recorded here, a sentence each; none if it can.
+        unseen: what the recording lacks, and why.
+    """
+
+    settings: list[Setting]
+    mounts: list[str]
+    swap: str
+    obstacles: list[str]
+    unseen: list[str]
+
+
+def plan(scenario: Mapping[str, Any], options: RecorderOptions | None = None) -> LivePlan:
+    """What recording a scenario would do; nothing is changed.
+
+    Raises:
+        BadScenario: the scenario is malformed.
+        CannotRecord: this machine can record nothing at all.
+    """
+    options = options or RecorderOptions()
+    check_machine()
+    return _planned(check_scenario(dict(scenario)), options)
 
 
 def record(scenario: Mapping[str, Any], options: RecorderOptions | None = None) -> dict[str, Any]:
@@ -49,11 +74,9 @@ def record(scenario: Mapping[str, Any], options: RecorderOptions | None = None) 
     options = options or RecorderOptions()
     checked = check_scenario(dict(scenario))
     check_machine()
-    _check_limits(checked, options)
-    setup = dict(checked.get("setup") or {})
-    skipped = bool(setup.get("mthp")) and not has_mthp()
-    if skipped:
-        del setup["mthp"]
+    if obstacles := _planned(checked, options).obstacles:
+        raise CannotRecord(obstacles[0])
+    setup = _possible(checked)
     disturbed: list[str] = []
     resampled = None
     try:
@@ -69,33 +92,40 @@ def record(scenario: Mapping[str, Any], options: RecorderOptions | None = None) 
         raise CannotRecord(f"{error.filename or 'a system call'}: {error.strerror}") from None
     document = _document(checked, runs)
     document |= {"runs": options.runs, "disturbed_runs": len(disturbed), "resampled": resampled}
-    return document | ({"skipped": "no mTHP"} if skipped else {})
+    return document | ({} if setup == (checked.get("setup") or {}) else {"skipped": "no mTHP"})
 
 
-def check_machine() -> None:
-    """Check that this machine can record at all.
-
-    Raises:
-        CannotRecord: it cannot; the message says why.
-    """
-    if sys.platform != "linux":
-        raise CannotRecord(f"a recording needs Linux, and this is {platform.system()}")
-    if platform.machine() not in ("x86_64", "AMD64"):
-        raise CannotRecord(f"a recording needs an x86-64 processor, and this is {platform.machine()}")
-    if mmap.PAGESIZE != PAGE:
-        raise CannotRecord(f"a recording needs pages of 4K, and this kernel has {mmap.PAGESIZE >> 10}K")
-    if not Path("/proc/self/pagemap").exists():
-        raise CannotRecord("/proc/self/pagemap is missing: is /proc mounted, and CONFIG_PROC_PAGE_MONITOR set?")
-    if not THP.exists():
-        raise CannotRecord("this kernel has no transparent huge pages (CONFIG_TRANSPARENT_HUGEPAGE)")
+def _possible(scenario: Mapping[str, Any]) -> dict[str, Any]:
+    """The setup of a scenario, without sizes of folios on a kernel that has none."""
+    setup = scenario.get("setup") or {}
+    return {key: value for key, value in setup.items() if key != "mthp" or has_mthp() or not value}
 
 
-def _check_limits(scenario: Mapping[str, Any], options: RecorderOptions) -> None:
-    """Check what a scenario may need against the limits.
+def _planned(scenario: Mapping[str, Any], options: RecorderOptions) -> LivePlan:
+    setup, given = _possible(scenario), scenario.get("setup") or {}
+    obstacles = [*_over_limits(scenario, options), *_missing(scenario, options)]
+    settings: list[Setting] = []
+    try:
+        settings = settings_to_change(setup, folder_of(options.folder))
+    except CannotRecord as reason:
+        obstacles.append(str(reason))
+    if settings and not is_root():
+        many = f", and {len(settings) - 1} more" if len(settings) > 1 else ""
+        obstacles.append(f"only root can set {settings[0].name} to {settings[0].wanted}, as this scenario needs{many}")
+    unseen = []
+    if not sees_folios():
+        hidden = "are hidden here (a container?)" if is_root() else "need root"
+        unseen.append(f"folios, their orders and mapcounts: page frame numbers {hidden}")
+    if setup != given:
+        unseen.append("folios of the sizes that it sets: this kernel has no mTHP (Linux 6.8)")
+    used = {spec["fs"] for spec in (setup.get("files") or {}).values()}
+    mounts = [f"tmpfs, huge={huge}" for fs, huge in HUGE.items() if fs in used]
+    swap = (options.swap_device or "a zram device") if setup.get("swap") else ""
+    return LivePlan(settings, mounts, swap, obstacles, unseen)
 
-    Raises:
-        CannotRecord: it may need more.
-    """
+
+def _over_limits(scenario: Mapping[str, Any], options: RecorderOptions) -> Iterator[str]:
+    """What a scenario may need more of than it may have."""
     ops, files = scenario["ops"], (scenario.get("setup") or {}).get("files") or {}
     living, most = {_FIRST}, 1
     for op in ops:
@@ -105,14 +135,34 @@ def _check_limits(scenario: Mapping[str, Any], options: RecorderOptions) -> None
             living.discard(op["proc"])
         most = max(most, len(living))
     if most > options.processes:
-        raise CannotRecord(f"the scenario needs {most} processes; the limit is {options.processes}")
+        yield f"the scenario needs {most} processes; the limit is {options.processes}"
     # An access can bring in a whole 2M folio on both ends of its range.
     pages = sum(spec["pages"] for spec in files.values())
     pages += sum(op["count"] + 2 * _PMD_PAGES for op in ops if _fills(op))
     free = available_pages() // 2
     if pages > min(options.pages, free):
         limit = f"the limit is {options.pages}" if options.pages <= free else f"half of the free memory is {free}"
-        raise CannotRecord(f"the scenario may need {pages} pages; {limit}")
+        yield f"the scenario may need {pages} pages; {limit}"
+
+
+def _missing(scenario: Mapping[str, Any], options: RecorderOptions) -> Iterator[str]:
+    """What a scenario needs and this machine, or this user, lacks."""
+    setup, ops = scenario.get("setup") or {}, scenario["ops"]
+    swaps = Path("/proc/swaps").read_text(encoding="utf-8").splitlines()[1:]
+    if setup.get("swap"):
+        if not is_root():
+            yield "swap needs root"
+        elif not options.swap_device and not ZRAM_CONTROL.exists():
+            yield "swap needs zram (`modprobe zram num_devices=0`), or a prepared swap device"
+    elif swaps and any(op.get("advice") == "pageout" for op in ops):
+        yield f"swap is on ({swaps[0].split()[0]}), and MADV_PAGEOUT would use it: `swapoff -a` first"
+    disabled = Path("/proc/sys/kernel/io_uring_disabled")
+    if (
+        any(op["op"] == "pin" for op in ops)
+        and disabled.exists()
+        and int(disabled.read_text(encoding="utf-8")) > is_root()
+    ):
+        yield "pin needs io_uring, which kernel.io_uring_disabled disables"
 
 
 def _fills(op: Op) -> bool:
@@ -149,7 +199,7 @@ class _LiveRun:
             Disturbed: something else changed its memory.
             CannotRecord: it cannot be run.
         """
-        before = _counters(self._setup)
+        before = background_counters(self._setup)
         steps = []
         try:
             for name, spec in (self._setup.get("files") or {}).items():
@@ -159,7 +209,10 @@ class _LiveRun:
             self._host.begin_setup(self._setup)
             self._channels = Channels(1 + sum(op["op"] == "fork" for op in self._ops))
             self._processes[_FIRST] = first = self._channels.start(_FIRST, self._regions, self._files)
-            tables, env = first.page_table_kb(), environment()
+            tables, env = (
+                first.page_table_kb(),
+                environment(),
+            )
             observer = KernelObserver(self._regions, self._files, self._pages)
             for number, op in enumerate(self._ops):
                 result = self._apply({**op, "i": number})
@@ -169,7 +222,7 @@ class _LiveRun:
                 steps.append({"result": result, **hard, "soft": soft})
         finally:
             self._end()
-        after = _counters(self._setup)
+        after = background_counters(self._setup)
         if before != after:
             raise Disturbed(f"background activity: {[key for key in after if before[key] != after[key]]}")
         checked = {"pages": observer.checked, "violations": [], "notes": observer.notes}
@@ -208,14 +261,6 @@ class _LiveRun:
             if self._pages is not None:
                 self._pages.close()
             self._host.end_setup()
-
-
-def _counters(setup: Mapping[str, Any]) -> dict[str, int]:
-    """Counters that do not move in an undisturbed run."""
-    wanted = _COUNTERS if setup.get("swap") else (*_COUNTERS, "pswpout")
-    found = dict(line.split() for line in Path("/proc/vmstat").read_text(encoding="utf-8").splitlines())
-    counters = {key: int(found.get(key, 0)) for key in wanted}
-    return counters | {"khugepaged": int(read_setting(str(THP / "khugepaged/pages_collapsed")))}
 
 
 # Several runs.
@@ -308,57 +353,3 @@ def _document(scenario: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str,
         "steps": steps,
         "soft": {"unstable": unstable, "varies": varies, "steps": soft},
     }
-
-
-def environment() -> dict[str, Any]:
-    """The kernel and the settings of this machine that recordings depend on."""
-    here = os.uname()
-    settings = {
-        "thp_enabled": "enabled",
-        "thp_defrag": "defrag",
-        "thp_2048kB": "hugepages-2048kB/enabled",
-        "shmem_enabled": "shmem_enabled",
-    }
-    found: dict[str, str | None] = {}
-    for key, name in settings.items():
-        try:
-            found[key] = read_setting(str(THP / name))
-        except OSError:
-            found[key] = None
-    swaps = Path("/proc/swaps")
-    return {
-        "kernel": here.release.split("-")[0],
-        "release": here.release,
-        "machine": here.machine,
-        "page_size": PAGE,
-        "pmd_pages": _PMD_PAGES,
-        **found,
-        "swap": swaps.exists() and len(swaps.read_text(encoding="utf-8").splitlines()) > 1,
-    }
-
-
-def write_recording(document: Mapping[str, Any], path: str) -> None:
-    """Write a recording, gzipped if its name ends so, one line per step: differences of two stay readable.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    parts = []
-    for key, value in document.items():
-        if key == "steps":
-            parts.append(f'"steps":{_lines_of(value)}')
-        elif key == "soft":
-            soft = [f'"{name}":{_lines_of(one) if name == "steps" else _compact(one)}' for name, one in value.items()]
-            parts.append('"soft":{' + ",\n".join(soft) + "}")
-        else:
-            parts.append(f'"{key}":{_compact(value)}')
-    data = ("{\n" + ",\n".join(parts) + "\n}\n").encode()
-    Path(path).write_bytes(gzip.compress(data, 9, mtime=0) if path.endswith(".gz") else data)
-
-
-def _lines_of(rows: Sequence[Any]) -> str:
-    return "[\n  " + ",\n  ".join(map(_compact, rows)) + "\n]" if rows else "[]"
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
