@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from folioshell.command_line import Options
     from folioshell.session.session import Session
+    from folioshell.shell.run_outputs import JUnit
 
 FAILED = 1
 REFUSED = 2
@@ -126,14 +127,16 @@ def _open(options: Options, session: Session) -> int:
 def _run(options: Options) -> int:
     if options.interactive and (len(options.files) > 1 or len(options.profiles) > 1 or options.json or options.quiet):
         return _complain("run: -i takes one FILE and one profile, and neither --json nor --quiet")
-    if options.profiles and (options.update or options.junit is not None):
-        return _complain("run: --profiles can be combined with neither --update nor --junit")
-    if len(options.profiles) > 1:
-        return _run_under_profiles(options)
+    if len(options.profiles) > 1 and options.update:
+        return _complain("run: --update takes one profile: a golden block holds the output of one kernel")
+    if len(options.profiles) > 1 and "-" in options.files:
+        return _complain("run: --profiles takes files: standard input can be read only once")
     if options.update:
         return _update(options)
     if options.junit is not None:
         return _run_for_junit(options)
+    if len(options.profiles) > 1:
+        return _run_under_profiles(options)
     replay = options.replay(whole=True)
     status = 0
     for name in options.files:
@@ -144,16 +147,16 @@ def _run(options: Options) -> int:
     return status
 
 
-def _run_under_profiles(options: Options) -> int:
+def _run_under_profiles(options: Options, junit: JUnit | None = None) -> int:
     """Run each script under several releases, and show where they part."""
-    if "-" in options.files:
-        return _complain("run: --profiles takes files: standard input can be read only once")
     replay = options.replay(whole=True, quiet=True)
     status = 0
     for name in options.files:
         sessions = []
         for profile in options.profiles:
-            runner = options.runner(name, profile=profile)
+            if junit is not None:
+                junit.begin(name, profile)
+            runner = options.runner(name, junit.note if junit is not None else None, profile)
             status = max(status, replay.run(runner, f"{profile}: {name}"))
             sessions.append(runner.session)
         if not options.quiet:
@@ -166,18 +169,23 @@ def _run_for_junit(options: Options) -> int:
     """Run scripts, and write the results of their assertions as XML however the run ends."""
     if options.interactive:
         return _complain("run: --junit cannot be combined with -i")
-    from folioshell.shell.run_outputs import JUnit
+    from folioshell.shell import run_outputs
 
-    junit, replay = JUnit(), options.replay(whole=True)
+    junit = run_outputs.JUnit()
     status = 0
     try:
-        for name in options.files:
-            junit.begin(name)
-            status = max(status, replay.run(options.runner(name, junit.note), name))
+        if len(options.profiles) > 1:
+            status = _run_under_profiles(options, junit)
+        else:
+            replay, profile = options.replay(whole=True), "".join(options.profiles)
+            for name in options.files:
+                junit.begin(name, profile)
+                status = max(status, replay.run(options.runner(name, junit.note, profile), name))
     except Exception as error:
         junit.crashed(error)
         raise
     finally:
+        assert options.junit is not None
         junit.write(options.junit)
     return status
 
@@ -193,7 +201,7 @@ def _update(options: Options) -> int:
     update = Update()
     replay = Replay(options.screen, options.errors, echo=False, quiet=True, summary=False, updating=True)
     for name in options.files:
-        replay.run(options.runner(name, update.note), name)
+        replay.run(options.runner(name, update.note, "".join(options.profiles)), name)
     options.screen.write(update.write())
     return 0
 

@@ -538,7 +538,8 @@ def test_run_under_one_profile(tmp_path: Path) -> None:
         (("--profiles", "6.1,6.2", "x.fs"), "no such profile: '6.2'; allowed: 5.10, 6.1, 6.12"),
         (("--profiles", "6.1,6.12", "-"), "standard input can be read only once"),
         (("--profiles", "6.1,6.12", "-i", "x.fs"), "-i takes one FILE and one profile"),
-        (("--profiles", "6.1", "--junit", "x.xml", "x.fs"), "neither --update nor --junit"),
+        (("--profiles", "6.1,6.12", "--update", "x.fs"), "--update takes one profile"),
+        (("--profiles", "6.1,6.12", "--junit", "x.xml", "-i", "x.fs"), "-i takes one FILE and one profile"),
     ],
 )
 def test_run_profiles_refusals(arguments: tuple[str, ...], message: str) -> None:

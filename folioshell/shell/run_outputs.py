@@ -1,10 +1,10 @@
 """Files written after a run: ``--junit`` writes JUnit XML, ``--update`` rewrites golden blocks.
 
 Rules:
-- JUnit: a suite per script, a case per expect and golden block, an error if `quit` left it out. What stops a script is
-  a case of its own: a failure if a command did not end as expected, an error if a line was refused or folioshell failed
-  internally; and so is a race whose findings no expect asks for. The same runs give the same bytes: every time is 0,
-  and there is no date or host.
+- JUnit: a suite per script, and per profile if any was chosen; a case per expect and golden block, an error if `quit`
+  left it out. What stops a script is a case of its own: a failure if a command did not end as expected, an error if a
+  line was refused or folioshell failed internally; and so is a race whose findings no expect asks for. The same runs
+  give the same bytes: every time is 0, and there is no date or host.
 - Update: nothing is written unless everything else in every script passed, since the output of a failed run is not
   worth keeping. A file is replaced atomically.
 """
@@ -35,10 +35,12 @@ class JUnit:
 
     def __init__(self) -> None:
         self._root = Element("testsuites")
+        self._under = ""
 
-    def begin(self, name: str) -> None:
-        """Begin the suite of a script."""
-        SubElement(self._root, "testsuite", name=_xml(name))
+    def begin(self, name: str, profile: str = "") -> None:
+        """Begin the suite of a script, run under ``profile`` if that was chosen."""
+        self._under = f"{profile}: " if profile else ""
+        SubElement(self._root, "testsuite", name=_xml(f"{self._under}{name}"))
 
     def note(self, event: ScriptEvent) -> None:
         """Add the case of a script event."""
@@ -82,7 +84,9 @@ class JUnit:
     def _case(self, event: ScriptEvent, name: str, kind: str, failure: str) -> None:
         title = f"{event.line}: {name}" if event.line else name
         place = {"file": _xml(event.file), "line": str(event.line)} if event.line else {}
-        case = SubElement(self._root[-1], "testcase", {"classname": _xml(event.file), "name": _xml(title), **place})
+        case = SubElement(
+            self._root[-1], "testcase", {"classname": _xml(f"{self._under}{event.file}"), "name": _xml(title), **place}
+        )
         if failure:
             first = failure.split("\n", 1)[0].removeprefix("FAIL  ")
             SubElement(case, kind, message=_xml(first)).text = _xml(failure)

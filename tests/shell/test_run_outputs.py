@@ -43,6 +43,29 @@ def test_not_reached() -> None:
     assert (suite.get("failures"), suite.get("errors")) == ("0", "1")
 
 
+def test_a_suite_a_profile() -> None:
+    """A script that runs under several has a suite for each, named after it; where they part is shown as without."""
+    profiled = "#!folioshell 1\nset thp.pmd always\nmmap buf 2M align=512\nread buf[0]\nwrite buf[0]\n"
+    Path("a.fs").write_text(f"{profiled}expect order buf[0] == 9\n")
+    found = suites("--profiles", "6.1,6.18", "a.fs", status=1)
+
+    assert {name: cases(suite) for name, suite in found.items()} == {
+        "6.1: a.fs": [("6: order buf[0] == 9", "failure")],
+        "6.18: a.fs": [("6: order buf[0] == 9", "passed")],
+    }
+    assert [case.get("classname") for suite in found.values() for case in suite] == ["6.1: a.fs", "6.18: a.fs"]
+    assert list(suites("--profiles", "6.1", "a.fs", status=1)) == ["6.1: a.fs"]
+
+
+def test_golden_blocks_of_a_profile() -> None:
+    """They are rewritten under the one profile that is chosen; of several none is meant."""
+    Path("a.fs").write_text("#!folioshell 1\nmmap a 4\nmadvise populate_write a\n> old\n")
+    assert main(["run", "--update", "--profiles", "5.10,6.18", "a.fs"]) == 2
+    assert "> old" in Path("a.fs").read_text()
+    assert main(["run", "--update", "--profiles", "6.18", "a.fs"]) == 0
+    assert "4 pages" in Path("a.fs").read_text() or "mapped" in Path("a.fs").read_text()
+
+
 def test_cases() -> None:
     """A case an expect and a golden block; the text of a failure is what is printed."""
     Path("a.fs").write_text(f"{SETUP}expect vmas A == 1 ; expect vmas A == 7\nfork B\n> old\n")
