@@ -9,6 +9,7 @@ from folioshell.commands.call import Call, done
 from folioshell.commands.grammar import VIEW, Arg, Form, command, flags
 from folioshell.commands.history import POINT, point_of, point_text
 from folioshell.commands.operands import Choices, StepNumber
+from folioshell.commands.schemes import SchemeName, scheme_of
 from folioshell.commands.settings import kernel_settings
 from folioshell.model.lock import Lock, LockOp
 from folioshell.model.release import RELEASES
@@ -25,6 +26,7 @@ from folioshell.session.changes import (
 from folioshell.session.costs import StepCosts, Tally, step_costs, total
 from folioshell.session.history import HistoryPoint, StepRecord
 from folioshell.session.profiles import compared_profiles
+from folioshell.session.scheme_answers import compared_schemes
 from folioshell.session.step_events import Described, Describer, described
 from folioshell.session.workspace import Region, Workspace, labels_of
 from folioshell.units import format_address
@@ -190,6 +192,14 @@ class _ProfileList(Choices):
     at_once = MappingProxyType({"all": "all of them"})
 
 
+def _compare_schemes(call: Call) -> Report:
+    names = scheme_of(call, "A").name, scheme_of(call, "B").name
+    if names[0] == names[1]:
+        raise call.refused_at("B", "one scheme has nothing to compare with")
+    sentence, sections = compared_schemes(call.session, names)
+    return done(call, sentence, sections=sections)
+
+
 _PROFILES = _ProfileList({row.version: f"Linux {row.point}" for row in RELEASES.values()}, "profile", show=False)
 
 
@@ -200,24 +210,36 @@ _PROFILES = _ProfileList({row.version: f"Linux {row.point}" for row in RELEASES.
         (Arg("NAME,…", _PROFILES, "profiles with commas between them (default: all)", optional=True, repeated=True),),
         summary="the history so far under several kernels: where they part, and why",
     ),
+    Form(
+        "schemes",
+        (Arg("A", SchemeName(), "a scheme"), Arg("B", SchemeName(), "another one")),
+        summary="the history so far: after which steps the answers of two schemes part",
+        handler=_compare_schemes,
+    ),
     kind=VIEW,
     topic=TOPIC,
     lead_name="comparison",
 )
 def compare(call: Call) -> Report:
-    """Show where the history so far parts under several kernels.
+    """Show where the history so far parts under several kernels, or where the answers of two schemes part.
 
-    Does the steps again under each profile, and shows those in which not all end alike: which profiles go together, and
-    what each group has there: result, VMAs, orders of folios, whether pages were copied, numbers of the shown schemes,
-    smaps, bits of pagemap, and page-table locks. Of a difference that lasts only the first step is shown.
+    `compare profiles` does the steps again under each profile, and shows those in which not all end alike: which
+    profiles go together, and what each group has there: result, VMAs, orders of folios, whether pages were copied,
+    numbers of the shown schemes, smaps, bits of pagemap, and page-table locks. Of a difference that lasts only the
+    first step is shown.
 
     Below stands the rule: the difference between two neighboring releases without which they would not have parted,
     and where the kernel has it. It is found by flipping each difference on its own. `several together` are differences
     of which none is enough. `set profile` in the history is left out. docs/releases.md lists the differences.
 
+    `compare schemes` asks both schemes after each step whether each folio is shared, for each process that maps it,
+    whether it is mapped, and whether it is partially mapped. It shows the steps after which they part in a new way,
+    with the truth, and the numbers of the first such folio.
+
     Example:
         mmap buf 2M ; read buf[0] ; write buf[0] ; compare profiles
         mmap buf 16 ; madvise populate_write buf ; compare profiles 5.10,7.3
+        set thp.64K always ; mmap buf 64K ; write buf ; fork B ; B: munmap buf[0..7] ; compare schemes likely mm-id
     """
     chosen = {name for names in call.arguments.every("NAME,…") for name in names}
     versions = [version for version in RELEASES if version in chosen or "NAME,…" not in call.arguments]
