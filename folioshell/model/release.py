@@ -129,6 +129,11 @@ class Release(AddressSpaceChanges):
         "mm/readahead.c: page_cache_ra_order()",
         "read-ahead starts at order 0, and each window is two orders above the last; else above the marked folio",
     )
+    marks_no_last_window: bool = change(
+        "7.1",
+        "mm/readahead.c: page_cache_ra_order()",
+        "read-ahead marks no folio in a window that reaches EOF, so fault-around maps all of them",
+    )
     tmpfs_write_sizes_folio: bool = change(
         "6.14",
         "mm/shmem.c: shmem_huge_global_enabled()",

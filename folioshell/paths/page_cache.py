@@ -323,6 +323,8 @@ def _page_cache_ra_order(k: Kernel, file: AddressSpace, first: int) -> Path[list
     if k.release.ext4_has_large_folios:
         last = min(file.size, first + ra.size) - 1
         mark = first + ra.size - ra.async_size
+        if _is_unmarked(k, file, first + ra.size):
+            mark = file.size + k.geometry.pmd_pages
         if not k.release.keeps_read_ahead_order:
             ra.order += 2
         ra.order = min(ra.order, k.geometry.pmd_order, ra.size.bit_length() - 1)
@@ -344,6 +346,14 @@ def _page_cache_ra_order(k: Kernel, file: AddressSpace, first: int) -> Path[list
     return new
 
 
+def _is_unmarked(k: Kernel, file: AddressSpace, end: int) -> bool:
+    """Is no folio marked in a window that ends before page ``end``, because no other window follows it?
+
+    Kernel: mm/readahead.c: page_cache_ra_order(), do_page_cache_ra() (v7.1)
+    """
+    return k.release.marks_no_last_window and end >= file.size
+
+
 def _order_at(index: int, order: int, last: int) -> int:
     """The largest order up to ``order`` that the alignment of ``index`` and the end of the window allow."""
     if index % (1 << order):
@@ -361,6 +371,7 @@ def _page_cache_ra_unbounded(k: Kernel, file: AddressSpace, first: int, nr: int,
     Returns: the new folios.
     Kernel: mm/readahead.c: page_cache_ra_unbounded() (v6.18)
     """
+    lookahead = 0 if _is_unmarked(k, file, first + nr) else lookahead
     nr = min(nr, file.size - first)
     mark = first + nr - lookahead
     yield file.invalidate_lock.acquire("page_cache_ra_unbounded", "R")

@@ -331,7 +331,17 @@ def _reused_anon_vma() -> object:
     return str(m.vma(p, "F").anon_vma)
 
 
+def _last_window() -> object:
+    """What faults map of a file that one window of read-ahead holds."""
+    m = _memory()
+    p = m.mmap(28, prot="r", kind="private", file=m.file("lib", 28, cached=False))
+    m.read(p + 4)
+    m.read(p + 20)
+    return m.look(p, 28)
+
+
 SHOWN_BY: dict[str, str | Callable[[], object]] = {
+    "marks_no_last_window": _last_window,
     "indexes_copies_by_address": _index_of_a_copy,
     "clones_newest_first": _reused_anon_vma,
     "has_guard_regions": _guard_region,
