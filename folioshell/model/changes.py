@@ -170,3 +170,21 @@ class AddressSpaceChanges:
         "the VMA that MREMAP_DONTUNMAP leaves is accounted no more",
         until="6.17",
     )
+
+    # Walks of the rmap.
+
+    walks_past_other_pmds: bool = change(
+        "7.1",
+        "mm/page_vma_mapped.c: page_vma_mapped_walk()",
+        "a walk for a folio passes over PMD entries that map others; else its part in that VMA ends there",
+    )
+    unmaps_file_batches: bool = change(
+        "7.1",
+        "mm/rmap.c: folio_unmap_pte_batch()",
+        "reclaim and splits unmap the entries of a large folio of a file together, by one rmap call",
+    )
+    queues_before_restoring: bool = change(
+        "7.1",
+        "mm/migrate.c: migrate_folio_move()",
+        "a migrated folio joins the deferred-split queue before its entries are restored; else after",
+    )

@@ -91,18 +91,22 @@ def _discard_lazyfree_pmd(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[b
     return True
 
 
-def _unmap_lazyfree(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
-    """Clear the entries of a lazyfree folio from one on, as one batch. True: the folio must stay.
+def _batch(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> int:
+    """Number of entries of a folio that are cleared together, from one on.
 
     Kernel: mm/rmap.c: folio_unmap_pte_batch() (v6.18)
     """
+    assert isinstance(hit.table, PageTable)
+    limit = min(k.geometry.pmd_pages, hit.index + vma.end - hit.vpn)
+    return folio_pte_batch(hit.table, hit.index, limit, folio, pte.WRITE) if folio.order else 1
+
+
+def _unmap_lazyfree(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
+    """Clear the entries of a lazyfree folio from one on, as one batch. True: the folio must stay."""
     table = hit.table
     assert isinstance(table, PageTable)
     page = pte.pfn_of(table.entries[hit.index]) - folio.pfn
-    nr = 1
-    if folio.order and k.release.unmaps_lazyfree_batches:
-        limit = min(k.geometry.pmd_pages, hit.index + vma.end - hit.vpn)
-        nr = folio_pte_batch(table, hit.index, limit, folio, pte.WRITE)
+    nr = _batch(k, folio, vma, hit) if k.release.unmaps_lazyfree_batches else 1
     entries = table.entries[hit.index : hit.index + nr]
     used = 0
     for entry in entries:
@@ -129,12 +133,13 @@ def _unmap_lazyfree(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
 
 
 def _unmap_pte(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
-    """Clear one PTE. True: this folio cannot be unmapped now."""
+    """Clear one PTE, or a batch of those of a file. True: this folio cannot be unmapped now."""
     table = hit.table
     assert isinstance(table, PageTable)
-    entry = table.entries[hit.index]
-    page = pte.pfn_of(entry) - folio.pfn
-    if entry & pte.DIRTY:
+    nr = _batch(k, folio, vma, hit) if not folio.anon and k.release.unmaps_file_batches else 1
+    entries = table.entries[hit.index : hit.index + nr]
+    page = pte.pfn_of(entries[0]) - folio.pfn
+    if any(entry & pte.DIRTY for entry in entries):
         folio.mark_dirty()
     slot, exclusive = 0, False
     if folio.anon:
@@ -151,13 +156,13 @@ def _unmap_pte(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
             table.entries[hit.index] = pte.swap(slot, exclusive)
             vma.mm.rss.swap += 1
         else:
-            table.entries[hit.index] = pte.NONE
-        rmap.rss_add(vma, folio, -1)
+            table.entries[hit.index : hit.index + nr] = pte.packed([pte.NONE] * nr)
+        rmap.rss_add(vma, folio, -nr)
 
-    if not (yield from rmap.remove_ptes(k, folio, page, 1, vma, table, hit.vpn, clear)):
+    if not (yield from rmap.remove_ptes(k, folio, page, nr, vma, table, hit.vpn, clear)):
         # A protocol under test dropped the PTL, and the entry changed meanwhile.
         return True
-    folio.ref -= 1
+    folio.ref -= nr
     return False
 
 
@@ -322,13 +327,16 @@ def do_migrate(k: Kernel, folio: Folio) -> Path[str | None]:
         yield lock.release("R")
     # An entry may be left: that of a pinned page, or one in a table that collapse has detached.
     moved = not k.counts.mapcount(folio.id) and (yield from _move(k, folio, new))
+    # The old folio left the queue when it was frozen.
+    requeues = moved and queued
+    if requeues and k.release.queues_before_restoring:
+        yield from rmap.deferred_split(k, new, partial)
     # Both folios stay locked until the entries are back: a fault on a migration entry waits for that.
     holder = new if moved else folio
     yield lock.acquire("remove_migration_ptes", "R")
     yield from remove_migration_ptes(k, holder, folio)
     yield lock.release("R")
-    # The old folio left the queue when it was frozen.
-    if moved and queued:
+    if requeues and not k.release.queues_before_restoring:
         yield from rmap.deferred_split(k, new, partial)
     yield new.lock.release()
     yield from rmap.put(k, new)

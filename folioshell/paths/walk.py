@@ -142,8 +142,8 @@ class VmaWalk:
         yield pmd.lock.release()
         if matches and isinstance(pmd.entries.get(index, pte.NONE), PageTable):
             return False
-        # A PMD entry of another folio ends the walk of this VMA too, up to 7.0; 7.3 continues with the next PMD.
-        return stop or not matches
+        # Up to 7.0 a PMD entry of another folio ends the walk of this VMA, too.
+        return stop if matches else not self.k.release.walks_past_other_pmds
 
     def _walk_leaf(self, table: PageTable, block: int, start: int, end: int) -> Path[int]:
         """Look at the entries of ``[start, end)`` in one PTE table.

@@ -340,7 +340,39 @@ def _last_window() -> object:
     return m.look(p, 28)
 
 
+def _walk_past_a_new_thp() -> object:
+    """How reclaim finds the second half of a THP in a VMA that maps a new THP by a PMD entry before it."""
+    m = _memory()
+    p = m.mmap(1536, thp=True)
+    m.write(p + 512)
+    q = m.place(256)
+    m.mremap(p, 1536, q)
+    m.madvise("dontneed", q + 256, 512)
+    m.write(q + 256)
+    m.madvise("pageout", q + 768, 256)
+    return m.look(q + 768, 256)
+
+
+def _calls_of_unmapping_a_file() -> object:
+    """The rmap calls of a hole that is punched into a large folio of a file."""
+    m = _memory()
+    p = m.mmap(16, prot="r", kind="shared", file=m.file("lib", 32, order=4))
+    m.read(p, 16)
+    m.do(do_reclaim(m.kernel, m.folio(p)))
+    return m.calls()
+
+
+def _locks_of_migration() -> object:
+    """The locks of migrating a THP, which is on the deferred-split queue."""
+    m = _memory()
+    m.do(do_migrate(m.kernel, m.folio(m.thp())))
+    return m.locks()
+
+
 SHOWN_BY: dict[str, str | Callable[[], object]] = {
+    "walks_past_other_pmds": _walk_past_a_new_thp,
+    "unmaps_file_batches": _calls_of_unmapping_a_file,
+    "queues_before_restoring": _locks_of_migration,
     "marks_no_last_window": _last_window,
     "indexes_copies_by_address": _index_of_a_copy,
     "clones_newest_first": _reused_anon_vma,
