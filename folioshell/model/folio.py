@@ -283,7 +283,12 @@ class FolioRun:
     def is_continued_by(self, folio: Folio) -> bool:
         """Could the folio be appended to the run? All pages of a run lie in one section of physical memory."""
         first, nr = self.first, self.nr
-        if folio.id != first.id + nr or folio.index != first.index + nr or (nr and not folio.pfn % SECTION):
+        if (
+            not folio.anon
+            or folio.id != first.id + nr
+            or folio.index != first.index + nr
+            or (nr and not folio.pfn % SECTION)
+        ):
             return False
         return _STATE(self.folio(nr)) == _STATE(folio)
 

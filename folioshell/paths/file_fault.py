@@ -13,6 +13,7 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable
+from folioshell.model.vm import Vma
 from folioshell.paths import anon_fault, page_cache, rmap, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.step import Path
@@ -83,6 +84,26 @@ def _do_cow_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     return None
 
 
+def equal_holes(vma: Vma, vpn: int, most: int) -> int:
+    """Number of pages from ``vpn`` on whose first write fills a hole of shared memory, and does no more.
+
+    1 where such a fault may do anything else: allocate a huge folio, mlock it, bring a page back from swap.
+
+    Args:
+        most: pages from ``vpn`` on that have no entry.
+    """
+    file = vma.file
+    assert file is not None
+    if file.fs != "tmpfs" or file.swapped or not vma.flags & vm.SHARED or vma.mlocks_new:
+        return 1
+    index = vma.pgoff_of(vpn)
+    nr = 0
+    most = min(most, file.size - index)
+    while nr < most and file.find(index + nr) is None:
+        nr += 1
+    return max(nr, 1)
+
+
 def _do_shared_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     """Kernel: mm/memory.c: do_shared_fault() (v6.18)"""
     assert fault.vma.file is not None
@@ -99,7 +120,8 @@ def _do_shared_fault(k: Kernel, fault: Fault) -> Path[str | None]:
             return None
     mapped = yield from _finish_fault(k, fault, folio)
     if mapped:
-        folio.mark_dirty()
+        for one in page_cache.alike(k, folio, fault):
+            one.mark_dirty()
     yield folio.lock.release()
     if not mapped:
         yield from rmap.put(k, folio)
@@ -175,7 +197,8 @@ def _finish_fault(k: Kernel, fault: Fault, folio: Folio) -> Path[bool]:
     base = vpn - page
     if whole_folio and vma.start <= base and base + folio.nr_pages <= vma.end and _in_one_table(base, folio, size):
         first, nr, index = 0, folio.nr_pages, base % size
-    yield table.ptl.acquire("finish_fault")
+    times = fault.times
+    yield table.ptl.acquire("finish_fault", times=times)
     # The rest of the folio was only a bonus: if part of it is mapped, map the one page that was asked for. Linux starts
     # over for that, so it takes the PTL twice.
     if nr > 1 and any(table.entries[index : index + nr]):
@@ -185,7 +208,7 @@ def _finish_fault(k: Kernel, fault: Fault, folio: Folio) -> Path[bool]:
     mapped = (nr > 1 or not table.entries[index]) and not tables.is_detached(mm, vpn, table)
     if mapped:
         mapped = yield from _set_pte_range(k, fault, table, folio, first, nr, 1)
-    yield table.ptl.release()
+    yield table.ptl.release(times=times)
     return mapped
 
 
@@ -219,6 +242,13 @@ def _set_pte_range(
     folio.ref += nr - from_caller
     entry = pte.make(folio.pfn + first, flags)
     index = vpn & k.geometry.pmd_pages - 1
+
+    if fault.times > 1:
+        rmap.rss_add(vma, folio, fault.times)
+        numbers = range(folio.id, folio.id + fault.times)
+        yield rmap.add_small(numbers, folio.anon, vma, table, vpn, "folio_add_file_rmap_ptes")
+        table.entries[index : index + fault.times] = pte.ramp(entry, fault.times)
+        return True
 
     # A reference an entry, and before the rmap call: the mapcount never exceeds the references.
     def install() -> None:

@@ -5,6 +5,8 @@ Kernel: mm/filemap.c: filemap_fault() (v6.18); mm/shmem.c: shmem_fault() (v6.18)
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from folioshell.events import Tracepoint
 from folioshell.model import vm
 from folioshell.model.folio import Folio
@@ -183,7 +185,7 @@ def _shmem_alloc_and_add(k: Kernel, fault: Fault) -> Path[Folio | None]:
     first = index >> order << order
     if not _huge_allowed(k, fault, first) or file.any_in(first, 1 << order):
         first, order = index, 0
-    return add_folio(k, file, first, order, locked=True)
+    return add_folio(k, file, first, order, locked=True, times=fault.times)
 
 
 def _huge_allowed(k: Kernel, fault: Fault, first: int) -> bool:
@@ -198,24 +200,35 @@ def _huge_allowed(k: Kernel, fault: Fault, first: int) -> bool:
     return file.fs == "tmpfs-huge" or (file.fs == "tmpfs-within" and first + size <= file.size)
 
 
-def add_folio(k: Kernel, file: AddressSpace, index: int, order: int, locked: bool = False) -> Path[Folio | None]:
+def alike(k: Kernel, folio: Folio, fault: Fault) -> Iterable[Folio]:
+    """The folios that a fault has added, and those of the faults that it stands for; ``folio`` is the first."""
+    return (folio,) if fault.times == 1 else map(k.folios.single_out, range(folio.id, folio.id + fault.times))
+
+
+def add_folio(
+    k: Kernel, file: AddressSpace, index: int, order: int, locked: bool = False, times: int = 1
+) -> Path[Folio | None]:
     """A new folio in the page cache, with a reference for the caller; None if a page of it is cached by now (EEXIST).
 
     Args:
         locked: it is locked before others can find it.
+        times: number of consecutive order-0 folios, each added as this one, which is the first.
     Kernel: mm/filemap.c: filemap_add_folio() (v6.18)
     """
-    folio = k.new_folio(order, file, index, anon=False)
-    folio.ref = 1
-    yield rmap.folio_new(folio)
+    folios = [k.new_folio(order, file, index + at, anon=False) for at in range(times)]
+    folio = folios[0]
+    for one in folios:
+        one.ref = 1
+    yield rmap.folio_new(folio, nr=times)
     if locked:
         yield folio.lock.set_locked()
-    yield file.xa_lock.acquire("__filemap_add_folio")
+    yield file.xa_lock.acquire("__filemap_add_folio", times=times)
     # The caller found no page without the lock.
     is_free = not file.any_in(index, folio.nr_pages)
     if is_free:
-        k.add_to_cache(file, folio)
-    yield file.xa_lock.release()
+        for one in folios:
+            k.add_to_cache(file, one)
+    yield file.xa_lock.release(times=times)
     if is_free:
         return folio
     if locked:

@@ -18,10 +18,10 @@ from tests.fingerprint import fingerprint
 from tests.paths.histories import COMMAND
 
 
-def played(commands: Sequence[str]) -> Session:
+def played(commands: Sequence[str], kind: str = "anon") -> Session:
     """A session in which the commands were typed; those that are refused are left out."""
     session = Session()
-    session.execute("set geometry classroom ; set swap on ; mmap buf 32")
+    session.execute(f"set geometry classroom ; set swap on ; mmap buf 32 {kind}")
     for command in commands:
         try:
             session.execute(command)
@@ -30,12 +30,12 @@ def played(commands: Sequence[str]) -> Session:
     return session
 
 
-@given(st.lists(COMMAND, min_size=1, max_size=12))
-def test_same_state_as_by_single_faults(commands: list[str]) -> None:
+@given(st.lists(COMMAND, min_size=1, max_size=12), st.sampled_from(("anon", "shared")))
+def test_same_state_as_by_single_faults(commands: list[str], kind: str) -> None:
     """Whatever is done to runs and to parts of them, every object and number is as after faults one by one."""
-    together = played(commands)
+    together = played(commands, kind)
     with mock.patch.object(fault, "_equal_faults", return_value=1):
-        apart = played(commands)
+        apart = played(commands, kind)
 
     assert together.workspace.machine.check() == []
     assert fingerprint(together.workspace.machine) == fingerprint(apart.workspace.machine)
@@ -68,6 +68,7 @@ def test_report_is_that_of_single_faults() -> None:
         "mmap zero 20 ; read zero[1..18] ; write zero",
         "fork C ; munmap zero[3] ; write zero[0..9] ; write buf ; write buf",
         "file lib 10 ; mmap text 10 private file=lib prot=rw ; write text[2..7] ; fork D ; write text",
+        "mmap sh 20 shared ; write sh[1..6] ; munmap sh[3] ; write sh[4..19] ; write sh",
         "mlock zero ; fork E ; E: write zero ; write zero",
     )
 
