@@ -8,7 +8,7 @@ from tests.repo.tree import import_name, modules, parsed
 
 MODULE_LINES = 450
 #: nine of ten modules have no more lines
-MOST_MODULE_LINES = 375
+MOST_MODULE_LINES = 390
 #: in the whole package: 200, and those of new schemes, live runs, lessons and pages
 MODULES = 226
 FUNCTION_LINES = 60
@@ -22,7 +22,7 @@ def test_module_size() -> None:
 
 
 def test_modules_are_few_and_of_a_size() -> None:
-    """There are no more modules than agreed, and nine of ten have at most 375 lines."""
+    """There are no more modules than agreed, and nine of ten have at most 390 lines."""
     sizes = sorted(len(path.read_text(encoding="utf-8").splitlines()) for path in modules())
 
     assert len(sizes) <= MODULES
