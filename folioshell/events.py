@@ -342,6 +342,28 @@ class Finding:
 
 
 @dataclass(slots=True)
+class Scanned:
+    """khugepaged looked at a block, or at a VMA that it does not take.
+
+    Args:
+        mm, vma: MM-ID of the address space, and number of the VMA.
+        vpn, nr: the virtual pages of the block, or of the VMA.
+        result: the kernel's word for it, ``SCAN_…``; empty for a VMA that is passed over.
+        reason: the same in words.
+        collapsed: there is a new large folio for it, or for parts of it.
+    Kernel: include/trace/events/huge_memory.h: SCAN_STATUS (v6.12)
+    """
+
+    mm: int
+    vma: int
+    vpn: int
+    nr: int
+    result: str
+    reason: str
+    collapsed: bool = False
+
+
+@dataclass(slots=True)
 class Tracepoint:
     """Anything else worth a line in the trace: a PMD split, a folio split, an order chosen, a table freed."""
 
@@ -365,6 +387,7 @@ Event = (
     | Reused
     | Held
     | Finding
+    | Scanned
     | Tracepoint
 )
 

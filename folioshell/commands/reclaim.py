@@ -1,12 +1,13 @@
-"""What keeps pages in memory and what drives them out: mlock, pins, reclaim, splitting, migration, truncation."""
+"""What keeps pages in memory, drives them out and moves them: mlock, pins, reclaim, split, migration, khugepaged…"""
 
 from __future__ import annotations
 
 from folioshell.commands.call import Call, admit_file, admit_pages
 from folioshell.commands.grammar import MODEL, Arg, Form, command, flags
 from folioshell.commands.operands import Size
-from folioshell.commands.places import FILE, FOLIO, FolioRef, own_place
+from folioshell.commands.places import FILE, FOLIO, PROCESS, FolioRef, own_place
 from folioshell.paths.gup import do_pin, do_unpin
+from folioshell.paths.khugepaged import do_khugepaged
 from folioshell.paths.reclaim import do_reclaim
 from folioshell.paths.split import do_split
 from folioshell.paths.step import Path
@@ -139,6 +140,33 @@ def migrate(call: Call) -> Path[Ending]:
     Kernel: mm/migrate.c: migrate_pages() (v6.18)
     """
     return do_migrate(call.kernel, call.living_folio("FOLIO"))
+
+
+@command(
+    "khugepaged",
+    Form(args=(Arg("PROCESS", PROCESS, "process to scan (default: the current one)", optional=True),)),
+    kind=MODEL,
+    topic=TOPIC,
+    subject=lambda call: f"khugepaged scanned {call.word('PROCESS', call.process)}",
+    races=True,
+)
+def khugepaged(call: Call) -> Path[Ending]:
+    """Let khugepaged scan a process once.
+
+    Looks at every block of PMD size that a VMA covers, and collapses those that are worth it: each is copied into a new
+    huge folio, or gets one in the page cache of tmpfs. For each block the kernel's result is shown, with the reason. It
+    takes only memory for which huge pages are enabled (`set thp.pmd`, `madvise hugepage`, fs=tmpfs-huge), and no block
+    with too many pages that are not mapped, shared or in swap (`set khugepaged.max_ptes_none` …), or of which no page
+    was accessed. Profile 7.3 also collapses parts of a block to each size that `set thp.SIZE` enables.
+
+    Example:
+        mmap win 512 align=512 ; madvise hugepage win ; write win[0..9] ; khugepaged
+        set thp.pmd always ; mmap win 512 align=512 ; read win ; khugepaged A
+
+    Kernel: mm/khugepaged.c: khugepaged_scan_mm_slot() (v6.18)
+    """
+    mm = call.process_named("PROCESS") if "PROCESS" in call.arguments else call.mm
+    return do_khugepaged(call.kernel, mm)
 
 
 @command(

@@ -7,7 +7,7 @@ from typing import Any
 
 from folioshell.commands.call import Call, done
 from folioshell.commands.grammar import MODEL, OUTPUT, SESSION, VIEW, Arg, Form, command
-from folioshell.commands.operands import Choice, Choices, Size
+from folioshell.commands.operands import Choice, Choices, Number, Size
 from folioshell.commands.schemes import ProtocolName, SchemeList, SchemeName, protocol_of, scheme_of, schemes_of
 from folioshell.errors import Refused
 from folioshell.model.kernel import Kernel
@@ -22,6 +22,12 @@ TOPIC = "settings"
 THP_MODES = {"always": "for all anonymous memory", "madvise": "for memory advised hugepage", "never": "for none"}
 ON_OFF = {"on": "yes", "off": "no"}
 _SWAP = {"on": "a disk", "sync": "a device that is read synchronously: zram", "off": "no"}
+#: file of /sys/kernel/mm/transparent_hugepage/khugepaged/ -> what it limits
+_MAX_PTES = {
+    "max_ptes_none": "pages of a block that khugepaged may add (default: all but one)",
+    "max_ptes_shared": "pages that other processes may map too (default: half)",
+    "max_ptes_swap": "pages that it may read from swap (default: an eighth)",
+}
 #: bounds of read_ahead, in pages
 _LEAST_READ_AHEAD, _MOST_READ_AHEAD = 4, 4096
 
@@ -129,6 +135,14 @@ def _read_ahead(call: Call) -> Ending:
     return None
 
 
+def _max_ptes(call: Call) -> Ending:
+    name, most = call.word("lead").partition(".")[2], call.kernel.geometry.pmd_pages - 1
+    if call.number("N") > most:
+        raise call.refused_at("N", "more entries than a block may be without", hint=f"allowed: 0 to {most}")
+    setattr(call.kernel.config, name, call.number("N"))
+    return None
+
+
 def _viewing(change: Callable[[Call], None]) -> Callable[[Call], Report]:
     """The handler of a setting that is no step."""
 
@@ -227,6 +241,7 @@ _GEOMETRY_WORDS = {"x86-64": "512 entries a table, order-9 PMDs", "classroom": "
         _page_mapcount,
         MODEL,
     ),
+    *(_form(f"khugepaged.{name}", "N", Number(), summary, _max_ptes, MODEL) for name, summary in _MAX_PTES.items()),
     _form("after", "WHAT", Choices(AFTER, "part"), "what is shown after a step", _viewing(_after), SESSION),
     _form(
         "walks",
@@ -258,8 +273,8 @@ def set_(call: Call) -> Report:
     """Change or show settings.
 
     Settings of the simulated kernel (geometry, profile, thp, decide, protocol, fault_around, read_ahead, swap,
-    page_mapcount) change what later commands do: each is a step, and undo reverts it. Settings of what is shown (after,
-    walks, schemes, check, pager) are no steps, and undo does not affect them. `set` alone shows all.
+    page_mapcount, khugepaged) change what later commands do: each is a step, and undo reverts it. Settings of what is
+    shown (after, walks, schemes, check, pager) are no steps, and undo does not affect them. `set` alone shows all.
 
     Example:
         set
@@ -268,6 +283,7 @@ def set_(call: Call) -> Report:
         set decide vmas ; set protocol own-table-first
         set schemes tuples,vmas ; set after mapcounts ; set walks made ; set check on ; set pager off
         set fault_around 4K ; set read_ahead 64K
+        set khugepaged.max_ptes_none 0 ; khugepaged
     """
     settings = call.session.settings
     rows = [
@@ -294,6 +310,7 @@ def kernel_settings(kernel: Kernel) -> list[tuple[str, str]]:
         ("read_ahead", format_pages(config.read_ahead)),
         ("swap", "sync" if config.sync_swap else "on" if config.swap else "off"),
         ("page_mapcount", "on" if config.page_mapcount else "off"),
+        *((f"khugepaged.{name}", str(getattr(config, name))) for name in _MAX_PTES),
     ]
 
 

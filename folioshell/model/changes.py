@@ -1,4 +1,4 @@
-"""When a difference between releases came, and those in counting, in what /proc shows, and in VMAs.
+"""When a difference between releases came, and those in counting, in what /proc shows, in VMAs, and in collapse.
 
 The others stand in ``release.py``.
 """
@@ -187,4 +187,74 @@ class AddressSpaceChanges:
         "7.1",
         "mm/migrate.c: migrate_folio_move()",
         "a migrated folio joins the deferred-split queue before its entries are restored; else after",
+    )
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class CollapseChanges(AddressSpaceChanges):
+    """The same of MADV_COLLAPSE and khugepaged."""
+
+    has_collapse: bool = change(
+        "6.1",
+        "mm/khugepaged.c: madvise_collapse()",
+        "MADV_COLLAPSE exists; else EINVAL",
+        commit="7d8faaf15545",
+    )
+    collapse_retracts_tables_of_others: bool = change(
+        "6.6",
+        "mm/khugepaged.c: retract_page_tables()",
+        "COLLAPSE of shared memory frees the empty tables of other processes, too",
+        commit="1d65b771bc08",
+    )
+    collapse_shares_mmap_lock: bool = change(
+        "6.6",
+        "mm/khugepaged.c: collapse_pte_mapped_thp()",
+        "COLLAPSE removes a PTE table of a file with mmap_lock for reading; else for writing, under one PTL",
+        commit="1043173eb5eb",
+    )
+    collapses_any_file: bool = change(
+        "7.1",
+        "mm/khugepaged.c: file_thp_enabled()",
+        "COLLAPSE takes every file whose page cache can have folios of PMD order; else shared memory alone",
+    )
+    collapse_without_block_succeeds: bool = change(
+        "7.1",
+        "mm/khugepaged.c: madvise_collapse()",
+        "COLLAPSE of a range without a whole block of PMD size is no error",
+    )
+    collapses_read_only_range: bool = change(
+        "6.18",
+        "mm/khugepaged.c: hpage_collapse_scan_pmd()",
+        "COLLAPSE takes a range without any writable entry; else EINVAL",
+    )
+    collapse_passes_blocks_without_table: bool = change(
+        "7.0",
+        "mm/khugepaged.c: madvise_collapse()",
+        "COLLAPSE goes on after a block without a PTE table (SCAN_NO_PTE_TABLE); else it ends there (SCAN_PMD_NONE)",
+    )
+    collapse_spares_cached_swap: bool = change(
+        "4.0",
+        "mm/khugepaged.c: __collapse_huge_page_isolate()",
+        "khugepaged leaves a block alone with a read-only page in the swap cache that has other users",
+        until="5.18",
+    )
+    khugepaged_knows_huge_blocks: bool = change(
+        "6.1",
+        "mm/khugepaged.c: find_pmd_or_thp_or_none()",
+        "khugepaged tells a PMD-mapped block, and removes the PTE table of a huge folio; else SCAN_PMD_NULL and "
+        "SCAN_PAGE_COMPOUND",
+    )
+    khugepaged_spares_lazyfree: bool = change(
+        "7.1",
+        "mm/khugepaged.c: collapse_scan_pmd()",
+        "khugepaged leaves a block alone with a clean lazyfree page",
+    )
+    khugepaged_makes_mthp: bool = change(
+        "7.2",
+        "mm/khugepaged.c: mthp_collapse()",
+        "khugepaged collapses parts of a block of anonymous memory to all enabled orders; else whole blocks alone",
+    )
+    collapse_batches: bool = change(
+        "6.17",
+        "mm/khugepaged.c: __collapse_huge_page_copy_succeeded()",
+        "COLLAPSE removes the entries of a large folio by one rmap call",
     )

@@ -95,6 +95,8 @@ class Config:
             place of single pages' counts.
         swap: there is a swap device.
         sync_swap: it is read synchronously, as zram is (SWP_SYNCHRONOUS_IO).
+        max_ptes_none, max_ptes_shared, max_ptes_swap: entries of a block that may be none, map shared pages, or be
+            swap entries, for khugepaged to collapse it.
     """
 
     thp: dict[int, str] = field(default_factory=dict)
@@ -103,6 +105,9 @@ class Config:
     page_mapcount: bool = True
     swap: bool = False
     sync_swap: bool = False
+    max_ptes_none: int = 511
+    max_ptes_shared: int = 256
+    max_ptes_swap: int = 64
 
 
 class Kernel:
@@ -126,7 +131,13 @@ class Kernel:
 
     def __init__(self, schemes: Mapping[str, Decider], counts: Bookkeeping, geometry: Geometry = X86_64) -> None:
         self.geometry = geometry
-        self.config = Config(thp={geometry.pmd_order: "madvise"}, fault_around=geometry.fault_around_pages)
+        self.config = Config(
+            thp={geometry.pmd_order: "madvise"},
+            fault_around=geometry.fault_around_pages,
+            max_ptes_none=geometry.pmd_pages - 1,
+            max_ptes_shared=geometry.pmd_pages // 2,
+            max_ptes_swap=geometry.pmd_pages // 8,
+        )
         self.deciders: dict[SharingQuestion, Decider | None]
         self.follow(DEFAULT, schemes, counts)
         self.protocol: Counting | None = None

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from folioshell.model.changes import AddressSpaceChanges, KernelChange, change
+from folioshell.model.changes import CollapseChanges, KernelChange, change
 from folioshell.model.policy import (
     DOUBLE_MAP,
     DOUBLE_MAP_EXCLUSIVE,
@@ -29,7 +29,7 @@ from folioshell.model.policy import (
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Release(AddressSpaceChanges):
+class Release(CollapseChanges):
     """One Linux release: its version, and for each named difference whether it does that.
 
     Attributes:
@@ -190,50 +190,12 @@ class Release(AddressSpaceChanges):
         "MADV_POPULATE_READ and MADV_POPULATE_WRITE exist; else EINVAL",
         commit="4ca9b3859dac",
     )
-    has_collapse: bool = change(
-        "6.1",
-        "mm/khugepaged.c: madvise_collapse()",
-        "MADV_COLLAPSE exists; else EINVAL",
-        commit="7d8faaf15545",
-    )
     madvise_takes_whole_folios: bool = change(
         "6.10",
         "mm/madvise.c: madvise_folio_pte_batch()",
         "COLD, PAGEOUT and FREE keep large folios that the range covers, and continue after a shared one; else they "
         "split each, and leave the rest of a table from the first shared one on",
         commit="3931b871c494",
-    )
-    collapse_retracts_tables_of_others: bool = change(
-        "6.6",
-        "mm/khugepaged.c: retract_page_tables()",
-        "COLLAPSE of shared memory frees the empty tables of other processes, too",
-        commit="1d65b771bc08",
-    )
-    collapse_shares_mmap_lock: bool = change(
-        "6.6",
-        "mm/khugepaged.c: collapse_pte_mapped_thp()",
-        "COLLAPSE removes a PTE table of a file with mmap_lock for reading; else for writing, under one PTL",
-        commit="1043173eb5eb",
-    )
-    collapses_any_file: bool = change(
-        "7.1",
-        "mm/khugepaged.c: file_thp_enabled()",
-        "COLLAPSE takes every file whose page cache can have folios of PMD order; else shared memory alone",
-    )
-    collapse_without_block_succeeds: bool = change(
-        "7.1",
-        "mm/khugepaged.c: madvise_collapse()",
-        "COLLAPSE of a range without a whole block of PMD size is no error",
-    )
-    collapses_read_only_range: bool = change(
-        "6.18",
-        "mm/khugepaged.c: hpage_collapse_scan_pmd()",
-        "COLLAPSE takes a range without any writable entry; else EINVAL",
-    )
-    collapse_batches: bool = change(
-        "6.17",
-        "mm/khugepaged.c: __collapse_huge_page_copy_succeeded()",
-        "COLLAPSE removes the entries of a large folio by one rmap call",
     )
     mprotect_restores_write: bool = change(
         "6.1",

@@ -269,6 +269,8 @@ class Mm:
         users: who keeps it from being freed: its process, until that exits, and each thread that runs a command in a
             race (mm_users).
         exiting: its process has exited; threads of it that are within a command still end that.
+        scans: scans of khugepaged that are under way (khugepaged_scan.mm_slot).
+        pte_mapped_thp: blocks whose PTE tables the next scan of khugepaged removes, before v6.6.
     """
 
     __slots__ = (
@@ -285,7 +287,7 @@ class Mm:
             "parent",
             "pins",
         ),
-        *("rss", "tables", "users", "vmas", "write_marked"),
+        *("pte_mapped_thp", "rss", "scans", "tables", "users", "vmas", "write_marked"),
     )
 
     def __init__(self, name: str, mm_id: int, parent: str | None, table_bits: int) -> None:
@@ -302,6 +304,8 @@ class Mm:
         self.lost_mlock = False
         self.users = 1
         self.exiting = False
+        self.scans = 0
+        self.pte_mapped_thp: list[int] = []
         self.write_marked: set[int] = set()
         self.mmap_lock = Lock(LockClass.MMAP, name)
         self.page_table_lock = Lock(LockClass.MMPTL, name)

@@ -1,4 +1,4 @@
-"""Faults on private anonymous memory that is not mapped yet.
+"""Faults on private anonymous memory that is not mapped yet, and which VMAs may have huge folios.
 
 Kernel: mm/memory.c: do_anonymous_page() (v6.18); mm/huge_memory.c: do_huge_pmd_anonymous_page() (v6.18)
 """
@@ -9,11 +9,13 @@ from folioshell.events import Tracepoint
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
+from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Vma
 from folioshell.paths import rmap, tables
 from folioshell.paths.step import Path
 from folioshell.paths.vm_fault import UNDER_MMAP_LOCK, Fault, anon_prepare, suitable_block, written
+from folioshell.units import align_up
 
 
 def huge_fault_allowed(k: Kernel, vma: Vma, order: int | None = None) -> bool:
@@ -26,6 +28,50 @@ def huge_fault_allowed(k: Kernel, vma: Vma, order: int | None = None) -> bool:
     if mode == "never" or vma.flags & vm.NOHUGEPAGE:
         return False
     return mode == "always" or bool(vma.flags & vm.HUGEPAGE)
+
+
+def collapse_orders(k: Kernel, vma: Vma, khugepaged: bool) -> list[int]:
+    """The orders of folios, ascending, that blocks of the VMA may be collapsed to.
+
+    Args:
+        khugepaged: by khugepaged, which obeys the THP settings; else by madvise.
+    Kernel: mm/khugepaged.c: collapse_possible_orders() (v7.3)
+    """
+    if not khugepaged or vma.file is not None:
+        return [k.geometry.pmd_order]
+    orders = k.geometry.thp_orders if k.release.khugepaged_makes_mthp else (k.geometry.pmd_order,)
+    return [order for order in orders if huge_fault_allowed(k, vma, order)]
+
+
+def collapse_refusal(k: Kernel, vma: Vma, khugepaged: bool) -> str:
+    """Why no block of the VMA may be collapsed, in words; empty if any may. Arguments as in ``collapse_orders``.
+
+    Kernel: mm/huge_memory.c: __thp_vma_allowable_orders() (v6.18)
+    """
+    size, file = k.geometry.pmd_pages, vma.file
+    if vma.flags & vm.NOHUGEPAGE:
+        return "advised nohugepage"
+    if file is not None and not (file.is_shmem or k.release.collapses_any_file):
+        return f"{file} is not in shared memory"
+    if file is not None and (vma.start - vma.pgoff) % size:
+        return f"its blocks are not those of {file}"
+    if align_up(vma.start, size) + size > vma.end:
+        return "it covers no whole block"
+    if khugepaged and not (collapse_orders(k, vma, True) if file is None else _takes_file(k, vma, file)):
+        return "no huge pages are enabled for it"
+    return "" if file is not None or vma.anon_vma is not None else "nothing was written to it"
+
+
+def _takes_file(k: Kernel, vma: Vma, file: AddressSpace) -> bool:
+    """Do the huge= option of the mount, or the THP setting, let khugepaged take the file?
+
+    Kernel: mm/shmem.c: shmem_huge_global_enabled() (v6.12); mm/huge_memory.c: vma_file_allow_thp_tuneables() (v7.3)
+    """
+    if not file.is_shmem:
+        return huge_fault_allowed(k, vma)
+    # Where its block reaches beyond EOF, within_size falls back to the advice.
+    is_within = align_up(vma.pgoff + 1, k.geometry.pmd_pages) <= file.size or bool(vma.flags & vm.HUGEPAGE)
+    return file.fs == "tmpfs-huge" or (file.fs == "tmpfs-within" and is_within)
 
 
 def do_huge_pmd_anonymous_page(k: Kernel, fault: Fault, pmd: PmdTable) -> Path[bool]:

@@ -1,181 +1,234 @@
-"""MADV_COLLAPSE: a block of a VMA gets one PMD-mapped folio, by a copy.
+"""The collapse of anonymous memory: what the entries of a block map is copied page by page into a new folio.
 
-Anonymous memory is copied page by page into a new folio. For shared memory the page cache gets the large folio first
-(collapse_file.py), and the caller maps it by a PMD entry.
-
-Kernel: mm/khugepaged.c: madvise_collapse(), hpage_collapse_scan_pmd(), collapse_huge_page() (v6.18)
+Kernel: mm/khugepaged.c: hpage_collapse_scan_pmd(), collapse_huge_page() (v6.18)
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
-from folioshell.model.mapping import AddressSpace
-from folioshell.model.pagetable import PageTable
+from folioshell.model.mapping import AnonVma
+from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.policy import SharingQuestion
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import rmap, sharing, swap, tables
+from folioshell.paths import fault, rmap, sharing, swap, tables
 from folioshell.paths import vma as vma_paths
+from folioshell.paths.anon_fault import collapse_orders, collapse_refusal
 from folioshell.paths.batch import folio_pte_batch
-from folioshell.paths.collapse_file import Scan, collapse_file, collapse_pte_mapped_thp, find_table, scan_file
+from folioshell.paths.collapse_file import CollapseControl, Scan, find_table
 from folioshell.paths.step import Path
-from folioshell.paths.vm_fault import suitable_block
-from folioshell.units import align_down, align_up
+from folioshell.paths.vm_fault import RETRY, Fault, suitable_block
+from folioshell.units import align_down
+
+_SHARED, _REFERENCES = SharingQuestion.COLLAPSE_SHARED, SharingQuestion.COLLAPSE_REFERENCES
 
 
-def madvise_collapse(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
-    """PMD-map every aligned block of ``[start, end)``, part of one VMA. mmap_lock is held for reading.
-
-    Returns: None if all blocks are PMD-mapped now, else the errno of the last one that is not.
-    """
-    mm, size = vma.mm, k.geometry.pmd_pages
-    if not _allowable(k, vma):
-        return "EINVAL"
-    low, high = align_up(start, size), align_down(end, size)
-    if low > high:
-        return None if k.release.collapse_without_block_succeeds else "EINVAL"
-    failed = None
-    for block in range(low, high, size):
-        # Most of the work is done without mmap_lock: the VMA that was looked up for one block may be gone for the next.
-        found = _revalidate(k, mm, block)
-        result = Scan.VMA_CHECK if found is None else (yield from _collapse_block(k, found, block))
-        failed = failed if result.errno is None else result
-        if result.stops:
-            break
-    return None if failed is None else failed.errno
-
-
-def _allowable(k: Kernel, vma: Vma) -> bool:
-    """May blocks of the VMA be collapsed? The THP settings do not matter for an explicit request.
-
-    Kernel: mm/huge_memory.c: __thp_vma_allowable_orders() (v6.18)
-    """
-    size = k.geometry.pmd_pages
-    if vma.flags & vm.NOHUGEPAGE:
-        return False
-    if vma.file is not None and not (vma.file.is_shmem or k.release.collapses_any_file):
-        return False
-    if vma.file is not None and (vma.start - vma.pgoff) % size:
-        return False
-    last = align_down(vma.end - size, size)
-    if last < vma.start:
-        return False
-    return vma.file is not None or vma.anon_vma is not None
-
-
-def _revalidate(k: Kernel, mm: Mm, block: int) -> Vma | None:
+def revalidate(k: Kernel, mm: Mm, block: int, cc: CollapseControl, order: int | None = None) -> Vma | Scan:
     """The VMA whose block may be collapsed, looked up again after mmap_lock was dropped.
 
+    Args:
+        order: anonymous memory is to be collapsed to folios of this order; None: to the PMD's, or it is a file.
     Kernel: mm/khugepaged.c: hugepage_vma_revalidate() (v6.18)
     """
-    vma = mm.vmas.find(block)
-    if vma is None or not suitable_block(vma, block, k.geometry.pmd_pages) or not _allowable(k, vma):
-        return None
-    return vma
-
-
-def _collapse_block(k: Kernel, vma: Vma, block: int) -> Path[Scan]:
-    """Collapse one block; mmap_lock may be dropped, and is held again afterwards."""
+    if not mm.users:
+        return Scan.ANY_PROCESS
+    vma, khugepaged = mm.vmas.find(block), cc.is_khugepaged
+    if vma is None:
+        return Scan.VMA_NULL
+    if not suitable_block(vma, block, k.geometry.pmd_pages):
+        return Scan.ADDRESS_RANGE
+    if collapse_refusal(k, vma, khugepaged):
+        return Scan.VMA_CHECK
+    if order is None:
+        return vma
     if vma.file is not None:
-        return (yield from _collapse_file_block(k, vma.mm, vma.file, vma.pgoff_of(block), block))
-    table = find_table(vma.mm, block)
-    if isinstance(table, Scan):
-        return table
-    result = yield from _scan_pmd(k, vma.mm, table, block)
-    if result is Scan.SUCCEED:
-        result = yield from _collapse_huge_page(k, vma, block)
-    return result
+        return Scan.PAGE_ANON
+    return vma if order in collapse_orders(k, vma, khugepaged) else Scan.VMA_CHECK
 
 
-def _collapse_file_block(k: Kernel, mm: Mm, file: AddressSpace, first: int, block: int) -> Path[Scan]:
-    # The page cache is collapsed for all who map it, so the caller's mmap_lock is of no use meanwhile.
-    yield mm.mmap_lock.release("R")
-    result = scan_file(k, file, first)
-    if result is Scan.SUCCEED:
-        result = yield from collapse_file(k, mm, block, file, first)
-    is_writer = result is Scan.PTE_MAPPED_HUGEPAGE and not k.release.collapse_shares_mmap_lock
-    yield mm.mmap_lock.acquire("madvise_collapse", "W" if is_writer else "R")
-    if result is Scan.PTE_MAPPED_HUGEPAGE:
-        vma = mm.vmas.find(block)
-        if vma is None or vma.file is not file or vma.pgoff_of(block) != first or _revalidate(k, mm, block) is None:
-            result = Scan.VMA_CHECK
-        else:
-            result = yield from collapse_pte_mapped_thp(k, vma, block)
-    if is_writer:
-        yield mm.write_unlock()
-        yield mm.mmap_lock.acquire("madvise_collapse", "R")
-    return result
+# Looking at a block.
 
 
-def _scan_pmd(k: Kernel, mm: Mm, table: PageTable, block: int) -> Path[Scan]:
-    """Look for reasons against a collapse: a folio with other references, and in older releases no writable entry.
+@dataclass(slots=True)
+class BlockScan:
+    """What a scan has found in the entries of a block.
 
+    Attributes:
+        none: entries that are none or map the zero page. unmapped: those that are not present.
+        shared: entries whose pages others map too, as far as that was asked.
+        referenced: entries whose pages were accessed.
+        writable: one of them is.
+        present: bit i: entry i maps a folio.
+    """
+
+    none: int = 0
+    unmapped: int = 0
+    shared: int = 0
+    referenced: int = 0
+    writable: bool = False
+    present: int = 0
+
+    def add_page(self, folio: Folio, entry: int) -> None:
+        """Note an entry that maps a page of a folio.
+
+        Kernel: mm/khugepaged.c: folio_pte_referenced() (v7.3)
+        """
+        self.writable = self.writable or bool(entry & pte.WRITE)
+        self.referenced += bool(entry & pte.YOUNG or folio.referenced)
+
+    def judge(self, k: Kernel, cc: CollapseControl) -> Scan:
+        """Is the whole worth a collapse?"""
+        # Right after a fork no entry is writable, so such a range could not be collapsed.
+        if not self.writable and not k.release.collapses_read_only_range:
+            return Scan.PAGE_RO
+        enough = self.referenced >= k.geometry.pmd_pages // 2 if self.unmapped else self.referenced > 0
+        return Scan.SUCCEED if enough or not cc.is_khugepaged else Scan.LACK_REFERENCED_PAGE
+
+
+def scan_pmd(k: Kernel, vma: Vma, table: PageTable, block: int, cc: CollapseControl, seen: BlockScan) -> Path[Scan]:
+    """Look for reasons against a collapse of a block.
+
+    Args:
+        seen: gets what was found.
     Kernel: mm/khugepaged.c: hpage_collapse_scan_pmd() (v6.18)
     """
-    if not (yield from tables.pte_offset_map_lock(mm, block, table, "hpage_collapse_scan_pmd")):
+    pmd_order = k.geometry.pmd_order
+    # If parts may be collapsed, the whole block is looked at for them.
+    is_whole = collapse_orders(k, vma, cc.is_khugepaged) == [pmd_order]
+    most = cc.max_ptes_none(k, pmd_order) if is_whole else k.geometry.pmd_pages - 1
+    if not (yield from tables.pte_offset_map_lock(vma.mm, block, table, "hpage_collapse_scan_pmd")):
         return Scan.PMD_NULL
-    result = Scan.SUCCEED
-    writable = False
-    for entry in table.entries:
+    result: Scan | None = None
+    for index, entry in enumerate(table.entries):
         if pte.maps_folio(entry):
-            writable = writable or bool(entry & pte.WRITE)
-            folio = k.physmem.folio(pte.pfn_of(entry))
-            if sharing.has_other_references(k, folio, SharingQuestion.COLLAPSE_REFERENCES):
-                result = Scan.PAGE_COUNT
-                break
-        elif entry == pte.GUARD and k.release.collapse_scan_sees_guards:
-            result = Scan.PTE_NON_PRESENT
+            result = yield from _scan_page(k, vma.mm, block, table, index, cc, seen)
+        elif entry < 0:
+            seen.unmapped += 1
+            result = Scan.EXCEED_SWAP_PTE if seen.unmapped > cc.max_ptes_swap(k) else None
+        else:
+            seen.none += 1
+            result = Scan.EXCEED_NONE_PTE if seen.none > most else None
+        if result is not None:
             break
     yield table.ptl.release()
-    # Right after a fork no entry is writable, so such a range could not be collapsed.
-    if result is Scan.SUCCEED and not k.release.collapses_read_only_range and not writable:
-        result = Scan.PAGE_RO
-    return result
+    return result or seen.judge(k, cc)
 
 
-def _collapse_huge_page(k: Kernel, vma: Vma, block: int) -> Path[Scan]:
-    """Kernel: mm/khugepaged.c: collapse_huge_page() (v6.18)"""
-    mm, function = vma.mm, "collapse_huge_page"
-    anon_vma, offset = vma.anon_vma, vma.pgoff_of(block)
-    assert anon_vma is not None
-    # Allocation may take long, so it is done without mmap_lock; the VMA is looked up again under it, for reading, and
-    # once more for writing.
-    yield mm.mmap_lock.release("R")
-    folio = k.new_folio(k.geometry.pmd_order, anon_vma, offset, anon=True)
+def _scan_page(
+    k: Kernel, mm: Mm, block: int, table: PageTable, index: int, cc: CollapseControl, seen: BlockScan
+) -> Path[Scan | None]:
+    """Look at the page that an entry maps. Returns: a reason against a collapse, if any.
+
+    The kernel tests here as well whether the folio is locked; who isolates it tries the lock.
+    """
+    entry = table.entries[index]
+    pfn = pte.pfn_of(entry)
+    folio = k.physmem.folio(pfn)
+    if cc.is_khugepaged:
+        if _is_spared_lazyfree(k, folio, entry):
+            return Scan.PAGE_LAZYFREE
+        folio = k.physmem.single_out(pfn)
+        seen.shared += yield from sharing.is_shared(k, mm, folio, _SHARED, table.ptl, pfn - folio.pfn)
+        # Who asked by a walk dropped the PTL.
+        if table.entries[index] != entry or tables.is_detached(mm, block, table):
+            return Scan.FAIL
+        if seen.shared > cc.max_ptes_shared(k, k.geometry.pmd_order):
+            return Scan.EXCEED_SHARED_PTE
+    seen.present |= 1 << index
+    if folio.isolated:
+        return Scan.PAGE_LRU
+    if sharing.has_other_references(k, folio, _REFERENCES):
+        return Scan.PAGE_COUNT
+    seen.add_page(folio, entry)
+    return None
+
+
+def _is_spared_lazyfree(k: Kernel, folio: Folio, entry: int) -> bool:
+    return k.release.khugepaged_spares_lazyfree and not folio.swapbacked and not (folio.dirty or entry & pte.DIRTY)
+
+
+# Collapsing it, or a part of it.
+
+
+def collapse_huge_page(
+    k: Kernel, mm: Mm, anon_vma: AnonVma, start: int, pgoff: int, order: int, unmapped: int, cc: CollapseControl
+) -> Path[Scan]:
+    """Collapse an aligned range. mmap_lock is not held, for allocation may take long, nor when it returns.
+
+    Args:
+        anon_vma, start, pgoff, order: of the new folio, as long as the VMA does not change meanwhile.
+        unmapped: entries of the block that are not present.
+    Kernel: mm/khugepaged.c: collapse_huge_page() (v7.3)
+    """
+    function, block = "collapse_huge_page", align_down(start, k.geometry.pmd_pages)
+    folio = k.new_folio(order, anon_vma, pgoff, anon=True)
     yield rmap.folio_new(folio)
-    k.count("thp_collapse_alloc")
+    if order == k.geometry.pmd_order:
+        k.count("thp_collapse_alloc")
+    # The VMA is looked up again under mmap_lock, for reading, and once more for writing.
     yield mm.mmap_lock.acquire(function, "R")
-    found = _look_again(k, mm, block)
-    table = mm.tables.leaf(block)
-    # Before v6.19 a guard marker is taken for a swap entry until here, where its page cannot be swapped in.
-    if not isinstance(found, Scan) and table is not None and pte.GUARD in table.entries:
-        found = Scan.FAIL
-    yield mm.mmap_lock.release("R")
+    found = _look_again(k, mm, block, cc, order)
+    is_locked = isinstance(found, Scan) or not unmapped
+    if not isinstance(found, Scan) and unmapped:
+        result = yield from _swap_in(k, found, start, order)
+        found, is_locked = (found, True) if result is Scan.SUCCEED else (result, False)
+    if is_locked:
+        yield mm.mmap_lock.release("R")
     if not isinstance(found, Scan):
         yield mm.mmap_lock.acquire(function, "W")
-        found = _look_again(k, mm, block)
+        found = _look_again(k, mm, block, cc, order)
         if not isinstance(found, Scan):
-            found = yield from _collapse_locked(k, found, block, folio)
+            found = yield from _collapse_locked(k, found, start, folio, cc)
         yield mm.write_unlock()
     if found is not Scan.SUCCEED:
         yield from rmap.free(k, folio)
-    yield mm.mmap_lock.acquire("madvise_collapse", "R")
     return found
 
 
-def _look_again(k: Kernel, mm: Mm, block: int) -> Vma | Scan:
+def _look_again(k: Kernel, mm: Mm, block: int, cc: CollapseControl, order: int) -> Vma | Scan:
     """The VMA of anonymous memory whose block has a PTE table, or what is there instead."""
-    vma = _revalidate(k, mm, block)
-    if vma is None or vma.file is not None:
-        return Scan.VMA_CHECK
+    vma = revalidate(k, mm, block, cc, order)
+    if isinstance(vma, Scan):
+        return vma
     table = find_table(mm, block)
     return table if isinstance(table, Scan) else vma
 
 
-def _collapse_locked(k: Kernel, vma: Vma, block: int, folio: Folio) -> Path[Scan]:
-    """Copy what the PTE table maps into a new folio, and map that. mmap_lock is held for writing."""
-    mm, function = vma.mm, "collapse_huge_page"
+def _swap_in(k: Kernel, vma: Vma, start: int, order: int) -> Path[Scan]:
+    """Bring the pages of a block back from swap, by faults. Unless it succeeds, mmap_lock is dropped.
+
+    Kernel: mm/khugepaged.c: __collapse_huge_page_swapin() (v6.18)
+    """
+    mm = vma.mm
+    result = Scan.SUCCEED
+    for vpn in range(start, start + (1 << order)):
+        table = mm.tables.leaf(vpn)
+        if table is None:
+            result = Scan.PMD_NULL
+            break
+        if table.entries[vpn & mm.tables.last] >= 0:
+            continue
+        # A part that is filled from swap now would be part of a larger one at the next scan.
+        if order != k.geometry.pmd_order:
+            result = Scan.EXCEED_SWAP_PTE
+            break
+        ending = yield from fault.do_swap_page(k, Fault(vma, vpn, write=False), table)
+        if ending == RETRY:
+            return Scan.PAGE_LOCK
+        if ending is not None:
+            result = Scan.FAIL
+            break
+    if result is not Scan.SUCCEED:
+        yield mm.mmap_lock.release("R")
+    return result
+
+
+def _collapse_locked(k: Kernel, vma: Vma, start: int, folio: Folio, cc: CollapseControl) -> Path[Scan]:
+    """Copy what entries of the PTE table map into a new folio, and map that. mmap_lock is held for writing."""
+    mm, function, block = vma.mm, "collapse_huge_page", align_down(start, k.geometry.pmd_pages)
     pmd, index = mm.tables.pmd_table(block), mm.tables.pmd_index(block)
     assert pmd is not None and vma.anon_vma is not None
     # mmap_lock, the VMA's mark and the anon_vma keep out faults and rmap walks, the two ways to the table's entries.
@@ -191,7 +244,7 @@ def _collapse_locked(k: Kernel, vma: Vma, block: int, folio: Folio) -> Path[Scan
     yield pmd.lock.release()
     isolated: dict[int, Folio] = {}
     yield table.ptl.acquire(function)
-    result = yield from _isolate(k, table, isolated)
+    result = yield from _isolate(k, mm, table, start - block, folio.order, isolated, cc)
     yield table.ptl.release()
     if result is not Scan.SUCCEED:
         yield pmd.lock.acquire(function)
@@ -199,58 +252,138 @@ def _collapse_locked(k: Kernel, vma: Vma, block: int, folio: Folio) -> Path[Scan
         yield pmd.lock.release()
         yield rwsem.release("W")
         return result
-    # Every old folio is locked now, which stops rmap walks as well.
-    yield rwsem.release("W")
-    yield from _copy(k, vma, table, block, folio, isolated)
+    # Every old folio of a whole block is locked now, which stops rmap walks as well. Of a part, the other folios of the
+    # table are not, and their walks must not miss the table.
+    is_whole = folio.order == k.geometry.pmd_order
+    if is_whole:
+        yield rwsem.release("W")
+    yield from _copy(k, vma, table, block, start - block, folio, isolated)
     yield pmd.lock.acquire(function)
+    if is_whole:
+        yield from _map_whole(k, vma, pmd, table, block, folio)
+    else:
+        yield from _map_part(k, vma, pmd, table, start, folio)
+    yield pmd.lock.release()
+    if not is_whole:
+        yield rwsem.release("W")
+    return Scan.SUCCEED
+
+
+def _map_whole(k: Kernel, vma: Vma, pmd: PmdTable, table: PageTable, block: int, folio: Folio) -> Path[None]:
+    """Map a folio by a PMD entry.
+
+    Kernel: mm/huge_memory.c: map_anon_folio_pmd_nopf() (v7.3)
+    """
     folio.ref += 1
     yield rmap.new_anon(k, folio, vma, pmd, block)
     yield k.lru_lock.acquire("folio_add_lru_vma")
     yield k.lru_lock.release()
     # The emptied table is kept for the day when the PMD entry is split.
     tables.deposit(pmd, table)
-    flags = pte.YOUNG | pte.DIRTY | (pte.WRITE if vma.flags & vm.WRITE else 0)
-    if not vma.flags & (vm.READ | vm.WRITE):
-        flags |= pte.PROTNONE
-    pmd.entries[index] = pte.make(folio.pfn, flags)
+    pmd.entries[vma.mm.tables.pmd_index(block)] = pte.make(folio.pfn, _flags(vma) | pte.DIRTY)
     if k.release.queues_fresh_thp:
         yield from rmap.deferred_split(k, folio, partially_mapped=False)
-    yield pmd.lock.release()
-    return Scan.SUCCEED
 
 
-def _isolate(k: Kernel, table: PageTable, isolated: dict[int, Folio]) -> Path[Scan]:
-    """Lock and isolate every folio that the table maps; all are released again if that fails for one.
+def _map_part(k: Kernel, vma: Vma, pmd: PmdTable, table: PageTable, start: int, folio: Folio) -> Path[None]:
+    """Map a folio by entries of the PTE table, which is put back.
+
+    Kernel: mm/memory.c: map_anon_folio_pte_nopf() (v7.3)
+    """
+    tree = vma.mm.tables
+    # Whoever finds the table by the PMD entry waits for its entries.
+    yield table.ptl.acquire("collapse_huge_page", nested=True)
+    pmd.entries[tree.pmd_index(start)] = table
+    folio.ref += folio.nr_pages
+    yield rmap.new_anon(k, folio, vma, table, start)
+    yield k.lru_lock.acquire("folio_add_lru_vma")
+    yield k.lru_lock.release()
+    first, flags = start & tree.last, _flags(vma)
+    flags |= pte.DIRTY if flags & pte.WRITE else 0
+    table.entries[first : first + folio.nr_pages] = pte.ramp(pte.make(folio.pfn, flags), folio.nr_pages)
+    yield table.ptl.release()
+
+
+def _flags(vma: Vma) -> int:
+    """Flags of the new entry, but whether it is dirty."""
+    protnone = 0 if vma.flags & (vm.READ | vm.WRITE) else pte.PROTNONE
+    return pte.YOUNG | (pte.WRITE if vma.flags & vm.WRITE else 0) | protnone
+
+
+def _isolate(
+    k: Kernel, mm: Mm, table: PageTable, first: int, order: int, isolated: dict[int, Folio], cc: CollapseControl
+) -> Path[Scan]:
+    """Lock and isolate every folio that a range of entries maps; all are released again if that fails for one.
+
+    Everything is counted again: only now can nothing change any more.
 
     Args:
         isolated: gets them by number.
-    Kernel: mm/khugepaged.c: __collapse_huge_page_isolate() (v6.18)
+    Kernel: mm/khugepaged.c: __collapse_huge_page_isolate() (v7.3)
     """
-    for entry in table.entries:
-        result = Scan.SUCCEED
-        if pte.is_migration(entry) or entry == pte.GUARD:
+    seen = BlockScan()
+    result: Scan | None = None
+    for index in range(first, first + (1 << order)):
+        entry = table.entries[index]
+        if pte.maps_folio(entry):
+            result = yield from _isolate_page(k, mm, table, entry, order, isolated, cc, seen)
+        elif entry < 0:
             result = Scan.PTE_NON_PRESENT
-        elif pte.maps_folio(entry) and k.physmem.folio(pte.pfn_of(entry)).id not in isolated:
-            folio = k.physmem.single_out(pte.pfn_of(entry))
-            result = yield from _isolate_folio(k, folio)
-            if result is Scan.SUCCEED:
-                isolated[folio.id] = folio
+        else:
+            seen.none += 1
+            result = Scan.EXCEED_NONE_PTE if seen.none > cc.max_ptes_none(k, order) else None
+        if result is not None:
+            break
+    result = result or seen.judge(k, cc)
+    if result is not Scan.SUCCEED:
+        for folio in isolated.values():
+            yield from _release(k, folio)
+    return result
+
+
+def _isolate_page(
+    k: Kernel,
+    mm: Mm,
+    table: PageTable,
+    entry: int,
+    order: int,
+    isolated: dict[int, Folio],
+    cc: CollapseControl,
+    seen: BlockScan,
+) -> Path[Scan | None]:
+    folio = k.physmem.single_out(pte.pfn_of(entry))
+    if cc.is_khugepaged:
+        if _is_spared_lazyfree(k, folio, entry):
+            return Scan.PAGE_LAZYFREE
+        # Without a walk: the anon_vma is locked. Who answers "maybe" has been asked by the scan.
+        page = pte.pfn_of(entry) - folio.pfn
+        seen.shared += (yield from sharing.answer_of(k, mm, folio, _SHARED, table.ptl, page)) == "yes"
+        if seen.shared > cc.max_ptes_shared(k, order):
+            return Scan.EXCEED_SHARED_PTE
+        if order != k.geometry.pmd_order and folio.order >= order:
+            return Scan.PTE_MAPPED_HUGEPAGE
+    if folio.id not in isolated:
+        result = yield from _isolate_folio(k, folio, entry)
         if result is not Scan.SUCCEED:
-            for folio in isolated.values():
-                yield from _release(k, folio)
             return result
-    return Scan.SUCCEED
+        isolated[folio.id] = folio
+    seen.add_page(folio, entry)
+    return None
 
 
-def _isolate_folio(k: Kernel, folio: Folio) -> Path[Scan]:
+def _isolate_folio(k: Kernel, folio: Folio, entry: int) -> Path[Scan]:
     # Only tried, for the PTL is held: a split or migration that has the folio lock waits for the anon_vma.
     if (yield folio.lock.trylock("__collapse_huge_page_isolate")):
         return Scan.PAGE_LOCK
     # Checked again: only now, without the table, can no one in this process take another reference.
-    if not sharing.has_other_references(k, folio, SharingQuestion.COLLAPSE_REFERENCES) and folio.isolate():
-        return Scan.SUCCEED
-    yield folio.lock.release()
-    return Scan.PAGE_COUNT
+    result = Scan.PAGE_COUNT
+    if not sharing.has_other_references(k, folio, _REFERENCES):
+        result = Scan.SWAP_CACHE_PAGE
+        if entry & pte.WRITE or not k.release.collapse_spares_cached_swap or (yield from swap.reuse(k, folio)):
+            result = Scan.SUCCEED if folio.isolate() else Scan.DEL_PAGE_LRU
+    if result is not Scan.SUCCEED:
+        yield folio.lock.release()
+    return result
 
 
 def _release(k: Kernel, folio: Folio) -> Path[None]:
@@ -259,8 +392,10 @@ def _release(k: Kernel, folio: Folio) -> Path[None]:
     yield from rmap.putback(k, folio)
 
 
-def _copy(k: Kernel, vma: Vma, table: PageTable, block: int, new: Folio, isolated: dict[int, Folio]) -> Path[None]:
-    """Copy the contents of all pages and clear the entries; none and zero-page entries become zeros.
+def _copy(
+    k: Kernel, vma: Vma, table: PageTable, block: int, first: int, new: Folio, isolated: dict[int, Folio]
+) -> Path[None]:
+    """Copy the contents of pages and clear the entries, from ``first`` on; none and zero-page entries become zeros.
 
     Args:
         isolated: the old folios by number.
@@ -268,16 +403,16 @@ def _copy(k: Kernel, vma: Vma, table: PageTable, block: int, new: Folio, isolate
     """
     rss = vma.mm.rss
     function = "__collapse_huge_page_copy_succeeded"
-    index, size = 0, k.geometry.pmd_pages
-    while index < size:
+    index, end = first, first + new.nr_pages
+    while index < end:
         entry = table.entries[index]
         nr = 1
         if pte.maps_folio(entry):
             folio = k.physmem.single_out(pte.pfn_of(entry))
             if folio.order and k.release.collapse_batches:
-                nr = folio_pte_batch(table, index, size, folio)
+                nr = folio_pte_batch(table, index, end, folio)
             page = pte.pfn_of(entry) - folio.pfn
-            new.nonzero |= (folio.nonzero >> page & (1 << nr) - 1) << index
+            new.nonzero |= (folio.nonzero >> page & (1 << nr) - 1) << index - first
             if not folio.order:
                 yield from _release(k, isolated.pop(folio.id))
             # The table is detached, so its lock is hardly needed; the kernel takes it all the same.
@@ -286,15 +421,6 @@ def _copy(k: Kernel, vma: Vma, table: PageTable, block: int, new: Folio, isolate
             yield from rmap.remove_ptes(k, folio, page, nr, vma, table, block + index)
             yield table.ptl.release()
             yield from _put_old(k, folio, nr)
-        elif pte.is_swap(entry):
-            slot = pte.swap_slot(entry)
-            new.nonzero |= int(k.swap_nonzero.get(slot, False)) << index
-            yield table.ptl.acquire(function)
-            table.entries[index] = pte.NONE
-            yield table.ptl.release()
-            rss.swap -= 1
-            rss.anon += 1
-            yield from swap.free_entry(k, slot)
         else:
             # A page that was not there is now: rss grows by the holes.
             rss.anon += 1

@@ -1,6 +1,6 @@
-"""The page cache of shared memory gets one large folio for a block, which is mapped by a PMD entry then.
+"""What every collapse asks, and the page cache: it gets one large folio for a block, mapped by a PMD entry later.
 
-Kernel: mm/khugepaged.c: hpage_collapse_scan_file(), collapse_file(), collapse_pte_mapped_thp() (v6.18)
+Kernel: mm/khugepaged.c: struct collapse_control, hpage_collapse_scan_file(), collapse_file() (v6.18)
 """
 
 from __future__ import annotations
@@ -9,44 +9,54 @@ from collections.abc import Sequence
 from enum import Enum
 
 from folioshell.events import Tracepoint
-from folioshell.model import pte, vm
+from folioshell.model import vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable
 from folioshell.model.policy import SharingQuestion
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import file_fault, rmap, sharing, swap, tables
-from folioshell.paths.page_cache import filemap_lock_folio
+from folioshell.paths import page_cache, rmap, sharing, swap, tables
 from folioshell.paths.step import Path
 from folioshell.paths.unmap import try_to_unmap
-from folioshell.paths.vm_fault import Fault
 
 
 class Scan(Enum):
-    """The result for one block, in words.
+    """The result for one block: ``SCAN_`` and its name in the kernel.
 
     Attributes:
+        words: why, in words.
         errno: what madvise returns for it; None for a block that is PMD-mapped now.
-        stops: later blocks are not tried.
-    Kernel: mm/khugepaged.c: madvise_collapse(), madvise_collapse_errno() (v6.18)
+        stops: later blocks of the madvise are not tried.
+    Kernel: mm/khugepaged.c: madvise_collapse(), madvise_collapse_errno() (v6.12)
     """
 
     SUCCEED = ("collapsed", None, False)
     PMD_MAPPED = ("mapped by a PMD already", None, False)
-    PTE_MAPPED_HUGEPAGE = ("in the page cache as one folio", None, False)
+    PTE_MAPPED_HUGEPAGE = ("one folio already, mapped by PTEs", None, False)
     PMD_NONE = ("no page table", "EINVAL", True)
-    PMD_NULL = ("the page table is gone", "EINVAL", False)
-    VMA_CHECK = ("the VMA is another one", "EINVAL", True)
+    PMD_NULL = ("no page table any more", "EINVAL", False)
+    EXCEED_NONE_PTE = ("too many pages are none or the zero page", "EBUSY", True)
+    EXCEED_SWAP_PTE = ("too many pages are in swap", "EINVAL", True)
+    EXCEED_SHARED_PTE = ("too many pages are mapped by others too", "EINVAL", True)
     PTE_NON_PRESENT = ("a page is swapped out, guarded or being migrated", "EINVAL", False)
     PAGE_RO = ("no writable page", "EINVAL", False)
+    LACK_REFERENCED_PAGE = ("too few pages were accessed", "EINVAL", False)
     PAGE_COUNT = ("a folio has other references", "EAGAIN", False)
+    PAGE_LRU = ("a folio is not on the LRU", "EAGAIN", False)
     PAGE_LOCK = ("a folio is locked", "EAGAIN", False)
+    PAGE_ANON = ("the memory is not anonymous any more", "EINVAL", True)
+    PAGE_LAZYFREE = ("a page is lazyfree", "EINVAL", True)
     DEL_PAGE_LRU = ("a folio is isolated", "EAGAIN", False)
+    SWAP_CACHE_PAGE = ("a page in the swap cache has other users", "EINVAL", True)
     PAGE_FILLED = ("a hole was filled", "EAGAIN", True)
     PAGE_NULL = ("the folio is gone from the page cache", "EINVAL", False)
     PAGE_COMPOUND = ("the folio was split", "EINVAL", False)
-    PAGE_DIRTY_OR_WRITEBACK = ("a folio is dirty", "EAGAIN", False)
+    PAGE_DIRTY_OR_WRITEBACK = ("a folio is dirty", "EAGAIN", True)
+    ANY_PROCESS = ("the process has exited", "EINVAL", True)
+    VMA_NULL = ("the VMA is gone", "EINVAL", True)
+    VMA_CHECK = ("the VMA does not allow it any more", "EINVAL", True)
+    ADDRESS_RANGE = ("the VMA does not cover the block any more", "EINVAL", True)
     TRUNCATED = ("nothing in the page cache", "EINVAL", True)
     FAIL = ("pages of other folios, or a guard region", "EINVAL", True)
 
@@ -54,6 +64,50 @@ class Scan(Enum):
         self.words = words
         self.errno = errno
         self.stops = stops
+
+
+class CollapseControl(Enum):
+    """For whom blocks are collapsed: madvise ignores the limits and the THP settings, which khugepaged obeys.
+
+    Kernel: mm/khugepaged.c: struct collapse_control (v6.18)
+    """
+
+    MADVISE = "MADV_COLLAPSE"
+    KHUGEPAGED = "khugepaged"
+
+    @property
+    def is_khugepaged(self) -> bool:
+        """Is it for khugepaged?"""
+        return self is CollapseControl.KHUGEPAGED
+
+    def max_ptes_none(self, k: Kernel, order: int) -> int:
+        """How many entries may be none or map the zero page, for a folio of ``order``.
+
+        Kernel: mm/khugepaged.c: collapse_max_ptes_none() (v7.3)
+        """
+        size, most = k.geometry.pmd_pages, k.config.max_ptes_none
+        if not self.is_khugepaged:
+            return size
+        if order == k.geometry.pmd_order:
+            return most
+        # A part of its own for a smaller order would fill blocks scan by scan: all or none.
+        return (1 << order) - 1 if most == size - 1 else 0
+
+    def max_ptes_shared(self, k: Kernel, order: int) -> int:
+        """How many entries may map pages that other processes map, too.
+
+        Kernel: mm/khugepaged.c: collapse_max_ptes_shared() (v7.3)
+        """
+        if not self.is_khugepaged:
+            return k.geometry.pmd_pages
+        return k.config.max_ptes_shared if order == k.geometry.pmd_order else 0
+
+    def max_ptes_swap(self, k: Kernel) -> int:
+        """How many entries of a block may be swap entries, or pages of a file be in swap.
+
+        Kernel: mm/khugepaged.c: collapse_max_ptes_swap() (v7.3)
+        """
+        return k.config.max_ptes_swap if self.is_khugepaged else k.geometry.pmd_pages
 
 
 def find_table(mm: Mm, block: int) -> PageTable | Scan:
@@ -69,63 +123,78 @@ def find_table(mm: Mm, block: int) -> PageTable | Scan:
     return Scan.PMD_NULL if entry or mm.tables.pmd_table(block) is None else Scan.PMD_NONE
 
 
-def _is_collapsed(k: Kernel, folio: Folio, first: int) -> bool:
+def is_collapsed(k: Kernel, folio: Folio, first: int) -> bool:
+    """Is it the large folio of the block that begins at page ``first`` of the file?"""
     return folio.order == k.geometry.pmd_order and folio.index == first
 
 
-def scan_file(k: Kernel, file: AddressSpace, first: int) -> Scan:
+def scan_file(k: Kernel, file: AddressSpace, first: int, cc: CollapseControl) -> Scan:
     """Look for reasons against a collapse, without a lock.
 
     Kernel: mm/khugepaged.c: hpage_collapse_scan_file() (v6.18)
     """
-    old = list(file.next_from(first, first + k.geometry.pmd_pages - 1))
-    if old and _is_collapsed(k, old[0], first):
-        return Scan.PTE_MAPPED_HUGEPAGE
-    _write_back(k, file, first)
-    if any(sharing.has_other_references(k, folio, SharingQuestion.COLLAPSE_REFERENCES) for folio in old):
-        return Scan.PAGE_COUNT
-    return Scan.SUCCEED if file.any_in(first, k.geometry.pmd_pages) else Scan.TRUNCATED
+    size = k.geometry.pmd_pages
+    if not cc.is_khugepaged:
+        _write_back(file, first, size)
+    index, present, swapped = first, 0, 0
+    while index < first + size:
+        folio = file.find(index)
+        if folio is None:
+            swapped += index in file.swapped
+            if swapped > cc.max_ptes_swap(k):
+                return Scan.EXCEED_SWAP_PTE
+            index += 1
+            continue
+        if is_collapsed(k, folio, first):
+            return Scan.PTE_MAPPED_HUGEPAGE
+        if folio.isolated:
+            return Scan.PAGE_LRU
+        if sharing.has_other_references(k, folio, SharingQuestion.COLLAPSE_REFERENCES):
+            return Scan.PAGE_COUNT
+        present += folio.nr_pages
+        index = folio.index + folio.nr_pages
+    if present < size - cc.max_ptes_none(k, k.geometry.pmd_order):
+        return Scan.EXCEED_NONE_PTE
+    return Scan.SUCCEED if present or swapped else Scan.TRUNCATED
 
 
-def _write_back(k: Kernel, file: AddressSpace, first: int) -> None:
-    """Write the dirty folios of a file on a disk, which a collapse does not take.
+def _write_back(file: AddressSpace, first: int, nr: int) -> None:
+    """Write the dirty folios of ``nr`` pages of a file on a disk, which a collapse does not take.
 
-    Kernel: mm/khugepaged.c: collapse_single_pmd() (v7.1)
+    Kernel: mm/khugepaged.c: collapse_single_pmd() (v7.3)
     """
     if not file.is_shmem:
-        for folio in file.next_from(first, first + k.geometry.pmd_pages - 1):
+        for folio in file.next_from(first, first + nr - 1):
             folio.dirty = False
             folio.dirty_buffers = 0
 
 
-def collapse_file(k: Kernel, mm: Mm, block: int, file: AddressSpace, first: int) -> Path[Scan]:
+def collapse_file(k: Kernel, mm: Mm, block: int, file: AddressSpace, first: int, cc: CollapseControl) -> Path[Scan]:
     """Replace the small folios of a range of the file, and its holes, by one large folio.
 
     Args:
         mm, block: where the caller has it mapped.
-    Returns: PTE_MAPPED_HUGEPAGE if there is one now, which is still to be mapped.
+    Returns: SUCCEED for khugepaged; for madvise PTE_MAPPED_HUGEPAGE, as the large folio is still to be mapped.
     Kernel: mm/khugepaged.c: collapse_file() (v6.18)
     """
-    # Pages in swap are read first: the new folio must have what they hold.
-    for index in range(first, first + k.geometry.pmd_pages):
-        folio = (yield from swap.shmem_swapin(k, file, index)) if index in file.swapped else None
-        if folio is not None:
-            yield folio.lock.release()
-            yield from rmap.put(k, folio)
+    yield from _read_missing(k, file, first)
     new = k.new_folio(k.geometry.pmd_order, file, first, anon=False)
     new.ref = 1
     yield rmap.folio_new(new)
     yield new.lock.set_locked()
     old: list[Folio] = []
-    result = yield from _lock_old(k, file, first, old)
+    result = yield from _lock_old(k, file, first, old, cc)
     if result is Scan.SUCCEED:
         result = yield from _replace(k, file, new, old)
     if result is Scan.SUCCEED:
         yield Tracepoint(f"{len(old)} folios of {file} copied into {new}", "thp_collapse_alloc")
         # Faults wait for the lock of the new folio: the tables that are removed stay empty.
-        only = None if k.release.collapse_retracts_tables_of_others else (mm, block)
-        yield from _retract_page_tables(k, only, file, first)
-        result = Scan.PTE_MAPPED_HUGEPAGE
+        if k.release.collapse_retracts_tables_of_others:
+            yield from _retract_page_tables(k, file, first)
+        else:
+            yield from _retract_by_mmap_lock(k, file, first, None if cc.is_khugepaged else (mm, block))
+        if not cc.is_khugepaged:
+            result = Scan.PTE_MAPPED_HUGEPAGE
     is_used = new.cached
     yield new.lock.release()
     if not is_used:
@@ -138,7 +207,19 @@ def collapse_file(k: Kernel, mm: Mm, block: int, file: AddressSpace, first: int)
     return result
 
 
-def _lock_old(k: Kernel, file: AddressSpace, first: int, old: list[Folio]) -> Path[Scan]:
+def _read_missing(k: Kernel, file: AddressSpace, first: int) -> Path[None]:
+    """Read what the new folio must hold, from swap or from the disk; the kernel does so on its way below."""
+    if not file.is_shmem:
+        yield from page_cache.read_gaps(k, file, first, k.geometry.pmd_pages)
+        return
+    for index in range(first, first + k.geometry.pmd_pages):
+        folio = (yield from swap.shmem_swapin(k, file, index)) if index in file.swapped else None
+        if folio is not None:
+            yield folio.lock.release()
+            yield from rmap.put(k, folio)
+
+
+def _lock_old(k: Kernel, file: AddressSpace, first: int, old: list[Folio], cc: CollapseControl) -> Path[Scan]:
     """Lock, isolate and unmap the folios of the range, one after the other.
 
     Args:
@@ -150,8 +231,17 @@ def _lock_old(k: Kernel, file: AddressSpace, first: int, old: list[Folio]) -> Pa
     while result is Scan.SUCCEED and index < end:
         folio = file.find(index)
         if folio is None:
+            # A hole of shared memory becomes zeros; a file on a disk has none that could be read.
+            result = Scan.SUCCEED if file.is_shmem else Scan.FAIL
             index += 1
             continue
+        if folio.dirty and not file.is_shmem:
+            # Written back for a later scan, unless it may be dirtied again at any time: by shared mappings, as far as
+            # is known here.
+            if cc.is_khugepaged and not any(vma.flags & vm.SHARED and vma.flags & vm.MAYWRITE for vma in file.i_mmap):
+                _write_back(file, 0, file.size)
+            result = Scan.PAGE_DIRTY_OR_WRITEBACK
+            break
         # Under i_pages, so only tried; the folio lock then keeps out truncation, and i_pages can be unlocked.
         if (yield folio.lock.trylock("collapse_file")):
             result = Scan.PAGE_LOCK
@@ -172,7 +262,7 @@ def _lock_old(k: Kernel, file: AddressSpace, first: int, old: list[Folio]) -> Pa
 
 def _isolate_cached(k: Kernel, file: AddressSpace, first: int, folio: Folio) -> Path[Scan]:
     """Isolate and unmap a folio. Returns: SUCCEED with i_pages locked, or a reason against it."""
-    if _is_collapsed(k, folio, first):
+    if is_collapsed(k, folio, first):
         return Scan.PTE_MAPPED_HUGEPAGE
     # Written to since the write-back. Else its buffers, which hold a reference, can be dropped.
     if folio.dirty and not file.is_shmem:
@@ -219,20 +309,15 @@ def _replace(k: Kernel, file: AddressSpace, new: Folio, old: Sequence[Folio]) ->
     return Scan.PAGE_FILLED if is_filled else Scan.SUCCEED
 
 
-def _retract_page_tables(k: Kernel, only: tuple[Mm, int] | None, file: AddressSpace, first: int) -> Path[None]:
-    """Free the empty PTE tables of every VMA that maps the block and has no anonymous pages; one of them if given.
+def _retract_page_tables(k: Kernel, file: AddressSpace, first: int) -> Path[None]:
+    """Free the empty PTE tables of every VMA that maps the block and has no anonymous pages.
 
     Other mms are not locked: i_mmap_rwsem keeps the VMA, and both table locks are enough to remove an empty table.
     Kernel: mm/khugepaged.c: retract_page_tables() (v6.18)
     """
-    size = k.geometry.pmd_pages
     yield file.i_mmap_rwsem.acquire("retract_page_tables", "R")
-    for vma in file.i_mmap.overlapping(first, first):
-        mm, vpn = vma.mm, vma.start + first - vma.pgoff
-        if only not in (None, (mm, vpn)):
-            continue
-        if not _is_retractable(vma) or vpn % size or vpn < vma.start or vpn + size > vma.end:
-            continue
+    for vma, vpn in _retractable(k, file, first):
+        mm = vma.mm
         pmd = mm.tables.pmd_table(vpn)
         if pmd is None or mm.tables.leaf(vpn) is None:
             continue
@@ -251,118 +336,46 @@ def _retract_page_tables(k: Kernel, only: tuple[Mm, int] | None, file: AddressSp
     yield file.i_mmap_rwsem.release("R")
 
 
+def _retractable(k: Kernel, file: AddressSpace, first: int) -> list[tuple[Vma, int]]:
+    """(VMA, first page in it) of VMAs that map the whole block, and nothing but pages of the file."""
+    size = k.geometry.pmd_pages
+    found = [(vma, vma.start + first - vma.pgoff) for vma in file.i_mmap.overlapping(first, first)]
+    return [
+        (vma, vpn)
+        for vma, vpn in found
+        if _is_retractable(vma) and not vpn % size and vma.start <= vpn and vpn + size <= vma.end
+    ]
+
+
 def _is_retractable(vma: Vma) -> bool:
     """Does a table of the VMA hold nothing but pages of the file? A PMD entry would hide copies and guard regions.
 
-    Kernel: mm/khugepaged.c: file_backed_vma_is_retractable() (v6.19)
+    Kernel: mm/khugepaged.c: file_backed_vma_is_retractable() (v7.3)
     """
     return vma.anon_vma is None and not vma.flags & vm.MAYBE_GUARD
 
 
-def collapse_pte_mapped_thp(k: Kernel, vma: Vma, block: int) -> Path[Scan]:
-    """Map the large folio that the page cache has for the block by a PMD entry, in the place of a PTE table if any.
+def _retract_by_mmap_lock(k: Kernel, file: AddressSpace, first: int, target: tuple[Mm, int] | None) -> Path[None]:
+    """As _retract_page_tables before v6.6: mmap_lock of each mm, which is only tried, in place of the table locks.
 
-    Kernel: mm/khugepaged.c: collapse_pte_mapped_thp() (v6.18)
+    Args:
+        target: where madvise has the block mapped: it leaves all others to khugepaged.
+    Kernel: mm/khugepaged.c: retract_page_tables(), khugepaged_add_pte_mapped_thp() (v6.1)
     """
-    mm, file, first = vma.mm, vma.file, vma.pgoff_of(block)
-    assert file is not None
-    if find_table(mm, block) is Scan.PMD_MAPPED:
-        return Scan.PMD_MAPPED
-    # Looked up again: nothing has kept the folio in the page cache.
-    folio = yield from filemap_lock_folio(k, file, first)
-    if folio is None:
-        return Scan.PAGE_NULL
-    result = Scan.PAGE_COMPOUND
-    if _is_collapsed(k, folio, first):
-        table = find_table(mm, block)
-        result = Scan.SUCCEED
-        if isinstance(table, PageTable):
-            result = yield from _clear_table(k, vma, block, table, folio)
-        elif table is Scan.PMD_MAPPED:
-            result = table
-    if result is Scan.SUCCEED:
-        # The entry's.
-        folio.ref += 1
-        if not (yield from file_fault.do_set_pmd(k, Fault(vma, block, write=False), folio)):
-            folio.ref -= 1
-            result = Scan.FAIL
-    yield folio.lock.release()
-    yield from rmap.put(k, folio)
-    return result
-
-
-def _clear_table(k: Kernel, vma: Vma, block: int, table: PageTable, folio: Folio) -> Path[Scan]:
-    """Clear the entries of a PTE table that maps pages of one folio at their places, and remove the table."""
-    function, mm = "collapse_pte_mapped_thp", vma.mm
-    if not k.release.collapse_shares_mmap_lock:
-        return (yield from _clear_table_alone(k, vma, block, table, folio))
-    pmd, index = mm.tables.pmd_table(block), mm.tables.pmd_index(block)
-    assert pmd is not None
-    if not (yield from tables.pte_offset_map_lock(mm, block, table, function)):
-        return Scan.FAIL
-    result = next(filter(None, (_foreign(entry, folio, page) for page, entry in enumerate(table.entries))), None)
-    yield table.ptl.release()
-    if result is not None:
-        return result
-    # The folio lock keeps new entries for the folio out, but a write fault may have copied a page, or migration
-    # replaced an entry, while the PTL was dropped.
-    if not (yield from tables.pte_offset_map_lock(mm, block, table, function)):
-        return Scan.FAIL
-    result = yield from _clear_entries(k, vma, block, table, folio)
-    yield table.ptl.release()
-    if result is not None:
-        return result
-    # Taken again, under the PMD lock now: a walk that holds the PTL alone must not see its table vanish.
-    yield pmd.lock.acquire(function)
-    yield table.ptl.acquire(function, nested=True)
-    is_there = pmd.entries.get(index) is table
-    if is_there:
-        del pmd.entries[index]
-        tables.pte_free(mm)
-    yield table.ptl.release()
-    yield pmd.lock.release()
-    return Scan.SUCCEED if is_there else Scan.FAIL
-
-
-def _clear_table_alone(k: Kernel, vma: Vma, block: int, table: PageTable, folio: Folio) -> Path[Scan]:
-    """As _clear_table before v6.6: mmap_lock, held for writing, and i_mmap_rwsem keep everyone else from the table."""
-    function, mm = "collapse_pte_mapped_thp", vma.mm
-    pmd = mm.tables.pmd_table(block)
-    assert pmd is not None and vma.file is not None
-    yield vma.file.i_mmap_rwsem.acquire(function, "W")
-    yield table.ptl.acquire(function)
-    # Looked through first: once entries are cleared, there is no way back.
-    result = next(filter(None, (_foreign(entry, folio, page) for page, entry in enumerate(table.entries))), None)
-    if result is None:
-        result = yield from _clear_entries(k, vma, block, table, folio)
-    yield table.ptl.release()
-    if result is None:
-        del pmd.entries[mm.tables.pmd_index(block)]
-        tables.pte_free(mm)
-    yield vma.file.i_mmap_rwsem.release("W")
-    return result or Scan.SUCCEED
-
-
-def _clear_entries(k: Kernel, vma: Vma, block: int, table: PageTable, folio: Folio) -> Path[Scan | None]:
-    """Clear entries, under the PTL, up to the first that maps something other than its page of the folio."""
-    nr, result = 0, None
-    for page, entry in enumerate(table.entries):
-        result = _foreign(entry, folio, page)
-        if result is not None:
-            break
-        if entry:
-            table.entries[page] = pte.NONE
-            yield from rmap.remove_ptes(k, folio, page, 1, vma, table, block + page)
-            nr += 1
-    folio.ref -= nr
-    rmap.rss_add(vma, folio, -nr)
-    return result
-
-
-def _foreign(entry: int, folio: Folio, page: int) -> Scan | None:
-    """The reason against a collapse if an entry maps something other than this page of the folio."""
-    if not entry:
-        return None
-    if entry < 0:
-        return Scan.PTE_NON_PRESENT
-    return None if pte.pfn_of(entry) == folio.pfn + page else Scan.FAIL
+    yield file.i_mmap_rwsem.acquire("retract_page_tables", "W")
+    for vma, vpn in _retractable(k, file, first):
+        mm = vma.mm
+        if target not in (None, (mm, vpn)) or mm.tables.leaf(vpn) is None:
+            continue
+        # Faults take the folio lock, which is held here, inside mmap_lock: it can only be tried.
+        if (yield mm.mmap_lock.trylock("retract_page_tables", "W")):
+            if target is None:
+                mm.pte_mapped_thp.append(vpn)
+            continue
+        pmd = mm.tables.pmd_table(vpn)
+        # The first copy may have come since.
+        if mm.users and vma.anon_vma is None and pmd is not None and mm.tables.leaf(vpn) is not None:
+            del pmd.entries[mm.tables.pmd_index(vpn)]
+            tables.pte_free(mm)
+        yield mm.write_unlock()
+    yield file.i_mmap_rwsem.release("W")

@@ -254,11 +254,11 @@ def _handle_pte_fault(k: Kernel, fault: Fault, table: PageTable | None) -> Path[
         return file_fault.do_fault(k, fault)
     assert table is not None
     if entry < 0:
-        return _do_swap_page(k, fault, table)
+        return do_swap_page(k, fault, table)
     return _handle_present(k, fault, table)
 
 
-def _do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
+def do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
     """A fault on an entry that is not present: bring the page back from swap, or wait until its migration is over.
 
     Returns: SIGSEGV for a guard entry; RETRY if the folio lock was waited for.

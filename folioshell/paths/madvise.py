@@ -11,7 +11,7 @@ from typing import Any
 from folioshell.model import vm
 from folioshell.model.kernel import Kernel
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import collapse, guard_regions, gup, madvise_hints, truncate
+from folioshell.paths import guard_regions, gup, khugepaged, madvise_hints, truncate
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.step import Path, Step
 from folioshell.paths.zap import ZapDetails, zap_range
@@ -60,7 +60,7 @@ def do_madvise(k: Kernel, mm: Mm, start: int, nr: int, advice: str) -> Path[str 
     if not _is_known(k, advice):
         return "EINVAL"
     if advice == "collapse":
-        return (yield from _locked(mm, "R", _walk_vmas(k, mm, start, start + nr, collapse.madvise_collapse)))
+        return (yield from _locked(mm, "R", _walk_vmas(k, mm, start, start + nr, khugepaged.madvise_collapse)))
     if advice in ("populate_read", "populate_write"):
         return (yield from _locked(mm, "R", _populate(k, mm, start, start + nr, advice == "populate_write")))
     if advice in _FLAG_ADVICE:

@@ -170,8 +170,12 @@ def mmput(k: Kernel, mm: Mm) -> Path[None]:
 def _exit_mmap(k: Kernel, mm: Mm) -> Path[None]:
     """Unmap everything and forget the address space.
 
-    Kernel: mm/mmap.c: exit_mmap() (v6.18)
+    Kernel: mm/mmap.c: exit_mmap() (v6.18); mm/khugepaged.c: __khugepaged_exit() (v6.12)
     """
+    # khugepaged has no reference that keeps the page tables: wait until it sees, under mmap_lock, that no user is left.
+    if mm.scans:
+        yield mm.mmap_lock.acquire("__khugepaged_exit", "W")
+        yield mm.write_unlock()
     # For reading: the OOM reaper may zap at the same time, and no thread is left that could fault.
     yield mm.mmap_lock.acquire("exit_mmap", "R")
     vmas = list(mm.vmas)

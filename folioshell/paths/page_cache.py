@@ -398,6 +398,15 @@ def _page_cache_ra_unbounded(k: Kernel, file: AddressSpace, first: int, nr: int,
     return new
 
 
+def read_gaps(k: Kernel, file: AddressSpace, first: int, nr: int) -> Path[None]:
+    """Read the pages of ``[first, first + nr)`` that are not cached, up to EOF.
+
+    Kernel: mm/readahead.c: page_cache_sync_ra() (v6.18)
+    """
+    if any(file.find(index) is None for index in range(first, min(first + nr, file.size))):
+        yield from _page_cache_ra_unbounded(k, file, first, nr, 0)
+
+
 def _read_folio(k: Kernel, file: AddressSpace, index: int, order: int, marked: bool) -> Path[Folio | None]:
     """A folio that was read; None if a page of it is cached by now."""
     folio = yield from add_folio(k, file, index, order)

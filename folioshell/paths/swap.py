@@ -91,6 +91,21 @@ def try_to_free(k: Kernel, folio: Folio) -> Path[bool]:
     return True
 
 
+def reuse(k: Kernel, folio: Folio) -> Path[bool]:
+    """May the only user of a locked page write to it in place? It is taken out of the swap cache for that.
+
+    Kernel: mm/swapfile.c: reuse_swap_page() (v5.10)
+    """
+    slot = folio.swap_slot
+    if slot is None:
+        return True
+    users = k.counts.mapcount(folio.id) + sum(k.swap_counts.get(slot + page, 0) for page in range(folio.nr_pages))
+    if users > 1:
+        return False
+    yield from try_to_free(k, folio)
+    return True
+
+
 def swapin(k: Kernel, fault: Fault, table: PageTable, slot: int) -> Path[Folio | None]:
     """The folio that holds the contents of a slot, with a reference: from the swap cache, else read into a new one.
 

@@ -212,6 +212,9 @@ class Scheme(ABC):
     def on_finding(self, event: events.Finding) -> None:
         """A wrong answer of the deciding scheme violated a rule."""
 
+    def on_scanned(self, event: events.Scanned) -> None:
+        """A block was scanned by khugepaged."""
+
     def on_tracepoint(self, event: events.Tracepoint) -> None:
         """Something else worth a line in the trace happened."""
 

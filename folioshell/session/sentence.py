@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 from folioshell.intervals import Intervals, together, union
@@ -29,7 +30,8 @@ def sentence(
         result: how the kernel ended it.
         reason: why a page had to be copied, as a relative clause; empty if nothing is to be said.
     """
-    clauses = [*_ending(result), *_answers(step), *_writes(step, reason), *_folios(step), *_vmas(step), *_events(step)]
+    told = (_ending(result), _scans(step), _answers(step), _writes(step, reason), _folios(step), _vmas(step))
+    clauses = [*chain(*told), *_events(step)]
     return f"{subject}: {'; '.join(clauses)}." if clauses else f"{subject}."
 
 
@@ -40,6 +42,14 @@ def _ending(result: dict[str, Any]) -> list[str]:
     for _, nr, signal in result.get("signals", ()):
         counts[signal] += nr
     return [f"{counted(nr, 'access', 'accesses')} raised {signal}" for signal, nr in counts.items()]
+
+
+def _scans(step: StepEvents) -> list[str]:
+    """How many of the blocks that khugepaged looked at are collapsed now."""
+    blocks = [event.collapsed for event in step.scans if event.result]
+    if not blocks:
+        return ["no block to collapse"] if step.scans else []
+    return [f"{sum(blocks)} of {counted(len(blocks), 'block')} collapsed"]
 
 
 def _answers(step: StepEvents) -> list[str]:

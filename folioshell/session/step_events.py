@@ -56,7 +56,7 @@ class StepEvents:
         locks: page-table locks in the order in which they were taken.
         new: folios that came to be, in runs of consecutive numbers.
         freed: folios that ended -> their orders, in runs.
-        walks, asked, findings, tracepoints, vma_splits, vma_merges: the events of these types.
+        walks, asked, findings, scans, tracepoints, vma_splits, vma_merges: the events of these types.
         mapped, unmapped: folio -> entries that were added and removed, by events about leaf entries.
         pmd_mapped, pmd_unmapped: folio -> PMD entries added and removed.
         moved: folio -> entries that mremap moved.
@@ -73,6 +73,7 @@ class StepEvents:
         self.walks: list[events.Walked] = []
         self.asked: list[events.Asked] = []
         self.findings: list[events.Finding] = []
+        self.scans: list[events.Scanned] = []
         self.tracepoints: list[events.Tracepoint] = []
         self.vma_splits: list[events.VmaSplit] = []
         self.vma_merges: list[events.VmaMerged] = []
@@ -102,6 +103,7 @@ class StepEvents:
             events.Asked: self.asked.append,
             events.Reused: self.reused.append,
             events.Finding: self.findings.append,
+            events.Scanned: self.scans.append,
             events.Tracepoint: self.tracepoints.append,
         }
         taker_of = takers.get
@@ -264,6 +266,7 @@ class Describer:
             events.Reused: self._reused,
             events.Held: self._held,
             events.Finding: lambda event: f"FINDING: {event.text}",
+            events.Scanned: self._scanned,
             events.Tracepoint: lambda event: f"{event.text} ({event.count})" if event.count else event.text,
         }
 
@@ -322,6 +325,10 @@ class Describer:
     def _held(self, event: events.Held) -> str:
         more = f"{abs(event.change)} {'more' if event.change > 0 else 'fewer'}"
         return f"references of {folios_text(event.folios)}: {more} ({event.holder})"
+
+    def _scanned(self, event: events.Scanned) -> str:
+        where = f"{event.nr} pages of {self._name(event.mm)} at {format_address(event.vpn)}, v{event.vma}"
+        return f"{where}: {event.result or 'passed over'} ({event.reason})"
 
     def _walked(self, event: events.Walked) -> str:
         tables = sum(len(tables) for _, _, tables in event.visits)

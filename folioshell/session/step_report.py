@@ -8,12 +8,12 @@ hidden then.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from folioshell.errors import FolioshellError, SelfDeadlock
-from folioshell.events import Finding, Walked
+from folioshell.events import Finding, Scanned, Walked
 from folioshell.model import pte
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
@@ -21,12 +21,13 @@ from folioshell.model.lock import LockOp
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Mm
 from folioshell.paths.walk import rmap_walk, vmas_of
-from folioshell.report import FolioChange, LockRow, Report, Section, Text, Visit, Walk
+from folioshell.report import FolioChange, LockRow, Report, Section, Table, Text, Visit, Walk
 from folioshell.session.changes import folio_changes
 from folioshell.session.history import StepRecord
 from folioshell.session.sentence import sentence
 from folioshell.session.step_events import Copy, StepEvents
-from folioshell.session.workspace import Runnable, Workspace
+from folioshell.session.workspace import Runnable, Workspace, labels_of
+from folioshell.units import format_address
 
 #: ``set walks always`` walks this many of the touched folios and says how many it left out
 WALKED = 16
@@ -117,7 +118,7 @@ def _contents(
     if "mapcounts" in after:
         folios = folio_changes(workspace, step, shown)
     walks: tuple[Walk, ...] = ()
-    sections: tuple[Section, ...] = workspace.remarks
+    sections: tuple[Section, ...] = (*workspace.remarks, *_scans(workspace, step))
     if "walks" in after:
         walks = tuple(walk_row(workspace, event) for event in step.walks)
         if settings.walks:
@@ -145,6 +146,24 @@ def whole_state(workspace: Workspace, shown: Sequence[str]) -> dict[str, object]
     from folioshell.session.state import snapshot
 
     return snapshot(workspace, shown)
+
+
+def _scans(workspace: Workspace, step: StepEvents) -> list[Table]:
+    """What khugepaged found, a row a block, or a VMA that it passes over; blocks in a row that are alike are one."""
+    found: list[Scanned] = []
+    for event in step.scans:
+        last = found[-1] if found else event
+        if found and replace(event, vpn=last.vpn, nr=last.nr) == last and event.vpn == last.vpn + last.nr:
+            found[-1] = replace(last, nr=last.nr + event.nr)
+        else:
+            found.append(event)
+    rows = tuple((_where(workspace, one), one.nr, one.result or "passed over", one.reason) for one in found)
+    return [Table("khugepaged", ("place", "pages", "result", "reason"), rows)] if rows else []
+
+
+def _where(workspace: Workspace, event: Scanned) -> str:
+    labels = labels_of(workspace.regions.values(), event.vpn, event.vpn + event.nr)
+    return f"{labels or format_address(event.vpn)} (v{event.vma})"
 
 
 def why_copied(kernel: Kernel, copy: Copy) -> str:
