@@ -33,7 +33,7 @@ class Scan(Enum):
 
     SUCCEED = ("collapsed", None, False)
     PMD_MAPPED = ("mapped by a PMD already", None, False)
-    PTE_MAPPED_HUGEPAGE = ("one folio already, mapped by PTEs", None, False)
+    PTE_MAPPED_HUGEPAGE = ("one folio already", None, False)
     PMD_NONE = ("no page table", "EINVAL", True)
     PMD_NULL = ("no page table any more", "EINVAL", False)
     EXCEED_NONE_PTE = ("too many pages are none or the zero page", "EBUSY", True)

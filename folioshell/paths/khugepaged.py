@@ -55,7 +55,7 @@ def do_khugepaged(k: Kernel, mm: Mm) -> Path[None]:
     Kernel: mm/khugepaged.c: khugepaged_do_scan(), khugepaged_scan_mm_slot() (v6.18)
     """
     if not is_running(k):
-        yield Tracepoint("khugepaged sleeps: no huge pages are enabled")
+        yield Tracepoint("asleep, as no huge pages are enabled")
         return
     mm.scans += 1
     address: int | None = 0
@@ -76,7 +76,9 @@ def _scan_mm_slot(k: Kernel, mm: Mm, address: int) -> Path[int | None]:
     Kernel: mm/khugepaged.c: khugepaged_scan_mm_slot() (v6.18)
     """
     size = k.geometry.pmd_pages
-    for vma in mm.vmas.overlapping(address, k.geometry.end) if mm.users else []:
+    for vma in mm.vmas if mm.users else ():
+        if vma.end <= address:
+            continue
         why = collapse_refusal(k, vma, khugepaged=True)
         if why:
             if vma.start >= address:
@@ -259,7 +261,7 @@ def _map_collapsed(k: Kernel, mm: Mm, file: AddressSpace, first: int, block: int
     if mm.users and vma is not None and vma.file is file and vma.pgoff_of(block) == first:
         result = yield from collapse_pte_mapped_thp(k, mm, block, cc)
     yield mm.write_unlock() if is_writer else mm.mmap_lock.release("R")
-    return result
+    return Scan.PTE_MAPPED_HUGEPAGE if cc.is_khugepaged and result is Scan.SUCCEED else result
 
 
 def collapse_pte_mapped_thp(k: Kernel, mm: Mm, block: int, cc: CollapseControl) -> Path[Scan]:

@@ -113,5 +113,13 @@ def test_every_fact_that_a_scheme_can_learn_comes_up() -> None:
             player.play(step)
         player.world.free(player.large)
         seen |= {type(event) for event in recorder.events}
-    other = {events.Mlocked, events.Reused, events.Held, events.Asked, events.Finding, events.Tracepoint}
+    other = {
+        events.Mlocked,
+        events.Reused,
+        events.Held,
+        events.Asked,
+        events.Finding,
+        events.Scanned,
+        events.Tracepoint,
+    }
     assert seen == set(CALLBACKS) - other

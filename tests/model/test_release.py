@@ -112,6 +112,48 @@ def _collapse_without_block() -> object:
     return m.madvise("collapse", p + 10, 10)
 
 
+def _collapse_behind_a_hole() -> object:
+    """What is mapped in the second block, if a COLLAPSE of both finds no page table for the first."""
+    m = _memory()
+    p = m.mmap(1024)
+    m.write(p + 512)
+    m.madvise("collapse", p, 1024)
+    return m.look(p + 512, 512)
+
+
+def _scan(*writes: int, free: int = 0) -> object:
+    """What khugepaged maps in a block of which pages were written, and some of them freed lazily."""
+    m = _memory()
+    m.kernel.config.max_ptes_none = 0 if len(writes) > 2 else 511
+    p = m.mmap(512)
+    for page in writes:
+        m.write(p + page)
+    m.madvise("free", p, free)
+    m.kernel.config.thp[2] = "always"
+    m.madvise("hugepage", p, 512)
+    return m.khugepaged(), m.look(p, 512)
+
+
+def _scan_of_a_huge_block() -> object:
+    """The word of khugepaged for a PMD-mapped block."""
+    m = _memory()
+    m.thp()
+    return m.khugepaged()
+
+
+def _scan_of_cached_swap() -> object:
+    """What khugepaged does with a page that was read from swap, where another process has it still."""
+    m = _memory()
+    m.kernel.config.swap = True
+    p = m.mmap(512)
+    m.write(p, 2)
+    m.fork("B")
+    m.do(do_reclaim(m.kernel, m.folio(p)))
+    m.read(p)
+    m.madvise("hugepage", p, 512)
+    return m.khugepaged()
+
+
 def _lazyfree_thp() -> object:
     """What a write maps after a lazyfree THP was paged out."""
     m = _memory()
@@ -422,6 +464,11 @@ SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "collapses_any_file": "g22_collapse_ext4",
     "collapse_retracts_tables_of_others": "h09_tmpfs_collapse",
     "collapse_without_block_succeeds": _collapse_without_block,
+    "collapse_passes_blocks_without_table": _collapse_behind_a_hole,
+    "collapse_spares_cached_swap": _scan_of_cached_swap,
+    "khugepaged_knows_huge_blocks": _scan_of_a_huge_block,
+    "khugepaged_spares_lazyfree": partial(_scan, 0, 1, free=1),
+    "khugepaged_makes_mthp": partial(_scan, 0, 1, 2, 3),
     "discards_lazyfree_pmd": _lazyfree_thp,
     "dontunmap_copy_joins_source": _vmas_after_dontunmap,
     "clears_double_map_of_files": _flag_of_a_file_folio,

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from folioshell.engine.machine import Machine
-from folioshell.events import Event, Rmap
+from folioshell.events import Event, Rmap, Scanned
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import LockOp
@@ -16,6 +16,7 @@ from folioshell.model.proc import present_runs, smaps
 from folioshell.model.vm import Mm, Vma
 from folioshell.paths.fault import touch
 from folioshell.paths.fork import do_fork
+from folioshell.paths.khugepaged import do_khugepaged
 from folioshell.paths.madvise import do_madvise
 from folioshell.paths.mmap import do_exit, do_mmap, do_munmap
 from folioshell.paths.mremap import do_mremap
@@ -143,6 +144,11 @@ class Memory:
     def madvise(self, advice: str, start: int, nr: int, who: str = "A") -> str | None:
         """Advise."""
         return self.do(do_madvise(self.kernel, self.mm(who), start, nr, advice))
+
+    def khugepaged(self, who: str = "A") -> list[str]:
+        """Let khugepaged scan a process; returns its result for each block, or why it passes over a VMA."""
+        self.do(do_khugepaged(self.kernel, self.mm(who)))
+        return [event.result or event.reason for event in self.machine.trace if isinstance(event, Scanned)]
 
     def mlock(self, start: int, nr: int, who: str = "A") -> str | None:
         """Lock pages."""
