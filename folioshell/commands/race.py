@@ -134,9 +134,9 @@ def race(call: Call) -> Report | Ending:
     end state in which the protocol under test counts another number than its definition (miscount), every broken
     invariant, every page table changed without its lock (unlocked update), and the shortest schedule for each. A
     livelock is a cycle of states that a fair scheduler can run forever: each thread runs in it, or waits somewhere in
-    it. The state does not change. Missing threads are created; those of one process share its memory. All commands
-    that run a kernel path can be raced: file mmap munmap mprotect mremap fault read write madvise fork exit mlock
-    munlock reclaim split migrate truncate pin unpin. A later command, or another thread, may name regions and files
+    it. The state does not change. Missing threads are created; those of one process share its memory. All commands that
+    run a kernel path can be raced: file mmap munmap mprotect mremap fault read write madvise fork exit mlock munlock
+    reclaim split migrate khugepaged truncate pin unpin. A later command, or another thread, may name regions and files
     that the race makes; a command that comes too early does nothing and ends with the reason. The threads of a process
     that the race forks begin when fork has returned. With schedule= one interleaving is followed step by step: a step,
     if all threads end; otherwise the locks held and wanted are shown, and the state does not change. If nothing is

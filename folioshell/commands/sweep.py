@@ -101,6 +101,7 @@ _FAMILY = ("A", "B")
 
 SETUPS = (
     SetUp("anon", _ANON),
+    SetUp("anon, advised hugepage", f"{_ANON} ; madvise hugepage w"),
     SetUp("anon, swapped", f"set swap on ; {_ANON} ; reclaim f2", page=(0, 0), hole=(1, 1)),
     SetUp("anon, pinned", f"{_ANON} ; pin w[1]", pinned=True),
     SetUp("anon, guarded", f"{_ANON} ; madvise guard_install w[3]", guarded=True),
@@ -181,6 +182,7 @@ COMMANDS = (
     RacingCommand("fork", "fork {child}"),
     RacingCommand("exit", "exit"),
     RacingCommand("reclaim", "reclaim f1"),
+    RacingCommand("khugepaged", "khugepaged"),
     RacingCommand("split", "split f1"),
     RacingCommand("migrate", "migrate f1"),
     RacingCommand("pin", "pin w[{page}]"),

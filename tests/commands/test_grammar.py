@@ -79,8 +79,8 @@ def test_verbs_of_this_version() -> None:
     """The language has these words and no others."""
     verbs = """
         file mmap munmap mprotect mremap fault read write madvise fork exit as
-        mlock munlock reclaim split migrate truncate pin unpin query rmap walk show trace why diff watch unwatch cost
-        compare expect for set undo redo goto mark branch history save load source reset help quit
+        mlock munlock reclaim split migrate khugepaged truncate pin unpin query rmap walk show trace why diff watch
+        unwatch cost compare expect for set undo redo goto mark branch history save load source reset help quit
         race thread spawn step finish locks protocols mode once dump
         ? ?hint ?wrong ?after ?task ?goal ?solution
     """
