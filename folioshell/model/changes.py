@@ -189,6 +189,40 @@ class AddressSpaceChanges:
         "a migrated folio joins the deferred-split queue before its entries are restored; else after",
     )
 
+    # Entries that mprotect and mremap change.
+
+    mprotect_restores_write: bool = change(
+        "6.1",
+        "mm/mprotect.c: can_change_pte_writable()",
+        "mprotect makes entries of exclusive anonymous pages writable, if they are dirty",
+        commit="64fe24a3e05e",
+    )
+    mprotect_restores_write_of_clean: bool = change(
+        "6.2",
+        "mm/mprotect.c: can_change_private_pte_writable()",
+        "mprotect makes clean entries of exclusive anonymous pages writable, and PMD entries",
+        commit="6a56ccbcf6c6",
+    )
+    mprotect_cleans_pmd: bool = change(
+        "6.16",
+        "arch/x86/include/asm/pgtable.h: pmd_modify()",
+        "mprotect makes a PMD entry clean",
+        until="7.1",
+    )
+    mprotect_batches: bool = change(
+        "6.17",
+        "mm/mprotect.c: mprotect_folio_pte_batch()",
+        "mprotect changes the entries of a large folio together: each gets the young and dirty bits that any had",
+        commit="cac1db8c3aad",
+    )
+    mremap_moves_several_vmas: bool = change(
+        "6.17",
+        "mm/mremap.c: remap_move()",
+        "one mremap moves several VMAs and the holes between them, if the size stays; else EFAULT",
+        commit="d23cb648e365",
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class CollapseChanges(AddressSpaceChanges):
     """The same of MADV_COLLAPSE and khugepaged."""

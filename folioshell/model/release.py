@@ -164,7 +164,7 @@ class Release(CollapseChanges):
         commit="7460b470a131",
     )
 
-    # Zapping, madvise, mprotect, mremap, reclaim.
+    # Zapping, madvise, reclaim.
 
     delays_rmap_of_dirty: bool = change(
         "6.2",
@@ -196,36 +196,6 @@ class Release(CollapseChanges):
         "COLD, PAGEOUT and FREE keep large folios that the range covers, and continue after a shared one; else they "
         "split each, and leave the rest of a table from the first shared one on",
         commit="3931b871c494",
-    )
-    mprotect_restores_write: bool = change(
-        "6.1",
-        "mm/mprotect.c: can_change_pte_writable()",
-        "mprotect makes entries of exclusive anonymous pages writable, if they are dirty",
-        commit="64fe24a3e05e",
-    )
-    mprotect_restores_write_of_clean: bool = change(
-        "6.2",
-        "mm/mprotect.c: can_change_private_pte_writable()",
-        "mprotect makes clean entries of exclusive anonymous pages writable, and PMD entries",
-        commit="6a56ccbcf6c6",
-    )
-    mprotect_cleans_pmd: bool = change(
-        "6.16",
-        "arch/x86/include/asm/pgtable.h: pmd_modify()",
-        "mprotect makes a PMD entry clean",
-        until="7.1",
-    )
-    mprotect_batches: bool = change(
-        "6.17",
-        "mm/mprotect.c: mprotect_folio_pte_batch()",
-        "mprotect changes the entries of a large folio together: each gets the young and dirty bits that any had",
-        commit="cac1db8c3aad",
-    )
-    mremap_moves_several_vmas: bool = change(
-        "6.17",
-        "mm/mremap.c: remap_move()",
-        "one mremap moves several VMAs and the holes between them, if the size stays; else EFAULT",
-        commit="d23cb648e365",
     )
     flags_partially_mapped: bool = change(
         "6.12",

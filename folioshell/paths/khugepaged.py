@@ -51,7 +51,7 @@ def is_running(k: Kernel) -> bool:
 def do_khugepaged(k: Kernel, mm: Mm) -> Path[None]:
     """Scan all blocks of a process once, each for itself: mmap_lock is dropped for every one that is worth the work.
 
-    As many pages are scanned as it takes (pages_to_scan), and folios wait in no per-CPU batch (lru_add_drain_all()).
+    As many pages are scanned as it takes (pages_to_scan); folios wait in no per-CPU batch (lru_add_drain_all()).
     Kernel: mm/khugepaged.c: khugepaged_do_scan(), khugepaged_scan_mm_slot() (v6.18)
     """
     if not is_running(k):
@@ -157,9 +157,6 @@ def madvise_collapse(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | No
         if result.stops and not (result is Scan.PMD_NONE and k.release.collapse_passes_blocks_without_table):
             break
     return None if failed is None else failed.errno
-
-
-# One block.
 
 
 def _collapse_single_pmd(k: Kernel, vma: Vma, block: int, cc: CollapseControl) -> Path[tuple[Scan, bool]]:
