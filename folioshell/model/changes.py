@@ -141,11 +141,6 @@ class AddressSpaceChanges:
         "mm/madvise.c: is_vma_lock_sufficient()",
         "guard regions within one VMA are installed and removed under its lock instead of the mm's",
     )
-    collapse_scan_sees_guards: bool = change(
-        "6.19",
-        "mm/khugepaged.c: hpage_collapse_scan_pmd()",
-        "COLLAPSE passes over a block with a guard region; else it allocates a huge page for it first, and ends there",
-    )
     indexes_copies_by_address: bool = change(
         "7.1",
         "include/linux/mm.h: vma_start_anon_pgoff()",

@@ -69,7 +69,7 @@ class Scan(Enum):
 class CollapseControl(Enum):
     """For whom blocks are collapsed: madvise ignores the limits and the THP settings, which khugepaged obeys.
 
-    Kernel: mm/khugepaged.c: struct collapse_control (v6.18)
+    Kernel: mm/khugepaged.c: struct collapse_control, collapse_max_ptes_none(), collapse_max_ptes_shared() (v7.3)
     """
 
     MADVISE = "MADV_COLLAPSE"
@@ -81,10 +81,7 @@ class CollapseControl(Enum):
         return self is CollapseControl.KHUGEPAGED
 
     def max_ptes_none(self, k: Kernel, order: int) -> int:
-        """How many entries may be none or map the zero page, for a folio of ``order``.
-
-        Kernel: mm/khugepaged.c: collapse_max_ptes_none() (v7.3)
-        """
+        """How many entries may be none or map the zero page, for a folio of ``order``."""
         size, most = k.geometry.pmd_pages, k.config.max_ptes_none
         if not self.is_khugepaged:
             return size
@@ -94,19 +91,13 @@ class CollapseControl(Enum):
         return (1 << order) - 1 if most == size - 1 else 0
 
     def max_ptes_shared(self, k: Kernel, order: int) -> int:
-        """How many entries may map pages that other processes map, too.
-
-        Kernel: mm/khugepaged.c: collapse_max_ptes_shared() (v7.3)
-        """
+        """How many entries may map pages that other processes map, too."""
         if not self.is_khugepaged:
             return k.geometry.pmd_pages
         return k.config.max_ptes_shared if order == k.geometry.pmd_order else 0
 
     def max_ptes_swap(self, k: Kernel) -> int:
-        """How many entries of a block may be swap entries, or pages of a file be in swap.
-
-        Kernel: mm/khugepaged.c: collapse_max_ptes_swap() (v7.3)
-        """
+        """How many entries of a block may be swap entries, or pages of a file be in swap."""
         return k.config.max_ptes_swap if self.is_khugepaged else k.geometry.pmd_pages
 
 

@@ -341,17 +341,6 @@ def _guard_region() -> object:
     return m.madvise("guard_install", p, 2), m.locks(), m.vma(p).flag_words
 
 
-def _collapse_after_a_guard_region() -> object:
-    """What MADV_COLLAPSE makes of a block after one with a guard region."""
-    m = _memory()
-    p = m.mmap(1024)
-    m.write(p + 512, 2)
-    m.madvise("hugepage", p, 1024)
-    m.madvise("guard_install", p, 1)
-    m.madvise("collapse", p, 1024)
-    return m.look(p + 512, 512)
-
-
 def _index_of_a_copy() -> object:
     """The index of a copy of a file's page, counted from its address."""
     m = _memory()
@@ -421,7 +410,6 @@ SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "has_guard_regions": _guard_region,
     "flags_guard_regions": _guard_region,
     "guards_by_vma_lock": _guard_region,
-    "collapse_scan_sees_guards": _collapse_after_a_guard_region,
     "tracks_mm_owners": _locks_of_unmapping,
     "page_mapcount_is_optional": _setting,
     "pagemap_looks_at_each_page": "d11_child_dontneed",

@@ -216,6 +216,22 @@ def test_references() -> None:
     assert m.look(p, 8) == "A×8(1)"
 
 
+@pytest.mark.parametrize("profile", ["6.18", "7.3"])
+def test_guard_regions(profile: str) -> None:
+    """A guard marker counts as a page in swap until it is to be read; madvise ends there."""
+    m = _small(profile)
+    p = _block(m, *range(16), nr=16)
+    m.madvise("guard_install", p + 1, 1)
+
+    assert m.khugepaged() == ["SCAN_FAIL", "SCAN_SUCCEED"]
+    m.kernel.config.max_ptes_swap = 0
+    assert m.khugepaged() == ["SCAN_EXCEED_SWAP_PTE", "SCAN_PMD_MAPPED"]
+    m.mprotect(p + 8, 1, "r")
+    m.mprotect(p + 8, 1, "rw")
+    assert m.madvise("collapse", p, 16) == "EINVAL"
+    assert m.look(p, 16) == "A×1(1) -×1 A×6(1) T×8(1)"
+
+
 def _unadvised(m: Memory) -> None:
     m.write(m.mmap(8))
 
