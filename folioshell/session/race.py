@@ -169,8 +169,7 @@ def miscount_texts(machine: Machine) -> list[str]:
     """A sentence for each folio that the protocol miscounts, and for each wrong answer that it gave."""
     protocol = machine.kernel.protocol
     wrong = protocol.answers.wrong if isinstance(protocol, Protocol) else []
-    found = machine.miscounts()
-    return [*(f"f{one.folio}: counted {one.counted}, expected {one.expected}" for one in found), *wrong]
+    return [*(f"f{one.folio}: counted {one.counted}, expected {one.expected}" for one in machine.miscounts()), *wrong]
 
 
 def race_of(workspace: Workspace, threads: Sequence[Thread], coming: Collection[str] = ()) -> Race:
