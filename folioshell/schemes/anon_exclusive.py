@@ -6,6 +6,7 @@ from folioshell import events
 from folioshell.events import Level, Rmap
 from folioshell.intervals import Intervals, ranges
 from folioshell.schemes.base import Law, Part, Scheme, Sharing
+from folioshell.schemes.cost import X86_64_LAYOUT, Cost, Layout
 
 
 class AnonExclusive(Scheme):
@@ -139,3 +140,11 @@ class AnonExclusive(Scheme):
     def bytes_of_state(self, order: int) -> int:
         """None: the bit is one of the page flags."""
         return 0
+
+    @classmethod
+    def cost_of(cls, event: events.Event, layout: Layout = X86_64_LAYOUT) -> Cost:
+        """set_bit() or clear_bit() for each page of a call that maps anonymous memory, new pages included."""
+        if not isinstance(event, events.Mapped) or not event.anon:
+            return Cost()
+        pages = event.entries * len(event.folios)
+        return Cost(atomics=pages, lines=pages)
