@@ -68,18 +68,20 @@ class AnonExclusive(Scheme):
         """No one else maps the pages: all of them under a PMD entry."""
         if not event.order:
             self._pages.put(event.folio, 1, 1)
-        elif event.nr > 1:
+            return
+        self._orders[event.folio] = event.order
+        if event.nr > 1:
             self._huge.add(event.folio)
-            self._settle(event.folio)
         else:
             self._bits[event.folio] = self._bits.get(event.folio, 0) | 1 << event.first
-            self._settle(event.folio)
+        self._settle(event.folio)
 
     def _change(self, event: Rmap, exclusive: bool) -> None:
         if event.order:
-            self._orders[event.folio] = event.order
-            self._change_large(event, exclusive)
-            self._settle(event.folio)
+            if exclusive or event.folio in self._pages:
+                self._orders[event.folio] = event.order
+                self._change_large(event, exclusive)
+                self._settle(event.folio)
             return
         for first, nr in ranges(event.folios):
             if exclusive:
@@ -103,10 +105,10 @@ class AnonExclusive(Scheme):
         if not self._bits.get(folio):
             self._bits.pop(folio, None)
         number = 1 << self._orders[folio] if folio in self._huge else self._bits.get(folio, 0).bit_count()
-        if number:
-            self._pages.put(folio, 1, number)
-        else:
+        if not number:
             self._pages.drop(folio)
+        elif number != self._pages.get(folio):
+            self._pages.put(folio, 1, number)
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Exclusive pages of the folio, or 1 for an exclusive page."""

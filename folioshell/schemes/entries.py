@@ -137,6 +137,7 @@ class EntryScheme(Order0Scheme, register=False):
 
     Attributes:
         _large: large folio -> its entries; from its first entry until it is freed.
+        _reads: another scheme counts the entries.
     """
 
     #: atomic operations of a call on counters of the folio, without those on each page or on the PMD entry
@@ -146,10 +147,20 @@ class EntryScheme(Order0Scheme, register=False):
     def __init__(self) -> None:
         super().__init__()
         self._large: dict[int, EntryCounts] = {}
+        self._reads = False
 
-    def share_record(self, writer: EntryScheme) -> None:
-        """Read what another scheme counts."""
+    def write_entries(self) -> None:
+        """Count the entries, which others may read."""
+        self._reads = False
+
+    def read_entries(self, writer: EntryScheme) -> None:
+        """Read the entries that another scheme counts."""
         self._large = writer._large
+        self._reads = True
+
+    def share_record(self, leader: EntryScheme) -> None:
+        """Read all that another scheme counts, which counts as this one would."""
+        self.read_entries(leader)
 
     def forget_large(self, folio: int) -> None:
         """Forget the folio."""
@@ -157,6 +168,8 @@ class EntryScheme(Order0Scheme, register=False):
 
     def count_large(self, event: Rmap) -> None:
         """Count PTEs of each page, and PMD entries."""
+        if self._reads:
+            return
         entries = self._large.get(event.folio)
         if entries is None:
             entries = self._large[event.folio] = EntryCounts(1 << event.order)
@@ -254,16 +267,22 @@ def entry_parts(entire: int, pages: PageCounts, offset: int = 0) -> list[Part]:
 def share_entries(schemes: Iterable[Scheme]) -> Iterator[Scheme]:
     """Let all schemes that count the entries of large folios read one record of them.
 
-    The record is written by the first scheme that counts more than EntryScheme does, else by the first one.
+    The record is written by the first scheme that counts more than EntryScheme does, else by the first one. Of those
+    that count the same besides, the first one counts it for all; it is called after the writer.
 
-    Yields: the others, unless they count something else still: they need no events about large folios any more.
+    Yields: those that need no events about large folios any more.
     """
     alike = [scheme for scheme in schemes if isinstance(scheme, EntryScheme)]
-    plain = [scheme for scheme in alike if type(scheme).count_large is EntryScheme.count_large]
-    writer = next((scheme for scheme in alike if scheme not in plain), alike[0] if alike else None)
+    fuller = [scheme for scheme in alike if type(scheme).count_large is not EntryScheme.count_large]
+    writer = next(iter((*fuller, *alike)), None)
+    if writer is None:
+        return
+    writer.write_entries()
+    leaders = {EntryScheme.count_large: writer, type(writer).count_large: writer}
     for scheme in alike:
-        if writer is None or scheme is writer:
-            continue
-        if scheme in plain or type(scheme).count_large is type(writer).count_large:
-            scheme.share_record(writer)
+        leader = leaders.setdefault(type(scheme).count_large, scheme)
+        if leader is not scheme:
+            scheme.share_record(leader)
             yield scheme
+        elif scheme is not writer:
+            scheme.read_entries(writer)

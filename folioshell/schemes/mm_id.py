@@ -35,11 +35,11 @@ class MmId(EntryScheme):
         super().__init__()
         self._slots: dict[int, MmSlots] = {}
 
-    def share_record(self, writer: EntryScheme) -> None:
-        """Read what another scheme counts, and its slots."""
-        super().share_record(writer)
-        if isinstance(writer, MmId):
-            self._slots = writer.owners
+    def share_record(self, leader: EntryScheme) -> None:
+        """Read what another scheme counts, its slots too."""
+        super().share_record(leader)
+        assert isinstance(leader, MmId)
+        self._slots = leader.owners
 
     def forget_large(self, folio: int) -> None:
         """Forget the folio."""

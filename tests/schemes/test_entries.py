@@ -6,8 +6,9 @@ from folioshell.engine.counting import fold
 from folioshell.engine.machine import Machine
 from folioshell.events import Event, FolioFreed, FolioNew, Level, Mapped, Unmapped
 from folioshell.schemes.entries import EntryScheme, share_entries
-from folioshell.schemes.likely import Likely
-from folioshell.schemes.mm_id import MmId
+from folioshell.schemes.likely import ExactFit, Likely
+from folioshell.schemes.max_page import MaxPage
+from folioshell.schemes.mm_id import MmId, MmIdV1, RfcWithoutPagesMapped
 from folioshell.schemes.per_page import PerPage
 
 FACTS: tuple[Event, ...] = (
@@ -23,7 +24,7 @@ FACTS: tuple[Event, ...] = (
 def test_readers_say_what_they_would_count() -> None:
     """After each event, number, pages and parts are those of a scheme that counts on its own."""
     machine = Machine()
-    alone: list[EntryScheme] = [PerPage(), Likely(), MmId()]
+    alone: list[EntryScheme] = [PerPage(), Likely(), MmId(), MmIdV1(), RfcWithoutPagesMapped(), MaxPage(), ExactFit()]
     for event in FACTS:
         machine.announce(event)
         for scheme in alone:
@@ -36,7 +37,7 @@ def test_readers_say_what_they_would_count() -> None:
             assert together.page_mapcounts(1) == scheme.page_mapcounts(1)
             assert together.partially_mapped(1) == scheme.partially_mapped(1)
     machine.announce(FolioFreed(1, 9))
-    assert [machine.schemes[scheme.name].mapcount(1) for scheme in alone] == [0, 0, 0]
+    assert [machine.schemes[scheme.name].mapcount(1) for scheme in alone] == [0] * len(alone)
 
 
 def test_who_reads() -> None:
@@ -45,3 +46,21 @@ def test_who_reads() -> None:
 
     assert list(share_entries([per_page, likely])) == [likely]
     assert list(share_entries([per_page, likely, mm_id])) == [per_page, likely]
+    # Slots are filled in another way: they are counted, the entries are read.
+    first, second = MmIdV1(), RfcWithoutPagesMapped()
+    assert list(share_entries([first, likely, mm_id, second])) == [likely, second]
+    for event in FACTS:
+        for scheme in (first, mm_id):
+            fold(scheme, [event])
+    assert {scheme.mapcount(1) for scheme in (first, likely, mm_id, second)} == {463}
+    assert second.slots(1) == mm_id.slots(1)
+
+
+def test_a_writer_counts_again_alone() -> None:
+    """What read another's record writes its own once it is the first."""
+    likely, mm_id = Likely(), MmId()
+    assert list(share_entries([mm_id, likely])) == [likely]
+    assert list(share_entries([likely])) == []
+    for event in FACTS:
+        fold(likely, [event])
+    assert likely.mapcount(1) == 463

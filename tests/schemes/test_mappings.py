@@ -9,9 +9,10 @@ from folioshell.contract.histories import RandomHistory
 from folioshell.contract.player import Player
 from folioshell.contract.world import World
 from folioshell.errors import KernelBug
-from folioshell.schemes.average import Average
+from folioshell.schemes.average import Average, RfcWithoutPageMapcounts
 from folioshell.schemes.base import Answer, Part
 from folioshell.schemes.mm_id import MmId
+from folioshell.schemes.mm_slots import share_mappings
 from folioshell.schemes.total_pages import TotalPages
 from tests.contract.strategies import histories
 
@@ -119,3 +120,18 @@ def test_entries_that_are_not_there_cannot_go() -> None:
     with pytest.raises(KernelBug, match="f1 has 4 entries, 0 of them PMD entries"):
         world.unmap_pmd(1, 0)
     assert average.mapcount(folio) == 4
+
+
+def test_mappings_are_counted_once_for_all() -> None:
+    """Schemes that count them alike read the record of the first one."""
+    average, total, middle = Average(), TotalPages(), RfcWithoutPageMapcounts()
+    assert list(share_mappings([average, MmId(), total, middle])) == [total, middle]
+    world = World([average])
+    folio = world.folio(4)
+    for mm in (1, 2):
+        world.vma(mm, 0, 16)
+        world.map(mm, folio, 0, 0, 9)
+
+    assert {scheme.mapcount(folio) for scheme in (average, total, middle)} == {18}
+    assert total.slots(folio) == middle.slots(folio) == ((1, 9), (2, 9), True)
+    assert middle.why(folio) == average.why(folio)
