@@ -360,7 +360,7 @@ def test_a_definition_on_the_command_line(tmp_path: Path, scripts: dict[str, str
 def test_check_scheme(tmp_path: Path) -> None:
     """check-scheme prints a line a law and ends with 0 if the declaration is true."""
     (tmp_path / "mine.py").write_text(MINE)
-    done = folioshell("check-scheme", str(tmp_path / "mine.py"))
+    done = folioshell("check-scheme", "--histories", "40", "--mms", "60", str(tmp_path / "mine.py"))
 
     assert done.returncode == 0
     assert "never-false-positive violated after 2 steps:" in done.stdout

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folioshell.commands.complete import complete
@@ -127,6 +127,7 @@ _ASKED = [
 ]
 
 
+@settings(max_examples=settings.default.max_examples // 2 if settings.default else 30)
 @given(
     st.lists(
         st.tuples(COMMAND, st.lists(st.sampled_from(_ASKED), max_size=4)),

@@ -22,14 +22,28 @@ def _name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+#: documents that explore all shipped races, or check schemes to the end: seconds each
+LONG = ("locking.md", "schemes-own.md", "scripts.md")
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=_name)
+def test_tags(path: Path) -> None:
+    """Every block says what it is."""
+    for block in blocks(path):
+        assert block.tag in TAGS, f"{block.place}: tag it with one of {', '.join(TAGS)}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=pytest.mark.full if path.name in LONG else ()) for path in DOCUMENTS],
+    ids=_name,
+)
 def test_blocks(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Typed in a fresh folder, from top to bottom, every block prints what the document shows."""
     monkeypatch.chdir(tmp_path)
     reader = Reader(tmp_path)
 
     for block in blocks(path):
-        assert block.tag in TAGS, f"{block.place}: tag it with one of {', '.join(TAGS)}"
         complaints = list(reader.complaints(block))
         assert not complaints, f"{block.place}: " + "\n".join(complaints)
 

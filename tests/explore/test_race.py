@@ -349,7 +349,18 @@ def named_path(machine: Machine, name: str) -> Path[object]:
 PATHS = ["write", "munmap", "mprotect", "mremap", "fork", "dontneed", "pageout"]
 
 
-@pytest.mark.parametrize("pair", list(combinations_with_replacement(PATHS, 2)), ids="-".join)
+#: pairs that take a second or more without the reduction
+LONG = {(name, "pageout") for name in ("write", "munmap", "mprotect", "fork", "pageout")}
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        pytest.param(pair, marks=pytest.mark.full if pair in LONG else ())
+        for pair in combinations_with_replacement(PATHS, 2)
+    ],
+    ids="-".join,
+)
 def test_kernel_paths_end_alike_with_and_without_reduction(pair: tuple[str, str]) -> None:
     """Any two kernel paths that race reach the same end states and findings with the reduction on and off."""
     outcomes = []

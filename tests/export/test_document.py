@@ -73,7 +73,15 @@ def test_documents_fit_the_schema(full: bool) -> None:
         assert list(one) == [key for key in ("v", "file", "line", *FIELDS) if key in one]
 
 
-@pytest.mark.parametrize("command", list(registry), ids=lambda command: command.verb)
+#: commands whose examples take seconds
+LONG = ("protocols",)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(one, marks=pytest.mark.full if one.verb in LONG else ()) for one in registry],
+    ids=lambda command: command.verb,
+)
 def test_documents_of_examples_fit_the_schema(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
