@@ -138,10 +138,16 @@ def entry_lines(picture: Picture) -> list[Line]:
         )
         lines.append(Line((Span(padded(head, margin), Tone.STRONG), Span(vmas or "no VMA")), hang=margin))
         for row in lane.tables:
-            entries = " ".join(f"{signs[text]:>{widest}}" for text in row.entries)
+            between = _RULE if _is_huge(row) else " "
+            entries = between.join(f"{signs[text]:>{widest}}" for text in row.entries)
             text = f"{padded(row.table, names)} {row.address} [ {entries} ] {row.maps}"
             lines.append(Line((Span(text.rstrip()),), indent=margin, hang=names + 1))
     return lines
+
+
+def _is_huge(row: TableRow) -> bool:
+    """It is one PMD entry."""
+    return row.table.startswith("pmd")
 
 
 def _entry_signs(picture: Picture) -> dict[str, str]:
@@ -168,6 +174,7 @@ def _entry_legend(picture: Picture) -> Iterator[str]:
         "[0] page": any(text.endswith("]") and len(signs[text]) == 1 for text in texts),
         "[a0] page 0 of a": any(text.endswith("]") and len(signs[text]) > 1 for text in texts),
         "[a] folio": any(text and not text.endswith("]") and text not in _OTHERS for text in texts),
+        f"[0{_RULE}1] PMD entry": any(_is_huge(row) for lane in picture.lanes for row in lane.tables),
         "# another folio": any(signs[text].startswith("#") for text in texts),
     }
     yield from (legend for legend, occurs in kinds.items() if occurs)

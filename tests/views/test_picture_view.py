@@ -1,19 +1,22 @@
-"""The picture is drawn in any width with letters and digits, and told in words without a drawing."""
+"""The picture is drawn in any width with letters and digits."""
 
 from __future__ import annotations
 
 import io
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from folioshell import Session
+from folioshell.script.runner import run_file
 from folioshell.views.csv_view import csv_tables
 from folioshell.views.glyphs import spelled
 from folioshell.views.layout import columns_of
 from folioshell.views.report_view import report_blocks
 from folioshell.views.screen import Screen
+from tests.repo.tree import ROOT
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 FORKED = "mmap buf 16 ; fault buf ; fork B ; B: write buf[3]"
@@ -32,6 +35,10 @@ def shown(line: str, width: int = 80, *, rich: bool = True) -> list[str]:
     """The lines of ``show``, without colour."""
     session = Session()
     session.execute(line)
+    return picture_lines(session, width, rich=rich)
+
+
+def picture_lines(session: Session, width: int = 80, *, rich: bool = True) -> list[str]:
     stream = io.TextIOWrapper(io.BytesIO(), "utf-8")
     Screen(stream, rich=rich, width=width).write(report_blocks(session.execute("show")[0]))
     stream.seek(0)
@@ -114,7 +121,22 @@ def test_entries_that_map_no_folio() -> None:
     assert "   pt1 0x10000 [ % @ · · · · · · ] swap, zero page r" in lines
     assert lines[-1] == "* current, · none, @ zero page, % swap"
     huge = in_class("set thp.32K always ; mmap buf 8 ; write buf[0]")
-    assert "   pmd1 0x10000 [ 0 1 2 3 4 5 6 7 ] f1 rw" in huge
+    assert "   pmd1 0x10000 [ 0─1─2─3─4─5─6─7 ] f1 rw" in huge
+    assert huge[-1] == "* current, x exclusive, [0] page, [0─1] PMD entry"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "scenarios" / "class").glob("*.fs")), ids=lambda path: path.stem)
+def test_lessons_fit_a_small_terminal(path: Path) -> None:
+    """After every step of a lesson the picture has room at 80x24, and one legend line says every sign."""
+    run, step = run_file(path), 0
+    for _ in run:
+        if run.session.step != step:
+            step = run.session.step
+            lines = picture_lines(run.session)
+            assert len(lines) <= 22
+            assert max(map(columns_of, lines)) <= 80
+            assert [at for at, text in enumerate(lines, 1) if text.startswith("* current")] in ([], [len(lines)])
+    assert step
 
 
 def test_many_small_tables() -> None:
