@@ -87,27 +87,26 @@ def _cell_words(cell: Cell) -> str:
 
 
 def lane_folio_words(folios: Sequence[FolioLane]) -> Iterator[Line]:
-    """Each folio or run: whether it is shared, which schemes are wrong, entries of its pages, who maps it."""
+    """Each folio or run: whether it is shared and which schemes are wrong; then its entries, and who maps it."""
     for row in folios:
-        parts = [row.sharing, f"order {row.order}", f"of {row.maps}"]
-        parts += [f"{name} is wrong" for name in row.wrong] + [f"{name} says maybe" for name in row.undecided]
-        if row.sharing != "unmapped":
-            parts += [_entries(row), f"mapped by {' and '.join(_mappers(row.mappers))}"]
-        yield line(f"{folio_run(int(row.id[1:]), row.nr)}: {', '.join(parts)}.")
+        name = folio_run(int(row.id[1:]), row.nr)
+        verdicts = [f"{scheme} is wrong" for scheme in row.wrong] + [f"{scheme} says maybe" for scheme in row.undecided]
+        yield line(f"{name}, order {row.order}, of {row.maps}: {', '.join((row.sharing, *verdicts))}.")
+        if row.mappers:
+            yield line(f"{name}: {_entries(row)}, mapped by {' and '.join(_mappers(row.mappers))}.")
 
 
 def _entries(row: FolioLane) -> str:
     """The entries that map each page: ``2 entries a page``, or of which pages how many."""
-    each = " of each" if row.nr > 1 else ""
     if len(row.counts) == 1:
-        return f"{counted(row.counts[0][1], 'entry', 'entries')} a page{each}"
+        return f"{counted(row.counts[0][1], 'entry', 'entries')} a page"
     texts: list[str] = []
     first = 0
     for pages, entries in row.counts:
         noun = f"page{page_index(first, pages)}"
         texts.append(f"{noun} {counted(entries, 'entry', 'entries') if entries else 'not mapped'}")
         first += pages
-    return f"{', '.join(texts)}{each}"
+    return ", ".join(texts) + (" of each" if row.nr > 1 else "")
 
 
 def _mappers(visits: Sequence[Visit]) -> list[str]:

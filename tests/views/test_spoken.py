@@ -81,14 +81,14 @@ def test_answers() -> None:
 
 def test_picture() -> None:
     """Each stretch of a VMA, and each folio with who maps it."""
-    wrong = "per-page is wrong, tuples says maybe"
     assert answers("set geometry classroom ; set schemes per-page,tuples", STRADDLE, "show")[1:] == [
         "A, the current process: 1 VMA.",
         "A v1: r--p, lib+0, 4 pages at 0x16000.",
         "win[0..1] of A: f1[0..1] r, exclusive, in pt1.",
         "win[2..3] of A: f1[2..3] r, exclusive, in pt2.",
-        f"f1: exclusive, order 2, of lib+0, {wrong}, 1 entry a page, mapped by A v1 in pt1, pt2.",
-        "f2..f4: unmapped, order 2, of lib+4.",
+        "f1, order 2, of lib+0: exclusive, per-page is wrong, tuples says maybe.",
+        "f1: 1 entry a page, mapped by A v1 in pt1, pt2.",
+        "f2..f4, order 2, of lib+4: unmapped.",
     ]
 
 
