@@ -155,8 +155,8 @@ class Presenter:
 
     @property
     def _error_mode(self) -> str:
-        """Errors are spoken where all else is; in the other modes they have the form that the stream suits."""
-        return self.mode if self.mode == "spoken" else ""
+        """Errors are spoken where all else is, and only there; in the other modes they have the form of the stream."""
+        return "spoken" if self.mode == "spoken" else "plain" if self.screen.spoken else ""
 
     def flush(self) -> None:
         """Flush the output."""

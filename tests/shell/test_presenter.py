@@ -125,6 +125,18 @@ def test_the_reproducer_reproduces() -> None:
     assert shown[shown.index("shared?") :] == again[again.index("shared?") : again.index("Reproducer")]
 
 
+@pytest.mark.parametrize("spoken", [False, True])
+def test_errors_are_spoken_where_all_else_is(spoken: bool) -> None:
+    """The place of an error is a word in mode spoken and has a caret in mode plain, whatever the session began with."""
+    out = StringIO()
+    screen = Screen(out, rich=False, spoken=spoken)
+    Repl(folioshell.Session(), screen, Typist("mode spoken", "fok", "mode plain", "fok"), errors=screen).run()
+    said, drawn = out.getvalue().split("at word 1, column 1: fok\n")
+
+    assert "^^^" not in said
+    assert "\n  fok\n  ^^^\n" in drawn
+
+
 def test_mode_alone() -> None:
     """`mode` says which mode is set; to set one says nothing, which would stand in what is taken elsewhere."""
     assert typed("mode")[0] == "The mode is plain: aligned text without rules or color.\n\n"
