@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import gzip
 import json
 import mmap
@@ -15,10 +14,6 @@ from typing import Any, NamedTuple
 
 from folioshell.live import MAP_SHARED, PAGE, CannotRecord, libc, mapped, mount_of
 from folioshell.live.process import ARENA
-
-_PAGEMAP_SCAN = 0xC0606610  # _IOWR('f', 16, struct pm_scan_arg), 96 bytes
-_PAGE_IS_PRESENT, PAGE_IS_PFNZERO, PAGE_IS_HUGE = 1 << 3, 1 << 5, 1 << 6
-_RANGES = 1024
 
 #: bits of /proc/kpageflags (include/uapi/linux/kernel-page-flags.h)
 _ANON, _ZERO = 1 << 12, 1 << 24
@@ -186,23 +181,6 @@ def live_vmas(pid: int, end: int) -> Iterator[LiveVma]:
                 yield LiveVma(at, nr, fields[1], int(fields[2], 16) // PAGE, inode, sizes, flags)
             else:
                 sizes[word[:-1]] = int(line.split()[1])
-
-
-def scanned(pagemap: int, end: int, category: int) -> set[int]:
-    """The pages in the arena below address ``end`` that PAGEMAP_SCAN puts into a category."""
-    vector = (ctypes.c_uint64 * (3 * _RANGES))()
-    found: set[int] = set()
-    start = ARENA
-    while start < end:
-        address = ctypes.addressof(vector)
-        fields = (96, 0, start, end, 0, address, _RANGES, 0, 0, category, 0, category | _PAGE_IS_PRESENT)
-        scan = bytearray(struct.pack("<12Q", *fields))
-        nr = fcntl.ioctl(pagemap, _PAGEMAP_SCAN, scan, True)
-        for at in range(nr):
-            found.update(range((vector[3 * at] - ARENA) // PAGE, (vector[3 * at + 1] - ARENA) // PAGE))
-        # The kernel says where it stopped, as the vector may be full.
-        start = struct.unpack_from("<Q", scan, 32)[0]
-    return found
 
 
 def resident_pages(fd: int, offsets: Iterable[int]) -> set[int]:
