@@ -11,6 +11,7 @@ the kernel's history and the 6.12.117 and 6.18 trees.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
@@ -313,6 +314,18 @@ def release_of(kernel: str) -> Release | None:
 
 #: the profile unless another is set
 DEFAULT = RELEASES["6.18"]
+
+
+def nearest_release(kernel: str) -> Release:
+    """The release of a kernel, or the nearest one that is modeled, the older of two: ``6.17.3`` -> 6.16."""
+    number = _ordinal(kernel)
+    return min(RELEASES.values(), key=lambda row: (abs(_ordinal(row.version) - number), _ordinal(row.version)))
+
+
+def _ordinal(kernel: str) -> int:
+    """The number of a release in order: 5.19 and 6.19 were the last of theirs."""
+    found = re.match(r"(\d+)\.(\d+)", kernel)
+    return 20 * int(found[1]) + int(found[2]) if found else _ordinal(DEFAULT.version)
 
 
 # What makes two releases differ.

@@ -19,7 +19,7 @@ from folioshell.engine import machine
 from folioshell.errors import Refused
 from folioshell.model import pte
 from folioshell.model.policy import MM_ID, SharingQuestion
-from folioshell.model.release import DEFAULT, DIFFERENCES, RELEASES, Release, release, release_of
+from folioshell.model.release import DEFAULT, DIFFERENCES, RELEASES, Release, nearest_release, release, release_of
 from folioshell.paths.reclaim import do_reclaim
 from folioshell.paths.swap import add_to_swap
 from folioshell.paths.unmap import do_migrate, try_to_unmap
@@ -546,6 +546,26 @@ def test_the_release_of_a_kernel() -> None:
     """The first two numbers tell."""
     assert release_of("6.18.44-amd64") is RELEASES["6.18"]
     assert release_of("5.15.1") is release_of("") is None
+
+
+@pytest.mark.parametrize(
+    ("kernel", "nearest"),
+    [
+        ("6.18.44-fc", "6.18"),
+        ("6.17.3", "6.16"),
+        ("6.14.0", "6.12"),
+        ("6.15.9", "6.16"),
+        ("6.0.2", "6.1"),
+        ("5.4.1", "5.10"),
+        ("6.19.14+deb13", "6.18"),
+        ("7.2.0-rc1", "7.3"),
+        ("9.0.0", "7.3"),
+        ("unnamed", "6.18"),
+    ],
+)
+def test_the_nearest_release_of_a_kernel(kernel: str, nearest: str) -> None:
+    """Releases are counted across major versions; of two equally near ones the older."""
+    assert nearest_release(kernel) is RELEASES[nearest]
 
 
 def test_a_new_release_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
