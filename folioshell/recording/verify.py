@@ -30,19 +30,23 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first step in which model and kernel differ.
+    """What a step of model and kernel differs in.
 
     Args:
         step: its number; -1 for the initial state.
         op: its operation.
-        rows: all differences.
+        rows: all differences; none if both are the same.
         rules: the events of the step that concern the first row, in order.
+        books: the kernel's own books were compared too.
+        unseen: why the kernel's step cannot be compared; empty if it can.
     """
 
     step: int
     op: Op | None
     rows: tuple[DiffRow, ...]
     rules: tuple[Rule, ...] = ()
+    books: bool = False
+    unseen: str = ""
 
 
 class RecordingMatch(NamedTuple):
@@ -72,24 +76,41 @@ def verify(recording: Recording, profile: str = DEFAULT.version, books: bool = F
         books: compare the kernel's own books, too, where the recording has them.
     """
     assert recording.steps is not None
-    replay, nr = ScenarioRun(recording.scenario, profile), len(recording.steps)
+    nr, compared = len(recording.steps), 0
+    for one in compared_steps(recording, profile, books):
+        if one.rows:
+            return RecordingMatch(nr, one, compared)
+        compared += one.books
+    return RecordingMatch(nr, None, compared)
+
+
+def compared_steps(recording: Recording, profile: str = DEFAULT.version, books: bool = False) -> Iterator[Difference]:
+    """Replay a recording, and compare each step; arguments as for ``verify``.
+
+    Nothing follows a difference in the initial state, nor a step in which the model fails. A step without a result
+    cannot be compared: the runs that were recorded do not agree in it.
+    """
+    assert recording.steps is not None
+    replay = ScenarioRun(recording.scenario, profile)
     if before := _setup_rows(recording, replay):
-        return RecordingMatch(nr, Difference(-1, None, tuple(before)))
+        yield Difference(-1, None, tuple(before))
+        return
     made = steps_of(replay, recording.scenario, books)
-    compared = 0
     for number, (wanted, op) in enumerate(zip(recording.steps, recording.scenario["ops"], strict=True)):
         raw = recording.books[number] if books and recording.books else None
         try:
             found = next(made)
-            if recording.partial:
-                found = without_folios(found)
-            rows = differences(wanted, found) or ([] if raw is None else book_differences(raw, found["raw"], replay))
         except KernelBug as bug:
-            rows = [DiffRow("the model", "continues", f"fails: {bug.message}")]
-        if rows:
-            return RecordingMatch(nr, Difference(number, op, tuple(rows), _rules(replay, rows[0])), compared)
-        compared += raw is not None
-    return RecordingMatch(nr, None, compared)
+            row = DiffRow("the model", "continues", f"fails: {bug.message}")
+            yield Difference(number, op, (row,), _rules(replay, row))
+            return
+        if "result" not in wanted:
+            yield Difference(number, op, (), unseen="its runs differ")
+            continue
+        if recording.partial:
+            found = without_folios(found)
+        rows = differences(wanted, found) or ([] if raw is None else book_differences(raw, found["raw"], replay))
+        yield Difference(number, op, tuple(rows), _rules(replay, rows[0]) if rows else (), books=raw is not None)
 
 
 def _setup_rows(recording: Recording, replay: ScenarioRun) -> list[DiffRow]:
