@@ -23,6 +23,7 @@ from folioshell.live.format import ADVICES, FILE_SYSTEMS, READ_AHEAD, SLOT, SLOT
 from folioshell.model.release import DEFAULT
 from folioshell.paths.mremap import must_move
 from folioshell.recording.scenario import ARENA
+from folioshell.session.host import Host
 from folioshell.session.language import Statement
 from folioshell.units import align_down, align_up, parse_pages
 
@@ -78,13 +79,17 @@ class _PlacedRegion:
 class ScenarioWriter:
     """Collects the operations of a scenario while a script runs.
 
+    Args:
+        profile: the release that the script runs under; empty for the default one.
+
     Attributes:
         ops: the operations so far.
+        session: where the script runs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, profile: str = "") -> None:
         self.ops: list[Op] = []
-        self._session = Session(counting=())
+        self.session = Session(counting=(), host=Host(profile=profile))
         self._files: dict[str, dict[str, Any]] = {}
         self._mthp: dict[str, str] = {}
         self._spans: list[_PlacedRegion] = []
@@ -116,6 +121,14 @@ class ScenarioWriter:
         parts: dict[str, Any] = {"mthp": self._mthp, "files": self._files}
         return {key: value for key, value in parts.items() if value}
 
+    def place_of(self, vpn: int) -> tuple[str, int] | None:
+        """(region, page) of a virtual page of the script in the scenario; None if it is in no region."""
+        owner = self._owner(vpn)
+        return None if owner is None else (owner.name, vpn - owner.start)
+
+    def _owner(self, vpn: int) -> _PlacedRegion | None:
+        return next((span for span in reversed(self._spans) if span.start <= vpn < span.end), None)
+
     def add(self, statement: Statement) -> None:
         """Run a statement, and add its operations.
 
@@ -124,7 +137,7 @@ class ScenarioWriter:
         """
         assert isinstance(statement, ParsedStatement)
         verb = statement.command.verb
-        session = self._session
+        session = self.session
         call = Call(statement, session.workspace, statement.process or session.process, session)
         if statement.kind == MODEL:
             handler = self._handlers.get(verb)
@@ -168,7 +181,7 @@ class ScenarioWriter:
         if not lead.startswith("thp."):
             value = call.number("SIZE") if lead == "read_ahead" else call.statement.text.split()[-1]
             usual = (
-                ("profile", DEFAULT.version),
+                ("profile", self.session.host.profile or DEFAULT.version),
                 ("decide", DEFAULT.policy.decider),
                 ("geometry", "x86-64"),
                 ("read_ahead", READ_AHEAD),
@@ -306,7 +319,7 @@ class ScenarioWriter:
     def _translated(self, call: Call, argument: str, start: int, nr: int) -> dict[str, Any]:
         """The keys for pages ``[start, start + nr)`` of the script, which ``argument`` names."""
         end = start + nr
-        owner = next((span for span in reversed(self._spans) if span.start <= start < span.end), None)
+        owner = self._owner(start)
         if owner is None:
             raise call.refused_at(argument, "no region at this address, and scenarios have no addresses")
         low, high = start + owner.moved, end + owner.moved

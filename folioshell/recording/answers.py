@@ -1,0 +1,176 @@
+"""What a kernel answers to the questions of a script, from its recording: for the ``expect``s of a live run.
+
+Rules:
+- A question is translated while the model is in its state: places into regions and pages, a folio into a page that is
+  mapped to it. So the kernel is asked about the folio at the same place.
+- A scheme is asked only if its number is a count of page tables, as the observation has them: not one with a history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from folioshell.commands.call import Call
+from folioshell.commands.compare import Value
+from folioshell.commands.places import FolioRef, PlaceRef
+from folioshell.commands.questions import COUNTS, MAPCOUNT, MAPPED, PAGE_MAPCOUNT, PARTIAL, SHARED
+from folioshell.commands.schemes import TRUTH
+from folioshell.model.truth import mappings
+from folioshell.recording.verify import expand, orders
+
+#: scheme -> what its mapcount of a folio counts
+_COUNTED = {TRUTH: "entries", "vmas": "vmas", "tuples": "tuples", "per-page": "entries", "total-pages": "total"}
+_NOT_MAPPED = "not mapped"
+
+#: a virtual page -> (region, page)
+Locate = Callable[[int], tuple[str, int] | None]
+
+
+class AskedPage(NamedTuple):
+    """A page of a process that a question is about."""
+
+    process: str
+    region: str
+    page: int
+
+
+class KernelQuestion(NamedTuple):
+    """A question that a recorded step can answer.
+
+    Args:
+        name: the question.
+        word: the scheme, the count or the process that it names.
+        pages: the pages that it is about; for a folio, one that it is mapped at.
+        by_page: it is about a page, not about its folio.
+    """
+
+    name: str
+    word: str
+    pages: tuple[AskedPage, ...]
+    by_page: bool
+
+
+def kernel_question(call: Call, locate: Locate) -> KernelQuestion | None:
+    """The question of an ``expect``, for a kernel; None if no observation answers it.
+
+    Raises:
+        Refused: what it is about does not exist in the model.
+    """
+    name = call.word("lead")
+    judge = call.word("SCHEME", TRUTH)
+    if name == "vmas":
+        return KernelQuestion(name, call.process_named("PROCESS").name, (), False)
+    asked = {"present?": ("PLACE",), "same": ("PLACE", "OTHER"), "order": ("WHAT",), "truth": ("WHAT",)}
+    if name in (SHARED, MAPPED, PARTIAL, PAGE_MAPCOUNT) and judge == TRUTH:
+        asked[name] = ("PLACE" if name == PAGE_MAPCOUNT else "WHAT",)
+    elif name == MAPCOUNT and judge in _COUNTED:
+        asked[name] = ("WHAT",)
+    if name not in asked:
+        return None
+    pages = [_page(call, argument, locate) for argument in asked[name]]
+    by_page = isinstance(call.arguments.get(asked[name][0], object), PlaceRef)
+    word = call.word("COUNT") if name == "truth" else judge
+    return None if None in pages else KernelQuestion(name, word, tuple(page for page in pages if page), by_page)
+
+
+def _page(call: Call, argument: str, locate: Locate) -> AskedPage | None:
+    ref = call.arguments.get(argument, object)
+    if isinstance(ref, PlaceRef):
+        mm, vpn = call.page(ref)
+    else:
+        assert isinstance(ref, FolioRef)
+        folio = call.kernel.folios.get(call.folio_number(ref))
+        mapped = mappings(call.kernel, folio) if folio is not None else []
+        if not mapped:
+            return None
+        mm, vpn = mapped[0].mm, mapped[0].vpn
+    found = locate(vpn)
+    return AskedPage(mm.name, *found) if found is not None else None
+
+
+class KernelState:
+    """What a kernel's processes map after a step.
+
+    Args:
+        step: of a recording.
+        regions: those of the recording.
+        partial: the recording has no folios.
+    """
+
+    def __init__(self, step: Mapping[str, Any], regions: Mapping[str, Mapping[str, int]], *, partial: bool) -> None:
+        self._step = step
+        self._regions = regions
+        self._partial = partial
+        self._orders = orders(step["folios"])
+        self._mapcounts = {row["id"] + number: row["mapcounts"] for row in step["folios"] for number in range(row["n"])}
+        self._pages = {
+            (process, region): expand(runs, self._orders)
+            for process, one in step["procs"].items()
+            for region, runs in one["pages"].items()
+        }
+
+    def answer(self, question: KernelQuestion) -> Value | None:
+        """The answer of the kernel; None if it does not show it to this user."""
+        if question.name == "vmas":
+            process = self._step["procs"].get(question.word)
+            return len(process["vmas"]) if process is not None else _NOT_MAPPED
+        found = [self._pages.get((page.process, page.region), {}).get(page.page) for page in question.pages]
+        if question.name == "present?":
+            return _yes(found[0] is not None and "p" in found[0][0])
+        if self._partial:
+            return None
+        folios = [row[1] if row is not None and isinstance(row[1], int) else None for row in found]
+        if folios[0] is None or found[0] is None:
+            return 0 if question.name in (PAGE_MAPCOUNT, MAPCOUNT) and question.by_page else _NOT_MAPPED
+        if question.name == "same":
+            return _yes(found[1] is not None and found[0][1:3] == found[1][1:3])
+        if question.name == PAGE_MAPCOUNT or (question.word == "per-page" and question.by_page):
+            return int(found[0][3])
+        return self._about_folio(question, folios[0])
+
+    def _about_folio(self, question: KernelQuestion, folio: int) -> Value:
+        order = self._orders[folio]
+        if question.name == "order":
+            return order
+        counts = self._counts(folio)
+        if question.name == "truth":
+            return counts[question.word]
+        if question.name == MAPCOUNT:
+            return counts[_COUNTED[question.word]]
+        if question.name == SHARED:
+            return _yes(counts["mms"] > 1)
+        return _yes(0 < counts["pages"] < 1 << order if question.name == PARTIAL else counts["pages"] > 0)
+
+    def _counts(self, folio: int) -> dict[str, int]:
+        """What the page tables count of a folio, by the words of the question ``truth``; and the sum over its pages."""
+        entries, vmas = set(), set()
+        for (process, region), pages in self._pages.items():
+            for page, row in pages.items():
+                if row[1] == folio:
+                    vpn = self._regions[region]["vpn"] + page
+                    # A PMD is one entry for all pages.
+                    entries.add((process, vpn >> 9, None if "h" in row[0] else vpn))
+                    vmas.add((process, self._vma(process, vpn), vpn >> 9))
+        mapcounts = self._mapcounts[folio]
+        counts = {
+            "mms": len({process for process, _, _ in vmas}),
+            "vmas": len({(process, vma) for process, vma, _ in vmas}),
+            "tuples": len(vmas),
+            "entries": len(entries),
+            "pages": sum(nr for count, nr in mapcounts if count),
+            "total": sum(count * nr for count, nr in mapcounts),
+        }
+        assert counts.keys() >= COUNTS.keys()
+        return counts
+
+    def _vma(self, process: str, vpn: int) -> int:
+        """The position of the VMA of a page among those of its process."""
+        for position, vma in enumerate(self._step["procs"][process]["vmas"]):
+            if 0 <= vpn - self._regions[vma["region"]]["vpn"] - vma["page"] < vma["count"]:
+                return position
+        return -1
+
+
+def _yes(holds: bool) -> str:
+    return "yes" if holds else "no"
