@@ -224,6 +224,31 @@ def _verify(options: Options) -> int:
     return verification.run(options.files)
 
 
+def _live(options: Options) -> int:
+    from pathlib import Path
+
+    from folioshell.live import RecorderOptions
+    from folioshell.live.guest import Guest
+    from folioshell.shell.live import LiveChoice, LiveComparison, ThisKernel
+
+    limits = options.limits(scripts=True)
+    bounds = {name: most for name in ("pages", "processes") if (most := getattr(limits, name)) is not None}
+    choice = LiveChoice(
+        options.profile,
+        allow_live=options.allow_live,
+        verbose=options.verbose,
+        quiet=options.quiet,
+        as_json=bool(options.json),
+        options=RecorderOptions(runs=options.runs, **bounds),
+    )
+    if options.kernel is None and (options.modules or options.accel):
+        return _complain("live: --modules and --accel go with --kernel")
+    modules = None if options.modules is None else Path(options.modules)
+    guest = options.kernel and Guest(Path(options.kernel), modules=modules, accel=options.accel)
+    run = LiveComparison(guest or ThisKernel(), options.session().language, options.screen, options.errors, choice)
+    return run.run(options.files)
+
+
 def _convert(options: Options) -> int:
     from folioshell.shell.recordings import bounded, convert_file
 
@@ -290,7 +315,8 @@ def _completion(options: Options) -> int:
     from folioshell.shell.completion import Offer, script_for
 
     choices = parser().choices()
-    choices["run"] += [Offer(name, title) for name, title in scenario_titles()]
+    for action in ("run", "live"):
+        choices[action] += [Offer(name, title) for name, title in scenario_titles()]
     sys.stdout.write(script_for(options.shell, choices))
     return 0
 
@@ -298,6 +324,7 @@ def _completion(options: Options) -> int:
 _ACTIONS = {
     "run": _run,
     "scenarios": _scenarios,
+    "live": _live,
     "verify": _verify,
     "convert": _convert,
     "check-scheme": _check_scheme,

@@ -40,6 +40,16 @@ examples:
 exit status: 0 success; 1 an expect or a command failed; 2 refused or unreadable; 3 internal error in folioshell"""
 
 
+_LIVE_EPILOG = """\
+examples:
+  sudo folioshell live mail/straddle
+  folioshell live mail/simple                              without root: VMAs, smaps and pagemap bits
+  folioshell live --kernel /boot/vmlinuz-6.1.0-57-cloud-amd64 mail/straddle
+  folioshell live --kernel arch/x86/boot/bzImage scenarios/**/*.fs
+
+exit status: 0 the same; 1 a step differs or an expect does not hold; 2 no script can run, or one is unreadable"""
+
+
 class Until(NamedTuple):
     """Where a run stops: after a number of steps, after a line, or nowhere if both are None."""
 
@@ -202,8 +212,7 @@ def parser() -> _Parser:
     made.add_argument("--version", action="store_true", help="print the version and exit")
     made.add_argument("--resume", action="store_true", help="restore the last shell that crashed or was killed")
     made.add_argument("-c", dest="commands", metavar="COMMANDS", help="run these commands and exit")
-    verbs = "run | scenarios | verify | convert | check-scheme | check-protocol | race-sweep | schema | completion"
-    actions = made.add_subparsers(dest="action", metavar=verbs, title="actions")
+    actions = made.add_subparsers(dest="action", title="actions")
     add_action = partial(actions.add_parser, allow_abbrev=False, formatter_class=formatter)
     run = add_action("run", help="run scripts and print each step")
     run.add_argument(
@@ -219,6 +228,7 @@ def parser() -> _Parser:
     run.add_argument("-i", dest="interactive", action="store_true", help="open the shell in the final state")
     scenarios = add_action("scenarios", help="list the scenarios that come with folioshell")
     scenarios.add_argument("--copy", metavar="DIR", help="copy them into this new folder instead")
+    live = _add_live(add_action)
     verify = add_action("verify", help="replay recordings of real kernels on the model and compare")
     _add_verify_options(verify)
     convert = add_action("convert", help="print a scenario as a script, or a script as a scenario")
@@ -233,8 +243,9 @@ def parser() -> _Parser:
     add_action("schema", help="print the JSON schema of --json")
     completion = add_action("completion", help="print a script that completes the command line in a shell")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="its shell")
+    actions.metavar = " | ".join(actions.choices)
     # Output options are allowed before and after the action; only the former have defaults, lest they undo the latter.
-    for action in (run, scenarios, verify, convert, check, protocols, sweep):
+    for action in (run, scenarios, live, verify, convert, check, protocols, sweep):
         _add_output_options(action, loads="more_loads", limits="more_limits")
         if action not in (protocols, sweep):
             _add_protocol_option(action, "more_loads")
@@ -248,6 +259,26 @@ def parser() -> _Parser:
     made.set_defaults(plain=False, width=None, json=None, mode="", quiet=False, allow_files=False, allow_code=False)
     made.set_defaults(loads=[], more_loads=[], limit=[], more_limits=[])
     return made
+
+
+def _add_live(add_action: Callable[..., ArgumentParser]) -> ArgumentParser:
+    live = add_action("live", help="run scripts on a real kernel and compare each step", epilog=_LIVE_EPILOG)
+    live.add_argument(
+        "files", nargs="+", metavar="FILE", help="a script, or the name of a scenario; - for standard input"
+    )
+    live.add_argument("--kernel", metavar="IMAGE", help="boot this kernel in QEMU: a bzImage, or a vmlinux with PVH")
+    live.add_argument("--modules", metavar="DIR", help="its modules (default: lib/modules beside the image's folder)")
+    accel = "what runs it (default: KVM if it works)"
+    live.add_argument("--accel", choices=("kvm", "tcg"), default="", help=accel)
+    live.add_argument(
+        "--runs", type=partial(_number, least=1), default=2, metavar="N", help="runs of each (default: 2)"
+    )
+    profile = "model this release instead of that of the kernel"
+    live.add_argument("--profile", choices=tuple(RELEASES), default="", help=profile)
+    allow = "also run what is piped in, and scripts that a script includes"
+    live.add_argument("--allow-live", action="store_true", help=allow)
+    live.add_argument("-v", dest="verbose", action="store_true", help="list the steps that are the same, too")
+    return live
 
 
 def _add_check_options(parser: ArgumentParser) -> None:

@@ -64,9 +64,8 @@ def asserted(call: Call, kind: str = "expect") -> Expect:
     text = _claim(call)
     if kind == "question" and COMPARISON not in call.arguments:
         return Expect(text, True, "", actual, "", start=statement.start, end=statement.end, kind=kind)
-    comparison, start, end = _YES, statement.start, statement.end
+    comparison, start, end = comparison_of(call), statement.start, statement.end
     if COMPARISON in call.arguments:
-        comparison = call.arguments.get(COMPARISON, Comparison)
         (place,) = call.arguments.tokens(COMPARISON)
         start, end = statement.span(place)
     passed = comparison.holds(answer.value)
@@ -85,6 +84,11 @@ def _claim(call: Call) -> str:
     if TEXT in call.arguments:
         text = text.partition(" | ")[0]
     return text.replace(f"points={call.number('points', 1)} ", "", 1)
+
+
+def comparison_of(call: Call) -> Comparison:
+    """What an ``expect`` claims of the answer."""
+    return call.arguments.get(COMPARISON, Comparison) if COMPARISON in call.arguments else _YES
 
 
 def _answer(call: Call) -> CurrentAnswer:

@@ -24,7 +24,6 @@ import time
 import tty
 import zlib
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from folioshell.live import CannotRecord, RecorderOptions
@@ -36,6 +35,8 @@ _LINE = 1000
 _QEMU = "qemu-system-x86_64"
 _DISK_SIZE = 1 << 30
 _CONSOLE_TAIL = 8
+#: options of the recorder that the guest is given
+_OPTIONS = ("runs", "attempts", "pages", "processes")
 #: a kernel that KVM runs has written to its console after so many seconds; this decides whether KVM works
 _FIRST_WORDS = 5.0
 #: parameters of the kernel. kcore wants addresses as linked; the rest makes a boot short and runs repeatable
@@ -53,7 +54,7 @@ class Guest:
         path: the kernel: a bzImage, or a vmlinux with a PVH entry.
         modules: the folder of its modules; None to look for it.
         accel: ``kvm`` or ``tcg``; empty: KVM if it works.
-        boot_limit: seconds that a boot may take.
+        boot_limit, record_limit: seconds that a boot, and a scenario, may take.
 
     Attributes:
         image: the kernel.
@@ -63,13 +64,22 @@ class Guest:
         has_disk: does it have a disk with ext4?
     """
 
-    def __init__(self, path: Path, *, modules: Path | None = None, accel: str = "", boot_limit: float = 120.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        modules: Path | None = None,
+        accel: str = "",
+        boot_limit: float = 120.0,
+        record_limit: float = 600.0,
+    ) -> None:
         self.image = kernel_image(path)
         self.accel = accel
         self.release = ""
         self.boot_seconds = 0.0
         self.has_disk = False
         self._limit = boot_limit
+        self._record_limit = record_limit
         self._modules = modules
         self._memory: list[int] = []
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,7 +97,7 @@ class Guest:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -100,18 +110,22 @@ class Guest:
             os.close(fd)
         self._memory = []
 
-    def record(self, scenario: dict[str, Any], runs: int = 2, limit: float = 600.0) -> dict[str, Any]:
+    def record(self, scenario: dict[str, Any], options: RecorderOptions | None = None) -> dict[str, Any]:
         """The recording that the guest makes of a scenario.
 
         Args:
-            runs: undisturbed runs that are compared.
-            limit: seconds that it may take.
+            options: those that do not name files are heeded.
 
         Raises:
             CannotRecord: the recorder in the guest cannot record it.
             GuestError: the guest ended, does not answer in time, or the recorder failed.
         """
-        return self._answered(self._exchange({"scenario": scenario, "runs": runs}, limit))
+        chosen = {key: getattr(options or RecorderOptions(), key) for key in _OPTIONS}
+        return self._answered(self._exchange({"scenario": scenario, "options": chosen}, self._record_limit))
+
+    def described(self) -> str:
+        """Where it runs, as a clause."""
+        return f"in QEMU ({self.accel}), booted in {self.boot_seconds:.1f} s"
 
     # Booting.
 
@@ -336,7 +350,7 @@ def _request(line: int) -> dict[str, Any]:
 
 def _served(request: dict[str, Any]) -> dict[str, Any]:
     try:
-        return record(request["scenario"], RecorderOptions(runs=request["runs"]))
+        return record(request["scenario"], RecorderOptions(**request["options"]))
     except (BadScenario, CannotRecord) as error:
         return {"refused": str(error)}
     except Exception as error:  # noqa: BLE001 - the host shows it

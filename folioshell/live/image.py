@@ -44,7 +44,7 @@ class KernelImage(NamedTuple):
 def kernel_image(path: Path) -> KernelImage:
     """Look into a kernel image.
 
-    Kernel: Documentation/arch/x86/boot.rst: the setup header at 0x1f1 (v6.18)
+    Kernel: arch/x86/include/uapi/asm/bootparam.h: struct setup_header (v6.6)
 
     Raises:
         BadImage: it cannot be read, or is neither a bzImage nor a vmlinux of x86-64.
@@ -74,7 +74,7 @@ def _release_of_elf(data: bytes) -> str:
 class Archive:
     """A cpio archive in the format that the kernel unpacks into its root file system.
 
-    Kernel: Documentation/driver-api/early-userspace/buffer-format.rst (v6.18)
+    Kernel: init/initramfs.c: parse_header(), do_header() (v6.18)
     """
 
     def __init__(self) -> None:

@@ -79,7 +79,7 @@ def _kernel_memory() -> _KernelMemory:
 class _KernelMemory:
     """/proc/kcore, and from it which pages PMDs map: what a kernel without PAGEMAP_SCAN tells no other way.
 
-    Kernel: fs/proc/kcore.c: an ELF core file of the mapped kernel memory; Documentation/bpf/btf.rst (v6.18)
+    Kernel: fs/proc/kcore.c: read_kcore_iter() (v6.12); include/uapi/linux/btf.h: struct btf_type (v6.12)
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What a kernel answers to the questions of a script, from its recording: for the ``expect``s of a live run.
+"""A script as a real kernel runs it, and what that kernel answers to its ``expect``s, from the recording.
 
 Rules:
 - A question is translated while the model is in its state: places into regions and pages, a folio into a page that is
@@ -12,12 +12,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from folioshell.commands.call import Call
-from folioshell.commands.compare import Value
+from folioshell.commands.compare import Comparison, Value, text_of
+from folioshell.commands.expect import comparison_of
+from folioshell.commands.parse import ParsedStatement
 from folioshell.commands.places import FolioRef, PlaceRef
 from folioshell.commands.questions import COUNTS, MAPCOUNT, MAPPED, PAGE_MAPCOUNT, PARTIAL, SHARED
 from folioshell.commands.schemes import TRUTH
+from folioshell.live.format import Recording, check_scenario
 from folioshell.model.truth import mappings
-from folioshell.recording.verify import expand, orders
+from folioshell.recording.to_scenario import ScenarioWriter
+from folioshell.recording.verify import expand, orders, result_text
+from folioshell.session.history import is_failure
 
 #: scheme -> what its mapcount of a folio counts
 _COUNTED = {TRUTH: "entries", "vmas": "vmas", "tuples": "tuples", "per-page": "entries", "total-pages": "total"}
@@ -174,3 +179,89 @@ class KernelState:
 
 def _yes(holds: bool) -> str:
     return "yes" if holds else "no"
+
+
+# Scripts.
+
+
+class LiveExpect(NamedTuple):
+    """An assertion of a script that is made of a kernel, too.
+
+    Args:
+        line: its line in the script, from 1.
+        text: the assertion.
+        step: number of the operation that it follows.
+        question: what the kernel is asked; None: how the operation ended.
+        comparison: what the answer must be; for an operation, the errno or signal.
+    """
+
+    line: int
+    text: str
+    step: int
+    question: KernelQuestion | None
+    comparison: Comparison
+
+
+class LiveScript:
+    """A script as a real kernel runs it, statement after statement.
+
+    Args:
+        profile: the release that it runs under.
+
+    Attributes:
+        writer: its scenario.
+        commands: the command that each operation comes from.
+        expects: the assertions that an observation answers.
+        unasked: the number of others.
+    """
+
+    def __init__(self, profile: str) -> None:
+        self.writer = ScenarioWriter(profile)
+        self.commands: list[str] = []
+        self.expects: list[LiveExpect] = []
+        self.unasked = 0
+
+    def scenario(self, name: str) -> dict[str, Any]:
+        """The scenario, checked.
+
+        Raises:
+            BadScenario: the recorder cannot run it.
+        """
+        return check_scenario({"name": name, "doc": "", "setup": self.writer.setup(), "ops": self.writer.ops})
+
+    def add(self, statement: ParsedStatement, line: int) -> None:
+        """Add a statement of a line.
+
+        Raises:
+            Refused: it cannot be run, or no real kernel can run it.
+        """
+        session, nr = self.writer.session, len(self.writer.ops)
+        self.writer.add(statement)
+        last = len(self.writer.ops) - 1
+        self.commands += [statement.text] * (last + 1 - nr)
+        if statement.command.verb == "expect":
+            call = Call(statement, session.workspace, statement.process or session.process, session)
+            if statement.profiles and call.kernel.release.version not in statement.profiles:
+                return
+            question = kernel_question(call, self.writer.place_of)
+            if question is None or last < 0:
+                self.unasked += 1
+            else:
+                text = statement.text.partition(" ")[2]
+                self.expects.append(LiveExpect(line, text, last, question, comparison_of(call)))
+        elif statement.expected and last >= nr:
+            comparison = Comparison("==", (statement.expected,))
+            self.expects.append(LiveExpect(line, statement.text, last, None, comparison))
+
+
+def answer_of(expect: LiveExpect, recording: Recording) -> tuple[bool, str] | None:
+    """Does an assertion hold for a recorded kernel, and what does that say? None if its step does not show it."""
+    assert recording.steps is not None
+    step = recording.steps[expect.step]
+    if "result" not in step:
+        return None
+    if expect.question is None:
+        result = step["result"]
+        return is_failure(result, expect.comparison.expected), result_text(result)
+    value = KernelState(step, recording.regions, partial=recording.partial).answer(expect.question)
+    return None if value is None else (expect.comparison.holds(value), text_of(value))

@@ -106,7 +106,7 @@ class Verification:
         self._screen.write([Line((Span(f"{visible(Path(name).name)}: "), Span(text, tone)))])
         if difference is None:
             return MATCHES
-        self._screen.write(_tables(difference) if self._verbose else [_summary(difference)])
+        self._screen.write(difference_tables(difference) if self._verbose else [_summary(difference)])
         self._screen.flush()
         return DIFFERS
 
@@ -168,8 +168,8 @@ def operation_text(op: dict[str, Any]) -> str:
     return f"{op['proc']}: {' '.join(words)}"
 
 
-def _tables(difference: Difference) -> list[Block]:
-    """The first difference: kernel and model side by side, and the events that led to it."""
+def difference_tables(difference: Difference) -> list[Block]:
+    """A step that differs: kernel and model side by side, and the events that led to it."""
     rows = tuple(
         (Span(visible(row.what)), Span(visible(row.kernel)), Span(visible(row.model), Tone.BAD))
         for row in difference.rows[:_ROWS]

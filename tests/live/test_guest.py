@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from folioshell.live import CannotRecord
+from folioshell.live import CannotRecord, RecorderOptions
 from folioshell.live import guest as guest_module
 from folioshell.live.guest import Guest, GuestError
 from folioshell.live.image import BadImage, Payload
@@ -62,7 +62,8 @@ def test_requests_of_any_length_are_answered(image: Path, qemu: Path) -> None:
     with Guest(image, accel="tcg") as guest:
         assert (guest.release, guest.has_disk, guest.accel) == ("6.0-fake", False, "tcg")
         for scenario in ({"name": text}, {"name": ""}):
-            assert guest.record(scenario, runs=3)["got"] == {"scenario": scenario, "runs": 3}
+            got = guest.record(scenario, RecorderOptions(runs=3))["got"]
+            assert (got["scenario"], got["options"]["runs"]) == (scenario, 3)
 
 
 def test_what_the_recorder_says_is_passed_on(image: Path, qemu: Path) -> None:
