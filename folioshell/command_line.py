@@ -215,9 +215,7 @@ def parser() -> _Parser:
     actions = made.add_subparsers(dest="action", title="actions")
     add_action = partial(actions.add_parser, allow_abbrev=False, formatter_class=formatter)
     run = add_action("run", help="run scripts and print each step")
-    run.add_argument(
-        "files", nargs="+", metavar="FILE", help="a script, or the name of a scenario; - for standard input"
-    )
+    _add_scripts(run)
     until = "stop after step N and the queries that follow it; line:N: stop after line N"
     run.add_argument("--until", type=_until, default=Until(), metavar="N", help=until)
     run.add_argument("--junit", metavar="OUT.xml", help="also write the results of all assertions as JUnit XML")
@@ -261,11 +259,14 @@ def parser() -> _Parser:
     return made
 
 
+def _add_scripts(parser: ArgumentParser) -> None:
+    what = "a script, or the name of a scenario; - for standard input"
+    parser.add_argument("files", nargs="+", metavar="FILE", help=what)
+
+
 def _add_live(add_action: Callable[..., ArgumentParser]) -> ArgumentParser:
     live = add_action("live", help="run scripts on a real kernel and compare each step", epilog=_LIVE_EPILOG)
-    live.add_argument(
-        "files", nargs="+", metavar="FILE", help="a script, or the name of a scenario; - for standard input"
-    )
+    _add_scripts(live)
     live.add_argument("--kernel", metavar="IMAGE", help="boot this kernel in QEMU: a bzImage, or a vmlinux with PVH")
     live.add_argument("--modules", metavar="DIR", help="its modules (default: lib/modules beside the image's folder)")
     accel = "what runs it (default: KVM if it works)"

@@ -25,7 +25,7 @@ from folioshell.recording.verify import expand, orders, result_text
 from folioshell.session.history import is_failure
 
 #: scheme -> what its mapcount of a folio counts
-_COUNTED = {TRUTH: "entries", "vmas": "vmas", "tuples": "tuples", "per-page": "entries", "total-pages": "total"}
+_COUNTED = {**dict.fromkeys((TRUTH, "per-page", "likely", "mm-id"), "entries"), "vmas": "vmas", "tuples": "tuples"}
 _NOT_MAPPED = "not mapped"
 
 #: a virtual page -> (region, page)
@@ -148,7 +148,7 @@ class KernelState:
         return _yes(0 < counts["pages"] < 1 << order if question.name == PARTIAL else counts["pages"] > 0)
 
     def _counts(self, folio: int) -> dict[str, int]:
-        """What the page tables count of a folio, by the words of the question ``truth``; and the sum over its pages."""
+        """What the page tables count of a folio, by the words of the question ``truth``."""
         entries, vmas = set(), set()
         for (process, region), pages in self._pages.items():
             for page, row in pages.items():
@@ -157,16 +157,14 @@ class KernelState:
                     # A PMD is one entry for all pages.
                     entries.add((process, vpn >> 9, None if "h" in row[0] else vpn))
                     vmas.add((process, self._vma(process, vpn), vpn >> 9))
-        mapcounts = self._mapcounts[folio]
         counts = {
             "mms": len({process for process, _, _ in vmas}),
             "vmas": len({(process, vma) for process, vma, _ in vmas}),
             "tuples": len(vmas),
             "entries": len(entries),
-            "pages": sum(nr for count, nr in mapcounts if count),
-            "total": sum(count * nr for count, nr in mapcounts),
+            "pages": sum(nr for count, nr in self._mapcounts[folio] if count),
         }
-        assert counts.keys() >= COUNTS.keys()
+        assert counts.keys() == COUNTS.keys()
         return counts
 
     def _vma(self, process: str, vpn: int) -> int:

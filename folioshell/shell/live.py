@@ -25,6 +25,7 @@ from folioshell.model.release import DEFAULT, nearest_release
 from folioshell.recording.answers import LiveExpect, LiveScript, answer_of
 from folioshell.recording.verify import Difference, compared_steps
 from folioshell.script import script
+from folioshell.script.files import path_of
 from folioshell.session.language import Language
 from folioshell.shell.recordings import difference_tables, json_line, operation_text
 from folioshell.views.blocks import Block, Line, Span, Tone, line
@@ -118,7 +119,7 @@ class ThisKernel:
         pass
 
     def record(self, scenario: dict[str, Any], options: RecorderOptions | None) -> dict[str, Any]:
-        """Record a scenario with processes of this machine."""
+        """Record a scenario with processes here."""
         return record(scenario, options)
 
     def described(self) -> str:
@@ -253,7 +254,7 @@ class LiveComparison:
         return max(ran, default=UNUSABLE)
 
     def _lines(self, name: str) -> list[script.ScriptLine]:
-        path = script.path_of(name)
+        path = path_of(name)
         if name == "-" and not self._choice.allow_live:
             raise Refused("what is piped in runs on a real kernel only with --allow-live")
         return script.parse(script.read_text(path), path, self._language)
@@ -272,7 +273,7 @@ class LiveComparison:
     def _one(self, name: str, lines: Sequence[script.ScriptLine]) -> int | None:
         """Run one script; None if no kernel, or not this one, can run it."""
         try:
-            live = live_script(script.path_of(name), lines, self._profile, may_include=self._choice.allow_live)
+            live = live_script(path_of(name), lines, self._profile, may_include=self._choice.allow_live)
             document = self._kernel.record(live.scenario(name), self._choice.options)
         except Refused as error:
             self._leave_out(name, f"line {error.line}: {error.message}")
