@@ -57,7 +57,7 @@ class Guest:
         boot_limit, record_limit: seconds that a boot, and a scenario, may take.
 
     Attributes:
-        image: the kernel.
+        path: the kernel.
         release: what ``uname -r`` prints in it.
         accel: what runs it.
         boot_seconds: from the start of QEMU until the guest could record.
@@ -73,7 +73,7 @@ class Guest:
         boot_limit: float = 120.0,
         record_limit: float = 600.0,
     ) -> None:
-        self.image = kernel_image(path)
+        self.path = path
         self.accel = accel
         self.release = ""
         self.boot_seconds = 0.0
@@ -82,6 +82,7 @@ class Guest:
         self._record_limit = record_limit
         self._modules = modules
         self._memory: list[int] = []
+        self._payload = Payload(b"", (), "")
         self._process: subprocess.Popen[bytes] | None = None
         self._console = -1
         self._unread = b""
@@ -89,12 +90,10 @@ class Guest:
     def __enter__(self) -> Self:
         if shutil.which(_QEMU) is None:
             raise GuestError(f"{_QEMU} is not installed; on Debian it is in the package qemu-system-x86")
-        packed = payload(__name__, kernel_modules(self.image, self._modules))
-        try:
-            self._boot(packed)
-        except BaseException:
-            self.close()
-            raise
+        if sys.platform != "linux" or os.uname().machine != "x86_64":
+            raise GuestError("a guest runs this Python, so this must be Linux on x86-64")
+        self._payload = payload(__name__, kernel_modules(kernel_image(self.path), self._modules))
+        self._boot()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -111,7 +110,7 @@ class Guest:
         self._memory = []
 
     def record(self, scenario: dict[str, Any], options: RecorderOptions | None = None) -> dict[str, Any]:
-        """The recording that the guest makes of a scenario.
+        """The recording that the guest makes of a scenario; one that has ended is booted again.
 
         Args:
             options: those that do not name files are heeded.
@@ -121,6 +120,8 @@ class Guest:
             GuestError: the guest ended, does not answer in time, or the recorder failed.
         """
         chosen = {key: getattr(options or RecorderOptions(), key) for key in _OPTIONS}
+        if self._process is None:
+            self._boot()
         return self._answered(self._exchange({"scenario": scenario, "options": chosen}, self._record_limit))
 
     def described(self) -> str:
@@ -129,32 +130,34 @@ class Guest:
 
     # Booting.
 
-    def _boot(self, packed: Payload) -> None:
-        for accel in (self.accel,) if self.accel else ("kvm", "tcg"):
-            if accel == "kvm" and not self.accel and not os.access("/dev/kvm", os.R_OK | os.W_OK):
-                continue
-            began = time.monotonic()
-            self._start(packed, accel)
-            if accel == "kvm" and not self.accel and not self._has_spoken(began + _FIRST_WORDS):
-                self.close()
-                continue
+    def _boot(self) -> None:
+        try:
+            for accel in (self.accel,) if self.accel else ("kvm", "tcg"):
+                if self.accel or accel != "kvm" or os.access("/dev/kvm", os.R_OK | os.W_OK):
+                    began = time.monotonic()
+                    self._start(accel)
+                    if self.accel or accel != "kvm" or self._has_spoken(began + _FIRST_WORDS):
+                        break
+                    self.close()
             self.accel = accel
             hello = self._answered(self._line(began + self._limit, "boot"))
-            self.boot_seconds = time.monotonic() - began
-            self.release, self.has_disk = str(hello["release"]), bool(hello["disk"])
-            return
+        except BaseException:
+            self.close()
+            raise
+        self.boot_seconds = time.monotonic() - began
+        self.release, self.has_disk = str(hello["release"]), bool(hello["disk"])
 
-    def _start(self, packed: Payload, accel: str) -> None:
+    def _start(self, accel: str) -> None:
         self._unread = b""
         archive = self._anonymous("initramfs")
         with os.fdopen(os.dup(archive), "wb") as file:
-            file.write(packed.packed)
+            file.write(self._payload.packed)
         self._console = self._anonymous("console")
-        parameters = f"{_PARAMETERS} LD_LIBRARY_PATH={':'.join(packed.libraries)}"
+        parameters = f"{_PARAMETERS} LD_LIBRARY_PATH={':'.join(self._payload.libraries)}"
         command = [
             *(_QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
             *("-accel", accel, "-cpu", "qemu64,+rdrand", "-smp", "1", "-m", "2048"),
-            *("-kernel", str(self.image.path), "-initrd", _path(archive), "-append", parameters),
+            *("-kernel", str(self.path), "-initrd", _path(archive), "-append", parameters),
             *("-serial", f"file:{_path(self._console)}"),
             *("-chardev", "stdio,id=line,signal=off", "-serial", "chardev:line"),
             *self._disks(),
@@ -248,16 +251,17 @@ class Guest:
         return answer
 
     def _fail(self, what: str) -> NoReturn:
-        """Raise an error that ends in the last lines of the console, or in what QEMU complains about."""
+        """End the guest, and raise an error with the last lines of its console, or with what QEMU complains about."""
         said = ""
         if self._process is not None:
             self._process.kill()
             said = self._process.communicate()[1].decode(errors="replace").strip()
         console = os.pread(self._console, os.fstat(self._console).st_size, 0).decode(errors="replace").splitlines()
         tail = [line for line in console if line.strip()][-_CONSOLE_TAIL:]
+        self.close()
         if not tail:
-            raise GuestError(f"{self.image.path} {what}; QEMU says: {said or 'nothing'}")
-        raise GuestError("\n    ".join([f"{self.image.path} {what}; its console ends:", *tail]))
+            raise GuestError(f"{self.path} {what}{f'; QEMU says: {said}' if said else ', and its console is empty'}")
+        raise GuestError("\n    ".join([f"{self.path} {what}; its console ends:", *tail]))
 
 
 def _path(fd: int) -> str:

@@ -20,6 +20,7 @@ from folioshell.errors import Refused
 from folioshell.live import CannotRecord, RecorderOptions
 from folioshell.live.format import BadScenario, Recording
 from folioshell.live.guest import GuestError
+from folioshell.live.image import BadImage
 from folioshell.live.recorder import record
 from folioshell.model.release import DEFAULT, nearest_release
 from folioshell.recording.answers import LiveExpect, LiveScript, answer_of
@@ -246,12 +247,11 @@ class LiveComparison:
                 self._begin()
                 booted = monotonic()
                 statuses = [self._one(name, lines) for name, lines in scripts]
-        except GuestError as error:
-            self._errors.write([line(visible(str(error)), Tone.BAD)])
+        except (BadImage, GuestError) as error:
+            self._complain(f"error: {error}")
             return UNUSABLE
         self._sum_up(booted - began, monotonic() - booted)
-        ran = [status for status in statuses if status is not None]
-        return max(ran, default=UNUSABLE)
+        return max((status for status in statuses if status is not None), default=UNUSABLE)
 
     def _lines(self, name: str) -> list[script.ScriptLine]:
         path = path_of(name)
@@ -281,6 +281,10 @@ class LiveComparison:
         except (BadScenario, CannotRecord) as error:
             self._leave_out(name, str(error))
             return None
+        except GuestError as error:
+            self._counts["ended"] += 1
+            self._complain(f"{name}: {error}")
+            return DIFFERS
         outcome = compared(live, document, self._profile)
         counts = outcome.counts
         self._counts.update(counts, scripts=1)
@@ -299,21 +303,26 @@ class LiveComparison:
             self._write([Line((Span(f"{visible(name)}: "), Span(visible(f"cannot run live: {why}"), Tone.DIM)))])
 
     def _sum_up(self, boot: float, run: float) -> None:
-        counts = {key: self._counts[key] for key in ("scripts", *_COUNTED, "left_out")}
+        counts = {key: self._counts[key] for key in ("scripts", *_COUNTED, "left_out", "ended")}
         if self._choice.as_json:
             where = {"release": self._kernel.release, "where": self._kernel.described(), "profile": self._profile}
             self._document({"summary": where | counts})
             return
         what = f"{counted(counts['scripts'], 'script')} under profile {self._profile}: "
         failed = counts["expects"] - counts["held"] - counts["not_in_release"]
-        tone = Tone.BAD if counts["differ"] or failed else Tone.GOOD
+        tone = Tone.BAD if counts["differ"] or failed or counts["ended"] else Tone.GOOD
         left = f"; {counts['left_out']} cannot run live" if counts["left_out"] else ""
+        left += f"; the kernel ended in {counts['ended']}" if counts["ended"] else ""
         took = f" ({run:.1f} s{f', boot {boot:.1f} s' if boot >= 0.1 else ''})"
         self._write([Line((Span(what), Span(_counts_text(counts), tone), Span(left + took)))])
 
     def _write(self, blocks: Sequence[Block]) -> None:
         self._screen.write(blocks)
         self._screen.flush()
+
+    def _complain(self, text: str) -> None:
+        # The end of a console has several lines.
+        self._errors.write([line(visible(part), Tone.BAD) for part in text.splitlines()])
 
     def _document(self, document: dict[str, Any]) -> None:
         self._screen.stream.write(json_line(document))
