@@ -258,6 +258,18 @@ def _convert(options: Options) -> int:
     return bounded(options.file, convert, options.limits(scripts=True), options.errors)
 
 
+def _record(options: Options) -> int:
+    from folioshell.live import RecorderOptions
+    from folioshell.shell.recordings import record_files
+
+    limits = options.limits(scripts=True)
+    most = {name: nr for name in ("pages", "processes") if (nr := getattr(limits, name)) is not None}
+    chosen = RecorderOptions(runs=options.runs, folder=options.folder, swap_device=options.swap, **most)
+    return record_files(
+        options.files, options.target, options.screen, options.errors, options.session().language, chosen
+    )
+
+
 def _check_scheme(options: Options) -> int:
     from folioshell.contract.histories import SearchBounds
     from folioshell.shell.checks import check_files
@@ -327,6 +339,7 @@ _ACTIONS = {
     "live": _live,
     "verify": _verify,
     "convert": _convert,
+    "record": _record,
     "check-scheme": _check_scheme,
     "check-protocol": _check_protocol,
     "race-sweep": _race_sweep,

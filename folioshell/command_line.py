@@ -226,11 +226,7 @@ def parser() -> _Parser:
     run.add_argument("-i", dest="interactive", action="store_true", help="open the shell in the final state")
     scenarios = add_action("scenarios", help="list the scenarios that come with folioshell")
     scenarios.add_argument("--copy", metavar="DIR", help="copy them into this new folder instead")
-    live = _add_live(add_action)
-    verify = add_action("verify", help="replay recordings of real kernels on the model and compare")
-    _add_verify_options(verify)
-    convert = add_action("convert", help="print a scenario as a script, or a script as a scenario")
-    convert.add_argument("file", metavar="FILE", help="a recording or scenario (.json, .json.gz), or a script")
+    on_kernels = _add_kernel_actions(add_action)
     check = add_action("check-scheme", help="check which laws the schemes of a Python file violate")
     check.add_argument("files", nargs="+", metavar="FILE", help="a Python file that subclasses Scheme")
     _add_check_options(check)
@@ -243,7 +239,7 @@ def parser() -> _Parser:
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="its shell")
     actions.metavar = " | ".join(actions.choices)
     # Output options are allowed before and after the action; only the former have defaults, lest they undo the latter.
-    for action in (run, scenarios, live, verify, convert, check, protocols, sweep):
+    for action in (run, scenarios, *on_kernels, check, protocols, sweep):
         _add_output_options(action, loads="more_loads", limits="more_limits")
         if action not in (protocols, sweep):
             _add_protocol_option(action, "more_loads")
@@ -329,6 +325,18 @@ def _add_sweep_options(parser: ArgumentParser) -> None:
     parser.add_argument("-v", dest="verbose", action="store_true", help="print each pair as soon as it is explored")
 
 
+def _add_kernel_actions(add_action: Callable[..., ArgumentParser]) -> list[ArgumentParser]:
+    """Add the actions that are about real kernels and their recordings."""
+    live = _add_live(add_action)
+    record = add_action("record", help="record what the kernel here does with scripts or scenarios")
+    _add_record_options(record)
+    verify = add_action("verify", help="replay recordings of real kernels on the model and compare")
+    _add_verify_options(verify)
+    convert = add_action("convert", help="print a scenario as a script, or a script as a scenario")
+    convert.add_argument("file", metavar="FILE", help="a recording or scenario (.json, .json.gz), or a script")
+    return [live, record, verify, convert]
+
+
 def _add_verify_options(verify: ArgumentParser) -> None:
     verify.add_argument("files", nargs="+", metavar="RECORDING", help="a recording, .json or .json.gz")
     verify.add_argument("-v", dest="verbose", action="store_true", help="show the first difference as a table")
@@ -337,6 +345,17 @@ def _add_verify_options(verify: ArgumentParser) -> None:
     verify.add_argument("--books", action="store_true", help=books)
     profile = "model this release instead of that of each recording"
     verify.add_argument("--profile", choices=tuple(RELEASES), default="", help=profile)
+
+
+def _add_record_options(record: ArgumentParser) -> None:
+    record.add_argument("files", nargs="+", metavar="FILE", help="a script, a scenario or a recording")
+    target = "the recording, .json or .json.gz; a folder if there are several"
+    record.add_argument("-o", dest="target", required=True, metavar="OUT", help=target)
+    runs = "undisturbed runs that are compared (default: 2)"
+    record.add_argument("--runs", type=partial(_number, least=1), default=2, metavar="N", help=runs)
+    folder = "a folder on ext4, for files on ext4 (default: that of temporary files)"
+    record.add_argument("--folder", default="", metavar="DIR", help=folder)
+    record.add_argument("--swap", default="", metavar="DEVICE", help="a prepared swap device (default: a zram device)")
 
 
 def _add_protocol_option(parser: ArgumentParser, loads: str) -> None:

@@ -1,4 +1,4 @@
-"""``verify`` and ``convert``: recordings and scenarios, one file after another."""
+"""``verify``, ``convert`` and ``record``: recordings and scenarios, one file after another."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from folioshell.errors import Refused, reason_of
+from folioshell.live import CannotRecord, RecorderOptions
+from folioshell.live.files import write_recording
 from folioshell.live.format import BadScenario, Recording, check_scenario, parse
+from folioshell.live.recorder import record
 from folioshell.model.release import DEFAULT, RELEASES, release_of
 from folioshell.recording import ptl
 from folioshell.recording.verify import Difference, DiffRow, verify
 from folioshell.script import script
 from folioshell.script.budget import EXCEEDED, Budget
+from folioshell.script.files import path_of
 from folioshell.session.host import STRICT, Limits
 from folioshell.session.language import Language
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line
@@ -219,11 +223,8 @@ def _emit(name: str, stream: TextIO, errors: Screen, profile: str, books: bool) 
 def convert_file(name: str, stream: TextIO, errors: Screen, language: Language) -> int:
     """Write a scenario as a script, or a script as a scenario; returns 2 if that is impossible."""
     try:
-        data = Path(name).read_bytes() if name != "-" else script.read_text(name).encode()
-        is_json = name.endswith((".json", ".json.gz")) or data.lstrip()[:1] == b"{" or data[:2] == b"\x1f\x8b"
-        text = (
-            _script(ptl.load_any(name) if name != "-" else parse(data)) if is_json else _scenario(name, data, language)
-        )
+        data, is_json = _read(name)
+        text = _script(_loaded(name, data)) if is_json else json_line(_scenario(name, data, language))
     except OSError as error:
         _report_unusable(errors, name, BadScenario(f"cannot be read: {reason_of(error)}"))
         return UNUSABLE
@@ -237,13 +238,65 @@ def convert_file(name: str, stream: TextIO, errors: Screen, language: Language) 
     return MATCHES
 
 
+def record_files(
+    names: Sequence[str], target: str, screen: Screen, errors: Screen, language: Language, options: RecorderOptions
+) -> int:
+    """Record scripts or scenarios on the kernel that runs here; returns 2 if one cannot be.
+
+    Args:
+        target: the file of the recording, or a folder for NAME.json.gz of each.
+    """
+    is_folder = Path(target).is_dir()
+    if len(names) > 1 and not is_folder:
+        raise Refused(f"-o {target} is no folder", hint="the recordings of several files go to a folder")
+    status = MATCHES
+    for name in names:
+        path = f"{target}/{Path(name).name.split('.')[0]}.json.gz" if is_folder else target
+        try:
+            data, is_json = _read(name)
+            scenario = _loaded(name, data).scenario if is_json else _scenario(name, data, language)
+            recording = record(scenario, options)
+            write_recording(recording, path)
+        except OSError as error:
+            _report_unusable(errors, error.filename or name, BadScenario(f"cannot be used: {reason_of(error)}"))
+        except (BadScenario, CannotRecord, ValueError) as error:
+            _report_unusable(errors, name, error)
+        except Refused as error:
+            errors.refusal(error)
+        else:
+            _report_recorded(screen, path, recording)
+            continue
+        status = UNUSABLE
+    return status
+
+
+def _report_recorded(screen: Screen, path: str, recording: dict[str, Any]) -> None:
+    words = [counted(len(recording["steps"]), "step")]
+    if unstable := len(recording["soft"]["unstable"]):
+        words.append(f"{counted(unstable, 'value')} left out: the runs differ in {'it' if unstable == 1 else 'them'}")
+    if recording.get("partial"):
+        words.append("without folios, as page frame numbers cannot be seen")
+    screen.write([Line((Span(f"{visible(path)}: "), Span(", ".join(words), Tone.GOOD)))])
+    screen.flush()
+
+
+def _read(name: str) -> tuple[bytes, bool]:
+    """What a file has, and whether that is JSON rather than a script."""
+    data = Path(path_of(name)).read_bytes() if name != "-" else script.read_text(name).encode()
+    return data, name.endswith((".json", ".json.gz")) or data.lstrip()[:1] == b"{" or data[:2] == b"\x1f\x8b"
+
+
+def _loaded(name: str, data: bytes) -> Recording | ptl.PtlRecording:
+    return ptl.load_any(name) if name != "-" else parse(data)
+
+
 def _script(recording: Recording | ptl.PtlRecording) -> str:
     from folioshell.recording.to_script import script_of
 
     return script_of(recording.scenario)
 
 
-def _scenario(name: str, data: bytes, language: Language) -> str:
+def _scenario(name: str, data: bytes, language: Language) -> dict[str, Any]:
     from folioshell.recording.to_scenario import ScenarioWriter
 
     writer = ScenarioWriter()
@@ -257,7 +310,7 @@ def _scenario(name: str, data: bytes, language: Language) -> str:
             except Refused as error:
                 raise script.located(error, name, one.written) from None
     scenario = {"name": Path(name).stem, "doc": "\n".join(prose), "setup": writer.setup(), "ops": writer.ops}
-    return json_line(check_scenario(scenario))
+    return check_scenario(scenario)
 
 
 def json_line(document: dict[str, Any]) -> str:
