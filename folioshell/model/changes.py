@@ -258,7 +258,7 @@ class CollapseChanges(AddressSpaceChanges):
     collapse_passes_blocks_without_table: bool = change(
         "7.0",
         "mm/khugepaged.c: madvise_collapse()",
-        "COLLAPSE goes on after a block without a PTE table (SCAN_NO_PTE_TABLE); else it ends there (SCAN_PMD_NONE)",
+        "COLLAPSE continues after a block without a PTE table (SCAN_NO_PTE_TABLE); else it ends there (SCAN_PMD_NONE)",
     )
     collapse_spares_cached_swap: bool = change(
         "4.0",

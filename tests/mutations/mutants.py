@@ -217,7 +217,8 @@ MUTANTS = (
     Mutant(
         "collapse_huge_page(): hugepage_vma_revalidate()",
         "paths/collapse.py",
-        "        found = _look_again(k, mm, block)\n        if not isinstance(found, Scan):\n            found = yield",
+        "        found = _look_again(k, mm, block, cc, order)\n"
+        "        if not isinstance(found, Scan):\n            found = yield",
         "        if not isinstance(found, Scan):\n            found = yield",
         "anon",
         "collapse,munmap",
@@ -333,8 +334,8 @@ MUTANTS = (
     Mutant(
         "__collapse_huge_page_isolate(): folio_isolate_lru()",
         "paths/collapse.py",
-        "(k, folio) and folio.isolate():",
-        "(k, folio):",
+        "            result = Scan.SUCCEED if folio.isolate() else Scan.DEL_PAGE_LRU",
+        "            result = Scan.SUCCEED",
         "anon",
         "collapse,dontneed all",
     ),

@@ -378,6 +378,19 @@ def test_what_is_not_cached_of_a_file_is_read() -> None:
     assert [(folio.order, folio.nonzero) for folio in file.folios] == [(3, 0xFF)]
 
 
+def test_a_file_on_a_disk_that_ends_within_the_block() -> None:
+    """There is nothing to be read beyond EOF, and no hole either: no collapse, for madvise neither."""
+    m = _small("7.3", o3="always")
+    file = m.file("lib", 6)
+    p = m.mmap(8, kind="private", prot="r", file=file)
+    m.read(p, 6)
+
+    assert m.khugepaged() == ["SCAN_FAIL"]
+    assert m.madvise("collapse", p, 8) == "EINVAL"
+    # They were unmapped on the way, and are faulted in again.
+    assert (m.look(p, 8), [folio.order for folio in file.folios]) == ("-×8", [0] * 6)
+
+
 # mTHP.
 
 

@@ -170,6 +170,12 @@ class Processes(RuleBasedStateMachine):
         k = self.memory.kernel
         assert self.memory.do((do_pin if pin else do_unpin)(k, k.mms[who], start, nr)) in _ERRNOS
 
+    @rule(who=_who, none=st.sampled_from((0, 1, 1 << 9)))
+    def khugepaged(self, who: str, none: int) -> None:
+        """A scan of a process, with few or many pages that may be added."""
+        self.memory.kernel.config.max_ptes_none = min(none, self.memory.kernel.geometry.pmd_pages - 1)
+        self.memory.khugepaged(self._living(who))
+
     @precondition(lambda self: self.places)
     @rule(who=_who, where=_range, path=st.sampled_from((do_reclaim, do_migrate, do_split)))
     def act_on_a_folio(
