@@ -10,13 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from folioshell.commands.complete import complete
 from folioshell.commands.grammar import MODEL, PROGRAM, Command, registry
 from folioshell.errors import Refused
 from folioshell.script import Session
+from tests.examples import fewer
 from tests.fingerprint import fingerprint
 from tests.paths.histories import COMMAND
 
@@ -65,8 +66,8 @@ def look(session: Session, line: str) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        # help answers each term of the glossary: as many lines as all the others together.
-        pytest.param(command, id=command.verb, marks=pytest.mark.full if command.verb == "help" else ())
+        # help answers each term of the glossary: as many lines as all the others together; compare repeats the history.
+        pytest.param(command, id=command.verb, marks=pytest.mark.full if command.verb in ("help", "compare") else ())
         for command in LOOKING
     ],
 )
@@ -127,7 +128,7 @@ _ASKED = [
 ]
 
 
-@settings(max_examples=settings.default.max_examples // 2 if settings.default else 30)
+@fewer(2)
 @given(
     st.lists(
         st.tuples(COMMAND, st.lists(st.sampled_from(_ASKED), max_size=4)),

@@ -12,6 +12,7 @@ from folioshell.explore.keys import CountKeys, Keys
 from folioshell.explore.snapshot import Snapshot
 from folioshell.model.lock import Lock, LockClass
 from folioshell.paths import fault
+from tests.examples import fewer
 from tests.explore.programs import WIN, straddling
 from tests.explore.test_snapshot import STEPS, disturb
 from tests.fingerprint import fingerprint
@@ -22,6 +23,7 @@ def keys_of(machine: Machine) -> Keys:
     return Keys({**roots, ("kernel",): machine.kernel})
 
 
+@fewer(2)
 @given(before=STEPS, after=STEPS)
 def test_keys_stand_for_states(before: list[tuple[str, int, int]], after: list[tuple[str, int, int]]) -> None:
     """Equal keys have equal fingerprints, and a history that is made again has equal keys, its objects being others."""

@@ -10,7 +10,7 @@ import re
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from folioshell.engine.machine import Machine
@@ -25,6 +25,7 @@ from folioshell.paths.batch import LOOK, MappedSpan, read_unlocked
 from folioshell.paths.sharing import AnswerCheck
 from folioshell.paths.step import Path
 from folioshell.paths.vma_protocols import FolioBitLock, OwnTableFirst, VmaProtocol, walk_table
+from tests.examples import fewer
 from tests.explore import naive
 from tests.explore.naive import HALF, Memory, Steps, Tables
 from tests.explore.naive_protocols import PROTOCOLS
@@ -361,7 +362,7 @@ def programs(draw: st.DrawFn, most: int) -> str:
 
 
 # Each example is a race of two or three threads.
-@settings(max_examples=settings.default.max_examples // 5 if settings.default else 12)
+@fewer(5)
 @given(st.lists(programs(most=3), min_size=2, max_size=2) | st.lists(programs(most=2), min_size=3, max_size=3))
 def test_both_explorers_agree_on_locks(forms: list[str]) -> None:
     """Of any lock programs: the same orders in which they note things down, and the same circles of waiting threads."""

@@ -20,6 +20,7 @@ from folioshell.paths import fault, fork, madvise, mmap, mremap, rmap, vma_flags
 from folioshell.paths.sharing import AnswerCheck
 from folioshell.paths.step import Path
 from folioshell.paths.vma_protocols import ExcludeOwn, FolioBitLock, LocklessLook, VmaProtocol
+from tests.examples import fewer
 from tests.explore.programs import WIN, deadlocks, explored, fault_race, faults, orders, race_of, straddling
 from tests.fingerprint import fingerprint
 
@@ -146,6 +147,7 @@ def programs(draw: st.DrawFn) -> str:
     return " ".join([*words, *held])
 
 
+@fewer(2)
 @given(st.lists(programs(), min_size=2, max_size=3), st.booleans())
 def test_the_reduction_loses_no_deadlock(texts: list[str], tries: bool) -> None:
     """The deadlock states are the same in number and kind with the reduction on and off, with trylocks and without."""
@@ -160,6 +162,7 @@ LETTERS = st.lists(
 )
 
 
+@fewer(2)
 @given(LETTERS, LETTERS)
 def test_the_reduction_loses_no_order(left: list[str], right: list[str]) -> None:
     """What two threads can write down is the same with the reduction on and off."""

@@ -21,6 +21,7 @@ from folioshell.paths.unmap import do_migrate
 from folioshell.schemes.base import Sharing
 from folioshell.schemes.mm_id import MmId
 from folioshell.units import CLASSROOM, X86_64
+from tests.examples import fewer
 from tests.paths.memory import Memory
 
 _PROCESSES = ("A", "B", "C")
@@ -275,3 +276,4 @@ class Processes(RuleBasedStateMachine):
 
 
 TestProcesses = Processes.TestCase
+TestProcesses.settings = fewer(2)
