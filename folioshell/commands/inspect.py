@@ -147,7 +147,7 @@ def _picture(call: Call) -> Report:
     Form(
         "schemes",
         (Arg("FOLIO", FOLIO, "tell the bytes for a folio of its order", optional=True),),
-        summary="the mapcount schemes: what they count, how they answer, what they keep",
+        summary="the mapcount schemes: what they count, how they answer, what they keep, which releases asked them",
         handler=show_schemes,
     ),
     kind=VIEW,
@@ -169,6 +169,8 @@ def show(call: Call) -> Any:
     `show stats` counts pages with per-page mapcounts (`precise`), without (`no-page-mapcount`), and as the mail does
     (`as-mailed`): it takes `nr == HPAGE_PMD_NR` for a PMD entry, so 512 PTEs count as PMD-mapped and mlock the folio,
     for good if they are unmapped in smaller batches. Mlocked folios are listed with both mlock_counts.
+
+    `show schemes` also says in which releases a scheme decided what; docs/history-of-mapcounts.md has it by release.
 
     Example:
         mmap buf 16 ; fault buf ; fork B ; B: write buf[3] ; show

@@ -110,8 +110,9 @@ def _can_reuse(k: Kernel, fault: Fault, table: PageTable, folio: Folio, page: in
         yield from swap.try_to_free(k, folio)
     # Again under the lock: swap-in by another process takes its reference before it waits for that.
     reuse = folio.ref == 1
-    if reuse:
-        # folio_move_anon_rmap(): the folio belongs to this process alone, so rmap walks need not visit its relatives.
+    # folio_move_anon_rmap(): the folio belongs to this process alone, so rmap walks need not visit its relatives.
+    # Before PageAnonExclusive it stayed where it was.
+    if reuse and k.release.has_anon_exclusive:
         assert fault.vma.anon_vma is not None
         folio.mapping = fault.vma.anon_vma
     yield folio.lock.release()

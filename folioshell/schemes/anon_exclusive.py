@@ -27,7 +27,7 @@ class AnonExclusive(Scheme):
     version = "v5.19, PageAnonExclusive()"
     about = (
         "Counts the pages that are certainly mapped by one process alone, PageAnonExclusive.",
-        "Exclusive if the bit of the page, or of all pages, is set; else nobody knows, and references decide.",
+        "Exclusive if the bit of the page, or of all pages, is set; else it cannot tell, and references decide.",
     )
     state = "a bit for each page"
     laws = frozenset(

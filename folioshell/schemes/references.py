@@ -13,7 +13,7 @@ _PAGE_CACHE = "page cache"
 
 
 class References(TallyScheme):
-    """``folio_ref_count() == 1``: whoever else holds a reference may be one that maps the folio.
+    """``folio_ref_count() == 1``: any other reference may be that of a process that maps the folio.
 
     Transient references, of paths that look at the folio and of LRU batches, and those of buffers are left out. Memory
     of a file counts as cached until it is freed.

@@ -28,7 +28,7 @@ shows what it changes for your own history.
    shared is a guess from that number and from page 0 (`likely`): right in the usual cases, and wrong for two
    processes that map different pages.
 3. **6.15 remembers owners.** Two slots for address spaces and a bit answer without a false negative. What is left is
-   a false positive when a third process stays behind alone.
+   a false positive when a third process is the last one left.
 4. **A write fault trusts no mapcount.** A mapcount cannot tell a mapping from a pin, so references decide since 5.9
    (of a PMD entry since 5.18), and since 5.19 a bit of each page, PageAnonExclusive, before them. Only 6.15 lets the
    owners of a large folio help.
@@ -85,7 +85,7 @@ _REST = """\
   device memory its own way. folioshell models none of them.
 - Two ideas that were never released by themselves: a second count for PUD entries beside that of PMD entries (a topic
   of February 2026), and, on the way to 6.2, one counter for the sum of all pages' mapcounts.
-- The commits behind each difference between releases are in [releases.md](releases.md), the schemes with their laws
+- The commits of each difference between releases are in [releases.md](releases.md), the schemes with their laws
   in [schemes.md](schemes.md), worked examples in [definitions.md](definitions.md)."""
 
 _ORDERS = (0, 4, 9)

@@ -379,3 +379,16 @@ def test_pinned_folio_of_a_truncated_file() -> None:
     assert (m.look(p + 16, 16), folio.cached, folio.ref) == ("-×16", False, 1)
     unpin(m, p + 16)
     assert folio.id not in m.kernel.folios
+
+
+@pytest.mark.parametrize(("profile", "copied"), [("5.10", True), ("6.1", False), ("6.18", False)])
+def test_fork_copies_a_pinned_page_by_its_bit_or_by_the_pin_alone(profile: str, copied: bool) -> None:
+    """A page that is shared already may be shared again; without PageAnonExclusive no one can tell."""
+    m = Memory(profile)
+    p = m.mmap(1)
+    assert pin(m, p) is None
+    m.mprotect(p, 1, "r")
+    m.folio(p).anon_exclusive = 0
+    m.fork("B")
+
+    assert (m.pfn(p) != m.pfn(p, "B")) is copied

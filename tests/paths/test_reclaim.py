@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from folioshell.events import Walked
+from folioshell.events import Asked, Walked
 from folioshell.paths.reclaim import do_reclaim
 from folioshell.paths.unmap import do_migrate
 from folioshell.units import CLASSROOM
@@ -131,3 +131,24 @@ def test_collapse_reads_shared_memory_from_swap() -> None:
 
     assert m.madvise("collapse", p, 8) is None
     assert (m.look(p, 8), m.folio(p).nonzero, file.swapped) == ("F!×8(1)", 0xFF, {})
+
+
+@pytest.mark.parametrize(("profile", "kept"), [("6.1", False), ("6.12", True), ("6.18", True)])
+def test_memory_of_a_process_that_ends_is_left_to_its_exit(profile: str, kept: bool) -> None:
+    """It is freed anyway: nothing is written to swap for it, unless another process may map it."""
+    for shared in (False, True):
+        m = Memory(profile)
+        m.kernel.config.swap = True
+        p = m.mmap(1)
+        m.write(p)
+        if shared:
+            m.fork("B")
+        # As between the last user's exit and the end of exit_mmap().
+        m.mm("A").users = 0
+        folio = m.folio(p)
+        m.do(do_reclaim(m.kernel, folio))
+
+        asked = [event.answer for event in m.machine.trace if isinstance(event, Asked)]
+        assert asked == ((["yes"] if shared else ["no"]) if kept else [])
+        assert bool(m.kernel.counts.mapcount(folio.id)) is (kept and not shared)
+        assert not folio.active

@@ -138,3 +138,46 @@ def test_a_change_that_a_protocol_can_see_is_marked() -> None:
 
     assert len(marks) == 1
     assert marks[0] < new
+
+
+@pytest.mark.parametrize(("profile", "kept"), [("5.10", True), ("6.1", False), ("6.18", False)])
+def test_a_pinned_thp_is_written_in_place_where_mapcounts_decide(profile: str, kept: bool) -> None:
+    """5.10 looks at the page that is mapped most often; references, which came after it, make the THP look shared."""
+    m = Memory(profile)
+    p = m.thp()
+    m.fork("B")
+    m.exit("B")
+    folio = m.folio(p)
+    folio.ref += 1
+    folio.pins += 1
+    m.mm("A").pins[p] = [folio]
+    m.write(p)
+
+    assert (m.folio(p) is folio) is kept
+    assert bool(m.kernel.counts.entire(folio.id)) is kept
+
+
+def test_a_thp_that_another_process_maps_in_part_is_shared_in_5_10() -> None:
+    """One page has two entries: the PMD entry is split, and the page copied."""
+    m = Memory("5.10")
+    p = m.thp()
+    m.fork("B")
+    m.munmap(p, 8, "B")
+    before = m.pfn(p + 8)
+    m.write(p)
+
+    assert m.pfn(p) != before - 8
+    assert m.pfn(p + 8) == before
+
+
+@pytest.mark.parametrize(("profile", "moves"), [("5.10", False), ("6.1", True)])
+def test_reuse_moves_a_page_to_the_anon_vma_of_its_process(profile: str, moves: bool) -> None:
+    """Later walks visit one process only; 5.10 leaves the page with the anon_vma of the parent."""
+    m = Memory(profile)
+    p = m.mmap(1)
+    m.write(p)
+    m.fork("B")
+    m.munmap(p, 1)
+    m.write(p, 1, "B")
+
+    assert (m.folio(p, "B").mapping is m.vma(p, "B").anon_vma) is moves
