@@ -11,9 +11,9 @@ set schemes vmas
 | A folio of 16 pages in two tables. Page 3 of the first and page 12, in the
 | second, were written, so they have copies. Half of each table is unmapped.
 file lib 32 order=4
-mmap win 16 file=lib prot=rw
-write win[3] ; write win[12] ; read win[0] ; read win[8]
-madvise dontneed win[4..7] ; madvise dontneed win[13..15]
+mmap w 16 file=lib prot=rw
+write w[3] ; write w[12] ; read w[0] ; read w[8]
+madvise dontneed w[4..7] ; madvise dontneed w[13..15]
 
 | A protocol says which locks are taken for the count. This one looks into
 | its own table first, and then takes the other table's lock.
@@ -27,7 +27,7 @@ set protocol own-table-first
 ?hint The threads differ in how far they had come before: a few states.
 ?wrong 0 Each can hold one lock and want the other.
 ?after Each holds what the other wants: an ABBA deadlock.
-race { A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..11] }
+race { A.t1: madvise dontneed w[0..2] ; A.t2: madvise dontneed w[8..11] }
 
 | Another protocol: always the lock with the lower address first. Who holds
 | the higher one drops it, takes both, and checks again.
@@ -35,28 +35,28 @@ set protocol address-order
 ? deadlocks == 0 | The same race. In how many states does each wait for the other?
 ?hint Can each wait for the other, if all take the locks in one order?
 ?wrong 4 No thread holds the higher lock and waits for the lower one.
-race { A.t1: madvise dontneed win[0..2] ; A.t2: madvise dontneed win[8..11] }
+race { A.t1: madvise dontneed w[0..2] ; A.t2: madvise dontneed w[8..11] }
 
 | One thread alone unmaps page 8, which is in the second table, pt2.
 ? locks == pt2 pt1 pt2 | Which locks does it take, in order?
 ?hint It begins with the lock of its own table.
 ?hint It drops that, and takes both, the lower one first.
 ?wrong "pt2 pt1" It had to drop pt2 before it took pt1.
-madvise dontneed win[8]
+madvise dontneed w[8]
 trace locks
 
 ?task quiet steps<=1 allow=madvise | Change it: unmap pages of one table with one lock only.
 ?goal locks == pt2
 ?hint When does the VMA's number certainly not change?
-?hint Look at pages of win that map no page of the file's folio.
-?solution madvise dontneed win[12]
+?hint Look at pages of w that map no page of the file's folio.
+?solution madvise dontneed w[12]
 
-?task empty | Make it: win has no entry left, and the last command took the lock of pt1 last.
-?goal present? win[0] == no
-?goal present? win[3] == no
-?goal present? win[9] == no
-?goal present? win[12] == no
+?task empty | Make it: w has no entry left, and the last command took the lock of pt1 last.
+?goal present? w[0] == no
+?goal present? w[3] == no
+?goal present? w[9] == no
+?goal present? w[12] == no
 ?goal locks == pt1
 ?hint The second table first.
-?solution madvise dontneed win[8..15] ; madvise dontneed win[0..2] ; madvise dontneed win[3]
+?solution madvise dontneed w[8..15] ; madvise dontneed w[0..2] ; madvise dontneed w[3]
 ?after Whether Linux should pay for such a protocol is what is argued about.
