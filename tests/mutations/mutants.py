@@ -70,8 +70,8 @@ MUTANTS = (
     Mutant(
         "wp_page_copy(): folio_get() before the PTL is dropped",
         "paths/wp_fault.py",
-        "    if folio is not None:\n        folio.ref += 1\n    yield table.ptl.release()\n    if vma",
-        "    yield table.ptl.release()\n    if vma",
+        "    if folio is not None:\n        folio.ref += 1\n    yield table.ptl.release(times=times)\n    if vma",
+        "    yield table.ptl.release(times=times)\n    if vma",
         "anon, forked",
         "rewrite,dontneed",
     ),

@@ -17,7 +17,7 @@ from folioshell.session.host import Host
 ROOT = Path(__file__).parents[2] / "scenarios"
 SCRIPTS = sorted(ROOT.rglob("*.fs"))
 HISTORY = sorted((ROOT / "history").glob("*.fs"))
-NUMBERED = [path for path in SCRIPTS if re.match(r"\d\d-", path.name)]
+NUMBERED = [path for path in SCRIPTS if path.parent.name == "schemes" and re.match(r"\d\d-", path.name)]
 
 
 def named(path: Path) -> str:
@@ -38,7 +38,7 @@ def test_it_is_collected(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
 
     assert text.startswith(MAGIC)
-    assert re.search(r"^expect[ \[]", text, re.MULTILINE)
+    assert re.search(r"^(expect[ \[]|\? .* == )", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", NUMBERED, ids=named)
