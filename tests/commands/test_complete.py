@@ -81,6 +81,8 @@ def texts(session: Session, line: str) -> list[str]:
         ("expect shared? vmas f1 == ", ["no", "yes", "maybe"]),
         ("expect truth mms f", ["f1", "f2"]),
         ("set thp.6", ["thp.64K"]),
+        ("set kh", ["khugepaged.max_ptes_none", "khugepaged.max_ptes_shared", "khugepaged.max_ptes_swap"]),
+        ("khugepaged ", ["A", "B"]),
         ("set decide v", ["vmas", "vmas-hookless"]),
         ("set after mapcounts,wa", ["walks"]),
         ("set after mapcounts,", ["walks", "locks", "all", "none"]),

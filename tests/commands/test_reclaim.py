@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from folioshell.commands import Session
 from folioshell.errors import Refused
+from folioshell.export.document import document
 from folioshell.report import Table
 from tests.fingerprint import fingerprint
 
@@ -111,6 +114,15 @@ def test_khugepaged_names_the_limit() -> None:
     assert rows == (("w (v1)", 8, "SCAN_SUCCEED", "collapsed"),)
     assert sentence.startswith("khugepaged scanned A: 1 of 1 block collapsed; ")
     assert "f5 (order 3, 32K) new, PMD-mapped" in sentence and sentence.endswith("f1..f4 freed.")
+
+
+def test_khugepaged_as_json() -> None:
+    """The table is data: the words of the kernel are there to be compared."""
+    session = Session()
+    reports = session.execute("set geometry classroom ; mmap w 8 align=8 ; write w ; madvise hugepage w ; khugepaged")
+    written = json.loads(json.dumps(document(reports[-1])))
+
+    assert written["sections"][0]["rows"] == [["w (v1)", 8, "SCAN_SUCCEED", "collapsed"]]
 
 
 def test_khugepaged_with_nothing_to_do() -> None:
