@@ -56,6 +56,8 @@ ADVICES = {
     "wipeonfork": 18,
     "keeponfork": 19,
     "remove": 9,
+    "guard_install": 102,
+    "guard_remove": 103,
 }
 
 

@@ -166,7 +166,7 @@ class AddressSpaceChanges:
         until="6.17",
     )
 
-    # Walks of the rmap.
+    # Walks of the rmap, and splits.
 
     walks_past_other_pmds: bool = change(
         "7.1",
@@ -183,6 +183,15 @@ class AddressSpaceChanges:
         "mm/migrate.c: migrate_folio_move()",
         "a migrated folio joins the deferred-split queue before its entries are restored; else after",
     )
+    split_locks_queue_of_anon: bool = change(
+        "7.1",
+        "mm/huge_memory.c: __folio_split()",
+        "the split of a folio takes split_queue_lock for anonymous memory alone; else for files, too",
+    )
+    split_drops_i_mmap_first: bool = change(
+        "7.1",
+        "mm/huge_memory.c: __folio_split()",
+        "the split of a file's folio drops i_mmap_rwsem before it unlocks the pieces; else after",
 
     # Entries that mprotect and mremap change.
 

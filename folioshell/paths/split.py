@@ -73,12 +73,16 @@ def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | Non
             drops = k.release.split_drops_zero_pages and pieces != [folio]
             for piece in pieces:
                 yield from remove_migration_ptes(k, piece, piece, use_shared_zeropage=drops)
-        for piece in pieces[1:]:
-            if not k.batches:
-                yield piece.lock.release()
-            # The last reference of a piece that got no entry and is in no cache.
-            yield from rmap.put(k, piece)
-    yield lock.release(mode)
+    drops_first = not folio.anon and k.release.split_drops_i_mmap_first
+    if drops_first:
+        yield lock.release(mode)
+    for piece in pieces[1:]:
+        if not k.batches:
+            yield piece.lock.release()
+        # The last reference of a piece that got no entry and is in no cache.
+        yield from rmap.put(k, piece)
+    if not drops_first:
+        yield lock.release(mode)
     return pieces
 
 
@@ -95,14 +99,17 @@ def _split_unmapped(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]]) 
     if cache is not None:
         yield cache.acquire("__folio_split")
     # Before the pieces exist: the deferred-split shrinker takes references on folios that it finds on the queue.
-    yield k.deferred_lock.acquire("__folio_split")
+    locks_queue = (folio.anon and folio.order > 1) or not k.release.split_locks_queue_of_anon
+    if locks_queue:
+        yield k.deferred_lock.acquire("__folio_split")
     # A look-up in the page cache, or GUP in another process before its entry went, may have taken a reference; from
     # here on it finds none to take, and looks again.
     frozen = folio.freeze(1 + (folio.nr_pages if folio.cached else 0))
     if frozen:
         folio.deferred = False
         k.deferred.pop(folio.id, None)
-    yield k.deferred_lock.release()
+    if locks_queue:
+        yield k.deferred_lock.release()
     pieces = [folio]
     if frozen:
         yield k.lru_lock.acquire("__folio_split")

@@ -18,9 +18,11 @@ from folioshell.commands import Session
 from folioshell.engine import machine
 from folioshell.errors import Refused
 from folioshell.model import pte
+from folioshell.model.lock import LockOp
 from folioshell.model.policy import MM_ID, SharingQuestion
 from folioshell.model.release import DEFAULT, DIFFERENCES, RELEASES, Release, nearest_release, release, release_of
 from folioshell.paths.reclaim import do_reclaim
+from folioshell.paths.split import do_split
 from folioshell.paths.swap import add_to_swap
 from folioshell.paths.unmap import do_migrate, try_to_unmap
 from folioshell.recording import ptl
@@ -400,7 +402,19 @@ def _locks_of_migration() -> object:
     return m.locks()
 
 
+def _locks_of_a_split() -> object:
+    """The locks of splitting a folio of a file, each piece with its own."""
+    m = _memory()
+    p = m.mmap(4, prot="r", kind="shared", file=m.file("lib", 4, order=2))
+    m.read(p)
+    folio = m.folio(p)
+    m.kernel.batches = False
+    return [str(step) for step in do_split(m.kernel, folio) if isinstance(step, LockOp)]
+
+
 SHOWN_BY: dict[str, str | Callable[[], object]] = {
+    "split_locks_queue_of_anon": _locks_of_a_split,
+    "split_drops_i_mmap_first": _locks_of_a_split,
     "walks_past_other_pmds": _walk_past_a_new_thp,
     "unmaps_file_batches": _calls_of_unmapping_a_file,
     "queues_before_restoring": _locks_of_migration,
