@@ -192,6 +192,7 @@ class AddressSpaceChanges:
         "7.1",
         "mm/huge_memory.c: __folio_split()",
         "the split of a file's folio drops i_mmap_rwsem before it unlocks the pieces; else after",
+    )
 
     # Entries that mprotect and mremap change.
 
@@ -268,6 +269,12 @@ class CollapseChanges(AddressSpaceChanges):
         "7.0",
         "mm/khugepaged.c: madvise_collapse()",
         "COLLAPSE continues after a block without a PTE table (SCAN_NO_PTE_TABLE); else it ends there (SCAN_PMD_NONE)",
+    )
+    collapse_scan_spares_non_swap: bool = change(
+        "6.19",
+        "mm/khugepaged.c: hpage_collapse_scan_pmd()",
+        "COLLAPSE passes over a block with a guard region or a page under migration; else it takes that for swap, "
+        "allocates a huge page, and ends there",
     )
     collapse_spares_cached_swap: bool = change(
         "4.0",
