@@ -321,6 +321,26 @@ def _scenarios(options: Options) -> int:
     return 0
 
 
+def _learn(options: Options) -> int:
+    from folioshell.shell.lessons import learn
+
+    options.interactive = True
+    return learn(options.session(), options.screen, options.errors, options.lesson, options.export)
+
+
+def _present(options: Options) -> int:
+    from folioshell.shell.lessons import present
+
+    options.interactive = True
+    return present(options.session(), options.screen, options.errors, options.file, asking=options.ask)
+
+
+def _lesson(options: Options) -> int:
+    from folioshell.shell.lessons import check_lessons
+
+    return check_lessons(options.files, options.screen, options.errors)
+
+
 def _completion(options: Options) -> int:
     from folioshell.command_line import parser
     from folioshell.script.files import scenario_titles
@@ -336,6 +356,9 @@ def _completion(options: Options) -> int:
 _ACTIONS = {
     "run": _run,
     "scenarios": _scenarios,
+    "learn": _learn,
+    "present": _present,
+    "lesson": _lesson,
     "live": _live,
     "verify": _verify,
     "convert": _convert,

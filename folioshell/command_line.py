@@ -16,7 +16,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from folioshell.model.release import RELEASES
-from folioshell.session.host import GENEROUS, LIMITS, STRICT, Limits, read_limits
+from folioshell.session.host import GENEROUS, LIMITS, MODES, STRICT, Limits, read_limits
 from folioshell.units import parse_number
 
 if TYPE_CHECKING:
@@ -226,6 +226,7 @@ def parser() -> _Parser:
     run.add_argument("-i", dest="interactive", action="store_true", help="open the shell in the final state")
     scenarios = add_action("scenarios", help="list the scenarios that come with folioshell")
     scenarios.add_argument("--copy", metavar="DIR", help="copy them into this new folder instead")
+    teaching = _add_lesson_actions(add_action)
     on_kernels = _add_kernel_actions(add_action)
     check = add_action("check-scheme", help="check which laws the schemes of a Python file violate")
     check.add_argument("files", nargs="+", metavar="FILE", help="a Python file that subclasses Scheme")
@@ -239,17 +240,14 @@ def parser() -> _Parser:
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="its shell")
     actions.metavar = " | ".join(actions.choices)
     # Output options are allowed before and after the action; only the former have defaults, lest they undo the latter.
-    for action in (run, scenarios, *on_kernels, check, protocols, sweep):
+    for action in (run, scenarios, *teaching, *on_kernels, check, protocols, sweep):
         _add_output_options(action, loads="more_loads", limits="more_limits")
         if action not in (protocols, sweep):
             _add_protocol_option(action, "more_loads")
     _add_output_options(made, loads="loads", limits="limit")
     _add_protocol_option(made, "loads")
-    modes = ("table", "plain", "json", "csv", "markdown", "mail", "spoken")
     for action in (run, made):
-        action.add_argument(
-            "--mode", choices=modes, default=SUPPRESS, help="output format; overrides `mode` in scripts"
-        )
+        action.add_argument("--mode", choices=tuple(MODES), default=SUPPRESS, help="output format, instead of `mode`")
     made.set_defaults(plain=False, width=None, json=None, mode="", quiet=False, allow_files=False, allow_code=False)
     made.set_defaults(loads=[], more_loads=[], limit=[], more_limits=[])
     return made
@@ -278,6 +276,21 @@ def _add_live(add_action: Callable[..., ArgumentParser]) -> ArgumentParser:
     return live
 
 
+def _add_lesson_actions(add_action: Callable[..., ArgumentParser]) -> tuple[ArgumentParser, ...]:
+    """Add the actions of those who learn, lecture, and write lessons."""
+    what = "a script, or the name of a scenario"
+    learn = add_action("learn", help="open the shell in a lesson; without LESSON, list them and continue")
+    learn.add_argument("lesson", nargs="?", default="", metavar="LESSON", help="its number, or a script")
+    learn.add_argument("--export", metavar="FILE", help="copy the progress file instead, to hand it in")
+    present = add_action("present", help="open the shell to present a script, line by line")
+    present.add_argument("file", metavar="FILE", help=what)
+    present.add_argument("--ask", action="store_true", help="questions wait for an answer")
+    lesson = add_action("lesson", help="check what an author must know of lessons")
+    lesson.add_argument("check", choices=("check",), help="values, wrong answers, solutions, screens and words")
+    lesson.add_argument("files", nargs="+", metavar="FILE", help=what)
+    return learn, present, lesson
+
+
 def _add_check_options(parser: ArgumentParser) -> None:
     """Add the options of ``check-scheme``; defaults are those of ``SearchBounds``."""
     for name, default, least, text in (
@@ -292,9 +305,7 @@ def _add_check_options(parser: ArgumentParser) -> None:
 
 def _add_protocol_check_options(parser: ArgumentParser) -> None:
     """Add the options of ``check-protocol``; defaults are those of ``ProtocolChoice``."""
-    parser.add_argument(
-        "names", nargs="*", metavar="FILE|NAME", help="a Python file that subclasses Protocol, or a built-in protocol"
-    )
+    parser.add_argument("names", nargs="*", metavar="FILE|NAME", help="a Python file, or a built-in protocol")
     parser.add_argument("--all", action="store_true", dest="every", help="all built-in protocols")
     race = "only races with this in their names; may be repeated"
     parser.add_argument("--race", action="append", default=[], dest="races", metavar="TEXT", help=race)
@@ -303,8 +314,7 @@ def _add_protocol_check_options(parser: ArgumentParser) -> None:
         ("--jobs", 1, 1, "processes; the output is the same for any number (default: 1)"),
     ):
         parser.add_argument(name, type=partial(_number, least=least), default=default, metavar="N", help=text)
-    threads = "races of so many threads (default: 2)"
-    parser.add_argument("--threads", type=int, choices=(2, 3), default=2, help=threads)
+    parser.add_argument("--threads", type=int, choices=(2, 3), default=2, help="threads of a race (default: 2)")
 
 
 def _add_sweep_options(parser: ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""How numbers and ids are written: counts with their noun, runs of ids and of rows, folios and their pages."""
+"""How things are written: counts with their noun, runs of ids and of rows, folios and their pages, paragraphs."""
 
 from __future__ import annotations
 
@@ -148,3 +148,27 @@ def _cell_of(first: Cell, second: Cell, last: Cell) -> Cell:
     following = str(second).rpartition(" ")[2]
     gap = "" if follows(word, following) else f", {following}"
     return f"{first}{gap}..{end}"
+
+
+# A heading, a quotation, a row of a table, a fence; a wide gap means columns.
+_ALONE = re.compile(r"#|>|\||```|~~~|.*\S {2,}\S")
+_ITEM = re.compile(r"[-*+] |\d+[.)] ")
+
+
+def paragraphs(lines: Iterable[str]) -> Iterator[str]:
+    """The prose of a script, which is Markdown, with the lines of each paragraph joined so that they can be wrapped.
+
+    Headings, quotations, tables, fences and lines with wide gaps stay alone; an item keeps its continuation lines.
+    """
+    paragraph = ""
+    for line in lines:
+        if paragraph and line and not (_ALONE.match(paragraph) or _ALONE.match(line) or _ITEM.match(line)):
+            paragraph += f" {line}"
+            continue
+        if paragraph:
+            yield paragraph
+        if not line:
+            yield ""
+        paragraph = line
+    if paragraph:
+        yield paragraph

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
-from typing import TYPE_CHECKING
+from itertools import chain, count
+from typing import TYPE_CHECKING, NamedTuple
 
 from folioshell.commands.call import Call, done
 from folioshell.commands.grammar import PROGRAM, SESSION, VIEW, Arg, Form, command
@@ -14,10 +14,11 @@ from folioshell.commands.lex import Token
 from folioshell.commands.operands import COUNT, NEW_NAME, Operand, Pair, StepNumber, nearest, read_name
 from folioshell.errors import DeterminismError, Refused
 from folioshell.report import Report, Table
-from folioshell.session.history import History, HistoryPoint
+from folioshell.session.history import Entry, History, HistoryPoint
 from folioshell.wording import counted
 
 if TYPE_CHECKING:
+    from folioshell.session.language import Statement
     from folioshell.session.session import Session
 
 
@@ -91,6 +92,84 @@ def aside(session: Session) -> Iterator[None]:
         history.marks, session.workspace.current = marks, current
         history.note_current(current)
         session.settings, session.watches, session.verdict, session.note = settings, watches, verdict, noted
+
+
+class Milestone(NamedTuple):
+    """A state on a track, and the step that led there; None for the beginning."""
+
+    point: HistoryPoint
+    entry: Entry | None
+
+
+class Track:
+    """A branch that only its owner extends, step by step: what is typed in between goes to branches of its own.
+
+    Args:
+        session: at the beginning of the track.
+
+    Attributes:
+        playing: the owner runs a command.
+        at: number of the milestone that the present state follows, 0 being the beginning.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.playing = False
+        self.at = 0
+        self._milestones = [self._here()]
+
+    def _here(self) -> Milestone:
+        history = self.session.history
+        return Milestone(HistoryPoint(history.current, history.position), history.entries.at(history.position))
+
+    @property
+    def _last(self) -> Milestone:
+        return self._milestones[self.at]
+
+    @property
+    def steps_beside(self) -> int:
+        """How many steps the present state is beyond that of the track."""
+        return self.session.step - self._last.point.position
+
+    def follow(self) -> bool:
+        """Undo and redo on the track move along it; returns whether they did."""
+        here = self._here()
+        if here.point.branch != self._last.point.branch or here == self._last:
+            return False
+        before = [at for at, one in enumerate(self._milestones) if one.point.position <= here.point.position]
+        self.at = before[-1]
+        return True
+
+    def back(self) -> bool:
+        """Return to the track; False if the session is in that state."""
+        if self._here() == self._last:
+            return False
+        branch, position = self._last.point
+        for name in (branch, position):
+            self.run(self.session.language.parse(f"goto {name}"))
+        return True
+
+    def leave(self, stem: str) -> None:
+        """A step is about to be typed: if the session is on the track, it goes to a branch of this name, or like it."""
+        history = self.session.history
+        if history.current == self._last.point.branch:
+            names = chain((stem,), (f"{stem}-{number}" for number in count(2)))
+            self.run(self.session.language.parse(f"branch {next(one for one in names if not history.has_name(one))}"))
+
+    def run(self, statements: Iterable[Statement]) -> list[Report]:
+        """Run commands as the owner."""
+        playing, self.playing = self.playing, True
+        try:
+            commands = [one for statement in statements for one in statement.expanded()]
+            return [report for one in commands for report in self.session.run(one)]
+        finally:
+            self.playing = playing
+
+    def advance(self) -> None:
+        """The present state is the next milestone."""
+        here = self._here()
+        self._milestones[self.at + 1 :] = [here if here.point.branch == self._last.point.branch else self._last]
+        self.at += 1
 
 
 def _moved(call: Call, move: Callable[[int], None], verb: str) -> Report:

@@ -98,6 +98,11 @@ class CurrentAnswer(NamedTuple):
     about: AskedFolio | None = None
     label: str = ""
 
+    @property
+    def text(self) -> str:
+        """The value as it prints."""
+        return text_of(self.value)
+
     def reasons(self) -> tuple[str, ...]:
         """The first lines that explain it, and how many more there are."""
         lines = self.why()

@@ -1,20 +1,22 @@
-"""The lines of a script for class: questions about the next command line, and tasks; each begins with ``?``.
+"""The lines of a script for class, questions about the next command line and tasks, and the commands of a lesson.
 
 Rules:
-- A question is a query, asked before a command line and answered by the model after it. A goal is an ``expect``.
+- Each of these lines begins with ``?``. A question is a query, asked before a command line and answered by the model
+  after it. A goal is an ``expect``.
 - Which line may follow which is checked where a script is read (``script.lesson``); what a line says, here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from folioshell.commands.call import Call, done
 from folioshell.commands.expect import asserted
-from folioshell.commands.grammar import MODEL, TEXT, VIEW, Arg, Form, LineText, Option, command, registry
+from folioshell.commands.grammar import MODEL, PROGRAM, TEXT, VIEW, Arg, Form, LineText, Option, command, registry
 from folioshell.commands.operands import COUNT, NEW_NAME, Choices, Number, Word
 from folioshell.commands.question import Question, questions
 from folioshell.report import Report
+from folioshell.session.language import Teacher
 
 TOPIC = "class"
 
@@ -192,3 +194,96 @@ def solution(call: Call) -> Report:
     (token,) = call.arguments.tokens(TEXT)
     call.session.language.parse(" " * token.start + token.text)
     return done(call, f"Solution: {token.text}")
+
+
+# Commands of those who learn and who lecture, once `learn` or `present` has begun.
+
+
+def _teacher(call: Call) -> Teacher:
+    """The lesson under way.
+
+    Raises:
+        Refused: there is none.
+    """
+    if call.session.teacher is None:
+        raise call.refused(None, "there is no lesson", hint="`learn` begins one, `lessons` lists them")
+    return call.session.teacher
+
+
+@command(
+    "next",
+    Form(args=(Arg("N", COUNT, "so many, up to a question (default: 1)", optional=True),)),
+    kind=PROGRAM,
+    topic=TOPIC,
+)
+def next_(call: Call) -> Sequence[Report]:
+    """Show or run the next line of a lesson or script.
+
+    Enter on an empty line does the same. Prose is shown first, and the command below it; the next one runs it. If
+    something else was typed in between, it first returns to where the lesson was. `undo` goes back over it.
+
+    Example:
+        learn 3 ; next ; next 2 ; undo
+    """
+    return _teacher(call).next(call.number("N", 1))
+
+
+@command("hint", kind=PROGRAM, topic=TOPIC)
+def next_hint(call: Call) -> Sequence[Report]:
+    """Show the next hint for the question or task.
+
+    There are up to three; it is noted how many were shown.
+
+    Example:
+        learn 1 ; next ; hint
+    """
+    return _teacher(call).hint()
+
+
+@command("answer", kind=PROGRAM, topic=TOPIC)
+def answer(call: Call) -> Sequence[Report]:
+    """Show the answer to the question, or put a solution of the task into the input line.
+
+    It is noted. A solution is not run: change it, or press Enter.
+
+    Example:
+        learn 1 ; next ; answer
+    """
+    return _teacher(call).answer()
+
+
+@command("skip", kind=PROGRAM, topic=TOPIC)
+def skip(call: Call) -> Sequence[Report]:
+    """Continue without the question or task.
+
+    The command line of the question is run; a task is left.
+
+    Example:
+        learn 1 ; next ; skip
+    """
+    return _teacher(call).skip()
+
+
+@command("again", kind=PROGRAM, topic=TOPIC)
+def again(call: Call) -> Sequence[Report]:
+    """Begin the lesson or script again.
+
+    What was answered in it is forgotten.
+
+    Example:
+        learn 1 ; next ; again
+    """
+    return _teacher(call).again()
+
+
+@command("back", kind=PROGRAM, topic=TOPIC)
+def back(call: Call) -> Report:
+    """Return to the state of the lesson or script.
+
+    What was typed since stays on a branch of its own; `branch` lists it.
+
+    Example:
+        learn 1 ; next ; mmap mine 4 ; back
+    """
+    moved = _teacher(call).back()
+    return done(call, "Back in the lesson." if moved else "This is the state of the lesson already.")

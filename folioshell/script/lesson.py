@@ -9,15 +9,17 @@ Rules:
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from folioshell.commands.call import Call
 from folioshell.commands.compare import Values
 from folioshell.commands.grammar import COMPARISON, TEXT
 from folioshell.commands.history import aside
 from folioshell.commands.lex import LogicalLine, Token
 from folioshell.commands.operands import refused
 from folioshell.commands.parse import ParsedStatement
-from folioshell.commands.question import questions
+from folioshell.commands.question import CurrentAnswer, questions
 from folioshell.errors import Refused
 from folioshell.report import Expect, Report
 from folioshell.session.history import failure_of
@@ -104,11 +106,24 @@ class Prediction(NamedTuple):
         except Refused as error:
             raise refused(whole, error.message, hint=hint) from None
 
+    def read_wrong(self, wrong: ClassLine) -> str:
+        """The answer that a ``?wrong`` line is about."""
+        return self.read(wrong.statement.arguments.get("VALUE", str))
+
+    def current(self, session: Session) -> CurrentAnswer | None:
+        """What the model answers in the present state; None if what it is about does not exist."""
+        statement = self.line.statement
+        call = Call(statement, session.workspace, session.process, session)
+        try:
+            return questions.of(call).answer(call)
+        except Refused:
+            return None
+
     @property
     def allowed(self) -> str:
         """What may be answered, in words."""
         if self.values.listed:
-            return "locks in the order in which they are taken: pt1 pt2"
+            return "locks, in the order in which they are taken: pt1 pt2"
         *words, last = ["a number"] * self.values.number + list(self.values.words)
         return f"{', '.join(words)} or {last}" if words else last
 
@@ -148,14 +163,20 @@ class ClassTask(NamedTuple):
     @property
     def steps(self) -> int | None:
         """The most steps that it may take; None for no limit."""
-        arguments = self.line.statement.arguments
-        return arguments.get("steps<", int) if "steps<" in arguments else None
+        return self.line.statement.arguments.get("steps<", int, 0) or None
 
     @property
     def verbs(self) -> tuple[str, ...]:
         """The commands that may be used as steps; none if all may."""
         verbs: tuple[str, ...] = self.line.statement.arguments.get("allow", tuple, ())
         return verbs
+
+    def described(self, missed: Sequence[ClassLine]) -> list[str]:
+        """What a learner reads of it, given the goals that do not hold."""
+        bounds = f"  At most {counted(self.steps, 'step')}." if self.steps is not None else ""
+        bounds += f"  Only {', '.join(self.verbs)}." if self.verbs else ""
+        goals = [f"{'[ ]' if goal in missed else '[x]'} {goal_text(goal)}" for goal in self.goals]
+        return [f"Task: {self.line.text}{bounds}", *goals]
 
     def forbids(self, statement: ParsedStatement) -> str:
         """Why a command may not be used in it; empty if it may."""
@@ -244,9 +265,9 @@ class Collector:
 
     def _of_question(self, asked: Prediction, line: ClassLine, verb: str) -> Prediction:
         if verb == "?hint":
-            return asked._replace(hints=_one_more_hint(asked.hints, line))
+            return asked._replace(hints=_more(asked.hints, line, MOST_HINTS, f"{MOST_HINTS} hints"))
         if verb == "?after":
-            return asked._replace(after=_only(asked.after, line))
+            return asked._replace(after=_more(asked.after, line, 1, "one `?after`"))
         (token,) = line.statement.arguments.tokens("VALUE")
         try:
             value = asked.read(token.text)
@@ -258,9 +279,9 @@ class Collector:
 
     def _of_task(self, task: ClassTask, line: ClassLine, verb: str) -> ClassTask:
         if verb == "?hint":
-            return task._replace(hints=_one_more_hint(task.hints, line))
+            return task._replace(hints=_more(task.hints, line, MOST_HINTS, f"{MOST_HINTS} hints"))
         if verb == "?after":
-            return task._replace(after=_only(task.after, line))
+            return task._replace(after=_more(task.after, line, 1, "one `?after`"))
         if verb == "?goal":
             return task._replace(goals=(*task.goals, line))
         if verb == "?solution":
@@ -282,32 +303,21 @@ class Collector:
         return tuple(found)
 
 
-def _one_more_hint(hints: tuple[ClassLine, ...], line: ClassLine) -> tuple[ClassLine, ...]:
-    if len(hints) == MOST_HINTS:
-        raise line.refused(f"more than {MOST_HINTS} hints")
-    return (*hints, line)
-
-
-def _only(before: tuple[ClassLine, ...], line: ClassLine) -> tuple[ClassLine, ...]:
-    if before:
-        raise line.refused("there is already an `?after`")
-    return (line,)
+def _more(lines: tuple[ClassLine, ...], line: ClassLine, most: int, what: str) -> tuple[ClassLine, ...]:
+    """Lines of one kind with one more of them, unless they are too many."""
+    if len(lines) == most:
+        raise line.refused(f"more than {what}")
+    return (*lines, line)
 
 
 # What the model says to them.
 
 
 def check_of_wrong(session: Session, wrong: ClassLine, actual: str) -> Report:
-    """Is a wrong answer wrong?
-
-    Args:
-        actual: the right one.
-    """
+    """Is a wrong answer wrong? ``actual`` is the right one."""
     (token,) = wrong.statement.arguments.tokens("VALUE")
     value = " ".join(token.text.replace(",", " ").split())
-    found = Expect(
-        f"wrong {value}", value != actual, "!=", actual, value, start=token.start, end=token.end, kind="wrong"
-    )
+    found = Expect(f"wrong {value}", value != actual, "!=", actual, value, (), token.start, token.end, None, "wrong")
     return Report(wrong.statement.text, session.process, expect=found)
 
 
@@ -325,9 +335,6 @@ def open_goals(session: Session, task: ClassTask) -> list[ClassLine]:
     return [goal for goal in task.goals if (found := holds(session, goal)) is None or not found.passed]
 
 
-ALL_HOLD = "all goals hold"
-
-
 def check_of_solution(session: Session, task: ClassTask, solution: Solution) -> Report:
     """Does a solution solve its task? The session is afterwards as it was."""
     line = solution.line
@@ -335,16 +342,9 @@ def check_of_solution(session: Session, task: ClassTask, solution: Solution) -> 
     with aside(session):
         problem, start, end = _problem(session, task, solution)
     start, end = (start, end) if problem and end else (token.start, token.end)
-    found = Expect(
-        f"solution of {task.name}",
-        not problem,
-        "==",
-        problem or ALL_HOLD,
-        ALL_HOLD,
-        start=start,
-        end=end,
-        kind="solution",
-    )
+    all_hold = "all goals hold"
+    text, actual = f"solution of {task.name}", problem or all_hold
+    found = Expect(text, not problem, "==", actual, all_hold, (), start, end, None, "solution")
     return Report(line.statement.text, session.process, expect=found)
 
 

@@ -172,7 +172,7 @@ class Runner:
         shown: list[Report] = []
         if line.asked and not self._done(line.statements[0]):
             for asked in line.asked:
-                yield from _prose(name, asked.line, "", f"? {asked.text}")
+                yield from _prose(name, asked.line, "", f"? {asked.line.text}")
         for at, statement in enumerate(line.statements):
             number, _, first = line.written.row_of(statement.start)
             self._at(name, (number, statement.start - first + 1))
@@ -219,7 +219,7 @@ class Runner:
     def _play_task(self, name: str, task: ClassTask) -> Iterator[ScriptEvent]:
         """Say what a task wants, and check its solutions; the state stays that before it."""
         self.tasks += 1
-        yield from _prose(name, task.line, "", f"Task {task.name}: {task.text}", *map(goal_item, task.goals))
+        yield from _prose(name, task.line, "", f"Task {task.name}: {task.line.text}", *map(goal_item, task.goals))
         for solution in task.solutions:
             written = solution.line.written
             self._at(name, (written.number, 1))

@@ -289,35 +289,35 @@ def _check_magic(line: str) -> None:
         raise Refused(f"unknown version {form[1]} of the language", start=form.start(1), end=form.end(1), allowed=["1"])
 
 
-def readable(call: Call) -> str:
-    """The path of the script that ``source`` or ``load`` names.
+def readable(call: Call, name: str = "FILE") -> str:
+    """The path of the script that an argument of ``source``, ``load`` or ``learn`` names.
 
     Raises:
         Refused: access is denied, or it cannot be read or parsed.
     """
     access = call.session.host.access
-    path = below(access.folder, call.word("FILE"))
+    path = below(access.folder, call.word(name))
     try:
         real = os.path.realpath(path)
     except ValueError as error:
-        raise call.refused_at("FILE", f"cannot read {path}: {reason_of(error)}") from None
+        raise call.refused_at(name, f"cannot read {path}: {reason_of(error)}") from None
     root = os.path.realpath(access.root or ".")
     if access.confined and os.path.commonpath([root, real]) != root:
         raise call.refused_at(
-            "FILE", "a script may read only files below its own folder", hint=f"that is {access.root or '.'}"
+            name, "a script may read only files below its own folder", hint=f"that is {access.root or '.'}"
         )
     if access.confined and would_wait(real):
-        raise call.refused_at("FILE", "not a regular file")
+        raise call.refused_at(name, "not a regular file")
     if len(access.sources) >= DEPTH:
-        raise call.refused_at("FILE", f"more than {DEPTH} nested scripts")
+        raise call.refused_at(name, f"more than {DEPTH} nested scripts")
     if real in access.sources:
-        raise call.refused_at("FILE", "this script is already being run: endless recursion")
+        raise call.refused_at(name, "this script is already being run: endless recursion")
     try:
         parse(read_text(path), path, call.session.language)
     except Refused as error:
         if error.line:
             raise
-        raise call.refused_at("FILE", error.message) from None
+        raise call.refused_at(name, error.message) from None
     return path
 
 

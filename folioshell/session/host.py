@@ -131,12 +131,14 @@ class Output:
         fixed: the mode was chosen on the command line; a script does not change it.
         pager: what does not fit on a terminal's screen is shown by a pager.
         once: the file that the output of the next command goes to; None for the screen.
+        offered: a line that stands in the next input line, to be changed or entered; empty for none.
     """
 
     mode: str = "plain"
     fixed: bool = False
     pager: bool = True
     once: Target | None = None
+    offered: str = ""
 
 
 @dataclass(slots=True)
@@ -149,6 +151,7 @@ class Host:
         clock: seconds, for limits of time; None where there are none.
         output: where reports go, and in which form.
         profile: the release that sessions begin with, and keep: `set profile` is refused; empty for the default one.
+        state: the folder for what is kept from one shell to the next; empty to keep nothing.
     """
 
     access: Access = field(default_factory=Access)
@@ -156,3 +159,4 @@ class Host:
     clock: Callable[[], float] | None = None
     output: Output = field(default_factory=Output)
     profile: str = ""
+    state: str = ""

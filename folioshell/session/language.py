@@ -97,6 +97,53 @@ class Language(Protocol):
         """
 
 
+class Teacher(Protocol):
+    """Who asks questions and sets tasks while commands are typed: a lesson, or a script that is presented."""
+
+    @property
+    def asks(self) -> str:
+        """The prompt of the question that waits for an answer; empty if none does."""
+
+    @property
+    def name(self) -> str:
+        """What stands before the prompt; empty if nothing does."""
+
+    def reply(self, line: str) -> Sequence[Report] | None:
+        """What is said to a line that answers the question, or is empty and means `next`; None of any other line.
+
+        Raises:
+            Refused: it is no answer.
+        """
+
+    def next(self, nr: int = 1) -> Sequence[Report]:
+        """Show or run what comes next, so many times, up to a question, a task, or the end."""
+
+    def hint(self) -> Sequence[Report]:
+        """The next hint."""
+
+    def answer(self) -> Sequence[Report]:
+        """The answer to the question; the solution of a task is offered for the input line."""
+
+    def skip(self) -> Sequence[Report]:
+        """Continue without the question or task."""
+
+    def again(self) -> Sequence[Report]:
+        """Begin again."""
+
+    def back(self) -> bool:
+        """Return to the state of the lesson; False if the session is in it."""
+
+    def before(self, statement: Statement) -> None:
+        """A command is about to be run.
+
+        Raises:
+            Refused: the task does not allow it.
+        """
+
+    def after(self, statement: Statement) -> Sequence[Report]:
+        """A command was run: what it means for the task."""
+
+
 # Questions that are asked again whenever the state may have changed.
 
 

@@ -25,6 +25,7 @@ from folioshell.session.workspace import LoadedProtocol, LoadedScheme, Workspace
 from folioshell.wording import counted
 
 if TYPE_CHECKING:
+    from folioshell.session.language import Teacher
     from folioshell.session.progress import Spawned, Undertaking
     from folioshell.session.race import RaceVerdict
 
@@ -55,6 +56,7 @@ class Session:
         verdict: what the last race found, or the last command that deadlocked on its own.
         spawned: threads that are stepped by hand; None if none are under way.
         note: called with each line that leads here from a fresh session, once it is done; None by default.
+        teacher: asks questions and sets tasks; None by default.
         finished: True once ``quit`` was executed.
         undertaking: what is being done, or was done last, and how far it is; for another thread to read.
         is_cut_off: a command was interrupted, and its undoing, too: the next command restores the state first.
@@ -83,6 +85,7 @@ class Session:
         self.verdict: RaceVerdict | None = None
         self.spawned: Spawned | None = None
         self.note: Callable[[str], None] | None = None
+        self.teacher: Teacher | None = None
         self.finished = False
         self.undertaking: Undertaking | None = None
         self.is_cut_off = False
@@ -91,8 +94,9 @@ class Session:
 
     @property
     def prompt(self) -> str:
-        """Current process and step: ``A 3>``."""
-        return f"{self.process or '-'} {self.step}>"
+        """Current process and step: ``A 3>``; in a lesson its number before it, or ``?`` while it asks."""
+        here = f"{self.process or '-'} {self.step}>"
+        return here if self.teacher is None else self.teacher.asks or f"{self.teacher.name} {here}".lstrip()
 
     @property
     def step(self) -> int:
@@ -124,6 +128,9 @@ class Session:
             LoadedCodeError: a loaded scheme or protocol failed; the state before the command was restored.
             KeyboardInterrupt: passed on; the state before the command was restored.
         """
+        if self.teacher is not None and (said := self.teacher.reply(line)) is not None:
+            yield said
+            return
         for statement in self.language.parse(line):
             for one in statement.expanded():
                 yield self.run(one)
@@ -132,6 +139,8 @@ class Session:
         """Run one command; see ``stream``."""
         if statement.kind == OUTPUT:
             return statement.answer(self, self._process_of(statement))
+        if self.teacher is not None:
+            self.teacher.before(statement)
         target, self.host.output.once = self.host.output.once, None
         try:
             reports = self._run_noted(statement)
@@ -140,7 +149,7 @@ class Session:
             raise
         for report in reports:
             report.target = target
-        return reports
+        return reports if self.teacher is None else [*reports, *self.teacher.after(statement)]
 
     def _run_noted(self, statement: Statement) -> Sequence[Report]:
         """Run one command that does not concern output, and pass it to ``note`` if it changed anything."""
@@ -411,7 +420,7 @@ class Session:
         """Start over: a fresh machine, an empty history, default settings; what was loaded stays."""
         self.workspace, self.history = self._fresh_workspace(), History()
         self.settings, self.watches = Settings(full=self.settings.full), []
-        self.verdict = self.spawned = None
+        self.verdict = self.spawned = self.teacher = None
         self.is_cut_off = False
         self._checkpoints.clear()
         if self.note is not None:

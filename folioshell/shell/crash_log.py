@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from errno import EDQUOT, ENOSPC
 from itertools import count
@@ -21,6 +21,7 @@ from typing import NamedTuple
 from folioshell.commands.history import point_text
 from folioshell.errors import Refused, reason_of
 from folioshell.script import script
+from folioshell.script.files import make_private
 from folioshell.session.history import HistoryPoint
 from folioshell.session.session import Session
 
@@ -30,28 +31,6 @@ _TYPED, _DONE = "#> ", "#."
 MOST_LEFT = 10
 #: folder of the logs in the state folder
 FOLDER = "running"
-
-
-def state_folder(environ: Mapping[str, str]) -> Path | None:
-    """Our folder in the XDG state directory; None without a home directory."""
-    state = environ.get("XDG_STATE_HOME", "")
-    if state.startswith("/"):
-        return Path(state) / "folioshell"
-    try:
-        return Path.home() / ".local" / "state" / "folioshell"
-    except RuntimeError:
-        return None
-
-
-def make_private(folder: Path) -> None:
-    """Make a folder, and each one above it that does not exist, accessible to its owner only.
-
-    Raises:
-        OSError: one cannot be made.
-    """
-    for one in reversed((folder, *folder.parents)):
-        if not one.exists():
-            one.mkdir(exist_ok=True, mode=0o700)
 
 
 class CrashLog:

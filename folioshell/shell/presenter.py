@@ -25,10 +25,9 @@ from folioshell.script.script import ScriptEvent
 from folioshell.session.session import Session
 from folioshell.views.blocks import Block, Line, Span, Tone, line, preformatted
 from folioshell.views.glyphs import visible
-from folioshell.views.layout import paragraphs
 from folioshell.views.report_view import ScriptPlace, report_blocks
 from folioshell.views.screen import Screen, window_of
-from folioshell.wording import counted
+from folioshell.wording import counted, paragraphs
 
 #: modes for programs
 _FOR_PROGRAMS = ("json", "csv")

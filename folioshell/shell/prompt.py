@@ -25,9 +25,9 @@ from prompt_toolkit.shortcuts import PromptSession
 from folioshell.commands.complete import Hint, complete, hint
 from folioshell.commands.lex import is_open, line_before
 from folioshell.model.lock import LockOp
+from folioshell.script.files import make_private, state_folder
 from folioshell.session.history import Happening
 from folioshell.session.session import Session
-from folioshell.shell.crash_log import make_private, state_folder
 from folioshell.shell.highlight import STYLE, CommandLexer
 from folioshell.shell.repl import has_input
 from folioshell.views.glyphs import ELLIPSIS
@@ -72,6 +72,7 @@ class PromptReader:
         self._tip = _TIP
         self._tip_seen = False
         self._warning = ""
+        self._offered = ""
         self._prompt: PromptSession[str] = PromptSession(
             history=open_history(history_path(os.environ)) if history is None else history,
             auto_suggest=AutoSuggestFromHistory(),
@@ -91,11 +92,17 @@ class PromptReader:
         """The next line, or several; see LineReader."""
         if self._tip_seen:
             self._tip = ""
-        return self._prompt.prompt([("class:prompt", prompt)], pre_run=self._arrange_idle_call)
+        offered, self._offered = self._offered, ""
+        return self._prompt.prompt([("class:prompt", prompt)], pre_run=self._arrange_idle_call, default=offered)
 
     def keep(self, text: str) -> bool:
         """Append text to the history; see LineReader."""
         self._prompt.history.append_string(text)
+        return True
+
+    def offer(self, text: str) -> bool:
+        """The next line begins as this text; see LineReader."""
+        self._offered = text
         return True
 
     def warn(self, text: str) -> None:

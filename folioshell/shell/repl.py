@@ -51,6 +51,10 @@ class LineReader(Protocol):
         """Put text where the user can recall it; False if there is no such place."""
         ...
 
+    def offer(self, text: str) -> bool:
+        """Put text into the next input line, to be changed or entered; False if there is no such place."""
+        ...
+
     def warn(self, text: str) -> None:
         """Show a warning with each prompt from now on; none if it is empty."""
         ...
@@ -90,6 +94,10 @@ class DumbReader:
         """There is no place to recall lines from; see LineReader."""
         return False
 
+    def offer(self, text: str) -> bool:
+        """Nothing can be put into the input line; see LineReader."""
+        return False
+
     def warn(self, text: str) -> None:
         """Print a warning once; see LineReader."""
         if text and text != self._warned:
@@ -125,6 +133,10 @@ class LoggedReader:
     def keep(self, text: str) -> bool:
         """See LineReader."""
         return self._reader.keep(text)
+
+    def offer(self, text: str) -> bool:
+        """See LineReader."""
+        return self._reader.offer(text)
 
     def warn(self, text: str) -> None:
         """See LineReader."""
@@ -177,9 +189,12 @@ class Repl:
         lines = [typed for typed in logical_lines(text) if typed.text.strip()]
         if len(lines) > 1:
             self._execute_script(text)
-        elif lines:
-            typed = lines[0]
+        elif lines or self.session.teacher is not None:
+            typed = lines[0] if lines else LogicalLine(1, "", "")
             self._completes(typed.raw, lambda: self._execute_line(typed))
+        offered, self.session.host.output.offered = self.session.host.output.offered, ""
+        if offered and not self.reader.offer(offered):
+            self.presenter.write([line(offered)])
         self.presenter.flush()
 
     def _execute_line(self, typed: LogicalLine) -> None:
@@ -249,15 +264,17 @@ class Repl:
         return False
 
 
-def interact(session: Session, screen: Screen, errors: Screen, start: Start | None = None) -> int:
+def interact(session: Session, screen: Screen, errors: Screen, start: Start | None = None, *, first: str = "") -> int:
     """Run the shell at a terminal; returns the exit status.
 
     Args:
         start: ``crash_log.begin`` (default) or ``crash_log.resume``.
+        first: a command that is executed before the first prompt.
     Raises:
         Refused: there is nothing to resume.
     """
-    from folioshell.shell.crash_log import FOLDER, begin, state_folder
+    from folioshell.script.files import state_folder
+    from folioshell.shell.crash_log import FOLDER, begin
 
     reader: LineReader = DumbReader()
     if screen.rich:
@@ -269,10 +286,14 @@ def interact(session: Session, screen: Screen, errors: Screen, start: Start | No
     state = state_folder(os.environ)
     folder = state / FOLDER if state else None
     [(log, messages)] = waited_for((first(session, folder) for first in (start or begin,)), session, screen)
-    if screen.stream.isatty() and start is None and not session.step:
+    session.host.state = str(state or "")
+    if screen.stream.isatty() and start is None and not session.step and not first:
         screen.write([line(GREETING, Tone.DIM)])
     screen.write([line(visible(text)) for text in messages])
-    status = Repl(session, screen, LoggedReader(reader, log), errors=errors, pager=pager).run()
+    repl = Repl(session, screen, LoggedReader(reader, log), errors=errors, pager=pager)
+    if first:
+        repl.execute(first)
+    status = repl.run()
     log.remove()
     return status
 

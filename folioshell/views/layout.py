@@ -5,8 +5,7 @@ A grid that is too wide first gets its text cells wrapped, then is folded into g
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from unicodedata import combining, east_asian_width
 
 from folioshell.views.blocks import Column, Grid, Span
@@ -73,30 +72,6 @@ def _head(text: str, width: int) -> str:
         if taken > width:
             return text[: max(index, 1)] if width else ""
     return text
-
-
-# A heading, a quotation, a row of a table, a fence; a wide gap means columns.
-_ALONE = re.compile(r"#|>|\||```|~~~|.*\S {2,}\S")
-_ITEM = re.compile(r"[-*+] |\d+[.)] ")
-
-
-def paragraphs(lines: Iterable[str]) -> Iterator[str]:
-    """The prose of a script, which is Markdown, with the lines of each paragraph joined so that they can be wrapped.
-
-    Headings, quotations, tables, fences and lines with wide gaps stay alone; an item keeps its continuation lines.
-    """
-    paragraph = ""
-    for line in lines:
-        if paragraph and line and not (_ALONE.match(paragraph) or _ALONE.match(line) or _ITEM.match(line)):
-            paragraph += f" {line}"
-            continue
-        if paragraph:
-            yield paragraph
-        if not line:
-            yield ""
-        paragraph = line
-    if paragraph:
-        yield paragraph
 
 
 #: columns before a grid, and between two of its columns, in all renderers

@@ -82,7 +82,7 @@ def test_verbs_of_this_version() -> None:
         mlock munlock reclaim split migrate khugepaged truncate pin unpin query rmap walk show trace why diff watch
         unwatch cost compare expect for set undo redo goto mark branch history save load source reset help quit
         race thread spawn step finish locks protocols mode once dump
-        ? ?hint ?wrong ?after ?task ?goal ?solution
+        ? ?hint ?wrong ?after ?task ?goal ?solution learn lessons present next hint answer skip again back
     """
     assert set(registry.commands) == set(verbs.split())
 

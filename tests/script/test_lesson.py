@@ -51,7 +51,7 @@ def test_put_together() -> None:
     task = next(line.task for line in lines if line.task is not None)
 
     (asked,) = fork.asked
-    assert (asked.text, asked.value, len(asked.hints), len(asked.wrong), len(asked.after)) == (
+    assert (asked.line.text, asked.value, len(asked.hints), len(asked.wrong), len(asked.after)) == (
         "How many entries map f1 after the fork?",
         *("2", 1, 1, 1),
     )
@@ -79,7 +79,7 @@ def test_put_together() -> None:
         ("? locks | x\n?wrong four y\nfork B", (2, "four"), "these are no locks"),
         ("? vmas A | x\n?wrong 1 y\n?wrong 1 z\nfork B", (3, "1"), "there is already a `?wrong 1`"),
         ("? vmas A | x\n?hint a\n?hint b\n?hint c\n?hint d\nfork B", (5, "?hint"), "more than 3 hints"),
-        ("? vmas A | x\n?after a\n?after b\nfork B", (3, "?after"), "there is already an `?after`"),
+        ("? vmas A | x\n?after a\n?after b\nfork B", (3, "?after"), "more than one `?after`"),
         ("?task a | x\n?goal vmas A == 1\n?solution mmap b 1 ; undo", (3, "undo"), "`undo` cannot be part"),
         ("?task a | x\n?goal vmas A == 1\n?solution fork B ; quit", (3, "quit"), "`quit` cannot be part"),
         ("fork B\n? vmas A | x\n> x\n", (3, "> x"), "there is no command above this golden block"),

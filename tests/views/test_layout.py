@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from folioshell.views.blocks import Column, Grid, Span
-from folioshell.views.layout import GAP, MARGIN, columns_of, fit, natural_widths, padded, paragraphs, wrapped
+from folioshell.views.layout import GAP, MARGIN, columns_of, fit, natural_widths, padded, wrapped
+from folioshell.wording import paragraphs
 
 
 def test_wide_and_combining_characters() -> None:
