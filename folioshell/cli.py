@@ -137,8 +137,7 @@ def _run(options: Options) -> int:
         return _run_for_junit(options)
     if len(options.profiles) > 1:
         return _run_under_profiles(options)
-    replay = options.replay(whole=True)
-    status = 0
+    replay, status = options.replay(whole=True), 0
     for name in options.files:
         runner = options.runner(name, profile="".join(options.profiles))
         status = max(status, replay.run(runner, name))
@@ -149,8 +148,7 @@ def _run(options: Options) -> int:
 
 def _run_under_profiles(options: Options, junit: JUnit | None = None) -> int:
     """Run each script under several releases, and show where they part."""
-    replay = options.replay(whole=True, quiet=True)
-    status = 0
+    replay, status = options.replay(whole=True, quiet=True), 0
     for name in options.files:
         sessions = []
         for profile in options.profiles:
@@ -203,6 +201,19 @@ def _update(options: Options) -> int:
     for name in options.files:
         replay.run(options.runner(name, update.note, "".join(options.profiles)), name)
     options.screen.write(update.write())
+    return 0
+
+
+def _export(options: Options) -> int:
+    from folioshell.shell.run_outputs import export_pages, steps_in
+
+    settings = {
+        "made_by": f"Made by folioshell {__version__}.",
+        "steps": steps_in(options.steps),
+        "questions": options.questions,
+    }
+    told = export_pages(options.files, options.output, options.runner, settings, options.index, options.svg)
+    options.screen.write([] if options.quiet else told)
     return 0
 
 
@@ -355,6 +366,7 @@ def _completion(options: Options) -> int:
 
 _ACTIONS = {
     "run": _run,
+    "export": _export,
     "scenarios": _scenarios,
     "learn": _learn,
     "present": _present,

@@ -62,6 +62,8 @@ class Options(Namespace):
 
     #: open the shell after a run
     interactive = False
+    #: where a run stops
+    until = Until()
     #: the releases to run scripts under; none: the default one
     profiles: tuple[str, ...] = ()
 
@@ -224,6 +226,7 @@ def parser() -> _Parser:
     under = "run each script under these releases, and show where they part; all: every one"
     run.add_argument("--profiles", type=_profiles, default=(), metavar="PROFILE,…", help=under)
     run.add_argument("-i", dest="interactive", action="store_true", help="open the shell in the final state")
+    export = _add_export_options(add_action("export", help="write scripts as a page for any browser"))
     scenarios = add_action("scenarios", help="list the scenarios that come with folioshell")
     scenarios.add_argument("--copy", metavar="DIR", help="copy them into this new folder instead")
     teaching = _add_lesson_actions(add_action)
@@ -240,7 +243,7 @@ def parser() -> _Parser:
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="its shell")
     actions.metavar = " | ".join(actions.choices)
     # Output options are allowed before and after the action; only the former have defaults, lest they undo the latter.
-    for action in (run, scenarios, *teaching, *on_kernels, check, protocols, sweep):
+    for action in (run, export, scenarios, *teaching, *on_kernels, check, protocols, sweep):
         _add_output_options(action, loads="more_loads", limits="more_limits")
         if action not in (protocols, sweep):
             _add_protocol_option(action, "more_loads")
@@ -289,6 +292,19 @@ def _add_lesson_actions(add_action: Callable[..., ArgumentParser]) -> tuple[Argu
     lesson.add_argument("check", choices=("check",), help="values, wrong answers, solutions, screens and words")
     lesson.add_argument("files", nargs="+", metavar="FILE", help=what)
     return learn, present, lesson
+
+
+def _add_export_options(parser: ArgumentParser) -> ArgumentParser:
+    """Add the options of ``export``."""
+    _add_scripts(parser)
+    parser.add_argument("-o", dest="output", required=True, metavar="PAGE", help="the page; - for standard output")
+    folders = "FILE is a folder of scripts, PAGE a folder: write a page for each, and an index"
+    parser.add_argument("--index", action="store_true", help=folders)
+    asked = "questions are forms (ask), have answers (show), or end what is shown, as in an exam (none)"
+    parser.add_argument("--questions", choices=("ask", "show", "none"), default="ask", help=asked)
+    parser.add_argument("--steps", default="", metavar="N..M", help="only these steps")
+    parser.add_argument("--svg", default="", metavar="DIR", help="also write each figure into this folder, as SVG")
+    return parser
 
 
 def _add_check_options(parser: ArgumentParser) -> None:

@@ -341,8 +341,6 @@ def cost_of(race: Race, by_turns: bool) -> RaceCost:
     Args:
         by_turns: the threads take turns at every switch point; else one runs after the other.
     """
-    race.restore()
-    race.machine.begin()
     for task in _driven(race, by_turns):
         race.do(task)
     ended = all(race.stop_of(number).kind == "end" for number in range(len(race.tasks)))
@@ -360,16 +358,16 @@ def cost_of(race: Race, by_turns: bool) -> RaceCost:
 
 def steps_by_turns(race: Race) -> list[RaceStep]:
     """One schedule of a race that was explored before: the threads take turns. ``race.restore()`` takes it back."""
-    race.restore()
-    race.machine.begin()
     return [step(race, task) for task in _driven(race, by_turns=True)]
 
 
 def _driven(race: Race, by_turns: bool) -> Iterator[int]:
     """The thread that runs next, which the caller then runs, until none can or none makes progress."""
-    last, steps = len(race.tasks) - 1, 0
-    while (able := race.enabled()) and steps < _PATIENCE:
-        start = last + 1 if by_turns else last
-        last = min(able, key=lambda task: (task - start) % len(race.tasks))
-        yield last
-        steps += 1
+    race.restore()
+    race.machine.begin()
+    last = len(race.tasks) - 1
+    for _ in range(_PATIENCE):
+        if able := race.enabled():
+            start = last + by_turns
+            last = min(able, key=lambda task: (task - start) % len(race.tasks))
+            yield last

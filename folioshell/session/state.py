@@ -7,8 +7,8 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from folioshell.model import pte
 from folioshell.model.kernel import Kernel
@@ -20,7 +20,7 @@ from folioshell.schemes.base import Sharing
 from folioshell.session.entries import EntryRun, entry_runs, goes_on_in_table, joined_where
 from folioshell.session.folio_groups import FolioGroup, answers_in, entries_of_all, folio_groups, runs_by_vma
 from folioshell.session.workspace import Workspace
-from folioshell.units import format_address
+from folioshell.units import PAGE_SHIFT, format_address
 
 
 def snapshot(workspace: Workspace, shown: Sequence[str] = ()) -> dict[str, Any]:
@@ -205,3 +205,82 @@ def verdict(answers: set[Sharing], sharing: str) -> str:
     if answers - {right, Sharing.MAYBE}:
         return "false negative" if right is Sharing.YES else "false positive"
     return "undecided" if Sharing.MAYBE in answers else "exact"
+
+
+# Reading it.
+
+
+class MappedRun(NamedTuple):
+    """What a process has at some virtual pages.
+
+    Args:
+        folio, page: number of the folio and first page of it; 0 for no folio.
+        nr: pages, and whether they are pages of several folios with consecutive numbers.
+        perm: as in the state; ``none`` is PROT_NONE.
+        other: what is there instead of a folio.
+        pmd: mapped by a PMD entry.
+    """
+
+    folio: int = 0
+    page: int = 0
+    nr: int = 0
+    several: bool = False
+    perm: str = ""
+    other: str = ""
+    pmd: bool = False
+
+    @property
+    def is_some(self) -> bool:
+        """True unless the entries are none."""
+        return bool(self.folio or self.other)
+
+
+class StateSpace:
+    """A process of a state, to be asked by virtual page.
+
+    Attributes:
+        vmas, runs, tables: (first page, end, row of the state) of its VMAs, runs of entries and PTE tables.
+    """
+
+    def __init__(self, process: Mapping[str, Any]) -> None:
+        self.vmas, self.runs = list(map(_span, process["vmas"])), list(map(_span, process["entries"]))
+        self.tables = [_span(one) for one in process["tables"] if one["level"] == "pte" and "address" in one]
+        pmds = [(start, end, row["table"]) for start, end, row in self.runs if row["level"] == "pmd"]
+        self._names = [*((start, end, row["id"]) for start, end, row in self.tables), *pmds]
+
+    def vma_at(self, page: int) -> Mapping[str, Any] | None:
+        """The VMA of a virtual page."""
+        return next((vma for start, end, vma in self.vmas if start <= page < end), None)
+
+    def has_vma(self, vma: Mapping[str, Any]) -> bool:
+        """Is there a VMA of this range and permission?"""
+        return any(all(one[key] == vma[key] for key in ("address", "pages", "perm")) for _, _, one in self.vmas)
+
+    def table_in(self, start: int, end: int) -> str:
+        """The page table, or tables, of virtual pages; empty without one."""
+        found = [name for low, high, name in self._names if low < end and start < high]
+        return found[0] if len(found) == 1 else f"{found[0]}..{found[-1]}" if found else ""
+
+    def entry(self, start: int, end: int) -> MappedRun:
+        """What maps the pages ``[start, end)``: one run, or several that are summed up."""
+        found = [(max(low, start), min(high, end), row) for low, high, row in self.runs if low < end and start < high]
+        if len(found) != 1:
+            pages = sum(high - low for low, high, _ in found)
+            return MappedRun(nr=pages, other=f"{pages:,} pages in {len(found)} runs" if found else "")
+        ((low, high, row),) = found
+        made = MappedRun(nr=high - low, perm=row.get("perm", ""), other=row.get("other", ""), pmd=row["level"] == "pmd")
+        if "folio" not in row:
+            return made
+        page, step = row["page"] + low - page_at(row["address"]), row.get("step", 0)
+        further, page = divmod(page, step) if step else (0, page)
+        return made._replace(folio=int(row["folio"][1:]) + further, page=page, several=0 < step < high - low)
+
+
+def page_at(address: str) -> int:
+    """The virtual page at an address of a state."""
+    return int(address, 16) >> PAGE_SHIFT
+
+
+def _span(row: Mapping[str, Any]) -> tuple[int, int, Mapping[str, Any]]:
+    start = page_at(row["address"])
+    return start, start + row["pages"], row

@@ -1,4 +1,4 @@
-"""Files written after a run: ``--junit`` writes JUnit XML, ``--update`` rewrites golden blocks.
+"""Files written after a run: ``--junit`` writes JUnit XML, ``--update`` rewrites golden blocks, ``export`` pages.
 
 Rules:
 - JUnit: a suite per script, and per profile if any was chosen; a case per expect and golden block, an error if `quit`
@@ -13,17 +13,32 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from folioshell.commands.lex import is_for_class
 from folioshell.errors import Refused, reason_of
-from folioshell.script.files import write_file
+from folioshell.export.document import document
+from folioshell.export.page import Script, Shot, index, page, standalone
+from folioshell.report import Picture, Report
+from folioshell.script.files import scenario_folder, write_file
 from folioshell.script.golden import Compared, updated
-from folioshell.script.script import ScriptEvent
+from folioshell.script.lesson import Prediction, goal_text
+from folioshell.script.runner import Runner
+from folioshell.script.script import ScriptEvent, ScriptLine, comment_of, parse, read_text
+from folioshell.session.picture import picture
+from folioshell.session.session import Session
 from folioshell.shell.replay import failure_text
+from folioshell.units import parse_number
+from folioshell.views import html_view, spoken
 from folioshell.views.blocks import Block, Tone, line
-from folioshell.views.report_view import diff_blocks
+from folioshell.views.glyphs import visible
+from folioshell.views.picture_view import picture_blocks
+from folioshell.views.report_view import diff_blocks, report_blocks
 from folioshell.wording import counted
 
 # Characters that XML cannot hold, however they are escaped.
@@ -182,3 +197,187 @@ def _difference(before: str, after: str, name: str) -> list[Block]:
     from difflib import unified_diff
 
     return list(diff_blocks(unified_diff(before.splitlines(), after.splitlines(), name, name, n=2, lineterm="")))
+
+
+# Pages.
+
+
+class PageShots:
+    """What a page shows of a run in ``session``, in order; ``texts`` has the texts of scripts that are known."""
+
+    def __init__(self, session: Session, texts: Mapping[str, str]) -> None:
+        session.settings.full = True
+        self._session, self._texts = session, texts
+        self._prose: list[ScriptEvent] = []
+        self._lines: dict[str, dict[int, ScriptLine]] = {}
+        #: (file, line) of each question -> its document, which gets the answer once it is known; and of each task
+        self._asked: dict[tuple[str, int], dict[str, Any]] = {}
+        self.shots: list[Shot] = []
+
+    def note(self, event: ScriptEvent) -> None:
+        """Add a script event."""
+        if is_for_class(event.text):
+            self._note_for_class(event)
+        elif event.prose is not None:
+            if self._prose and event.line != self._prose[-1].line + 1:
+                self.flush()
+            self._prose.append(event)
+        elif event.report is not None:
+            self.flush()
+            self._ask(event)
+            self._report(event, event.report)
+
+    def flush(self) -> None:
+        """Add the prose since the last command: a title alone, for it is that of the page, and paragraphs."""
+        texts = [(event.line, visible(event.prose or "")) for event in self._prose]
+        self._prose.clear()
+        first = texts[:1] if texts and texts[0][1].startswith("# ") else []
+        for part in (first, texts[len(first) :]):
+            if any(text for _, text in part):
+                words = [text for _, text in part]
+                self.shots.append(Shot({"prose": "\n".join(words), "line": part[0][0]}, html_view.prose(words)))
+
+    def _report(self, event: ScriptEvent, report: Report) -> None:
+        sections = tuple(section for section in report.sections if not isinstance(section, Picture))
+        if sections != report.sections and not sections:
+            # `show`: the figure of the step is there already.
+            return
+        blocks = report_blocks(replace(report.as_shown, expect=None, sections=sections))
+        made = document(report, event.file, event.line, comment=comment_of(event.text))
+        shown = picture(self._session.workspace, self._session.shown_schemes)
+        words = "" if report.state is None else spoken.render(picture_blocks(shown), _UNWRAPPED)
+        self.shots.append(Shot(made, html_view.render(blocks), words))
+
+    def _line(self, event: ScriptEvent) -> ScriptLine | None:
+        """The line of a script that an event is about; None if it is one of several."""
+        if event.file not in self._lines:
+            text = self._texts.get(event.file)
+            lines = parse(read_text(event.file) if text is None else text, event.file, self._session.language)
+            self._lines[event.file] = {line.number: line for line in lines}
+        return self._lines[event.file].get(event.line)
+
+    def _ask(self, event: ScriptEvent) -> None:
+        """Add the questions about a command line before its first command."""
+        line = self._line(event)
+        for asked in line.asked if line is not None else ():
+            if (key := (event.file, asked.line.written.number)) not in self._asked:
+                self._asked[key] = _question_document(asked, event.text)
+                self.shots.append(Shot(self._asked[key], ""))
+
+    def _note_for_class(self, event: ScriptEvent) -> None:
+        """The answer to a question, or a task."""
+        expect = event.report.expect if event.report is not None else None
+        if expect is not None and expect.kind == "question":
+            self._asked[event.file, event.line]["answer"] = expect.actual
+        line = self._line(event)
+        if line is None or line.task is None or (event.file, event.line) in self._asked:
+            return
+        self.flush()
+        self._asked[event.file, event.line] = made = {
+            "task": line.task.text,
+            "goals": [goal_text(goal) for goal in line.task.goals],
+            "hints": [one.text for one in line.task.hints],
+            "solution": line.task.solutions[0].line.text if line.task.solutions else "",
+        }
+        self.shots.append(Shot(made, ""))
+
+
+#: columns of words that are read, not seen
+_UNWRAPPED = 10_000
+
+
+def _question_document(asked: Prediction, command: str) -> dict[str, Any]:
+    return {
+        "question": asked.text,
+        "next": " ".join(command.split()),
+        "allowed": asked.allowed,
+        "choices": [] if asked.values.number or asked.values.listed else list(asked.values.words),
+        "answer": asked.value,
+        "hints": [one.text for one in asked.hints],
+        "wrong": {one.statement.arguments.get("VALUE", str): one.text for one in asked.wrong},
+        "after": " ".join(one.text for one in asked.after),
+    }
+
+
+def export_pages(
+    names: Sequence[str], target: str, run: Callable[[str], Runner], settings: Mapping[str, Any], site: bool, svg: str
+) -> list[Block]:
+    """Write scripts as a page, or folders of scripts as a site: a page each, and an index. Returns what was written.
+
+    Args:
+        target: the page, ``-`` for standard output, or the folder of the site.
+        run: makes the run of a script.
+        settings: of ``page``.
+        svg: a folder for the figures; empty for none.
+
+    Raises:
+        Refused: a script was refused or failed, or a file cannot be written. Nothing is written before all have run.
+    """
+    scripts = [script_of(run(name)) for name in (_scripts_in(names) if site else names)]
+    groups = [[script] for script in scripts] if site else [scripts]
+    pages = {group[0].name: page(group, **settings) for group in groups}
+    for name, made in pages.items():
+        _write_text(f"{target}/{name}.html" if site else target, made.html)
+        for ident, figure in made.figures.items() if svg else ():
+            _write_text(f"{svg}/{name}-{ident}.svg", standalone(figure))
+    if site:
+        listed = [(f"{script.name}.html", script.title, script.about) for script in scripts]
+        _write_text(f"{target}/index.html", index("Contents", listed, settings["made_by"]))
+    return [line(f"{counted(len(pages), 'page')} written to {visible(target)}")] if target != "-" else []
+
+
+def steps_in(text: str) -> tuple[int, int] | None:
+    """The first and last step of ``3..5``, or of ``3``; None if the text is empty: all.
+
+    Raises:
+        Refused: it is neither.
+    """
+    first, dots, last = text.partition("..")
+    low, high = parse_number(first), parse_number(last if dots else first)
+    if text and (low is None or high is None or low > high):
+        raise Refused(f"{text} is neither a step nor a range of steps", hint="3..5")
+    return (low, high) if low is not None and high is not None else None
+
+
+def _scripts_in(names: Iterable[str]) -> list[str]:
+    """The scripts of folders, those of the scenarios that come with folioshell among them."""
+    shipped = scenario_folder()
+    found: list[str] = []
+    for name in names:
+        places = [Path(name), *([shipped / name.removeprefix("scenarios/")] if shipped is not None else [])]
+        scripts = next((sorted(place.glob("*.fs")) for place in places if place.is_dir()), [])
+        if not scripts:
+            raise Refused(f"no scripts in {name}", hint="`--index` takes a folder of scripts")
+        found += map(str, scripts)
+    return found
+
+
+def script_of(runner: Runner) -> Script:
+    """Run a script for a page.
+
+    Raises:
+        Refused: it was refused, or it failed.
+    """
+    # Standard input is read once.
+    runner.text = read_text(runner.name) if runner.text is None else runner.text
+    shots = PageShots(runner.session, {runner.name: runner.text})
+    for event in runner:
+        if event.refused is not None:
+            raise event.refused
+        if failure := failure_text(event):
+            message = f"no page, as the script failed: {' '.join(failure.split())}"
+            raise Refused(message, file=event.file, line=event.line)
+        shots.note(event)
+    shots.flush()
+    return Script(os.path.basename(runner.name).removesuffix(".fs"), shots.shots)  # noqa: PTH119 - it may be `-`
+
+
+def _write_text(path: str, text: str) -> None:
+    if path == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, text.encode("utf-8", "backslashreplace"))
+    except (OSError, ValueError) as error:
+        raise Refused(f"cannot write {path}: {reason_of(error)}", file=path) from None

@@ -57,12 +57,12 @@ def test_the_picture_stands_alone() -> None:
     said = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
     texts = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
 
-    assert "tuples" in said["title"]
-    assert "maybe" in said["desc"]
-    assert "prefers-color-scheme: dark" in said["style"]
+    assert said["title"] == "Step 5: processes, page tables, folios"
+    assert "win[2..3] of A: f1[2..3] r, exclusive, in pt2." in said["desc"]
+    assert "prefers-color-scheme:dark" in said["style"]
     assert not re.search(r"https?:|url\(|@import|@font-face", picture().replace("http://www.w3.org/2000/svg", ""))
-    assert [text for text in texts if text.startswith("A ")][:2] == ["A 4>", "A read win[2]: 2 entries of f1 mapped."]
-    assert {"! false positive", "maybe", "exact"} <= set(texts)
+    assert {"pt1", "pt2", "f1 order 2", "! per-page", "? tuples"} <= set(texts)
+    assert texts.count("×1") == 4
 
 
 def test_every_field_of_an_rmap_event_is_described() -> None:
