@@ -298,8 +298,7 @@ def _add_export_options(parser: ArgumentParser) -> ArgumentParser:
     """Add the options of ``export``."""
     _add_scripts(parser)
     parser.add_argument("-o", dest="output", required=True, metavar="PAGE", help="the page; - for standard output")
-    folders = "FILE is a folder of scripts, PAGE a folder: write a page for each, and an index"
-    parser.add_argument("--index", action="store_true", help=folders)
+    parser.add_argument("--index", action="store_true", help="from FILE, a folder, write a page each and an index")
     asked = "questions are forms (ask), have answers (show), or end what is shown, as in an exam (none)"
     parser.add_argument("--questions", choices=("ask", "show", "none"), default="ask", help=asked)
     parser.add_argument("--steps", default="", metavar="N..M", help="only these steps")
