@@ -179,6 +179,10 @@ _FILE = (
 )
 
 
+#: what a setup has besides files and sizes of folios
+_SETUP: dict[str, _Check] = {"swap": _flag, "fault_around": _number(1, 512)}
+
+
 def check_scenario(scenario: Any) -> dict[str, Any]:
     """The scenario itself, validated.
 
@@ -191,6 +195,7 @@ def check_scenario(scenario: Any) -> dict[str, Any]:
     files, mthp = (setup.get(key) or {} for key in ("files", "mthp")) if isinstance(setup, dict) else (None, None)
     if not isinstance(files, dict) or not isinstance(mthp, dict):
         raise BadScenario("setup: expected objects `files` and `mthp`")
+    _check_keys("setup", setup, {}, _SETUP)
     for name, spec in files.items():
         _check_keys(f"file {name}", spec, *_FILE)
     for size, mode in mthp.items():

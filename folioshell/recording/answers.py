@@ -235,13 +235,15 @@ class LiveScript:
         """
         session, nr = self.writer.session, len(self.writer.ops)
         self.writer.add(statement)
+        if self.writer.cut is not None and not self.writer.ops:
+            raise self.writer.cut
         last = len(self.writer.ops) - 1
         self.commands += [statement.text] * (last + 1 - nr)
         if statement.command.verb == "expect":
             call = Call(statement, session.workspace, statement.process or session.process, session)
             if statement.profiles and call.kernel.release.version not in statement.profiles:
                 return
-            question = kernel_question(call, self.writer.place_of)
+            question = kernel_question(call, self.writer.place_of) if self.writer.cut is None else None
             if question is None or last < 0:
                 self.unasked += 1
             else:

@@ -58,6 +58,8 @@ class ScenarioRun:
             self.machine.kernel.config.thp[order] = "madvise" if mode == "inherit" else mode
         self.buffers: Counter[tuple[str, int, int]] = Counter()
         self.machine.kernel.config.read_ahead = READ_AHEAD
+        if "fault_around" in setup:
+            self.machine.kernel.config.fault_around = setup["fault_around"]
         if setup.get("swap"):
             # The device of the recordings is zram.
             self.machine.kernel.config.swap = self.machine.kernel.config.sync_swap = True

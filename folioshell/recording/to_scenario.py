@@ -5,6 +5,9 @@ Rules:
 - Commands that change no state (queries, expects, views) are left out; what a scenario cannot express is refused.
 - A scenario places regions in slots. A region elsewhere is moved as a whole, together with everything that touches it
   or shares a page table with it, or refused.
+- No process can undo a system call. A script that goes back in its history is several scenarios, one for each branch,
+  and each begins anew: ``Branches``.
+- After what no kernel can be told, such as whose answer it acts on, nothing is added any more: ``ScenarioWriter.cut``.
 """
 
 from __future__ import annotations
@@ -19,10 +22,13 @@ from folioshell.commands.call import Call
 from folioshell.commands.grammar import MODEL, PROGRAM, SESSION
 from folioshell.commands.memory import start_of
 from folioshell.commands.parse import ParsedStatement
+from folioshell.errors import Refused
 from folioshell.live.format import ADVICES, FILE_SYSTEMS, READ_AHEAD, SLOT, SLOT_MARGIN, Op, new_count
 from folioshell.model.release import DEFAULT
+from folioshell.model.vm import SHARED
 from folioshell.paths.mremap import must_move
 from folioshell.recording.scenario import ARENA
+from folioshell.session.history import Entry
 from folioshell.session.host import Host
 from folioshell.session.language import Statement
 from folioshell.units import align_down, align_up, parse_pages
@@ -32,6 +38,8 @@ _PMD_ORDER = 9
 _FS_NAMES = {word: name for name, word in FILE_SYSTEMS.items()}
 #: session commands that do not affect operations
 _HARMLESS = ("mark", "save", "set", "watch", "unwatch")
+#: session commands that go elsewhere in the history
+_MOVES = ("undo", "redo", "goto", "branch", "reset")
 
 
 def scenario_of(statements: Iterable[Statement], name: str, doc: str = "") -> dict[str, Any]:
@@ -45,7 +53,58 @@ def scenario_of(statements: Iterable[Statement], name: str, doc: str = "") -> di
     writer = ScenarioWriter()
     for statement in statements:
         writer.add(statement)
+        if writer.cut is not None:
+            raise writer.cut
     return {"name": name, "doc": doc, "setup": writer.setup(), "ops": writer.ops}
+
+
+class Branches:
+    """The branches of a script that goes back in its history, as scripts that do not.
+
+    A branch repeats the commands that it shares with an earlier one, but not their queries and expects.
+
+    Args:
+        profile: the release that the script runs under; empty for the default one.
+    """
+
+    def __init__(self, profile: str = "") -> None:
+        self._session = Session(counting=(), host=Host(profile=profile))
+        self._current: list[ParsedStatement] = []
+        self._finished: list[list[ParsedStatement]] = []
+        #: the state after a step -> the commands that lead there
+        self._ways: dict[Entry | None, list[ParsedStatement]] = {None: []}
+        #: has the current branch a statement that no other has?
+        self._is_new = False
+
+    def add(self, statement: ParsedStatement) -> None:
+        """Run a statement, and add it to the current branch.
+
+        Raises:
+            Refused: it cannot be run.
+        """
+        verb = statement.command.verb
+        if verb in _MOVES:
+            self._session.run(statement)
+            if self._is_new:
+                self._finished.append(self._current)
+            if verb == "reset":
+                self._ways = {None: []}
+            self._current, self._is_new = [*self._ways[self._tip()]], False
+            return
+        self._current.append(statement)
+        self._is_new = True
+        if statement.kind == MODEL or verb in ("as", "mark"):
+            way = self._ways[self._tip()]
+            self._session.run(statement)
+            self._ways[self._tip()] = [*way, statement]
+
+    def _tip(self) -> Entry | None:
+        history = self._session.history
+        return history.entries.at(history.position)
+
+    def all(self) -> list[list[ParsedStatement]]:
+        """The branches, in the order in which they end."""
+        return [*self._finished, self._current] if self._is_new or not self._finished else self._finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +149,10 @@ class ScenarioWriter:
     def __init__(self, profile: str = "") -> None:
         self.ops: list[Op] = []
         self.session = Session(counting=(), host=Host(profile=profile))
+        #: why nothing is added any more
+        self.cut: Refused | None = None
         self._files: dict[str, dict[str, Any]] = {}
+        self._more: dict[str, Any] = {}
         self._mthp: dict[str, str] = {}
         self._spans: list[_PlacedRegion] = []
         self._mmap_line = ""
@@ -118,7 +180,7 @@ class ScenarioWriter:
 
     def setup(self) -> dict[str, Any]:
         """The setup of the scenario."""
-        parts: dict[str, Any] = {"mthp": self._mthp, "files": self._files}
+        parts: dict[str, Any] = {"mthp": self._mthp, "files": self._files, **self._more}
         return {key: value for key, value in parts.items() if value}
 
     def place_of(self, vpn: int) -> tuple[str, int] | None:
@@ -139,18 +201,33 @@ class ScenarioWriter:
         verb = statement.command.verb
         session = self.session
         call = Call(statement, session.workspace, statement.process or session.process, session)
-        if statement.kind == MODEL:
-            handler = self._handlers.get(verb)
-            if handler is None:
-                raise call.refused(None, f"`{verb}` is not a system call")
-            # A missing process is refused by run().
-            ops = handler(call) if call.process in call.kernel.mms else []
+        if statement.kind == MODEL and self.cut is None:
+            ops, cut = self._ops_of(call)
             session.run(statement)
             self._append(statement, ops)
-        elif verb == "as":
+            # What fails changes nothing, and what follows is the same without it.
+            if cut is not None and not session.history.entries[session.step - 1].failure:
+                self.cut = cut
+        elif statement.kind == MODEL or verb == "as":
             session.run(statement)
         elif statement.kind in (SESSION, PROGRAM) and verb not in _HARMLESS:
             raise call.refused(None, f"a scenario cannot express `{verb}`")
+
+    def _ops_of(self, call: Call) -> tuple[list[Op], Refused | None]:
+        """The operations of a command; and why no kernel can follow it, if it changes what the model does."""
+        verb = call.statement.command.verb
+        handler = self._handlers.get(verb)
+        if handler is None:
+            return [], call.refused(None, f"`{verb}` is not a system call")
+        # A missing process is refused when the command is run.
+        if call.process not in call.kernel.mms:
+            return [], None
+        try:
+            return handler(call), None
+        except Refused as refused:
+            if verb != "set":
+                raise
+            return [], refused
 
     def _append(self, statement: ParsedStatement, ops: list[Op]) -> None:
         """Add operations; a THP advice directly after an mmap on its line is part of it."""
@@ -178,7 +255,9 @@ class ScenarioWriter:
 
     def _set(self, call: Call) -> list[Op]:
         lead = call.word("lead")
-        if not lead.startswith("thp."):
+        if lead in ("fault_around", "swap"):
+            self._set_more(call, lead)
+        elif not lead.startswith("thp."):
             value = call.number("SIZE") if lead == "read_ahead" else call.statement.text.split()[-1]
             usual = (
                 ("profile", self.session.host.profile or DEFAULT.version),
@@ -187,6 +266,8 @@ class ScenarioWriter:
                 ("read_ahead", READ_AHEAD),
             )
             if (lead, value) not in usual:
+                if lead == "geometry":
+                    raise call.refused_at("lead", "no kernel has page tables of another geometry")
                 raise call.refused_at("lead", f"a scenario cannot express {lead}")
         elif self.ops:
             raise call.refused_at("lead", "must be set before the first operation of a scenario")
@@ -195,6 +276,19 @@ class ScenarioWriter:
             pages = _TABLE if size == "pmd" else parse_pages(size)
             self._mthp[str(4 * pages)] = call.word("MODE")
         return []
+
+    def _set_more(self, call: Call, lead: str) -> None:
+        """The fault-around window, and swap on zram, of the whole scenario."""
+        config, mode = call.kernel.config, call.word("MODE")
+        now: Any = config.fault_around if lead == "fault_around" else "sync" if config.sync_swap else "off"
+        wanted: Any = call.number("SIZE") if lead == "fault_around" else mode
+        if wanted == now:
+            return
+        if mode == "on":
+            raise call.refused_at("MODE", "a recorder swaps to zram", hint="write `set swap sync`")
+        if self.ops:
+            raise call.refused_at("lead", "must be set before the first operation of a scenario")
+        self._more[lead] = wanted if lead == "fault_around" else True
 
     # Operations.
 
@@ -259,7 +353,14 @@ class ScenarioWriter:
         return [{"op": "madvise", "proc": call.process, **self._range(call), "advice": advice}]
 
     def _pin(self, call: Call) -> list[Op]:
-        if "longterm" not in call.arguments:
+        place = call.own_range("PLACE")
+        is_refused = any(
+            vma.flags & SHARED and vma.file is not None and vma.file.needs_mkwrite
+            for vma in place.mm.vmas
+            if vma.start < place.start + place.nr and place.start < vma.end
+        )
+        # Elsewhere a long-term pin does the same.
+        if is_refused and "longterm" not in call.arguments:
             raise call.refused(None, "a scenario pins long-term", hint="write `pin PLACE longterm`")
         return self._range_op(call)
 

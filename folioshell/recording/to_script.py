@@ -52,6 +52,10 @@ class _Writer:
         setup = self._scenario.get("setup", {})
         for size, mode in (setup.get("mthp") or {}).items():
             yield f"set thp.{format_pages(int(size) // 4)} {'madvise' if mode == 'inherit' else mode}"
+        if "fault_around" in setup:
+            yield f"set fault_around {format_pages(setup['fault_around'])}"
+        if setup.get("swap"):
+            yield "set swap sync"
         if any(spec["fs"] == "ext4" for spec in (setup.get("files") or {}).values()):
             yield f"set read_ahead {format_pages(READ_AHEAD)}"
         for op in self._scenario["ops"]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from folioshell.commands.parse import ParsedStatement
 from folioshell.errors import Refused, reason_of
 from folioshell.live import CannotRecord, RecorderOptions
 from folioshell.live.files import write_recording
@@ -221,10 +223,14 @@ def _emit(name: str, stream: TextIO, errors: Screen, profile: str, books: bool) 
 
 
 def convert_file(name: str, stream: TextIO, errors: Screen, language: Language) -> int:
-    """Write a scenario as a script, or a script as a scenario; returns 2 if that is impossible."""
+    """Write a scenario as a script, or a script as scenarios, one a line; returns 2 if that is impossible."""
     try:
         data, is_json = _read(name)
-        text = _script(_loaded(name, data)) if is_json else json_line(_scenario(name, data, language))
+        text = (
+            _script(_loaded(name, data))
+            if is_json
+            else "".join(map(json_line, _scenarios(name, data, language, errors)))
+        )
     except OSError as error:
         _report_unusable(errors, name, BadScenario(f"cannot be read: {reason_of(error)}"))
         return UNUSABLE
@@ -244,7 +250,8 @@ def record_files(
     """Record scripts or scenarios on the kernel that runs here; returns 2 if one cannot be.
 
     Args:
-        target: the file of the recording, or a folder for NAME.json.gz of each.
+        target: the file of the recording, or a folder for NAME.json.gz of each. Further branches of a script have a
+            number after the name.
     """
     is_folder = Path(target).is_dir()
     if len(names) > 1 and not is_folder:
@@ -254,9 +261,12 @@ def record_files(
         path = f"{target}/{Path(name).name.split('.')[0]}.json.gz" if is_folder else target
         try:
             data, is_json = _read(name)
-            scenario = _loaded(name, data).scenario if is_json else _scenario(name, data, language)
-            recording = record(scenario, options)
-            write_recording(recording, path)
+            scenarios = [_loaded(name, data).scenario] if is_json else _scenarios(name, data, language, errors)
+            for number, scenario in enumerate(scenarios, 1):
+                own = path if number == 1 else _numbered(path, number)
+                recording = record(scenario, options)
+                write_recording(recording, own)
+                _report_recorded(screen, own, recording)
         except OSError as error:
             _report_unusable(errors, error.filename or name, BadScenario(f"cannot be used: {reason_of(error)}"))
         except (BadScenario, CannotRecord, ValueError) as error:
@@ -264,10 +274,15 @@ def record_files(
         except Refused as error:
             errors.refusal(error)
         else:
-            _report_recorded(screen, path, recording)
             continue
         status = UNUSABLE
     return status
+
+
+def _numbered(path: str, number: int) -> str:
+    """The file of another branch of a script: ``s-2.json.gz`` for ``s.json.gz``."""
+    stem, dot, ending = Path(path).name.partition(".")
+    return str(Path(path).with_name(f"{stem}-{number}{dot}{ending}"))
 
 
 def _report_recorded(screen: Screen, path: str, recording: dict[str, Any]) -> None:
@@ -296,21 +311,53 @@ def _script(recording: Recording | ptl.PtlRecording) -> str:
     return script_of(recording.scenario)
 
 
-def _scenario(name: str, data: bytes, language: Language) -> dict[str, Any]:
-    from folioshell.recording.to_scenario import ScenarioWriter
+def _scenarios(name: str, data: bytes, language: Language, errors: Screen) -> list[dict[str, Any]]:
+    """The scenarios of a script, one for each branch of its history; what is left out of them is reported."""
+    from folioshell.recording.to_scenario import Branches, ScenarioWriter
 
-    writer = ScenarioWriter()
-    prose: list[str] = []
+    branches, prose = Branches(), []
+    places: dict[int, script.ScriptLine] = {}
     for one in script.parse(script.decoded(data, name), name, language):
         if one.prose is not None:
             prose.append(one.prose)
         for statement in (command for typed in one.statements for command in typed.expanded()):
-            try:
+            assert isinstance(statement, ParsedStatement)
+            places[id(statement)] = one
+            with _located(name, one):
+                branches.add(statement)
+    scenarios: list[dict[str, Any]] = []
+    cuts: list[Refused] = []
+    for branch in branches.all():
+        writer = ScenarioWriter()
+        for statement in branch:
+            with _located(name, places[id(statement)]):
+                was_cut = writer.cut
                 writer.add(statement)
-            except Refused as error:
-                raise script.located(error, name, one.written) from None
-    scenario = {"name": Path(name).stem, "doc": "\n".join(prose), "setup": writer.setup(), "ops": writer.ops}
-    return check_scenario(scenario)
+                if writer.cut is not None and was_cut is None:
+                    cuts.append(script.located(writer.cut, name, places[id(statement)].written))
+        scenario = {"name": Path(name).stem, "doc": "\n".join(prose), "setup": writer.setup(), "ops": writer.ops}
+        if writer.ops and not any(_begins_with(one, scenario) for one in scenarios):
+            scenarios = [one for one in scenarios if not _begins_with(scenario, one)]
+            scenarios.append(check_scenario(scenario))
+    if cuts and not scenarios:
+        raise cuts[0]
+    for place, message in dict.fromkeys((cut.line, cut.message) for cut in cuts):
+        errors.write([line(visible(f"{name}:{place}: {message}; what depends on it is left out"))])
+    return scenarios or [check_scenario({"name": Path(name).stem, "doc": "\n".join(prose), "setup": {}, "ops": []})]
+
+
+def _begins_with(scenario: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Does a scenario do all that another does?"""
+    return bool(scenario["setup"] == other["setup"] and scenario["ops"][: len(other["ops"])] == other["ops"])
+
+
+@contextmanager
+def _located(name: str, one: script.ScriptLine) -> Iterator[None]:
+    """Give a refusal its place in the script."""
+    try:
+        yield
+    except Refused as error:
+        raise script.located(error, name, one.written) from None
 
 
 def json_line(document: dict[str, Any]) -> str:

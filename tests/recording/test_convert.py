@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from folioshell.commands.parse import ParsedStatement
 from folioshell.errors import Refused
 from folioshell.live.format import SLOT, BadScenario, check_scenario, load, placement
 from folioshell.model.kernel import Kernel
 from folioshell.recording.observe import emit
 from folioshell.recording.scenario import ARENA, ScenarioRun
-from folioshell.recording.to_scenario import scenario_of
+from folioshell.recording.to_scenario import Branches, ScenarioWriter, scenario_of
 from folioshell.recording.to_script import script_of
 from folioshell.script import Session
 from folioshell.script.runner import PASSED, run_text
@@ -205,9 +206,9 @@ def test_the_current_process() -> None:
         ("mmap a 4 at=0x7f0000000000 fixed", "no region at this address", "a"),
         ("mmap a 4\nmmap b 4 after=a prot=r\nmremap a 8", "a move without new=NAME", "8"),
         ("mmap a 4\nmremap a 4 new=b\nmremap b 8", "that b outgrows its place", "8"),
-        ("mmap a 4\npin a", "pins long-term", ""),
+        ("file f 4\nmmap a 4 file=f shared\npin a", "pins long-term", ""),
         ("mmap a 4\nmadvise willneed a", "cannot express willneed", "willneed"),
-        ("set geometry classroom", "cannot express geometry", "geometry"),
+        ("set geometry classroom", "no kernel has page tables of another geometry", "geometry"),
         ("mmap a 4\nset thp.64K always", "before the first operation", "thp.64K"),
         ("file f 2048 order=10", "no page-cache folios of order 10", "10"),
         ("file f 16 order=2 fs=tmpfs", "no page-cache folios of order 2", "2"),
@@ -245,3 +246,93 @@ def test_chunks_without_an_order() -> None:
     setup["files"]["f"].update(pages=600, chunk_pages=600)
 
     assert "file f 600 order=9" in script_of({"setup": setup, "ops": []})
+
+
+def _statements(script: str) -> list[ParsedStatement]:
+    language = Session().language
+    found = [statement for line in script.splitlines() for statement in language.parse(line)]
+    return [statement for statement in found if isinstance(statement, ParsedStatement)]
+
+
+def _branches(script: str) -> list[list[str]]:
+    """The branches of a script, as the texts of their statements."""
+    branches = Branches()
+    for statement in _statements(script):
+        branches.add(statement)
+    return [[one.text for one in branch] for branch in branches.all()]
+
+
+def test_a_script_that_goes_back_has_branches() -> None:
+    """Each end that undo leaves is a branch; what it shares with an earlier one it repeats without the expects."""
+    script = "mmap a 4\nwrite a[0]\nexpect present? a[0] == yes\nfork B\nundo\nas A\nwrite a[1]\nundo 2\nread a"
+
+    assert _branches(script) == [
+        ["mmap a 4", "write a[0]", "expect present? a[0] == yes", "fork B"],
+        ["mmap a 4", "write a[0]", "as A", "write a[1]"],
+        ["mmap a 4", "read a"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("script", "branches"),
+    [
+        ("mmap a 4\nread a", [["mmap a 4", "read a"]]),
+        ("mmap a 4\nundo", [["mmap a 4"]]),
+        ("mmap a 4\nundo\nredo\nread a", [["mmap a 4"], ["mmap a 4", "read a"]]),
+        ("mmap a 4\nmark m\nread a\ngoto m\nwrite a", [["mmap a 4", "mark m", "read a"], ["mmap a 4", "write a"]]),
+        ("mmap a 4\nreset\nmmap b 4", [["mmap a 4"], ["mmap b 4"]]),
+    ],
+)
+def test_branches(script: str, branches: list[list[str]]) -> None:
+    """Every way of going back in the history ends a branch; the next begins with what led to where it goes on."""
+    found = _branches(script)
+
+    assert [[text for text in branch if text != "mark m"] for branch in found] == [
+        [text for text in branch if text != "mark m"] for branch in branches
+    ]
+
+
+def test_a_branch_is_what_the_session_would_be() -> None:
+    """The last branch of a script, run from the beginning, ends in the state that the script ends in."""
+    script = "mmap a 16\nwrite a\nfork B\nundo 2\nfork C\nC: write a[3]\nundo\nC: munmap a[0..3]\nmadvise cold a"
+    whole, alone = Session(), Session()
+    branches = Branches()
+    for statement in _statements(script):
+        whole.run(statement)
+        branches.add(statement)
+
+    for statement in branches.all()[-1]:
+        alone.run(statement)
+
+    assert [one.line for one in alone.history.in_force] == [one.line for one in whole.history.in_force]
+
+
+@pytest.mark.parametrize("setting", ["set decide vmas", "set page_mapcount off", "set fault_around 4K", "set swap on"])
+def test_what_no_kernel_can_be_told_cuts(setting: str) -> None:
+    """After it nothing is added any more, and the writer says why; what comes before stays."""
+    writer = ScenarioWriter()
+    for statement in _statements(f"mmap a 4\n{setting}\nwrite a\nas A\nfork B"):
+        writer.add(statement)
+
+    assert [op["op"] for op in writer.ops] == ["mmap"]
+    assert writer.cut is not None
+
+
+def test_what_fails_cuts_nothing() -> None:
+    """A command that is no system call changes nothing if it fails: the script goes on."""
+    writer = ScenarioWriter()
+    for statement in _statements("mmap a 4\nwrite a\npin a[0]\nfails EAGAIN migrate f1\nread a"):
+        writer.add(statement)
+
+    assert [op["op"] for op in writer.ops] == ["mmap", "touch", "pin", "touch"]
+    assert writer.cut is None
+
+
+def test_swap_and_fault_around_are_set_before_the_first_operation() -> None:
+    """They are part of the setup, as a script and as a scenario."""
+    script = "set swap sync\nset fault_around 32K\nmmap a 4\nwrite a"
+
+    converted = scenario_of(_statements(script), "s")
+
+    assert converted["setup"] == {"swap": True, "fault_around": 8}
+    assert scenario_of(_statements(script_of(check_scenario(converted))), "s") == converted
