@@ -5,8 +5,7 @@ Rules:
 - Commands that change no state (queries, expects, views) are left out; what a scenario cannot express is refused.
 - A scenario places regions in slots. A region elsewhere is moved as a whole, together with everything that touches it
   or shares a page table with it, or refused.
-- No process can undo a system call. A script that goes back in its history is several scenarios, one for each branch,
-  and each begins anew: ``Branches``.
+- A script that goes back in its history is several scenarios: see ``recording.branches``.
 - After what no kernel can be told, such as whose answer it acts on, nothing is added any more: ``ScenarioWriter.cut``.
 """
 
@@ -28,7 +27,6 @@ from folioshell.model.release import DEFAULT
 from folioshell.model.vm import SHARED
 from folioshell.paths.mremap import must_move
 from folioshell.recording.scenario import ARENA
-from folioshell.session.history import Entry
 from folioshell.session.host import Host
 from folioshell.session.language import Statement
 from folioshell.units import align_down, align_up, parse_pages
@@ -38,8 +36,6 @@ _PMD_ORDER = 9
 _FS_NAMES = {word: name for name, word in FILE_SYSTEMS.items()}
 #: session commands that do not affect operations
 _HARMLESS = ("mark", "save", "set", "watch", "unwatch")
-#: session commands that go elsewhere in the history
-_MOVES = ("undo", "redo", "goto", "branch", "reset")
 
 
 def scenario_of(statements: Iterable[Statement], name: str, doc: str = "") -> dict[str, Any]:
@@ -56,55 +52,6 @@ def scenario_of(statements: Iterable[Statement], name: str, doc: str = "") -> di
         if writer.cut is not None:
             raise writer.cut
     return {"name": name, "doc": doc, "setup": writer.setup(), "ops": writer.ops}
-
-
-class Branches:
-    """The branches of a script that goes back in its history, as scripts that do not.
-
-    A branch repeats the commands that it shares with an earlier one, but not their queries and expects.
-
-    Args:
-        profile: the release that the script runs under; empty for the default one.
-    """
-
-    def __init__(self, profile: str = "") -> None:
-        self._session = Session(counting=(), host=Host(profile=profile))
-        self._current: list[ParsedStatement] = []
-        self._finished: list[list[ParsedStatement]] = []
-        #: the state after a step -> the commands that lead there
-        self._ways: dict[Entry | None, list[ParsedStatement]] = {None: []}
-        #: has the current branch a statement that no other has?
-        self._is_new = False
-
-    def add(self, statement: ParsedStatement) -> None:
-        """Run a statement, and add it to the current branch.
-
-        Raises:
-            Refused: it cannot be run.
-        """
-        verb = statement.command.verb
-        if verb in _MOVES:
-            self._session.run(statement)
-            if self._is_new:
-                self._finished.append(self._current)
-            if verb == "reset":
-                self._ways = {None: []}
-            self._current, self._is_new = [*self._ways[self._tip()]], False
-            return
-        self._current.append(statement)
-        self._is_new = True
-        if statement.kind == MODEL or verb in ("as", "mark"):
-            way = self._ways[self._tip()]
-            self._session.run(statement)
-            self._ways[self._tip()] = [*way, statement]
-
-    def _tip(self) -> Entry | None:
-        history = self._session.history
-        return history.entries.at(history.position)
-
-    def all(self) -> list[list[ParsedStatement]]:
-        """The branches, in the order in which they end."""
-        return [*self._finished, self._current] if self._is_new or not self._finished else self._finished
 
 
 @dataclass(frozen=True, slots=True)

@@ -313,7 +313,8 @@ def _script(recording: Recording | ptl.PtlRecording) -> str:
 
 def _scenarios(name: str, data: bytes, language: Language, errors: Screen) -> list[dict[str, Any]]:
     """The scenarios of a script, one for each branch of its history; what is left out of them is reported."""
-    from folioshell.recording.to_scenario import Branches, ScenarioWriter
+    from folioshell.recording.branches import Branches
+    from folioshell.recording.to_scenario import ScenarioWriter
 
     branches, prose = Branches(), []
     places: dict[int, script.ScriptLine] = {}

@@ -11,9 +11,10 @@ from folioshell.commands.parse import ParsedStatement
 from folioshell.errors import Refused
 from folioshell.live.format import SLOT, BadScenario, check_scenario, load, placement
 from folioshell.model.kernel import Kernel
+from folioshell.recording.branches import Branches
 from folioshell.recording.observe import emit
 from folioshell.recording.scenario import ARENA, ScenarioRun
-from folioshell.recording.to_scenario import Branches, ScenarioWriter, scenario_of
+from folioshell.recording.to_scenario import ScenarioWriter, scenario_of
 from folioshell.recording.to_script import script_of
 from folioshell.script import Session
 from folioshell.script.runner import PASSED, run_text
