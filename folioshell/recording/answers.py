@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from folioshell.commands import Session
 from folioshell.commands.call import Call
 from folioshell.commands.compare import Comparison, Value, text_of
 from folioshell.commands.expect import comparison_of
+from folioshell.commands.grammar import MODEL
 from folioshell.commands.parse import ParsedStatement
 from folioshell.commands.places import FolioRef, PlaceRef
 from folioshell.commands.questions import COUNTS, MAPCOUNT, MAPPED, PAGE_MAPCOUNT, PARTIAL, SHARED
@@ -22,7 +24,8 @@ from folioshell.live.format import Recording, check_scenario
 from folioshell.model.truth import mappings
 from folioshell.recording.to_scenario import ScenarioWriter
 from folioshell.recording.verify import expand, orders, result_text
-from folioshell.session.history import is_failure
+from folioshell.session.history import Entry, is_failure
+from folioshell.session.host import Host
 
 #: scheme -> what its mapcount of a folio counts
 _COUNTED = {**dict.fromkeys((TRUTH, "per-page", "likely", "mm-id"), "entries"), "vmas": "vmas", "tuples": "tuples"}
@@ -180,6 +183,58 @@ def _yes(holds: bool) -> str:
 
 
 # Scripts.
+
+#: session commands that go elsewhere in the history
+_MOVES = ("undo", "redo", "goto", "branch", "reset")
+
+
+class Branches:
+    """The branches of a script, each as a script that begins anew: no process can undo a system call.
+
+    A branch repeats the commands that it shares with an earlier one, but not their queries and expects.
+
+    Args:
+        profile: the release that the script runs under; empty for the default one.
+    """
+
+    def __init__(self, profile: str = "") -> None:
+        self._session = Session(counting=(), host=Host(profile=profile))
+        self._current: list[ParsedStatement] = []
+        self._finished: list[list[ParsedStatement]] = []
+        #: the state after a step -> the commands that lead there
+        self._ways: dict[Entry | None, list[ParsedStatement]] = {None: []}
+        #: has the current branch a statement that no other has?
+        self._is_new = False
+
+    def add(self, statement: ParsedStatement) -> None:
+        """Run a statement, and add it to the current branch.
+
+        Raises:
+            Refused: it cannot be run.
+        """
+        verb = statement.command.verb
+        if verb in _MOVES:
+            self._session.run(statement)
+            if self._is_new:
+                self._finished.append(self._current)
+            if verb == "reset":
+                self._ways = {None: []}
+            self._current, self._is_new = [*self._ways[self._tip()]], False
+            return
+        self._current.append(statement)
+        self._is_new = True
+        if statement.kind == MODEL or verb in ("as", "mark"):
+            way = self._ways[self._tip()]
+            self._session.run(statement)
+            self._ways[self._tip()] = [*way, statement]
+
+    def _tip(self) -> Entry | None:
+        history = self._session.history
+        return history.entries.at(history.position)
+
+    def all(self) -> list[list[ParsedStatement]]:
+        """The branches, in the order in which they end."""
+        return [*self._finished, self._current] if self._is_new or not self._finished else self._finished
 
 
 class LiveExpect(NamedTuple):

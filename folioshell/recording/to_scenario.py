@@ -5,7 +5,7 @@ Rules:
 - Commands that change no state (queries, expects, views) are left out; what a scenario cannot express is refused.
 - A scenario places regions in slots. A region elsewhere is moved as a whole, together with everything that touches it
   or shares a page table with it, or refused.
-- A script that goes back in its history is several scenarios: see ``recording.branches``.
+- A script that goes back in its history is several scenarios: see ``answers.Branches``.
 - After what no kernel can be told, such as whose answer it acts on, nothing is added any more: ``ScenarioWriter.cut``.
 """
 

@@ -313,7 +313,7 @@ def _script(recording: Recording | ptl.PtlRecording) -> str:
 
 def _scenarios(name: str, data: bytes, language: Language, errors: Screen) -> list[dict[str, Any]]:
     """The scenarios of a script, one for each branch of its history; what is left out of them is reported."""
-    from folioshell.recording.branches import Branches
+    from folioshell.recording.answers import Branches
     from folioshell.recording.to_scenario import ScenarioWriter
 
     branches, prose = Branches(), []

@@ -11,7 +11,7 @@ from folioshell.commands.parse import ParsedStatement
 from folioshell.errors import Refused
 from folioshell.live.format import SLOT, BadScenario, check_scenario, load, placement
 from folioshell.model.kernel import Kernel
-from folioshell.recording.branches import Branches
+from folioshell.recording.answers import Branches
 from folioshell.recording.observe import emit
 from folioshell.recording.scenario import ARENA, ScenarioRun
 from folioshell.recording.to_scenario import ScenarioWriter, scenario_of
