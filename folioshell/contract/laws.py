@@ -156,8 +156,10 @@ def unchanged_by(*labels: str) -> Check:
 
     def check(kind: type[Scheme], history: RandomHistory) -> str | None:
         scheme = kind()
-        before = 0
-        for player, label in states(scheme, history):
+        player = Player(history, [scheme])
+        before = scheme.mapcount(player.large)
+        for step in history.steps:
+            label = player.play(step)
             number = scheme.mapcount(player.large)
             if label in labels and number != before:
                 return f"{label}: {before} became {number}"
