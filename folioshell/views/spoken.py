@@ -96,4 +96,5 @@ def _row_text(headers: Sequence[str], texts: Sequence[str], keys: int) -> str:
     cells = ["" if text in _EMPTY else f"{header} {text}".strip() for header, text in zip(headers, texts, strict=True)]
     values = list(filter(None, cells[keys:]))
     between = "; " if any("," in text for text in values) else ", "
-    return labelled(", ".join(filter(None, cells[:keys])), between.join(values)).rstrip(".") + "."
+    text = labelled(", ".join(filter(None, cells[:keys])), between.join(values))
+    return text if text.endswith((".", "?", "!")) else f"{text}."

@@ -162,6 +162,10 @@ def test_any_other_table() -> None:
 
     assert lines_of([two]) == ["fork: new child", "x"]
     assert lines_of([three]) == ["VMAs:", "vma v1: pages 4.", "vma v1: pages 5; note a, b."]
+    title = ((Span("1"), Span("What is a VMA?"), Span("")),)
+    assert lines_of([Grid((Column("lesson"), Column("title"), Column("progress")), title)]) == [
+        "lesson 1: title What is a VMA?"
+    ]
     empty = Report("show", "A", sections=(Table("rows", ("a", "b", "c")),))
     assert spoken(empty) == ["rows:", "nothing"]
 
