@@ -246,6 +246,7 @@ def _live(options: Options) -> int:
     bounds = {name: most for name in ("pages", "processes") if (most := getattr(limits, name)) is not None}
     choice = LiveChoice(
         options.profile,
+        options.folder,
         allow_live=options.allow_live,
         verbose=options.verbose,
         quiet=options.quiet,

@@ -271,6 +271,7 @@ def _add_live(add_action: Callable[..., ArgumentParser]) -> ArgumentParser:
     live.add_argument(
         "--runs", type=partial(_number, least=1), default=2, metavar="N", help="runs of each (default: 2)"
     )
+    live.add_argument("-o", dest="folder", default="", metavar="DIR", help="also write the recordings into this folder")
     profile = "model this release instead of that of the kernel"
     live.add_argument("--profile", choices=tuple(RELEASES), default="", help=profile)
     allow = "also run what is piped in, and scripts that a script includes"

@@ -126,7 +126,7 @@ class Guest:
 
     def described(self) -> str:
         """Where it runs, as a clause."""
-        return f"in QEMU ({self.accel}), booted in {self.boot_seconds:.1f} s"
+        return f"in QEMU ({self.accel})"
 
     # Booting.
 

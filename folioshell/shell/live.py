@@ -12,12 +12,14 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple, Protocol, Self
 
 from folioshell.commands.parse import ParsedStatement
 from folioshell.errors import Refused
 from folioshell.live import CannotRecord, RecorderOptions
+from folioshell.live.files import write_recording
 from folioshell.live.format import BadScenario, Recording
 from folioshell.live.guest import GuestError
 from folioshell.live.image import BadImage
@@ -35,6 +37,8 @@ from folioshell.views.screen import Screen
 from folioshell.wording import counted
 
 SAME, DIFFERS, UNUSABLE = 0, 1, 2
+#: seconds from which on a kernel was booted
+_BOOT = 0.1
 
 
 def live_script(name: str, lines: Sequence[script.ScriptLine], profile: str, *, may_include: bool) -> LiveScript:
@@ -198,7 +202,9 @@ class LiveChoice:
 
     Args:
         profile: the release to model; empty: that of the kernel, or the nearest.
+        folder: where the recordings are written to; empty: nowhere.
         allow_live: what is piped in may run, and scripts may include others.
+        folder: where recordings go, too; empty for nowhere.
         verbose: list the steps that are the same, too.
         quiet: show only what differs.
         as_json: print JSON Lines.
@@ -206,6 +212,7 @@ class LiveChoice:
     """
 
     profile: str = ""
+    folder: str = ""
     allow_live: bool = False
     verbose: bool = False
     quiet: bool = False
@@ -244,13 +251,13 @@ class LiveComparison:
         began = monotonic()
         try:
             with self._kernel:
-                self._begin()
                 booted = monotonic()
+                self._begin(booted - began)
                 statuses = [self._one(name, lines) for name, lines in scripts]
         except (BadImage, GuestError) as error:
             self._complain(f"error: {error}")
             return UNUSABLE
-        self._sum_up(booted - began, monotonic() - booted)
+        self._sum_up(monotonic() - booted)
         return max((status for status in statuses if status is not None), default=UNUSABLE)
 
     def _lines(self, name: str) -> list[script.ScriptLine]:
@@ -259,7 +266,7 @@ class LiveComparison:
             raise Refused("what is piped in runs on a real kernel only with --allow-live")
         return script.parse(script.read_text(path), path, self._language)
 
-    def _begin(self) -> None:
+    def _begin(self, boot: float) -> None:
         """Choose the profile, and say what runs."""
         release = self._kernel.release
         nearest = nearest_release(release)
@@ -268,13 +275,16 @@ class LiveComparison:
             return
         known = self._choice.profile or release.startswith(f"{nearest.version}.")
         profile = f"profile {self._profile}{'' if known else ', the nearest to it'}"
-        self._write([line(visible(f"Linux {release}, {self._kernel.described()}; {profile}"))])
+        booted = f", booted in {boot:.1f} s" if boot >= _BOOT else ""
+        self._write([line(visible(f"Linux {release}, {self._kernel.described()}{booted}; {profile}"))])
 
     def _one(self, name: str, lines: Sequence[script.ScriptLine]) -> int | None:
         """Run one script; None if no kernel, or not this one, can run it."""
         try:
             live = live_script(path_of(name), lines, self._profile, may_include=self._choice.allow_live)
-            document = self._kernel.record(live.scenario(name), self._choice.options)
+            document = self._kernel.record(live.scenario(Path(name).stem), self._choice.options)
+            if self._choice.folder:
+                write_recording(document, f"{self._choice.folder}/{Path(name).stem}.json.gz")
         except Refused as error:
             self._leave_out(name, f"line {error.line}: {error.message}")
             return None
@@ -302,7 +312,7 @@ class LiveComparison:
         elif not self._choice.quiet:
             self._write([Line((Span(f"{visible(name)}: "), Span(visible(f"cannot run live: {why}"), Tone.DIM)))])
 
-    def _sum_up(self, boot: float, run: float) -> None:
+    def _sum_up(self, seconds: float) -> None:
         counts = {key: self._counts[key] for key in ("scripts", *_COUNTED, "left_out", "ended")}
         if self._choice.as_json:
             where = {"release": self._kernel.release, "where": self._kernel.described(), "profile": self._profile}
@@ -313,8 +323,7 @@ class LiveComparison:
         tone = Tone.BAD if counts["differ"] or failed or counts["ended"] else Tone.GOOD
         left = f"; {counts['left_out']} cannot run live" if counts["left_out"] else ""
         left += f"; the kernel ended in {counts['ended']}" if counts["ended"] else ""
-        took = f" ({run:.1f} s{f', boot {boot:.1f} s' if boot >= 0.1 else ''})"
-        self._write([Line((Span(what), Span(_counts_text(counts), tone), Span(left + took)))])
+        self._write([Line((Span(what), Span(_counts_text(counts), tone), Span(f"{left} ({seconds:.1f} s)")))])
 
     def _write(self, blocks: Sequence[Block]) -> None:
         self._screen.write(blocks)

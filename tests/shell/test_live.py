@@ -12,6 +12,7 @@ import pytest
 
 from folioshell.commands import Session
 from folioshell.live import CannotRecord, RecorderOptions
+from folioshell.live.format import load
 from folioshell.live.guest import GuestError
 from folioshell.recording.observe import emit
 from folioshell.shell.live import LiveChoice, LiveComparison
@@ -265,6 +266,13 @@ def test_json(path: Path) -> None:
             "ended": 0,
         }
     }
+
+
+def test_recordings_are_kept(path: Path, tmp_path: Path) -> None:
+    """``-o`` writes what was recorded, as ``verify`` reads it."""
+    live(FakeKernel(), path, folder=str(tmp_path))
+    recording = load(str(tmp_path / "s.json.gz"))
+    assert (recording.name, len(recording.steps or ())) == ("s", 3)
 
 
 def test_quiet(path: Path) -> None:
