@@ -2,8 +2,8 @@
 
 Rules:
 - Standard library only: the guest runs this module too, as its init.
-- All files of a guest are anonymous memory, and QEMU gets a SIGKILL when its parent ends: nothing is left behind,
-  however this process ends.
+- All files of a guest are anonymous memory, and QEMU gets a SIGKILL when its parent ends: nothing is left, however this
+  process ends.
 - The line: the guest writes ``?`` when it can read a line of at most ``_LINE`` characters; a request is such lines, the
   last of which ends in a full stop. An answer is one line. Both are JSON, compressed, in base64.
 """

@@ -40,6 +40,7 @@ from folioshell.live import (
 from folioshell.live.files import FileMaker
 from folioshell.live.format import ADVICES, READ_AHEAD
 
+_PMD_KB = "2048"
 ZRAM_CONTROL = Path("/sys/class/zram-control")
 _FAULT_AROUND = "debugfs:fault_around_bytes"
 _SWAP_BYTES = 512 << 20  # of the swap device that a recording makes
@@ -71,19 +72,21 @@ def folder_of(folder: str) -> str:
     return folder or tempfile.gettempdir()
 
 
-def has_mthp() -> bool:
-    """Has this kernel settings for each size of anonymous folios (since v6.8)?"""
-    return bool(_sizes())
+def possible_sizes(mthp: Mapping[str, str]) -> dict[str, str]:
+    """The modes of sizes of anonymous folios, in kB, that this kernel has: until v6.8 only that of a PMD."""
+    return {size: mode for size, mode in mthp.items() if size == _PMD_KB or _sizes()}
 
 
 def _wanted(setup: Mapping[str, Any], folder: str) -> Iterator[tuple[str, str]]:
-    yield str(THP / "enabled"), "madvise"
+    sizes, mthp = _sizes(), setup.get("mthp") or {}
+    # Before 6.8 the setting for all sizes is that for the only one, of a PMD.
+    huge = "inherit" if sizes else mthp.get(_PMD_KB, "inherit")
+    yield str(THP / "enabled"), "madvise" if huge == "inherit" else huge
     yield str(THP / "defrag"), "madvise"
     yield str(THP / "shmem_enabled"), "never"
     yield str(THP / "khugepaged/max_ptes_none"), "511"
-    sizes, mthp = _sizes(), setup.get("mthp") or {}
     for size in sizes:
-        yield str(THP / f"hugepages-{size}kB/enabled"), mthp.get(size, "inherit" if size == "2048" else "never")
+        yield str(THP / f"hugepages-{size}kB/enabled"), mthp.get(size, "inherit" if size == _PMD_KB else "never")
     for size in (size for size in mthp if sizes and size not in sizes):
         raise CannotRecord(f"this kernel has no anonymous folios of {size} kB")
     yield "/sys/kernel/mm/lru_gen/enabled", "0x0000"

@@ -25,7 +25,7 @@ from folioshell.live import (
 )
 from folioshell.live.files import HUGE, Disturbed, KernelPages, file_layout
 from folioshell.live.format import FORMAT, Op, Result, check_scenario, placement
-from folioshell.live.host import ZRAM_CONTROL, LiveHost, Setting, folder_of, has_mthp, settings_to_change
+from folioshell.live.host import ZRAM_CONTROL, LiveHost, Setting, folder_of, possible_sizes, settings_to_change
 from folioshell.live.observe import KernelObserver
 from folioshell.live.process import Channels, LiveProcess
 
@@ -96,9 +96,9 @@ def record(scenario: Mapping[str, Any], options: RecorderOptions | None = None) 
 
 
 def _possible(scenario: Mapping[str, Any]) -> dict[str, Any]:
-    """The setup of a scenario, without sizes of folios on a kernel that has none."""
-    setup = scenario.get("setup") or {}
-    return {key: value for key, value in setup.items() if key != "mthp" or has_mthp() or not value}
+    """The setup of a scenario, without sizes of folios that this kernel does not have."""
+    setup = dict(scenario.get("setup") or {})
+    return setup | ({"mthp": possible_sizes(setup["mthp"])} if setup.get("mthp") else {})
 
 
 def _planned(scenario: Mapping[str, Any], options: RecorderOptions) -> LivePlan:

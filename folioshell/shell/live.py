@@ -30,7 +30,7 @@ from folioshell.recording.verify import Difference, compared_steps
 from folioshell.script import script
 from folioshell.script.files import path_of
 from folioshell.session.language import Language
-from folioshell.shell.recordings import difference_tables, json_line, operation_text
+from folioshell.shell.recordings import ROWS, difference_tables, json_line, operation_text
 from folioshell.views.blocks import Block, Line, Span, Tone, line
 from folioshell.views.glyphs import visible
 from folioshell.views.screen import Screen
@@ -385,7 +385,8 @@ def _details(outcome: LiveOutcome) -> dict[str, Any]:
             "command": outcome.script.commands[one.step] if one.step >= 0 else "",
             **({"operation": operation_text(one.op)} if one.op is not None else {}),
             **({"why": one.unseen} if one.unseen else {}),
-            "differences": [{"what": row.what, "kernel": row.kernel, "model": row.model} for row in one.rows],
+            "differences": [{"what": row.what, "kernel": row.kernel, "model": row.model} for row in one.rows[:ROWS]],
+            "more": max(len(one.rows) - ROWS, 0),
         }
         for one in outcome.steps
         if one.rows or one.unseen

@@ -30,7 +30,7 @@ from folioshell.wording import counted
 
 MATCHES, DIFFERS, UNUSABLE = 0, 1, 2
 #: rows of a table of differences
-_ROWS = 20
+ROWS = 20
 
 
 def bounded(name: str, act: Callable[[], int], limits: Limits, errors: Screen) -> int:
@@ -178,9 +178,9 @@ def difference_tables(difference: Difference) -> list[Block]:
     """A step that differs: kernel and model side by side, and the events that led to it."""
     rows = tuple(
         (Span(visible(row.what)), Span(visible(row.kernel)), Span(visible(row.model), Tone.BAD))
-        for row in difference.rows[:_ROWS]
+        for row in difference.rows[:ROWS]
     )
-    left = len(difference.rows) - _ROWS
+    left = len(difference.rows) - ROWS
     columns = (Column("what"), Column("kernel"), Column("model"))
     note = f"{counted(left, 'more difference')}" if left > 0 else ""
     blocks: list[Block] = [Grid(columns, rows, title=visible(_place(difference)), note=note)]

@@ -1,7 +1,7 @@
 """The results of ``live`` in docs/fidelity.md: ``python -m tests.docs.live_results [IMAGE…]`` runs all scenarios again.
 
-They run on the kernel here (as root), then on each image in QEMU; what was found is in docs/results/live.json, from which
-the table of the page is generated.
+They run on the kernel here (as root), then on each image in QEMU. The tables of the page are generated from what was
+found, docs/results/live.json.
 """
 
 from __future__ import annotations
@@ -54,8 +54,19 @@ def tables(runs: Sequence[dict[str, Any]]) -> str:
 
 
 def _kernels(runs: Sequence[dict[str, Any]]) -> Iterator[str]:
-    yield "| `uname -r` | where | profile | scripts | steps | same | differ | not comparable | expects that hold | command |\n"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    head = (
+        "`uname -r`",
+        "where",
+        "profile",
+        "scripts",
+        "steps",
+        "same",
+        "differ",
+        "not comparable",
+        "expects",
+        "command",
+    )
+    yield f"| {' | '.join(head)} |\n| {' | '.join('---' for _ in head)} |\n"
     for run in runs:
         other = f", {run['not_in_release']} not in this release" if run["not_in_release"] else ""
         cells = [
@@ -63,7 +74,7 @@ def _kernels(runs: Sequence[dict[str, Any]]) -> Iterator[str]:
             run["where"],
             run["profile"],
             *(f"{run[key]:,}" for key in ("scripts", "steps", "same", "differ", "not_comparable")),
-            f"{run['held']} of {run['expects']}{other}",
+            f"{run['held']} of {run['expects']} hold{other}",
             f"`{run['command']}`",
         ]
         yield f"| {' | '.join(cells)} |\n"

@@ -7,6 +7,7 @@ from folioshell.commands.reference import reference
 from tests.docs.events import schemes_own_page
 from tests.docs.history import history_page
 from tests.docs.kernel_map import kernel_map
+from tests.docs.live_results import fidelity_page
 from tests.docs.matrix import definitions_page
 from tests.docs.picture import NAME, picture
 from tests.docs.releases import releases_page
@@ -19,6 +20,7 @@ from tests.repo.tree import ROOT
 PAGES = {
     "commands.md": reference,
     "definitions.md": definitions_page,
+    "fidelity.md": fidelity_page,
     "glossary.md": glossary_page,
     "history-of-mapcounts.md": history_page,
     "kernel-map.md": kernel_map,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from folioshell.live import CannotRecord, read_setting
-from folioshell.live.host import Setting, _State, settings_to_change
+from folioshell.live.host import Setting, _State, possible_sizes, settings_to_change
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="settings of Linux")
 
@@ -40,6 +40,19 @@ def test_settings_to_change(machine: Path) -> None:
     assert found == [
         Setting(str(machine / "defrag"), "always", "madvise"),
         Setting(str(machine / "hugepages-64kB/enabled"), "never", "always"),
+    ]
+
+
+def test_a_kernel_without_sizes(machine: Path) -> None:
+    """Before 6.8 the mode for 2048 kB is the only one, that of all; smaller sizes are left out of the setup."""
+    for path in machine.glob("hugepages-*/enabled"):
+        path.unlink()
+    mthp = possible_sizes({"64": "always", "2048": "always"})
+
+    assert mthp == {"2048": "always"}
+    assert Setting(str(machine / "enabled"), "madvise", "always") in settings_to_change({"mthp": mthp}, str(machine))
+    assert str(machine / "enabled") not in [
+        one.name for one in settings_to_change({"mthp": {"2048": "inherit"}}, str(machine))
     ]
 
 
