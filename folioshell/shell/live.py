@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol
 
 from folioshell.commands.parse import ParsedStatement
 from folioshell.errors import Refused
@@ -88,16 +89,10 @@ def live_script(name: str, lines: Sequence[script.ScriptLine], profile: str, *, 
 # Kernels.
 
 
-class RealKernel(Protocol):
-    """A kernel that records scenarios, as a context manager; ``release`` is as ``uname -r`` prints it."""
+class RealKernel(AbstractContextManager[Any], Protocol):
+    """A kernel that records scenarios; ``release`` is as ``uname -r`` prints it."""
 
     release: str
-
-    def __enter__(self) -> Self:
-        """Make it ready."""
-
-    def __exit__(self, *error: object) -> None:
-        """End it."""
 
     def record(self, scenario: dict[str, Any], options: RecorderOptions | None) -> dict[str, Any]:
         """Record a scenario.
@@ -111,14 +106,11 @@ class RealKernel(Protocol):
         """Where it runs, as a clause."""
 
 
-class ThisKernel:
+class ThisKernel(AbstractContextManager[Any]):
     """The kernel that folioshell runs on."""
 
     def __init__(self) -> None:
         self.release = os.uname().release if hasattr(os, "uname") else ""
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *error: object) -> None:
         pass
