@@ -264,19 +264,15 @@ def _add_scripts(parser: ArgumentParser) -> None:
 def _add_live(add_action: Callable[..., ArgumentParser]) -> ArgumentParser:
     live = add_action("live", help="run scripts on a real kernel and compare each step", epilog=_LIVE_EPILOG)
     _add_scripts(live)
-    live.add_argument("--kernel", metavar="IMAGE", help="boot this kernel in QEMU: a bzImage, or a vmlinux with PVH")
-    live.add_argument("--modules", metavar="DIR", help="its modules (default: lib/modules beside the image's folder)")
-    accel = "what runs it (default: KVM if it works)"
-    live.add_argument("--accel", choices=("kvm", "tcg"), default="", help=accel)
-    live.add_argument(
-        "--runs", type=partial(_number, least=1), default=2, metavar="N", help="runs of each (default: 2)"
-    )
-    live.add_argument("-o", dest="folder", default="", metavar="DIR", help="also write the recordings into this folder")
-    profile = "model this release instead of that of the kernel"
-    live.add_argument("--profile", choices=tuple(RELEASES), default="", help=profile)
-    allow = "also run what is piped in, and scripts that a script includes"
-    live.add_argument("--allow-live", action="store_true", help=allow)
-    live.add_argument("-v", dest="verbose", action="store_true", help="list the steps that are the same, too")
+    add = live.add_argument
+    add("--kernel", metavar="IMAGE", help="boot this kernel in QEMU: a bzImage, or a vmlinux with PVH")
+    add("--modules", metavar="DIR", help="its modules (default: lib/modules beside the image's folder)")
+    add("--accel", choices=("kvm", "tcg"), default="", help="what runs it (default: KVM if it works)")
+    add("--runs", type=partial(_number, least=1), default=2, metavar="N", help="runs of each (default: 2)")
+    add("-o", dest="folder", default="", metavar="DIR", help="also write the recordings into this folder")
+    add("--profile", choices=tuple(RELEASES), default="", help="model this release instead of that of the kernel")
+    add("--allow-live", action="store_true", help="also run what is piped in, and scripts that a script includes")
+    add("-v", dest="verbose", action="store_true", help="list the steps that are the same, too")
     return live
 
 
