@@ -15,7 +15,7 @@ from folioshell.model.release import DEFAULT, DIFFERENCES, RELEASES
 from folioshell.report import Report, Table
 from folioshell.session.history import Ending
 from folioshell.session.host import MODES
-from folioshell.session.step_report import AFTER
+from folioshell.session.step_report import AFTER, AUDIENCES
 from folioshell.units import GEOMETRIES, format_pages, parse_pages
 
 TOPIC = "settings"
@@ -161,6 +161,10 @@ def _walks(call: Call) -> None:
     call.session.settings.walks = call.word("WHEN") == "always"
 
 
+def _audience(call: Call) -> None:
+    call.session.settings.audience = call.word("AUDIENCE")
+
+
 def _schemes(call: Call) -> None:
     call.session.settings.schemes = schemes_of(call, "NAME")
 
@@ -242,6 +246,14 @@ _GEOMETRY_WORDS = {"x86-64": "512 entries a table, order-9 PMDs", "classroom": "
         MODEL,
     ),
     *(_form(f"khugepaged.{name}", "N", Number(), summary, _max_ptes, MODEL) for name, summary in _MAX_PTES.items()),
+    _form(
+        "audience",
+        "AUDIENCE",
+        Choice(AUDIENCES, "audience"),
+        "whom the output is for (default: class in classroom geometry, else expert)",
+        _viewing(_audience),
+        SESSION,
+    ),
     _form("after", "WHAT", Choices(AFTER, "part"), "what is shown after a step", _viewing(_after), SESSION),
     _form(
         "walks",
@@ -274,13 +286,15 @@ def set_(call: Call) -> Report:
 
     Settings of the simulated kernel (geometry, profile, thp, decide, protocol, fault_around, read_ahead, swap,
     page_mapcount, khugepaged) change what later commands do: each is a step, and undo reverts it. Settings of what is
-    shown (after, walks, schemes, check, pager) are no steps, and undo does not affect them. `set` alone shows all.
+    shown (audience, after, walks, schemes, check, pager) are no steps, and undo does not affect them. `set` alone shows
+    all.
 
     Example:
         set
         set geometry classroom
         set thp.64K always ; mmap buf 16 ; fault buf[0]
         set decide vmas ; set protocol own-table-first
+        set audience class
         set schemes tuples,vmas ; set after mapcounts ; set walks made ; set check on ; set pager off
         set fault_around 4K ; set read_ahead 64K
         set khugepaged.max_ptes_none 0 ; khugepaged
@@ -288,7 +302,8 @@ def set_(call: Call) -> Report:
     settings = call.session.settings
     rows = [
         *kernel_settings(call.kernel),
-        ("after", ",".join(settings.after) or "none"),
+        ("audience", settings.audience_of(call.kernel)),
+        ("after", ",".join(settings.parts(call.kernel)) or "none"),
         ("walks", "always" if settings.walks else "made"),
         ("schemes", ",".join(call.session.shown_schemes)),
         ("check", "on" if settings.check else "off"),

@@ -56,7 +56,10 @@ def _vmas(call: Call) -> Table:
     for mm in call.kernel.mms.values():
         rows += [(mm.name, *_vma_row(vma, label)) for vma in mm.vmas]
     columns = ("process", "vma", "start", "end", "size", "perm", "flags", "maps", "anon_vma", "label")
-    return Table("VMAs", columns, row_runs(rows))
+    hidden = ("flags", "anon_vma") if call.session.settings.audience_of(call.kernel) == "class" else ()
+    kept = [at for at, column in enumerate(columns) if column not in hidden]
+    shown = [tuple(row[at] for at in kept) for row in rows]
+    return Table("VMAs", tuple(columns[at] for at in kept), row_runs(shown))
 
 
 def _vma_row(vma: Vma, label: Callable[[int, int], str]) -> Row:

@@ -111,7 +111,8 @@ class Session:
     @property
     def shown_schemes(self) -> list[str]:
         """Names of the schemes that reports show."""
-        return self.settings.shown(list(self.workspace.machine.schemes), list(self.loaded_schemes))
+        kernel, schemes = self.workspace.kernel, self.workspace.machine.schemes
+        return self.settings.shown(kernel, list(schemes), list(self.loaded_schemes))
 
     def execute(self, line: str) -> list[Report]:
         """Run every command of a line; see ``stream``."""
@@ -431,7 +432,7 @@ class Session:
         paths = [one.path for one in self.loaded_schemes.values()]
         paths += [one.path for one in self.loaded_protocols.values()]
         loaded = [self._load_line(path) for path in dict.fromkeys(paths)]
-        shown = self.settings.script(list(self.workspace.machine.schemes))
+        shown = self.settings.script(self.workspace.kernel, list(self.workspace.machine.schemes))
         questions = [watch.question for watch in self.watches]
         watches = [f"watch {question.text}" for question in questions if question.can_be_set(self)]
         return loaded + shown + self.history.script() + watches

@@ -44,13 +44,22 @@ AFTER = {
 #: the schemes shown unless others are chosen
 SHOWN_SCHEMES = ("per-page", "tuples", "vmas", "likely", "mm-id", "average")
 
+#: whom the output is for -> what that means
+AUDIENCES = {
+    "class": "only per-page and mapcounts unless others are set, no flags or anon_vma columns; new terms are explained",
+    "expert": "all of it",
+}
+#: what a class sees of schemes and of a step, unless others are set
+_CLASS_SCHEMES, _CLASS_AFTER = ("per-page",), ("mapcounts",)
+
 
 @dataclass(slots=True)
 class Settings:
     """What to show.
 
     Attributes:
-        after: parts of a report that are shown after each step.
+        after: parts of a report that are shown after each step; None for the default ones of the audience.
+        audience: one of AUDIENCES; empty for the one that the geometry implies.
         walks: walk the reverse map of touched folios even where the kernel would not.
         schemes: the schemes shown, in order; None for the default ones.
         check: verify every invariant of the model after each step.
@@ -58,28 +67,42 @@ class Settings:
         explain: look for the step that made the value of a failed expect, which replays the history.
     """
 
-    after: tuple[str, ...] = tuple(AFTER)
+    after: tuple[str, ...] | None = None
+    audience: str = ""
     walks: bool = False
     schemes: tuple[str, ...] | None = None
     check: bool = False
     full: bool = False
     explain: bool = True
 
-    def shown(self, registered: list[str], loaded: Sequence[str] = ()) -> list[str]:
+    def audience_of(self, kernel: Kernel) -> str:
+        """Whom the output is for: with the geometry of a classroom a class, unless another was set."""
+        return self.audience or ("class" if kernel.geometry.name == "classroom" else "expert")
+
+    def parts(self, kernel: Kernel) -> tuple[str, ...]:
+        """The parts of a report that are shown after each step."""
+        return self._usual_parts(kernel) if self.after is None else self.after
+
+    def _usual_parts(self, kernel: Kernel) -> tuple[str, ...]:
+        return _CLASS_AFTER if self.audience_of(kernel) == "class" else tuple(AFTER)
+
+    def shown(self, kernel: Kernel, registered: list[str], loaded: Sequence[str] = ()) -> list[str]:
         """Names of the schemes shown, of those that exist; by default with those that were loaded."""
-        chosen = (*SHOWN_SCHEMES, *loaded) if self.schemes is None else self.schemes
-        return [name for name in chosen if name in registered]
+        usual = _CLASS_SCHEMES if self.audience_of(kernel) == "class" else SHOWN_SCHEMES
+        return [name for name in ((*usual, *loaded) if self.schemes is None else self.schemes) if name in registered]
 
     def add_schemes(self, names: Sequence[str]) -> None:
         """Show schemes that were loaded just now, whatever else is shown."""
         if self.schemes is not None:
             self.schemes += tuple(name for name in names if name not in self.schemes)
 
-    def script(self, registered: list[str]) -> list[str]:
+    def script(self, kernel: Kernel, registered: list[str]) -> list[str]:
         """The lines that set what differs from the defaults."""
         lines = []
-        if self.after != tuple(AFTER):
-            lines.append(f"set after {','.join(self.after) or 'none'}")
+        if self.audience:
+            lines.append(f"set audience {self.audience}")
+        if self.after not in (None, self._usual_parts(kernel)):
+            lines.append(f"set after {','.join(self.parts(kernel)) or 'none'}")
         if self.walks:
             lines.append("set walks always")
         if self.schemes is not None:
@@ -103,7 +126,7 @@ def step_report(
     report = Report(command.text, record.process, record.number, record.result)
     report.findings = (*found, *_miscounts(workspace))
     report.extra = dict(workspace.noted)
-    report.hidden = tuple(part for part in AFTER if settings.full and part not in settings.after)
+    report.hidden = tuple(part for part in AFTER if settings.full and part not in settings.parts(workspace.kernel))
     report.make_later(partial(_contents, workspace, settings, shown, command, record))
     return report
 
@@ -113,7 +136,7 @@ def _contents(
 ) -> dict[str, Any]:
     """What the report of a step says, by field."""
     step = StepEvents(record.trace)
-    after = tuple(AFTER) if settings.full else settings.after
+    after = tuple(AFTER) if settings.full else settings.parts(workspace.kernel)
     folios: tuple[FolioChange, ...] = ()
     if "mapcounts" in after:
         folios = folio_changes(workspace, step, shown)

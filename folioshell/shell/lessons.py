@@ -181,11 +181,11 @@ def line_faults(lesson: Lesson, lines: Sequence[script.ScriptLine]) -> Iterator[
 
 
 def _tells(wrong: ClassLine, value: str) -> Iterator[LessonFault]:
-    """The right answer in the text to a wrong one; `no` and `yes` are words of any sentence."""
+    """The right answer in the text to a wrong one, as in `it is 2`; `no` and `yes` are words of any sentence."""
     text, start = wrong.written.text, wrong.statement.arguments.tokens(TEXT)[0].start
-    found = re.compile(rf"(?<![\w.]){re.escape(value)}(?![\w])").search(text, start) if value else None
-    if found is not None and value not in ("no", "yes", "maybe"):
-        yield LessonFault(wrong.written.number, text, f"this tells the answer, {value}", *found.span())
+    said = re.compile(rf"\b(?:is|are|says|answer:?|only) {re.escape(value)}(?!\w)", re.IGNORECASE).search(text, start)
+    if said is not None and value not in ("", "no", "yes", "maybe"):
+        yield LessonFault(wrong.written.number, text, f"this tells the answer, {value}", *said.span())
 
 
 def _ids(goal: ClassLine) -> Iterator[LessonFault]:

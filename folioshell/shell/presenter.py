@@ -17,6 +17,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TextIO
 
+from folioshell.commands.glossary import Term, lookup, words_in
 from folioshell.commands.grammar import OUTPUT, VIEW, registry
 from folioshell.commands.lex import scan
 from folioshell.errors import Refused, reason_of
@@ -35,6 +36,8 @@ _FOR_PROGRAMS = ("json", "csv")
 _ERRORS_APART = (*_FOR_PROGRAMS, "markdown")
 #: modes shown in a pager; the others are meant to be copied
 _PAGED = ("table", "plain")
+#: modes in which terms are explained to a class, and how many at once
+_FOR_CLASS, _FEW_TERMS = (*_PAGED, "spoken"), 2
 #: default of $LESS: exit if all fits, pass colors on, leave the text on the screen
 _LESS = "FRX"
 #: what less shows on its last line, in its notation: short, medium and long, so that each of its modes has it
@@ -65,6 +68,8 @@ class Presenter:
         self.errors = errors
         self._pager = pager
         self._asked = asked
+        #: terms of the glossary that were explained to a class
+        self._explained: set[str] = set()
 
     @property
     def mode(self) -> str:
@@ -86,6 +91,23 @@ class Presenter:
         pager = self._pager if self.session.host.output.pager and self.mode in _PAGED else None
         if pager is None or not pager.show(text):
             self.screen.stream.write(text)
+        if self._asked and self.mode in _FOR_CLASS:
+            self.write([line(term.short, Tone.DIM) for term in self._new_terms(text)])
+
+    def _new_terms(self, text: str) -> list[Term]:
+        """The terms that a class reads for the first time: a few of them, unless its lesson has introduced them."""
+        session = self.session
+        if session.settings.audience_of(session.workspace.kernel) != "class":
+            return []
+        lesson = int(session.teacher.name or 0) if session.teacher is not None else 0
+        found: dict[str, Term] = {}
+        for use in words_in(text):
+            term = lookup(use.name)[0] if use.lesson and use.lesson > lesson else None
+            if term is not None and term.term not in self._explained:
+                found[term.term] = term
+        few = list(found.values())[:_FEW_TERMS]
+        self._explained |= {term.term for term in few}
+        return few
 
     def write(self, blocks: Sequence[Block]) -> None:
         """Show what only a human needs; nothing in the modes for programs."""

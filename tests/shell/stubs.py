@@ -11,6 +11,7 @@ from folioshell.script.script import ScriptEvent
 from folioshell.session.host import Host
 from folioshell.session.session import Session
 from folioshell.session.step_report import Settings
+from folioshell.session.workspace import Workspace
 from folioshell.views.screen import Screen
 
 
@@ -23,6 +24,8 @@ class StubSession(Session):
         self.finished = self.is_cut_off = False
         self.host = Host()
         self.settings = Settings()
+        self.workspace = Workspace({}, (), {})
+        self.teacher = None
 
     @property
     def prompt(self) -> str:

@@ -56,7 +56,7 @@ def test_good_lesson(tmp_path: Path) -> None:
         ("| The end.", "| The *frob* ends.", "22:8", "`frob` is not in the glossary"),
         ("| The end.", "| The NMI ends.", "22:7", "`NMI` is not in the glossary"),
         ("| The end.", "| See mm_find_pmd().", "22:7", "`mm_find_pmd` is not in the glossary"),
-        ("B gets a copy.", "It is 1: B gets a copy.", "14:16", "this tells the answer, 1"),
+        ("B gets a copy.", "It is 1: B gets a copy.", "14:13", "this tells the answer, 1"),
         ("| The end.", "| x\n|\n" * 12 + "| The end.\nshow", "47:1", "what is read before this has"),
     ],
 )
@@ -218,6 +218,7 @@ def test_every_lesson_at_a_terminal(number: int, tmp_path: Path) -> None:
 
     assert f"This is the end of lesson {number}: 5 of 5 done." in done.stdout
     assert "\x1b" not in done.stdout
-    screens = re.split(rf"^(?:\?|{number} A \d+>) ", done.stdout, flags=re.MULTILINE)
+    # What is typed into a pipe is not echoed, so that the output follows the prompt.
+    screens = re.split(rf"^(?:\?|{number} \w+ \d+>) ", done.stdout, flags=re.MULTILINE)
     assert max(screen.rstrip("\n").count("\n") + 1 for screen in screens) <= LINES
-    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert max(len(line) for screen in screens for line in screen.splitlines()) <= 80

@@ -275,3 +275,14 @@ def test_lines_to() -> None:
 
     assert lines_to(session, reports) == ["set schemes vmas", "mmap buf 4", "fork B", "B: show vmas"]
     assert reproducer(["a\nb"]) == "Reproducer (folioshell 1):\n  a\n  b\n"
+
+
+def test_terms_are_explained_to_a_class() -> None:
+    """At the prompt a class reads what a term means when it first appears, once; no one else does."""
+    typing = ("mmap buf 4 ; write buf", "show vmas", "show vmas")
+    shown, _ = typed("set geometry classroom", *typing)
+    expert, _ = typed("set geometry classroom", "set audience expert", *typing)
+
+    for meaning in ("folio: one page, or several", "VMA: a range of addresses with the same attributes"):
+        assert shown.count(meaning) == 1
+        assert meaning not in expert
