@@ -49,7 +49,7 @@ class RecorderOptions:
         processes: processes that may live at once, at most.
         folder: a folder on ext4, for ext4 files of scenarios; empty: that of temporary files.
         swap_device: a prepared swap device; empty: a zram device is made.
-        log: is told of disturbed runs.
+        log: called with each disturbed run.
     """
 
     runs: int = 2

@@ -71,7 +71,7 @@ class KernelPages:
             os.close(fd)
 
     def forget(self) -> None:
-        """Read everything anew from now on."""
+        """Read everything again from now on."""
         self._blocks.clear()
         self._heads.clear()
 

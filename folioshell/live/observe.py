@@ -237,7 +237,7 @@ class KernelObserver:
             else:
                 self._cached[page.file, page.offset] = pfn, known
                 mapped_now.add((page.file, page.offset))
-        # A file page that nobody maps stays known only while it is cached.
+        # A file page that no process maps stays known only while it is cached.
         idle = sorted(key for key in self._cached if key not in mapped_now)
         for file, keys in groupby(idle, key=lambda key: key[0]):
             offsets = [offset for _, offset in keys]

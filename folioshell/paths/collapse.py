@@ -293,7 +293,7 @@ def _map_part(k: Kernel, vma: Vma, pmd: PmdTable, table: PageTable, start: int, 
     Kernel: mm/memory.c: map_anon_folio_pte_nopf() (v7.3)
     """
     tree = vma.mm.tables
-    # Whoever finds the table by the PMD entry waits for its entries.
+    # A thread that finds the table by the PMD entry waits for its entries.
     yield table.ptl.acquire("collapse_huge_page", nested=True)
     pmd.entries[tree.pmd_index(start)] = table
     folio.ref += folio.nr_pages

@@ -72,7 +72,7 @@ def do_khugepaged(k: Kernel, mm: Mm) -> Path[None]:
 def _scan_mm_slot(k: Kernel, mm: Mm, address: int) -> Path[int | None]:
     """Scan VMAs from ``address`` on, with mmap_lock held, which is released.
 
-    Returns: where to go on, if mmap_lock had to be dropped for a block; None at the end of the address space.
+    Returns: where to continue, if mmap_lock had to be dropped for a block; None at the end of the address space.
     Kernel: mm/khugepaged.c: khugepaged_scan_mm_slot() (v6.18)
     """
     size = k.geometry.pmd_pages

@@ -189,7 +189,7 @@ _MOVES = ("undo", "redo", "goto", "branch", "reset")
 
 
 class Branches:
-    """The branches of a script, each as a script that begins anew: no process can undo a system call.
+    """The branches of a script, each as a script that begins from the start: no process can undo a system call.
 
     A branch repeats the commands that it shares with an earlier one, but not their queries and expects.
 

@@ -6,7 +6,7 @@ Rules:
 - A scenario places regions in slots. A region elsewhere is moved as a whole, together with everything that touches it
   or shares a page table with it, or refused.
 - A script that goes back in its history is several scenarios: see ``answers.Branches``.
-- After what no kernel can be told, such as whose answer it acts on, nothing is added any more: ``ScenarioWriter.cut``.
+- After what no kernel can do, such as whose answer it acts on, nothing is added any more: ``ScenarioWriter.cut``.
 """
 
 from __future__ import annotations
