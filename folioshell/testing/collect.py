@@ -50,10 +50,10 @@ class ScriptFile(pytest.File):
             yield UnreadableItem.from_parent(self, name="cannot be read", error=error)
             return
         taken: set[str] = set()
-        for key, text in _checks(lines):
-            title = f"{key.line}: {text}"
+        for key, number, text in _checks(lines):
+            title = f"{number}: {text}"
             if title in taken:
-                title = f"{key.line}:{key.column}: {text}"
+                title = f"{number}:{key.column}: {text}"
             taken.add(title)
             yield ScriptItem.from_parent(self, name=title, key=key)
         yield ScriptItem.from_parent(self, name="runs to its end", key=END)
@@ -108,19 +108,20 @@ class UnreadableItem(pytest.Item):
         return self.path, self.error.line - 1 if self.error.line else None, self.name
 
 
-def _checks(lines: list[script.ScriptLine]) -> Iterator[tuple[Key, str]]:
-    """(place, text) of the assertions of a script."""
+def _checks(lines: list[script.ScriptLine]) -> Iterator[tuple[Key, int, str]]:
+    """(place in the run, number of the line, text) of the assertions of a script."""
     for line in lines:
         for statement in line.statements:
             if script.has_command(statement, "expect", "source", "load"):
                 number, _, first = line.written.row_of(statement.start)
-                yield Key(number, statement.start - first + 1), statement.text.removeprefix("expect ")
+                yield Key(number, statement.start - first + 1), number, statement.text.removeprefix("expect ")
         if line.golden is not None:
-            yield Key(line.golden.number, 0), f"output of {line.statements[-1].text}"
+            yield Key(line.golden.number, 0), line.golden.number, f"output of {line.statements[-1].text}"
         for place, (_, check) in script.checks_at(line):
-            yield Key(*place), check.statement.text.partition(" | ")[0]
+            yield Key(*place), check.written.number, check.statement.text.partition(" | ")[0]
         for solution in line.task.solutions if line.task is not None else ():
-            yield Key(solution.line.written.number, 1), solution.line.statement.text
+            number = solution.line.written.number
+            yield Key(number, 1), number, solution.line.statement.text
 
 
 class Key(NamedTuple):

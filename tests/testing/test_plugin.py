@@ -268,3 +268,28 @@ def test_assertions_of_other_profiles_are_skipped(pytester: pytest.Pytester) -> 
 
     result.assert_outcomes(passed=5, skipped=1)
     assert any("a.fs::6: expect[6.1] vmas A == 7 SKIPPED" in line for line in result.outlines)
+
+
+def test_questions_and_tasks(pytester: pytest.Pytester) -> None:
+    """An item a question, wrong answer and solution; each fails on its own, in whatever order they run."""
+    text = (
+        f"{MAGIC}mmap buf 2\nwrite buf\n? truth entries f1 == 2 | How many?\n?wrong 2 no\n?wrong 3 no\n"
+        "? vmas B == 1 | And VMAs?\nfork B\nexpect vmas A == 1\n"
+        "?task alone | x\n?goal truth mms buf[0] == 1\n?solution exit B\n?solution fork C\nexpect vmas B == 1\n"
+    )
+    script(pytester, "a.fs", text)
+    result = run(pytester, "-v", "-p", "no:cacheprovider")
+
+    assert outcomes(result) == {
+        "4: ? truth entries f1 == 2": "PASSED",
+        "5: ?wrong 2 no": "FAILED",
+        "6: ?wrong 3 no": "PASSED",
+        "7: ? vmas B == 1": "PASSED",
+        "9: vmas A == 1": "PASSED",
+        "12: ?solution exit B": "PASSED",
+        "13: ?solution fork C": "FAILED",
+        "14: vmas B == 1": "PASSED",
+        "runs to its end": "PASSED",
+    }
+    last = run(pytester, "-v", "a.fs::13: ?solution fork C", "a.fs::5: ?wrong 2 no")
+    assert list(outcomes(last).values()) == ["FAILED", "FAILED"]
