@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from folioshell.commands import glossary
 from folioshell.commands.call import Call, done
@@ -93,6 +94,21 @@ _KINDS = {
 }
 
 
+class HelpSource(NamedTuple):
+    """What `help` explains besides commands, topics, schemes and terms: added by the package that knows it.
+
+    Args:
+        offered: (word, what it is) of what may follow `help`.
+        explained: what it means by a name; nothing for other names.
+    """
+
+    offered: Callable[[Session], Iterable[tuple[str, str]]]
+    explained: Callable[[Session, str], Iterator[Text]]
+
+
+sources: list[HelpSource] = []
+
+
 def _offered(session: Session) -> Iterator[tuple[str, str]]:
     """What may follow ``help``, each once."""
     pairs = [
@@ -100,6 +116,7 @@ def _offered(session: Session) -> Iterator[tuple[str, str]]:
         *_topic_pairs(),
         *((name, scheme.version) for name, scheme in session.workspace.machine.schemes.items()),
         *((name.replace(" ", "-"), term.meaning) for term in glossary.terms() for name in term.names),
+        *(pair for source in sources for pair in source.offered(session)),
     ]
     return iter(dict(reversed(pairs)).items())
 
@@ -161,6 +178,8 @@ def _explained(call: Call, name: str) -> Iterator[Text]:
         yield Text(tuple(scheme_lines(scheme, "")), title="scheme")
     if terms := glossary.lookup(name):
         yield Text(tuple(term.text for term in terms), title="glossary")
+    for source in sources:
+        yield from source.explained(call.session, name)
 
 
 def related_terms(words: Sequence[str]) -> str:

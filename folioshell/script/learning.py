@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
 from typing import NamedTuple
 
+from folioshell.commands import glossary
 from folioshell.commands.call import Call, done
 from folioshell.commands.grammar import PROGRAM, VIEW, Arg, Form, Option, command, flags
 from folioshell.commands.operands import Pair, Word
+from folioshell.commands.reference import HelpSource, sources
 from folioshell.commands.teaching import TOPIC
 from folioshell.errors import reason_of
 from folioshell.report import Report, Table, Text
@@ -164,7 +166,7 @@ def _progress(lesson: Lesson, log: LearnLog) -> str:
     word = "done" if done >= lesson.nr_questions else "here"
     hints, shown = (sum(record.hints for record in records), sum(record.shown for record in records))
     notes = [counted(number, noun) for number, noun in ((hints, "hint"), (shown, "answer")) if number]
-    return ", ".join((f"{word}  {done} of {lesson.nr_questions}", *notes))
+    return ", ".join((f"{word} {done} of {lesson.nr_questions}", *notes))
 
 
 def _list(session: Session, log: LearnLog) -> tuple[Table, int]:
@@ -182,6 +184,25 @@ def _list(session: Session, log: LearnLog) -> tuple[Table, int]:
 def _lesson_pairs(session: Session) -> Iterator[Pair]:
     for number, path in shipped_lessons().items():
         yield str(number), read_lesson(path, session.language).title
+
+
+def _lesson_names(session: Session) -> Iterator[Pair]:
+    for number, path in shipped_lessons().items():
+        yield path.rpartition("/")[2].removesuffix(".fs"), f"lesson {number}"
+
+
+def _lesson_help(session: Session, name: str) -> Iterator[Text]:
+    """What `help 03-cow` and `help lesson 3` say."""
+    for number, path in shipped_lessons().items():
+        if name in (f"lesson {number}", path.rpartition("/")[2].removesuffix(".fs")):
+            lesson = read_lesson(path, session.language)
+            terms = ", ".join(term.names[0] for term in glossary.terms() if term.lesson == number)
+            new = f"New terms: {terms}." if terms else ""
+            lines = (lesson.summary, new, f"`learn {number}` begins it or continues it.")
+            yield Text(tuple(filter(None, lines)), title=f"lesson {number}: {lesson.title}")
+
+
+sources.append(HelpSource(_lesson_names, _lesson_help))
 
 
 def _found(call: Call, name: str) -> str:

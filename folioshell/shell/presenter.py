@@ -236,7 +236,7 @@ def _text(reports: Sequence[Report], mode: str, screen: Screen, place: ScriptPla
 
 _TITLE = "Reproducer (folioshell 1):"
 #: topics whose answers are not about the simulated kernel
-_ABOUT_US = ("settings", "session")
+_ABOUT_US = ("settings", "session", "class")
 
 
 def answers(report: Report) -> bool:

@@ -291,13 +291,22 @@ def test_list_and_export(tmp_path: Path) -> None:
     (table,) = report.sections
     assert isinstance(table, Table)
     assert [row[0] for row in table.rows] == list(shipped_lessons())
-    assert table.rows[1][2] == "here  0 of 5, 1 hint"
+    assert table.rows[1][2] == "here 0 of 5, 1 hint"
     assert table.rows[2][2] == "-"
     other = Session(host=Host(state=str(tmp_path)))
     other.execute("learn")
     assert other.prompt == "?"
     other.execute(f"learn export={tmp_path / 'mine.json'}")
     assert (tmp_path / "mine.json").read_bytes() == (tmp_path / "learn.json").read_bytes()
+
+
+def test_help() -> None:
+    """`help` knows the lessons, by number and by name, and the terms that each introduces."""
+    session = Session()
+    text = typed(session, "help lesson 3")
+    assert "How a fork shares pages" in text and "copy on write" in text and "`learn 3`" in text
+    assert typed(session, "help 03-cow") == text
+    assert "(lesson 3)" in typed(session, "help copy on write")
 
 
 def test_no_lesson() -> None:
