@@ -26,6 +26,7 @@ _FSCONFIG_SET_STRING, _FSCONFIG_CREATE = 1, 6
 _SYS_FSOPEN, _SYS_FSCONFIG, _SYS_FSMOUNT = 430, 431, 432
 THP = Path("/sys/kernel/mm/transparent_hugepage")
 DEBUGFS = "/sys/kernel/debug"
+_KPF_ZERO_PAGE = 1 << 24
 #: settings of debugfs begin with this, as debugfs need not be mounted
 _DEBUG = "debugfs:"
 #: counters that move when something else changes memory; pswpout only where a scenario does not swap
@@ -211,7 +212,7 @@ def check_machine() -> None:
         raise CannotRecord(f"a recording needs pages of 4K, and this kernel has {mmap.PAGESIZE >> 10}K")
     if not Path("/proc/self/pagemap").exists():
         raise CannotRecord("/proc/self/pagemap is missing: is /proc mounted, and CONFIG_PROC_PAGE_MONITOR set?")
-    if not THP.exists():
+    if not (THP / "enabled").exists():
         raise CannotRecord("this kernel has no transparent huge pages (CONFIG_TRANSPARENT_HUGEPAGE)")
 
 
@@ -232,8 +233,12 @@ def sees_folios() -> bool:
         _ = ctypes.c_char.from_address(address).value
         with Path("/proc/self/pagemap").open("rb", buffering=0) as stream:
             stream.seek(address // PAGE * 8)
-            # The zero page is not page 0.
-            return bool(struct.unpack("<Q", stream.read(8))[0] & ((1 << 55) - 1))
+            (pfn,) = struct.unpack("<Q", stream.read(8))
+        with Path("/proc/kpageflags").open("rb", buffering=0) as stream:
+            stream.seek((pfn & ((1 << 55) - 1)) * 8)
+            # A file that a container puts over it has no flags; a hidden number is 0, which is no zero page.
+            flags = stream.read(8)
+            return len(flags) == 8 and bool(struct.unpack("<Q", flags)[0] & _KPF_ZERO_PAGE)
     finally:
         libc().munmap(address, PAGE)
 

@@ -216,11 +216,8 @@ def _locked(patience: float) -> int:
     Raises:
         CannotRecord: another one holds it for more than ``patience`` seconds.
     """
-    path = _run_folder() / "folioshell-live.lock"
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644) if is_root() else os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return -1
+    # A lock of this folder leaves no file behind. Without root a recorder changes nothing, and others may do so, too.
+    fd = os.open(THP, os.O_RDONLY)
     until = time.monotonic() + patience
     while True:
         try:
@@ -247,8 +244,7 @@ def restore() -> list[str]:
     except OSError as error:
         raise CannotRecord(f"cannot restore {error.filename or 'a setting'}: {error.strerror}") from None
     finally:
-        if lock >= 0:
-            os.close(lock)
+        os.close(lock)
 
 
 class LiveHost:
@@ -277,9 +273,7 @@ class LiveHost:
         return self
 
     def _enter(self) -> None:
-        lock = _locked(_PATIENCE)
-        if lock >= 0:
-            self._undo.callback(os.close, lock)
+        self._undo.callback(os.close, _locked(_PATIENCE))
         if is_root() and self._state.load():
             self._state.restore_settings()
             self._state.restore_swap()

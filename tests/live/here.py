@@ -38,7 +38,7 @@ def machine_state(folder: Path) -> dict[str, object]:
         "zram": sorted(one.name for one in Path("/sys/block").glob("zram*")),
         "mounts": Path("/proc/self/mountinfo").read_text(encoding="utf-8"),
         "files": sorted(one.name for one in folder.iterdir()),
-        "state": Path("/run/folioshell-live.state").exists(),
+        "run": sorted(one.name for one in Path("/run").glob("folioshell*")),
     }
 
 

@@ -234,3 +234,38 @@ def test_what_needs_root_says_so() -> None:
 
     assert "only root can set" in _as_nobody({**_EVERYTHING, "setup": setup, "ops": _EVERYTHING["ops"][:2]})
     assert _as_nobody({**_EVERYTHING, "setup": {"swap": True}, "ops": _EVERYTHING["ops"][:2]}) == "swap needs root"
+
+
+@pytest.mark.parametrize(
+    ("before", "sentence"),
+    [
+        ("mount -t tmpfs none /sys/kernel/mm/transparent_hugepage", "no transparent huge pages"),
+        ("mount --bind -o ro /sys/kernel/mm /sys/kernel/mm && mount -o remount,bind,ro /sys/kernel/mm", "cannot set"),
+        ("mount -t tmpfs none /proc", "is /proc mounted"),
+        ("mount -t proc -o hidepid=2 proc /proc", "2 steps"),
+        ("mount --bind /dev/null /proc/kpageflags", "without folios"),
+    ],
+    ids=["no THP", "settings read-only", "no /proc", "hidepid", "no kpageflags"],
+)
+def test_bad_luck(tmp_path: Path, before: str, sentence: str) -> None:
+    """What a machine lacks is said in one sentence, or recorded without; never a traceback."""
+    target = tmp_path / "s.json"
+    scenario_file = tmp_path / "in.json"
+    scenario_file.write_text(
+        json.dumps({**_EVERYTHING, "setup": {"mthp": {"64": "always"}}, "ops": _EVERYTHING["ops"][:2]})
+    )
+    command = f"{before} && exec {sys.executable} -m folioshell record --width 1000 {scenario_file} -o {target}"
+    state = machine_state(tmp_path)
+
+    ended = subprocess.run(
+        ["unshare", "-m", "sh", "-c", command], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert "Traceback" not in ended.stderr + ended.stdout
+    assert "INTERNAL" not in ended.stderr
+    said = ended.stdout + ended.stderr
+    assert sentence in said, said
+    assert ended.returncode == (0 if target.exists() else 2)
+    assert len(said.splitlines()) == 1
+    target.unlink(missing_ok=True)
+    assert machine_state(tmp_path) == state
