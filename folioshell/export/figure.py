@@ -66,6 +66,7 @@ class PageBox(NamedTuple):
         first, nr: numbers of the folios.
         page, pages: those of each.
         entries: that map each page.
+        signs: ``!`` and ``?``, where there is no room for the schemes that are wrong or undecided.
     """
 
     first: int
@@ -73,6 +74,7 @@ class PageBox(NamedTuple):
     page: int
     pages: int
     entries: int
+    signs: str = ""
 
     @property
     def width(self) -> float:
@@ -276,13 +278,14 @@ class Figure:
         for row in self._state["folios"]:
             if row["sharing"] == "unmapped":
                 continue
-            first, nr, apart = _number(row), row["n"], row["n"] <= _APART
-            for number in range(first, first + nr) if apart else (first,):
-                boxes = tuple(self._boxes(row, number, 1 if apart else nr))
-                texts = tuple(self._about(row, number, 1 if apart else nr))
+            nr = 1 if row["n"] <= _APART else row["n"]
+            named = row["order"] or nr > 1
+            for number in _numbers(row)[::nr]:
+                boxes = tuple(self._boxes(row, number, nr))
+                texts = (*self._about(row, number, nr), *self._verdicts(row)) if named else ()
                 cells = sum(box.width for box in boxes)
                 width = cells + max((len(text) * _SMALL + 11 for text in texts), default=0)
-                middles = [one.middle for one in self._axis if self._is_mapped(one, number, 1 if apart else nr)]
+                middles = [one.middle for one in self._axis if self._is_mapped(one, number, nr)]
                 yield Shelved(boxes, texts, width, sum(middles) / len(middles) - cells / 2 if middles else 0)
 
     def _is_mapped(self, column: AxisColumn, number: int, nr: int) -> bool:
@@ -293,7 +296,8 @@ class Figure:
         """Pages of a folio, or runs of them where there are many."""
         order = row["order"]
         if nr > 1 or not order:
-            yield PageBox(number, nr, 0, 1 << order, row["entries"][0][1])
+            signs = "" if order or nr > 1 else "".join(text[0] for text in self._verdicts(row))
+            yield PageBox(number, nr, 0, 1 << order, row["entries"][0][1], signs)
             return
         cuts = set(range(1 << order))
         if order > 3:
@@ -306,11 +310,13 @@ class Figure:
             yield from (PageBox(number, 1, start, end - start, entries_each) for start, end in pairwise(ends))
             page += pages
 
-    def _about(self, row: Row, number: int, nr: int) -> Iterator[str]:
-        """What stands beside a folio, unless its cell says all, and who is wrong about it."""
-        if row["order"] or nr > 1:
-            yield f"{id_run(f'f{number}', nr)} order {row['order']}"
-            yield "anon" if row["anon"] else f"{row['mapping']}+{row['index']}"
+    def _about(self, row: Row, number: int, nr: int) -> tuple[str, str]:
+        """What stands beside a folio, unless its cell says all."""
+        maps = "anon" if row["anon"] else f"{row['mapping']}+{row['index']}"
+        return f"{id_run(f'f{number}', nr)} order {row['order']}", maps
+
+    def _verdicts(self, row: Row) -> Iterator[str]:
+        """Who of the shown schemes is wrong about a folio, and who cannot tell."""
         for sign, kinds in (("!", ("false negative", "false positive")), ("?", ("undecided",))):
             names = [name for name in self._state["schemes"] if row["verdicts"].get(name) in kinds]
             more = f" +{len(names) - _MOST_NAMES}" if len(names) > _MOST_NAMES else ""
@@ -326,12 +332,12 @@ class Figure:
                 whole = f"{box.nr:,} folios" if box.nr > 1 else f"f{box.first}"
                 middle = x + box.width / 2
                 self._text(middle, y + 12.5, _range(box.page, box.pages) if order and box.nr == 1 else whole, "m")
-                self._text(middle, y + 26, f"×{box.entries}", "m s k")
+                self._text(middle, y + 26, f"×{box.entries}{box.signs}", "m s k")
                 yield middle, box
                 x += box.width
             self.right = max(self.right, x)
             for line, text in enumerate(one.texts):
-                kind = "s bad" if text.startswith("!") else "s" if line or text.startswith("?") else "s b"
+                kind = "s bad" if text.startswith("!") else "s" if line else "s b"
                 self._text(x + 3, y + 7 + line * 8.5, text, kind)
 
     def _left_out(self, y: float) -> float:
@@ -340,10 +346,10 @@ class Figure:
         names = [id_run(row["id"], row["n"]) for row in rows[:_MOST_LANES]]
         more = sum(row["n"] for row in rows[_MOST_LANES:])
         texts = [f"not mapped: {', '.join(names)}{f' and {more:,} more' if more else ''}"] if names else []
-        left = sum(1 for _ in self._shelved()) - _MOST_FOLIOS
-        texts += [f"{left:,} more mapped folios"] if left > 0 else []
-        left = len(self._spaces) - len(self._lanes)
-        texts += [f"{left:,} more processes"] if left > 0 else []
+        folios, lanes = sum(1 for _ in self._shelved()) - _MOST_FOLIOS, len(self._spaces) - len(self._lanes)
+        texts += [
+            f"{left:,} more {noun}" for left, noun in ((folios, "mapped folios"), (lanes, "processes")) if left > 0
+        ]
         for text in texts:
             self._text(0, y + 10, text, "s dim")
             y += 12
@@ -433,12 +439,9 @@ def _shelves(folios: Iterable[Shelved]) -> list[list[tuple[float, Shelved]]]:
     return placed
 
 
-def _number(row: Row) -> int:
-    return int(row["id"][1:])
-
-
 def _numbers(row: Row) -> range:
-    return range(_number(row), _number(row) + row["n"])
+    first = int(row["id"][1:])
+    return range(first, first + row["n"])
 
 
 def _range(first: int, nr: int) -> str:

@@ -7,7 +7,7 @@
   const headline = (i) => steps[i].querySelector("h2").textContent.replace(/\s+/g, " ").trim();
   const show = (i, move = true) => {
     at = Math.max(0, Math.min(steps.length - 1, i));
-    steps.forEach((one, k) => { one.hidden = k !== at; });
+    steps.forEach((one, k) => one.classList.toggle("off", k !== at));
     slide.value = at;
     slide.setAttribute("aria-valuetext", headline(at));
     said.textContent = `${at + 1} of ${steps.length}`;
@@ -35,21 +35,28 @@
       const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: steps.length - 1 }[key.key];
       if (to !== undefined) { key.preventDefault(); show(to); }
     });
-    addEventListener("beforeprint", () => steps.forEach((one) => { one.hidden = false; }));
-    addEventListener("afterprint", () => show(at, false));
     addEventListener("load", () => scrollTo(0, 0));
     show(Math.max(linked(), 0), linked() > 0);
   }
   all("form").forEach((form) => {
     const field = form.querySelector("input,select"), said = form.querySelector("output");
+    const answer = form.querySelector("details:last-of-type");
     const plain = (text) => text.toLowerCase().replace(/,/g, " ").trim().replace(/\s+/g, " ");
+    const hold = (off) => {
+      for (let one = form.nextElementSibling; one; one = one.nextElementSibling) {
+        one.classList.toggle("off", off);
+        if (!off && one.matches("form")) break;
+      }
+    };
+    hold(true);
     form.querySelector("button").hidden = false;
+    answer.ontoggle = () => { if (answer.open) hold(false); };
     form.onsubmit = (event) => {
       event.preventDefault();
       const value = plain(field.value), right = value === plain(form.dataset.v);
       const why = all("[data-w]", form).find((one) => plain(one.dataset.w) === value);
       if (value) said.textContent = right ? "Right." : why ? `Not ${value}: ${why.textContent}` : `Not ${value}.`;
-      if (right) form.querySelector("details:last-child").open = true;
+      if (right) answer.open = true;
     };
   });
   all(".race").forEach((race) => {

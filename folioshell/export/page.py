@@ -36,8 +36,8 @@ _LEGEND = (
     (r'class="[^"]* d[ "]', "dashed: read-only"),
     (r'class="[^"]* new"', "thick: changed by this step"),
     (r"×\d", "×2: two entries map the page"),
-    (r">! ", "! is wrong about who maps it"),
-    (r">\? ", "? says maybe"),
+    (r">! |×\d+!", "!: a scheme is wrong about who maps it"),
+    (r">\? |×\d+!?\?", "?: a scheme says maybe"),
 )
 #: beginnings of the lines of the style that are about figures
 _OF_FIGURES = (":root", "@media(prefers-color-scheme", "svg", ".c0", "@media(forced-colors")

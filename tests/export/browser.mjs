@@ -32,7 +32,7 @@ const visible = (tab) =>
   tab.evaluate(() => [...document.querySelectorAll("main>section")].filter((one) => one.offsetHeight > 0).map((one) => one.id));
 const violations = async (page, colorScheme, all) => {
   const { tab } = await opened(page, { colorScheme, bypassCSP: true, javaScriptEnabled: true });
-  if (all) await tab.evaluate(() => document.querySelectorAll("main>section").forEach((one) => { one.hidden = false; }));
+  if (all) await tab.evaluate(() => document.querySelectorAll(".off").forEach((one) => one.classList.remove("off")));
   await tab.evaluate(axe);
   const found = await tab.evaluate(async () => (await window.axe.run()).violations);
   await tab.close();
@@ -80,6 +80,10 @@ for (const page of pages) {
   for (const scheme of ["light", "dark"]) found.axe.push(...await violations(page, scheme, true));
 
   const form = await opened(page, {});
+  found.held = await form.tab.evaluate(() => {
+    const one = document.querySelector("form[data-v]");
+    return one && [...one.parentNode.children].filter((other) => other.classList.contains("off")).length;
+  });
   found.answers = await form.tab.evaluate(() => {
     const one = document.querySelector("form[data-v]");
     if (!one) return null;
@@ -90,6 +94,10 @@ for (const page of pages) {
       said.push(one.querySelector("output").textContent);
     }
     return [...said, one.querySelector("details:last-of-type").open];
+  });
+  found.revealed = await form.tab.evaluate(() => {
+    const one = document.querySelector("form[data-v]");
+    return one && one.nextElementSibling === null ? null : one && one.nextElementSibling.classList.contains("off");
   });
   found.race = await form.tab.evaluate(() => {
     const race = document.querySelector(".race");

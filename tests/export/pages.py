@@ -90,7 +90,7 @@ def counts(state: dict[str, Any]) -> list[tuple[int, list[int]]]:
 def drawn_counts(pairs: Sequence[tuple[str, str]], state: dict[str, Any]) -> list[tuple[int, list[int]]]:
     """The same, read from the labels of a figure: (page or folio, ×entries)."""
     mapped = [row for row in state["folios"] if row["sharing"] != "unmapped"]
-    left = list(pairs)
+    left = [(label, times.rstrip("!?")) for label, times in pairs]
     found = []
     for row in mapped:
         first, size = int(row["id"][1:]), 1 << row["order"]
@@ -113,3 +113,24 @@ def drawn_counts(pairs: Sequence[tuple[str, str]], state: dict[str, Any]) -> lis
             found.append((number, pages))
     assert left == []
     return found
+
+
+def entry_labels(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(page of the folio, or order-0 folio; permission) of every cell of tables of 8 entries."""
+    orders = {int(row["id"][1:]) + at: row["order"] for row in state["folios"] for at in range(row["n"])}
+    for process in state["processes"].values():
+        for run in process["entries"]:
+            perm = run.get("perm", "").replace("none", "no") or "-"
+            if run["level"] == "pmd":
+                yield run.get("folio", run.get("other", "")), perm
+                continue
+            for at in range(run["pages"]):
+                if "folio" not in run:
+                    yield from [] if run["other"] == "zero page" else [(_OTHERS.get(run["other"], run["other"]), perm)]
+                    continue
+                further, inner = divmod(run["page"] + at, run["step"]) if "step" in run else (0, run["page"] + at)
+                number = int(run["folio"][1:]) + further
+                yield (str(inner) if orders[number] else f"f{number}"), perm
+
+
+_OTHERS = {"migration": "migr."}

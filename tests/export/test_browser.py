@@ -20,6 +20,8 @@ from tests.export.pages import LESSON, page_of, script, script_text
 pytestmark = pytest.mark.full
 
 SCRIPTS = ("class/03-cow.fs", "class/06-straddle.fs", "mail/pmd-split.fs", "locks/l2-abba.fs")
+#: a question about a command that is no step
+QUERY = "mmap buf 4\n? vmas A == 1 | How many?\nquery present? buf[0]\nexpect vmas A == 1\n"
 NAMES = ("lesson", *SCRIPTS)
 
 
@@ -33,7 +35,11 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
     if not all((Path(modules) / "node_modules" / name).is_dir() for name in ("playwright-core", "axe-core")):
         pytest.skip("playwright-core and axe-core are not in $FOLIOSHELL_NODE_MODULES")
     folder = tmp_path_factory.mktemp("pages")
-    found = {"lesson": script_text(folder, LESSON), **{name: script(FOLDER / name) for name in SCRIPTS}}
+    texts = {"lesson": LESSON, "held": QUERY}
+    found = {
+        **{name: script_text(folder, text) for name, text in texts.items()},
+        **{name: script(FOLDER / name) for name in SCRIPTS},
+    }
     paths = {}
     for at, (name, one) in enumerate(found.items()):
         path = paths[name] = folder / f"{at}.html"
@@ -89,6 +95,12 @@ def test_keys(findings: dict[str, dict[str, Any]], name: str) -> None:
 def test_a_form_answers(findings: dict[str, dict[str, Any]]) -> None:
     """A wrong answer is told why, without the right one; the right one opens the explanation."""
     assert findings["lesson"]["answers"] == ["Not 9999.", "Not 4: Page 0 alone is in f1.", "Right.", True]
+
+
+def test_what_follows_a_question_is_held_back(findings: dict[str, dict[str, Any]]) -> None:
+    """The output of the command that it is about is seen once the question is answered."""
+    assert findings["class/06-straddle.fs"]["held"] >= 0
+    assert (findings["held"]["held"], findings["held"]["revealed"]) == (3, False)
 
 
 def test_a_schedule_is_stepped(findings: dict[str, dict[str, Any]]) -> None:

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import re
+from html import escape
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -18,11 +19,13 @@ from folioshell.export.page import page, standalone
 from folioshell.report import Picture
 from tests.command_line import folioshell
 from tests.docs.scenario_index import FOLDER
-from tests.export.pages import LESSON, counts, drawn_counts, page_of, rows, script, script_text, texts
+from tests.export.pages import LESSON, counts, drawn_counts, entry_labels, page_of, rows, script, script_text, texts
 
 SCRIPTS = sorted(FOLDER.rglob("*.fs"))
 CLASS = sorted((FOLDER / "class").glob("*.fs"))
-_COUNT = re.compile(r"×\d+\Z")
+_COUNT = re.compile(r"×\d+[!?]*\Z")
+#: scripts in which no page is mapped after a step
+WITHOUT_FIGURES: set[str] = set()
 #: the drawing of a figure gives up beyond these
 MOST_FOLIOS = 24
 
@@ -36,10 +39,13 @@ def check_numbers(path: Path) -> int:
     nr = 0
     for shot in states:
         state, number = shot.document["state"], f"Step {shot.document['state']['step']}: "
-        figures = [svg for svg in drawn.values() if number in svg and shot.words.strip()[:40] in svg]
+        figures = [svg for svg in drawn.values() if number in svg and escape(shot.words.strip()) in svg]
         if figures and len([row for row in state["folios"] if row["sharing"] != "unmapped"]) <= MOST_FOLIOS:
             labels = texts(figures[-1])
             pairs = [(one[1], two[1]) for one, two in pairwise(labels) if _COUNT.match(two[1])]
+            if state["geometry"] == "classroom" and not any("PMD" in text for _, text in labels):
+                cells = [(one[1], two[1]) for one, two in pairwise(labels) if two[0] == "m x" and one[1] != "zero"]
+                assert sorted(cells) == sorted(entry_labels(state)), f"{path}: {number}"
             if not any("more mapped folios" in text for _, text in labels):
                 assert drawn_counts(pairs, state) == counts(state), f"{path}: {number}"
                 nr += 1
@@ -66,7 +72,7 @@ def test_numbers_agree(path: Path) -> None:
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_numbers_agree_in_all_scripts(path: Path) -> None:
     """At every step of every script that is shipped."""
-    check_numbers(path)
+    assert check_numbers(path) or path.name in WITHOUT_FIGURES
 
 
 def test_sections(tmp_path: Path) -> None:
@@ -221,7 +227,7 @@ def test_a_hundred_steps(tmp_path: Path) -> None:
     made = page_of(script_text(tmp_path, "\n".join(lines)))
     spent = process_time() - start
 
-    assert len(made.sections) == 100
+    assert len(made.sections) > 100
     assert spent <= 2
 
 
