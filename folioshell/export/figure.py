@@ -26,10 +26,8 @@ WIDTH = 344
 _CELL, _GAP = 20, 10
 #: height of lines between entries and folios, and of a row of folios
 _BETWEEN, _SHELF = 34, 40
-#: most tables of 8 entries that are drawn cell by cell
-_MOST_BLOCKS = 8
-#: most columns that show runs; more are summed up by VMA
-_MOST_RUNS = 14
+#: most tables of 8 entries that are drawn cell by cell; most columns of runs, more are summed up by VMA
+_MOST_BLOCKS, _MOST_RUNS = 8, 14
 #: colors of folios, after which they repeat
 COLORS = 6
 #: most of each that are drawn
@@ -347,9 +345,8 @@ class Figure:
         more = sum(row["n"] for row in rows[_MOST_LANES:])
         texts = [f"not mapped: {', '.join(names)}{f' and {more:,} more' if more else ''}"] if names else []
         folios, lanes = sum(1 for _ in self._shelved()) - _MOST_FOLIOS, len(self._spaces) - len(self._lanes)
-        texts += [
-            f"{left:,} more {noun}" for left, noun in ((folios, "mapped folios"), (lanes, "processes")) if left > 0
-        ]
+        undrawn = ((folios, "mapped folios"), (lanes, "processes"))
+        texts += [f"{left:,} more {noun}" for left, noun in undrawn if left > 0]
         for text in texts:
             self._text(0, y + 10, text, "s dim")
             y += 12
