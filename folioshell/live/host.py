@@ -216,7 +216,7 @@ def _locked(patience: float) -> int:
     Raises:
         CannotRecord: another one holds it for more than ``patience`` seconds.
     """
-    # A lock of this folder leaves no file behind. Without root a recorder changes nothing, and others may do so, too.
+    # A lock of this folder needs no file. Without root a recorder changes nothing, and others may do so, too.
     fd = os.open(THP, os.O_RDONLY)
     until = time.monotonic() + patience
     while True:

@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 
-from folioshell.live.format import BadScenario, check_scenario, load, parse
+from folioshell.live.format import (
+    _FILE,
+    _SETUP,
+    FILE_SYSTEMS,
+    KINDS,
+    OPERATIONS,
+    PROTECTIONS,
+    BadScenario,
+    check_scenario,
+    load,
+    parse,
+)
 from folioshell.recording.observe import emit
 from tests.recording.samples import RECORDINGS, recording, scenario, small_recording
 
@@ -185,3 +196,12 @@ def test_books() -> None:
     found["soft"]["steps"][0]["raw"]["tables"] = {"A": [[1, [[0, 1]]]]}
     with pytest.raises(BadScenario, match="step 0: expected `raw`"):
         recording(found)
+
+
+def test_the_format_is_documented() -> None:
+    """docs/recordings.md names every operation, key, file system, kind and setting of the format."""
+    text = (Path(__file__).parents[2] / "docs/recordings.md").read_text(encoding="utf-8")
+    keys = {key for must, may in OPERATIONS.values() for key in (*must, *may)}
+    words = {*OPERATIONS, *keys, *KINDS, *FILE_SYSTEMS, *PROTECTIONS, *_SETUP, "files", "mthp", *_FILE[0], *_FILE[1]}
+
+    assert [word for word in sorted(words) if f"`{word}`" not in text] == []
