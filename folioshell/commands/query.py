@@ -162,6 +162,7 @@ class PlaceRun(NamedTuple):
 def _runs(call: Call, found: Range) -> Iterator[PlaceRun]:
     shown, kernel = call.session.shown_schemes, call.kernel
     groups: list[FolioGroup] = []
+    starts: list[int] = []
     vpn = found.start
     for run in entry_runs_in(kernel, found.mm, found.start, found.end):
         if not run.folio:
@@ -171,8 +172,10 @@ def _runs(call: Call, found: Range) -> Iterator[PlaceRun]:
         # One folio answers for itself; many of order 0 are looked at together.
         pieces: Iterable[tuple[EntryRun, FolioGroup | None]] = [(run, None)]
         if run.nr_folios > 1:
-            groups = groups or folio_groups(call.workspace, shown, entries_of_all(call.workspace))
-            pieces = by_group(run, groups)
+            if not groups:
+                groups = folio_groups(call.workspace, shown, entries_of_all(call.workspace))
+                starts = [group.first for group in groups]
+            pieces = by_group(run, groups, starts)
         for piece, group in pieces:
             folio = kernel.folios.get(piece.folio)
             about = AskedFolio(f"f{piece.folio}", piece.folio, piece.order, folio, piece.page, found.mm.mm_id)

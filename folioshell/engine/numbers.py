@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, TypeGuard
 
 from folioshell import events
@@ -42,14 +43,23 @@ class Numbers:
         """(first, nr, row) of the folios ``[first, first + nr)``; equal rows of order-0 folios are one object."""
         columns, order0 = self._columns, self._order0
         rows: list[tuple[int, int, Row]] = []
-        for start, length, entries in self._entries.pieces(first, nr):
-            if not entries:
+        for is_mapped, alike in groupby(self._entries.pieces(first, nr), key=_is_mapped):
+            mapped = [*alike]
+            start, length = mapped[0][0], mapped[-1][0] + mapped[-1][1] - mapped[0][0]
+            if not is_mapped:
                 numbers = range(start, start + length)
                 rows += [(folio, 1, tuple([number(folio) for number in columns])) for folio in numbers]
-                continue
-            others = [pieces(start, length) for pieces in self._others]
-            rows += [(at, run, order0[key]) for at, run, key in together([(start, length, entries)], *others)]
+            elif self._others:
+                others = [pieces(start, length) for pieces in self._others]
+                rows += [(at, run, order0[key]) for at, run, key in together(mapped, *others)]
+            else:
+                rows += [(at, run, order0[(entries,)]) for at, run, entries in mapped]
         return rows
+
+
+def _is_mapped(piece: tuple[int, int, int | None]) -> bool:
+    """Is it a piece of order-0 folios that are mapped?"""
+    return bool(piece[2])
 
 
 def _counts_entries(scheme: Scheme) -> TypeGuard[Order0Scheme]:

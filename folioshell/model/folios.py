@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from heapq import merge
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -83,14 +82,27 @@ class Folios:
 
     def groups(self) -> Iterator[tuple[Folio, int]]:
         """(first folio, number of folios) of each run and of each single folio, ascending. Read-only."""
-        single = sorted(self._single)
+        single = self._single
         if not self._runs:
-            yield from ((self._single[number], 1) for number in single)
+            yield from ((single[number], 1) for number in sorted(single))
             return
-        runs = {run.first.id: run for run in self._runs}
-        for number in merge(single, self._run_starts):
+        runs = dict(zip(self._run_starts, self._runs, strict=True))
+        for number in sorted([*single, *runs]):
             run = runs.get(number)
-            yield (self._single[number], 1) if run is None else (run.first, run.nr)
+            yield (single[number], 1) if run is None else (run.first, run.nr)
+
+    def spans(self) -> Iterator[tuple[int, int, int]]:
+        """(first, nr, order) of the folios with consecutive numbers that are of one order, ascending."""
+        first = nr = order = 0
+        for folio, length in self.groups():
+            if nr and folio.id == first + nr and folio.order == order:
+                nr += length
+                continue
+            if nr:
+                yield first, nr, order
+            first, nr, order = folio.id, length, folio.order
+        if nr:
+            yield first, nr, order
 
     def values(self) -> Iterator[Folio]:
         """All folios one by one, ascending. Read-only."""

@@ -113,9 +113,9 @@ def numbers_of(workspace: Workspace, shown: Sequence[str]) -> Numbers:
     """The orders and numbers of all living folios, under the shown schemes."""
     present = workspace.machine.numbers(shown)
     found: Numbers = Intervals()
-    for folio, nr in workspace.kernel.folios.groups():
-        for first, length, row in present.pieces(folio.id, nr):
-            found.put(first, length, (folio.order, row))
+    for start, nr, order in workspace.kernel.folios.spans():
+        for first, length, row in present.pieces(start, nr):
+            found.put(first, length, (order, row))
     return found
 
 
@@ -123,7 +123,10 @@ def changes_between(before: Numbers, after: Numbers, shown: Sequence[str]) -> tu
     """The rows that lead from one state's ``numbers_of`` to another's."""
     zeros = (0,) * len(shown)
     rows: list[tuple[int, int, Key]] = []
-    for first, nr, _ in union(before, after).runs():
+    different: Intervals[bool] = Intervals()
+    for first, nr, _ in sorted({*before.runs()} ^ {*after.runs()}, key=itemgetter(0)):
+        different.put(first, nr, True)
+    for first, nr, _ in different.runs():
         for start, length, (old, new) in together(before.pieces(first, nr), after.pieces(first, nr)):
             if old == new:
                 continue

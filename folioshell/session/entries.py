@@ -82,6 +82,8 @@ class EntryRun(NamedTuple):
 
     def part(self, start: int, end: int) -> EntryRun:
         """The entries of ``[start, end)``, of order-0 folios or of a single one."""
+        if start <= self.vpn and self.end <= end:
+            return self
         start, end = max(start, self.vpn), min(end, self.end)
         skipped, nr = start - self.vpn, end - start
         if not self.folio:
@@ -92,12 +94,15 @@ class EntryRun(NamedTuple):
 
     def goes_on(self, later: EntryRun) -> bool:
         """Does ``later`` map the next virtual pages to the next pages or folios, by the same kind of entry?"""
+        folio, next_folio = self.folio, later.folio
+        # Most neighbors map unrelated folios.
+        if folio != next_folio and folio + self.nr_folios != next_folio:
+            return False
         if (self.end, self.access, self.other, self.pmd) != (later.vpn, later.access, later.other, later.pmd):
             return False
-        if self.folio == later.folio:
-            return not self.folio or later.page == self.page + self.nr
-        next_folio = self.folio + self.nr_folios
-        return (next_folio, self.order) == (later.folio, later.order) and self.is_whole and later.is_whole
+        if folio == next_folio:
+            return not folio or later.page == self.page + self.nr
+        return self.order == later.order and self.is_whole and later.is_whole
 
     def joined(self, later: EntryRun) -> EntryRun:
         """Both as one; ``later`` continues this run."""
@@ -127,17 +132,15 @@ def joined_where(items: Iterable[T], goes_on: Callable[[T, T], bool], joined: Ca
     return made
 
 
-def joined_if_many(items: Sequence[T], goes_on: Callable[[T, T], bool], joined: Callable[[T, T], T]) -> list[T]:
+def joined_if_many(items: Iterable[T], goes_on: Callable[[T, T], bool], joined: Callable[[T, T], T]) -> Iterator[T]:
     """As ``joined_where``, but runs of at most MOST_APART stay apart."""
-    made: list[T] = []
-    start = 0
-    for place in range(1, len(items) + 1):
-        if place < len(items) and goes_on(items[place - 1], items[place]):
-            continue
-        group = items[start:place]
-        made += [reduce(joined, group)] if len(group) > MOST_APART else group
-        start = place
-    return made
+    group: list[T] = []
+    for item in items:
+        if group and not goes_on(group[-1], item):
+            yield from [reduce(joined, group)] if len(group) > MOST_APART else group
+            group = []
+        group.append(item)
+    yield from [reduce(joined, group)] if len(group) > MOST_APART else group
 
 
 def vma_maps(vma: Vma) -> str:
@@ -147,12 +150,12 @@ def vma_maps(vma: Vma) -> str:
 
 def entry_runs(kernel: Kernel, mm: Mm) -> list[EntryRun]:
     """The entries of an address space that are not none, ascending; no run has two large folios or two tables."""
-    return [run for found in mm.tables.blocks() for run in _block_runs(kernel, *found)]
+    return [run for found in mm.tables.blocks() for run in block_runs(kernel, *found)]
 
 
 def entry_runs_in(kernel: Kernel, mm: Mm, start: int, end: int) -> list[EntryRun]:
     """The same for the virtual pages ``[start, end)`` alone."""
-    found = (run for block in mm.tables.blocks_in(start, end) for run in _block_runs(kernel, *block))
+    found = (run for block in mm.tables.blocks_in(start, end) for run in block_runs(kernel, *block))
     return [run.part(start, end) for run in found if run.vpn < end and run.end > start]
 
 
@@ -165,8 +168,8 @@ def present_runs(kernel: Kernel, mm: Mm, start: int, end: int) -> list[tuple[int
     return [(first, nr, bool(there)) for first, nr, there in present.pieces(start, end - start)]
 
 
-def _block_runs(kernel: Kernel, block: int, pmd: PmdTable, entry: PmdEntry) -> list[EntryRun]:
-    """The runs of one PTE table or PMD entry."""
+def block_runs(kernel: Kernel, block: int, pmd: PmdTable, entry: PmdEntry) -> list[EntryRun]:
+    """The same of one PTE table or PMD entry, as ``blocks()`` has it."""
     if isinstance(entry, PageTable):
         return joined_where(_leaf_runs(kernel, entry, block), _goes_on_small, EntryRun.joined)
     return [run._replace(pmd=True) for run in _mapped(kernel, entry, str(pmd), block, kernel.geometry.pmd_pages)]
@@ -179,7 +182,7 @@ def runs_by_table(kernel: Kernel, mm: Mm) -> list[EntryRun]:
 
 def table_runs(kernel: Kernel, mm: Mm) -> list[EntryRun]:
     """The same with long sequences of tables joined, for reading."""
-    return joined_if_many(runs_by_table(kernel, mm), goes_on_over_tables, EntryRun.joined)
+    return list(joined_if_many(runs_by_table(kernel, mm), goes_on_over_tables, EntryRun.joined))
 
 
 def _goes_on_small(run: EntryRun, later: EntryRun) -> bool:
@@ -193,10 +196,12 @@ def goes_on_in_table(run: EntryRun, later: EntryRun) -> bool:
 
 def goes_on_over_tables(run: EntryRun, later: EntryRun) -> bool:
     """Does ``later`` continue in the same table or the next one, without a folio that straddles both?"""
+    if not run.goes_on(later):
+        return False
     if run.last_table != later.table:
         across = run.folio == later.folio and bool(run.folio)
-        return not across and is_next(run.table, later.table) and run.goes_on(later)
-    return run.goes_on(later)
+        return not across and is_next(run.table, later.table)
+    return True
 
 
 def _leaf_runs(kernel: Kernel, table: PageTable, block: int) -> Iterator[EntryRun]:
@@ -209,7 +214,7 @@ def _leaf_runs(kernel: Kernel, table: PageTable, block: int) -> Iterator[EntryRu
         index += 1
         if entry == pte.NONE:
             continue
-        if pte.maps_folio(entry):
+        if entry >= _NEXT_PAGE:
             expected = entry + _NEXT_PAGE
             while index < limit and entries[index] == expected:
                 index += 1
@@ -248,16 +253,31 @@ def _other(entry: int) -> str:
 
 
 def _folios(kernel: Kernel, pfn: int, nr: int) -> Iterator[tuple[int, int, int, int, int]]:
-    """(number, folios, order, first page, pages) of the folios that ``nr`` physical pages belong to."""
-    end = pfn + nr
+    """(number, folios, order, first page, pages) of the folios that ``nr`` physical pages belong to.
+
+    Consecutive pages of order-0 folios with consecutive numbers are one row.
+    """
+    end, at = pfn + nr, kernel.physmem.at
+    number = small = 0
     while pfn < end:
-        found = kernel.physmem.at(pfn)
-        first = found.first if isinstance(found, FolioRun) else found
-        at = pfn - first.pfn
+        found = at(pfn)
         if isinstance(found, FolioRun):
-            length = min(found.nr - at, end - pfn)
-            yield first.id + at, length, 0, 0, length
+            skipped = pfn - found.first.pfn
+            first, length = found.first.id + skipped, min(found.nr - skipped, end - pfn)
+        elif found.order:
+            if small:
+                yield number, small, 0, 0, small
+            skipped, small = pfn - found.pfn, 0
+            length = min(found.nr_pages - skipped, end - pfn)
+            yield found.id, 1, found.order, skipped, length
+            pfn += length
+            continue
         else:
-            length = min(first.nr_pages - at, end - pfn)
-            yield first.id, 1, first.order, at, length
+            first, length = found.id, 1
+        if small and number + small != first:
+            yield number, small, 0, 0, small
+            small = 0
+        number, small = number if small else first, small + length
         pfn += length
+    if small:
+        yield number, small, 0, 0, small

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 from folioshell.model.truth import TruthCounts
@@ -34,6 +36,15 @@ class Mapper(NamedTuple):
         return Visit(self.process, self.vma, self.tables)
 
 
+class Owner(NamedTuple):
+    """A VMA that maps pages by entries of one table."""
+
+    process: str
+    mm_id: int
+    vma: str
+    table: str
+
+
 class FolioGroup(NamedTuple):
     """Folios with consecutive numbers that are alike.
 
@@ -42,7 +53,7 @@ class FolioGroup(NamedTuple):
         order: of each.
         numbers: scheme -> its number of each.
         counts: (pages, entries that map each of them) of runs of pages of a folio.
-        mappers: who maps them.
+        pieces: (entries, who has so many of them each), by folio and page.
     """
 
     first: int
@@ -50,17 +61,41 @@ class FolioGroup(NamedTuple):
     order: int
     numbers: dict[str, int]
     counts: tuple[tuple[int, int], ...]
-    mappers: tuple[Mapper, ...]
+    pieces: tuple[tuple[int, tuple[Owner, ...]], ...]
+
+    @property
+    def owners(self) -> Iterable[Owner]:
+        """Who maps any of them: small ones are all mapped by the same VMAs."""
+        if self.order:
+            return chain.from_iterable(owners for _, owners in self.pieces)
+        return self.pieces[0][1] if self.pieces else ()
+
+    @property
+    def vmas(self) -> list[str]:
+        """The VMAs that map them, in order."""
+        return list(dict.fromkeys([owner.vma for owner in self.owners]))
 
     @property
     def mms(self) -> list[int]:
         """MM-IDs of the address spaces that map a page, in order."""
-        return list(dict.fromkeys(mapper.mm_id for mapper in self.mappers))
+        return list(dict.fromkeys([owner.mm_id for owner in self.owners]))
+
+    @property
+    def mappers(self) -> tuple[Mapper, ...]:
+        """Who maps them, one mapper a VMA: entries of the same table are added up."""
+        whose: dict[str, Owner] = {}
+        tables: dict[str, dict[str, int]] = {}
+        for entries, owners in self.pieces:
+            for owner in owners:
+                whose.setdefault(owner.vma, owner)
+                sums = tables.setdefault(owner.vma, {})
+                sums[owner.table] = sums.get(owner.table, 0) + entries
+        return tuple(Mapper(one.process, one.mm_id, vma, tuple(tables[vma].items())) for vma, one in whose.items())
 
     @property
     def truth(self) -> TruthCounts:
         """What the page tables say about each folio of a group of order-0 folios."""
-        nr = len(self.mappers)
+        nr = len(self.vmas)
         return TruthCounts(mms=len(self.mms), vmas=nr, tuples=nr, entries=nr, pages=min(nr, 1), pmds=0)
 
     @property
@@ -69,8 +104,8 @@ class FolioGroup(NamedTuple):
         return ("unmapped", "exclusive", "shared")[min(len(self.mms), 2)]
 
 
-#: (first page, pages, who maps them by one run of entries)
-_Piece = tuple[int, int, Mapper]
+#: (first folio or page, how many, who maps them by one run of entries)
+_Piece = tuple[int, int, Owner]
 
 
 #: process -> its entries
@@ -90,34 +125,38 @@ def folio_groups(workspace: Workspace, shown: Sequence[str], entries: EntriesOf)
         entries: what ``entries_of_all`` gave.
     """
     small, large = _mappings(workspace, entries)
-    small_pieces = list(_overlaid(small))
+    mapped = list(_overlaid(small))
     at = 0
+    named: dict[tuple[int, ...], dict[str, int]] = {}
     groups: list[list[FolioGroup]] = []
     for first, nr, (order, row) in numbers_of(workspace, shown).runs():
-        numbers = dict(zip(shown, row, strict=True))
+        numbers = named.get(row)
+        if numbers is None:
+            numbers = named[row] = dict(zip(shown, row, strict=True))
         made: Iterable[FolioGroup]
         if order:
-            made = (_large(number, order, numbers, large) for number in range(first, first + nr))
+            made = [_large(number, order, numbers, large.get(number, ())) for number in range(first, first + nr)]
         else:
-            while at < len(small_pieces) and small_pieces[at][0] + small_pieces[at][1] <= first:
+            while at < len(mapped) and mapped[at][0] + mapped[at][1] <= first:
                 at += 1
-            made = _small(first, nr, numbers, small_pieces, at)
+            made = _small(first, nr, numbers, mapped, at)
         for group in made:
             if groups and _are_alike(groups[-1][-1], group):
                 groups[-1].append(group)
             else:
                 groups.append([group])
-    return [_one(alike) for alike in groups]
+    return [alike[0] if len(alike) == 1 else _one(alike) for alike in groups]
 
 
-def by_group(run: EntryRun, groups: Sequence[FolioGroup]) -> Iterator[tuple[EntryRun, FolioGroup]]:
+def by_group(run: EntryRun, groups: Sequence[FolioGroup], starts: Sequence[int]) -> Iterator[tuple[EntryRun, FolioGroup]]:
     """A run that maps folios, divided where a group of them ends.
 
     Args:
         run: of a single large folio, or of order-0 folios.
         groups: what ``folio_groups`` gave.
+        starts: the first number of each.
     """
-    at = bisect_right(groups, run.folio, key=_first) - 1
+    at = bisect_right(starts, run.folio) - 1
     start, end = run.folio, run.folio + run.nr_folios
     while start < end:
         group = groups[at]
@@ -126,10 +165,6 @@ def by_group(run: EntryRun, groups: Sequence[FolioGroup]) -> Iterator[tuple[Entr
         yield (run if whole else run.part(run.vpn + start - run.folio, run.vpn + stop - run.folio)), group
         start = stop
         at += 1
-
-
-def _first(group: FolioGroup) -> int:
-    return group.first
 
 
 def knows_entries_only(scheme: Scheme) -> bool:
@@ -141,21 +176,25 @@ def answers_in(scheme: Scheme, group: FolioGroup) -> set[Sharing]:
     """What the scheme answers to everybody who maps a folio of the group."""
     alike = not group.order and knows_entries_only(scheme)
     numbers = range(group.first, group.first + (1 if alike else group.nr))
-    return {scheme.shared(number, mm) for number in numbers for mm in group.mms}
+    mms = group.mms
+    return {scheme.shared(number, mm) for number in numbers for mm in mms}
 
 
-def _mappings(workspace: Workspace, entries: EntriesOf) -> tuple[list[_Piece], dict[int, list[_Piece]]]:
-    """Runs of order-0 folios by number, and runs of pages of each large folio, with who maps them."""
+def _mappings(workspace: Workspace, entries: EntriesOf) -> tuple[list[_Piece], dict[int, list[tuple[int, _Piece]]]]:
+    """Runs of order-0 folios by number, and of each large folio (entries, run of its pages), with who maps them."""
     small: list[_Piece] = []
-    large: dict[int, list[_Piece]] = {}
+    large: dict[int, list[tuple[int, _Piece]]] = {}
     for mm in workspace.kernel.mms.values():
         runs = [run for run in entries[mm.name] if run.folio]
+        owner = Owner("", 0, "", "")
         for vma, run in runs_by_vma(runs, [(vma.start, vma.end, str(vma)) for vma in mm.vmas]):
-            mapper = Mapper(mm.name, mm.mm_id, vma, ((run.table, 1 if run.pmd else run.nr),))
+            if vma != owner.vma or run.table != owner.table:
+                owner = Owner(mm.name, mm.mm_id, vma, run.table)
             if run.order:
-                large.setdefault(run.folio, []).append((run.page, run.nr, mapper))
+                entry = (1 if run.pmd else run.nr, (run.page, run.nr, owner))
+                large.setdefault(run.folio, []).append(entry)
             else:
-                small.append((run.folio, run.nr, mapper))
+                small.append((run.folio, run.nr, owner))
     return small, large
 
 
@@ -172,17 +211,19 @@ def runs_by_vma(runs: Sequence[EntryRun], vmas: Sequence[tuple[int, int, str]]) 
             at += 1
 
 
-def _overlaid(pieces: Iterable[_Piece]) -> Iterator[tuple[int, int, tuple[Mapper, ...]]]:
-    """(first, nr, who maps them) of the pieces in which the mappers do not change, ascending."""
-    events: list[tuple[int, int, Mapper | None]] = []
-    for key, (first, nr, mapper) in enumerate(pieces):
-        events += [(first, key, mapper), (first + nr, key, None)]
-    events.sort(key=lambda event: event[0])
-    present: dict[int, Mapper] = {}
+def _overlaid(pieces: Iterable[_Piece]) -> Iterator[tuple[int, int, tuple[Owner, ...]]]:
+    """(first, nr, who maps them) of the pieces in which the owners do not change, ascending."""
+    events: list[tuple[int, int, Owner | None]] = []
+    for key, (first, nr, owner) in enumerate(pieces):
+        events.append((first, key, owner))
+        events.append((first + nr, key, None))
+    events.sort(key=itemgetter(0))
+    present: dict[int, Owner] = {}
     last = 0
     for place, key, begins in events:
         if place > last and present:
-            yield last, place - last, tuple(present[one] for one in sorted(present))
+            owners = [present[one] for one in sorted(present)] if len(present) > 1 else present.values()
+            yield last, place - last, tuple(owners)
         last = place
         if begins is None:
             del present[key]
@@ -190,63 +231,48 @@ def _overlaid(pieces: Iterable[_Piece]) -> Iterator[tuple[int, int, tuple[Mapper
             present[key] = begins
 
 
-def _large(number: int, order: int, numbers: dict[str, int], large: dict[int, list[_Piece]]) -> FolioGroup:
+def _large(number: int, order: int, numbers: dict[str, int], pieces: Sequence[tuple[int, _Piece]]) -> FolioGroup:
     """One large folio."""
-    pieces = large.get(number, ())
     counts: list[tuple[int, int]] = []
     done = 0
-    for first, nr, mappers in (*_overlaid(pieces), (1 << order, 0, ())):
+    for first, nr, owners in (*_overlaid(piece for _, piece in pieces), (1 << order, 0, ())):
         if first > done:
             counts.append((first - done, 0))
-        if nr and counts and counts[-1][1] == len(mappers):
-            counts[-1] = (counts[-1][0] + nr, len(mappers))
+        if nr and counts and counts[-1][1] == len(owners):
+            counts[-1] = (counts[-1][0] + nr, len(owners))
         elif nr:
-            counts.append((nr, len(mappers)))
+            counts.append((nr, len(owners)))
         done = first + nr
-    return FolioGroup(number, 1, order, numbers, tuple(counts), _merged(mapper for _, _, mapper in pieces))
+    owned = tuple((entries, (owner,)) for entries, (_, _, owner) in pieces)
+    return FolioGroup(number, 1, order, numbers, tuple(counts), owned)
 
 
 def _small(
-    first: int, number: int, numbers: dict[str, int], pieces: Sequence[tuple[int, int, tuple[Mapper, ...]]], at: int
+    first: int, number: int, numbers: dict[str, int], mapped: Sequence[tuple[int, int, tuple[Owner, ...]]], at: int
 ) -> Iterator[FolioGroup]:
-    """``number`` order-0 folios, divided where their mappers change; ``at``: the first piece that may be of use."""
+    """``number`` order-0 folios, divided where their owners change; ``at``: the first piece that may be of use."""
     end = first + number
     while first < end:
-        start, nr, mappers = pieces[at] if at < len(pieces) else (end, 0, ())
+        start, nr, owners = mapped[at] if at < len(mapped) else (end, 0, ())
         if start > first:
-            nr, mappers = min(start, end) - first, ()
+            nr, owners = min(start, end) - first, ()
         else:
             nr = min(start + nr, end) - first
             at += 1
-        cut = tuple(mapper._replace(tables=((mapper.tables[0][0], nr),)) for mapper in mappers)
-        yield FolioGroup(first, nr, 0, numbers, ((1, len(mappers)),), _merged(cut))
+        yield FolioGroup(first, nr, 0, numbers, ((1, len(owners)),), ((nr, owners),) if owners else ())
         first += nr
 
 
-def _merged(mappers: Iterable[Mapper]) -> tuple[Mapper, ...]:
-    """One mapper a VMA: entries of the same table are added up."""
-    whose: dict[str, Mapper] = {}
-    tables: dict[str, dict[str, int]] = {}
-    for mapper in mappers:
-        whose.setdefault(mapper.vma, mapper)
-        sums = tables.setdefault(mapper.vma, {})
-        for name, entries in mapper.tables:
-            sums[name] = sums.get(name, 0) + entries
-    return tuple(mapper._replace(tables=tuple(tables[vma].items())) for vma, mapper in whose.items())
-
-
 def _are_alike(group: FolioGroup, later: FolioGroup) -> bool:
-    return (group.first + group.nr, group.order, group.numbers, group.counts) == (
-        later.first,
-        later.order,
-        later.numbers,
-        later.counts,
-    ) and [mapper.vma for mapper in group.mappers] == [mapper.vma for mapper in later.mappers]
+    """Can both be one?"""
+    if group.numbers is not later.numbers and group.numbers != later.numbers:
+        return False
+    if (group.first + group.nr, group.order, group.counts) != (later.first, later.order, later.counts):
+        return False
+    return group.pieces == later.pieces or group.vmas == later.vmas
 
 
 def _one(groups: Sequence[FolioGroup]) -> FolioGroup:
     """Groups that are alike as one."""
-    if len(groups) == 1:
-        return groups[0]
-    mappers = _merged(mapper for group in groups for mapper in group.mappers)
-    return groups[0]._replace(nr=sum(group.nr for group in groups), mappers=mappers)
+    pieces = tuple(chain.from_iterable(group.pieces for group in groups))
+    return groups[0]._replace(nr=sum(group.nr for group in groups), pieces=pieces)

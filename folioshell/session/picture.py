@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from folioshell.model.pagetable import PageTable
@@ -239,7 +239,8 @@ def columns_of(
         fine.update(vpn for block, _, _ in mm.tables.blocks() for vpn in (block, block + size))
         fine.update(vpn for run, _ in runs for vpn in (run.vpn, run.end))
     if len(fine) <= _MOST_CUTS:
-        columns = joined_if_many(list(_columns(fine, mms, marked)), _goes_on, _joined)
+        # No more are made than tell that there are too many.
+        columns = list(islice(joined_if_many(_columns(fine, mms, marked), _goes_on, _joined), most + 1))
         if len(columns) <= most:
             return columns
     return list(_columns(coarse, mms, marked))
@@ -247,10 +248,12 @@ def columns_of(
 
 def _marked(runs: Iterable[EntryRun], groups: Sequence[FolioGroup]) -> Iterator[Marked]:
     """The runs with whether their folios are shared, cut where that changes."""
+    starts = [group.first for group in groups]
+    sharing = {group.first: group.sharing for group in groups}
     for run in runs:
         if run.folio:
-            pieces = ((piece, group.sharing) for piece, group in by_group(run, groups))
-            yield from joined_where(pieces, _run_goes_on, _run_joined)
+            pieces = ((piece, sharing[group.first]) for piece, group in by_group(run, groups, starts))
+            yield from joined_where(pieces, _run_goes_on, _run_joined) if run.nr_folios > 1 else pieces
         else:
             yield run, ""
 
