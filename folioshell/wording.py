@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, groupby
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 _NUMBERED = re.compile(r"([A-Za-z_.]*?)([1-9][0-9]*)\Z")
@@ -68,11 +69,15 @@ _DIGITS = re.compile(r"(\d+)")
 MOST_APART = 4
 
 
+#: by how much each cell increases from row to row: as a number, or as the numbers in its text; 0 if it is equal
+_Steps = tuple[int | tuple[int, ...], ...]
+
+
 class _Run(NamedTuple):
     """Consecutive blocks in which the same numbers increase by the same amounts, and all else is equal."""
 
     blocks: tuple[_Block, ...]
-    steps: tuple[int, ...] = ()
+    steps: _Steps = ()
 
 
 def row_runs(rows: Iterable[Row], key: int = 0) -> tuple[Row, ...]:
@@ -85,7 +90,7 @@ def row_runs(rows: Iterable[Row], key: int = 0) -> tuple[Row, ...]:
         rows: of a table.
         key: the column of what they are about; consecutive rows with the same value there stay together.
     """
-    blocks = (tuple(block) for _, block in groupby(rows, key=lambda row: row[key]))
+    blocks = (tuple(block) for _, block in groupby(rows, key=itemgetter(key)))
     return tuple(row for run in _runs(blocks) for row in _rows_of(run))
 
 
@@ -96,7 +101,7 @@ def text_runs(texts: Iterable[str]) -> list[str]:
 
 def _runs(blocks: Iterable[_Block]) -> Iterator[_Run]:
     run: list[_Block] = []
-    steps: tuple[int, ...] = ()
+    steps: _Steps = ()
     for block in blocks:
         found = _steps(run[-1], block) if run else None
         if found is not None and len(run) == 2 and found != steps:
@@ -113,17 +118,33 @@ def _runs(blocks: Iterable[_Block]) -> Iterator[_Run]:
         yield _Run(tuple(run), steps)
 
 
-def _steps(block: _Block, later: _Block) -> tuple[int, ...] | None:
+def _steps(block: _Block, later: _Block) -> _Steps | None:
     """By how much each number increases; None if something else differs, or no number does."""
     if len(block) != len(later):
         return None
-    steps: list[int] = []
-    for cell, other in zip(chain(*block), chain(*later), strict=False):
-        parts, others = _DIGITS.split(str(cell)), _DIGITS.split(str(other))
-        if type(cell) is not type(other) or parts[::2] != others[::2]:
-            return None
-        steps += [int(after) - int(before) for before, after in zip(parts[1::2], others[1::2], strict=True)]
-    return tuple(steps) if any(steps) and min(steps) >= 0 else None
+    steps: list[int | tuple[int, ...]] = []
+    for row, later_row in zip(block, later, strict=True):
+        for cell, other in zip(row, later_row, strict=False):
+            step: int | tuple[int, ...] | None = 0
+            if cell.__class__ is not other.__class__:
+                return None
+            if cell != other:
+                step = _cell_steps(cell, other)
+                if step is None:
+                    return None
+            steps.append(step)
+    return tuple(steps) if any(steps) else None
+
+
+def _cell_steps(cell: Cell, other: Cell) -> int | tuple[int, ...] | None:
+    """By how much each number in a cell increases; 0 if none does, None if one decreases or something else differs."""
+    if isinstance(cell, int) and isinstance(other, int) and cell >= 0:
+        return other - cell if other >= cell else None
+    parts, others = _DIGITS.split(str(cell)), _DIGITS.split(str(other))
+    if parts[::2] != others[::2]:
+        return None
+    steps = tuple([int(after) - int(before) for before, after in zip(parts[1::2], others[1::2], strict=True)])
+    return None if min(steps) < 0 else steps if any(steps) else 0
 
 
 def _rows_of(run: _Run) -> Iterator[Row]:

@@ -13,6 +13,7 @@ from folioshell.commands.places import FOLIO, PlaceRef, place
 from folioshell.commands.question import Steps, steps_of_entries, target
 from folioshell.commands.schemes import SchemeName, scheme_of
 from folioshell.commands.tables import TABLES, show_schemes, show_stats
+from folioshell.engine.machine import Uncollected
 from folioshell.model import truth as page_tables
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
@@ -120,7 +121,8 @@ def _indexes(vpn: int, bits: int) -> list[int]:
 
 def _view(make: Callable[[Call], Table]) -> Callable[[Call], Report]:
     def handler(call: Call) -> Report:
-        return done(call, sections=(make(call),))
+        with Uncollected():
+            return done(call, sections=(make(call),))
 
     return handler
 
@@ -131,7 +133,8 @@ def _locks(call: Call) -> Report:
 
 
 def _picture(call: Call) -> Report:
-    return done(call, sections=(picture(call.workspace, call.session.shown_schemes),))
+    with Uncollected():
+        return done(call, sections=(picture(call.workspace, call.session.shown_schemes),))
 
 
 @command(

@@ -11,6 +11,7 @@ from folioshell.commands.history import POINT, point_of, point_text
 from folioshell.commands.operands import Choices, StepNumber
 from folioshell.commands.schemes import SchemeName, scheme_of
 from folioshell.commands.settings import kernel_settings
+from folioshell.engine.machine import Uncollected
 from folioshell.model.lock import Lock, LockOp
 from folioshell.model.release import RELEASES
 from folioshell.report import Report, Table
@@ -142,10 +143,11 @@ def diff(call: Call) -> Report:
         raise call.refused_at("N", "there is no step yet", hint="a step is a command that changes state")
     first = point_of(call, "N") if "N" in call.arguments else HistoryPoint(line, last - 1)
     second = point_of(call, "M") if "M" in call.arguments else HistoryPoint(line, last)
-    before, after = (_state(call, point) for point in (first, second))
     shown = session.shown_schemes
-    folios = changes_between(numbers_of(before, shown), numbers_of(after, shown), shown)
-    tables = [table for table in _tables(before, after) if table.rows]
+    with Uncollected():
+        before, after = (_state(call, point) for point in (first, second))
+        folios = changes_between(numbers_of(before, shown), numbers_of(after, shown), shown)
+        tables = [table for table in _tables(before, after) if table.rows]
     here, there = (point_text(session.history, point) for point in (first, second))
     counts = [counted(sum(row.nr for row in folios), "folio")] if folios else []
     counts += [counted(len(table.rows), *_NOUNS[table.title]) for table in tables]
@@ -275,14 +277,15 @@ def cost(call: Call) -> Report:
         mmap buf 16 ; fault buf ; cost 2
     """
     names = call.session.shown_schemes
-    steps = step_costs(call.workspace, names)
-    if "N" in call.arguments:
-        one = steps[_record(call, "N").number - 1]
-        return done(call, sections=(_all_steps(call, names, [one], f"cost of {_title(one)}"),))
-    sections = [_all_steps(call, names, steps, f"cost of {counted(len(steps), 'step')}")]
-    rows = [row for step in steps for row in _step_rows(step)]
+    with Uncollected():
+        steps = step_costs(call.workspace, names)
+        if "N" in call.arguments:
+            one = steps[_record(call, "N").number - 1]
+            return done(call, sections=(_all_steps(call, names, [one], f"cost of {_title(one)}"),))
+        sections = [_all_steps(call, names, steps, f"cost of {counted(len(steps), 'step')}")]
+        rows = row_runs([row for step in steps for row in _step_rows(step)])
     if rows:
-        sections.append(Table("each step", ("step", "schemes", *_COLUMNS), row_runs(rows), _NOTE))
+        sections.append(Table("each step", ("step", "schemes", *_COLUMNS), rows, _NOTE))
     return done(call, sections=tuple(sections))
 
 

@@ -11,11 +11,10 @@ from the start. Coming back to the start is what costs, so once a segment was ex
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from folioshell.engine.machine import Machine
+from folioshell.engine.machine import Machine, Uncollected
 from folioshell.explore.graph import Action
 from folioshell.explore.lockdep import Observed
 from folioshell.explore.locks import (
@@ -419,17 +418,14 @@ def explore(race: Race, max_states: int | None = None, stop: Callable[[int], boo
     Args: see ``search``.
     Returns: the result; ``exhausted`` says whether it is complete. Ctrl-C stops the search, too.
     """
-    collecting = gc.isenabled()
-    gc.disable()
     race.reads_ahead = True
-    try:
-        while True:
-            try:
-                return search(race, max_states=max_states, stop=stop)
-            except AssumptionError as error:
-                race.learn(error)
-    finally:
-        race.reads_ahead = False
-        race.restore()
-        if collecting:
-            gc.enable()
+    with Uncollected():
+        try:
+            while True:
+                try:
+                    return search(race, max_states=max_states, stop=stop)
+                except AssumptionError as error:
+                    race.learn(error)
+        finally:
+            race.reads_ahead = False
+            race.restore()

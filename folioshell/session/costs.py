@@ -2,20 +2,24 @@
 
 Rules:
 - Nothing is measured. What every scheme pays alike, the page-table locks of the kernel's paths, is kept apart.
+- What an event about order-0 folios costs one of our schemes follows from its kind and their number. So steps whose
+  traces are alike are added up once.
 - An rmap walk is counted where a scheme answers ``maybe`` to a query of the kernel; for schemes other than the deciding
   one, a copy that gets the same events is queried. The folio lock that a walk needs is counted as atomics.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
-from folioshell.events import CALLBACKS, Asked, Event, FolioFreed, FolioNew
+from folioshell import schemes
+from folioshell.events import CALLBACKS, Asked, Event, FolioFreed, FolioNew, Mapped, Unmapped
 from folioshell.model.lock import LockOp
 from folioshell.schemes.base import Scheme, Sharing
 from folioshell.schemes.cost import WALK_ATOMICS, Cost, Layout
-from folioshell.session.history import StepRecord
+from folioshell.session.history import Happening, StepRecord
 from folioshell.session.workspace import Workspace
 
 
@@ -51,23 +55,59 @@ def step_costs(workspace: Workspace, names: Sequence[str]) -> list[StepCosts]:
     """The costs of every step, under the schemes of these names."""
     orders: dict[int, int] = {}
     layout = Layout(workspace.kernel.geometry.table_entries, orders)
-    asked = any(isinstance(event, Asked) for record in workspace.journal for event in record.events())
+    asked = any(event.__class__ is Asked for record in workspace.journal for event in record.trace)
     meters = [_Meter(workspace.machine.schemes[name], layout, asked) for name in names]
+    # A copy of a scheme must see every event, and a loaded scheme may look at all of it.
+    memoizes = not asked and all(meter.is_ours for meter in meters)
+    known: dict[_Shape, list[_Added]] = {}
     made = []
     for record in workspace.journal:
-        ptls = 0
-        for event in record.trace:
-            if isinstance(event, LockOp):
-                ptls += event.times if event.verb in "+~" and event.lock.lock_class.is_page_table_lock else 0
-                continue
-            if isinstance(event, FolioNew) and event.order:
-                orders[event.folio] = event.order
-            for meter in meters:
-                meter.take(event)
-            if isinstance(event, FolioFreed):
-                orders.pop(event.folio, None)
-        made.append(StepCosts(record, ptls, {meter.scheme.name: meter.tally() for meter in meters}))
+        shape = _shape(record.trace) if memoizes else None
+        added = known.get(shape) if shape is not None else None
+        if added is None:
+            states = [meter.state for meter in meters]
+            for event in record.events():
+                if isinstance(event, FolioNew) and event.order:
+                    orders[event.folio] = event.order
+                for meter in meters:
+                    meter.take(event)
+                if isinstance(event, FolioFreed):
+                    orders.pop(event.folio, None)
+            tallies = [meter.tally() for meter in meters]
+            if shape is not None:
+                grown = [meter.state - state for meter, state in zip(meters, states, strict=True)]
+                known[shape] = [(tally.cost, more) for tally, more in zip(tallies, grown, strict=True)]
+        else:
+            tallies = [meter.repeated(cost, more) for meter, (cost, more) in zip(meters, added, strict=True)]
+        made.append(StepCosts(record, _ptls(record.trace), dict(zip(names, tallies, strict=True))))
     return made
+
+
+#: what the cost of a step depends on, if all its events are about order-0 folios
+_Shape = tuple[tuple[object, ...], ...]
+
+#: counts of a step, and the bytes of state that it adds
+_Added = tuple[Cost, int]
+
+
+def _shape(trace: Iterable[Happening]) -> _Shape | None:
+    """The shape of a step; None if an event is not about order-0 folios, or is none that adds or removes them."""
+    shape: list[tuple[object, ...]] = []
+    for event in trace:
+        if event.__class__ is LockOp:
+            continue
+        if isinstance(event, Mapped | Unmapped) and not event.order:
+            shape.append((event.__class__, event.anon, event.new, len(event.folios)))
+        elif isinstance(event, FolioNew | FolioFreed) and not event.order:
+            shape.append((event.__class__, event.nr))
+        else:
+            return None
+    return tuple(shape)
+
+
+def _ptls(trace: Iterable[Happening]) -> int:
+    """Page-table locks that were taken."""
+    return sum([op.times for op in trace if op.__class__ is LockOp and op.table_locks > 0])  # type: ignore[union-attr]
 
 
 class _Meter:
@@ -77,13 +117,18 @@ class _Meter:
         scheme: the definition as it counts in the machine.
         layout: what events do not tell; its orders are those of the folios that live.
         asks: some event is a question, so that a copy of the definition must be kept to put it to.
+
+    Attributes:
+        state: bytes that it keeps for the folios that live.
+        is_ours: its costs are those of a scheme of this package, not of one loaded from a file.
     """
 
     def __init__(self, scheme: Scheme, layout: Layout, asks: bool) -> None:
         self.scheme = scheme
+        self.is_ours = type(scheme).cost_of.__func__.__module__.startswith(f"{schemes.__name__}.")  # type: ignore[attr-defined]
         self._layout = layout
         self._copy = type(scheme)() if asks else None
-        self._state = 0
+        self.state = 0
         self._sizes: dict[int, int] = {}
         self._counts = [0, 0, 0, 0]
         self._walks = 0
@@ -91,9 +136,9 @@ class _Meter:
     def take(self, event: Event) -> None:
         """Add what an event costs."""
         if isinstance(event, FolioNew):
-            self._state += event.nr * self._size(event.order)
+            self.state += event.nr * self._size(event.order)
         elif isinstance(event, FolioFreed):
-            self._state -= event.nr * self._size(event.order)
+            self.state -= event.nr * self._size(event.order)
         elif isinstance(event, Asked):
             walks = self._answer(event) == Sharing.MAYBE
             self._walks += walks
@@ -120,13 +165,20 @@ class _Meter:
 
     def tally(self) -> Tally:
         """What was added since the last time."""
-        tally = Tally(Cost(*self._counts), self._walks, self._state)
+        tally = Tally(Cost(*self._counts), self._walks, self.state)
         self._counts = [0, 0, 0, 0]
         self._walks = 0
         return tally
 
+    def repeated(self, cost: Cost, more: int) -> Tally:
+        """What a step costs that is like an earlier one, which added so many bytes of state."""
+        self.state += more
+        return Tally(cost, 0, self.state)
+
 
 def total(tallies: Sequence[Tally]) -> Tally:
     """All of them together; the state is that after the last."""
-    cost = sum((tally.cost for tally in tallies), start=Cost())
+    costs = [tally.cost for tally in tallies]
+    names = ("atomics", "slots", "ptls", "lines")
+    cost = Cost(*(sum(map(attrgetter(name), costs)) for name in names))
     return Tally(cost, sum(tally.walks for tally in tallies), tallies[-1].state if tallies else 0)

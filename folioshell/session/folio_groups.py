@@ -36,7 +36,7 @@ class Mapper(NamedTuple):
         return Visit(self.process, self.vma, self.tables)
 
 
-class Owner(NamedTuple):
+class VmaTable(NamedTuple):
     """A VMA that maps pages by entries of one table."""
 
     process: str
@@ -61,10 +61,10 @@ class FolioGroup(NamedTuple):
     order: int
     numbers: dict[str, int]
     counts: tuple[tuple[int, int], ...]
-    pieces: tuple[tuple[int, tuple[Owner, ...]], ...]
+    pieces: tuple[tuple[int, tuple[VmaTable, ...]], ...]
 
     @property
-    def owners(self) -> Iterable[Owner]:
+    def owners(self) -> Iterable[VmaTable]:
         """Who maps any of them: small ones are all mapped by the same VMAs."""
         if self.order:
             return chain.from_iterable(owners for _, owners in self.pieces)
@@ -83,7 +83,7 @@ class FolioGroup(NamedTuple):
     @property
     def mappers(self) -> tuple[Mapper, ...]:
         """Who maps them, one mapper a VMA: entries of the same table are added up."""
-        whose: dict[str, Owner] = {}
+        whose: dict[str, VmaTable] = {}
         tables: dict[str, dict[str, int]] = {}
         for entries, owners in self.pieces:
             for owner in owners:
@@ -105,7 +105,7 @@ class FolioGroup(NamedTuple):
 
 
 #: (first folio or page, how many, who maps them by one run of entries)
-_Piece = tuple[int, int, Owner]
+_Piece = tuple[int, int, VmaTable]
 
 
 #: process -> its entries
@@ -186,10 +186,10 @@ def _mappings(workspace: Workspace, entries: EntriesOf) -> tuple[list[_Piece], d
     large: dict[int, list[tuple[int, _Piece]]] = {}
     for mm in workspace.kernel.mms.values():
         runs = [run for run in entries[mm.name] if run.folio]
-        owner = Owner("", 0, "", "")
+        owner = VmaTable("", 0, "", "")
         for vma, run in runs_by_vma(runs, [(vma.start, vma.end, str(vma)) for vma in mm.vmas]):
             if vma != owner.vma or run.table != owner.table:
-                owner = Owner(mm.name, mm.mm_id, vma, run.table)
+                owner = VmaTable(mm.name, mm.mm_id, vma, run.table)
             if run.order:
                 entry = (1 if run.pmd else run.nr, (run.page, run.nr, owner))
                 large.setdefault(run.folio, []).append(entry)
@@ -211,14 +211,14 @@ def runs_by_vma(runs: Sequence[EntryRun], vmas: Sequence[tuple[int, int, str]]) 
             at += 1
 
 
-def _overlaid(pieces: Iterable[_Piece]) -> Iterator[tuple[int, int, tuple[Owner, ...]]]:
+def _overlaid(pieces: Iterable[_Piece]) -> Iterator[tuple[int, int, tuple[VmaTable, ...]]]:
     """(first, nr, who maps them) of the pieces in which the owners do not change, ascending."""
-    events: list[tuple[int, int, Owner | None]] = []
+    events: list[tuple[int, int, VmaTable | None]] = []
     for key, (first, nr, owner) in enumerate(pieces):
         events.append((first, key, owner))
         events.append((first + nr, key, None))
     events.sort(key=itemgetter(0))
-    present: dict[int, Owner] = {}
+    present: dict[int, VmaTable] = {}
     last = 0
     for place, key, begins in events:
         if place > last and present:
@@ -248,7 +248,7 @@ def _large(number: int, order: int, numbers: dict[str, int], pieces: Sequence[tu
 
 
 def _small(
-    first: int, number: int, numbers: dict[str, int], mapped: Sequence[tuple[int, int, tuple[Owner, ...]]], at: int
+    first: int, number: int, numbers: dict[str, int], mapped: Sequence[tuple[int, int, tuple[VmaTable, ...]]], at: int
 ) -> Iterator[FolioGroup]:
     """``number`` order-0 folios, divided where their owners change; ``at``: the first piece that may be of use."""
     end = first + number

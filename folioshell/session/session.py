@@ -8,11 +8,11 @@ Rules:
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 from weakref import ref
 
+from folioshell.engine.machine import Uncollected
 from folioshell.errors import DeterminismError, KernelBug, OutOfTime, Refused, SelfDeadlock
 from folioshell.report import Report, Text
 from folioshell.session.checkpoints import Checkpoints
@@ -190,22 +190,24 @@ class Session:
         if self.spawned is not None:
             hint = f"`step` and `finish` resume {' and '.join(self.spawned.names)}; undo discards them"
             raise Refused("spawned threads have not finished", text=statement.text, hint=hint)
-        # A step makes objects by the million and no garbage to speak of: collecting would take as long as the step.
-        collecting = gc.isenabled()
-        gc.disable()
+        with Uncollected():
+            return [self._step(statement, process)]
+
+    def _step(self, statement: Statement, process: str) -> Report:
+        """Run one command that may be a step; what is none leaves the state as it was."""
         try:
-            return [self._run_step(statement, process)]
+            return self._run_step(statement, process)
         except Refused:
             raise
         except SelfDeadlock as hang:
             report = self_deadlock(statement.text, process, hang, self.workspace.machine.trace)
             self._restore()
             self.note_flaws([("deadlock", str(hang))])
-            return [report]
+            return report
         except NoStep as ended:
             self._restore()
             self.note_flaws(ended.flaws)
-            return [ended.report]
+            return ended.report
         except (OutOfTime, MemoryError):
             # Restoring the state would take as long again, and may not be wanted any more.
             self.is_cut_off = True
@@ -213,9 +215,6 @@ class Session:
         except BaseException:
             self._restore()
             raise
-        finally:
-            if collecting:
-                gc.enable()
 
     def _process_of(self, statement: Statement) -> str:
         living = self.workspace.kernel.mms
