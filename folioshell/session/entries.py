@@ -204,8 +204,9 @@ def goes_on_over_tables(run: EntryRun, later: EntryRun) -> bool:
     return True
 
 
-def _leaf_runs(kernel: Kernel, table: PageTable, block: int) -> Iterator[EntryRun]:
+def _leaf_runs(kernel: Kernel, table: PageTable, block: int) -> list[EntryRun]:
     """Runs of entries that are alike in all bits, then divided where a folio ends."""
+    runs: list[EntryRun] = []
     entries, name = table.entries, str(table)
     index, limit = 0, len(entries)
     while index < limit:
@@ -222,19 +223,28 @@ def _leaf_runs(kernel: Kernel, table: PageTable, block: int) -> Iterator[EntryRu
         else:
             while index < limit and entries[index] == entry:
                 index += 1
-        yield from _mapped(kernel, entry, name, block + start, index - start)
+        runs += _mapped(kernel, entry, name, block + start, index - start)
+    return runs
 
 
-def _mapped(kernel: Kernel, entry: int, table: str, vpn: int, nr: int) -> Iterator[EntryRun]:
+def _mapped(kernel: Kernel, entry: int, table: str, vpn: int, nr: int) -> list[EntryRun]:
     """What ``nr`` pages map from ``vpn`` on, the first of which has ``entry``."""
-    if not pte.maps_folio(entry):
+    if entry < _NEXT_PAGE:
         access = _access(entry) if entry > 0 else ""
-        yield EntryRun(table, vpn, nr, access=access, other=_other(entry))
-        return
-    access = _access(entry)
-    for folio, nr_folios, order, page, length in _folios(kernel, pte.pfn_of(entry), nr):
-        yield EntryRun(table, vpn, length, folio, nr_folios, order, page, access)
+        return [EntryRun(table, vpn, nr, access=access, other=_other(entry))]
+    pfn, access = entry >> pte.PFN_SHIFT, _access(entry)
+    if nr == 1:
+        found = kernel.physmem.at(pfn)
+        first = found.first
+        page = pfn - first.pfn
+        if first.order:
+            return [EntryRun(table, vpn, 1, first.id, 1, first.order, page, access)]
+        return [EntryRun(table, vpn, 1, first.id + page, 1, 0, 0, access)]
+    runs = []
+    for folio, nr_folios, order, page, length in _folios(kernel, pfn, nr):
+        runs.append(EntryRun(table, vpn, length, folio, nr_folios, order, page, access))
         vpn += length
+    return runs
 
 
 def _access(entry: int) -> str:

@@ -101,7 +101,11 @@ class FolioGroup(NamedTuple):
     @property
     def sharing(self) -> str:
         """``shared``, ``exclusive`` or ``unmapped``."""
-        return ("unmapped", "exclusive", "shared")[min(len(self.mms), 2)]
+        if not self.pieces:
+            return "unmapped"
+        # Most groups have one owner.
+        is_shared = len(self.pieces[0][1]) + self.order > 1 and len(self.mms) > 1
+        return "shared" if is_shared else "exclusive"
 
 
 #: (first folio or page, how many, who maps them by one run of entries)
@@ -247,6 +251,10 @@ def _large(number: int, order: int, numbers: dict[str, int], pieces: Sequence[tu
     return FolioGroup(number, 1, order, numbers, tuple(counts), owned)
 
 
+#: the counts of an order-0 folio that nothing maps
+_UNMAPPED = ((1, 0),)
+
+
 def _small(
     first: int, number: int, numbers: dict[str, int], mapped: Sequence[tuple[int, int, tuple[VmaTable, ...]]], at: int
 ) -> Iterator[FolioGroup]:
@@ -255,11 +263,12 @@ def _small(
     while first < end:
         start, nr, owners = mapped[at] if at < len(mapped) else (end, 0, ())
         if start > first:
-            nr, owners = min(start, end) - first, ()
+            nr = min(start, end) - first
+            yield FolioGroup(first, nr, 0, numbers, _UNMAPPED, ())
         else:
             nr = min(start + nr, end) - first
             at += 1
-        yield FolioGroup(first, nr, 0, numbers, ((1, len(owners)),), ((nr, owners),) if owners else ())
+            yield FolioGroup(first, nr, 0, numbers, ((1, len(owners)),), ((nr, owners),))
         first += nr
 
 

@@ -231,7 +231,9 @@ def columns_of(
         groups: all folios.
         most: if there were more stretches than these, each VMA is one, and what is in it is summed up.
     """
-    marked = [list(_marked(entries[mm.name], groups)) for mm in mms]
+    starts = [group.first for group in groups]
+    sharing = [group.sharing for group in groups]
+    marked = [list(_marked(entries[mm.name], groups, starts, sharing)) for mm in mms]
     coarse = {vpn for mm in mms for vma in mm.vmas for vpn in (vma.start, vma.end)}
     fine = coarse | {vpn for region in regions for vpn in (region.start, region.end)}
     for mm, runs in zip(mms, marked, strict=True):
@@ -246,16 +248,23 @@ def columns_of(
     return list(_columns(coarse, mms, marked))
 
 
-def _marked(runs: Iterable[EntryRun], groups: Sequence[FolioGroup]) -> Iterator[Marked]:
-    """The runs with whether their folios are shared, cut where that changes."""
-    starts = [group.first for group in groups]
-    sharing = {group.first: group.sharing for group in groups}
+def _marked(
+    runs: Iterable[EntryRun], groups: Sequence[FolioGroup], starts: Sequence[int], sharing: Sequence[str]
+) -> Iterator[Marked]:
+    """The runs with whether their folios are shared, cut where that changes.
+
+    Args:
+        starts, sharing: the first number of each group, and what its ``sharing`` is.
+    """
     for run in runs:
-        if run.folio:
-            pieces = ((piece, sharing[group.first]) for piece, group in by_group(run, groups, starts))
-            yield from joined_where(pieces, _run_goes_on, _run_joined) if run.nr_folios > 1 else pieces
-        else:
+        if not run.folio:
             yield run, ""
+        elif run.nr_folios == 1:
+            yield run, sharing[bisect_right(starts, run.folio) - 1]
+        else:
+            at = bisect_right(starts, run.folio) - 1
+            pieces = ((piece, sharing[at + nr]) for nr, (piece, _) in enumerate(by_group(run, groups, starts)))
+            yield from joined_where(pieces, _run_goes_on, _run_joined)
 
 
 def _columns(cuts: Iterable[int], mms: Sequence[Mm], marked: Sequence[Sequence[Marked]]) -> Iterator[PictureColumn]:
@@ -275,7 +284,7 @@ def _slot(vma: Vma, runs: Sequence[Marked], at: int, start: int, end: int) -> Sl
     found: list[Marked] = []
     while at < len(runs) and runs[at][0].vpn < end:
         run, sharing = runs[at]
-        found.append((run if start <= run.vpn and run.end <= end else run.part(start, end), sharing))
+        found.append((run.part(start, end), sharing))
         at += 1
     if not found:
         return Slot(vma, str(vma.mm.tables.leaf(start) or ""))
