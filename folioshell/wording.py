@@ -125,13 +125,11 @@ def _steps(block: _Block, later: _Block) -> _Steps | None:
     steps: list[int | tuple[int, ...]] = []
     for row, later_row in zip(block, later, strict=True):
         for cell, other in zip(row, later_row, strict=False):
-            step: int | tuple[int, ...] | None = 0
             if cell.__class__ is not other.__class__:
                 return None
-            if cell != other:
-                step = _cell_steps(cell, other)
-                if step is None:
-                    return None
+            step = 0 if cell == other else _cell_steps(cell, other)
+            if step is None:
+                return None
             steps.append(step)
     return tuple(steps) if any(steps) else None
 

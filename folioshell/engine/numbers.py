@@ -53,7 +53,7 @@ class Numbers:
                 others = [pieces(start, length) for pieces in self._others]
                 rows += [(at, run, order0[key]) for at, run, key in together(mapped, *others)]
             else:
-                rows += [(at, run, order0[(entries,)]) for at, run, entries in mapped]
+                rows += [(at, run, order0[(entries,)]) for at, run, entries in mapped if entries]
         return rows
 
 

@@ -122,6 +122,23 @@ class PhysicalMemory:
             return found
         return pages  # type: ignore[return-value]
 
+    def pages_that_differ(self, other: PhysicalMemory) -> set[int]:
+        """The pages that belong to folios of other numbers or orders, or are other pages of them."""
+        differ: set[int] = set()
+        for section in {*self._sections, *other._sections}:
+            old, new = self._owners(section), other._owners(section)
+            if old != new:
+                first = section << _SECTION_BITS
+                differ.update(first + at for at in range(SECTION) if old[at] != new[at])
+        return differ
+
+    def _owners(self, section: int) -> list[tuple[int, int] | None]:
+        """The folio of each page of a section: (number less pfn of it or of the first of its run, order)."""
+        pages = self._sections.get(section)
+        if not isinstance(pages, list):
+            return [None if pages is None else (pages.id - pages.pfn, pages.order)] * SECTION
+        return [None if one is None else (one.first.id - one.first.pfn, one.first.order) for one in pages]
+
     def folio(self, pfn: int) -> Folio:
         """The folio that page ``pfn`` belongs to, read-only.
 

@@ -9,11 +9,14 @@ from typing import Any, NamedTuple
 
 from folioshell.engine.numbers import Row
 from folioshell.intervals import Intervals, together, union
+from folioshell.model import pte
+from folioshell.model.kernel import Kernel
+from folioshell.model.pagetable import PageTable, PmdEntry, PmdTable
 from folioshell.model.vm import Mm, Vma
 from folioshell.report import Change, FolioChange
 from folioshell.session.entries import (
     EntryRun,
-    entry_runs,
+    block_runs,
     goes_on_over_tables,
     joined_if_many,
     joined_where,
@@ -186,10 +189,17 @@ def _side_goes_on(run: EntryRun | None, later: EntryRun | None) -> bool:
 
 def entry_changes(before: Workspace, after: Workspace) -> list[EntryChange]:
     """The entries that differ, by process and address."""
+    kernels = before.kernel, after.kernel
+    moved = kernels[0].physmem.pages_that_differ(kernels[1].physmem)
     changes: list[EntryChange] = []
     for name in _names(before, after):
-        old, new = (_entries(workspace, name) for workspace in (before, after))
-        found = joined_where(_changes(name, old, new), EntryChange.goes_on_in_table, EntryChange.joined)
+        old, new = ({found[0]: found for found in _blocks(kernel, name)} for kernel in kernels)
+        same = {block for block, found in old.items() if block in new and _maps_alike(found[2], new[block][2], moved)}
+        sides = [
+            [run for block, found in blocks.items() if block not in same for run in block_runs(kernel, *found)]
+            for kernel, blocks in zip(kernels, (old, new), strict=True)
+        ]
+        found = joined_where(_changes(name, *sides), EntryChange.goes_on_in_table, EntryChange.joined)
         changes += joined_if_many(found, EntryChange.goes_on, EntryChange.joined)
     return changes
 
@@ -199,9 +209,16 @@ def _names(before: Workspace, after: Workspace) -> list[str]:
     return list(dict.fromkeys((*before.kernel.mms, *after.kernel.mms)))
 
 
-def _entries(workspace: Workspace, name: str) -> list[EntryRun]:
-    mm = workspace.kernel.mms.get(name)
-    return [] if mm is None else entry_runs(workspace.kernel, mm)
+def _blocks(kernel: Kernel, name: str) -> Iterable[tuple[int, PmdTable, PmdEntry]]:
+    mm = kernel.mms.get(name)
+    return () if mm is None else mm.tables.blocks()
+
+
+def _maps_alike(one: PmdEntry, other: PmdEntry, moved: set[int]) -> bool:
+    """Are both the same PTE table with the same entries, none of which maps a page that is in ``moved``?"""
+    if not (isinstance(one, PageTable) and isinstance(other, PageTable)) or one.id != other.id:
+        return False
+    return one.entries == other.entries and moved.isdisjoint([entry >> pte.PFN_SHIFT for entry in one.entries])
 
 
 def _changes(process: str, old: Sequence[EntryRun], new: Sequence[EntryRun]) -> Iterator[EntryChange]:

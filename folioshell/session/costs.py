@@ -107,7 +107,7 @@ def _shape(trace: Iterable[Happening]) -> _Shape | None:
 
 def _ptls(trace: Iterable[Happening]) -> int:
     """Page-table locks that were taken."""
-    return sum([op.times for op in trace if op.__class__ is LockOp and op.table_locks > 0])  # type: ignore[union-attr]
+    return sum([op.times for op in trace if op.__class__ is LockOp and op.table_locks > 0])
 
 
 class _Meter:

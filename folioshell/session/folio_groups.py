@@ -152,7 +152,9 @@ def folio_groups(workspace: Workspace, shown: Sequence[str], entries: EntriesOf)
     return [alike[0] if len(alike) == 1 else _one(alike) for alike in groups]
 
 
-def by_group(run: EntryRun, groups: Sequence[FolioGroup], starts: Sequence[int]) -> Iterator[tuple[EntryRun, FolioGroup]]:
+def by_group(
+    run: EntryRun, groups: Sequence[FolioGroup], starts: Sequence[int]
+) -> Iterator[tuple[EntryRun, FolioGroup]]:
     """A run that maps folios, divided where a group of them ends.
 
     Args:

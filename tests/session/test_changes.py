@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from folioshell import Session
 from folioshell.session.changes import count_changes, entry_changes, vma_changes
+from folioshell.session.entries import entry_runs_in
 from folioshell.session.workspace import Workspace
 
 FORKED = "mmap buf 16 ; fault buf ; fork B ; B: write buf[3]"
@@ -82,3 +85,30 @@ def test_counters_of_processes() -> None:
         ("B", "PTE tables", None, 1),
     ]
     assert count_changes(*states(FORKED, 3, 4)) == []
+
+
+@settings(max_examples=20)
+@given(st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 39)), min_size=1, max_size=12))
+def test_tables_that_are_equal_are_passed_over(writes: list[tuple[str, int]]) -> None:
+    """What differs is the same whether equal tables are read or not: every page whose mapping differs is in one row."""
+    session = Session()
+    session.execute("set geometry classroom ; mmap buf 40 ; write buf ; fork B")
+    for process, page in writes:
+        session.execute(f"{process}: write buf[{page}]")
+    before, after = session.replay(4), session.workspace
+
+    told = {(row.process, vpn) for row in entry_changes(before, after) for vpn in range(row.vpn, row.end)}
+
+    assert told == {
+        (name, vpn)
+        for name in ("A", "B")
+        for vpn in range(after.regions["buf"].start, after.regions["buf"].end)
+        if _mapping(before, name, vpn) != _mapping(after, name, vpn)
+    }
+
+
+def _mapping(workspace: Workspace, name: str, vpn: int) -> tuple[int, str]:
+    """(folio, permission) of a page; 0 where nothing is mapped."""
+    mm = workspace.kernel.mms.get(name)
+    runs = [] if mm is None else entry_runs_in(workspace.kernel, mm, vpn, vpn + 1)
+    return (runs[0].folio, runs[0].access) if runs else (0, "")

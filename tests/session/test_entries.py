@@ -111,3 +111,14 @@ def test_present_runs() -> None:
 
     assert present("huge") == [(1536, True)]
     assert present("buf") == [(1, True), (1, False), (2, True), (5, False), (1, True), ((1 << 27) - 10, False)]
+
+
+def test_single_folios_with_consecutive_numbers_are_one_run() -> None:
+    """Folios that left their run are read as those that did not, wherever they are consecutive."""
+    session = Session()
+    session.execute("mmap buf 16 ; fault buf")
+    mm = session.workspace.kernel.mms["A"]
+    together = entry_runs(session.workspace.kernel, mm)
+    session.workspace.kernel.folios.keep_apart()
+
+    assert entry_runs(session.workspace.kernel, mm) == together
