@@ -26,8 +26,8 @@ WIDTH = 344
 _CELL, _GAP = 20, 10
 #: height of lines between entries and folios, and of a row of folios
 _BETWEEN, _SHELF = 34, 40
-#: most tables of 8 entries that are drawn cell by cell; most columns of runs, more are summed up by VMA
-_MOST_BLOCKS, _MOST_RUNS = 8, 14
+#: most tables of 8 entries that are drawn cell by cell; most columns of runs, more are summed up by VMA; a few are wide
+_MOST_BLOCKS, _MOST_RUNS, _FEW = 8, 14, 3
 #: colors of folios, after which they repeat
 COLORS = 6
 #: most of each that are drawn
@@ -394,9 +394,10 @@ def _run_columns(spaces: Sequence[StateSpace], label: Callable[[MappedRun], str]
         if len(found) <= _MOST_RUNS:
             break
     x, band, last = 0.0, 0, 0
+    least = 26.0 if len(found) > _FEW else 90.0
     for start, end in found:
         longest = max(len(label(space.entry(start, end))) for space in spaces)
-        width = min(max(26.0, longest * _WIDE + 8) + min((end - start).bit_length(), 10) * 3, WIDTH)
+        width = min(max(least, longest * _WIDE + 8) + min((end - start).bit_length(), 10) * 2, WIDTH)
         gap = _GAP if x and (last != start or not start % 512) else 0
         if x and x + gap + width > WIDTH:
             x, band, gap = 0.0, band + 1, 0

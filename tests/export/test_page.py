@@ -207,6 +207,7 @@ def test_a_figure_alone(tmp_path: Path) -> None:
 # Budgets.
 
 
+@pytest.mark.full
 def test_the_budget() -> None:
     """The fixed part has at most 12 KB, the median step 6 KB; class/ gzipped 60 KB."""
     pages = [page_of(script(path)) for path in CLASS]
