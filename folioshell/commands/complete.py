@@ -92,10 +92,10 @@ def _first_words(session: Session, here: Typing) -> Iterator[Pair]:
 
 
 def _profiles(partial: Token) -> Iterator[Candidate]:
-    """What may stand in the brackets of a verb: ``expect[6.1,``."""
+    """What may stand in the brackets of a verb or of ``fails``: ``expect[6.1,``."""
     verb, inside = split_at_bracket(partial)
     command = registry.commands.get(verb.text)
-    if command is None or not command.by_profile:
+    if verb.text != "fails" and (command is None or not command.by_profile):
         return
     if inside is None:
         yield Candidate(f"{verb.text}[", partial.start, "under some profiles only")

@@ -79,7 +79,7 @@ def _typed(line: str, begin: int, scope: str, process: str) -> Typing | None:
 
 
 def _read(scope: str, process: str, labels: Sequence[str], statement: list[Token], partial: Token) -> Typing:
-    label, failure, words, _ = opening([*statement, partial])
+    label, failure, words, *_ = opening([*statement, partial])
     unnamed = failure is partial
     if words:
         *words, partial = words

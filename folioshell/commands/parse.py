@@ -19,6 +19,7 @@ from folioshell.commands.operands import nearest, refused
 from folioshell.commands.reading import (
     FormReader,
     form_of,
+    is_fails,
     lead_of,
     opening,
     read_profiles,
@@ -152,7 +153,7 @@ def read_statement(line: str, words: list[Token], origin: Round | None = None) -
     Raises:
         Refused: they are none; columns refer to the line.
     """
-    label, expected, rest, bracket = opening(words)
+    label, expected, rest, bracket, failing = opening(words)
     process, thread = split_label(label) if label is not None else (None, "")
     if expected is not None and expected.text not in FAILURES:
         hint = nearest(expected.text, FAILURES)
@@ -161,12 +162,12 @@ def read_statement(line: str, words: list[Token], origin: Round | None = None) -
     if not rest:
         place = Token("", last.end, last.end + 1)
         raise refused(place, "a command is missing", hint=HELP)
-    if rest[0].text == "fails" and expected is None:
+    if is_fails(rest[0]) and expected is None:
         raise refused(Token("", rest[0].end, rest[0].end + 1), "an errno or signal is missing", allowed=FAILURES)
     command = _verb(rest)
     if command.verb.startswith("?") and (rest[0] is not words[0] or origin is not None or not is_for_class(line)):
         raise refused(rest[0], f"`{command.verb}` begins a line of its own")
-    profiles = read_profiles(command, bracket)
+    profiles, failing_under = read_profiles(bracket, command), read_profiles(failing)
     form, arguments = parse_form(command, rest[1:], rest[0])
     kind = MODEL if form.step_option in arguments else form.kind or command.kind
     if expected is not None and kind != MODEL:
@@ -177,7 +178,8 @@ def read_statement(line: str, words: list[Token], origin: Round | None = None) -
     if profiles:
         text = f"{command.verb}[{','.join(profiles)}]{text.removeprefix(command.verb)}"
     if expected is not None:
-        text = f"fails {expected.text} {text}"
+        under = f"[{','.join(failing_under)}]" if failing_under else ""
+        text = f"fails{under} {expected.text} {text}"
     start, end = words[0].start, last.end
     if origin is not None:
         start, end = origin.span(start, end)
@@ -196,6 +198,7 @@ def read_statement(line: str, words: list[Token], origin: Round | None = None) -
         thread=thread,
         origin=origin,
         profiles=profiles,
+        failing_under=failing_under,
     )
 
 
@@ -209,7 +212,7 @@ def _verb(words: Sequence[Token]) -> Command:
         if token.kind == "block":
             raise refused(token, "a command is missing before the braces", hint="`race { A.t1: … ; A.t2: … }`")
         verb, profiles = split_at_bracket(token)
-        if profiles is not None and verb.text in registry.commands:
+        if profiles is not None and (verb.text == "fails" or verb.text in registry.commands):
             # A bracket that is closed is left here only if nothing follows it.
             message = "a command is missing" if token.text.endswith("]") else "the closing ] is missing"
             raise refused(Token("", token.end, token.end + 1), message, hint=f"`{verb.text}[6.1,5.10] …`")

@@ -35,12 +35,14 @@ class Opening(NamedTuple):
         failure: the errno or signal after ``fails``.
         words: the verb and what follows.
         profiles: what stands in brackets at the verb: ``6.1,5.10``.
+        failing: what stands in brackets at ``fails``.
     """
 
     label: Token | None
     failure: Token | None
     words: list[Token]
     profiles: Token | None = None
+    failing: Token | None = None
 
 
 def opening(words: Sequence[Token]) -> Opening:
@@ -48,19 +50,24 @@ def opening(words: Sequence[Token]) -> Opening:
 
     A ``fails`` or ``expect[6.1]`` without another word is left where the verb stands.
     """
-    label = failure = profiles = None
+    label = failure = profiles = failing = None
     rest = list(words)
     while rest and rest[0].kind == "word":
         if ":" in rest[0].text and label is None:
             label, rest[:1] = split_at_colon(rest[0])
-        elif rest[0].text == "fails" and failure is None and len(rest) > 1:
-            failure = rest[1]
+        elif is_fails(rest[0]) and failure is None and len(rest) > 1:
+            failing, failure = split_at_bracket(rest[0])[1], rest[1]
             del rest[:2]
         else:
             break
     if len(rest) > 1 and rest[0].kind == "word" and rest[0].text.endswith("]"):
         rest[0], profiles = split_at_bracket(rest[0])
-    return Opening(label, failure, rest, profiles)
+    return Opening(label, failure, rest, profiles, failing)
+
+
+def is_fails(word: Token) -> bool:
+    """Is a word ``fails``, or ``fails[6.1]`` with its brackets closed?"""
+    return word.text == "fails" or (word.text.startswith("fails[") and word.text.endswith("]"))
 
 
 def split_at_bracket(word: Token) -> tuple[Token, Token | None]:
@@ -95,16 +102,19 @@ def split_label(label: Token) -> tuple[Token, str]:
     return process, thread
 
 
-def read_profiles(command: Command, token: Token | None) -> tuple[str, ...]:
-    """The profiles in brackets at a verb, each once, in the order in which they were typed.
+def read_profiles(token: Token | None, command: Command | None = None) -> tuple[str, ...]:
+    """The profiles in brackets at a verb or ``fails``, each once, in the order in which they were typed.
+
+    Args:
+        command: whose verb it is.
 
     Raises:
         Refused: the command has none, or there is no such profile.
     """
     if token is None:
         return ()
-    if not command.by_profile:
-        hint = "`expect[6.1,5.10] …` limits an assertion to profiles"
+    if command is not None and not command.by_profile:
+        hint = "`expect[6.1,5.10] …` limits an assertion to profiles, `fails[6.1,5.10] EINVAL …` a failure"
         raise refused(token, f"{command.verb} takes no profiles in brackets", hint=hint)
     column = token.start
     for word in token.text.split(","):

@@ -42,6 +42,7 @@ TOPICS: dict[str, tuple[str, tuple[str, ...]]] = {
             "B: verb …            run by process B, without switching to it",
             "B.t2: verb …         run by thread t2 of process B",
             "fails EINVAL verb …  the command must end with that errno or signal",
+            "fails[6.1] EINVAL …  … under these profiles; under others it must succeed",
             "expect …             an assertion, see `help expect`",
         ),
     ),

@@ -136,6 +136,7 @@ class Parsed(NamedTuple):
         thread: the thread named before it, or empty for the main one.
         origin: the round of a loop that it belongs to.
         profiles: those in brackets at the verb: under others it is skipped. Without brackets there are none.
+        failing_under: those in brackets at ``fails``: under others it must not fail.
     """
 
     text: str
@@ -152,6 +153,11 @@ class Parsed(NamedTuple):
     thread: str = ""
     origin: Round | None = None
     profiles: tuple[str, ...] = ()
+    failing_under: tuple[str, ...] = ()
+
+    def expected_under(self, version: str) -> str:
+        """The errno or signal that it must end with under a profile, or empty."""
+        return self.expected if not self.failing_under or version in self.failing_under else ""
 
     @property
     def new_names(self) -> list[str]:

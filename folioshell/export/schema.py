@@ -57,7 +57,7 @@ def schema() -> dict[str, Any]:
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     made["title"] = f"folioshell document, version {VERSION}"
     verbs = "|".join(re.escape(command.verb) for command in registry)
-    made["$defs"]["Document"]["properties"]["command"]["pattern"] = f"^(fails [A-Z]+ )?({verbs})( |$)"
+    made["$defs"]["Document"]["properties"]["command"]["pattern"] = rf"^(fails(\[[0-9.,]+\])? [A-Z]+ )?({verbs})( |$)"
     made["$defs"]["commands"] = {
         "description": "the commands that documents report, as they are declared",
         "enum": [command.verb for command in registry],

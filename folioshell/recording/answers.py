@@ -304,8 +304,8 @@ class LiveScript:
             else:
                 text = statement.text.partition(" ")[2]
                 self.expects.append(LiveExpect(line, text, last, question, comparison_of(call)))
-        elif statement.expected and last >= nr:
-            comparison = Comparison("==", (statement.expected,))
+        elif (expected := statement.expected_under(session.profile)) and last >= nr:
+            comparison = Comparison("==", (expected,))
             self.expects.append(LiveExpect(line, statement.text, last, None, comparison))
 
 

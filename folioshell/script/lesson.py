@@ -358,7 +358,7 @@ def _problem(session: Session, task: ClassTask, solution: Solution) -> tuple[str
                 if reason := task.forbids(one):
                     return f"not allowed: {reason}", statement.start, statement.end
                 endings = [failure_of(report.result or {}) for report in session.run(one)]
-                if any(ending != one.expected for ending in endings):
+                if any(ending != one.expected_under(session.profile) for ending in endings):
                     return f"not done: `{one.text}` ended with {endings[0] or 'ok'}", statement.start, statement.end
         except Refused as error:
             return f"refused: {error.message}", error.start or 0, error.end or 0

@@ -318,7 +318,7 @@ class Runner:
             self._note_race(ScriptEvent(name, line.number, line.text, column=statement.start + 1))
         for report in reports:
             yield self._reported(name, line, statement, report)
-            failure = unexpected(report, statement.expected)
+            failure = unexpected(report, statement.expected_under(self.session.profile))
             if failure:
                 self.stopped = True
                 self.status = max(self.status, FAILED)

@@ -209,7 +209,8 @@ class Tutor:
         words = line.split(maxsplit=1)
         if not words:
             return self.next()
-        if not self.asks or words[0] in registry.commands or ":" in words[0] or words[0] in ("#", "fails"):
+        verb = words[0].partition("[")[0]
+        if not self.asks or verb in registry.commands or ":" in words[0] or verb in ("#", "fails"):
             return None
         asked, record = self._waiting[0], self._record()
         try:

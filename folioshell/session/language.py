@@ -60,6 +60,9 @@ class Statement(Runnable, Protocol):
     def expected(self) -> str:
         """The errno or signal after ``fails``, or empty."""
 
+    def expected_under(self, version: str) -> str:
+        """The errno or signal that it must end with under a profile, or empty."""
+
     def expanded(self) -> Iterator[Statement]:
         """The commands that it stands for, parsed as they are needed: itself, or those of a loop.
 

@@ -109,6 +109,11 @@ class Session:
         return self.workspace.current
 
     @property
+    def profile(self) -> str:
+        """The kernel release that the model behaves like."""
+        return self.workspace.kernel.release.version
+
+    @property
     def shown_schemes(self) -> list[str]:
         """Names of the schemes that reports show."""
         kernel, schemes = self.workspace.kernel, self.workspace.machine.schemes

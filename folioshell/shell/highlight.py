@@ -153,7 +153,7 @@ def _spans_before_verb(token: Token, found: list[tuple[int, int, str]]) -> bool:
         if start == token.end:
             return True
     word = token.text[start - token.start :]
-    if word == "fails":
+    if word == "fails" or word.startswith("fails["):
         found.append((start, token.end, "modifier"))
         return True
     if found and found[-1][2] == "modifier":

@@ -215,7 +215,7 @@ class Repl:
     def _check_expected(self, reports: Sequence[Report]) -> None:
         """Report a command under ``fails`` that did not fail as expected."""
         for report in reports:
-            expected, _ = expected_failure(report.command)
+            expected, _ = expected_failure(report.command, self.session.profile)
             if expected and (failure := unexpected(report, expected)):
                 self.presenter.remark([line(failure, Tone.BAD)])
 

@@ -40,6 +40,8 @@ def texts(session: Session, line: str) -> list[str]:
         ("expect", ["expect", "expect["]),
         ("expect[6.1", ["6.1", "6.12", "6.16", "6.18", "]"]),
         ("expect[6.1,5", ["5.10"]),
+        ("fails[6.1,5", ["5.10"]),
+        ("fails[6.1] ENO", ["ENOMEM", "ENOENT"]),
         ("expect[6.1,6.1", ["6.12", "6.16", "6.18", "]"]),
         ("expect[6.1] present? ", ["win", "buf", "B:"]),
         ("mprotect ", ["win", "buf"]),

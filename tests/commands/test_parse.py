@@ -258,6 +258,16 @@ def test_profiles_in_brackets() -> None:
     assert one("expect order f1 == 0").profiles == ()
 
 
+def test_a_failure_under_some_profiles() -> None:
+    """Under others the command must not fail."""
+    statement = one("B: fails[5.10,6.1]  EINVAL madvise  collapse win")
+
+    assert (statement.process, statement.expected, statement.failing_under) == ("B", "EINVAL", ("5.10", "6.1"))
+    assert statement.text == "fails[5.10,6.1] EINVAL madvise collapse win"
+    assert [statement.expected_under(version) for version in ("5.10", "6.18")] == ["EINVAL", ""]
+    assert one("fails EINVAL munmap win").expected_under("6.18") == "EINVAL"
+
+
 @pytest.mark.parametrize(
     ("line", "message", "column"),
     [
@@ -266,6 +276,10 @@ def test_profiles_in_brackets() -> None:
         ("expect[6.1, 5.10] order f1 == 0", "the closing ] is missing", 11),
         ("expect[6.1]", "a command is missing", 11),
         ("fork[6.1] B", "fork takes no profiles in brackets", 5),
+        ("fails[6.2] EINVAL munmap buf", "no such profile", 6),
+        ("fails[6.1", "the closing ] is missing", 9),
+        ("fails[6.1 EINVAL munmap buf", "the closing ] is missing", 9),
+        ("fails[6.1]", "an errno or signal is missing", 10),
     ],
 )
 def test_brackets_that_are_wrong(line: str, message: str, column: int) -> None:

@@ -61,6 +61,8 @@ def test_failed_expects_do_not_stop_it() -> None:
         ("fails ENOMEM mprotect a[0] r", "expected ENOMEM, but it ended with ok"),
         ("write a[2]", "failed with SIGSEGV (`fails SIGSEGV …` would expect that)"),
         ("fails SIGBUS write a[2]", "expected SIGBUS, but it ended with SIGSEGV"),
+        ("fails[6.1,5.10] ENOMEM mprotect a r", "failed with ENOMEM (`fails ENOMEM …` would expect that)"),
+        ("fails[6.18,6.1] ENOMEM mprotect a[0] r", "expected ENOMEM, but it ended with ok"),
     ],
 )
 def test_unexpected_endings_stop_it(line: str, failure: str) -> None:
@@ -74,9 +76,12 @@ def test_unexpected_endings_stop_it(line: str, failure: str) -> None:
 
 def test_announced_failures_pass() -> None:
     """Fails with the right errno or signal is a step that went well."""
-    runner, _ = play("mmap a 4\nmunmap a[2]\nfails ENOMEM mprotect a r\nA: fails SIGSEGV write a[1..3]\n")
+    runner, _ = play(
+        "mmap a 4\nmunmap a[2]\nfails ENOMEM mprotect a r\n"
+        "A: fails SIGSEGV write a[1..3]\nfails[6.1] ENOMEM read a[0]\n"
+    )
 
-    assert (runner.status, runner.steps) == (PASSED, 4)
+    assert (runner.status, runner.steps) == (PASSED, 5)
 
 
 def test_nothing_runs_if_a_line_cannot_be_parsed() -> None:

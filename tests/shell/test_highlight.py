@@ -112,3 +112,6 @@ def test_profiles_of_an_expect() -> None:
         "expect[6.1,5.10] order f1 == 0"
     )
     assert classes("expect[6.")["expect"] == "verb"
+    assert classes("fails[6.1] EINVAL fork B") | {"fails[6.1]": "modifier", "fork": "verb"} == classes(
+        "fails[6.1] EINVAL fork B"
+    )

@@ -194,6 +194,10 @@ def test_a_failure_that_was_expected() -> None:
 
     assert text.count("expected ENOMEM, but it ended with ok") == 1
 
+    _, _, text = talk_for_real("mmap buf 4", "fails[6.1] ENOMEM mprotect buf r", "fails[6.18] ENOMEM mprotect buf rw")
+
+    assert text.count("expected ENOMEM, but it ended with ok") == 1
+
 
 def test_commands_of_one_line() -> None:
     """What they say stands together, as documents show it; in Markdown a sentence would flow into the next."""
