@@ -216,29 +216,13 @@ def finish(call: Call) -> list[Report]:
     Example:
         mmap buf 16 ; spawn t1: fault buf[0] ; spawn t2: fault buf[1] ; step t2 ; finish
     """
+    from folioshell.explore.replay import completed
+    from folioshell.explore.search import Schedule
+
     spawned = _spawned(call)
     race = _race(call, spawned)
-    schedule = _by_turns(race, spawned)
+    schedule = completed(race, Schedule(tuple(spawned.schedule)))
     session = call.session
     session.spawned = None
-    (statement,) = session.language.parse(f"race {spawned.block} schedule={','.join(map(str, schedule))}")
+    (statement,) = session.language.parse(f"race {spawned.block} schedule={schedule}")
     return list(session.run(statement))
-
-
-#: steps after which threads that make no progress are left where they are
-_PATIENCE = 1000
-
-
-def _by_turns(race: Race, spawned: Spawned) -> list[int]:
-    """The schedule so far, and the rest of it by turns; the machine is as before."""
-    schedule = list(spawned.schedule)
-    try:
-        _replayed(race, spawned)
-        last = schedule[-1] - 1 if schedule else -1
-        while (able := race.enabled()) and len(schedule) < _PATIENCE:
-            last = min(able, key=lambda task: (task - last - 1) % len(race.tasks))
-            race.do(last)
-            schedule.append(last + 1)
-    finally:
-        race.restore()
-    return schedule

@@ -273,13 +273,17 @@ def _follow(call: Call) -> Ending:
     Raises:
         NoStep: they do not.
     """
+    from folioshell.explore.replay import completed
+    from folioshell.explore.search import Schedule
     from folioshell.session.race import follow
 
     threads = threads_in(call, call.arguments)
     racing = race_in(call, call.arguments)
-    schedule = call.arguments.get("schedule", object)
+    schedule = call.arguments.get("schedule", Schedule)
+    if call.workspace.adapts_schedules:
+        schedule = completed(racing, schedule)
     try:
-        followed = follow(racing, schedule)  # type: ignore[arg-type]
+        followed = follow(racing, schedule)
     except ValueError as error:
         racing.restore()
         raise call.refused_at(

@@ -232,7 +232,8 @@ def compare(call: Call) -> Report:
 
     Below stands the rule: the difference between two neighboring releases without which they would not have parted,
     and where the kernel has it. It is found by flipping each difference on its own. `several together` are differences
-    of which none is enough. `set profile` in the history is left out. docs/releases.md lists the differences.
+    of which none is enough. `set profile` in the history is left out. The schedule
+    of a race is kept as far as it fits, and the rest of its threads take turns. docs/releases.md lists the differences.
 
     `compare schemes` asks both schemes after each step whether each folio is shared, for each process that maps it,
     whether it is mapped, and whether it is partially mapped. It shows the steps after which they part in a new way,

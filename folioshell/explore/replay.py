@@ -64,6 +64,33 @@ def replay(race: Race, schedule: Schedule) -> Iterator[RaceStep]:
         yield step(race, choice)
 
 
+def completed(race: Race, schedule: Schedule) -> Schedule:
+    """A schedule without the steps of threads that cannot run there, and the rest of all threads by turns.
+
+    The machine is as before.
+    """
+    if not race.segments:
+        _learn(race)
+    race.restore()
+    race.machine.begin()
+    made: list[int] = []
+    try:
+        for choice in schedule.choices:
+            if choice in race.enabled():
+                race.do(choice)
+                made.append(choice)
+        last = made[-1] if made else -1
+        rest = 0
+        while (able := race.enabled()) and rest < _PATIENCE:
+            last = min(able, key=lambda task: (task - last - 1) % len(race.tasks))
+            race.do(last)
+            made.append(last)
+            rest += 1
+    finally:
+        race.restore()
+    return Schedule.of(made)
+
+
 def _refusal(race: Race, choice: int) -> str:
     if choice >= len(race.tasks):
         return f"there is no thread {choice + 1}"
@@ -95,6 +122,8 @@ def _learn(race: Race) -> None:
 
 #: maximum number of steps of such a run
 _LONGEST_RUN = 10_000
+#: steps by turns after which threads that make no progress are left where they are
+_PATIENCE = 1000
 
 
 @dataclass(frozen=True, slots=True)

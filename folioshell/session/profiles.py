@@ -85,6 +85,7 @@ class Lineage:
     def __init__(self, session: Session, steps: Sequence[Entry], release: Release) -> None:
         self.release = _AskedRelease(release)
         self.workspace = session.workspace_with(session.shown_schemes)
+        self.workspace.adapts_schedules = True
         self.done = 0
         self.outcome = ""
         self.locks: Sequence[LockRow] = ()
@@ -119,7 +120,8 @@ class Lineage:
         try:
             record = workspace.run(statement, entry.named.partition(".")[0] or entry.process)
         except Refused as error:
-            self.outcome = f"refused: {error.message}"
+            # Releases that refuse it alike go together.
+            self.outcome = f"refused: {error.message}".replace(f"Linux {self.release.release.version} lacks", "lacks")
         except (SelfDeadlock, NoStep):
             # What such a command leaves is no state.
             self.outcome = self._ended = f"deadlock in step {self.done}: the rest was not done"
@@ -234,8 +236,11 @@ class ProfileComparison:
             self._note_ids(step, views)
             before, replaying.done = now, step
         if self._other_ids:
-            since = [f"from step {step} on under {version}" for version, step in self._other_ids.items()]
-            yield Text((f"Some folios have other ids than under {self.versions[0]}: {', '.join(since)}.",))
+            since = [
+                f"from step {step} on under {_listed([one for one, at in self._other_ids.items() if at == step])}"
+                for step in dict.fromkeys(self._other_ids.values())
+            ]
+            yield Text((f"Some folios have other ids than under {self.versions[0]}: {'; '.join(since)}.",))
 
     def _note_ids(self, step: int, views: Sequence[View]) -> None:
         """Note under which releases a folio has another id than under the first, at the same place and order."""
@@ -262,7 +267,8 @@ class ProfileComparison:
                 label = ""
         rules = [rule for group in groups[1:] for rule in self._rules(step, group, views, places)]
         who = entry.named or entry.process
-        title = f"step {step}, {who}: {entry.text}"
+        # The schedule of a race may have hundreds of steps, and is not what the others follow to the letter.
+        title = f"step {step}, {who}: {entry.text.partition(' schedule=')[0]}"
         return Table(title, ("profiles", "what", "there"), tuple(rows), "\n".join(dict.fromkeys(rules)))
 
     def _texts(self, group: int, views: Sequence[View], places: Sequence[Parting]) -> Iterator[tuple[str, str]]:
@@ -427,12 +433,16 @@ def _value_text(what: str, values: Sequence[Any], number: int) -> str:
     return str(value)
 
 
+def _listed(versions: Sequence[str]) -> str:
+    return " and ".join(part for part in (", ".join(versions[:-1]), versions[-1]) if part)
+
+
 def compared_profiles(session: Session, versions: Sequence[str]) -> tuple[str, tuple[Section, ...]]:
     """(sentence, sections) that say where the history so far parts under some profiles."""
     comparison = ProfileComparison(session, versions)
     sections = tuple(comparison.sections())
     nr, parted = session.step, comparison.parted
-    under = f"{', '.join(versions[:-1])} and {versions[-1]}"
+    under = _listed(versions)
     if not parted:
         return f"{counted(nr, 'step')} under {under}: equal in all.", sections
     return f"{counted(nr, 'step')} under {under}: they part in {counted(len(parted), 'step')}.", sections

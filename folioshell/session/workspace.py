@@ -186,6 +186,7 @@ class Workspace:
         limits: how much it may grow; a replay has none: what is replayed was within them.
         remarks: sections of the last step's report besides its events.
         noted: what its document has besides.
+        adapts_schedules: schedules are those of another release, and are made to fit.
     """
 
     __slots__ = (
@@ -200,7 +201,7 @@ class Workspace:
             "machine",
             "process_names",
         ),
-        *("admitted", "limits", "noted", "regions", "remarks", "threads"),
+        *("adapts_schedules", "admitted", "limits", "noted", "regions", "remarks", "threads"),
     )
 
     def __init__(
@@ -221,6 +222,7 @@ class Workspace:
         self.admitted = 0
         self.remarks: tuple[Section, ...] = ()
         self.noted: dict[str, Any] = {}
+        self.adapts_schedules = False
         self._orders: Intervals[int] = Intervals()
         self._indexed = 0
         self._power_on(X86_64)

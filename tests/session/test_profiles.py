@@ -66,8 +66,37 @@ def test_a_command_that_means_nothing_elsewhere() -> None:
     """A setting that a release lacks is refused there; the steps after it are done all the same."""
     _, tables = compared("set page_mapcount off ; mmap buf 2 ; write buf", "6.12,6.18")
 
-    assert str(tables[0].rows[0][2]).startswith("refused: Linux 6.12 lacks")
+    assert str(tables[0].rows[0][2]).startswith("refused: lacks CONFIG_NO_PAGE_MAPCOUNT")
     assert tables[0].rows[1][2] == "ok"
+
+
+def test_releases_that_refuse_alike_go_together() -> None:
+    """The refusal does not name the release; folios with other ids are told of all releases at once."""
+    line = "set thp.64K always ; mmap buf 64K ; write buf ; fork B ; write buf[1]"
+    report, tables = compared(line, "5.10,6.1,6.12,6.18")
+
+    assert groups(tables[0]) == ["5.10, 6.1", "6.12, 6.18"]
+    assert tables[0].rows[0][2] == "refused: lacks mm/memory.c: alloc_anon_folio()"
+    assert isinstance(report.sections[-1], Text)
+    assert report.sections[-1].lines == (
+        "Some folios have other ids than under 5.10: from step 5 on under 6.12 and 6.18.",
+    )
+
+
+def test_threads_take_as_many_steps_as_they_need() -> None:
+    """A schedule fits one release alone: under others threads are not cut off, and the comparison goes on."""
+    line = (
+        "mmap buf 4 ; write buf ; spawn t1: madvise guard_install buf[1] ; finish ; fork B ; spawn t1: write buf[1] ; "
+        "finish ; write buf[2]"
+    )
+    _, tables = compared(line, "6.12,6.18")
+
+    assert tables[0].title == "step 3, A: race { A.t1: { madvise guard_install buf[1] } }"
+    assert [table.title.partition(",")[0] for table in tables] == ["step 3", "step 4", "step 5"]
+    assert tables[2].rows == (
+        ("6.12", "locks", "2 PTLs: handle_pte_fault, wp_page_copy"),
+        ("6.18", "locks", "0 PTLs"),
+    )
 
 
 def test_a_sharing_question() -> None:
