@@ -270,12 +270,6 @@ class CollapseChanges(AddressSpaceChanges):
         "mm/khugepaged.c: madvise_collapse()",
         "COLLAPSE continues after a block without a PTE table (SCAN_NO_PTE_TABLE); else it ends there (SCAN_PMD_NONE)",
     )
-    collapse_scan_spares_non_swap: bool = change(
-        "6.19",
-        "mm/khugepaged.c: hpage_collapse_scan_pmd()",
-        "COLLAPSE passes over a block with a guard region or a page under migration; else it takes that for swap, "
-        "allocates a huge page, and ends there",
-    )
     collapse_spares_cached_swap: bool = change(
         "4.0",
         "mm/khugepaged.c: __collapse_huge_page_isolate()",

@@ -105,8 +105,6 @@ def scan_pmd(k: Kernel, vma: Vma, table: PageTable, block: int, cc: CollapseCont
     for index, entry in enumerate(table.entries):
         if pte.maps_folio(entry):
             result = yield from _scan_page(k, vma.mm, block, table, index, cc, seen)
-        elif entry < 0 and not pte.is_swap(entry) and k.release.collapse_scan_spares_non_swap:
-            result = Scan.PTE_NON_PRESENT
         elif entry < 0:
             seen.unmapped += 1
             result = Scan.EXCEED_SWAP_PTE if seen.unmapped > cc.max_ptes_swap(k) else None

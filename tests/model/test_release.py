@@ -412,19 +412,7 @@ def _locks_of_a_split() -> object:
     return [str(step) for step in do_split(m.kernel, folio) if isinstance(step, LockOp)]
 
 
-def _collapse_after_a_guard_region() -> object:
-    """What MADV_COLLAPSE makes of a block after one with a guard region."""
-    m = _memory()
-    p = m.mmap(1024)
-    m.write(p + 512, 2)
-    m.madvise("hugepage", p, 1024)
-    m.madvise("guard_install", p, 1)
-    m.madvise("collapse", p, 1024)
-    return m.look(p + 512, 512)
-
-
 SHOWN_BY: dict[str, str | Callable[[], object]] = {
-    "collapse_scan_spares_non_swap": _collapse_after_a_guard_region,
     "split_locks_queue_of_anon": _locks_of_a_split,
     "split_drops_i_mmap_first": _locks_of_a_split,
     "walks_past_other_pmds": _walk_past_a_new_thp,
