@@ -5,7 +5,7 @@ Kernel: include/linux/rmap.h: struct anon_vma (v6.18); include/linux/fs.h: struc
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -30,10 +30,11 @@ class _Chunk:
     Attributes:
         vmas: at most twice _CHUNK.
         pgoff: page offset of the first VMA.
-        end: the highest end of a VMA, as a page offset.
+        ends: the ends of all VMAs as page offsets, ascending. A split removes the VMA with the highest end and inserts
+            it again, so looking for the next highest each time would be a search of the whole chunk.
     """
 
-    __slots__ = ("end", "pgoff", "vmas")
+    __slots__ = ("ends", "pgoff", "vmas")
 
     def __init__(self, vmas: list[Vma], key: attrgetter[int]) -> None:
         self.vmas = vmas
@@ -42,7 +43,7 @@ class _Chunk:
     def measure(self, key: attrgetter[int]) -> None:
         """Note where its VMAs begin and end; ``key`` is that of the index."""
         self.pgoff = key(self.vmas[0])
-        self.end = max([key(vma) + vma.end - vma.start for vma in self.vmas])
+        self.ends = sorted([key(vma) + vma.end - vma.start for vma in self.vmas])
 
 
 class IntervalIndex:
@@ -94,7 +95,7 @@ class IntervalIndex:
         vmas.insert(position, vma)
         self._chunk_of[vma.id] = chunk
         chunk.pgoff = key(vmas[0])
-        chunk.end = max(chunk.end, self._end(vma))
+        insort(chunk.ends, self._end(vma))
         if len(vmas) > 2 * _CHUNK:
             second = _Chunk(vmas[_CHUNK:], key)
             del vmas[_CHUNK:]
@@ -106,10 +107,11 @@ class IntervalIndex:
         """Remove a VMA; its key must be the one that it was inserted with."""
         chunk = self._chunk_of.pop(vma.id)
         chunk.vmas.remove(vma)
-        if not chunk.vmas:
+        if chunk.vmas:
+            chunk.pgoff = self.key(chunk.vmas[0])
+            del chunk.ends[bisect_left(chunk.ends, self._end(vma))]
+        else:
             self._chunks.remove(chunk)
-        elif self.key(vma) == chunk.pgoff or self._end(vma) == chunk.end:
-            chunk.measure(self.key)
 
     def _end(self, vma: Vma) -> int:
         """First page offset beyond those that a VMA maps."""
@@ -121,7 +123,7 @@ class IntervalIndex:
         return [
             vma
             for chunk in self._chunks[: bisect_right(self._chunks, last, key=_pgoff)]
-            if chunk.end > first
+            if chunk.ends[-1] > first
             for vma in chunk.vmas
             if (pgoff := key(vma)) <= last and pgoff + vma.end - vma.start > first
         ]

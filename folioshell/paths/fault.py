@@ -24,6 +24,8 @@ from folioshell.paths.vm_fault import (
 )
 
 _WRITTEN = pte.YOUNG | pte.DIRTY
+#: what tells whether a read needs a fault, or sets the accessed bit
+_READ_AGAIN = pte.PRESENT | pte.YOUNG | pte.PROTNONE
 
 
 def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list[int | str]]]:
@@ -43,7 +45,7 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
         while (entry := entry_of(vpn)) <= 0 or entry & looked_at != needed:
             faults = refault(mm, vpn, faults)
             # A thread that comes between two faults may change what the second one finds: then each goes alone.
-            times = _equal_faults(k, mm, vpn, end, write) if k.batches and entry >= 0 else 1
+            times = equal_faults(k, mm, vpn, end, write) if k.batches and entry >= 0 else 1
             signal = yield from page_fault(k, mm, vpn, write, times)
             if signal is not None:
                 signals.append((vpn - start, signal))
@@ -54,7 +56,7 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
     return _signal_runs(signals)
 
 
-def _equal_faults(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
+def equal_faults(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     """Number of consecutive faults, for the pages from ``vpn`` on and below ``end``, that differ only in the page.
 
     More than one only where anonymous memory, private or shared, gets its first pages, of order 0, in one table, or
@@ -65,12 +67,14 @@ def _equal_faults(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
         return 1
     table = mm.tables.pmd_entry(vpn)
     is_mapped = isinstance(table, PageTable) and table.entries[vpn & mm.tables.last] != pte.NONE
+    if vma.file is not None and not is_mapped and not (write and vma.file.fs == "tmpfs"):
+        return 1
     index = vpn & mm.tables.last
     limit = min(index + min(end, vma.end) - vpn, mm.tables.last + 1)
     if write:
         limit = min(limit, index + k.physmem.free_in_a_row)
     if vma.file is not None and not is_mapped:
-        if not write or not (table == pte.NONE or isinstance(table, PageTable)):
+        if not (table == pte.NONE or isinstance(table, PageTable)):
             return 1
         nr = same_pte_batch(table, index, limit) if isinstance(table, PageTable) else limit - index
         return file_fault.equal_holes(vma, vpn, nr)
@@ -120,6 +124,9 @@ def access(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
         nr, pfn = 1, pte.pfn_of(entry)
         if pfn != pte.ZERO_PFN:
             nr = small_pte_batch(table, index, limit, k.physmem.at(pfn))
+            # A read changes entries alone, whatever they map.
+            if nr == 1 and not write and entry & pte.YOUNG:
+                return _young_entries(table, index, limit)
         elif entry & flags == flags:
             nr = same_pte_batch(table, index, limit)
         if entry & flags != flags:
@@ -127,6 +134,16 @@ def access(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     if write:
         folios = k.physmem.part(pfn, nr)
         folios.first.nonzero |= page_bits(pfn - folios.first.pfn, nr // folios.nr)
+    return nr
+
+
+def _young_entries(table: PageTable, index: int, limit: int) -> int:
+    """Number of entries from ``index`` on, below ``limit``, that a read needs no fault for and leaves as they are."""
+    nr = 1
+    for entry in table.entries[index + 1 : limit]:
+        if entry <= 0 or entry & _READ_AGAIN != pte.PRESENT | pte.YOUNG:
+            break
+        nr += 1
     return nr
 
 

@@ -5,7 +5,7 @@ Kernel: mm/memory.c: do_fault() (v6.18); mm/filemap.c: filemap_map_pages() (v6.1
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from folioshell.events import Tracepoint
 from folioshell.model import pte, vm
@@ -207,7 +207,7 @@ def _finish_fault(k: Kernel, fault: Fault, folio: Folio) -> Path[bool]:
         yield table.ptl.acquire("finish_fault")
     mapped = (nr > 1 or not table.entries[index]) and not tables.is_detached(mm, vpn, table)
     if mapped:
-        mapped = yield from _set_pte_range(k, fault, table, folio, first, nr, 1)
+        mapped = yield from _set_pte_range(k, fault, table, folio, first, nr, 1, times)
     yield table.ptl.release(times=times)
     return mapped
 
@@ -221,12 +221,13 @@ def _in_one_table(base: int, folio: Folio, size: int) -> bool:
 
 
 def _set_pte_range(
-    k: Kernel, fault: Fault, table: PageTable, folio: Folio, first: int, nr: int, from_caller: int
+    k: Kernel, fault: Fault, table: PageTable, folio: Folio, first: int, nr: int, from_caller: int, times: int = 1
 ) -> Path[bool]:
     """Map pages ``[first, first + nr)`` of a page-cache folio by entries of ``table``.
 
     Args:
         from_caller: references of the caller that become those of entries, 0 or 1.
+        times: number of consecutive order-0 folios that are mapped so; ``folio`` is the first.
     Returns: False if nothing was mapped, because a protocol under test dropped the PTL and found other entries.
     Kernel: mm/memory.c: set_pte_range() (v6.18)
     """
@@ -243,11 +244,11 @@ def _set_pte_range(
     entry = pte.make(folio.pfn + first, flags)
     index = vpn & k.geometry.pmd_pages - 1
 
-    if fault.times > 1:
-        rmap.rss_add(vma, folio, fault.times)
-        numbers = range(folio.id, folio.id + fault.times)
+    if times > 1:
+        rmap.rss_add(vma, folio, times)
+        numbers = range(folio.id, folio.id + times)
         yield rmap.add_small(numbers, folio.anon, vma, table, vpn, "folio_add_file_rmap_ptes")
-        table.entries[index : index + fault.times] = pte.ramp(entry, fault.times)
+        table.entries[index : index + times] = pte.ramp(entry, times)
         return True
 
     # A reference an entry, and before the rmap call: the mapcount never exceeds the references.
@@ -338,8 +339,14 @@ def _filemap_map_pages(k: Kernel, fault: Fault, first: int, last: int) -> Path[b
     while folio is not None:
         start = max(first, vma.start + folio.index - vma.pgoff)
         end = min(vma.pgoff_of(last), last_index, folio.index + folio.nr_pages - 1)
-        yield from _map_folio_range(k, fault, table, folio, start, end + 1 - vma.pgoff_of(start))
+        others = _alike(k, vma, table, folio, start, last_index + 1 - folio.index)
+        if others:
+            folios = file.next_from(others[-1].index + 1, vma.pgoff_of(last))
+        yield from _map_folio_range(k, fault, table, folio, start, end + 1 - vma.pgoff_of(start), others)
         yield folio.lock.release()
+        for one in others:
+            yield one.lock.trylock("next_uptodate_folio")
+            yield one.lock.release()
         folio = yield from _next_uptodate(k, folios, file, start_index)
     mapped = table.entries[fault.index] != pte.NONE
     yield table.ptl.release()
@@ -370,10 +377,38 @@ def _next_uptodate(k: Kernel, folios: Iterable[Folio], file: AddressSpace, start
     return None
 
 
-def _map_folio_range(k: Kernel, fault: Fault, table: PageTable, folio: Folio, vpn: int, nr: int) -> Path[None]:
+def _alike(k: Kernel, vma: Vma, table: PageTable, folio: Folio, vpn: int, most: int) -> list[Folio]:
+    """The folios after a locked one, in a row, that fault-around takes and maps in the same way, all of order 0.
+
+    Args:
+        vpn: where the folio is to be mapped.
+        most: pages from its own on that may be mapped.
+    """
+    file, index, entries = vma.file, vpn & vma.mm.tables.last, table.entries
+    assert file is not None
+    found: list[Folio] = []
+    if folio.order or entries[index] or vma.mlocks_new or not k.batches:
+        return found
+    for nr in range(1, most):
+        one = file.find(folio.index + nr)
+        if one is None or one.order or one.id != folio.id + nr or one.pfn != folio.pfn + nr or entries[index + nr]:
+            break
+        # What next_uptodate_folio() looks at, and what the entry is made of.
+        if not one.uptodate or one.readahead or one.frozen or not one.ref or one.dirty != folio.dirty:
+            break
+        found.append(one)
+    return found
+
+
+def _map_folio_range(
+    k: Kernel, fault: Fault, table: PageTable, folio: Folio, vpn: int, nr: int, others: Sequence[Folio] = ()
+) -> Path[None]:
     """Map the missing ones of ``nr`` pages of a folio at ``vpn``; all of the folio where it fits.
 
     Consumes the caller's reference.
+
+    Args:
+        others: folios after it that are mapped as it is, by entries after its own; their references are taken here.
     Kernel: mm/filemap.c: filemap_map_folio_range() (v6.18)
     """
     vma, size = fault.vma, k.geometry.pmd_pages
@@ -395,7 +430,9 @@ def _map_folio_range(k: Kernel, fault: Fault, table: PageTable, folio: Folio, vp
         run = 1
         while position + run < nr and not table.entries[index + position + run]:
             run += 1
-        if (yield from _set_pte_range(k, fault, table, folio, page + position, run, from_caller)):
+        for one in others:
+            one.ref += 1
+        if (yield from _set_pte_range(k, fault, table, folio, page + position, run, from_caller, 1 + len(others))):
             from_caller = 0
         position += run
     # Not the last one: a locked folio cannot leave the page cache.

@@ -22,7 +22,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm, Vma
 from folioshell.paths import rmap
-from folioshell.paths.fault import handle_mm_fault
+from folioshell.paths.fault import equal_faults, handle_mm_fault
 from folioshell.paths.step import Path
 from folioshell.paths.vm_fault import RETRY, Fault, refault
 
@@ -80,13 +80,15 @@ def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, flags: int, pins: 
         flags: FOLL_WRITE, FOLL_TRIED and FOLL_UNLOCKABLE.
         pins: pin each page (FOLL_PIN), and add it here.
     Returns: EFAULT at the first page that could not be had.
+
+    Pages in a row that are looked up, or faulted in, in the same way are handled as one, as by ``touch``.
     Kernel: mm/gup.c: __get_user_pages() (v6.18)
     """
-    mm, size, write = vma.mm, k.geometry.pmd_pages, bool(flags & FOLL_WRITE)
+    mm, write = vma.mm, bool(flags & FOLL_WRITE)
     needed = vm.WRITE if write else vm.READ | vm.WRITE
     vpn = start
     while vpn < end:
-        tried, nr, faults = False, 0, 0
+        tried, faults, times = False, 0, 1
         # One fault may not be enough (read, then copy), and the page may be gone again: look it up after each.
         while True:
             # While mmap_lock was dropped the page may have come to another VMA, or to none, or lost its permissions.
@@ -94,13 +96,15 @@ def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, flags: int, pins: 
             if found is None or not found.flags & needed:
                 return "EFAULT"
             vma = found
-            nr = yield from _follow_page(k, vma, vpn, end, write, pins)
+            last = min(end, vma.end) if not faults else min(end, vma.end, vpn + times)
+            times = _alike(k, vma, vpn, last, write)
+            nr = yield from _follow_page(k, vma, vpn, end, write, pins, times)
             if nr:
                 break
             faults = refault(mm, vpn, faults)
             # A fault that may not drop mmap_lock waits with it held, as one that was tried before (FAULT_FLAG_TRIED).
             waits = tried or not flags & FOLL_UNLOCKABLE
-            failed = yield from handle_mm_fault(k, Fault(vma, vpn, write, tried=waits))
+            failed = yield from handle_mm_fault(k, Fault(vma, vpn, write, tried=waits, times=times))
             # populate_vma_page_range() calls __get_user_pages() itself, which forgets a retry; pin_user_pages() and
             # MADV_POPULATE_* go through __get_user_pages_locked(), which repeats the page with FOLL_TRIED.
             tried = bool(flags & FOLL_TRIED) and failed == RETRY
@@ -108,13 +112,41 @@ def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, flags: int, pins: 
                 yield mm.mmap_lock.acquire("__get_user_pages_locked" if tried else "__mm_populate", "R")
             elif failed is not None:
                 return "EFAULT"
-        vpn = vpn + 1 if nr <= 1 else vpn - vpn % size + size
+        vpn += nr
     return None
 
 
-def _follow_page(k: Kernel, vma: Vma, vpn: int, end: int, write: bool, pins: Pins | None) -> Path[int]:
-    """How many pages the entry for ``vpn`` gives access to: 0, 1, or those of a PMD. A page to be written is dirtied.
+def _alike(k: Kernel, vma: Vma, vpn: int, end: int, write: bool) -> int:
+    """Number of pages from ``vpn`` on, below ``end``, that one PTE table maps alike: usable, or to be faulted in alike.
 
+    1 where there is no PTE table or no anon_vma yet, which are allocated by the first fault.
+    """
+    tree = vma.mm.tables
+    table = tree.pmd_entry(vpn)
+    if not k.batches or not isinstance(table, PageTable):
+        return 1
+    index = vpn & tree.last
+    entry = table.entries[index]
+    if not _is_usable(entry, write):
+        is_prepared = vma.anon_vma is not None or not write or bool(vma.flags & vm.SHARED)
+        return equal_faults(k, vma.mm, vpn, end, write) if entry >= 0 and is_prepared else 1
+    nr = 1
+    for entry in table.entries[index + 1 : index + end - vpn]:
+        if not _is_usable(entry, write):
+            break
+        nr += 1
+    return nr
+
+
+def _is_usable(entry: int, write: bool) -> bool:
+    return entry > 0 and (not write or bool(entry & pte.WRITE))
+
+
+def _follow_page(k: Kernel, vma: Vma, vpn: int, end: int, write: bool, pins: Pins | None, times: int = 1) -> Path[int]:
+    """Number of pages from ``vpn`` on that entries give access to, 0 if none. A page to be written is dirtied.
+
+    Args:
+        times: number of pages that PTEs map alike, which are looked up one by one.
     Kernel: mm/gup.c: follow_page_mask() (v6.18)
     """
     tree, size = vma.mm.tables, k.geometry.pmd_pages
@@ -123,17 +155,12 @@ def _follow_page(k: Kernel, vma: Vma, vpn: int, end: int, write: bool, pins: Pin
     if pmd is None or found == pte.NONE:
         return 0
     if isinstance(found, PageTable):
-        yield found.ptl.acquire("follow_page_pte")
-        entry = found.entries[vpn % size]
-        usable = entry > 0 and (not write or bool(entry & pte.WRITE))
-        # FOLL_TOUCH: the caller writes to the page without this entry, so no CPU will set the entry's dirty bit.
-        if usable and write and not entry & pte.DIRTY:
-            k.physmem.single_out(pte.pfn_of(entry)).mark_dirty()
-        # Under the PTL, or the page could be unmapped and freed between looking and pinning.
-        if usable and pins is not None:
-            _grab(k.physmem.single_out(pte.pfn_of(entry)), vpn, 1, pins)
-        yield found.ptl.release()
-        return 1 if usable else 0
+        yield found.ptl.acquire("follow_page_pte", times=times)
+        usable = _is_usable(found.entries[vpn % size], write)
+        if usable and write:
+            _touch(k, found.entries[vpn % size : vpn % size + times], vpn, pins)
+        yield found.ptl.release(times=times)
+        return times if usable else 0
     yield pmd.lock.acquire("follow_pmd_mask")
     # MADV_DONTNEED and reclaim hold mmap_lock for reading, too, or not at all: they may have split the entry since.
     if pmd.entries.get(tree.pmd_index(vpn)) != found:
@@ -145,7 +172,22 @@ def _follow_page(k: Kernel, vma: Vma, vpn: int, end: int, write: bool, pins: Pin
         if pins is not None:
             _grab(k.physmem.single_out(pte.pfn_of(found)), vpn, min(end, vpn - vpn % size + size) - vpn, pins)
     yield pmd.lock.release()
-    return size if usable else 0
+    return size - vpn % size if usable else 0
+
+
+def _touch(k: Kernel, entries: Sequence[int], vpn: int, pins: Pins | None) -> None:
+    """Note that the pages of writable entries, the first at ``vpn``, will be written to; pin them. Under the PTL.
+
+    Kernel: mm/gup.c: follow_page_pte() (v6.18)
+    """
+    single_out = k.physmem.single_out
+    for page, entry in enumerate(entries, vpn):
+        # FOLL_TOUCH: the caller writes to the page without this entry, so no CPU will set the entry's dirty bit.
+        if not entry & pte.DIRTY:
+            single_out(pte.pfn_of(entry)).mark_dirty()
+        # Under the PTL, or the page could be unmapped and freed between looking and pinning.
+        if pins is not None:
+            _grab(single_out(pte.pfn_of(entry)), page, 1, pins)
 
 
 def _grab(folio: Folio, vpn: int, nr: int, pins: Pins) -> None:

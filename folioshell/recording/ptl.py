@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeVar
 
 from folioshell.engine.machine import Machine
@@ -18,6 +19,8 @@ from folioshell.model.lock import Lock, LockOp
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm
 from folioshell.recording.scenario import ARENA, ScenarioRun
+from folioshell.session.history import Happening
+from folioshell.session.step_events import lock_groups
 
 FORMAT = "mm-ptl-recording/1"
 
@@ -159,20 +162,18 @@ class _NamingMachine(Machine):
             yield step
 
 
-def locks_taken(events: Sequence[object]) -> tuple[list[tuple[Lock, int, str]], set[tuple[Lock, Lock]]]:
+def locks_taken(events: Sequence[Happening]) -> tuple[list[tuple[Lock, int, str]], set[tuple[Lock, Lock]]]:
     """The page-table locks taken, each with its depth and function, and the pairs held together."""
     rows: list[tuple[Lock, int, str]] = []
     together: set[tuple[Lock, Lock]] = set()
     held: list[Lock] = []
-    for event in events:
-        if not isinstance(event, LockOp) or not event.lock.lock_class.is_page_table_lock:
-            continue
-        if event.verb in ("+", "~"):
-            together.update((outer, event.lock) for outer in held)
-            rows += [(event.lock, len(held), event.function)] * event.times
-            held.append(event.lock)
-        elif event.verb == "-":
-            held.remove(event.lock)
+    for op in chain.from_iterable(group * group[0].times for group in lock_groups(events)):
+        if op.table_locks > 0:
+            together.update((outer, op.lock) for outer in held)
+            rows.append((op.lock, len(held), op.function))
+            held.append(op.lock)
+        else:
+            held.remove(op.lock)
     return rows, together
 
 

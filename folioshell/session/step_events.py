@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from folioshell import events
 from folioshell.events import Level
 from folioshell.intervals import Intervals, ranges
-from folioshell.model.lock import LockOp
+from folioshell.model.lock import LockClass, LockOp
 from folioshell.report import LockRow
 from folioshell.session.history import Happening
 from folioshell.units import format_address
@@ -147,23 +147,38 @@ class StepEvents:
 def lock_rows(happenings: Iterable[Happening]) -> list[LockRow]:
     """The acquisitions of page-table locks; equal ones in a row are one row, and equal rows are one object."""
     rows = _LockRows()
-    # Faults that are handled as one take each page-table lock as often as there are faults, and then release as often
-    # that of the VMA.
+    for ops in lock_groups(happenings):
+        rows.put_alike(ops)
+    return rows.ended()
+
+
+def lock_groups(happenings: Iterable[Happening]) -> Iterator[list[LockOp]]:
+    """The operations on page-table locks, in order; those of faults that were handled as one are a group.
+
+    So many faults as the ``times`` of a group's operations have each done all of them, one fault after the other.
+    """
     alike: list[LockOp] = []
     for op in happenings:
         if op.__class__ is not LockOp:
             continue
+        if alike and _begins_others(op, alike):
+            yield alike
+            alike = []
         if op.table_locks and op.times > 1:
             alike.append(op)
-            continue
-        if alike:
-            rows.put_alike(alike)
-            alike = []
-        if op.table_locks:
-            rows.put(op, op.times)
+        elif op.table_locks:
+            yield [op]
     if alike:
-        rows.put_alike(alike)
-    return rows.ended()
+        yield alike
+
+
+def _begins_others(op: LockOp, alike: Sequence[LockOp]) -> bool:
+    """Is an operation not one of the same faults as those before it? No fault does the same twice in a row."""
+    if not op.table_locks:
+        # Released after the faults of accesses; get_user_pages() looks pages up before and after their faults.
+        return op.lock.lock_class is LockClass.VMA
+    again = op.table_locks > 0 and len(alike) > 1 and op.is_like(alike[-2])
+    return again or op.lock is not alike[0].lock or op.times != alike[0].times
 
 
 class _LockRows:
@@ -196,20 +211,18 @@ class _LockRows:
 
     def put_alike(self, ops: list[LockOp]) -> None:
         """Add the operations of faults that were handled as one, as if each fault had been handled alone."""
-        taken = [op for op in ops if op.table_locks > 0]
         faults = ops[0].times
-        if len(taken) == 1:
+        if len(ops) <= 2:
             for op in ops:
                 self.put(op, faults)
             return
-        # Rows join only where two faults, or others before and after, meet: of most faults all rows are known.
+        # The first may continue what came before. Each of the others ends the rows that the second does.
         for op in ops:
             self.put(op, 1)
-        if faults > 2:
-            self._rows = self.ended()
-            self._rows += [self._row(op, self.depth, 1) for op in taken] * (faults - 2)
+        nr = len(self._rows)
         for op in ops:
             self.put(op, 1)
+        self._rows += self._rows[nr:] * (faults - 2)
 
     def ended(self) -> list[LockRow]:
         """All rows so far; the next operation begins another."""

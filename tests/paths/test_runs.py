@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 import pytest
@@ -13,15 +14,36 @@ from folioshell.commands import Session
 from folioshell.errors import Refused
 from folioshell.model.folio import FolioRun
 from folioshell.model.folios import Folios
-from folioshell.paths import fault
+from folioshell.paths import fault, file_fault, gup
 from tests.fingerprint import fingerprint
-from tests.paths.histories import COMMAND
+from tests.paths.histories import COMMAND, PLACE
+
+#: lines that fault pages in by other means than an access; of files, fault-around maps pages that are cached
+POPULATE = st.one_of(
+    st.builds("madvise populate_{} {}".format, st.sampled_from(("read", "write")), PLACE),
+    st.builds("{} {}".format, st.sampled_from(("mlock", "munlock", "pin", "unpin")), PLACE),
+    st.builds("madvise willneed {}".format, PLACE),
+    st.builds("set fault_around {}".format, st.sampled_from(("4K", "16K", "64K"))),
+)
+#: kinds of memory, as typed
+KINDS = ("anon", "shared", "file=lib private prot=rw", "file=lib shared", "file=tmp shared")
+
+
+@contextmanager
+def one_by_one() -> Iterator[None]:
+    """Nothing is batched: each page is faulted in, looked up and mapped alone."""
+    with ExitStack() as patches:
+        patches.enter_context(mock.patch.object(fault, "equal_faults", return_value=1))
+        patches.enter_context(mock.patch.object(gup, "_alike", return_value=1))
+        patches.enter_context(mock.patch.object(file_fault, "_alike", return_value=[]))
+        yield
 
 
 def played(commands: Sequence[str], kind: str = "anon") -> Session:
     """A session in which the commands were typed; those that are refused are left out."""
     session = Session()
-    session.execute(f"set geometry classroom ; set swap on ; mmap buf 32 {kind}")
+    session.execute("set geometry classroom ; set swap on ; file lib 40 cached ; file tmp 40 fs=tmpfs")
+    session.execute(f"mmap buf 32 {kind}")
     for command in commands:
         try:
             session.execute(command)
@@ -30,11 +52,11 @@ def played(commands: Sequence[str], kind: str = "anon") -> Session:
     return session
 
 
-@given(st.lists(COMMAND, min_size=1, max_size=12), st.sampled_from(("anon", "shared")))
+@given(st.lists(COMMAND | POPULATE, min_size=1, max_size=12), st.sampled_from(KINDS))
 def test_same_state_as_by_single_faults(commands: list[str], kind: str) -> None:
     """Whatever is done to runs and to parts of them, every object and number is as after faults one by one."""
     together = played(commands, kind)
-    with mock.patch.object(fault, "_equal_faults", return_value=1):
+    with one_by_one():
         apart = played(commands, kind)
 
     assert together.workspace.machine.check() == []
@@ -70,6 +92,11 @@ def test_report_is_that_of_single_faults() -> None:
         "file lib 10 ; mmap text 10 private file=lib prot=rw ; write text[2..7] ; fork D ; write text",
         "mmap sh 20 shared ; write sh[1..6] ; munmap sh[3] ; write sh[4..19] ; write sh",
         "mlock zero ; fork E ; E: write zero ; write zero",
+        "mmap new 600 populate ; pin new[2..590] ; fork F ; F: pin new[500..530] ; F: madvise populate_write new",
+        "mmap more 40 ; madvise populate_read more[3..9]",
+        "madvise populate_write more ; mlock more ; unpin new[2..590]",
+        "file big 60 cached ; mmap one 60 file=big ; read one[5] ; read one ; fork G ; G: read one",
+        "mmap two 40 shared ; madvise populate_write two ; pin two[2..7]",
     )
 
     def reports() -> list[object]:
@@ -77,7 +104,7 @@ def test_report_is_that_of_single_faults() -> None:
         return [(report.folios, report.locks, report.sentence) for line in lines for report in session.execute(line)]
 
     together = reports()
-    with mock.patch.object(fault, "_equal_faults", return_value=1):
+    with one_by_one():
         assert together == reports()
 
 
