@@ -281,7 +281,6 @@ def _by_step(steps: list[int | None]) -> list[tuple[int, int, int | None]]:
 
 #: flags as dump_page() prints them, in the order of their bits -> whether a folio has it
 _FLAGS: dict[str, Callable[[Folio], bool]] = {
-    "referenced": lambda folio: folio.referenced,
     "uptodate": lambda folio: folio.uptodate,
     "dirty": lambda folio: folio.dirty,
     "lru": lambda folio: True,

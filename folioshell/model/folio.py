@@ -64,7 +64,6 @@ class Folio:
     has_buffers: bool = False
     dirty_buffers: int = 0
     active: bool = False
-    referenced: bool = False
     readahead: bool = False
     mlocked: bool = False
     #: mappings in locked VMAs, as far as the kernel counts them: pieces of a split folio start at 0

@@ -71,13 +71,13 @@ class BlockScan:
     writable: bool = False
     present: int = 0
 
-    def add_page(self, folio: Folio, entry: int) -> None:
-        """Note an entry that maps a page of a folio.
+    def add_page(self, entry: int) -> None:
+        """Note an entry that maps a page. (PG_referenced, which counts as well, is not modeled.)
 
         Kernel: mm/khugepaged.c: folio_pte_referenced() (v7.3)
         """
         self.writable = self.writable or bool(entry & pte.WRITE)
-        self.referenced += bool(entry & pte.YOUNG or folio.referenced)
+        self.referenced += bool(entry & pte.YOUNG)
 
     def judge(self, k: Kernel, cc: CollapseControl) -> Scan:
         """Is the whole worth a collapse?"""
@@ -142,7 +142,7 @@ def _scan_page(
         return Scan.PAGE_LRU
     if sharing.has_other_references(k, folio, _REFERENCES):
         return Scan.PAGE_COUNT
-    seen.add_page(folio, entry)
+    seen.add_page(entry)
     return None
 
 
@@ -367,7 +367,7 @@ def _isolate_page(
         if result is not Scan.SUCCEED:
             return result
         isolated[folio.id] = folio
-    seen.add_page(folio, entry)
+    seen.add_page(entry)
     return None
 
 

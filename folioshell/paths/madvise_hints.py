@@ -75,7 +75,6 @@ def _cold_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool, 
         return (yield from _split(k, folio, pmd.lock))
     if not pageout or not k.release.pageout_ignores_references:
         pmd.entries[index] = entry & ~pte.YOUNG
-    folio.referenced = False
     isolated = []
     if not pageout:
         folio.active = False
@@ -115,7 +114,6 @@ def _cold_pte_range(k: Kernel, vma: Vma, start: int, end: int, pageout: bool) ->
             _deactivate(table, index, nr, folio)
         else:
             folio = k.physmem.single_out(folio.pfn)
-            folio.referenced = False
             if not k.release.pageout_ignores_references:
                 _clear_flags(table, index, nr, pte.YOUNG)
             if not folio.mlocked and folio.isolate():
@@ -133,9 +131,9 @@ def _deactivate(table: PageTable, index: int, nr: int, folio: Folio) -> None:
     Kernel: mm/swap.c: folio_deactivate() (v6.18)
     """
     _clear_flags(table, index, nr, pte.YOUNG)
-    # Folios of a run are neither active nor referenced: they stay in it.
-    if folio.active or folio.referenced:
-        folio.active = folio.referenced = False
+    # Folios of a run are not active: they stay in it.
+    if folio.active:
+        folio.active = False
 
 
 def madvise_free(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
@@ -187,7 +185,6 @@ def _mark_lazyfree(k: Kernel, folio: Folio) -> Path[None]:
         # Anonymous and not swap-backed is how the kernel spells lazyfree.
         folio.swapbacked = False
         folio.active = False
-        folio.referenced = False
         yield k.lru_lock.release()
         k.count("pglazyfree", folio.nr_pages)
 

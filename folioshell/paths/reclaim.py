@@ -60,7 +60,6 @@ def _folio_referenced(k: Kernel, folio: Folio) -> Path[int]:
         return bool(vma.flags & vm.LOCKED)
 
     yield from rmap_walk(k, folio, "folio_referenced", visit, done=lambda: not left)
-    folio.referenced = False
     return young
 
 
@@ -91,7 +90,7 @@ def _shrink_folio(k: Kernel, folio: Folio, clear_young: bool) -> Path[list[Folio
         return pieces
     referenced = yield from _check_references(k, folio, clear_young)
     if referenced:
-        yield from (_activate if referenced > 0 else _keep)(k, folio)
+        yield from (_activate if referenced > 1 else _keep)(k, folio)
         return pieces
     if folio.anon and folio.swapbacked and folio.swap_slot is None:
         # A device may write to a pinned page at any time; it is not even given a swap slot.
@@ -143,7 +142,7 @@ def _write_out_shmem(k: Kernel, folio: Folio) -> Path[list[Folio]]:
 def _check_references(k: Kernel, folio: Folio, clear_young: bool) -> Path[int]:
     """Was the folio accessed, so that it stays? Never if its accessed bits are merely to be cleared.
 
-    Returns: positive if it was; negative if it stays without having been accessed.
+    Returns: by how many entries; negative if it stays without having been accessed.
     Kernel: mm/vmscan.c: folio_check_references() (v6.12)
     """
     if not k.counts.mapcount(folio.id) or not (clear_young or not k.release.pageout_ignores_references):

@@ -175,7 +175,7 @@ def _make_pieces(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]]) -> 
         piece.isolated = folio.isolated
         piece.ref = 2 if first and folio.isolated else 1
         piece.nonzero = folio.nonzero >> first & (1 << piece.nr_pages) - 1
-        for flag in ("swapbacked", "uptodate", "dirty", "active", "referenced", "mlocked"):
+        for flag in ("swapbacked", "uptodate", "dirty", "active", "mlocked"):
             setattr(piece, flag, getattr(folio, flag))
         # Only the head keeps the count; the others are mlocked until their next munlock.
         piece.mlock_count = folio.mlock_count if not first else 0

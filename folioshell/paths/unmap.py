@@ -24,7 +24,7 @@ from folioshell.paths.tables import pte_free, split_huge_pmd_address, split_huge
 from folioshell.paths.walk import Hit, VmaWalk, rmap_lock, rmap_walk, vmas_of
 
 #: attributes that the new folio takes over unchanged
-_CARRIED = ("nonzero", "swapbacked", "uptodate", "dirty", "active", "referenced")
+_CARRIED = ("nonzero", "swapbacked", "uptodate", "dirty", "active")
 
 
 def try_to_unmap(
