@@ -139,6 +139,42 @@ def test_21_collapse_of_shared_pages(profile: str, expected: str | None) -> None
     assert m.madvise("collapse", p, 512) == expected
 
 
+@cases("EINVAL", None, None, None, None)
+def test_22_collapse_of_a_thp_that_ptes_map(profile: str, expected: str | None) -> None:
+    """Where there is MADV_COLLAPSE it copies."""
+    m = Memory(profile)
+    p = m.pte_thp()
+    before = m.folio(p)
+
+    assert m.madvise("collapse", p, 512) == expected
+    assert (m.look(p, 512), m.folio(p) is before) == (("T×512(1)", True) if expected else ("T!×512(1)", False))
+
+
+@cases(*[([28], [24])] * 4, ([28], []))
+def test_24_read_ahead(profile: str, expected: tuple[list[int], list[int]]) -> None:
+    """Order 0 everywhere; 7.3 marks no folio for the next window where this one ends with the file."""
+    marks = []
+    for pages in (400, 32):
+        m = Memory(profile)
+        file = m.file("f", pages, cached=False)
+        p = m.mmap(32, kind="private", prot="r", file=file, skew=7)
+        m.read(p + 20 if pages > 32 else p)
+        assert {folio.order for folio in file.folios} == {0}
+        marks.append([folio.index for folio in file.folios if folio.readahead])
+    assert tuple(marks) == expected
+
+
+@cases(*["F×16(1) -×496"] * 3, *["F!×512(1)"] * 2)
+def test_25_read_of_a_file_written_at_once(profile: str, expected: str) -> None:
+    """ext4 has large folios since 6.16; a PMD maps one of its size. Before, the fault-around window is mapped."""
+    m = Memory(profile)
+    order = 9 if m.kernel.release.ext4_has_large_folios else 0
+    p = m.mmap(512, kind="shared", file=m.file("f", 600, order))
+    m.read(p)
+
+    assert (m.look(p, 512), m.smaps(p, "FilePmdMapped")) == (expected, 2048 if order else 0)
+
+
 @cases("-×192 F×8(1) A×1(1) F×7(1) -×304", *["-×192 F×8(1) A×1(1) F×7(1) -×304"] * 2, *["F×200(1) A×1(1) F×311(1)"] * 2)
 def test_27_read_beside_a_private_page(profile: str, expected: str) -> None:
     """The whole folio is mapped since 6.18; before, the fault-around window."""
