@@ -242,6 +242,10 @@ def _live(options: Options) -> int:
     from folioshell.live.guest import Guest
     from folioshell.shell.live import LiveChoice, LiveComparison, ThisKernel
 
+    if not options.files and not options.restore:
+        return _complain("live: which FILE?")
+    if options.restore or options.dry_run:
+        return _live_plan(options)
     limits = options.limits(scripts=True)
     bounds = {name: most for name in ("pages", "processes") if (most := getattr(limits, name)) is not None}
     choice = LiveChoice(
@@ -259,6 +263,25 @@ def _live(options: Options) -> int:
     guest = options.kernel and Guest(Path(options.kernel), modules=modules, accel=options.accel)
     run = LiveComparison(guest or ThisKernel(), options.session().language, options.screen, options.errors, choice)
     return run.run(options.files)
+
+
+def _live_plan(options: Options) -> int:
+    """Say what a live run would change, or restore what one that was killed has changed."""
+    from folioshell.live import CannotRecord, RecorderOptions
+    from folioshell.live.host import restore
+    from folioshell.shell.recordings import show_plans
+
+    if options.kernel is not None or (options.restore and (options.files or options.dry_run)):
+        return _complain("live: --restore stands alone; --dry-run takes files, and not --kernel")
+    if options.restore:
+        try:
+            sys.stdout.write("\n".join([*restore()] or ["Nothing to restore."]) + "\n")
+        except CannotRecord as reason:
+            return _complain(str(reason))
+        return 0
+    language = options.session().language
+    chosen = RecorderOptions(runs=options.runs)
+    return show_plans(options.files, options.screen, options.errors, language, chosen, verbose=options.verbose)
 
 
 def _convert(options: Options) -> int:

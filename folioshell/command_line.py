@@ -256,14 +256,14 @@ def parser() -> _Parser:
     return made
 
 
-def _add_scripts(parser: ArgumentParser) -> None:
+def _add_scripts(parser: ArgumentParser, number: str = "+") -> None:
     what = "a script, or the name of a scenario; - for standard input"
-    parser.add_argument("files", nargs="+", metavar="FILE", help=what)
+    parser.add_argument("files", nargs=number, metavar="FILE", help=what)
 
 
 def _add_live(add_action: Callable[..., ArgumentParser]) -> ArgumentParser:
     live = add_action("live", help="run scripts on a real kernel and compare each step", epilog=_LIVE_EPILOG)
-    _add_scripts(live)
+    _add_scripts(live, "*")
     add = live.add_argument
     add("--kernel", metavar="IMAGE", help="boot this kernel in QEMU: a bzImage, or a vmlinux with PVH")
     add("--modules", metavar="DIR", help="its modules (default: lib/modules beside the image's folder)")
@@ -271,6 +271,8 @@ def _add_live(add_action: Callable[..., ArgumentParser]) -> ArgumentParser:
     add("--runs", type=partial(_number, least=1), default=2, metavar="N", help="runs of each (default: 2)")
     add("-o", dest="folder", default="", metavar="DIR", help="also write the recordings into this folder")
     add("--profile", choices=tuple(RELEASES), default="", help="model this release instead of that of the kernel")
+    add("--dry-run", action="store_true", help="only say what it would set on this machine, and what can run")
+    add("--restore", action="store_true", help="only put back what a recorder that was killed has set")
     add("--allow-live", action="store_true", help="also run what is piped in, and scripts that a script includes")
     add("-v", dest="verbose", action="store_true", help="list the steps that are the same, too")
     return live

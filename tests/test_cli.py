@@ -549,3 +549,14 @@ def test_run_profiles_refusals(arguments: tuple[str, ...], message: str) -> None
 
     assert done.returncode == 2
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--restore", "a.fs"], ["--restore", "--dry-run"], ["--dry-run", "--kernel", "k", "a.fs"]]
+)
+def test_live_takes_files_or_restores(words: list[str]) -> None:
+    """``live`` without a file, and options that do not go together, are refused in one line."""
+    ended = folioshell("live", *words)
+
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert ended.stderr.startswith("folioshell: live: ")

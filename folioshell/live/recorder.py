@@ -50,6 +50,15 @@ class LivePlan(NamedTuple):
     obstacles: list[str]
     unseen: list[str]
 
+    def sentences(self) -> Iterator[str]:
+        """All of it, for the user."""
+        yield from (f"cannot run: {reason}" for reason in self.obstacles)
+        yield from (f"sets {one.name} to {one.wanted} (now {one.now})" for one in self.settings)
+        yield from (f"mounts {what}, in no mount namespace" for what in self.mounts)
+        if self.swap:
+            yield f"swaps to {self.swap}"
+        yield from (f"does not see {what}" for what in self.unseen)
+
 
 def plan(scenario: Mapping[str, Any], options: RecorderOptions | None = None) -> LivePlan:
     """What recording a scenario would do; nothing is changed.

@@ -17,6 +17,7 @@ from folioshell.live.format import SLOT, BadScenario, Recording, check_scenario,
 from folioshell.model.changes import KernelChange
 from folioshell.model.lock import Lock, LockOp
 from folioshell.model.pagetable import PageTable
+from folioshell.model.release import DEFAULT, RELEASES, release_of
 from folioshell.model.vm import Mm
 from folioshell.recording.scenario import ARENA, ScenarioRun
 from folioshell.session.history import Happening
@@ -228,3 +229,18 @@ def _shown(rows: tuple[PtlRow, ...]) -> str:
         return "none"
     lock, depth, function = rows[0]
     return f"{lock} at depth {depth} in {function}()"
+
+
+def profile_of(recording: Recording | PtlRecording) -> str:
+    """The profile of the kernel that a recording was made on; a bare scenario has the default.
+
+    Raises:
+        BadScenario: no release is modeled that the kernel belongs to.
+    """
+    if isinstance(recording, Recording) and recording.steps is None:
+        return DEFAULT.version
+    release = release_of(recording.kernel)
+    if release is None:
+        kernel = recording.kernel or "an unnamed kernel"
+        raise BadScenario(f"a recording of {kernel}; modeled are {', '.join(RELEASES)}, and --profile chooses one")
+    return release.version

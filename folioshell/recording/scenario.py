@@ -217,3 +217,13 @@ _HANDLERS: dict[str, Callable[[ScenarioRun, Mm, Op], Result]] = {
     "pin": _pin,
     "unpin": _pin,
 }
+
+
+def operation_text(op: Op) -> str:
+    """An operation of a scenario in one line: ``A: madvise t[0+64] advice=cold``."""
+    words = [str(op["op"])]
+    if "page" in op:
+        words.append(f"{op['region']}[{op['page']}+{op['count']}]")
+    known = ("op", "proc", "page", "count", *(("region",) if "page" in op else ()))
+    words += [f"{key}={value}" for key, value in op.items() if key not in known]
+    return f"{op['proc']}: {' '.join(words)}"

@@ -27,11 +27,12 @@ from folioshell.live.image import BadImage
 from folioshell.live.recorder import record
 from folioshell.model.release import DEFAULT, nearest_release
 from folioshell.recording.answers import LiveExpect, LiveScript, answer_of
+from folioshell.recording.scenario import operation_text
 from folioshell.recording.verify import Difference, compared_steps
 from folioshell.script import script
 from folioshell.script.files import path_of
 from folioshell.session.language import Language
-from folioshell.shell.recordings import ROWS, difference_tables, json_line, operation_text
+from folioshell.shell.recordings import ROWS, difference_tables, json_line
 from folioshell.views.blocks import Block, Line, Span, Tone, line
 from folioshell.views.glyphs import visible
 from folioshell.views.screen import Screen

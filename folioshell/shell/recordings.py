@@ -14,9 +14,11 @@ from folioshell.errors import Refused, reason_of
 from folioshell.live import CannotRecord, RecorderOptions
 from folioshell.live.files import write_recording
 from folioshell.live.format import BadScenario, Recording, check_scenario, parse
-from folioshell.live.recorder import record
-from folioshell.model.release import DEFAULT, RELEASES, release_of
+from folioshell.live.recorder import plan, record
+from folioshell.model.release import RELEASES
 from folioshell.recording import ptl
+from folioshell.recording.ptl import profile_of
+from folioshell.recording.scenario import operation_text
 from folioshell.recording.verify import Difference, DiffRow, verify
 from folioshell.script import script
 from folioshell.script.budget import EXCEEDED, Budget
@@ -137,21 +139,6 @@ class Verification:
         return f"{match.matched} of {counted(match.steps, 'step')} match{books}", match.difference
 
 
-def profile_of(recording: Recording | ptl.PtlRecording) -> str:
-    """The profile of the kernel that a recording was made on; a bare scenario has the default.
-
-    Raises:
-        BadScenario: no release is modeled that the kernel belongs to.
-    """
-    if isinstance(recording, Recording) and recording.steps is None:
-        return DEFAULT.version
-    release = release_of(recording.kernel)
-    if release is None:
-        kernel = recording.kernel or "an unnamed kernel"
-        raise BadScenario(f"a recording of {kernel}; modeled are {', '.join(RELEASES)}, and --profile chooses one")
-    return release.version
-
-
 def _summary(difference: Difference) -> Line:
     row, *others = difference.rows
     more = f" and {counted(len(others), 'more difference')}" if others else ""
@@ -162,16 +149,6 @@ def _place(difference: Difference) -> str:
     if difference.op is None:
         return "initial state"
     return f"step {difference.step}, {operation_text(difference.op)}"
-
-
-def operation_text(op: dict[str, Any]) -> str:
-    """An operation of a scenario in one line: ``A: madvise t[0+64] advice=cold``."""
-    words = [str(op["op"])]
-    if "page" in op:
-        words.append(f"{op['region']}[{op['page']}+{op['count']}]")
-    known = ("op", "proc", "page", "count", *(("region",) if "page" in op else ()))
-    words += [f"{key}={value}" for key, value in op.items() if key not in known]
-    return f"{op['proc']}: {' '.join(words)}"
 
 
 def difference_tables(difference: Difference) -> list[Block]:
@@ -244,6 +221,28 @@ def convert_file(name: str, stream: TextIO, errors: Screen, language: Language) 
     return MATCHES
 
 
+def _of_scripts(
+    names: Sequence[str], errors: Screen, language: Language, act: Callable[[str, list[dict[str, Any]]], None]
+) -> int:
+    """Do something with the scenarios of each file; returns 2 if that is impossible for one."""
+    status = MATCHES
+    for name in names:
+        try:
+            data, is_json = _read(name)
+            act(name, [_loaded(name, data).scenario] if is_json else _scenarios(name, data, language, errors))
+            continue
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            _report_unusable(errors, error.filename or name, BadScenario(f"cannot be used: {reason_of(error)}"))
+        except (BadScenario, CannotRecord, ValueError) as error:
+            _report_unusable(errors, name, error)
+        except Refused as error:
+            errors.refusal(error)
+        status = UNUSABLE
+    return status
+
+
 def record_files(
     names: Sequence[str], target: str, screen: Screen, errors: Screen, language: Language, options: RecorderOptions
 ) -> int:
@@ -256,33 +255,42 @@ def record_files(
     is_folder = Path(target).is_dir()
     if len(names) > 1 and not is_folder:
         raise Refused(f"-o {target} is no folder", hint="the recordings of several files go to a folder")
-    status = MATCHES
-    for name in names:
+
+    def recorded(name: str, scenarios: list[dict[str, Any]]) -> None:
         path = f"{target}/{Path(name).name.split('.')[0]}.json.gz" if is_folder else target
-        try:
-            data, is_json = _read(name)
-            scenarios = [_loaded(name, data).scenario] if is_json else _scenarios(name, data, language, errors)
-            for number, scenario in enumerate(scenarios, 1):
-                own = path if number == 1 else _numbered(path, number)
-                recording = record(scenario, options)
-                write_recording(recording, own)
-                _report_recorded(screen, own, recording)
-        except OSError as error:
-            _report_unusable(errors, error.filename or name, BadScenario(f"cannot be used: {reason_of(error)}"))
-        except (BadScenario, CannotRecord, ValueError) as error:
-            _report_unusable(errors, name, error)
-        except Refused as error:
-            errors.refusal(error)
-        else:
-            continue
-        status = UNUSABLE
-    return status
+        for number, scenario in enumerate(scenarios, 1):
+            own = path if number == 1 else _numbered(path, number)
+            recording = record(scenario, options)
+            write_recording(recording, own)
+            _report_recorded(screen, own, recording)
+
+    return _of_scripts(names, errors, language, recorded)
 
 
 def _numbered(path: str, number: int) -> str:
     """The file of another branch of a script: ``s-2.json.gz`` for ``s.json.gz``."""
     stem, dot, ending = Path(path).name.partition(".")
     return str(Path(path).with_name(f"{stem}-{number}{dot}{ending}"))
+
+
+def show_plans(
+    names: Sequence[str], screen: Screen, errors: Screen, language: Language, options: RecorderOptions, *, verbose: bool
+) -> int:
+    """Say what recording scripts would change on this machine, and what can run; returns 2 if one cannot.
+
+    Args:
+        verbose: list the operations, too.
+    """
+
+    def planned(name: str, scenarios: list[dict[str, Any]]) -> None:
+        for scenario in scenarios:
+            found, steps = plan(scenario, options), counted(len(scenario["ops"]), "step")
+            heading = f"{name}: {'none of ' if found.obstacles else ''}{steps} can run"
+            texts = [*found.sentences(), *(operation_text(op) for op in scenario["ops"] if verbose)]
+            screen.write([line(visible(heading)), *(line(visible(text), indent=2) for text in texts)])
+        screen.flush()
+
+    return _of_scripts(names, errors, language, planned)
 
 
 def _report_recorded(screen: Screen, path: str, recording: dict[str, Any]) -> None:

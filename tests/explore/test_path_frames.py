@@ -19,7 +19,7 @@ from folioshell.explore.keys import _PathWriter
 from folioshell.paths.vma_protocols import PROTOCOLS
 from folioshell.recording import ptl
 from folioshell.recording.observe import emit
-from folioshell.shell.recordings import profile_of
+from folioshell.recording.ptl import profile_of
 from tests.recording.samples import FOLDER
 
 #: what the recordings do not have

@@ -269,3 +269,17 @@ def test_bad_luck(tmp_path: Path, before: str, sentence: str) -> None:
     assert len(said.splitlines()) == 1
     target.unlink(missing_ok=True)
     assert machine_state(tmp_path) == state
+
+
+def test_restore_by_the_command_line(tmp_path: Path) -> None:
+    """After a SIGKILL ``live --restore`` puts everything back, and says what; again there is nothing to restore."""
+    calls = int(_driver(tmp_path, 0, 0).stdout)
+    before = machine_state(tmp_path)
+    _driver(tmp_path, calls // 2, signal.SIGKILL)
+    command = [sys.executable, "-m", "folioshell", "live", "--restore"]
+
+    first, second = (subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2))
+
+    assert "hugepages-64kB/enabled: never" in first.stdout
+    assert second.stdout == "Nothing to restore.\n"
+    assert machine_state(tmp_path) == before

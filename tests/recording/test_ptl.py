@@ -13,7 +13,7 @@ import pytest
 
 from folioshell.live.format import BadScenario
 from folioshell.recording import ptl
-from folioshell.shell.recordings import profile_of
+from folioshell.recording.ptl import profile_of
 
 FOLDER = Path(__file__).parents[1] / "recordings" / "ptl"
 TRACES = sorted(FOLDER.glob("*.json.gz"))

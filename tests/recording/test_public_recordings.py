@@ -8,9 +8,9 @@ import pytest
 
 from folioshell.live.format import load
 from folioshell.recording.observe import emit, steps_of
+from folioshell.recording.ptl import profile_of
 from folioshell.recording.scenario import ScenarioRun
 from folioshell.recording.verify import verify
-from folioshell.shell.recordings import profile_of
 from tests.recording.samples import BEYOND, BEYOND_SWEEP, FOLDER, RECORDINGS, RELEASES, RELEASES_SWEEP, SWEEP
 
 

@@ -21,11 +21,11 @@ from folioshell.model.vm import Mm
 from folioshell.paths import fork, rmap, tables
 from folioshell.recording import scenario as replaying
 from folioshell.recording.observe import emit
+from folioshell.recording.ptl import profile_of
 from folioshell.recording.verify import ABSENT, Difference, DiffRow, differences, expand, result_text, verify
 from folioshell.schemes.entries import PageCounts
 from folioshell.schemes.mm_slots import MmSlots
 from folioshell.schemes.per_page_v5 import DoubleMapCounts
-from folioshell.shell.recordings import profile_of
 from tests.recording.samples import FOLDER, document, recording, small_recording
 
 

@@ -10,8 +10,13 @@ from pathlib import Path
 import pytest
 
 from folioshell.cli import main
+from folioshell.live import RecorderOptions
 from folioshell.live.format import load
-from folioshell.shell.recordings import Verification, emit_files, operation_text
+from folioshell.live.host import Setting
+from folioshell.live.recorder import LivePlan
+from folioshell.recording.scenario import operation_text
+from folioshell.script import Session
+from folioshell.shell.recordings import Verification, emit_files, show_plans
 from folioshell.views.screen import Screen
 from tests.command_line import folioshell
 from tests.recording.samples import FOLDER, RECORDINGS, document, scenario, small_recording
@@ -227,3 +232,45 @@ def test_a_gzip_bomb(action: tuple[str, ...], tmp_path: Path) -> None:
     assert (done.returncode, "the recording exceeds the limit of 64 MB of memory" in done.stderr) == (2, True)
     done = folioshell(*action, "--limit", "seconds=0", path)
     assert (done.returncode, "the recording exceeds the limit of 0 CPU seconds" in done.stderr) == (2, True)
+
+
+def _planned(monkeypatch: pytest.MonkeyPatch, found: LivePlan, *names: str) -> tuple[int, list[str]]:
+    """Status and lines of a plan of scripts on a machine where ``found`` is the plan of each."""
+    monkeypatch.setattr("folioshell.shell.recordings.plan", lambda *_: found)
+    output = _Output()
+    status = show_plans(names, output.screen, output.errors, Session().language, RecorderOptions(), verbose=False)
+    return status, [*output.out, *output.texts[1].getvalue().splitlines()]
+
+
+def test_a_plan_says_what_it_would_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What a live run would set, mount, swap to and not see; and how many steps can run."""
+    script = tmp_path / "s.fs"
+    script.write_text("mmap a 4\nwrite a\nundo\nread a\n")
+    settings = [Setting("/sys/a", "never", "always")]
+    found = LivePlan(settings, ["tmpfs, huge=always"], "a zram device", [], ["folios: not root"])
+
+    status, lines = _planned(monkeypatch, found, str(script))
+
+    assert status == 0
+    assert lines[:5] == [
+        f"{script}: 2 steps can run",
+        "  sets /sys/a to always (now never)",
+        "  mounts tmpfs, huge=always, in no mount namespace",
+        "  swaps to a zram device",
+        "  does not see folios: not root",
+    ]
+    # The other branch.
+    assert lines[5] == lines[0]
+
+
+def test_a_plan_says_why_nothing_can_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Obstacles are named; a script that no kernel can run is refused at its place."""
+    script, other = tmp_path / "s.fs", tmp_path / "other.fs"
+    script.write_text("mmap a 4\n")
+    other.write_text("set geometry classroom\n")
+
+    status, lines = _planned(monkeypatch, LivePlan([], [], "", ["swap needs root"], []), str(script), str(other))
+
+    assert status == 2
+    assert lines[:2] == [f"{script}: none of 1 step can run", "  cannot run: swap needs root"]
+    assert "no kernel has page tables of another geometry" in lines[2]
