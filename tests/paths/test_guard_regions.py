@@ -214,9 +214,9 @@ def test_file_pages(kind: str) -> None:
     assert m.vma(p).anon_vma is None
 
 
-@pytest.mark.parametrize(("profile", "second"), [("6.18", "A×2(1) -×510"), ("7.3", "T!×512(1)")])
-def test_collapse_of_a_guarded_block(profile: str, second: str) -> None:
-    """EINVAL; 6.18 leaves later blocks alone, too, 6.19 and later pass over the block."""
+@pytest.mark.parametrize("profile", ["6.18", "7.3"])
+def test_collapse_of_a_guarded_block(profile: str) -> None:
+    """EINVAL, and later blocks are left alone, too: the scan takes the marker for swap, and faulting it in fails."""
     m = Memory(profile)
     p = m.mmap(1024)
     m.write(p, 3)
@@ -225,7 +225,7 @@ def test_collapse_of_a_guarded_block(profile: str, second: str) -> None:
     m.madvise("guard_install", p + 10, 1)
 
     assert m.madvise("collapse", p, 1024) == Scan.FAIL.errno == EINVAL
-    assert m.look(p + 512, 512) == second
+    assert m.look(p + 512, 512) == "A×2(1) -×510"
     assert _pages(m, p, 12) == "ppp-------g-"
 
 
