@@ -101,7 +101,7 @@ class Settings:
         lines = []
         if self.audience:
             lines.append(f"set audience {self.audience}")
-        if self.after not in (None, self._usual_parts(kernel)):
+        if self.after is not None:
             lines.append(f"set after {','.join(self.parts(kernel)) or 'none'}")
         if self.walks:
             lines.append("set walks always")
