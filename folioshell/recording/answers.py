@@ -1,4 +1,4 @@
-"""A script as a real kernel runs it, and what that kernel answers to its ``expect``s, from the recording.
+"""A script as a real kernel runs it, and how its recording compares: the steps, and what ``expect``s ask.
 
 Rules:
 - A question is translated while the model is in its state: places into regions and pages, a folio into a page that is
@@ -21,9 +21,10 @@ from folioshell.commands.places import FolioRef, PlaceRef
 from folioshell.commands.questions import COUNTS, MAPCOUNT, MAPPED, PAGE_MAPCOUNT, PARTIAL, SHARED
 from folioshell.commands.schemes import TRUTH
 from folioshell.live.format import Recording, check_scenario
+from folioshell.model.release import DEFAULT
 from folioshell.model.truth import mappings
 from folioshell.recording.to_scenario import ScenarioWriter
-from folioshell.recording.verify import expand, orders, result_text
+from folioshell.recording.verify import Difference, compared_steps, expand, orders, result_text
 from folioshell.session.history import Entry, is_failure
 from folioshell.session.host import Host
 
@@ -290,8 +291,6 @@ class LiveScript:
         """
         session, nr = self.writer.session, len(self.writer.ops)
         self.writer.add(statement)
-        if self.writer.cut is not None and not self.writer.ops:
-            raise self.writer.cut
         last = len(self.writer.ops) - 1
         self.commands += [statement.text] * (last + 1 - nr)
         if statement.command.verb == "expect":
@@ -309,7 +308,7 @@ class LiveScript:
             self.expects.append(LiveExpect(line, statement.text, last, None, comparison))
 
 
-def answer_of(expect: LiveExpect, recording: Recording) -> tuple[bool, str] | None:
+def _answer_of(expect: LiveExpect, recording: Recording) -> tuple[bool, str] | None:
     """Does an assertion hold for a recorded kernel, and what does that say? None if its step does not show it."""
     assert recording.steps is not None
     step = recording.steps[expect.step]
@@ -320,3 +319,64 @@ def answer_of(expect: LiveExpect, recording: Recording) -> tuple[bool, str] | No
         return is_failure(result, expect.comparison.expected), result_text(result)
     value = KernelState(step, recording.regions, partial=recording.partial).answer(expect.question)
     return None if value is None else (expect.comparison.holds(value), text_of(value))
+
+
+class LiveOutcome(NamedTuple):
+    """What became of a script.
+
+    Args:
+        script: as a real kernel runs it.
+        steps: its steps, compared.
+        failed: assertions that do not hold for the kernel, and its answers.
+        elsewhere: those that do not hold in this release: the model has the same answer.
+        held: number of those that hold.
+        partial: recorded without root.
+    """
+
+    script: LiveScript
+    steps: list[Difference]
+    failed: list[tuple[LiveExpect, str]]
+    elsewhere: list[tuple[LiveExpect, str]]
+    held: int
+    partial: bool
+
+    @property
+    def differing(self) -> list[Difference]:
+        """The steps that differ."""
+        return [one for one in self.steps if one.rows]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Numbers of steps and assertions, by what became of them."""
+        nr, differ = len(self.script.commands), len(self.differing)
+        # The model may have stopped.
+        unseen = sum(bool(one.unseen) for one in self.steps) + nr - sum(one.step >= 0 for one in self.steps)
+        counts = {"steps": nr, "same": nr - differ - unseen, "differ": differ, "not_comparable": unseen}
+        asked = self.held + len(self.failed) + len(self.elsewhere)
+        return counts | {"expects": asked, "held": self.held, "not_in_release": len(self.elsewhere)}
+
+
+def compared(live: LiveScript, document: dict[str, Any], profile: str) -> LiveOutcome:
+    """Compare a recording with the model, and make the assertions of its script of it."""
+    soft = document.get("soft", {})
+    unstable = {path.split("/")[1] for path in soft.get("unstable", ()) if path.startswith("steps/")}
+    steps = [{} if str(number) in unstable else step for number, step in enumerate(document["steps"])]
+    partial = document.get("partial") is True
+    shown = {key: document[key] for key in ("name", "scenario", "regions", "files")}
+    recording = Recording(steps=steps, partial=partial, **shown)
+    found = list(compared_steps(recording, profile))
+    same = {one.step for one in found if not one.rows}
+    outcome = LiveOutcome(live, found, [], [], 0, partial)
+    held = 0
+    for expect in live.expects:
+        answer = _answer_of(expect, recording)
+        if answer is None:
+            live.unasked += 1
+        elif answer[0]:
+            held += 1
+        elif profile != DEFAULT.version and expect.step in same:
+            # It was written for the default release.
+            outcome.elsewhere.append((expect, answer[1]))
+        else:
+            outcome.failed.append((expect, answer[1]))
+    return outcome._replace(held=held)

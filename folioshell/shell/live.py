@@ -10,41 +10,42 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
+from folioshell.commands import Session
 from folioshell.commands.parse import ParsedStatement
 from folioshell.errors import Refused
 from folioshell.live import CannotRecord, RecorderOptions
 from folioshell.live.files import write_recording
-from folioshell.live.format import BadScenario, Recording
+from folioshell.live.format import BadScenario
 from folioshell.live.guest import GuestError
 from folioshell.live.image import BadImage
 from folioshell.live.recorder import record
-from folioshell.model.release import DEFAULT, nearest_release
-from folioshell.recording.answers import LiveExpect, LiveScript, answer_of
+from folioshell.model.release import nearest_release
+from folioshell.recording.answers import Branches, LiveOutcome, LiveScript, compared
 from folioshell.recording.scenario import operation_text
-from folioshell.recording.verify import Difference, compared_steps
 from folioshell.script import script
 from folioshell.script.files import path_of
 from folioshell.session.language import Language
-from folioshell.shell.recordings import ROWS, difference_tables, json_line
+from folioshell.shell.recordings import ROWS, difference_tables, json_line, located
 from folioshell.views.blocks import Block, Line, Span, Tone, line
 from folioshell.views.glyphs import visible
 from folioshell.views.screen import Screen
 from folioshell.wording import counted
 
 SAME, DIFFERS, UNUSABLE = 0, 1, 2
+_INCLUDES = "a script includes others on a real kernel only with --allow-live"
 #: seconds from which on a kernel was booted
 _BOOT = 0.1
 
 
-def live_script(name: str, lines: Sequence[script.ScriptLine], profile: str, *, may_include: bool) -> LiveScript:
-    """A script as a real kernel runs it.
+def live_scripts(name: str, lines: Sequence[script.ScriptLine], profile: str, *, may_include: bool) -> list[LiveScript]:
+    """A script as a real kernel runs it: one for each branch of its history.
 
     Args:
         name: its path.
@@ -55,36 +56,54 @@ def live_script(name: str, lines: Sequence[script.ScriptLine], profile: str, *, 
     Raises:
         Refused: no real kernel can run it; with its place.
     """
-    live = LiveScript(profile)
-    session = live.writer.session
+    branches, reader = Branches(profile), Session(counting=())
+    typed = list(_statements(name, lines, reader, may_include=may_include))
+    places = {id(statement): (path, one) for path, one, statement in typed}
+    for path, one, statement in typed:
+        with located(path, one):
+            branches.add(statement)
+    found: list[LiveScript] = []
+    cut: Refused | None = None
+    for branch in branches.all():
+        live = LiveScript(profile)
+        for statement in branch:
+            path, one = places[id(statement)]
+            with located(path, one):
+                live.add(statement, one.written.row_of(statement.start)[0])
+            if live.writer.cut is not None:
+                cut = script.located(live.writer.cut, path, one.written)
+        if live.commands and (
+            live.expects or not any(live.commands == one.commands[: len(live.commands)] for one in found)
+        ):
+            found.append(live)
+    if cut is not None and not found:
+        raise cut
+    return found
 
-    def add(name: str, lines: Sequence[script.ScriptLine]) -> None:
-        for one in lines:
-            for statement in (command for typed in one.statements for command in typed.expanded()):
-                assert isinstance(statement, ParsedStatement)
-                try:
-                    if statement.command.verb == "source":
-                        include(statement)
-                    else:
-                        live.add(statement, one.written.row_of(statement.start)[0])
-                except Refused as error:
-                    raise script.located(error, name, one.written) from None
 
-    def include(statement: ParsedStatement) -> None:
-        if not may_include:
-            raise statement.refused_process("a script includes others on a real kernel only with --allow-live", ())
-        path = script.included_script(session, statement)
-        assert path is not None
-        access = session.host.access
-        sources = (*access.sources, os.path.realpath(path))
-        session.host.access = access._replace(folder=script.folder_of(path), sources=sources)
-        add(path, script.parse(script.read_text(path), path, session.language))
-        session.host.access = access
-
-    # Files that it includes are named from its folder.
-    session.host.access = session.host.access._replace(folder=script.folder_of(name), sources=(os.path.realpath(name),))
-    add(name, lines)
-    return live
+def _statements(
+    name: str, lines: Sequence[script.ScriptLine], reader: Session, *, may_include: bool
+) -> Iterator[tuple[str, script.ScriptLine, ParsedStatement]]:
+    """(script, line, statement) of a script and of those that it includes; files are named from the folder of each."""
+    access = reader.host.access
+    sources = (*access.sources, os.path.realpath(name))
+    reader.host.access = access._replace(folder=script.folder_of(name), sources=sources)
+    for one in lines:
+        for statement in (command for typed in one.statements for command in typed.expanded()):
+            assert isinstance(statement, ParsedStatement)
+            if statement.command.verb != "source":
+                yield name, one, statement
+                continue
+            with located(name, one):
+                if not may_include:
+                    raise statement.refused_process(
+                        "a script includes others on a real kernel only with --allow-live", ()
+                    )
+                path = script.included_script(reader, statement)
+                assert path is not None
+                inner = script.parse(script.read_text(path), path, reader.language)
+            yield from _statements(path, inner, reader, may_include=True)
+    reader.host.access = access
 
 
 # Kernels.
@@ -126,67 +145,6 @@ class ThisKernel(AbstractContextManager[Any]):
 
 
 # Runs.
-
-
-class LiveOutcome(NamedTuple):
-    """What became of a script.
-
-    Args:
-        script: as a real kernel runs it.
-        steps: its steps, compared.
-        failed: assertions that do not hold for the kernel, and its answers.
-        elsewhere: those that do not hold in this release: the model has the same answer.
-        held: number of those that hold.
-        partial: recorded without root.
-    """
-
-    script: LiveScript
-    steps: list[Difference]
-    failed: list[tuple[LiveExpect, str]]
-    elsewhere: list[tuple[LiveExpect, str]]
-    held: int
-    partial: bool
-
-    @property
-    def differing(self) -> list[Difference]:
-        """The steps that differ."""
-        return [one for one in self.steps if one.rows]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Numbers of steps and assertions, by what became of them."""
-        nr, differ = len(self.script.commands), len(self.differing)
-        # The model may have stopped.
-        unseen = sum(bool(one.unseen) for one in self.steps) + nr - sum(one.step >= 0 for one in self.steps)
-        counts = {"steps": nr, "same": nr - differ - unseen, "differ": differ, "not_comparable": unseen}
-        asked = self.held + len(self.failed) + len(self.elsewhere)
-        return counts | {"expects": asked, "held": self.held, "not_in_release": len(self.elsewhere)}
-
-
-def compared(live: LiveScript, document: dict[str, Any], profile: str) -> LiveOutcome:
-    """Compare a recording with the model, and make the assertions of its script of it."""
-    soft = document.get("soft", {})
-    unstable = {path.split("/")[1] for path in soft.get("unstable", ()) if path.startswith("steps/")}
-    steps = [{} if str(number) in unstable else step for number, step in enumerate(document["steps"])]
-    partial = document.get("partial") is True
-    shown = {key: document[key] for key in ("name", "scenario", "regions", "files")}
-    recording = Recording(steps=steps, partial=partial, **shown)
-    found = list(compared_steps(recording, profile))
-    same = {one.step for one in found if not one.rows}
-    outcome = LiveOutcome(live, found, [], [], 0, partial)
-    held = 0
-    for expect in live.expects:
-        answer = answer_of(expect, recording)
-        if answer is None:
-            live.unasked += 1
-        elif answer[0]:
-            held += 1
-        elif profile != DEFAULT.version and expect.step in same:
-            # It was written for the default release.
-            outcome.elsewhere.append((expect, answer[1]))
-        else:
-            outcome.failed.append((expect, answer[1]))
-    return outcome._replace(held=held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,10 +232,8 @@ class LiveComparison:
     def _one(self, name: str, lines: Sequence[script.ScriptLine]) -> int | None:
         """Run one script; None if no kernel, or not this one, can run it."""
         try:
-            live = live_script(path_of(name), lines, self._profile, may_include=self._choice.allow_live)
-            document = self._kernel.record(live.scenario(Path(name).stem), self._choice.options)
-            if self._choice.folder:
-                write_recording(document, f"{self._choice.folder}/{Path(name).stem}.json.gz")
+            branches = live_scripts(path_of(name), lines, self._profile, may_include=self._choice.allow_live)
+            outcomes = [self._outcome(Path(name).stem, number, live) for number, live in enumerate(branches, 1)]
         except Refused as error:
             self._leave_out(name, f"line {error.line}: {error.message}")
             return None
@@ -288,15 +244,24 @@ class LiveComparison:
             self._counts["ended"] += 1
             self._complain(f"{name}: {error}")
             return DIFFERS
-        outcome = compared(live, document, self._profile)
-        counts = outcome.counts
+        counts = dict.fromkeys(_COUNTED, 0)
+        for outcome in outcomes:
+            counts = {key: nr + outcome.counts[key] for key, nr in counts.items()}
         self._counts.update(counts, scripts=1)
-        differs = bool(outcome.differing or outcome.failed)
+        differs = any(outcome.differing or outcome.failed for outcome in outcomes)
         if self._choice.as_json:
-            self._document({"script": name, **counts, **_details(outcome)})
+            self._document({"script": name, **counts, **_details(outcomes)})
         elif differs or not self._choice.quiet:
-            self._write(_blocks(name, outcome, every=self._choice.verbose))
+            self._write(_blocks(name, counts, outcomes, every=self._choice.verbose))
         return DIFFERS if differs else SAME
+
+    def _outcome(self, stem: str, number: int, live: LiveScript) -> LiveOutcome:
+        """What becomes of one branch of a script."""
+        document = self._kernel.record(live.scenario(stem), self._choice.options)
+        if self._choice.folder:
+            own = "" if number == 1 else f"-{number}"
+            write_recording(document, f"{self._choice.folder}/{stem}{own}.json.gz")
+        return compared(live, document, self._profile)
 
     def _leave_out(self, name: str, why: str) -> None:
         self._counts["left_out"] += 1
@@ -344,36 +309,48 @@ def _counts_text(counts: dict[str, int]) -> str:
     return f"{counted(counts['steps'], 'step')}: {', '.join(words)}{expects}{elsewhere}"
 
 
-def _blocks(name: str, outcome: LiveOutcome, *, every: bool) -> list[Block]:
+def _blocks(name: str, counts: dict[str, int], outcomes: Sequence[LiveOutcome], *, every: bool) -> list[Block]:
     """A script's counts, tables of the steps that differ, and the assertions that fail."""
-    counts = outcome.counts
-    tone = Tone.BAD if outcome.differing or outcome.failed else Tone.GOOD
-    without = " (without root: no folios, no mapcounts)" if outcome.partial else ""
-    blocks: list[Block] = [
-        Line((Span(f"{visible(name)}: "), Span(_counts_text(counts), tone), Span(without, Tone.DIM)))
+    tone = Tone.BAD if any(outcome.differing or outcome.failed for outcome in outcomes) else Tone.GOOD
+    notes = f" in {len(outcomes)} branches" if len(outcomes) > 1 else ""
+    notes += " (without root: no folios, no mapcounts)" if any(outcome.partial for outcome in outcomes) else ""
+    blocks: list[Block] = [Line((Span(f"{visible(name)}: "), Span(_counts_text(counts), tone), Span(notes, Tone.DIM)))]
+    for number, outcome in enumerate(outcomes, 1):
+        shown = [*_step_blocks(outcome, every=every), *_expect_blocks(outcome, every=every)]
+        if shown and len(outcomes) > 1:
+            blocks.append(line(f"branch {number}", Tone.STRONG, indent=2))
+        blocks += shown
+    cuts = {(cut.line, cut.message) for outcome in outcomes if (cut := outcome.script.writer.cut) is not None}
+    blocks += [
+        line(visible(f"what depends on line {at} is left out: {message}"), Tone.DIM, indent=2)
+        for at, message in sorted(cuts)
     ]
-    for one in outcome.steps:
-        command = outcome.script.commands[one.step] if one.step >= 0 else "initial state"
-        if one.rows:
-            blocks += difference_tables(one)
-        elif every or one.unseen:
-            verdict = f"not comparable: {one.unseen}" if one.unseen else "same"
-            blocks.append(line(visible(f"{one.step}  {command}: {verdict}"), indent=2))
-    for rows, note, row_tone in (
-        (outcome.failed, "", Tone.BAD),
-        (outcome.elsewhere if every else [], ", and the model under this profile the same", Tone.DIM),
-    ):
-        blocks += [
-            line(visible(f"line {one.line}: expect {one.text}: the kernel says {answer}{note}"), row_tone, indent=2)
-            for one, answer in rows
-        ]
     return blocks
 
 
-def _details(outcome: LiveOutcome) -> dict[str, Any]:
+def _step_blocks(outcome: LiveOutcome, *, every: bool) -> Iterator[Block]:
+    for one in outcome.steps:
+        command = outcome.script.commands[one.step] if one.step >= 0 else "initial state"
+        if one.rows:
+            yield from difference_tables(one)
+        elif every or one.unseen:
+            verdict = f"not comparable: {one.unseen}" if one.unseen else "same"
+            yield line(visible(f"{one.step}  {command}: {verdict}"), indent=2)
+
+
+def _expect_blocks(outcome: LiveOutcome, *, every: bool) -> Iterator[Block]:
+    note = ", and the model under this profile the same"
+    for rows, more, tone in ((outcome.failed, "", Tone.BAD), (outcome.elsewhere if every else [], note, Tone.DIM)):
+        for one, answer in rows:
+            text = f"line {one.line}: expect {one.text}: the kernel says {answer}{more}"
+            yield line(visible(text), tone, indent=2)
+
+
+def _details(outcomes: Sequence[LiveOutcome]) -> dict[str, Any]:
     """What is not the same, as data."""
     steps = [
         {
+            "branch": number,
             "step": one.step,
             "command": outcome.script.commands[one.step] if one.step >= 0 else "",
             **({"operation": operation_text(one.op)} if one.op is not None else {}),
@@ -381,8 +358,16 @@ def _details(outcome: LiveOutcome) -> dict[str, Any]:
             "differences": [{"what": row.what, "kernel": row.kernel, "model": row.model} for row in one.rows[:ROWS]],
             "more": max(len(one.rows) - ROWS, 0),
         }
+        for number, outcome in enumerate(outcomes, 1)
         for one in outcome.steps
         if one.rows or one.unseen
     ]
-    failed = [{"line": one.line, "expect": one.text, "kernel": answer} for one, answer in outcome.failed]
-    return {"unlike": steps, "failed": failed, "unasked": outcome.script.unasked, "partial": outcome.partial}
+    failed = [
+        {"line": one.line, "expect": one.text, "kernel": answer}
+        for outcome in outcomes
+        for one, answer in outcome.failed
+    ]
+    cuts = [f"line {cut.line}: {cut.message}" for one in outcomes if (cut := one.script.writer.cut) is not None]
+    found: dict[str, Any] = {"branches": len(outcomes), "unlike": steps, "failed": failed}
+    unasked = sum(outcome.script.unasked for outcome in outcomes)
+    return found | {"unasked": unasked, "left_out": sorted({*cuts}), "partial": any(one.partial for one in outcomes)}

@@ -332,14 +332,14 @@ def _scenarios(name: str, data: bytes, language: Language, errors: Screen) -> li
         for statement in (command for typed in one.statements for command in typed.expanded()):
             assert isinstance(statement, ParsedStatement)
             places[id(statement)] = one
-            with _located(name, one):
+            with located(name, one):
                 branches.add(statement)
     scenarios: list[dict[str, Any]] = []
     cuts: list[Refused] = []
     for branch in branches.all():
         writer = ScenarioWriter()
         for statement in branch:
-            with _located(name, places[id(statement)]):
+            with located(name, places[id(statement)]):
                 was_cut = writer.cut
                 writer.add(statement)
                 if writer.cut is not None and was_cut is None:
@@ -361,7 +361,7 @@ def _begins_with(scenario: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def _located(name: str, one: script.ScriptLine) -> Iterator[None]:
+def located(name: str, one: script.ScriptLine) -> Iterator[None]:
     """Give a refusal its place in the script."""
     try:
         yield

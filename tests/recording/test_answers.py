@@ -10,7 +10,7 @@ from folioshell.commands import Session
 from folioshell.commands.parse import ParsedStatement
 from folioshell.live.format import recording_of
 from folioshell.model.release import DEFAULT
-from folioshell.recording.answers import LiveScript, answer_of
+from folioshell.recording.answers import LiveScript, _answer_of
 from folioshell.recording.observe import emit, without_folios
 
 
@@ -34,7 +34,7 @@ def answers(text: str, *, partial: bool = False, change: Any = None) -> list[tup
         document["steps"] = [without_folios(step) for step in document["steps"]]
     if change is not None:
         change(document)
-    return [answer_of(expect, recording_of(document)) for expect in script.expects]
+    return [_answer_of(expect, recording_of(document)) for expect in script.expects]
 
 
 _SHARED = """

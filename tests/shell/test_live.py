@@ -245,6 +245,48 @@ def test_scripts_that_include_others(path: Path, tmp_path: Path) -> None:
     assert lines[2:4] == ["  0  mmap a 1: same", "  1  mmap buf 4: same"]
 
 
+BRANCHES = """\
+mmap buf 4
+write buf
+fork B
+expect truth mms buf[0] == 2
+undo
+expect truth mms buf[0] == 1
+munmap buf[0]
+expect present? buf[0] == no
+set decide vmas
+munmap buf
+expect vmas A == 0
+"""
+
+
+def test_branches(tmp_path: Path) -> None:
+    """A script that undoes is run once for each branch; what no kernel can do ends a branch, and is named."""
+    path = tmp_path / "s.fs"
+    path.write_text(BRANCHES)
+    kernel = FakeKernel()
+    status, lines, _ = live(kernel, path, verbose=True, folder=str(tmp_path))
+    assert status == 0
+    assert lines[1:-1] == [
+        f"{path}: 6 steps: 6 same; 3 of 3 expects hold in 2 branches",
+        "  branch 1",
+        *("  0  mmap buf 4: same", "  1  write buf: same", "  2  fork B: same"),
+        "  branch 2",
+        *("  0  mmap buf 4: same", "  1  write buf: same", "  2  munmap buf[0]: same"),
+        "  what depends on line 9 is left out: a scenario cannot express decide",
+    ]
+    assert len(load(str(tmp_path / "s-2.json.gz")).steps or ()) == 3
+
+
+def test_json_of_branches(tmp_path: Path) -> None:
+    """A document has all branches of its script."""
+    path = tmp_path / "s.fs"
+    path.write_text(BRANCHES)
+    one = json.loads(live(FakeKernel(), path, as_json=True)[1][0])
+    assert (one["branches"], one["steps"], one["held"], one["unasked"]) == (2, 6, 3, 1)
+    assert one["left_out"] == ["line 9: a scenario cannot express decide"]
+
+
 def test_json(path: Path) -> None:
     """A document for each script, with what is not the same, and one for all."""
     status, lines, _ = live(FakeKernel(change=copy_at_fork), path, as_json=True)
