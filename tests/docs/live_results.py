@@ -49,7 +49,7 @@ def fidelity_page() -> str:
 
 
 def tables(runs: Sequence[dict[str, Any]]) -> str:
-    """A row per kernel, then one per script that no kernel can run."""
+    """A row per kernel, then one per script that a kernel cannot run, or not whole."""
     return f"{''.join(_kernels(runs))}\n{''.join(_left_out(runs))}"
 
 
@@ -81,13 +81,15 @@ def _kernels(runs: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def _left_out(runs: Sequence[dict[str, Any]]) -> Iterator[str]:
-    yield "| script | cannot run live, because |\n"
+    yield "| script | what no kernel, or not this one, can run |\n"
     yield "| --- | --- |\n"
     reasons: dict[tuple[str, str], list[str]] = {}
     for run in runs:
         for one in run["results"]:
-            if "cannot_run" in one:
-                reasons.setdefault((one["script"], one["cannot_run"]), []).append(run["profile"])
+            whole = [f"all of it: {one['cannot_run']}"] if "cannot_run" in one else []
+            parts = [f"what depends on {why}" for why in one.get("left_out", ())]
+            for why in (*whole, *parts):
+                reasons.setdefault((one["script"], why), []).append(run["profile"])
     for (script, why), profiles in sorted(reasons.items()):
         where = "" if len(profiles) == len(runs) else f" (on {', '.join(profiles)})"
         yield f"| {script} | {why}{where} |\n"

@@ -58,7 +58,7 @@ def test_all_scenarios_on_this_kernel() -> None:
     """All steps are the same, and all assertions hold."""
     scripts, summary = documents()
     assert unlike(scripts) == []
-    assert summary["scripts"] >= 32
+    assert summary["scripts"] >= 53
     assert summary["same"] == summary["steps"] - summary["not_comparable"]
     assert summary["held"] == summary["expects"]
 
@@ -69,5 +69,5 @@ def test_all_scenarios_in_a_guest(kernel: str) -> None:
     """One boot runs them all; what an older release does differently the model does as well."""
     scripts, summary = documents("--kernel", kernel)
     assert unlike(scripts) == []
-    assert summary["scripts"] >= 27
+    assert summary["scripts"] >= 41
     assert summary["held"] + summary["not_in_release"] == summary["expects"]
