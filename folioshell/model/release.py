@@ -51,6 +51,12 @@ class Release(CollapseChanges):
         "a page marked PageAnonExclusive is written in place; before, references alone decide",
         commit="6c287605fd56",
     )
+    frees_swap_cache_after_copy: bool = change(
+        "5.14",
+        "mm/memory.c: wp_page_copy()",
+        "a copy on write by the last process that maps a page takes that out of the swap cache",
+        commit="f4c4a3f48480",
+    )
     has_mthp: bool = change(
         "6.8",
         "mm/memory.c: alloc_anon_folio()",

@@ -420,7 +420,7 @@ def _copy(
             table.entries[index : index + nr] = pte.packed([pte.NONE] * nr)
             yield from rmap.remove_ptes(k, folio, page, nr, vma, table, block + index)
             yield table.ptl.release()
-            yield from _put_old(k, folio, nr)
+            yield from swap.put_unmapped(k, folio, nr)
         else:
             # A page that was not there is now: rss grows by the holes.
             rss.anon += 1
@@ -431,15 +431,3 @@ def _copy(
         index += nr
     for folio in isolated.values():
         yield from _release(k, folio)
-
-
-def _put_old(k: Kernel, folio: Folio, nr: int) -> Path[None]:
-    """Drop the references of ``nr`` entries, and what keeps an unmapped folio in the swap cache.
-
-    Kernel: mm/swap_state.c: free_folio_and_swap_cache() (v6.18)
-    """
-    unused = folio.swap_slot is not None and not k.counts.mapcount(folio.id)
-    if unused and not (yield folio.lock.trylock("free_swap_cache")):
-        yield from swap.try_to_free(k, folio)
-        yield folio.lock.release()
-    yield from rmap.put(k, folio, nr)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from folioshell.events import SWAP_CACHE, Held, Tracepoint
 from folioshell.model import pte, vm
-from folioshell.model.folio import Folio, page_bits
+from folioshell.model.folio import Folio, FolioRun, page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace, AnonVma
 from folioshell.model.pagetable import PageTable
@@ -89,6 +89,21 @@ def try_to_free(k: Kernel, folio: Folio) -> Path[bool]:
         return False
     yield from delete_from_cache(k, folio)
     return True
+
+
+def put_unmapped(k: Kernel, folio: Folio | FolioRun, nr: int = 1) -> Path[None]:
+    """Drop ``nr`` references that entries held, and what keeps a page that nothing maps any more in the swap cache.
+
+    No page-table lock is held.
+    Kernel: mm/swap_state.c: free_swap_cache(), free_page_and_swap_cache() (v6.12)
+    """
+    first = folio.first
+    # Before the references are dropped. Who has the folio locked frees the cache itself, or maps the page again.
+    is_unused = first.swap_slot is not None and not k.counts.mapcount(first.id)
+    if is_unused and not (yield first.lock.trylock("free_swap_cache")):
+        yield from try_to_free(k, first)
+        yield first.lock.release()
+    yield from rmap.put(k, folio, nr)
 
 
 def reuse(k: Kernel, folio: Folio) -> Path[bool]:

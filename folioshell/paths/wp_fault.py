@@ -195,7 +195,8 @@ def _wp_page_copy(
     yield table.ptl.release(times=times)
     # That of the entry and that of do_wp_page().
     if old is not None:
-        yield from rmap.put(k, old, 2)
+        put = swap.put_unmapped if k.release.frees_swap_cache_after_copy else rmap.put
+        yield from put(k, old, 2)
 
 
 def wp_huge_pmd(k: Kernel, fault: Fault, pmd: PmdTable) -> Path[bool]:

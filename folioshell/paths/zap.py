@@ -119,7 +119,7 @@ def _zap_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, details: ZapDe
     yield pmd.lock.release()
     # The last reference after the lock: freeing takes others.
     if folio is not None:
-        yield from rmap.put(k, folio)
+        yield from swap.put_unmapped(k, folio)
     return True
 
 
@@ -169,7 +169,8 @@ def _zap_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int, 
     yield from _unlock(k, vma, table, block, delayed, details.reclaim_pt and end - start == k.geometry.pmd_pages)
     # After the lock, as the kernel's mmu_gather does after the TLB flush: until then another CPU may use the pages.
     for folios, nr in dropped:
-        yield from rmap.put(k, folios, nr)
+        put = rmap.put if folios.first.swap_slot is None else swap.put_unmapped
+        yield from put(k, folios, nr)
 
 
 def _unlock(k: Kernel, vma: Vma, table: PageTable, block: int, delayed: list[_Delayed], reclaim_pt: bool) -> Path[None]:

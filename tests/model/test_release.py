@@ -322,6 +322,19 @@ def _read_from_swap() -> object:
     return m.faults()
 
 
+def _swap_cache_after_a_copy() -> object:
+    """Pages in the swap cache after a copy on write of one that no one else maps. 5.10 copies it."""
+    m = Memory()
+    m.machine.set_profile("5.10")
+    m.kernel.config.swap = True
+    p = m.mmap(1)
+    m.write(p)
+    m.madvise("pageout", p, 1)
+    m.read(p)
+    m.write(p)
+    return len(m.kernel.swap_cache)
+
+
 def _last_reference() -> object:
     """Is a page exclusive that a write brings back from swap, after the process that shared it has ended?"""
     m = _memory()
@@ -413,6 +426,7 @@ def _locks_of_a_split() -> object:
 
 
 SHOWN_BY: dict[str, str | Callable[[], object]] = {
+    "frees_swap_cache_after_copy": _swap_cache_after_a_copy,
     "split_locks_queue_of_anon": _locks_of_a_split,
     "split_drops_i_mmap_first": _locks_of_a_split,
     "walks_past_other_pmds": _walk_past_a_new_thp,

@@ -120,6 +120,30 @@ def test_buffers_go_with_migration_and_reclaim() -> None:
     assert (kept.has_buffers, kept.dirty, kept.ref) == (True, True, 2)
 
 
+@pytest.mark.parametrize("profile", ["5.10", "6.18", "7.3"])
+def test_the_last_entry_ends_the_swap_cache(profile: str) -> None:
+    """A page from swap is freed when nothing maps it and no entry refers to its slot; until then it stays."""
+    m = Memory(profile)
+    m.kernel.config.swap = True
+    p = m.mmap(3)
+    m.write(p, 3)
+    m.fork("B")
+    for page in range(3):
+        m.do(do_reclaim(m.kernel, m.folio(p + page)))
+    m.read(p, 3)
+    m.read(p + 1, 2, who="B")
+    folios = [m.folio(p + page) for page in range(3)]
+    m.madvise("dontneed", p, 3)
+    left = [folio.swap_slot for folio in folios]
+    m.exit("B")
+
+    # B has a swap entry for the first, and maps the others.
+    assert None not in left
+    assert [folio.swap_slot for folio in folios[1:]] == [None, None]
+    assert (m.kernel.swap_cache, m.kernel.swap_counts) == ({}, {})
+    assert not [folio for folio in folios if folio.ref]
+
+
 def test_collapse_reads_shared_memory_from_swap() -> None:
     """What was swapped out is in the new folio, and in swap no more."""
     m = Memory(geometry=CLASSROOM)
