@@ -23,9 +23,6 @@ from folioshell.paths.step import Path
 from folioshell.paths.tables import pte_free, split_huge_pmd_address, split_huge_pmd_locked, withdraw
 from folioshell.paths.walk import Hit, VmaWalk, rmap_lock, rmap_walk, vmas_of
 
-#: attributes that the new folio takes over unchanged
-_CARRIED = ("nonzero", "swapbacked", "uptodate", "dirty", "active")
-
 
 def try_to_unmap(
     k: Kernel, folio: Folio, *, locked: bool = False, sync: bool = False, ignore_mlock: bool = False
@@ -362,7 +359,7 @@ def _move(k: Kernel, folio: Folio, new: Folio) -> Path[bool]:
     moved = folio.freeze(rmap.expected_references(k, folio) + 1)
     if moved:
         yield from rmap.unqueue_deferred_split(k, folio)
-        for flag in _CARRIED:
+        for flag in ("nonzero", "swapbacked", "uptodate", "dirty", "active"):
             setattr(new, flag, getattr(folio, flag))
         folio.move_buffers(new)
         _replace_in_cache(k, folio, new)
