@@ -184,7 +184,7 @@ def race(call: Call) -> Report | Ending:
     return done(
         call,
         _sentence(call, labels, verdict) + (f" {missed.text}" if missed else ""),
-        sections=tuple(_sections(verdict)),
+        sections=tuple(_sections(call, verdict)),
         extra={"race": {"threads": labels, **verdict.document(), **why, **_schedules(call, labels, racing, verdict)}},
     )
 
@@ -217,7 +217,7 @@ def _sentence(call: Call, labels: Sequence[str], verdict: RaceVerdict) -> str:
     return text
 
 
-def _sections(verdict: RaceVerdict) -> list[Section]:
+def _sections(call: Call, verdict: RaceVerdict) -> list[Section]:
     if not verdict.findings:
         return []
     rows = tuple((found.kind, found.states, found.text, found.schedule) for found in verdict.findings[:LISTED])
@@ -232,7 +232,8 @@ def _sections(verdict: RaceVerdict) -> list[Section]:
     columns = ("kind", "states", "what", "shortest schedule")
     sections: list[Section] = [Table("findings", columns, rows, note, tuple(words))]
     drawn = [found for found in verdict.findings if found.picture][:PICTURES]
-    return [*sections, *map(_picture, drawn)]
+    is_class = call.session.settings.audience_of(call.kernel) == "class"
+    return [*sections, *(_picture(found, is_class) for found in drawn)]
 
 
 def _schedules(call: Call, labels: Sequence[str], racing: Race, verdict: RaceVerdict) -> dict[str, Any]:
@@ -263,8 +264,10 @@ def told_schedule(call: Call, labels: Sequence[str], steps: Sequence[RaceStep]) 
     return schedule_document(steps, labels, lambda event: (describer.text(event), describer.who(event)))
 
 
-def _picture(found: Found) -> Text:
-    return Text(found.picture, f"{found.kind}, schedule={found.schedule}", found.words)
+def _picture(found: Found, only_columns: bool = False) -> Text:
+    """The picture of a finding; ``only_columns``: without what each thread acquires and holds, as lockdep prints it."""
+    end = found.picture.index("") if only_columns and "" in found.picture else None
+    return Text(found.picture[:end], f"{found.kind}, schedule={found.schedule}", found.words)
 
 
 def _follow(call: Call) -> Ending:

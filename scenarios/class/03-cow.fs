@@ -23,8 +23,7 @@ fork B
 | write faults, and the kernel can decide. That is copy-on-write.
 show
 
-| B writes to page 0.
-? truth entries f1 == 1 | How many entries map f1 then?
+? truth entries f1 == 1 | B writes to page 0. How many entries map f1 then?
 ?hint A must not see what B writes.
 ?wrong 2 B may not write into the page that A reads.
 ?wrong 0 A still maps it.

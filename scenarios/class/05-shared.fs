@@ -26,7 +26,7 @@ query shared? f1
 | "Shared" is a question about processes; more exactly about address spaces,
 | which the kernel calls mm. The truth: does more than one mm map a page?
 | B now unmaps its other three pages.
-? shared? truth f1 == no | And now?
+? shared? truth f1 == no | Does anyone but A map a page of f1 now?
 ?hint Where are B's entries for f1?
 ?wrong yes None of B's entries is left.
 ?after Only now may the kernel treat f1 as A's own.

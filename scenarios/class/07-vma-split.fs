@@ -34,7 +34,7 @@ set decide vmas
 ?after Left alone, and the two cold pages stay with the others.
 madvise cold win[0..1]
 
-| MM-ID, which Linux uses since v6.15, remembers two owners for a folio.
+| Linux since v6.15 acts on another scheme; the next lesson explains it.
 undo
 set decide mm-id
 madvise cold win[0..1]

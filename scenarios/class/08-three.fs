@@ -33,7 +33,7 @@ query shared? f1
 
 | C gives up all its entries, and faults again.
 madvise dontneed win
-? shared? mm-id f1 == no | And now?
+? shared? mm-id f1 == no | C has faulted again. What does mm-id answer: shared?
 ?hint The folio had no entries in between: both places are free.
 ?wrong yes C has a place of its own this time.
 fault win[0]

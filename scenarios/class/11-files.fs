@@ -2,8 +2,8 @@
 | # 11: Files
 |
 | The kernel keeps the pages of files in memory: the page cache. Programs
-| map these pages. With MAP_SHARED they write into them; with MAP_PRIVATE
-| each gets a copy of what it writes. 10 minutes.
+| map these pages. A shared mapping writes into them; a private one gets a
+| copy of each page that it writes. 10 minutes.
 set geometry classroom
 set schemes per-page,vmas
 file lib 8
@@ -17,7 +17,7 @@ read sh[0]
 ?after Both mappings read the same page.
 read pr[0]
 
-? truth entries f1 == 1 | Now it is written through the private mapping. And now?
+? truth entries f1 == 1 | Now pr[0] is written. How many entries map f1?
 ?hint Others must not see this write.
 ?wrong 2 pr[0] has a copy of its own.
 ?after The copy is anonymous memory: it belongs to no file any more.
@@ -29,7 +29,7 @@ show
 ? present? pr[0] == no | The private copy at pr[0]: is it still there?
 ?hint Should an access beyond the end of the file succeed?
 ?wrong yes Copies go, too: nothing is left beyond the end of a file.
-?after An access raises SIGBUS from now on, on the copy's page, too.
+?after From now on an access fails, to the page of the copy as well.
 truncate lib 0
 
 diff

@@ -397,3 +397,23 @@ def test_help_names_the_commands_that_race() -> None:
     _, _, listed = text.partition("can be raced: ")
 
     assert listed.partition(".")[0].split() == raceable()
+
+
+def test_a_class_sees_the_columns_alone() -> None:
+    """What lockdep prints of each thread would not fit on a screen of 24 lines; an expert sees it."""
+    session = Session()
+    session.execute(
+        "set geometry classroom ; file lib 32 order=4 ; mmap w 16 file=lib prot=rw ; write w[3] ; write w[12] ;"
+        "read w[0] ; read w[8] ; madvise dontneed w[4..7] ; madvise dontneed w[13..15] ;"
+        "set decide vmas ; set protocol own-table-first"
+    )
+    race = "race { A.t1: madvise dontneed w[0..2] ; A.t2: madvise dontneed w[8..11] }"
+
+    def drawn() -> list[str]:
+        (report,) = session.execute(race)
+        return [line for section in report.sections if isinstance(section, Text) for line in section.lines]
+
+    in_class = drawn()
+    session.execute("set audience expert")
+    assert in_class == drawn()[: len(in_class)]
+    assert "*** DEADLOCK ***" in in_class[-1] and len(drawn()) > len(in_class) + 8

@@ -13,7 +13,7 @@ from tests.docs.picture import NAME, picture
 from tests.docs.releases import releases_page
 from tests.docs.scenario_index import scenario_index
 from tests.docs.schemes_page import schemes_page
-from tests.docs.tutorial import tutorial
+from tests.docs.tutorial import teaching, tutorial
 from tests.repo.tree import ROOT
 
 #: file of docs/ -> the function that returns its text
@@ -28,6 +28,7 @@ PAGES = {
     "scenarios.md": scenario_index,
     "schemes.md": schemes_page,
     "schemes-own.md": schemes_own_page,
+    "teaching.md": teaching,
     "tutorial.md": tutorial,
     NAME: picture,
 }

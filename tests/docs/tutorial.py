@@ -1,4 +1,4 @@
-"""docs/tutorial.md: the twelve lessons as a text to read, with what each command prints."""
+"""docs/tutorial.md: the twelve lessons as a text to read, with what each command prints; their part of teaching.md."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from folioshell.views.plain import render
 from folioshell.views.report_view import report_blocks
 from tests.docs.reader import TUTORIAL_WIDTH
 from tests.docs.scenario_index import opening, scripts
+from tests.repo.tree import ROOT
 
 _INTRODUCTION = """\
 # Tutorial: who shares this folio?
@@ -32,6 +33,8 @@ _SOLUTIONS = """\
 
 Each is one way of several. Type it where the lesson ends.
 """
+#: what stands before and after the table of wrong answers
+_WRONG, _END = "<!-- wrong answers -->", "<!-- end -->"
 
 
 def tutorial() -> str:
@@ -48,6 +51,22 @@ def tutorial() -> str:
         solutions += [f"- **{task.name}**: `{task.solutions[0].line.text}`{_after(task)}" for task in tasks]
         solutions.append("")
     return "\n".join(parts + solutions).rstrip("\n") + "\n"
+
+
+def teaching() -> str:
+    """docs/teaching.md with the present wrong answers of all lessons between its two marks."""
+    text = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
+    above, _, rest = text.partition(_WRONG)
+    _, _, below = rest.partition(_END)
+    rows = [
+        f"| {number} | {asked.text} | {wrong.statement.arguments.tokens('VALUE')[0].text} | {wrong.text} |"
+        for number, path in enumerate(scripts("class"), 1)
+        for line in _lines(path)
+        for asked in line.asked
+        for wrong in asked.wrong
+    ]
+    table = ["| lesson | question | wrong answer | why |", "| ---: | --- | --- | --- |", *rows]
+    return f"{above}{_WRONG}\n" + "\n".join(table) + f"\n{_END}{below}"
 
 
 def _lines(path: Path) -> list[script.ScriptLine]:
