@@ -367,3 +367,28 @@ def test_a_lesson_is_learned() -> None:
 def test_every_lesson_is_learned(number: int) -> None:
     """The same, of each."""
     assert not any(record.open for record in learned(number))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("number", shipped_lessons())
+def test_next_and_undo_of_every_lesson(number: int) -> None:
+    """Wherever `undo` leads, the state is the one that was there, and `next` leads to the same end."""
+    session = Session()
+    session.execute(f"present {shipped_lessons()[number]}")
+    tutor = session.teacher
+    assert isinstance(tutor, Tutor)
+    states = {}
+
+    def to_the_end() -> tuple[str, str]:
+        while tutor.unit is not None:
+            session.execute("next")
+            # A lesson may have a line that undoes steps: what it did then is not in the history.
+            states[session.step] = fingerprint(session.workspace.machine)
+        return session.process, fingerprint(session.workspace.machine)
+
+    end, last = to_the_end(), session.step
+    for back in range(1, last - len(tutor.lesson.settings)):
+        session.execute(f"undo {back}")
+        assert fingerprint(session.workspace.machine) == states.get(last - back, fingerprint(session.workspace.machine))
+        assert to_the_end() == end
+        assert session.step == last
