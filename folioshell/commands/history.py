@@ -137,7 +137,7 @@ class Track:
         if here.point.branch != self._last.point.branch or here == self._last:
             return False
         before = [at for at, one in enumerate(self._milestones) if one.point.position <= here.point.position]
-        self.at = before[-1]
+        self.at = before[-1] if before else 0
         return True
 
     def back(self) -> bool:

@@ -152,6 +152,15 @@ def test_wandering_off(tmp_path: Path) -> None:
     assert [entry.text for entry in session.history.entries][-1] == "fork B"
 
 
+def test_undo_beyond_the_beginning(tmp_path: Path) -> None:
+    """The settings of a lesson can be undone, too; `next` begins after them again."""
+    session, path = session_with(tmp_path)
+    typed(session, f"learn {path}", "next 3", "undo 3", "mmap mine 4")
+    assert session.prompt == "3 A 1>"
+    assert "Back in the lesson." in typed(session, "next")
+    assert (session.step, session.history.current) == (2, "main")
+
+
 def test_task(tmp_path: Path) -> None:
     """Goals are checked after each step: which newly hold, or do not any more; the lesson goes on from before it."""
     session, path = session_with(tmp_path, LESSON.replace("?goal truth mms buf[1] == 2", "?goal truth mms buf[1] == 4"))
