@@ -12,7 +12,7 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.policy import SharingQuestion
-from folioshell.paths import rmap, sharing
+from folioshell.paths import rmap, sharing, swap
 from folioshell.paths.step import Path
 from folioshell.paths.unmap import remove_migration_ptes, try_to_migrate, try_to_unmap
 from folioshell.paths.walk import rmap_lock
@@ -79,8 +79,9 @@ def split_folio(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]] | Non
     for piece in pieces[1:]:
         if not k.batches:
             yield piece.lock.release()
-        # The last reference of a piece that got no entry and is in no cache.
-        yield from rmap.put(k, piece)
+        # The last reference of a piece that got no entry and is in no cache, or in that of swap without need.
+        put = rmap.put if piece.swap_slot is None else swap.put_unmapped
+        yield from put(k, piece)
     if not drops_first:
         yield lock.release(mode)
     return pieces

@@ -6,6 +6,8 @@ import pytest
 
 from folioshell.events import FolioNew
 from folioshell.paths.split import do_split
+from folioshell.paths.swap import add_to_swap
+from folioshell.paths.unmap import try_to_unmap
 from tests.paths.memory import Memory
 
 
@@ -131,3 +133,20 @@ def test_collapse_leaves_the_child_its_pages() -> None:
     assert (m.look(p, 512), m.look(p, 512, "B")) == ("T!×512(1)", "T!×512(1)")
     assert m.folio(p, "B") is before
     assert m.folio(p) is not before
+
+
+def test_pieces_that_only_the_swap_cache_keeps() -> None:
+    """A large folio from the swap cache was unmapped in part: the pieces without an entry are freed by the split."""
+    m = Memory(thp={4: "always"})
+    m.kernel.config.swap = m.kernel.config.sync_swap = True
+    p = m.mmap(16)
+    m.write(p, 16)
+    m.do(add_to_swap(m.kernel, m.folio(p)))
+    m.machine.run(try_to_unmap(m.kernel, m.folio(p)))
+    m.read(p, 16)
+    folio = m.folio(p)
+    m.munmap(p + 4, 4)
+    m.do(do_split(m.kernel, folio))
+
+    assert m.look(p, 16) == "A×4(1) -×4 A×8(1)"
+    assert len(m.kernel.swap_cache) == 12
