@@ -14,9 +14,9 @@ from folioshell.commands.call import Call, done
 from folioshell.commands.grammar import MODEL, SESSION, Arg, Form, command
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import NEW_NAME, Word, read_name
-from folioshell.commands.parse import Grammar, ParsedStatement, read_statement
+from folioshell.commands.parse import Grammar, ParsedStatement
 from folioshell.commands.race import race_in, step_table, told_schedule
-from folioshell.commands.threads_operand import raceable
+from folioshell.commands.threads_operand import raceable, thread_command
 from folioshell.report import Report, Table
 from folioshell.session.history import Ending
 from folioshell.session.progress import Spawned
@@ -92,9 +92,7 @@ def spawn(call: Call) -> Report:
     label, rest = _thread_name(call, words)
     if not rest:
         raise call.refused(words[-1], "a command is missing", allowed=raceable())
-    statement = read_statement(call.statement.line, rest)
-    if not statement.command.races:
-        raise call.refused(rest[0], f"{statement.command.verb} cannot be raced", allowed=raceable())
+    statement = thread_command(call.statement.line, rest)
     spawned = call.session.spawned or Spawned()
     if label in spawned.commands and spawned.names.index(label) + 1 in spawned.schedule:
         raise call.refused(words[0], f"{label} has already started", hint=f"`step {label}`, or `finish`")

@@ -83,16 +83,21 @@ def _thread(line: str, words: list[Token]) -> ThreadText:
     if not words:
         raise refused(Token("", first.end, first.end + 1), "a command is missing", allowed=raceable())
     if words[0].kind != "block":
-        return ThreadText(process, name, [_command(line, words)])
+        return ThreadText(process, name, [thread_command(line, words)])
     if len(words) > 1:
         raise refused(words[1], "nothing more may follow here", hint="threads are separated by `;`")
-    commands = [_command(inner, parts) for inner, parts in _inner(words[0])]
+    commands = [thread_command(inner, parts) for inner, parts in _inner(words[0])]
     if not commands:
         raise refused(words[0], "a command is missing", allowed=raceable())
     return ThreadText(process, name, commands)
 
 
-def _command(line: str, words: list[Token]) -> ParsedStatement:
+def thread_command(line: str, words: list[Token]) -> ParsedStatement:
+    """A command of a thread.
+
+    Raises:
+        Refused: the words are none, or one that cannot be raced.
+    """
     try:
         statement = read_statement(line, words)
     except Refused as error:

@@ -80,12 +80,14 @@ def completed(race: Race, schedule: Schedule) -> Schedule:
                 race.do(choice)
                 made.append(choice)
         last = made[-1] if made else -1
-        rest = 0
-        while (able := race.enabled()) and rest < _PATIENCE:
-            last = min(able, key=lambda task: (task - last - 1) % len(race.tasks))
+        for _ in range(_LONGEST_RUN):
+            able = race.enabled()
+            if not able:
+                break
+            start = last + 1
+            last = min(able, key=lambda task: (task - start) % len(race.tasks))
             race.do(last)
             made.append(last)
-            rest += 1
     finally:
         race.restore()
     return Schedule.of(made)
@@ -120,10 +122,8 @@ def _learn(race: Race) -> None:
             first = 0
 
 
-#: maximum number of steps of such a run
+#: steps after which threads that run one after another or by turns are left where they are: they make no progress
 _LONGEST_RUN = 10_000
-#: steps by turns after which threads that make no progress are left where they are
-_PATIENCE = 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,3 +223,29 @@ def test_a_folio_across_two_pmd_tables(protocol: str, mapped: str) -> None:
         assert report.extra["race"]["exhausted"]
         assert report.extra["race"]["findings"] == []
     assert len(session.workspace.kernel.mms["A"].tables.pmds) == mapped.count("fault")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("spawn t1: B: write buf", "a command in a race belongs to its thread"),
+        ("spawn t1: fails EINVAL write buf", "`fails` does not go with a race"),
+    ],
+)
+def test_a_spawned_command_is_one_of_a_race(line: str, message: str) -> None:
+    """Neither the process before it nor what it would end with is dropped in silence."""
+    session = Session()
+    session.execute("mmap buf 4 ; fork B")
+    with pytest.raises(Refused, match=message):
+        session.execute(line)
+
+    assert session.spawned is None
+
+
+@pytest.mark.full
+def test_finish_runs_long_commands_to_their_end() -> None:
+    """A thread has three switch points a page here."""
+    session = Session()
+    session.execute("mmap buf 340 ; spawn t1: write buf ; finish")
+
+    assert session.step == 2
