@@ -40,7 +40,7 @@ _OPTIONS = ("runs", "attempts", "pages", "processes")
 #: a kernel that KVM runs has written to its console after so many seconds; this decides whether KVM works
 _FIRST_WORDS = 5.0
 #: parameters of the kernel. kcore wants addresses as linked; the rest makes a boot short and runs repeatable
-_PARAMETERS = "console=ttyS0 panic=-1 nokaslr mitigations=off no5lvl numa_balancing=disable quiet"
+_PARAMETERS = "console=ttyS0 panic=-1 nokaslr mitigations=off no5lvl numa_balancing=disable"
 
 
 class GuestError(Exception):
@@ -192,6 +192,7 @@ class Guest:
 
     def _has_spoken(self, deadline: float) -> bool:
         """Does the console have text before the deadline?"""
+        # Without `quiet` a kernel that runs writes there within a second.
         assert self._process is not None
         while time.monotonic() < deadline and self._process.poll() is None:
             if os.fstat(self._console).st_size:
