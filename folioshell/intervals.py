@@ -110,6 +110,14 @@ class Intervals(Generic[V]):
             if end < starts[at]:
                 ends[at - 1] = end
                 return
+        if ends and starts[at] < first and end < ends[at]:
+            # Inside one run.
+            old, stop = values[at], ends[at]
+            if old != value:
+                starts[at + 1 : at + 1] = (first, end)
+                ends[at : at + 1] = (first, end, stop)
+                values[at + 1 : at + 1] = (value, old)
+            return
         self._replace(first, end, [(first, end, value)])
 
     def put_pieces(self, pieces: Sequence[tuple[int, int, V | None]]) -> None:
@@ -130,14 +138,25 @@ class Intervals(Generic[V]):
 
     def drop(self, first: int, nr: int = 1) -> None:
         """Remove the values of ``[first, first + nr)``, as far as there are any."""
-        at, end = bisect_right(self._starts, first) - 1, first + nr
-        if at >= 0 and self._starts[at] == first and end <= self._ends[at]:
-            if end < self._ends[at]:
-                self._starts[at] = end
-            else:
-                del self._starts[at], self._ends[at], self._values[at]
-        else:
+        starts, ends, end = self._starts, self._ends, first + nr
+        at = bisect_right(starts, first) - 1
+        if at < 0 or ends[at] <= first:
+            # Most numbers that are forgotten had lost their values before.
+            if at + 1 < len(starts) and starts[at + 1] < end:
+                self._replace(first, end, [])
+        elif end > ends[at]:
             self._replace(first, end, [])
+        elif starts[at] < first:
+            if end < ends[at]:
+                starts.insert(at + 1, end)
+                ends.insert(at, first)
+                self._values.insert(at, self._values[at])
+            else:
+                ends[at] = first
+        elif end < ends[at]:
+            starts[at] = end
+        else:
+            del starts[at], ends[at], self._values[at]
 
     def _replace(self, first: int, end: int, rows: Iterable[tuple[int, int, V]]) -> None:
         """Put ``rows``, ascending within ``[first, end)``, in place of what is there, and join equal runs."""

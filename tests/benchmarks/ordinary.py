@@ -2,9 +2,10 @@
 
 Run: python tests/benchmarks/ordinary.py [--quick] [--rounds N] [--rows WORK …]
 
-Beside each best case, one command over pages in a row, stand the ordinary ones: pages in random order, one command each,
-and memory that processes share in part. Each measurement runs in a process of its own, in CPU time, told in
-idle-equivalent seconds as in scale.py. The exit status is 1 if a goal that was met before is missed by more than a third.
+Beside each best case, one command over pages in a row, stand the ordinary ones: pages in random order, one command
+each, and memory that processes share in part. Each measurement runs in a process of its own, in CPU time, told in
+idle-equivalent seconds as in scale.py. The exit status is 1 if a goal that was met before is missed by more than a
+third.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ sys.path.insert(0, str(ROOT))
 
 from folioshell.cli import main as command_line  # noqa: E402
 from folioshell.commands import Session  # noqa: E402
+from folioshell.report import Report  # noqa: E402
 from tests.benchmarks.growth import bare, exponent, seconds  # noqa: E402
-from tests.benchmarks.scale import IDLE, Measured, additions, run, timed  # noqa: E402
+from tests.benchmarks.scale import IDLE, Measured, additions  # noqa: E402
 
 RECORDINGS = ROOT / "tests" / "recordings"
 #: faults in the fork server: pages that each child copies
@@ -43,6 +45,21 @@ def shuffled(nr: int, seed: int = 7) -> list[int]:
     numbers = list(range(nr))
     random.Random(seed).shuffle(numbers)
     return numbers
+
+
+def run(session: Session, line: str) -> None:
+    """Run commands, none of which may fail; no report is kept, so that none is made as a whole."""
+    failed = map(_any_failed, session.stream(line))
+    assert not any(failed), line
+
+
+def _any_failed(reports: Sequence[Report]) -> bool:
+    return any(report.failed for report in reports)
+
+
+def timed(session: Session, *lines: str) -> float:
+    """CPU seconds of some commands."""
+    return seconds(lambda: [run(session, line) for line in lines])
 
 
 def _prepared(setup: str) -> Session:
@@ -62,7 +79,7 @@ def _bytes_a_page(setup: str, lines: Sequence[str], pages: int) -> float:
     gc.collect()
     tracemalloc.start()
     for line in lines:
-        session.execute(line)
+        run(session, line)
     gc.collect()
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -340,7 +357,12 @@ WORKS = {
             "random": Goal("random order, one", "µs", 150, False),
         },
     ),
-    "verify": Work(verify, _EVERY, "`verify` of every {}th recording", {"steps": Goal("", "steps/s", 2000, False, "758")}),
+    "verify": Work(
+        verify,
+        _EVERY,
+        "`verify` of every {}th recording",
+        {"steps": Goal("", "steps/s", 2000, False, "758")},
+    ),
 }
 
 
