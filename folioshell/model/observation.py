@@ -103,7 +103,15 @@ class Sight:
         found: dict[str, list[tuple[int, PresentRun]]] = {}
         for vma, present in self._vmas[name]:
             others = list(other_runs(self.kernel, vma))
+            base, end, pages = 0, 0, []
             for run in sorted([*present, *others], key=_vpn) if others else present:
+                # Runs ascend, and most of a VMA lies in one region: that of the run before.
+                if run.vpn + run.nr > end:
+                    region, page, end = self.places.find(run.vpn)
+                    base, pages = run.vpn - page, found.setdefault(region, [])
+                if run.vpn + run.nr <= end:
+                    pages.append((run.vpn - base, run))
+                    continue
                 for region, page, piece in self._within_regions(run):
                     found.setdefault(region, []).append((page, piece))
         order = self.places.order
@@ -188,22 +196,17 @@ class Sight:
             origin: own number of a folio -> [number, page] of the folio that it was split from.
         """
         rows: list[dict[str, Any]] = []
+        last = None
         for own in sorted(self.folios, key=numbers.__getitem__):
-            folio = self.folios[own].folio
-            row: dict[str, Any] = {
-                "id": numbers[own],
-                "n": 1,
-                "order": folio.order,
-                "anon": folio.anon,
-                "mapcounts": [[count, nr] for _, nr, count in kpagecounts(self.kernel, folio)],
-                "pmd": sorted(self.folios[own].pmd),
-            }
-            if origin and own in origin:
-                row["from"] = origin[own]
-            if rows and _is_like(rows[-1], row):
+            folio, number, come = self.folios[own].folio, numbers[own], origin.get(own) if origin else None
+            counts = [[count, nr] for _, nr, count in kpagecounts(self.kernel, folio)]
+            looks = (folio.order, folio.anon, counts, sorted(self.folios[own].pmd))
+            if looks == last and _is_next(rows[-1], number, come):
                 rows[-1]["n"] += 1
-            else:
-                rows.append(row)
+                continue
+            last = looks
+            row = {"id": number, "n": 1, **dict(zip(("order", "anon", "mapcounts", "pmd"), looks, strict=True))}
+            rows.append(row if come is None else {**row, "from": come})
         return rows
 
 
@@ -238,12 +241,8 @@ def _goes_on(last: PageRun, row: PageRun, last_order: int, order: int) -> bool:
     return bool(row[3] == last[3] + (position >> order) and row[4] == position & (1 << order) - 1)
 
 
-def _is_like(last: dict[str, Any], row: dict[str, Any]) -> bool:
-    """Does this folio continue the row before?"""
-    if last["id"] + last["n"] != row["id"] or ("from" in last) != ("from" in row):
+def _is_next(last: dict[str, Any], number: int, come: list[int] | None) -> bool:
+    """Does the folio of this number, split off ``come``, continue the row of folios that look as it does?"""
+    if last["id"] + last["n"] != number or ("from" in last) != (come is not None):
         return False
-    if any(last[key] != row[key] for key in ("order", "anon", "mapcounts", "pmd")):
-        return False
-    if "from" in row:
-        return bool(row["from"] == [last["from"][0], last["from"][1] + (last["n"] << last["order"])])
-    return True
+    return come is None or bool(come == [last["from"][0], last["from"][1] + (last["n"] << last["order"])])

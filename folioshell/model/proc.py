@@ -204,9 +204,13 @@ def smaps(k: Kernel, vma: Vma, runs: Iterable[PresentRun] | None = None) -> dict
     Args:
         runs: its present pages, if the caller has them.
     """
+    swapped = _KB * (sum(run.nr for run in other_runs(k, vma) if run.other == "swap") + _swapped_shmem(k, vma))
+    runs = present_runs(k, vma) if runs is None else runs
+    if not swapped and not runs:
+        return {}
     sums = dict.fromkeys(SMAPS_ROWS, 0)
     pss = 0
-    for run in present_runs(k, vma) if runs is None else runs:
+    for run in runs:
         folio = run.folio
         if folio is None or (run.pmd and run.flags & pte.PROTNONE and k.release.smaps_misses_none_pmds):
             continue
@@ -224,7 +228,7 @@ def smaps(k: Kernel, vma: Vma, runs: Iterable[PresentRun] | None = None) -> dict
         if run.pmd:
             sums["AnonHugePages" if folio.anon else "ShmemPmdMapped" if folio.swapbacked else "FilePmdMapped"] += kb
     sums["Pss"] = pss >> (10 + _PSS_SHIFT)
-    sums["Swap"] = _KB * (sum(run.nr for run in other_runs(k, vma) if run.other == "swap") + _swapped_shmem(k, vma))
+    sums["Swap"] = swapped
     if vma.flags & vm.LOCKED:
         sums["Locked"] = sums["Pss"]
     return {name: value for name, value in sums.items() if value}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from folioshell.engine.machine import Uncollected
 from folioshell.errors import KernelBug
 from folioshell.events import Asked, Event, Finding
 from folioshell.live.format import Op, Recording
@@ -77,10 +78,11 @@ def verify(recording: Recording, profile: str = DEFAULT.version, books: bool = F
     """
     assert recording.steps is not None
     nr, compared = len(recording.steps), 0
-    for one in compared_steps(recording, profile, books):
-        if one.rows:
-            return RecordingMatch(nr, one, compared)
-        compared += one.books
+    with Uncollected():
+        for one in compared_steps(recording, profile, books):
+            if one.rows:
+                return RecordingMatch(nr, one, compared)
+            compared += one.books
     return RecordingMatch(nr, None, compared)
 
 
