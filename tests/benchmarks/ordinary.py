@@ -390,7 +390,7 @@ def rows(work: Work, size: int, runs: Sequence[Measured]) -> Iterator[tuple[str,
         told = f"{what}: {goal.text}" if goal.text else what
         yield (
             f"| {told} | {goal.before} | {value:,.3g} {goal.unit} | {sign} {goal.goal:,g} | {verdict} |",
-            goal.met and goal.misses(value, 0.75 if sign == "≥" else 4 / 3),
+            goal.met and goal.misses(value, 4 / 3),
         )
 
 
