@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import platform
 import sys
 from typing import Any
@@ -13,6 +14,7 @@ from folioshell.live import CannotRecord, RecorderOptions, check_machine
 from folioshell.live.files import write_recording
 from folioshell.live.format import load
 from folioshell.live.recorder import _hard, _over_limits
+from tests.live.again import RESULT
 from tests.recording.samples import small_recording
 
 _OPS: list[dict[str, Any]] = [
@@ -89,3 +91,13 @@ def test_a_written_recording_is_read_again(tmp_path: Any, name: str) -> None:
     if name == "a.json":
         text = (tmp_path / name).read_text()
         assert sum(line.startswith("  {") for line in text.splitlines()) >= len(document["steps"])
+
+
+def test_the_result_of_recording_again_is_documented() -> None:
+    """All recordings made again are equal, and docs/fidelity.md has the counts of the result."""
+    result = json.loads(RESULT.read_text(encoding="utf-8"))
+    text = (RESULT.parents[1] / "fidelity.md").read_text(encoding="utf-8")
+
+    assert result["equal"] == result["recordings"]
+    assert f"all {result['recordings']} recordings of 6.18.44 again, {result['steps']:,} steps" in text
+    assert f"`{result['command']}`" in text
