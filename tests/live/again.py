@@ -1,4 +1,4 @@
-"""The recordings of 6.18.44 made again on the kernel here, as root: ``python -m tests.live.again`` writes the result."""
+"""The recordings of 6.18.44 made again on the kernel here as root: ``python -m tests.live.again`` writes the result."""
 
 from __future__ import annotations
 
