@@ -18,7 +18,7 @@ from folioshell.script.script import unexpected
 from folioshell.session.history import expected_failure
 from folioshell.session.session import Session
 from folioshell.shell.presenter import Pager, Presenter
-from folioshell.views.blocks import Tone, line
+from folioshell.views.blocks import Line, Span, Tone, line
 from folioshell.views.glyphs import visible
 from folioshell.views.screen import Screen, waited_for, warm_up
 from folioshell.wording import counted
@@ -194,7 +194,8 @@ class Repl:
             self._completes(typed.raw, lambda: self._execute_line(typed))
         offered, self.session.host.output.offered = self.session.host.output.offered, ""
         if offered and not self.reader.offer(offered):
-            self.presenter.write([line(offered)])
+            # Not wrapped, so that it can be copied.
+            self.presenter.write([Line((Span(offered),), wraps=False)])
         self.presenter.flush()
 
     def _execute_line(self, typed: LogicalLine) -> None:

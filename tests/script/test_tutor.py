@@ -13,6 +13,7 @@ from folioshell.errors import Refused
 from folioshell.report import Report, Table, Text
 from folioshell.script.files import LearnLog, QuestionRecord, shipped_lessons
 from folioshell.script.learning import begin, read_lesson
+from folioshell.script.lesson import Prediction
 from folioshell.script.tutor import Tutor
 from tests.fingerprint import fingerprint
 from tests.script.test_lesson import LESSON
@@ -334,6 +335,14 @@ def test_reset_ends_a_lesson(tmp_path: Path) -> None:
     assert (session.teacher, session.prompt) == (None, "A 0>")
 
 
+def wrong_answers(asked: Prediction) -> list[str]:
+    """Three answers to a question that may be given, and are wrong."""
+    words = [word for word in ("yes", "no", "maybe") if word in asked.values.words]
+    words += ["pt7", "pt8", "pt9", "pt6"] if asked.values.listed else []
+    words += [*map(str, range(4001, 4005))] if asked.values.number else []
+    return [word for word in words * 3 if word != asked.value][:3]
+
+
 def learned(number: int) -> list[QuestionRecord]:
     """Go through a shipped lesson, answering wrong three times first, and solving its tasks by the first solution."""
     session = Session(counting=())
@@ -346,12 +355,8 @@ def learned(number: int) -> list[QuestionRecord]:
         session.execute("next")
         for asked in unit.asked:
             before = session.step
-            words = [*(word for word in ("yes", "no", "maybe") if word in asked.values.words)]
-            words += ["pt7", "pt8", "pt9", "pt6"] if asked.values.listed else []
-            words += [*map(str, range(4001, 4005))] if asked.values.number else []
-            wrong = [word for word in (words * 3) if word != asked.value][:3]
             texts = {asked.read_wrong(line): line.text for line in asked.wrong}
-            for nr, word in enumerate(wrong, 1):
+            for nr, word in enumerate(wrong_answers(asked), 1):
                 text = f"Not {word}: {texts[word]}" if word in texts else f"Not {word}."
                 more = {1: "", 2: " `hint`?" if asked.hints else "", 3: " `answer` shows it."}[nr]
                 assert typed(session, word) == text + more

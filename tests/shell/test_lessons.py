@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from folioshell import Session
 from folioshell.script.files import shipped_lessons
+from folioshell.script.learning import read_lesson
 from folioshell.shell.lessons import LINES
 from tests.command_line import Done, folioshell
 from tests.script.test_lesson import LESSON
+from tests.script.test_tutor import wrong_answers
 from tests.shell.terminal import Terminal
 from tests.shell.test_terminal import COMMAND, environment
 
@@ -222,3 +225,41 @@ def test_every_lesson_at_a_terminal(number: int, tmp_path: Path) -> None:
     screens = re.split(rf"^(?:\?|{number} \w+ \d+>) ", done.stdout, flags=re.MULTILINE)
     assert max(screen.rstrip("\n").count("\n") + 1 for screen in screens) <= LINES
     assert max(len(line) for screen in screens for line in screen.splitlines()) <= 80
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("number", LESSONS)
+def test_every_lesson_with_wrong_answers_at_a_terminal(number: int, tmp_path: Path) -> None:
+    """At a terminal of 80x24 each is gone through, with three wrong answers first and `answer` to each task."""
+    lesson = read_lesson(LESSONS[number], Session().language)
+    prompt = re.compile(rf"(?:\A|\n)(?:{number} \w+ \d+>|\?) \Z")
+    environ = environment(tmp_path) | {"TERM": "dumb"}
+    shown: list[str] = []
+    with Terminal((*COMMAND, "learn", str(number)), environ, rows=24, columns=80) as terminal:
+
+        def typed(line: str) -> str:
+            terminal.forget()
+            terminal.send(f"{line}\r")
+            text = terminal.wait_until(lambda text: prompt.search(text) is not None, "prompt").replace("\r", "")
+            shown.append(text)
+            return text
+
+        terminal.wait_until(lambda text: prompt.search(text) is not None, "prompt")
+        for unit in lesson.units:
+            text = typed("")
+            for asked in unit.asked:
+                for word in wrong_answers(asked):
+                    assert f"Not {word}" in typed(word)
+                text = typed(asked.value)
+                assert "Right." in text
+            if unit.task is not None:
+                _, solution, *_ = filter(None, typed("answer").split("\n"))
+                assert "All goals hold" in typed(solution)
+            elif unit.prose and unit.line is not None and not unit.asked:
+                text = typed("")
+        terminal.send("quit\r")
+        assert terminal.wait() == 0
+    assert f"This is the end of lesson {number}: 5 of 5 done." in "".join(shown)
+    assert "\x1b" not in "".join(shown)
+    # Besides what the lesson shows there is the echo of what was typed, an empty line, and the prompt.
+    assert max(text.strip("\n").count("\n") for text in shown) <= LINES + 2
