@@ -241,9 +241,10 @@ def _live(options: Options) -> int:
     from folioshell.live import RecorderOptions
     from folioshell.live.guest import Guest
     from folioshell.shell.live import LiveChoice, LiveComparison, ThisKernel
+    from folioshell.shell.live_fuzz import LiveFuzz
 
-    if not options.files and not options.restore:
-        return _complain("live: which FILE?")
+    if not options.restore and bool(options.files) == bool(options.fuzz):
+        return _complain("live: expected scripts or --fuzz N, and not both")
     if options.restore or options.dry_run:
         return _live_plan(options)
     limits = options.limits(scripts=True)
@@ -261,8 +262,10 @@ def _live(options: Options) -> int:
         return _complain("live: --modules and --accel go with --kernel")
     modules = None if options.modules is None else Path(options.modules)
     guest = options.kernel and Guest(Path(options.kernel), modules=modules, accel=options.accel)
-    run = LiveComparison(guest or ThisKernel(), options.session().language, options.screen, options.errors, choice)
-    return run.run(options.files)
+    kernel = guest or ThisKernel()
+    if options.fuzz:
+        return LiveFuzz(kernel, options.screen, options.errors, choice, options.fuzz, options.seed).run()
+    return LiveComparison(kernel, options.session().language, options.screen, options.errors, choice).run(options.files)
 
 
 def _live_plan(options: Options) -> int:
@@ -271,7 +274,7 @@ def _live_plan(options: Options) -> int:
     from folioshell.live.host import restore
     from folioshell.shell.recordings import show_plans
 
-    if options.kernel is not None or (options.restore and (options.files or options.dry_run)):
+    if options.kernel is not None or options.fuzz or (options.restore and (options.files or options.dry_run)):
         return _complain("live: --restore stands alone; --dry-run takes files, and not --kernel")
     if options.restore:
         try:

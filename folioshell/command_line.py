@@ -46,6 +46,7 @@ examples:
   folioshell live mail/simple                              without root: VMAs, smaps and pagemap bits
   folioshell live --kernel /boot/vmlinuz-6.1.0-57-cloud-amd64 mail/straddle
   folioshell live --kernel arch/x86/boot/bzImage scenarios/**/*.fs
+  sudo folioshell live --fuzz 500 --seed 7 -o found
 
 exit status: 0 the same; 1 a step differs or an expect does not hold; 2 no script can run, or one is unreadable"""
 
@@ -268,8 +269,14 @@ def _add_live(add_action: Callable[..., ArgumentParser]) -> ArgumentParser:
     add("--kernel", metavar="IMAGE", help="boot this kernel in QEMU: a bzImage, or a vmlinux with PVH")
     add("--modules", metavar="DIR", help="its modules (default: lib/modules beside the image's folder)")
     add("--accel", choices=("kvm", "tcg"), default="", help="what runs it (default: KVM if it works)")
-    add("--runs", type=partial(_number, least=1), default=2, metavar="N", help="runs of each (default: 2)")
-    add("-o", dest="folder", default="", metavar="DIR", help="also write the recordings into this folder")
+    for word, least, default, what in (
+        ("--runs", 1, 2, "runs of each (default: 2)"),
+        ("--fuzz", 1, 0, "run N random scenarios instead; a difference comes back as the shortest script"),
+        ("--seed", 0, 1, "seed of the random scenarios (default: 1)"),
+    ):
+        add(word, type=partial(_number, least=least), default=default, metavar="N", help=what)
+    where = "also write the recordings into this folder; with --fuzz those that differ, and their scripts"
+    add("-o", dest="folder", default="", metavar="DIR", help=where)
     add("--profile", choices=tuple(RELEASES), default="", help="model this release instead of that of the kernel")
     add("--dry-run", action="store_true", help="only say what it would set on this machine, and what can run")
     add("--restore", action="store_true", help="only put back what a recorder that was killed has set")
@@ -395,7 +402,8 @@ def _add_output_options(parser: ArgumentParser, loads: str, limits: str) -> None
     flag = partial(parser.add_argument, action="store_true", default=SUPPRESS)
     choose_json = partial(parser.add_argument, dest="json", action="store_const", default=SUPPRESS)
     flag("--plain", help="aligned text without boxes and color, even on a terminal")
-    parser.add_argument("--width", type=_columns, default=SUPPRESS, metavar="N", help="use N columns")
+    columns = partial(_number, least=1, most=10_000, what="number of columns")
+    parser.add_argument("--width", type=columns, default=SUPPRESS, metavar="N", help="use N columns")
     choose_json("--json", const="steps", help="print JSON Lines, one document per command")
     choose_json("--json=full", const="full", help="the same, with the whole state after each step")
     flag("--quiet", help="print only failures, and a summary line for each file")
@@ -412,17 +420,10 @@ def _load(word: str, path: str) -> tuple[str, str]:
     return word, path
 
 
-def _number(text: str, least: int) -> int:
+def _number(text: str, least: int, most: int = 1_000_000_000, what: str = "number") -> int:
     number = parse_number(text)
-    if number is None or not least <= number <= 1_000_000_000:
-        raise ArgumentTypeError(f"{text!r} is not a number from {least} to 1,000,000,000")
-    return number
-
-
-def _columns(text: str) -> int:
-    number = parse_number(text)
-    if number is None or not 1 <= number <= 10_000:
-        raise ArgumentTypeError(f"{text!r} is not a number of columns from 1 to 10,000")
+    if number is None or not least <= number <= most:
+        raise ArgumentTypeError(f"{text!r} is not a {what} from {least} to {most:,}")
     return number
 
 

@@ -159,6 +159,22 @@ class AddressSpaceChanges:
         "the copy of MREMAP_DONTUNMAP may merge with the VMA that it was copied from",
         until="7.1",
     )
+    dontunmap_splits_locked: bool = change(
+        "7.1",
+        "mm/mremap.c: move_vma()",
+        "MREMAP_DONTUNMAP of a part of a locked VMA splits that first; else all that stays is locked no more",
+    )
+    dontunmap_indexes_source_anew: bool = change(
+        "7.1",
+        "mm/mremap.c: move_vma()",
+        "the VMA that MREMAP_DONTUNMAP leaves is indexed by its address, if all of it moved; else it keeps its offset",
+    )
+    pins_fast: bool = change(
+        "6.10",
+        "io_uring/memmap.c: io_pin_pages()",
+        "buffers are pinned by pin_user_pages_fast(): from the first page that is not mapped for writing on, pages are "
+        "marked dirty; else by pin_user_pages(), which marks none",
+    )
     dontunmap_unaccounts_source: bool = change(
         "6.16",
         "mm/mremap.c: move_vma()",

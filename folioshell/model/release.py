@@ -291,14 +291,17 @@ def release(version: str, point: str, policy: Policy, **otherwise: bool) -> Rele
     return Release(version=version, point=point, policy=policy, **{**does, **otherwise})
 
 
+#: what the kernels of Debian 12 have from later ones
+_BACKPORTS = {f"dontunmap_{name}": True for name in ("splits_locked", "indexes_source_anew")}
+_BACKPORTS["dontunmap_copy_joins_source"] = False
 #: the profiles, oldest first
 RELEASES: Mapping[str, Release] = MappingProxyType(
     {
         row.version: row
         for row in (
             release("5.10", "5.10.223", DOUBLE_MAP),
-            release("6.1", "6.1.192", DOUBLE_MAP_EXCLUSIVE, dontunmap_copy_joins_source=False),
-            release("6.12", "6.12.117", LIKELY, dontunmap_copy_joins_source=False, discards_lazyfree_pmd=False),
+            release("6.1", "6.1.192", DOUBLE_MAP_EXCLUSIVE, **_BACKPORTS),
+            release("6.12", "6.12.117", LIKELY, **_BACKPORTS, discards_lazyfree_pmd=False),
             release("6.16", "6.16.12", MM_ID),
             release(
                 *("6.18", "6.18.44", MM_ID),

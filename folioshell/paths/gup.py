@@ -27,8 +27,8 @@ from folioshell.paths.step import Path
 from folioshell.paths.vm_fault import RETRY, Fault, refault
 
 #: flags of get_user_pages(): pages are to be written; a retried fault knows that it was tried; mmap_lock, which is held
-#: for reading, may be dropped to wait
-FOLL_WRITE, FOLL_TRIED, FOLL_UNLOCKABLE = 1, 2, 4
+#: for reading, may be dropped to wait; entries are accessed, and pages that are to be written are dirty at once
+FOLL_WRITE, FOLL_TRIED, FOLL_UNLOCKABLE, FOLL_TOUCH = 1, 2, 4, 8
 
 #: pages that were pinned: (virtual page, folio)
 Pins = list[tuple[int, Folio]]
@@ -70,14 +70,15 @@ def populate_vma_page_range(
         return "EFAULT"
     # A shared mapping needs no copy, and a write would only make its pages dirty.
     write = vma.flags & (vm.WRITE | vm.SHARED) == vm.WRITE
-    return (yield from get_user_pages(k, vma, start, end, flags | FOLL_WRITE if write else flags))
+    flags |= FOLL_TOUCH | (FOLL_WRITE if write else 0)
+    return (yield from get_user_pages(k, vma, start, end, flags))
 
 
 def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, flags: int, pins: Pins | None = None) -> Path[str | None]:
     """Look each page up and fault it in where it is missing. The caller holds mmap_lock; it may be dropped meanwhile.
 
     Args:
-        flags: FOLL_WRITE, FOLL_TRIED and FOLL_UNLOCKABLE.
+        flags: FOLL_WRITE, FOLL_TRIED, FOLL_UNLOCKABLE and FOLL_TOUCH.
         pins: pin each page (FOLL_PIN), and add it here.
     Returns: EFAULT at the first page that could not be had.
 
@@ -98,7 +99,7 @@ def get_user_pages(k: Kernel, vma: Vma, start: int, end: int, flags: int, pins: 
             vma = found
             last = min(end, vma.end) if not faults else min(end, vma.end, vpn + times)
             times = _alike(k, vma, vpn, last, write)
-            nr = yield from _follow_page(k, vma, vpn, end, write, pins, times)
+            nr = yield from _follow_page(k, vma, vpn, end, flags, pins, times)
             if nr:
                 break
             faults = refault(mm, vpn, faults)
@@ -142,14 +143,14 @@ def _is_usable(entry: int, write: bool) -> bool:
     return entry > 0 and (not write or bool(entry & pte.WRITE))
 
 
-def _follow_page(k: Kernel, vma: Vma, vpn: int, end: int, write: bool, pins: Pins | None, times: int = 1) -> Path[int]:
-    """Number of pages from ``vpn`` on that entries give access to, 0 if none. A page to be written is dirtied.
+def _follow_page(k: Kernel, vma: Vma, vpn: int, end: int, flags: int, pins: Pins | None, times: int = 1) -> Path[int]:
+    """Number of pages from ``vpn`` on that entries give access to, 0 if none.
 
     Args:
         times: number of pages that PTEs map alike, which are looked up one by one.
     Kernel: mm/gup.c: follow_page_mask() (v6.18)
     """
-    tree, size = vma.mm.tables, k.geometry.pmd_pages
+    tree, size, write = vma.mm.tables, k.geometry.pmd_pages, bool(flags & FOLL_WRITE)
     pmd = tree.pmd_table(vpn)
     found = tree.pmd_entry(vpn)
     if pmd is None or found == pte.NONE:
@@ -158,7 +159,7 @@ def _follow_page(k: Kernel, vma: Vma, vpn: int, end: int, write: bool, pins: Pin
         yield found.ptl.acquire("follow_page_pte", times=times)
         usable = _is_usable(found.entries[vpn % size], write)
         if usable and write:
-            _touch(k, found.entries[vpn % size : vpn % size + times], vpn, pins)
+            _touch(k, found.entries[vpn % size : vpn % size + times], vpn, flags, pins)
         yield found.ptl.release(times=times)
         return times if usable else 0
     yield pmd.lock.acquire("follow_pmd_mask")
@@ -168,22 +169,23 @@ def _follow_page(k: Kernel, vma: Vma, vpn: int, end: int, write: bool, pins: Pin
         return 0
     usable = found > 0 and (not write or bool(found & pte.WRITE))
     if usable:
-        pmd.entries[tree.pmd_index(vpn)] = found | (pte.YOUNG | pte.DIRTY if write else pte.YOUNG)
+        if flags & FOLL_TOUCH:
+            pmd.entries[tree.pmd_index(vpn)] = found | (pte.YOUNG | pte.DIRTY if write else pte.YOUNG)
         if pins is not None:
             _grab(k.physmem.single_out(pte.pfn_of(found)), vpn, min(end, vpn - vpn % size + size) - vpn, pins)
     yield pmd.lock.release()
     return size - vpn % size if usable else 0
 
 
-def _touch(k: Kernel, entries: Sequence[int], vpn: int, pins: Pins | None) -> None:
+def _touch(k: Kernel, entries: Sequence[int], vpn: int, flags: int, pins: Pins | None) -> None:
     """Note that the pages of writable entries, the first at ``vpn``, will be written to; pin them. Under the PTL.
 
     Kernel: mm/gup.c: follow_page_pte() (v6.18)
     """
     single_out = k.physmem.single_out
     for page, entry in enumerate(entries, vpn):
-        # FOLL_TOUCH: the caller writes to the page without this entry, so no CPU will set the entry's dirty bit.
-        if not entry & pte.DIRTY:
+        # The caller writes to the page without this entry, so no CPU will set the entry's dirty bit.
+        if flags & FOLL_TOUCH and not entry & pte.DIRTY:
             single_out(pte.pfn_of(entry)).mark_dirty()
         # Under the PTL, or the page could be unmapped and freed between looking and pinning.
         if pins is not None:
@@ -232,9 +234,9 @@ def do_pin(k: Kernel, mm: Mm, start: int, nr: int, longterm: bool = False) -> Pa
 def _pin_range(k: Kernel, mm: Mm, start: int, end: int, pins: Pins, longterm: bool) -> Path[str | None]:
     """Pin up to ``end``, or to the first page that cannot be.
 
-    Kernel: mm/gup.c: check_vma_flags(), writable_file_mapping_allowed() (v6.18)
+    Kernel: mm/gup.c: check_vma_flags(), writable_file_mapping_allowed(), gup_fast_fallback() (v6.18)
     """
-    vpn = start
+    vpn, usable = start, _writable_at_once(mm, start, end) if k.release.pins_fast else end
     while vpn < end:
         vma = mm.vmas.find(vpn)
         if vma is None or not vma.flags & vm.WRITE:
@@ -243,12 +245,23 @@ def _pin_range(k: Kernel, mm: Mm, start: int, end: int, pins: Pins, longterm: bo
         # not notified. A long-term pin would make that the rule.
         if longterm and vma.flags & vm.SHARED and vma.file is not None and vma.file.needs_mkwrite:
             return "EFAULT"
-        high = min(end, vma.end)
-        failed = yield from get_user_pages(k, vma, vpn, high, FOLL_WRITE | FOLL_TRIED | FOLL_UNLOCKABLE, pins)
+        high = min(vma.end, usable if vpn < usable else end)
+        # What its driver writes, it marks dirty when it unpins. Only the slow part of a fast call touches pages.
+        touch = FOLL_TOUCH if vpn >= usable else 0
+        failed = yield from get_user_pages(k, vma, vpn, high, FOLL_WRITE | FOLL_TRIED | FOLL_UNLOCKABLE | touch, pins)
         if failed is not None:
             return failed
         vpn = high
     return None
+
+
+def _writable_at_once(mm: Mm, start: int, end: int) -> int:
+    """The first page of ``[start, end)`` that no entry maps for writing: up to there no lock is needed.
+
+    In Linux this walk pins what it finds, with interrupts off; in the model the pages are pinned under the usual locks.
+    Kernel: mm/gup.c: gup_fast() (v6.18)
+    """
+    return next((vpn for vpn in range(start, end) if not _is_usable(mm.tables.entry(vpn), write=True)), end)
 
 
 def do_unpin(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:

@@ -162,7 +162,7 @@ def _willneed(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
 
 def _populate(k: Kernel, mm: Mm, start: int, end: int, write: bool) -> Path[str | None]:
     """Kernel: mm/madvise.c: madvise_populate() (v6.18)"""
-    flags = gup.FOLL_UNLOCKABLE | gup.FOLL_TRIED | (gup.FOLL_WRITE if write else 0)
+    flags = gup.FOLL_UNLOCKABLE | gup.FOLL_TRIED | gup.FOLL_TOUCH | (gup.FOLL_WRITE if write else 0)
     for vma, low, high in mm.vmas.parts(start, end):
         if vma is None:
             return "ENOMEM"

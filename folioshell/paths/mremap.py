@@ -170,6 +170,12 @@ def _mremap_to(k: Kernel, remap: _Remap) -> Path[str | None]:
     vma = mm.vmas.find(start)
     if vma is None:
         return "EFAULT"
+    if remap.dontunmap and vma.flags & vm.LOCKED and k.release.dontunmap_splits_locked:
+        # The source is locked no more: what does not move stays so.
+        if vma.start < start:
+            yield from vma_paths.split(k, vma, start, new_below=True)
+        if start + nr < vma.end:
+            yield from vma_paths.split(k, vma, start + nr, new_below=False)
     yield from vma_paths.start_write(vma)
     new, need_rmap_locks = yield from _copy_vma(k, vma, remap)
     # The copy merged with its own source: there is one VMA now, whatever is left of the source.
@@ -189,8 +195,9 @@ def _mremap_to(k: Kernel, remap: _Remap) -> Path[str | None]:
     vma.flags &= ~(vm.LOCKED | vm.ACCOUNT) if k.release.dontunmap_unaccounts_source else ~vm.LOCKED
     if k.release.dontunmap_unlinks_source and vma is not new and vma.start == start and vma.end == start + nr:
         yield from anon.unlink(vma)
-        if k.release.indexes_copies_by_address:
-            vma.anon_pgoff = vma.start
+        # Without an anon_vma it is again a range in which nothing was faulted in, and such are indexed by address.
+        if k.release.dontunmap_indexes_source_anew:
+            vma.anon_pgoff = vma.start if vma.is_anonymous or k.release.indexes_copies_by_address else vma.anon_pgoff
             vma.pgoff = vma.start if vma.is_anonymous else vma.pgoff
     return None
 

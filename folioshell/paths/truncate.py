@@ -49,9 +49,12 @@ def punch_hole(k: Kernel, file: AddressSpace, first: int, last: int) -> Path[Non
         yield file.invalidate_lock.acquire("ext4_fallocate", "W")
         # ext4 ends the hole at the page of i_size: a folio that reaches beyond EOF keeps its buffers there.
         last = min(last, file.size)
-    # All at once and without folio locks first; what is faulted in meanwhile is unmapped folio by folio, under them.
-    yield from unmap_mapping_range(k, file, first, last, even_cows=False)
-    yield from _truncate_range(k, file, first, last)
+    # Nor does it punch one that begins beyond EOF.
+    if first < last:
+        # All at once and without folio locks first; what is faulted in meanwhile is unmapped folio by folio, under
+        # them.
+        yield from unmap_mapping_range(k, file, first, last, even_cows=False)
+        yield from _truncate_range(k, file, first, last)
     if not file.is_shmem:
         yield file.invalidate_lock.release("W")
     yield file.inode_lock.release("W")
@@ -69,7 +72,10 @@ def do_truncate(k: Kernel, file: AddressSpace, size: int) -> Path[None]:
     old, file.size = file.size, size
     if size < old:
         yield from unmap_mapping_range(k, file, size, _NO_END, even_cows=True)
+    # Shared memory also splits a folio that reaches beyond an EOF that stays.
+    if size < old or (size == old and file.is_shmem):
         yield from _truncate_range(k, file, size, _NO_END)
+    if size < old:
         # Once more: until its folio was out of the page cache, a page could be copied by a write to a private mapping.
         yield from unmap_mapping_range(k, file, size, _NO_END, even_cows=True)
     if not file.is_shmem:

@@ -356,17 +356,21 @@ class LiveOutcome(NamedTuple):
         return counts | {"expects": asked, "held": self.held, "not_in_release": len(self.elsewhere)}
 
 
-def compared(live: LiveScript, document: dict[str, Any], profile: str) -> LiveOutcome:
-    """Compare a recording with the model, and make the assertions of its script of it."""
+def stable_recording(document: dict[str, Any]) -> Recording:
+    """A recording that was just made; steps in which its runs differ are empty."""
     soft = document.get("soft", {})
     unstable = {path.split("/")[1] for path in soft.get("unstable", ()) if path.startswith("steps/")}
     steps = [{} if str(number) in unstable else step for number, step in enumerate(document["steps"])]
-    partial = document.get("partial") is True
     shown = {key: document[key] for key in ("name", "scenario", "regions", "files")}
-    recording = Recording(steps=steps, partial=partial, **shown)
+    return Recording(steps=steps, partial=document.get("partial") is True, **shown)
+
+
+def compared(live: LiveScript, document: dict[str, Any], profile: str) -> LiveOutcome:
+    """Compare a recording with the model, and make the assertions of its script of it."""
+    recording = stable_recording(document)
     found = list(compared_steps(recording, profile))
     same = {one.step for one in found if not one.rows}
-    outcome = LiveOutcome(live, found, [], [], 0, partial)
+    outcome = LiveOutcome(live, found, [], [], 0, recording.partial)
     held = 0
     for expect in live.expects:
         answer = _answer_of(expect, recording)

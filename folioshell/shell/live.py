@@ -155,7 +155,6 @@ class LiveChoice:
         profile: the release to model; empty: that of the kernel, or the nearest.
         folder: where the recordings are written to; empty: nowhere.
         allow_live: what is piped in may run, and scripts may include others.
-        folder: where recordings go, too; empty for nowhere.
         verbose: list the steps that are the same, too.
         quiet: show only what differs.
         as_json: print JSON Lines.
@@ -169,6 +168,16 @@ class LiveChoice:
     quiet: bool = False
     as_json: bool = False
     options: RecorderOptions | None = None
+
+
+def profile_for(kernel: RealKernel, choice: LiveChoice, boot: float) -> tuple[str, str]:
+    """The release that is modeled for a kernel, and a line that says so; ``boot`` is how many seconds it took."""
+    nearest = nearest_release(kernel.release)
+    profile = choice.profile or nearest.version
+    known = choice.profile or kernel.release.startswith(f"{nearest.version}.")
+    far = "" if known else ", the nearest to it"
+    booted = f", booted in {boot:.1f} s" if boot >= _BOOT else ""
+    return profile, f"Linux {kernel.release}, {kernel.described()}{booted}; profile {profile}{far}"
 
 
 class LiveComparison:
@@ -203,7 +212,9 @@ class LiveComparison:
         try:
             with self._kernel:
                 booted = monotonic()
-                self._begin(booted - began)
+                self._profile, text = profile_for(self._kernel, self._choice, booted - began)
+                if not self._choice.quiet and not self._choice.as_json:
+                    self._write([line(visible(text))])
                 statuses = [self._one(name, lines) for name, lines in scripts]
         except (BadImage, GuestError) as error:
             self._complain(f"error: {error}")
@@ -216,18 +227,6 @@ class LiveComparison:
         if name == "-" and not self._choice.allow_live:
             raise Refused("what is piped in runs on a real kernel only with --allow-live")
         return script.parse(script.read_text(path), path, self._language)
-
-    def _begin(self, boot: float) -> None:
-        """Choose the profile, and say what runs."""
-        release = self._kernel.release
-        nearest = nearest_release(release)
-        self._profile = self._choice.profile or nearest.version
-        if self._choice.quiet or self._choice.as_json:
-            return
-        known = self._choice.profile or release.startswith(f"{nearest.version}.")
-        profile = f"profile {self._profile}{'' if known else ', the nearest to it'}"
-        booted = f", booted in {boot:.1f} s" if boot >= _BOOT else ""
-        self._write([line(visible(f"Linux {release}, {self._kernel.described()}{booted}; {profile}"))])
 
     def _one(self, name: str, lines: Sequence[script.ScriptLine]) -> int | None:
         """Run one script; None if no kernel, or not this one, can run it."""

@@ -21,6 +21,8 @@ from folioshell.model import pte
 from folioshell.model.lock import LockOp
 from folioshell.model.policy import MM_ID, SharingQuestion
 from folioshell.model.release import DEFAULT, DIFFERENCES, RELEASES, Release, nearest_release, release, release_of
+from folioshell.paths.gup import do_pin
+from folioshell.paths.mmap import do_mmap
 from folioshell.paths.reclaim import do_reclaim
 from folioshell.paths.split import do_split
 from folioshell.paths.swap import add_to_swap
@@ -172,6 +174,36 @@ def _vmas_after_dontunmap() -> object:
     p = m.mmap(4)
     m.mremap(p, 4, p + 4, dontunmap=True)
     return len(m.mm("A").vmas)
+
+
+def _vmas_of_a_locked_source() -> object:
+    """The number of VMAs if a part of locked memory moves and its old place stays."""
+    m = _memory()
+    p = m.mmap(4)
+    m.mlock(p, 4)
+    m.mremap(p + 1, 2, m.place(), dontunmap=True)
+    return len(m.mm("A").vmas)
+
+
+def _vmas_around_a_source() -> object:
+    """The number of VMAs if memory moves twice, the second time leaving a VMA, and is then mapped behind that."""
+    m = _memory()
+    p, q, r = m.mmap(4), m.place(), m.place()
+    m.write(p, 4)
+    m.mremap(p, 4, q)
+    m.mremap(q, 4, r, dontunmap=True)
+    m.do(do_mmap(m.kernel, m.mm("A"), q + 4, 4, kind="anon", prot="rw"))
+    return len(m.mm("A").vmas)
+
+
+def _dirty_pages_after_a_pin() -> object:
+    """Which of three pages of shared memory are dirty after a pin, if the second is not yet there."""
+    m = _memory()
+    p = m.mmap(3, kind="shared")
+    m.read(p)
+    m.read(p + 2)
+    m.do(do_pin(m.kernel, m.mm("A"), p, 3, longterm=True))
+    return m.smaps(p, "Private_Dirty")
 
 
 def _dontunmap_of_a_file() -> object:
@@ -487,6 +519,9 @@ SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "khugepaged_makes_mthp": partial(_scan, 0, 1, 2, 3),
     "discards_lazyfree_pmd": _lazyfree_thp,
     "dontunmap_copy_joins_source": _vmas_after_dontunmap,
+    "dontunmap_splits_locked": _vmas_of_a_locked_source,
+    "dontunmap_indexes_source_anew": _vmas_around_a_source,
+    "pins_fast": _dirty_pages_after_a_pin,
     "clears_double_map_of_files": _flag_of_a_file_folio,
     "dontunmap_unlinks_source": _tables_of_a_child,
     "migration_keeps_accessed_and_dirty": _entry_after_migration,

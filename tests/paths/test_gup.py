@@ -44,6 +44,39 @@ def test_pin_faults_in_and_holds() -> None:
     assert (m.count("nr_foll_pin_acquired"), m.count("nr_foll_pin_released")) == (2, 0)
 
 
+def test_pin_leaves_pages_clean() -> None:
+    """A pin marks no page dirty that can be written at once: who pins it does, after the device has written."""
+    m = Memory()
+    p = m.mmap(2, kind="shared")
+    m.read(p, 2)
+
+    assert pin(m, p, 2) is None
+    assert (m.smaps(p, "Private_Clean"), m.smaps(p, "Private_Dirty")) == (8, 0)
+
+
+@pytest.mark.parametrize(("profile", "dirty"), [("6.1", 4), ("6.12", 8)])
+def test_pin_after_a_missing_page(profile: str, dirty: int) -> None:
+    """A fast pin falls back to the slow one at a page that is not there, and that touches this page and all others."""
+    m = Memory(profile)
+    p = m.mmap(3, kind="shared")
+    m.read(p)
+    m.read(p + 2)
+
+    assert pin(m, p, 3) is None
+    assert m.smaps(p, "Private_Dirty") == dirty
+
+
+def test_pin_of_a_lazyfree_page() -> None:
+    """It stays lazyfree, so a pin alone does not keep it."""
+    m = Memory()
+    p = m.mmap(1)
+    m.write(p)
+    m.madvise("free", p, 1)
+
+    assert pin(m, p) is None
+    assert m.smaps(p, "LazyFree") == 4
+
+
 def test_pin_breaks_copy_on_write() -> None:
     """Of a page shared with a child the pinner gets a copy of its own; the child's stays."""
     m = Memory()

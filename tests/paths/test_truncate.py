@@ -79,6 +79,29 @@ def test_hole_beyond_eof_does_nothing() -> None:
     assert _layout(file) == [(0, 16, True)]
 
 
+def test_hole_within_a_folio_that_reaches_beyond_eof() -> None:
+    """A hole that begins two pages beyond EOF is none, also where the first folio of the hole ends later."""
+    m = Memory()
+    file, p = _written(m)
+    m.do(do_truncate(m.kernel, file, 8))
+    m.madvise("remove", p + 10, 2)
+
+    assert _layout(file) == [(0, 16, True)]
+
+
+@pytest.mark.parametrize(("fs", "mapped"), [("tmpfs-huge", "-×1"), ("ext4", "F×1(1)")])
+def test_truncation_to_the_same_size(fs: str, mapped: str) -> None:
+    """Shared memory splits the folio that reaches beyond EOF, which unmaps it; a file on a disk stays as it is."""
+    m = Memory()
+    file = m.file("f", 1, fs=fs)
+    p = m.mmap(1, kind="shared", file=file)
+    m.read(p)
+    m.do(do_truncate(m.kernel, file, 1))
+
+    assert m.look(p, 1) == mapped
+    assert [folio.order for folio in file.folios] == [0]
+
+
 def test_split_of_clean_buffers_cleans_the_folio() -> None:
     """A split drops the buffers of a folio, which cleans it, before it finds the folio pinned."""
     m = Memory()

@@ -10,7 +10,7 @@ MODULE_LINES = 450
 #: nine of ten modules have no more lines
 MOST_MODULE_LINES = 390
 #: in the whole package: 200, and those of new schemes, live runs, lessons and pages
-MODULES = 231
+MODULES = 233
 FUNCTION_LINES = 60
 
 
