@@ -170,7 +170,7 @@ def test_run_and_scenarios_by_name() -> None:
     assert folioshell("run", "--quiet", "class/").returncode == 2
 
 
-@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+@pytest.mark.parametrize("term", [pytest.param("xterm-256color", marks=pytest.mark.full), "dumb"])
 def test_terminal_and_kill(term: str, tmp_path: Path) -> None:
     """At 80x24 a lesson is learned; after kill -9 it goes on at the same question. A dumb terminal gets no escape."""
     path = tmp_path / "03-two.fs"
