@@ -13,9 +13,10 @@ from argparse import (
     _SubParsersAction,
 )
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from folioshell.model.release import RELEASES
+from folioshell.records import NamedTuple
 from folioshell.session.host import GENEROUS, LIMITS, MODES, STRICT, Limits, read_limits
 from folioshell.units import parse_number
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar, get_args
+
+from folioshell.records import dataclass, field
 
 
 class Level(Enum):

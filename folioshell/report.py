@@ -7,8 +7,9 @@ rather than frozen dataclasses, which take ten times as long to define, at every
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
+
+from folioshell.records import NamedTuple, dataclass, field, replace
 
 
 class StepResult(TypedDict, total=False):

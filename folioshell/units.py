@@ -7,7 +7,8 @@ and every range is half-open: ``[start, end)``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+from folioshell.records import dataclass, field
 
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple
+
+from folioshell.records import NamedTuple
 
 _NUMBERED = re.compile(r"([A-Za-z_.]*?)([1-9][0-9]*)\Z")
 

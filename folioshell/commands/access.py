@@ -10,9 +10,9 @@ from folioshell.commands.operands import Choice
 from folioshell.commands.places import own_place
 from folioshell.model.kernel import Kernel
 from folioshell.model.vm import Mm
+from folioshell.paths import Path
 from folioshell.paths.fault import touch
 from folioshell.paths.madvise import ADVICES, do_madvise
-from folioshell.paths.step import Path
 from folioshell.session.history import Ending
 
 TOPIC = "memory"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import NEW_NAME, nearest
@@ -14,6 +14,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm
 from folioshell.paths.anon_fault import huge_fault_allowed
+from folioshell.records import NamedTuple
 from folioshell.report import Report
 from folioshell.session.host import raised_by
 from folioshell.session.language import NO_PROCESS_LEFT

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import nearest, refused
+from folioshell.records import NamedTuple
 from folioshell.units import parse_number
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
 
 from folioshell.commands.compare import MEANINGS
 from folioshell.commands.cursor import COMMANDS, LINE, THREADS, Typing, typing_at, walk_to
@@ -18,6 +17,7 @@ from folioshell.commands.parse import FAILURES
 from folioshell.commands.places import thread_pairs
 from folioshell.commands.reading import FormWalk, form_of, split_at_bracket
 from folioshell.model.release import RELEASES
+from folioshell.records import NamedTuple
 from folioshell.session.session import Session
 
 #: candidates at most; who wants others types on

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial as bound
-from typing import NamedTuple
 
 from folioshell.commands.grammar import Arg, Command, Form, registry
 from folioshell.commands.lex import Token, scan
 from folioshell.commands.reading import FormWalk, opening
+from folioshell.records import NamedTuple
 from folioshell.session.session import Session
 
 #: where a statement stands: on the line, among the threads in braces, or within one of those threads

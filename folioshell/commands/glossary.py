@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import NamedTuple
+
+from folioshell.records import NamedTuple
 
 _LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from folioshell.records import NamedTuple
 from folioshell.session.language import MODEL, OUTPUT, PROGRAM, SESSION, VIEW
 
 if TYPE_CHECKING:

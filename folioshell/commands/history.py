@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import chain, count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from folioshell.commands.call import Call, done
 from folioshell.commands.grammar import PROGRAM, SESSION, VIEW, Arg, Form, command
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import COUNT, NEW_NAME, Operand, Pair, StepNumber, nearest, read_name
 from folioshell.errors import DeterminismError, Refused
+from folioshell.records import NamedTuple, replace
 from folioshell.report import Report, Table
 from folioshell.session.history import Entry, History, HistoryPoint
 from folioshell.wording import counted

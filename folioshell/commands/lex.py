@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from folioshell.errors import Refused
+from folioshell.records import NamedTuple
 
 #: characters of a line at most
 LINE = 1 << 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations, combinations_with_replacement
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from folioshell.commands.call import Call, done
 from folioshell.commands.grammar import VIEW, Form, command
@@ -12,6 +12,7 @@ from folioshell.commands.parse import Grammar, ParsedStatement
 from folioshell.commands.threads_operand import ThreadText
 from folioshell.errors import LoadedCodeError, Refused
 from folioshell.model.lock import LockOp
+from folioshell.records import NamedTuple
 from folioshell.report import Report, Table, Text
 from folioshell.session.workspace import Workspace
 

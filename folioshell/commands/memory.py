@@ -11,10 +11,10 @@ from folioshell.commands.grammar import MODEL, Arg, Form, Option, command, flags
 from folioshell.commands.operands import NEW_NAME, Address, Choice, Number, Size
 from folioshell.commands.places import FILE, REGION, PlaceRef, own_place
 from folioshell.model.mapping import AddressSpace
+from folioshell.paths import Path
 from folioshell.paths.mmap import do_mmap, do_munmap
 from folioshell.paths.mremap import do_mremap, do_resize, must_move
 from folioshell.paths.page_cache import do_create_file
-from folioshell.paths.step import Path
 from folioshell.paths.vma_flags import do_mprotect
 from folioshell.session.history import Ending
 from folioshell.session.workspace import Region, Regions, next_free

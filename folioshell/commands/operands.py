@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from folioshell.commands.lex import Token
 from folioshell.errors import Refused
+from folioshell.records import NamedTuple
 from folioshell.units import PAGE_SHIFT, PAGE_SIZE, parse_pages
 
 if TYPE_CHECKING:

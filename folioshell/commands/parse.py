@@ -29,7 +29,7 @@ from folioshell.commands.reading import (
 )
 from folioshell.commands.statement import Arguments, Parsed, Round
 from folioshell.errors import Refused
-from folioshell.paths.step import Path
+from folioshell.paths import Path
 from folioshell.report import Report
 from folioshell.session.history import Ending
 from folioshell.session.language import Statement

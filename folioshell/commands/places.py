@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from folioshell.commands.grammar import Arg
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import Asking, ExistingName, Operand, Pair, read_address, read_name, refused
 from folioshell.model import pte
+from folioshell.records import NamedTuple
 from folioshell.session.step_events import StepEvents
 from folioshell.units import format_address, format_pages, parse_number
 from folioshell.wording import counted, page_index

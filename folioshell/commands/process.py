@@ -10,9 +10,9 @@ from folioshell.commands.operands import NEW_NAME, Number
 from folioshell.commands.places import PROCESS
 from folioshell.model.kernel import Kernel
 from folioshell.model.vm import Mm
+from folioshell.paths import Path
 from folioshell.paths.fork import do_fork
 from folioshell.paths.mmap import do_exit
-from folioshell.paths.step import Path
 from folioshell.report import Report
 from folioshell.session.history import Ending
 from folioshell.session.workspace import Region

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from folioshell.commands.call import Call, Range, done
 from folioshell.commands.compare import text_of
@@ -12,6 +11,7 @@ from folioshell.commands.places import PlaceRef
 from folioshell.commands.question import AskedFolio, Question, questions, target
 from folioshell.commands.questions import CANNOT, MAPCOUNT, PAGE_MAPCOUNT, page_mapcount, true_page
 from folioshell.model.folio import Folio
+from folioshell.records import NamedTuple
 from folioshell.report import Query, QueryRow, Report, Table, Text, Truth
 from folioshell.schemes.base import Scheme
 from folioshell.session.entries import EntryRun, entry_runs_in, joined_where

@@ -6,7 +6,7 @@ The questions themselves are declared in ``questions``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from folioshell.commands.call import Call
 from folioshell.commands.compare import Value, Values, text_of
@@ -17,6 +17,7 @@ from folioshell.events import Mapped, Moved
 from folioshell.model import truth as page_tables
 from folioshell.model.folio import Folio
 from folioshell.model.truth import TruthCounts
+from folioshell.records import NamedTuple
 from folioshell.report import Report
 from folioshell.schemes.base import Scheme
 from folioshell.session.workspace import Workspace

@@ -7,7 +7,6 @@ two as far as one is typed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from folioshell.commands.compare import Values
 from folioshell.commands.grammar import COMPARISON, TEXT, Arg, Command, Flag, Form, LineText, Option
@@ -16,6 +15,7 @@ from folioshell.commands.operands import nearest, read_name, refused
 from folioshell.commands.statement import Arguments
 from folioshell.errors import Refused
 from folioshell.model.release import RELEASES
+from folioshell.records import NamedTuple
 
 #: a part of a form that a word may be
 FormPart = Arg | Flag | Option | Values

@@ -6,11 +6,11 @@ from folioshell.commands.call import Call, admit_file, admit_pages
 from folioshell.commands.grammar import MODEL, Arg, Form, command, flags
 from folioshell.commands.operands import Size
 from folioshell.commands.places import FILE, FOLIO, PROCESS, FolioRef, own_place
+from folioshell.paths import Path
 from folioshell.paths.gup import do_pin, do_unpin
 from folioshell.paths.khugepaged import do_khugepaged
 from folioshell.paths.reclaim import do_reclaim
 from folioshell.paths.split import do_split
-from folioshell.paths.step import Path
 from folioshell.paths.truncate import do_truncate
 from folioshell.paths.unmap import do_migrate
 from folioshell.paths.vma_flags import do_mlock, do_munlock

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from folioshell.commands import glossary
 from folioshell.commands.call import Call, done
@@ -11,6 +10,7 @@ from folioshell.commands.grammar import MODEL, OUTPUT, PROGRAM, SESSION, VIEW, A
 from folioshell.commands.operands import Word, nearest
 from folioshell.commands.parse import HELP
 from folioshell.commands.tables import scheme_lines
+from folioshell.records import NamedTuple
 from folioshell.report import Report, Table, Text
 from folioshell.session.session import Session
 

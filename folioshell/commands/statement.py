@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from folioshell.commands.grammar import Command, Form
 from folioshell.commands.lex import Token
 from folioshell.commands.operands import NEW_NAME
 from folioshell.errors import Refused
+from folioshell.records import NamedTuple
 
 T = TypeVar("T")
 

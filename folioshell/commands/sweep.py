@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations_with_replacement
-from typing import NamedTuple
 
 from folioshell.commands.threads_operand import raceable
 from folioshell.contract.histories import Lcg
 from folioshell.errors import OutOfTime, Refused
+from folioshell.records import NamedTuple
 from folioshell.session.session import Session
 from folioshell.units import PAGE_SIZE
 

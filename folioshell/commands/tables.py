@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
-from typing import NamedTuple
 
 from folioshell.commands.call import Call, done
 from folioshell.commands.question import target
@@ -25,6 +24,7 @@ from folioshell.model.proc import (
 )
 from folioshell.model.vm import Vma
 from folioshell.paths.rmap import expected_references
+from folioshell.records import NamedTuple
 from folioshell.report import Report, Section, Table, Text
 from folioshell.schemes.base import Scheme
 from folioshell.session.changes import changes_between, numbers_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from folioshell.commands.call import Call, done
 from folioshell.commands.grammar import SESSION, Arg, Form, command
@@ -13,6 +12,7 @@ from folioshell.commands.places import FOLIO, PlaceRef
 from folioshell.commands.question import living, questions, target
 from folioshell.commands.schemes import TRUTH, scheme_of
 from folioshell.errors import LoadedCodeError, Refused
+from folioshell.records import NamedTuple
 from folioshell.report import Report
 from folioshell.session.language import Reading, Watch, present
 from folioshell.session.session import Session

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from itertools import count
 
 from folioshell.contract.histories import (
@@ -19,6 +18,7 @@ from folioshell.contract.histories import (
 from folioshell.contract.laws import CHECKS, REQUIREMENTS, Check
 from folioshell.contract.player import Player
 from folioshell.contract.script import script_of
+from folioshell.records import dataclass, replace
 from folioshell.schemes.base import Law, Scheme
 
 #: laws that are checked with many address spaces, too: those on which what the scheme counts and hashes can run out

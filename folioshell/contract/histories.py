@@ -7,8 +7,9 @@ numbers is a legal history and shrinks well. They come from a generator of our o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
+
+from folioshell.records import dataclass
 
 T = TypeVar("T")
 

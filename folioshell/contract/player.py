@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 from folioshell.contract.histories import HistoryStep, RandomHistory
 from folioshell.contract.world import Chunks, World, whole
+from folioshell.records import replace
 from folioshell.schemes.base import Scheme
 from folioshell.wording import counted, pages_text
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import groupby
 
 from folioshell import events
 from folioshell.events import CALLBACKS, Level
+from folioshell.records import dataclass, field
 from folioshell.schemes.base import Scheme
 
 #: how an announced run of pages is split into calls: (first, nr) -> pieces of it, in order

@@ -8,10 +8,11 @@ it is looked up.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from folioshell.events import CALLBACKS, FolioFreed, Mapped, Unmapped
 from folioshell.intervals import Intervals
+from folioshell.records import NamedTuple
 from folioshell.schemes.base import Scheme
 from folioshell.schemes.entries import share_entries
 from folioshell.schemes.mm_slots import share_mappings

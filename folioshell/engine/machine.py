@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Collection, Generator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from folioshell.engine.counting import Mark, Schemes
 from folioshell.engine.numbers import Numbers, NumbersBefore, Row
@@ -21,6 +21,7 @@ from folioshell.paths.batch import MappedSpan
 from folioshell.paths.protocol import Protocol, alone
 from folioshell.paths.sharing import AnswerCheck, ProtocolDecider
 from folioshell.paths.vma_protocols import PROTOCOLS
+from folioshell.records import NamedTuple
 from folioshell.schemes import all_schemes
 from folioshell.schemes.base import Scheme
 from folioshell.schemes.entries import EntryScheme

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from folioshell.explore.locks import HIERARCHY, LockState, Op, is_pte_table_lock
 from folioshell.model.lock import LockClass
+from folioshell.records import dataclass
 from folioshell.report import Text
 from folioshell.wording import counted
 

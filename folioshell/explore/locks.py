@@ -26,11 +26,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from folioshell.errors import KernelBug
 from folioshell.model.lock import SET_LOCKED, LockClass, LockOp, op_text
+from folioshell.records import NamedTuple, dataclass, field
 
 _ORDERING = 'mm/rmap.c, "Lock ordering in mm"'
 

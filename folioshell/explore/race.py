@@ -12,7 +12,6 @@ from the start. Coming back to the start is what costs, so once a segment was ex
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 
 from folioshell.engine.machine import Machine, Uncollected
 from folioshell.explore.graph import Action
@@ -28,6 +27,7 @@ from folioshell.explore.locks import (
 )
 from folioshell.explore.search import Flaw, SearchResult, search
 from folioshell.explore.threads import GO, Repeat, Segment, Stop, Task, ThreadRunner
+from folioshell.records import dataclass
 
 #: sentences about the flaws of a machine
 Check = Callable[[Machine], list[str]]

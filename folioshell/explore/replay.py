@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from folioshell.events import Event
@@ -12,6 +11,7 @@ from folioshell.explore.locks import AssumptionError, Op, kernel_text, op_words,
 from folioshell.explore.race import Race
 from folioshell.explore.search import Schedule
 from folioshell.model.lock import LockOp
+from folioshell.records import dataclass
 
 
 @dataclass(slots=True)

@@ -17,10 +17,10 @@ from __future__ import annotations
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from folioshell.explore.graph import UNKNOWN, Action, Cycles, ShortestWays, StateGraph, count_ways
+from folioshell.records import dataclass, field
 from folioshell.units import parse_number
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
 from operator import attrgetter, is_, itemgetter
 from types import BuiltinFunctionType, FunctionType, GenericAlias, ModuleType
 from typing import Any
 
 from folioshell.model.lock import Lock, LockOp
+from folioshell.records import dataclass
 
 #: classes whose objects are immutable, recursively
 ATOMS: frozenset[type] = frozenset(

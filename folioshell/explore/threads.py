@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
 from typing import Any
 
 from folioshell.engine.machine import Machine
@@ -22,8 +21,9 @@ from folioshell.explore.snapshot import Snapshot
 from folioshell.model import pte
 from folioshell.model.lock import SET_LOCKED, LockClass, LockOp
 from folioshell.model.pagetable import PageTable
+from folioshell.paths import Path
 from folioshell.paths.rmap import expected_references
-from folioshell.paths.step import Path
+from folioshell.records import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ the same classes.
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, fields
 from typing import Any
 
+from folioshell.records import MISSING, fields
 from folioshell.report import Expect, FolioChange, FolioLane, Picture, Report, Section, Table, Text, Walk, Watched
 
 VERSION = 2

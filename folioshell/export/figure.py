@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from itertools import groupby, pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
+from folioshell.records import NamedTuple
 from folioshell.session.state import MappedRun, StateSpace, page_at
 from folioshell.wording import id_run
 

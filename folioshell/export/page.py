@@ -15,15 +15,15 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from folioshell.export.figure import WIDTH, Figure, State
 from folioshell.export.timeline import timeline
+from folioshell.records import NamedTuple, dataclass, field
 
 #: least width of figures: fewer units are drawn larger
 _NARROWEST = 260

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 from folioshell.export.figure import COLORS, WIDTH, svg_of
+from folioshell.records import NamedTuple
 
 Schedule = Mapping[str, Any]
 

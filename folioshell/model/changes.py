@@ -5,8 +5,9 @@ The others stand in ``release.py``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from folioshell.records import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

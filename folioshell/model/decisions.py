@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from folioshell.model.policy import SharingQuestion
 from folioshell.model.release import RELEASES
+from folioshell.records import NamedTuple
 
 #: what the scheme is for that a release keeps as its books
 OWN_COUNTS = "the kernel's own counts"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from folioshell.model.lock import Lock, LockClass
+from folioshell.records import dataclass
 
 if TYPE_CHECKING:
     from folioshell.model.mapping import AddressSpace, AnonVma

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from folioshell.model import pte
@@ -15,6 +14,7 @@ from folioshell.model.physmem import PhysicalMemory
 from folioshell.model.policy import SharingQuestion
 from folioshell.model.release import DEFAULT, Release
 from folioshell.model.vm import Mm, Vma
+from folioshell.records import dataclass, field
 from folioshell.units import X86_64, Geometry
 
 THP_MODES = ("always", "madvise", "never")

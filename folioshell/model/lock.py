@@ -8,8 +8,9 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from folioshell.records import dataclass
 
 
 class LockClass(Enum):

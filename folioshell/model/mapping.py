@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar
 
 from folioshell.model.folio import Folio
 from folioshell.model.lock import Lock, LockClass
+from folioshell.records import dataclass, field
 
 if TYPE_CHECKING:
     from folioshell.model.vm import Vma

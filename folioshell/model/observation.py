@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -18,6 +17,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.proc import PresentRun, kpagecounts, other_runs, pagemap_bits, present_runs, smaps
 from folioshell.model.vm import Vma
+from folioshell.records import dataclass, field
 from folioshell.units import PAGE_SHIFT
 
 #: [page, n, bits, folio, index, kpagecount]; ``zero`` or, if not present, None for the folio, and None for the rest

@@ -10,9 +10,10 @@ The sources of these rules are the 5.10.223, 6.1.192, 6.12.117, 6.18.35 and 7.3.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
+
+from folioshell.records import dataclass
 
 #: the references of the folio: any beyond those that the place expects may be a mapping, or a pin
 REFERENCES = "references"

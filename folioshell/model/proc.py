@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
 from folioshell.events import Event, FolioNew, Level, Mlocked, Rmap
 from folioshell.intervals import ranges
@@ -23,6 +22,7 @@ from folioshell.model.pagetable import PageTable
 from folioshell.model.policy import SharingQuestion
 from folioshell.model.truth import truth
 from folioshell.model.vm import Mm, Vma
+from folioshell.records import NamedTuple
 from folioshell.units import PAGE_SIZE
 
 #: rows of smaps that the model fills, in kB and in the order in which the kernel prints them

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from folioshell.model.changes import CollapseChanges, KernelChange, change
 from folioshell.model.policy import (
@@ -27,6 +26,7 @@ from folioshell.model.policy import (
     Policy,
     SharingQuestion,
 )
+from folioshell.records import NamedTuple, dataclass, fields, replace
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

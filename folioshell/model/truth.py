@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
@@ -12,6 +11,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace, AnonVma
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
+from folioshell.records import dataclass, field
 
 
 @dataclass(slots=True, frozen=True)

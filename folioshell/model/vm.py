@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from folioshell.model.lock import Lock, LockClass, LockOp
 from folioshell.model.pagetable import PageTable, TableTree
+from folioshell.records import dataclass
 
 if TYPE_CHECKING:
     from folioshell.model.folio import Folio

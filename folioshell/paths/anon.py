@@ -9,7 +9,7 @@ from folioshell.model import vm
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AnonVma
 from folioshell.model.vm import Vma
-from folioshell.paths.step import Path
+from folioshell.paths import Path
 
 #: flags in which VMAs that share an anon_vma may differ
 _IGNORED_FLAGS = vm.READ | vm.WRITE | vm.MAYBE_GUARD

@@ -12,8 +12,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Vma
-from folioshell.paths import rmap, tables
-from folioshell.paths.step import Path
+from folioshell.paths import Path, rmap, tables
 from folioshell.paths.vm_fault import UNDER_MMAP_LOCK, Fault, anon_prepare, suitable_block, written
 from folioshell.units import align_up
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 
 from folioshell.model import pte
@@ -13,7 +12,8 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Vma
-from folioshell.paths.step import Path
+from folioshell.paths import Path
+from folioshell.records import dataclass, field
 
 
 def folio_pte_batch(table: PageTable, index: int, limit: int, folio: Folio, significant: int = 0) -> int:

@@ -5,8 +5,6 @@ Kernel: mm/khugepaged.c: hpage_collapse_scan_pmd(), collapse_huge_page() (v6.18)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
@@ -14,13 +12,13 @@ from folioshell.model.mapping import AnonVma
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.policy import SharingQuestion
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import fault, rmap, sharing, swap, tables
+from folioshell.paths import Path, fault, rmap, sharing, swap, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.anon_fault import collapse_orders, collapse_refusal
 from folioshell.paths.batch import folio_pte_batch
 from folioshell.paths.collapse_file import CollapseControl, Scan, find_table
-from folioshell.paths.step import Path
 from folioshell.paths.vm_fault import RETRY, Fault, suitable_block
+from folioshell.records import dataclass
 from folioshell.units import align_down
 
 _SHARED, _REFERENCES = SharingQuestion.COLLAPSE_SHARED, SharingQuestion.COLLAPSE_REFERENCES

@@ -16,8 +16,7 @@ from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable
 from folioshell.model.policy import SharingQuestion
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import page_cache, rmap, sharing, swap, tables
-from folioshell.paths.step import Path
+from folioshell.paths import Path, page_cache, rmap, sharing, swap, tables
 from folioshell.paths.unmap import try_to_unmap
 
 

@@ -10,9 +10,8 @@ from folioshell.model.folio import page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import anon_fault, file_fault, rmap, swap, tables, wp_fault
+from folioshell.paths import Path, anon_fault, file_fault, rmap, swap, tables, wp_fault
 from folioshell.paths.batch import same_pte_batch, small_pte_batch
-from folioshell.paths.step import Path
 from folioshell.paths.vm_fault import (
     RETRY,
     UNDER_MMAP_LOCK,

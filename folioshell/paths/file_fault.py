@@ -14,9 +14,8 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Vma
-from folioshell.paths import anon_fault, page_cache, rmap, tables
+from folioshell.paths import Path, anon_fault, page_cache, rmap, tables
 from folioshell.paths import vma as vma_paths
-from folioshell.paths.step import Path
 from folioshell.paths.vm_fault import UNDER_MMAP_LOCK, Fault, anon_prepare, suitable_block, written
 
 

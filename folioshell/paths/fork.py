@@ -5,8 +5,6 @@ Kernel: mm/mmap.c: dup_mmap() (v6.18); mm/memory.c: copy_page_range() (v6.18)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from folioshell.events import Forked
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio, page_bits
@@ -14,12 +12,12 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.policy import ANON_EXCLUSIVE, SharingQuestion
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import anon, anon_fault, rmap, tables
+from folioshell.paths import Path, anon, anon_fault, rmap, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import SmallFolios, folio_pte_batch, small_folios
-from folioshell.paths.step import Path
 from folioshell.paths.tables import split_huge_pmd
 from folioshell.paths.vm_fault import written
+from folioshell.records import dataclass, field
 
 
 @dataclass(slots=True)

@@ -10,8 +10,7 @@ from folioshell.model import pte, vm
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Vma
-from folioshell.paths import anon, tables
-from folioshell.paths.step import Path
+from folioshell.paths import Path, anon, tables
 from folioshell.paths.zap import zap_range
 from folioshell.units import align_down
 from folioshell.wording import counted

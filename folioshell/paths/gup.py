@@ -21,9 +21,8 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import rmap
+from folioshell.paths import Path, rmap
 from folioshell.paths.fault import equal_faults, handle_mm_fault
-from folioshell.paths.step import Path
 from folioshell.paths.vm_fault import RETRY, Fault, refault
 
 #: flags of get_user_pages(): pages are to be written; a retried fault knows that it was tried; mmap_lock, which is held

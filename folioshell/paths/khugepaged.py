@@ -17,7 +17,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace, AnonVma
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import file_fault, rmap, tables
+from folioshell.paths import Path, file_fault, rmap, tables
 from folioshell.paths.anon_fault import collapse_orders, collapse_refusal
 from folioshell.paths.collapse import BlockScan, collapse_huge_page, revalidate, scan_pmd
 from folioshell.paths.collapse_file import (
@@ -29,7 +29,6 @@ from folioshell.paths.collapse_file import (
     scan_file,
 )
 from folioshell.paths.page_cache import filemap_lock_folio
-from folioshell.paths.step import Path
 from folioshell.paths.vm_fault import Fault
 from folioshell.units import align_down, align_up
 

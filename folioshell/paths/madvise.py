@@ -11,9 +11,8 @@ from typing import Any
 from folioshell.model import vm
 from folioshell.model.kernel import Kernel
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import guard_regions, gup, khugepaged, madvise_hints, truncate
+from folioshell.paths import Path, Step, guard_regions, gup, khugepaged, madvise_hints, truncate
 from folioshell.paths import vma as vma_paths
-from folioshell.paths.step import Path, Step
 from folioshell.paths.zap import ZapDetails, zap_range
 
 #: advice -> what it does, in a line

@@ -14,11 +14,10 @@ from folioshell.model.lock import Lock
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.policy import SharingQuestion
 from folioshell.model.vm import Vma
-from folioshell.paths import rmap, sharing, swap
+from folioshell.paths import Path, rmap, sharing, swap
 from folioshell.paths.batch import folio_pte_batch
 from folioshell.paths.reclaim import reclaim_pages
 from folioshell.paths.split import split_folio
-from folioshell.paths.step import Path
 from folioshell.paths.tables import pte_offset_map_lock
 from folioshell.units import align_down
 

@@ -12,10 +12,9 @@ from folioshell.model import vm
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Mm
-from folioshell.paths import gup, tables
+from folioshell.paths import Path, gup, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.gup import mm_populate
-from folioshell.paths.step import Path
 from folioshell.paths.zap import ZapDetails, zap_range
 
 T = TypeVar("T")

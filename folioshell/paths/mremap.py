@@ -7,22 +7,20 @@ Kernel: mm/mremap.c: do_mremap() (v6.18)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from folioshell.events import Level, Moved, Tracepoint
 from folioshell.model import pte, vm
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import anon, tables
+from folioshell.paths import Path, anon, tables
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import MappedSpan, folio_pte_batch
 from folioshell.paths.gup import mm_populate
 from folioshell.paths.mmap import unmap_locked
 from folioshell.paths.protocol import moved
 from folioshell.paths.rmap import window
-from folioshell.paths.step import Path
 from folioshell.paths.tables import split_huge_pmd
+from folioshell.records import dataclass
 from folioshell.units import align_down
 
 

@@ -13,8 +13,7 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Vma
-from folioshell.paths import rmap, swap
-from folioshell.paths.step import Path
+from folioshell.paths import Path, rmap, swap
 from folioshell.paths.vm_fault import (
     RETRY,
     Fault,

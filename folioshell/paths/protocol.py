@@ -17,7 +17,6 @@ from __future__ import annotations
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,10 +27,11 @@ from folioshell.model.lock import Lock, LockClass, LockOp, SharedWord, WordAcces
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
 from folioshell.paths.batch import MappedSpan
+from folioshell.records import dataclass
 
 if TYPE_CHECKING:
+    from folioshell.paths import Path
     from folioshell.paths.sharing import AnswerCheck, RmapCall
-    from folioshell.paths.step import Path
 
 #: steps of one call while no other thread runs: then nothing changes that it could wait for
 MOST_STEPS = 10_000

@@ -12,9 +12,8 @@ from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PmdTable
 from folioshell.model.policy import SharingQuestion
 from folioshell.model.vm import Vma
-from folioshell.paths import rmap, sharing, swap
+from folioshell.paths import Path, rmap, sharing, swap
 from folioshell.paths.split import split_folio
-from folioshell.paths.step import Path
 from folioshell.paths.unmap import try_to_unmap
 from folioshell.paths.walk import Hit, rmap_walk
 

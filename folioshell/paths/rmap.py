@@ -21,6 +21,7 @@ from folioshell.model.folio import Folio, FolioRun, page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Vma
+from folioshell.paths import Path
 from folioshell.paths.batch import CLEAR, SET, MappedSpan
 from folioshell.paths.protocol import (
     Protocol,
@@ -33,7 +34,6 @@ from folioshell.paths.protocol import (
     finish,
     protocol_of,
 )
-from folioshell.paths.step import Path
 
 R = TypeVar("R", Mapped, Unmapped)
 

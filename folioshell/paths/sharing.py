@@ -8,7 +8,6 @@ the page-table lock again, and acts on what the walk found. A folio whose lock i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -20,10 +19,10 @@ from folioshell.model.lock import Lock
 from folioshell.model.policy import EXACT_FIT, REFERENCES, SharingQuestion
 from folioshell.model.truth import mappings
 from folioshell.model.vm import Mm
-from folioshell.paths import rmap
+from folioshell.paths import Path, rmap
 from folioshell.paths.protocol import Protocol, alone, steps
-from folioshell.paths.step import Path
 from folioshell.paths.walk import rmap_walk
+from folioshell.records import dataclass, field
 
 
 def is_shared(

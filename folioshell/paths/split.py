@@ -12,8 +12,7 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.policy import SharingQuestion
-from folioshell.paths import rmap, sharing, swap
-from folioshell.paths.step import Path
+from folioshell.paths import Path, rmap, sharing, swap
 from folioshell.paths.unmap import remove_migration_ptes, try_to_migrate, try_to_unmap
 from folioshell.paths.walk import rmap_lock
 

@@ -12,9 +12,8 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace, AnonVma
 from folioshell.model.pagetable import PageTable
 from folioshell.model.policy import ANON_EXCLUSIVE, PAGE_MAPCOUNT, REFERENCES, SharingQuestion
-from folioshell.paths import rmap
+from folioshell.paths import Path, rmap
 from folioshell.paths.anon_fault import huge_fault_allowed, new_anon_folio
-from folioshell.paths.step import Path
 from folioshell.paths.vm_fault import Fault, suitable_block
 from folioshell.units import align_down
 

@@ -11,8 +11,7 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import rmap
-from folioshell.paths.step import Path
+from folioshell.paths import Path, rmap
 from folioshell.units import align_down, align_up
 
 

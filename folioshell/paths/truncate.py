@@ -5,19 +5,17 @@ Kernel: mm/truncate.c: truncate_inode_pages_range() (v6.18); mm/shmem.c: shmem_u
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from folioshell.model import vm
 from folioshell.model.folio import Folio, page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Vma
-from folioshell.paths import rmap, swap
+from folioshell.paths import Path, rmap, swap
 from folioshell.paths.page_cache import filemap_get_folio
 from folioshell.paths.split import non_uniform, split_folio, uniform
-from folioshell.paths.step import Path
 from folioshell.paths.unmap import try_to_unmap
 from folioshell.paths.zap import ZapDetails, zap_range
+from folioshell.records import NamedTuple
 
 
 def madvise_remove(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:

@@ -17,9 +17,8 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Vma
-from folioshell.paths import rmap
+from folioshell.paths import Path, rmap
 from folioshell.paths.batch import folio_pte_batch
-from folioshell.paths.step import Path
 from folioshell.paths.tables import pte_free, split_huge_pmd_address, split_huge_pmd_locked, withdraw
 from folioshell.paths.walk import Hit, VmaWalk, rmap_lock, rmap_walk, vmas_of
 

@@ -5,15 +5,13 @@ Kernel: include/linux/mm.h: struct vm_fault (v6.18)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from folioshell.errors import KernelBug
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import anon
-from folioshell.paths.step import Path
+from folioshell.paths import Path, anon
+from folioshell.records import dataclass
 
 #: most faults that one access may take: a RETRY for read-ahead, lost races, a page that is mapped and then copied
 _MAX_FAULTS = 8

@@ -5,18 +5,16 @@ Kernel: mm/vma.c (v6.18)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from folioshell.events import VmaMerged, VmaSplit
 from folioshell.model import pte, vm
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace, AnonVma
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm, Vma
-from folioshell.paths import anon
+from folioshell.paths import Path, anon
 from folioshell.paths.protocol import on_boundaries
-from folioshell.paths.step import Path
 from folioshell.paths.tables import split_huge_pmd_if_needed
+from folioshell.records import dataclass, replace
 
 
 def straddling(k: Kernel, mm: Mm, vpn: int) -> tuple[tuple[int, int], ...]:

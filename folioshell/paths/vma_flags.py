@@ -11,10 +11,10 @@ from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
+from folioshell.paths import Path
 from folioshell.paths import vma as vma_paths
 from folioshell.paths.batch import folio_pte_batch, small_folios
 from folioshell.paths.gup import mm_populate, populate_vma_page_range
-from folioshell.paths.step import Path
 from folioshell.paths.tables import pte_offset_map_lock, split_huge_pmd
 from folioshell.units import align_down
 

@@ -25,9 +25,9 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm
+from folioshell.paths import Path
 from folioshell.paths.batch import LOOK, SKIP, MappedSpan, read_unlocked
 from folioshell.paths.protocol import Protocol
-from folioshell.paths.step import Path
 from folioshell.wording import counted
 
 

@@ -6,7 +6,6 @@ Kernel: mm/rmap.c: rmap_walk() (v6.18); mm/page_vma_mapped.c: page_vma_mapped_wa
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
 from typing import Any
 
 from folioshell.events import Walked
@@ -17,7 +16,8 @@ from folioshell.model.lock import Lock
 from folioshell.model.mapping import AddressSpace, AnonVma
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Vma
-from folioshell.paths.step import Path, Step
+from folioshell.paths import Path, Step
+from folioshell.records import dataclass, field
 from folioshell.units import align_down
 
 

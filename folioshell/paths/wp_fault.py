@@ -12,10 +12,9 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.policy import ANON_EXCLUSIVE, REFERENCES, SharingQuestion
 from folioshell.model.vm import Vma
-from folioshell.paths import anon_fault, file_fault, rmap, sharing, swap
+from folioshell.paths import Path, anon_fault, file_fault, rmap, sharing, swap
 from folioshell.paths.batch import CLEAR, same_pte_batch, small_pte_batch
 from folioshell.paths.protocol import claim
-from folioshell.paths.step import Path
 from folioshell.paths.tables import split_huge_pmd
 from folioshell.paths.vm_fault import UNDER_MMAP_LOCK, Fault, anon_prepare, written
 

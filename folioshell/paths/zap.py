@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Vma
-from folioshell.paths import rmap, swap, tables
+from folioshell.paths import Path, rmap, swap, tables
 from folioshell.paths.batch import SmallFolios, folio_pte_batch, small_folios
-from folioshell.paths.step import Path
 from folioshell.paths.tables import split_huge_pmd
+from folioshell.records import dataclass
 from folioshell.units import align_down
 
 #: entries of a file folio whose rmap call follows: folio, first page, pages, virtual page

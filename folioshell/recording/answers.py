@@ -9,7 +9,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from folioshell.commands import Session
 from folioshell.commands.call import Call
@@ -25,6 +25,7 @@ from folioshell.model.release import DEFAULT
 from folioshell.model.truth import mappings
 from folioshell.recording.to_scenario import ScenarioWriter
 from folioshell.recording.verify import Difference, compared_steps, expand, orders, result_text
+from folioshell.records import NamedTuple
 from folioshell.session.history import Entry, is_failure
 from folioshell.session.host import Host
 

@@ -7,7 +7,6 @@ A lock is named by what it guards in the scenario: ``pte:A:buf:0`` the table of 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from folioshell.model.pagetable import PageTable
 from folioshell.model.release import DEFAULT, RELEASES, release_of
 from folioshell.model.vm import Mm
 from folioshell.recording.scenario import ARENA, ScenarioRun
+from folioshell.records import dataclass
 from folioshell.session.history import Happening
 from folioshell.session.step_events import lock_groups
 

@@ -11,6 +11,7 @@ from folioshell.live.format import FILE_KINDS, FILE_SYSTEMS, READ_AHEAD, Op, Res
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.release import DEFAULT
 from folioshell.model.vm import Mm
+from folioshell.paths import Path
 from folioshell.paths.fault import touch
 from folioshell.paths.fork import do_fork
 from folioshell.paths.gup import do_pin, do_unpin
@@ -18,7 +19,6 @@ from folioshell.paths.madvise import do_madvise
 from folioshell.paths.mmap import do_exit, do_mmap, do_munmap
 from folioshell.paths.mremap import do_mremap, do_resize
 from folioshell.paths.page_cache import do_create_file
-from folioshell.paths.step import Path
 from folioshell.paths.truncate import do_truncate
 from folioshell.paths.vma_flags import do_mlock, do_mprotect, do_munlock
 from folioshell.units import parse_pages

@@ -12,7 +12,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import Any
 
 from folioshell.commands import Session
@@ -27,6 +26,7 @@ from folioshell.model.release import DEFAULT
 from folioshell.model.vm import SHARED
 from folioshell.paths.mremap import must_move
 from folioshell.recording.scenario import ARENA
+from folioshell.records import dataclass, replace
 from folioshell.session.host import Host
 from folioshell.session.language import Statement
 from folioshell.units import align_down, align_up, parse_pages

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from folioshell.engine.machine import Uncollected
 from folioshell.errors import KernelBug
@@ -15,6 +14,7 @@ from folioshell.model.lock import LockOp
 from folioshell.model.release import DEFAULT
 from folioshell.recording.observe import files_of, regions_of, steps_of, without_folios
 from folioshell.recording.scenario import ScenarioRun
+from folioshell.records import NamedTuple, dataclass
 from folioshell.session.step_events import Describer
 
 #: maximum number of events that explain a difference

@@ -21,13 +21,13 @@ How runs are counted:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from enum import StrEnum
 from types import CodeType
 from typing import ClassVar
 
 from folioshell import events
 from folioshell.events import CALLBACKS
+from folioshell.records import dataclass
 from folioshell.schemes.cost import X86_64_LAYOUT, Cost, Layout
 
 

@@ -17,10 +17,10 @@ was mapped before, the first mapping of a page and its last unmapping are counte
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 
 from folioshell import events
+from folioshell.records import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ Rules:
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from folioshell.errors import Refused, reason_of
+from folioshell.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

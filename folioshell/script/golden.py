@@ -14,7 +14,8 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+from folioshell.records import NamedTuple
 
 #: columns of the text in a block
 WIDTH = 100

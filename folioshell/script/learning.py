@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
-from typing import NamedTuple
 
 from folioshell.commands import glossary
 from folioshell.commands.call import Call, done
@@ -14,6 +13,7 @@ from folioshell.commands.operands import Pair, Word
 from folioshell.commands.reference import HelpSource, sources
 from folioshell.commands.teaching import TOPIC
 from folioshell.errors import reason_of
+from folioshell.records import NamedTuple
 from folioshell.report import Report, Table, Text
 from folioshell.script import script
 from folioshell.script.files import LearnLog, lesson_number, path_of, scenario_folder, shipped_lessons, write_file

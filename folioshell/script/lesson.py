@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from folioshell.commands.call import Call
 from folioshell.commands.compare import Values
@@ -21,6 +20,7 @@ from folioshell.commands.operands import refused
 from folioshell.commands.parse import ParsedStatement
 from folioshell.commands.question import CurrentAnswer, questions
 from folioshell.errors import Refused
+from folioshell.records import NamedTuple
 from folioshell.report import Expect, Report
 from folioshell.session.history import failure_of
 from folioshell.session.language import MODEL, OUTPUT, PROGRAM, SESSION, Language

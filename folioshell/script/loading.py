@@ -20,13 +20,14 @@ from collections.abc import Callable, Collection, Iterator
 from functools import wraps
 from pathlib import Path
 from types import ModuleType, new_class
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from folioshell.commands.schemes import RESERVED, is_scheme_word
 from folioshell.errors import Refused, SchemeError
 from folioshell.events import CALLBACKS
 from folioshell.paths.protocol import PATIENCE, EndlessLoop, Protocol
 from folioshell.paths.vma_protocols import PROTOCOLS
+from folioshell.records import NamedTuple
 from folioshell.schemes import all_schemes, base, order0
 from folioshell.schemes.base import Answer, Law, Part, Scheme, Sharing, UnknownCallback
 from folioshell.schemes.cost import Cost

@@ -14,10 +14,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from folioshell.errors import LoadedCodeError, Refused
+from folioshell.records import dataclass, field
 from folioshell.report import Report
 from folioshell.script import script
 from folioshell.script.budget import EXCEEDED, Budget

@@ -6,12 +6,13 @@ import os
 import re
 import stat
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from folioshell.commands.call import Call
 from folioshell.commands.lex import LogicalLine, is_for_class, is_golden, is_prose, logical_lines, scan
 from folioshell.commands.parse import ParsedStatement
 from folioshell.errors import Refused, reason_of
+from folioshell.records import NamedTuple
 from folioshell.report import Report
 from folioshell.script.golden import Compared, Golden
 from folioshell.script.lesson import ClassLine, ClassTask, Collector, Prediction

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from folioshell.engine.numbers import Row
 from folioshell.intervals import Intervals, together, union
@@ -13,6 +13,7 @@ from folioshell.model import pte
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdEntry, PmdTable
 from folioshell.model.vm import Mm, Vma
+from folioshell.records import NamedTuple
 from folioshell.report import Change, FolioChange
 from folioshell.session.entries import (
     EntryRun,

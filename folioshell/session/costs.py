@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import NamedTuple
 
 from folioshell import schemes
 from folioshell.events import CALLBACKS, Asked, Event, FolioFreed, FolioNew, Mapped, Unmapped
 from folioshell.model.lock import LockOp
+from folioshell.records import NamedTuple
 from folioshell.schemes.base import Scheme, Sharing
 from folioshell.schemes.cost import WALK_ATOMICS, Cost, Layout
 from folioshell.session.history import Happening, StepRecord

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from folioshell.intervals import Intervals
 from folioshell.model import pte
@@ -12,6 +12,7 @@ from folioshell.model.folio import FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdEntry, PmdTable
 from folioshell.model.vm import Mm, Vma
+from folioshell.records import NamedTuple
 from folioshell.wording import MOST_APART, folio_run, follows, page_index
 
 T = TypeVar("T")

@@ -6,9 +6,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import NamedTuple
 
 from folioshell.model.truth import TruthCounts
+from folioshell.records import NamedTuple
 from folioshell.report import Visit
 from folioshell.schemes.base import Scheme, Sharing
 from folioshell.schemes.order0 import counts_order0_entries

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 from folioshell.events import Event
 from folioshell.model.lock import LockOp
+from folioshell.records import NamedTuple, dataclass, field
 
 #: What a kernel path ended with: nothing, an errno, or the accesses that raised a signal.
 Ending = str | list[list[Any]] | None

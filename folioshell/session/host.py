@@ -9,10 +9,9 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from folioshell.errors import Refused
+from folioshell.records import NamedTuple, dataclass, field
 from folioshell.report import Target
 from folioshell.units import parse_number
 

@@ -6,9 +6,9 @@ The grammar lives above this package; it installs itself in ``Session.default_la
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from folioshell.records import NamedTuple, dataclass
 from folioshell.report import Watched, WatchedValue
 from folioshell.session.workspace import Runnable
 

@@ -6,8 +6,6 @@ Everything is decided from what was explored and from the state in which the rac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from folioshell.explore.lockdep import Observed
 from folioshell.explore.locks import kernel_text
@@ -16,6 +14,7 @@ from folioshell.model import pte, vm
 from folioshell.model.lock import LockClass
 from folioshell.model.vm import Mm, Vma
 from folioshell.paths.batch import CLEAR, LOOK, SET, SKIP
+from folioshell.records import NamedTuple, dataclass
 from folioshell.session.workspace import Workspace, labels_of
 
 

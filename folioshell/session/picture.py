@@ -9,10 +9,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
-from typing import NamedTuple
 
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm, Vma
+from folioshell.records import NamedTuple
 from folioshell.report import Bar, Cell, FolioLane, Lane, Picture, Stretch, TableRow
 from folioshell.schemes.base import Scheme, Sharing
 from folioshell.session.entries import (

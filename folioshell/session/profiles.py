@@ -8,13 +8,14 @@ difference without which they would not have parted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from folioshell.errors import FolioshellError, Refused, SelfDeadlock
 from folioshell.intervals import Intervals, together, union
 from folioshell.model import proc
 from folioshell.model.release import DIFFERENCES, RELEASES, Release, ReleaseDifference, differences_between
 from folioshell.model.vm import Mm
+from folioshell.records import NamedTuple
 from folioshell.report import LockRow, Section, Table, Text
 from folioshell.session.entries import joined_where, vma_maps
 from folioshell.session.history import Entry, failure_of

@@ -7,8 +7,9 @@ meanwhile: an answer may be a little old, and reading it may fail; the next atte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from folioshell.records import NamedTuple, dataclass, field
 
 if TYPE_CHECKING:
     from folioshell.session.workspace import Runnable, Workspace

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 from typing import Protocol as TypingProtocol
 
 from folioshell.engine.machine import Machine
@@ -19,10 +18,11 @@ from folioshell.explore.search import Lasso, Schedule, SearchResult
 from folioshell.explore.snapshot import SnapshotError
 from folioshell.explore.threads import Task
 from folioshell.model.lock import LockClass, LockOp
+from folioshell.paths import Path
 from folioshell.paths.batch import LOOK
 from folioshell.paths.mmap import in_thread
 from folioshell.paths.protocol import Protocol
-from folioshell.paths.step import Path
+from folioshell.records import NamedTuple, dataclass
 from folioshell.report import Text
 from folioshell.session.history import Ending
 from folioshell.session.workspace import Workspace

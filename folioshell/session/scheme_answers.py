@@ -6,9 +6,10 @@ The steps are done again on a workspace of its own, in which both schemes count 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from folioshell.intervals import Intervals
+from folioshell.records import NamedTuple
 from folioshell.report import Section, Table
 from folioshell.schemes.base import Answer, Scheme
 from folioshell.session.folio_groups import FolioGroup, entries_of_all, folio_groups, knows_entries_only

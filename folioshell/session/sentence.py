@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 from folioshell.intervals import Intervals, together, union
+from folioshell.records import NamedTuple
 from folioshell.session.entries import joined_where
 from folioshell.session.step_events import Copy, NewFolios, StepEvents, folios_text, runs_text
 from folioshell.units import format_pages

@@ -8,7 +8,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from folioshell.model import pte
 from folioshell.model.kernel import Kernel
@@ -16,6 +16,7 @@ from folioshell.model.observation import observation
 from folioshell.model.pagetable import PageTable
 from folioshell.model.truth import TruthCounts, truth
 from folioshell.model.vm import Mm, Vma
+from folioshell.records import NamedTuple
 from folioshell.schemes.base import Sharing
 from folioshell.session.entries import EntryRun, entry_runs, goes_on_in_table, joined_where
 from folioshell.session.folio_groups import FolioGroup, answers_in, entries_of_all, folio_groups, runs_by_vma

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from folioshell import events
 from folioshell.events import Level
 from folioshell.intervals import Intervals, ranges
 from folioshell.model.lock import LockClass, LockOp
+from folioshell.records import NamedTuple
 from folioshell.report import LockRow
 from folioshell.session.history import Happening
 from folioshell.units import format_address

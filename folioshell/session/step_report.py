@@ -8,7 +8,6 @@ hidden then.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +20,7 @@ from folioshell.model.lock import LockOp
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Mm
 from folioshell.paths.walk import rmap_walk, vmas_of
+from folioshell.records import dataclass, replace
 from folioshell.report import FolioChange, LockRow, Report, Section, Table, Text, Visit, Walk
 from folioshell.session.changes import folio_changes
 from folioshell.session.history import StepRecord

@@ -8,12 +8,13 @@ range, so that VMAs merge only where that was asked for.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from folioshell.engine.machine import Machine
 from folioshell.errors import SchemeError
 from folioshell.events import FolioNew
 from folioshell.intervals import Intervals
+from folioshell.records import NamedTuple
 from folioshell.report import Section
 from folioshell.session.history import Ending, StepRecord, result_of
 from folioshell.session.host import Limits
@@ -24,8 +25,8 @@ from folioshell.wording import page_index
 if TYPE_CHECKING:
     from folioshell.model.kernel import Kernel
     from folioshell.model.vm import Mm
+    from folioshell.paths import Path
     from folioshell.paths import protocol as paths_protocol
-    from folioshell.paths.step import Path
     from folioshell.schemes.base import Scheme
 
 

@@ -10,13 +10,14 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from folioshell.commands.locks import RACES, ShippedRace, explore_protocol, family, race_lines, triples, verdict_word
 from folioshell.contract.check import CheckResult, check_scheme
 from folioshell.contract.histories import HIGHEST_ID, WIDE_ORDERS, SearchBounds
 from folioshell.errors import Refused
 from folioshell.paths.vma_protocols import PROTOCOLS
+from folioshell.records import NamedTuple
 from folioshell.schemes.base import Law, Scheme
 from folioshell.script.loading import load_file, load_into
 from folioshell.session.session import Session

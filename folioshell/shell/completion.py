@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+
+from folioshell.records import NamedTuple
 
 SHELLS = ("bash", "zsh", "fish")
 

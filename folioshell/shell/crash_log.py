@@ -16,10 +16,10 @@ from contextlib import suppress
 from errno import EDQUOT, ENOSPC
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
 
 from folioshell.commands.history import point_text
 from folioshell.errors import Refused, reason_of
+from folioshell.records import NamedTuple
 from folioshell.script import script
 from folioshell.script.files import make_private
 from folioshell.session.history import HistoryPoint

@@ -14,12 +14,12 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from folioshell.commands.glossary import lookup, words_in
 from folioshell.commands.grammar import TEXT
 from folioshell.commands.operands import ID_FORM
 from folioshell.errors import Refused
+from folioshell.records import NamedTuple
 from folioshell.report import Report
 from folioshell.script import Session, script
 from folioshell.script.files import LearnLog, path_of, state_folder

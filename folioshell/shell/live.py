@@ -12,7 +12,6 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
@@ -29,6 +28,7 @@ from folioshell.live.recorder import record
 from folioshell.model.release import nearest_release
 from folioshell.recording.answers import Branches, LiveOutcome, LiveScript, compared
 from folioshell.recording.scenario import operation_text
+from folioshell.records import dataclass
 from folioshell.script import script
 from folioshell.script.files import path_of
 from folioshell.session.language import Language

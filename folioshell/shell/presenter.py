@@ -13,7 +13,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import TextIO
 
@@ -21,6 +20,7 @@ from folioshell.commands.glossary import Term, lookup, words_in
 from folioshell.commands.grammar import OUTPUT, VIEW, registry
 from folioshell.commands.lex import scan
 from folioshell.errors import Refused, reason_of
+from folioshell.records import replace
 from folioshell.report import Report, Target
 from folioshell.script.script import ScriptEvent
 from folioshell.session.session import Session

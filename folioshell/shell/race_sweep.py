@@ -10,11 +10,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import groupby
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from folioshell.commands.sweep import COMMANDS, GEOMETRY, SETUPS, Pair, PairResult, Sweep, pairs_of, sampled
 from folioshell.errors import Refused
 from folioshell.paths.vma_protocols import PROTOCOLS
+from folioshell.records import NamedTuple
 from folioshell.session.race import KINDS
 from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, line, preformatted
 from folioshell.views.screen import Screen

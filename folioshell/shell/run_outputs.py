@@ -15,7 +15,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
@@ -24,6 +23,7 @@ from folioshell.commands.lex import is_for_class
 from folioshell.errors import Refused, reason_of
 from folioshell.export.document import document
 from folioshell.export.page import Script, Shot, index, page, standalone
+from folioshell.records import replace
 from folioshell.report import Picture, Report
 from folioshell.script.files import scenario_folder, write_file
 from folioshell.script.golden import Compared, updated

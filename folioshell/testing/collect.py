@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from folioshell.errors import Refused
+from folioshell.records import NamedTuple
 from folioshell.script import Session, script
 from folioshell.script.golden import WIDTH
 from folioshell.script.loading import load_into

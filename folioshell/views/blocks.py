@@ -8,8 +8,9 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from folioshell.records import dataclass
 
 _WIDEST_HANG = 24
 

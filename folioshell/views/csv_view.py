@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from io import StringIO
 
+from folioshell.records import replace
 from folioshell.report import Picture, Query, Report, Section, Table, Text
 from folioshell.views.blocks import Block
 from folioshell.views.report_view import ScriptPlace, report_blocks

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from folioshell.records import replace
 from folioshell.views.blocks import Column, Drawing, Grid, Line, Span
 from folioshell.views.layout import columns_of
 
@@ -59,5 +59,5 @@ def spelled(value: Any, spelling: Callable[[str], str] = spell) -> Any:
         return Drawing(lambda width: spelled(draw(width), spelling), lambda: spelled(words(), spelling))
     if isinstance(value, Line | Grid | Column | Span):
         parts = {name: spelled(getattr(value, name), spelling) for name in value.__slots__}
-        return dataclasses.replace(value, **parts)
+        return replace(value, **parts)
     return value

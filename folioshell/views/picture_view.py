@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from folioshell.records import dataclass
 from folioshell.report import Bar, Cell, FolioLane, Lane, Picture, Stretch, TableRow, Visit
 from folioshell.views.blocks import Block, Column, Drawing, Grid, Line, Span, Tone, line
 from folioshell.views.glyphs import ELLIPSIS, TIMES

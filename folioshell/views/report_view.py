@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
+from folioshell.records import NamedTuple
 from folioshell.report import Expect, Picture, Query, QueryRow, Report, Section, Table, Text, Truth
 from folioshell.views.blocks import Block, Column, Drawing, Grid, Line, Span, Tone, line, preformatted
 from folioshell.views.glyphs import visible

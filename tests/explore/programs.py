@@ -19,8 +19,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock, LockClass
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.vm import Mm
-from folioshell.paths import fault, mmap, rmap
-from folioshell.paths.step import Path
+from folioshell.paths import Path, fault, mmap, rmap
 
 _CLASSES = {"f": LockClass.FOLIO, "i": LockClass.IMMAP, "p": LockClass.PTL}
 #: first virtual page of the mapping that straddles two PTE tables: eight pages in each

@@ -20,10 +20,9 @@ from folioshell.model.folio import Folio
 from folioshell.model.lock import Lock
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable
-from folioshell.paths import fault, madvise, mmap, rmap, vma_protocols
+from folioshell.paths import Path, fault, madvise, mmap, rmap, vma_protocols
 from folioshell.paths.batch import LOOK, MappedSpan, read_unlocked
 from folioshell.paths.sharing import AnswerCheck
-from folioshell.paths.step import Path
 from folioshell.paths.vma_protocols import FolioBitLock, OwnTableFirst, VmaProtocol, walk_table
 from tests.examples import fewer
 from tests.explore import naive

@@ -16,9 +16,8 @@ from folioshell.explore.threads import Task
 from folioshell.model.lock import Lock, LockClass
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pte import DIRTY, PRESENT, YOUNG
-from folioshell.paths import fault, fork, madvise, mmap, mremap, rmap, vma_flags
+from folioshell.paths import Path, fault, fork, madvise, mmap, mremap, rmap, vma_flags
 from folioshell.paths.sharing import AnswerCheck
-from folioshell.paths.step import Path
 from folioshell.paths.vma_protocols import ExcludeOwn, FolioBitLock, LocklessLook, VmaProtocol
 from tests.examples import fewer
 from tests.explore.programs import WIN, deadlocks, explored, fault_race, faults, orders, race_of, straddling

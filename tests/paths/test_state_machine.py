@@ -12,11 +12,11 @@ from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.truth import mappings
+from folioshell.paths import Path
 from folioshell.paths.gup import do_pin, do_unpin
 from folioshell.paths.madvise import ADVICES
 from folioshell.paths.reclaim import do_reclaim
 from folioshell.paths.split import do_split
-from folioshell.paths.step import Path
 from folioshell.paths.unmap import do_migrate
 from folioshell.schemes.base import Sharing
 from folioshell.schemes.mm_id import MmId
