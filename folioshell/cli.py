@@ -389,9 +389,9 @@ def _lesson(options: Options) -> int:
 def _completion(options: Options) -> int:
     from folioshell.command_line import parser
     from folioshell.script.files import scenario_titles
-    from folioshell.shell.completion import Offer, script_for
+    from folioshell.shell.completion import Offer, offers, script_for
 
-    choices = parser().choices()
+    choices = offers(parser())
     for action in ("run", "live"):
         choices[action] += [Offer(name, title) for name, title in scenario_titles()]
     sys.stdout.write(script_for(options.shell, choices))

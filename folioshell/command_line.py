@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import (
-    SUPPRESS,
-    ArgumentParser,
-    ArgumentTypeError,
-    Namespace,
-    RawDescriptionHelpFormatter,
-    _SubParsersAction,
-)
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -26,7 +19,6 @@ if TYPE_CHECKING:
     from folioshell.script.runner import Runner
     from folioshell.script.script import ScriptEvent
     from folioshell.session.session import Session
-    from folioshell.shell.completion import Offer
     from folioshell.shell.replay import Replay
     from folioshell.views.screen import Screen
 
@@ -181,25 +173,33 @@ class _Parser(ArgumentParser):
             message += "".join(f"; did you mean `{one}`?" for one in near)
         super().error(message)
 
-    def choices(self) -> dict[str, list[Offer]]:
-        """For completion: action -> its options and words; the empty one has the actions and the options without."""
-        from folioshell.shell.completion import Offer
-
-        found: dict[str, list[Offer]] = {"": []}
-        for action in self._actions:
-            if isinstance(action, _SubParsersAction):
-                found[""] += [Offer(one.dest, one.help or "") for one in action._choices_actions]  # noqa: SLF001
-                found |= {name: parser.choices()[""] for name, parser in action.choices.items()}
-            elif action.option_strings:
-                takes = str(action.metavar or action.dest) if action.nargs != 0 else ""
-                found[""] += [Offer(word, action.help or "", takes) for word in action.option_strings]
-            elif action.choices is not None:
-                found[""] += [Offer(str(word), action.help or "") for word in action.choices]
-        return found
-
     def print_help(self, file: Any = None) -> None:
         """Print the help; unlike argparse, pass on an error of writing."""
         (file or sys.stdout).write(self.format_help())
+
+
+class _ActionParser(_Parser):
+    """The parser of an action. It is made when it is first used: a run uses one of fifteen."""
+
+    def __init__(self, **how: Any) -> None:
+        self._how = how
+        self._later: list[tuple[tuple[str, ...], dict[str, Any]]] | None = []
+
+    def add_argument(self, *names: str, **how: Any) -> Any:
+        """Note an argument; see ``ArgumentParser``."""
+        if self._later is None:
+            return super().add_argument(*names, **how)
+        return self._later.append((names, how))
+
+    def __getattr__(self, name: str) -> Any:
+        """What the parser does not have until it is made."""
+        if self._later is None:
+            raise AttributeError(name)
+        later, self._later = self._later, None
+        super().__init__(**self._how)
+        for names, how in later:
+            super().add_argument(*names, **how)
+        return getattr(self, name)
 
 
 def parser() -> _Parser:
@@ -216,7 +216,7 @@ def parser() -> _Parser:
     made.add_argument("--version", action="store_true", help="print the version and exit")
     made.add_argument("--resume", action="store_true", help="restore the last shell that crashed or was killed")
     made.add_argument("-c", dest="commands", metavar="COMMANDS", help="run these commands and exit")
-    actions = made.add_subparsers(dest="action", title="actions")
+    actions = made.add_subparsers(dest="action", title="actions", parser_class=_ActionParser)
     add_action = partial(actions.add_parser, allow_abbrev=False, formatter_class=formatter)
     run = add_action("run", help="run scripts and print each step")
     _add_scripts(run)

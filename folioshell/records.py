@@ -51,7 +51,7 @@ else:
         return (lambda declared: _record(declared, **how)) if cls is None else _record(cls, **how)
 
     def _record(cls, *, repr=True, eq=True, frozen=False, slots=False, kw_only=False):
-        """The class with its fields, in place or as a new one with slots, and with the methods that it does not have."""
+        """The class with its fields, in place or as a new one with slots, and with the methods that it lacks."""
         inherited, own, members = {}, {}, dict(cls.__dict__)
         for base in cls.__mro__[:0:-1]:
             inherited.update(base.__dict__.get("_fields_of_record", {}))
@@ -153,7 +153,7 @@ else:
         if hasattr(cls, "__post_init__"):
             lines.append("  self.__post_init__()")
         parameters = ", ".join(["self", *plain, *(["*", *by_name] if by_name else ())])
-        exec(f"def __init__({parameters}):\n" + ("\n".join(lines) or "  pass"), known)  # noqa: S102
+        exec(f"def __init__({parameters}):\n" + ("\n".join(lines) or "  pass"), known)
         made = known["__init__"]
         made.__qualname__ = f"{cls.__qualname__}.__init__"
         return made
@@ -175,6 +175,8 @@ else:
         def _replace(self, /, **changes):
             values = [*self]
             for name, value in changes.items():
+                if name not in self._fields:
+                    raise ValueError(f"no such field: {name!r}")
                 values[self._fields.index(name)] = value
             return tuple.__new__(self.__class__, values)
 
@@ -228,6 +230,6 @@ else:
         known["_new"] = tuple.__new__
         given = [f"{name}=_default_{name}" if name in cls._field_defaults else name for name in cls._fields]
         names = "".join(f"{name}, " for name in cls._fields)
-        made = eval(f"lambda _cls, {', '.join(given)}: _new(_cls, ({names}))", known)  # noqa: S307
+        made = eval(f"lambda _cls, {', '.join(given)}: _new(_cls, ({names}))", known)
         made.__name__, made.__qualname__ = "__new__", f"{cls.__qualname__}.__new__"
         return staticmethod(made)

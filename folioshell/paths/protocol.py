@@ -14,7 +14,6 @@ Rules:
 
 from __future__ import annotations
 
-import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import GeneratorType
@@ -336,7 +335,9 @@ class _ProtocolCall:
             return error
         text = ": ".join(part for part in (type(error).__name__, str(error)) if part)
         text = str(error) if isinstance(error, EndlessLoop) else text
-        lines = [frame.lineno or 0 for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+        from traceback import extract_tb
+
+        lines = [frame.lineno or 0 for frame in extract_tb(error.__traceback__) if frame.filename == path]
         return self.fault(f"{text}, at {path}:{lines[-1]}" if lines else text)
 
 

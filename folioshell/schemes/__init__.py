@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 
 from folioshell.schemes.base import Scheme
 
-for _name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+#: modules that declare schemes
+DECLARING = (
+    "anon_exclusive",
+    "average",
+    "first_page",
+    "hookless",
+    "likely",
+    "max_page",
+    "mm_id",
+    "owner",
+    "per_page",
+    "per_page_v5",
+    "references",
+    "rmap_id",
+    "total_pages",
+    "tuples",
+    "vmas",
+    "zero_one_two_many",
+)
+
+for _name in DECLARING:
     importlib.import_module(f"{__name__}.{_name}")
 
 

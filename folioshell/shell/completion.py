@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from argparse import ArgumentParser, _SubParsersAction
 from collections.abc import Iterator, Mapping, Sequence
 
 from folioshell.records import NamedTuple
@@ -24,6 +25,21 @@ class Offer(NamedTuple):
 
 #: action -> its options and words; the empty one has the actions, and the options without an action
 Words = Mapping[str, Sequence[Offer]]
+
+
+def offers(parser: ArgumentParser) -> dict[str, list[Offer]]:
+    """The words of a parser of the command line."""
+    found: dict[str, list[Offer]] = {"": []}
+    for action in parser._actions:  # noqa: SLF001
+        if isinstance(action, _SubParsersAction):
+            found[""] += [Offer(one.dest, one.help or "") for one in action._choices_actions]  # noqa: SLF001
+            found |= {name: offers(of_action)[""] for name, of_action in action.choices.items()}
+        elif action.option_strings:
+            takes = str(action.metavar or action.dest) if action.nargs != 0 else ""
+            found[""] += [Offer(word, action.help or "", takes) for word in action.option_strings]
+        elif action.choices is not None:
+            found[""] += [Offer(str(word), action.help or "") for word in action.choices]
+    return found
 
 
 def script_for(shell: str, words: Words) -> str:

@@ -24,6 +24,7 @@ LAYERS = (
     {"model", "report"},
     {"events"},
     {"units", "errors", "intervals", "wording"},
+    {"records"},
     # The recorder, which a virtual machine runs without the rest.
     {"live"},
 )

@@ -70,9 +70,9 @@ def test_a_scheme_counts_small_folios() -> None:
 
 
 def test_schemes_know_facts_and_nothing_of_the_model() -> None:
-    """Every module imports events, errors, intervals and modules of this package."""
+    """Every module imports events, errors, intervals, records and modules of this package."""
     allowed = {f"folioshell.schemes.{path.stem}" for path in PACKAGE.glob("*.py")}
-    allowed |= {"folioshell.events", "folioshell.errors", "folioshell.intervals"}
+    allowed |= {"folioshell.events", "folioshell.errors", "folioshell.intervals", "folioshell.records"}
     for path in sorted(PACKAGE.glob("*.py")):
         assert imports_of(path) <= allowed, path.name
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from folioshell.command_line import parser
-from folioshell.shell.completion import SHELLS, Offer, script_for
+from folioshell.shell.completion import SHELLS, Offer, offers, script_for
 from tests.command_line import folioshell
 
 #: prints what bash offers for the words that it is given
@@ -53,7 +53,7 @@ def test_syntax(shell: str) -> None:
 def test_all_words(shell: str) -> None:
     """Each has all actions and options, and no quote in a meaning ends a word."""
     script = folioshell("completion", shell).stdout
-    for action, choices in parser().choices().items():
+    for action, choices in offers(parser()).items():
         assert action in script
         assert all(choice.word.lstrip("-") in script for choice in choices)
     assert script_for(shell, {"": [Offer("run", "it's")]}).count("'") % 2 == 0
