@@ -387,5 +387,4 @@ class Word(Operand):
         return self._found(session) if self._found else ()
 
 
-NEW_NAME = NewName()
-COUNT = Number(least=1)
+NEW_NAME, COUNT = NewName(), Number(least=1)

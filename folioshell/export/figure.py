@@ -31,10 +31,8 @@ _BETWEEN, _SHELF = 34, 40
 _MOST_BLOCKS, _MOST_RUNS, _FEW = 8, 14, 3
 #: colors of folios, after which they repeat
 COLORS = 6
-#: most of each that are drawn
-_MOST_FOLIOS, _MOST_LANES = 24, 6
-#: as many folios that are alike stand apart
-_APART = 8
+#: most of each that are drawn, and how many folios that are alike stand apart
+_MOST_FOLIOS, _MOST_LANES, _APART = 24, 6, 8
 #: most schemes that are named as wrong beside a folio
 _MOST_NAMES = 2
 #: width of a letter, of the usual and of the small size
