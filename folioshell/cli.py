@@ -30,15 +30,12 @@ INTERNAL_ERROR = 3
 INTERRUPTED = 130
 CLOSED_PIPE = 141
 
-#: so many objects more than were freed, and the collector looks for garbage
-_ALLOCATIONS = 50_000
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run folioshell with these arguments (default: the process's own) and return its exit status."""
     if argv is None:
-        # This is the program: what it allocates lives on, above all at the start, where nothing is garbage.
-        gc.set_threshold(_ALLOCATIONS, *gc.get_threshold()[1:])
+        # This is the program: what it allocates lives on, above all at the start, and is not worth a search.
+        gc.set_threshold(50_000)
     arguments = sys.argv[1:] if argv is None else list(argv)
     if not _open_closed_streams():
         return REFUSED

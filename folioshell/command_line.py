@@ -187,9 +187,7 @@ class _ActionParser(_Parser):
 
     def add_argument(self, *names: str, **how: Any) -> Any:
         """Note an argument; see ``ArgumentParser``."""
-        if self._later is None:
-            return super().add_argument(*names, **how)
-        return self._later.append((names, how))
+        return super().add_argument(*names, **how) if self._later is None else self._later.append((names, how))
 
     def __getattr__(self, name: str) -> Any:
         """What the parser does not have until it is made."""
