@@ -57,6 +57,13 @@ class Release(CollapseChanges):
         "a copy on write by the last process that maps a page takes that out of the swap cache",
         commit="f4c4a3f48480",
     )
+    bypasses_swap_cache: bool = change(
+        "4.15",
+        "mm/memory.c: do_swap_page()",
+        "a page that no one else refers to is read from a synchronous swap device without the swap cache",
+        commit="0bcac06f27d7",
+        until="7.1",
+    )
     has_mthp: bool = change(
         "6.8",
         "mm/memory.c: alloc_anon_folio()",

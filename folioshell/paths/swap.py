@@ -123,7 +123,7 @@ def reuse(k: Kernel, folio: Folio) -> Path[bool]:
 def swapin(k: Kernel, fault: Fault, table: PageTable, slot: int) -> Path[Folio | None]:
     """The folio that holds the contents of a slot, with a reference: from the swap cache, else read into a new one.
 
-    A device that is read at once needs no swap cache for a page that no one else refers to; that folio comes locked.
+    A device that is read at once needed no swap cache for a page that no one else refers to; that folio comes locked.
 
     Returns: None if the slot was freed meanwhile, or is being read so by another fault.
     Kernel: mm/memory.c: do_swap_page() (v6.18); mm/swap_state.c: __read_swap_cache_async() (v6.18)
@@ -132,9 +132,14 @@ def swapin(k: Kernel, fault: Fault, table: PageTable, slot: int) -> Path[Folio |
         folio = yield from swap_cache_get_folio(k, slot)
         if folio is not None:
             return folio
-        if k.config.sync_swap and k.swap_counts.get(slot) == 1:
+        order = 0
+        if k.config.sync_swap and not k.release.bypasses_swap_cache:
+            order = _swapin_order(k, fault, table, slot)
+        elif k.config.sync_swap and k.swap_counts.get(slot) == 1:
             return (yield from _read_without_cache(k, fault, table, slot))
-        folio = yield from new_anon_folio(k, fault.vma, 0, fault.vpn)
+        nr = 1 << order
+        slots = range(align_down(slot, nr), align_down(slot, nr) + nr)
+        folio = yield from new_anon_folio(k, fault.vma, order, align_down(fault.vpn, nr))
         # Not known yet who else will map it: all that may do so are found from the root (__folio_set_anon()).
         assert isinstance(folio.mapping, AnonVma)
         folio.mapping = folio.mapping.root
@@ -142,20 +147,22 @@ def swapin(k: Kernel, fault: Fault, table: PageTable, slot: int) -> Path[Folio |
         # Into the swap cache before it is mapped: a second process that faults must find it there and not read another
         # copy.
         yield k.swap_lock.acquire("swapcache_prepare")
-        is_used, is_free = slot in k.swap_counts, slot not in k.swap_cache
-        if is_used and is_free:
-            folio.nonzero = int(k.swap_nonzero.get(slot, False))
-            folio.ref += 1
+        is_there = slot in k.swap_counts
+        usable = all(one in k.swap_counts and one not in k.swap_cache for one in slots)
+        if usable:
+            for page, one in enumerate(slots):
+                folio.nonzero |= int(k.swap_nonzero.get(one, False)) << page
+                k.swap_cache[one] = folio
+            folio.ref += nr
             folio.cached = True
-            folio.swap_slot = slot
-            k.swap_cache[slot] = folio
+            folio.swap_slot = slots[0]
             k.count("pgmajfault")
         yield k.swap_lock.release()
-        if is_used and is_free:
-            yield Held((folio.id,), 1, SWAP_CACHE)
+        if usable:
+            yield Held((folio.id,), nr, SWAP_CACHE)
             return folio
         yield from rmap.put(k, folio)
-        if not is_used:
+        if not is_there:
             return None
 
 
@@ -253,14 +260,17 @@ def _clear_prepared(k: Kernel, folio: Folio) -> None:
         del k.swap_prepared[slot]
 
 
-def _should_try_to_free(folio: Folio, fault: Fault) -> bool:
+def _should_try_to_free(k: Kernel, folio: Folio, fault: Fault) -> bool:
     """Is the swap cache of no more use? A page that will be written, or is mlocked, does not need its copy in swap.
+
+    Nor does one that can be written to the device again at once.
 
     Kernel: mm/memory.c: should_try_to_free_swap() (v6.18)
     """
     if folio.swap_slot is None:
         return False
-    if fault.vma.flags & vm.LOCKED or folio.mlocked:
+    is_sync = k.config.sync_swap and not k.release.bypasses_swap_cache
+    if is_sync or fault.vma.flags & vm.LOCKED or folio.mlocked:
         return True
     return fault.write and folio.ref == 1 + folio.nr_pages
 
@@ -288,7 +298,7 @@ def map_swapped(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> Path
     exclusive = fresh or (k.looks_at(SharingQuestion.SWAP_IN, ANON_EXCLUSIVE) and pte.swap_is_exclusive(entry))
     if k.looks_at(SharingQuestion.SWAP_IN, PAGE_MAPCOUNT):
         exclusive = fault.write and not k.counts.mapcount(folio.id) and not k.swap_counts.get(slot)
-    if _should_try_to_free(folio, fault) or (exclusive and not k.release.has_anon_exclusive):
+    if _should_try_to_free(k, folio, fault) or (exclusive and not k.release.has_anon_exclusive):
         yield from try_to_free(k, folio)
     exclusive = exclusive or (k.looks_at(SharingQuestion.SWAP_IN, REFERENCES) and folio.ref == 1)
     vma.mm.rss.swap -= nr

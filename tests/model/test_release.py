@@ -367,6 +367,20 @@ def _swap_cache_after_a_copy() -> object:
     return len(m.kernel.swap_cache)
 
 
+def _last_of_zram() -> object:
+    """Is a page exclusive that a read brings back from zram, after the process that shared it has ended?"""
+    m = Memory()
+    m.machine.set_profile("7.3")
+    m.kernel.config.swap = m.kernel.config.sync_swap = True
+    p = m.mmap(1)
+    m.write(p)
+    m.fork("B")
+    m.machine.run(do_reclaim(m.kernel, m.folio(p)))
+    m.exit("B")
+    m.read(p)
+    return m.folio(p).anon_exclusive
+
+
 def _last_reference() -> object:
     """Is a page exclusive that a write brings back from swap, after the process that shared it has ended?"""
     m = _memory()
@@ -459,6 +473,7 @@ def _locks_of_a_split() -> object:
 
 SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "frees_swap_cache_after_copy": _swap_cache_after_a_copy,
+    "bypasses_swap_cache": _last_of_zram,
     "split_locks_queue_of_anon": _locks_of_a_split,
     "split_drops_i_mmap_first": _locks_of_a_split,
     "walks_past_other_pmds": _walk_past_a_new_thp,

@@ -120,6 +120,29 @@ def test_buffers_go_with_migration_and_reclaim() -> None:
     assert (kept.has_buffers, kept.dirty, kept.ref) == (True, True, 2)
 
 
+@pytest.mark.parametrize(("profile", "exclusive", "writes"), [("6.18", 1, 0), ("7.0", 1, 0), ("7.3", 0, 1)])
+def test_zram_and_the_swap_cache(profile: str, exclusive: int, writes: int) -> None:
+    """Since 7.1 a page goes through the swap cache, so that only the bit of its entry tells if it is exclusive."""
+    m = Memory(profile, thp={4: "always"})
+    m.kernel.config.swap = m.kernel.config.sync_swap = True
+    p, q = m.mmap(1), m.mmap(16)
+    m.write(p)
+    m.fork("B")
+    m.do(do_reclaim(m.kernel, m.folio(p)))
+    m.exit("B")
+    m.read(p)
+
+    assert m.folio(p).anon_exclusive == exclusive
+    assert (m.kernel.swap_cache, m.folio(p).ref) == ({}, 1)
+    m.write(p)
+    assert (m.folio(p).anon_exclusive, m.faults()) == (1, writes)
+
+    m.write(q, 16)
+    m.madvise("pageout", q, 16)
+    m.read(q + 3)
+    assert (m.look(q, 16), m.kernel.swap_cache, m.folio(q).ref) == ("T×16(1)", {}, 16)
+
+
 @pytest.mark.parametrize("profile", ["5.10", "6.18", "7.3"])
 def test_the_last_entry_ends_the_swap_cache(profile: str) -> None:
     """A page from swap is freed when nothing maps it and no entry refers to its slot; until then it stays."""
