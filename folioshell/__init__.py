@@ -1,6 +1,6 @@
 """folioshell: try mapcount schemes for folios on a model of Linux memory management."""
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 
 #: names of the public API -> where they are defined

@@ -1,4 +1,4 @@
-"""Replaying a recording of a real kernel on the model, up to the first difference."""
+"""Replaying a recording of a real kernel on the model, and comparing every step."""
 
 from __future__ import annotations
 

@@ -86,7 +86,8 @@ _REST = """\
 - Two ideas that were never released by themselves: a second count for PUD entries beside that of PMD entries (a topic
   of February 2026), and, on the way to 6.2, one counter for the sum of all pages' mapcounts.
 - The commits of each difference between releases are in [releases.md](releases.md), the schemes with their laws
-  in [schemes.md](schemes.md), worked examples in [definitions.md](definitions.md)."""
+  in [schemes.md](schemes.md), worked examples in [definitions.md](definitions.md).
+"""
 
 _ORDERS = (0, 4, 9)
 

@@ -18,8 +18,10 @@ from tests.repo.tree import ROOT
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_current(name: str) -> None:
-    """If it is not, `python -m tests.docs.pages` writes all of them."""
-    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == PAGES[name]()
+    """If it is not, `python -m tests.docs.pages` writes all of them. It ends as `tests.docs.retype` ends it."""
+    page = PAGES[name]()
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == page
+    assert page.endswith("\n") and not page.endswith("\n\n")
 
 
 def test_every_script_is_in_the_index() -> None:
