@@ -12,8 +12,7 @@ Rules:
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import process_time
 from types import FrameType
 
@@ -25,6 +24,9 @@ from folioshell.wording import counted
 _TICK, _PATIENCE = 0.01, 1.0
 _MEGABYTE = 1 << 20
 
+#: ``signal.signal()`` without the search of an enum for the handler before, which takes as long as a small command
+_set_handler = signal._signal.signal  # type: ignore[attr-defined]  # noqa: SLF001
+
 #: what code within ``Budget.running`` raises when it exceeds them
 EXCEEDED = (OutOfTime, MemoryError)
 
@@ -34,37 +36,29 @@ class Budget:
 
     Args:
         limits: ``seconds`` and ``memory`` of them.
+
+    Attributes:
+        left: seconds that are left.
+        base: bytes of the process's address space when code first ran; 0 before, None where the system does not tell.
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._left = float(limits.seconds or 0)
-        self._base: int | None = None
+        self.limits = limits
+        self.left = float(limits.seconds or 0)
+        self.base: int | None = 0
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Run code within the budget.
+    def running(self) -> Running:
+        """A context that runs code within the budget.
 
         Raises:
             OutOfTime: there is no time left.
             MemoryError: there is no memory left.
         """
-        with self._memory():
-            if self._limits.seconds is None:
-                yield
-                return
-            if self._left <= 0:
-                raise OutOfTime
-            begin = process_time()
-            try:
-                with _alarm(self._left):
-                    yield
-            finally:
-                self._left -= process_time() - begin
+        return Running(self)
 
     def refusal(self, error: BaseException, what: str = "the script") -> Refused:
         """The refusal that one of EXCEEDED becomes."""
-        limits = self._limits
+        limits = self.limits
         if isinstance(error, OutOfTime):
             text = counted(limits.seconds or 0, "CPU second")
             return Refused(f"{what} exceeds the limit of {text}", hint=raised_by("seconds"))
@@ -72,24 +66,88 @@ class Budget:
             return Refused(f"{what} needs more memory than there is")
         return Refused(f"{what} exceeds the limit of {limits.memory:,} MB of memory", hint=raised_by("memory"))
 
-    @contextmanager
-    def _memory(self) -> Iterator[None]:
-        if self._limits.memory is None or (used := _address_space()) is None:
-            yield
-            return
-        # Not on every system; this one has it.
-        from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit, setrlimit
 
-        if self._base is None:
-            self._base = used
-        soft, hard = getrlimit(RLIMIT_AS)
-        most = self._base + self._limits.memory * _MEGABYTE
-        others = [limit for limit in (soft, hard) if limit != RLIM_INFINITY]
-        setrlimit(RLIMIT_AS, (min([most, *others]), hard))
+class Running:
+    """A context that runs code within a budget: a small command is entered and left in a twentieth of its own time."""
+
+    __slots__ = ("_alarm", "_begin", "_budget", "_memory")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._alarm: _Alarm | None = None
+
+    def __enter__(self) -> None:
+        budget = self._budget
+        if budget.limits.seconds is not None and budget.left <= 0:
+            raise OutOfTime
+        self._begin = process_time()
+        self._memory = _limited_memory(budget)
+        if budget.limits.seconds is not None:
+            self._alarm = _Alarm(budget.left)
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Give the time that is left, and the limits before, back."""
         try:
-            yield
+            if self._alarm is not None:
+                self._alarm.stop()
         finally:
-            setrlimit(RLIMIT_AS, (soft, hard))
+            self._budget.left -= process_time() - self._begin
+            if self._memory is not None:
+                # Not on every system; this one has it.
+                from resource import RLIMIT_AS, setrlimit
+
+                setrlimit(RLIMIT_AS, self._memory)
+
+
+class Telling:
+    """The same, but what exceeds the budget is told, and not raised.
+
+    Args:
+        told: takes it.
+    """
+
+    __slots__ = ("_running", "_told")
+
+    def __init__(self, budget: Budget, told: Callable[[BaseException], None]) -> None:
+        self._running: Running | None = Running(budget)
+        self._told = told
+
+    def __enter__(self) -> None:
+        try:
+            if self._running is not None:
+                self._running.__enter__()
+        except EXCEEDED as error:
+            # Nothing is left, and what follows is short.
+            self._running = None
+            self._told(error)
+
+    def __exit__(self, _: object, error: BaseException | None, trace: object) -> bool:
+        if self._running is not None:
+            self._running.leave()
+        if isinstance(error, EXCEEDED):
+            self._told(error)
+            return True
+        return False
+
+
+def _limited_memory(budget: Budget) -> tuple[int, int] | None:
+    """Limit the address space of the process; returns the limits before, None where it is not limited."""
+    if budget.limits.memory is None or budget.base is None:
+        return None
+    if not budget.base and (used := _address_space()) != budget.base:
+        budget.base = used
+    if budget.base is None:
+        return None
+    from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit, setrlimit
+
+    soft, hard = getrlimit(RLIMIT_AS)
+    most = budget.base + budget.limits.memory * _MEGABYTE
+    others = [limit for limit in (soft, hard) if limit != RLIM_INFINITY]
+    setrlimit(RLIMIT_AS, (min([most, *others]), hard))
+    return soft, hard
 
 
 def _address_space() -> int | None:
@@ -101,40 +159,45 @@ def _address_space() -> int | None:
         return None
 
 
-@contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
-    """Raise OutOfTime after so much CPU time; another alarm that is pending goes off when it would have."""
-    if not hasattr(signal, "setitimer"):
-        yield
-        return
-    begin = process_time()
-    others, _ = signal.getitimer(signal.ITIMER_PROF)
-    if others and others <= seconds:
-        yield
-        return
+class _Alarm:
+    """Raises OutOfTime after so much CPU time, until it is stopped.
 
-    def ring(_: int, frame: FrameType | None) -> None:
-        late = process_time() - begin - seconds
+    Another alarm that is pending, and the handler before, are as they were when it is stopped.
+    """
+
+    __slots__ = ("_begin", "_handler", "_others", "_seconds", "_set")
+
+    def __init__(self, seconds: float) -> None:
+        self._begin, self._seconds, self._set = process_time(), seconds, False
+        if not hasattr(signal, "setitimer"):
+            return
+        self._others, _ = signal.getitimer(signal.ITIMER_PROF)
+        if self._others and self._others <= seconds:
+            return
+        try:
+            self._handler = _set_handler(signal.SIGPROF, self._ring)
+        except ValueError:
+            # Only the main thread gets signals.
+            return
+        self._set = True
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+    def stop(self) -> None:
+        """Let the time pass."""
+        if not self._set:
+            return
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        _set_handler(signal.SIGPROF, self._handler)
+        if self._others:
+            signal.setitimer(signal.ITIMER_PROF, max(self._others - (process_time() - self._begin), 1e-3))
+
+    def _ring(self, _: int, frame: FrameType | None) -> None:
+        late = process_time() - self._begin - self._seconds
         if _may_be_stopped(frame, late):
             # An exception within __del__ is lost: rearm.
             signal.setitimer(signal.ITIMER_PROF, _PATIENCE)
             raise OutOfTime
         signal.setitimer(signal.ITIMER_PROF, _TICK)
-
-    try:
-        handler = signal.signal(signal.SIGPROF, ring)
-    except ValueError:
-        # Only the main thread gets signals.
-        yield
-        return
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, handler)
-        if others:
-            signal.setitimer(signal.ITIMER_PROF, max(others - (process_time() - begin), 1e-3))
 
 
 def _may_be_stopped(frame: FrameType | None, late: float) -> bool:

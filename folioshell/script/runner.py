@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from folioshell.errors import LoadedCodeError, Refused
 from folioshell.records import dataclass, field
 from folioshell.report import Report
 from folioshell.script import script
-from folioshell.script.budget import EXCEEDED, Budget
+from folioshell.script.budget import EXCEEDED, Budget, Telling
 from folioshell.script.golden import Golden, compared
 from folioshell.script.lesson import ClassLine, ClassTask, check_of_solution, check_of_wrong, goal_item
 from folioshell.script.script import ScriptEvent, unexpected
@@ -110,8 +110,8 @@ class Runner:
         session.host.access, session.host.limits = self.access, self.limits
         try:
             for event in self._play():
-                with self.showing():
-                    if self.note is not None:
+                if self.note is not None:
+                    with self.showing():
                         self.note(event)
                 yield event
                 if self._exceeded is not None and not self.stopped:
@@ -124,17 +124,12 @@ class Runner:
         finally:
             session.host.access, session.host.limits, session.settings.explain = before
 
-    @contextmanager
-    def showing(self) -> Iterator[None]:
+    def showing(self) -> AbstractContextManager[None, bool | None]:
         """Count what the caller does with an event against the limits; the next event says what exceeded them."""
-        if self.stopped:
-            yield
-            return
-        try:
-            with self._budget.running():
-                yield
-        except EXCEEDED as error:
-            self._exceeded = error
+        return nullcontext() if self.stopped else Telling(self._budget, self._note_excess)
+
+    def _note_excess(self, error: BaseException) -> None:
+        self._exceeded = error
 
     def _play(self) -> Iterator[ScriptEvent]:
         yield from self._play_script(self.name, self.text)

@@ -16,7 +16,7 @@ import pytest
 from folioshell import Session
 from folioshell.cli import main
 from folioshell.errors import OutOfTime, Refused
-from folioshell.script.budget import Budget
+from folioshell.script.budget import Budget, Telling
 from folioshell.script.runner import REFUSED, run_file, run_text
 from folioshell.session.host import STRICT, Limits
 from tests.command_line import folioshell
@@ -105,7 +105,7 @@ def test_code_of_others_is_not_stopped() -> None:
     code = compile("while monotonic() < end:\n    pass\ndone.append(True)", "theirs.py", "exec")
     done: list[bool] = []
     budget = Budget(Limits(seconds=1))
-    budget._left = 0.02
+    budget.left = 0.02
     with pytest.raises(OutOfTime), budget.running():
         exec(code, {"__name__": "theirs", "done": done, "monotonic": monotonic, "end": monotonic() + 0.2})
         exec(code, {"__name__": "folioshell.ours", "done": done, "monotonic": monotonic, "end": monotonic() + 30})
@@ -119,7 +119,7 @@ def test_in_a_thread() -> None:
 
     def run() -> None:
         budget = Budget(Limits(seconds=1))
-        budget._left = 0.01
+        budget.left = 0.01
         begin = time.process_time()
         with budget.running():
             while time.process_time() < begin + 0.05:
@@ -135,6 +135,20 @@ def test_in_a_thread() -> None:
     thread.join()
 
     assert late == [True]
+
+
+def test_what_exceeds_it_while_it_is_shown() -> None:
+    """What a caller does with an event is not interrupted by an exception of its own: the run is told."""
+    told: list[BaseException] = []
+    budget = Budget(Limits(seconds=1))
+    with Telling(budget, told.append):
+        raise OutOfTime
+    budget.left = 0
+    with Telling(budget, told.append):
+        shown = True
+
+    assert shown
+    assert [type(error) for error in told] == [OutOfTime, OutOfTime]
 
 
 def test_scripts_that_read_each_other(tmp_path: Path) -> None:
