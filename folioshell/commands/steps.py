@@ -148,6 +148,8 @@ def diff(call: Call) -> Report:
         before, after = (_state(call, point) for point in (first, second))
         folios = changes_between(numbers_of(before, shown), numbers_of(after, shown), shown)
         tables = [table for table in _tables(before, after) if table.rows]
+        if before is not call.workspace:
+            session.keep(before, first)
     here, there = (point_text(session.history, point) for point in (first, second))
     counts = [counted(sum(row.nr for row in folios), "folio")] if folios else []
     counts += [counted(len(table.rows), *_NOUNS[table.title]) for table in tables]

@@ -8,9 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from folioshell.session.history import Entry
+from folioshell.session.history import Branch, Entry
 from folioshell.session.host import Limits
 from folioshell.session.workspace import Workspace
 
@@ -67,10 +65,12 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of a session."""
+    """The checkpoints of a session, and a workspace beside its own whose state was asked for."""
 
     def __init__(self) -> None:
         self._kept: list[Checkpoint] = []
+        self._beside: Workspace | None = None
+        self._last: Entry | None = None
         self._events = 0
         self._due = FEWEST_EVENTS
 
@@ -95,16 +95,39 @@ class Checkpoints:
         while len(self._kept) > MOST_KEPT or sum(kept.objects for kept in self._kept) > MOST_OBJECTS:
             del self._kept[0]
 
-    def before(self, entries: Sequence[Entry], position: int) -> Checkpoint | None:
-        """The last checkpoint on the way to the state after step ``position`` of a branch."""
+    def keep(self, workspace: Workspace, entry: Entry | None) -> None:
+        """Keep a workspace that no one else has any more; ``entry`` is its last step, None for the beginning."""
+        self._beside, self._last = (workspace, entry) if entry is not None else (None, None)
+
+    def take(self, entries: Branch, position: int) -> Workspace | None:
+        """The workspace that was kept, if it is on the way to the state after step ``position`` of a branch."""
+        beside, self._beside = self._beside, None
+        if beside is None or self._last is None or not self._is_on_the_way(beside, entries, position):
+            return None
+        beside.current = self._last.current
+        return beside
+
+    def _is_on_the_way(self, beside: Workspace, entries: Branch, position: int) -> bool:
+        return beside.step <= position and entries.at(beside.step) is self._last
+
+    def before(self, entries: Branch, position: int) -> Checkpoint | None:
+        """The last checkpoint on the way to the state after step ``position`` of a branch.
+
+        None: there is none, or the workspace that was kept is nearer.
+        """
         on_the_way = [
             checkpoint
             for checkpoint in self._kept
             if checkpoint.position <= position and entries[checkpoint.position - 1] is checkpoint.entry
         ]
-        return max(on_the_way, key=lambda checkpoint: checkpoint.position, default=None)
+        nearest = max(on_the_way, key=lambda checkpoint: checkpoint.position, default=None)
+        beside = self._beside
+        if nearest is None or beside is None or not self._is_on_the_way(beside, entries, position):
+            return nearest
+        return nearest if nearest.position >= beside.step else None
 
     def clear(self) -> None:
         """Drop all: they hold no states of this session any more."""
         self._kept.clear()
+        self._beside = None
         self._events = 0

@@ -7,7 +7,7 @@ meanwhile: an answer may be a little old, and reading it may fail; the next atte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from folioshell.records import NamedTuple, dataclass, field
 
@@ -78,6 +78,11 @@ class Replaying:
         self.doing = doing
         self.done = 0
         self.total = total
+
+    @classmethod
+    def to(cls, step: int) -> Self:
+        """Those that lead to the state after a step."""
+        return cls(f"replaying to step {step}", step)
 
     def progress(self) -> Progress:
         """Steps that were done again, of those that lead there."""

@@ -16,7 +16,7 @@ from folioshell.engine.machine import Uncollected
 from folioshell.errors import DeterminismError, KernelBug, OutOfTime, Refused, SelfDeadlock
 from folioshell.report import Report, Text
 from folioshell.session.checkpoints import Checkpoints
-from folioshell.session.history import Entry, History
+from folioshell.session.history import Entry, History, HistoryPoint
 from folioshell.session.host import Host, raised_by
 from folioshell.session.language import MODEL, NO_PROCESS_LEFT, OUTPUT, SESSION, Language, Statement, Watch, news
 from folioshell.session.progress import Replaying, StepProgress
@@ -329,13 +329,20 @@ class Session:
     # Moving in the history.
 
     def replay(self, position: int, branch: str = "") -> Workspace:
-        """A fresh workspace in the state after step ``position`` of a branch, by default the current one.
+        """A separate workspace in the state after step ``position`` of a branch, by default the current one.
 
         Raises:
             DeterminismError: a command did not end as it did when it was typed.
         """
-        *_, workspace = self.states(position, branch)
+        branch = branch or self.history.current
+        workspace = self._checkpoints.take(self.history.branches[branch], position) or self._fresh_workspace()
+        for _ in self._replayed(workspace, position, branch):
+            pass
         return workspace
+
+    def keep(self, workspace: Workspace, point: HistoryPoint) -> None:
+        """Keep what ``replay`` gave for a point: the next state that is wanted is often one soon after."""
+        self._checkpoints.keep(workspace, self.history.branches[point.branch].at(point.position))
 
     def states(self, position: int, branch: str = "") -> Iterator[Workspace]:
         """A separate workspace in the state before the first step, then after each up to step ``position``.
@@ -346,18 +353,13 @@ class Session:
         Raises:
             DeterminismError: a command did not end as it did when it was typed.
         """
-        self._begin_replay(position)
-        workspace = self._fresh_workspace()
+        workspace, self.undertaking = self._fresh_workspace(), Replaying.to(position)
         yield workspace
         yield from self._replayed(workspace, position, branch or self.history.current)
 
-    def _begin_replay(self, position: int) -> None:
-        self.undertaking = Replaying(f"replaying to step {position}", position)
-
     def _replayed(self, workspace: Workspace, position: int, branch: str) -> Iterator[Workspace]:
         """The workspace after each of the steps that lead from its state up to step ``position`` of a branch."""
-        replaying = self.undertaking
-        assert isinstance(replaying, Replaying)
+        self.undertaking = replaying = Replaying.to(position)
         for number, entry in enumerate(self.history.branches[branch][workspace.step : position], workspace.step + 1):
             workspace.machine.note(())  # nothing is reported of such a step
             (statement,) = self.language.parse(entry.text)
@@ -389,7 +391,6 @@ class Session:
         if checkpoint is None:
             self.workspace = self.replay(position, branch)
         else:
-            self._begin_replay(position)
             self.is_cut_off = True
             self.workspace = checkpoint.restore()
             for _ in self._replayed(self.workspace, position, branch):

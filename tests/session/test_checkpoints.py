@@ -138,3 +138,33 @@ def test_the_way_back_from_a_checkpoint_has_no_limits(often: None, monkeypatch: 
     assert state(session) == before
     with pytest.raises(Refused, match="would exceed the limit of 24 pages mapped"):
         session.execute("fork D")
+
+
+def test_a_state_that_was_compared_is_not_replayed_again() -> None:
+    """`diff` goes on from the state that it made the last time, and undo goes there. Every state is what it was."""
+    session, other = Session(), Session()
+    for at, line in enumerate(LINES):
+        for one in (session, other):
+            one.execute(line)
+        compared = session.execute("diff")[0]
+        fresh = Session()
+        fresh.execute(" ; ".join(LINES[: at + 1]))
+        assert (compared.sentence, compared.folios, compared.sections) == _compared(fresh)
+    for _ in range(5):
+        session.execute("undo ; diff ; undo ; redo")
+        other.execute("undo")
+        assert state(session) == state(other)
+
+
+def _compared(session: Session) -> tuple[object, object, object]:
+    report = session.execute("diff")[0]
+    return report.sentence, report.folios, report.sections
+
+
+def test_the_process_of_a_state_that_was_kept() -> None:
+    """`as` after a step changes who is current in its state, also in one that is kept."""
+    session = Session()
+    session.execute("mmap buf 4 ; fork B ; write buf ; diff ; undo ; as B ; redo ; diff ; undo")
+    assert session.process == "B"
+    session.execute("redo ; diff 2 ; goto 1 ; redo")
+    assert session.process == "B"
