@@ -13,13 +13,16 @@ from __future__ import annotations
 import gc
 import io
 import json
+import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -31,7 +34,8 @@ from folioshell.cli import main as command_line  # noqa: E402
 from folioshell.commands import Session  # noqa: E402
 from folioshell.report import Report  # noqa: E402
 from tests.benchmarks.growth import bare, exponent, seconds  # noqa: E402
-from tests.benchmarks.scale import IDLE, Measured, additions  # noqa: E402
+from tests.benchmarks.scale import IDLE, Measured, additions, script  # noqa: E402
+from tests.benchmarks.speed import IMPORTS, SCRIPT  # noqa: E402
 
 RECORDINGS = ROOT / "tests" / "recordings"
 #: faults in the fork server: pages that each child copies
@@ -219,6 +223,58 @@ def verify(nr: int) -> Measured:
     return {"steps": steps / time}
 
 
+def views(nr: int) -> Measured:
+    """What shows a state and its history, after a child copied every second page of a heap, a command each."""
+    times: Measured = {}
+    for order, pages in (("", range(nr)), (", random", shuffled(nr))):
+        session = _prepared(f"mmap buf {2 * nr} ; write buf ; fork B")
+        for page in pages:
+            run(session, f"B: write buf[{2 * page}]")
+        for line in ("show", "cost", "diff", "why f1"):
+            times[f"{line}{order}"] = timed(session, line)
+        times[f"diff again{order}"] = timed(session, "diff")
+    return times
+
+
+def views_by_size(nr: int) -> Measured:
+    """How the time of views after copies in random order grows."""
+    sizes = [nr // 4, nr // 2, nr]
+    found = [views(size) for size in sizes]
+    return {name: exponent(sizes, [one[f"{name}, random"] for one in found]) for name in ("show", "cost", "diff")}
+
+
+def commands(nr: int) -> Measured:
+    """Commands of a script a second, executed by a session, and by ``run --quiet``."""
+    times = script(nr)
+    return {"execute": times["a second"], "run": times["a second, run"]}
+
+
+def start(nr: int) -> Measured:
+    """CPU time of a run of 20 lines, against that of imports of the libraries of a command line, ``nr`` times each."""
+    ours = ("-c", "import sys; from folioshell.cli import main; sys.exit(main())", "run")
+    with tempfile.TemporaryDirectory() as home:
+        file = Path(home) / "twenty.fs"
+        file.write_text(SCRIPT)
+        # Installed packages are compiled, whatever this environment does.
+        environ = {**os.environ, "PYTHONPYCACHEPREFIX": f"{home}/compiled", "PYTHONPATH": str(ROOT)}
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        measured: list[list[float]] = [[], []]
+        for _ in range(nr + 1):
+            for times, arguments in zip(measured, ((*ours, str(file)), ("-c", IMPORTS)), strict=True):
+                times.append(_of_process((sys.executable, *arguments), environ))
+    # The first round compiles.
+    run_time, imports = (statistics.median(times[1:]) for times in measured)
+    return {"ratio": run_time / imports}
+
+
+def _of_process(command: Sequence[str], environ: Mapping[str, str]) -> float:
+    """CPU seconds of a process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, env=environ, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 class Goal(NamedTuple):
     """What a row of the table compares.
 
@@ -357,6 +413,43 @@ WORKS = {
             "random": Goal("random order, one", "µs", 150, False),
         },
     ),
+    "views": Work(
+        views,
+        16_000,
+        "{} scattered copies, a command each",
+        {
+            f"{line}{order}": Goal(f"`{line.removesuffix(' again')}`{after}{told}", "s", 0.3, met, before)
+            for order, told in (("", ""), (", random", ", copied in random order"))
+            for line, after, met, before in (
+                ("show", "", True, "0.9"),
+                ("cost", "", True, "1.0"),
+                ("diff", "", False, "1.7"),
+                ("diff again", " once more", True, ""),
+                ("why f1", "", True, ""),
+            )
+        },
+    ),
+    "views, sizes": Work(
+        views_by_size,
+        16_000,
+        "up to {} scattered copies in random order",
+        {name: Goal(f"`{name}`", "exponent", 1.05, False, "1.12") for name in ("show", "cost", "diff")},
+    ),
+    "script": Work(
+        commands,
+        10_000,
+        "a script of {} commands",
+        {
+            "execute": Goal("Session.execute", "commands/s", 8000, True, "3,560"),
+            "run": Goal("`run --quiet`", "commands/s", 7000, True, "3,200"),
+        },
+    ),
+    "start": Work(
+        start,
+        15,
+        "`run` of 20 lines : import argparse, rich.console, rich.table, {} times each",
+        {"ratio": Goal("CPU", "x", 1.7, False, "2.2")},
+    ),
     "verify": Work(
         verify,
         _EVERY,
@@ -400,7 +493,7 @@ def main(names: Sequence[str], rounds: int, part: int) -> int:
     failed = 0
     for name in names:
         work = WORKS[name]
-        size = work.size // part if name != "verify" else work.size * part
+        size = work.size * part if name == "verify" else work.size if name == "start" else work.size // part
         for row, fails in rows(work, size, [measured(name, size) for _ in range(rounds)]):
             print(row, flush=True)
             failed += fails

@@ -284,8 +284,8 @@ WORKS = {
         10_000,
         "a script of {} commands",
         {
-            "a second": ("Session.execute", "commands/s", 5000),
-            "a second, run": ("run --quiet", "commands/s", 5000),
+            "a second": ("Session.execute", "commands/s", 8000),
+            "a second, run": ("run --quiet", "commands/s", 7000),
         },
         ("execute", "run --quiet"),
     ),

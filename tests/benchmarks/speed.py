@@ -23,6 +23,8 @@ from tests.shell.terminal import Terminal  # noqa: E402
 
 Measurement = Callable[[], float]
 
+#: what a command line of others imports
+IMPORTS = "import argparse, rich.console, rich.table"
 SCRIPT = """\
 #!folioshell 1
 file lib 32 order=4
@@ -68,6 +70,27 @@ def first_prompt(prompt: str, home: str, *arguments: str) -> Measurement:
         with Terminal(arguments, environ) as terminal:
             terminal.wait_for(prompt)
             return time.perf_counter() - start
+
+    return measure
+
+
+def step_at_prompt(prompt: str, line: str, home: str, first: str, *arguments: str) -> Measurement:
+    """CPU time from Enter to the next prompt: the median of 8 lines, ``{}`` in them for a number, after a first one."""
+    environ = {**os.environ, "HOME": home, "XDG_STATE_HOME": home, "XDG_CONFIG_HOME": home, "TERM": "xterm-256color"}
+
+    def measure() -> float:
+        with Terminal(arguments, environ) as terminal:
+            terminal.wait_for(prompt)
+            times = []
+            for text in (first, *(line.format(number) for number in range(8))):
+                terminal.settle()
+                terminal.send(text)
+                terminal.settle()
+                before = terminal.cpu_seconds()
+                terminal.send("\r")
+                terminal.settle()
+                times.append(terminal.cpu_seconds() - before)
+            return statistics.median(times[1:])
 
     return measure
 
@@ -137,8 +160,10 @@ def main(rounds: int) -> None:
         os.environ["PYTHONPYCACHEPREFIX"] = str(Path(home) / "compiled")
         script = Path(home) / "twenty.fs"
         script.write_text(SCRIPT)
-        imports = command(python, "-c", "import argparse, rich.console, rich.table")
-        compare("run of 20 lines : import argparse, rich", command(*folioshell, "run", str(script)), imports, 2, rounds)
+        imports = command(python, "-c", IMPORTS)
+        compare(
+            "run of 20 lines : import argparse, rich", command(*folioshell, "run", str(script)), imports, 1.7, rounds
+        )
         nothing = command(python, "-c", "pass")
         compare("--version : python -c pass", command(*folioshell, "--version"), nothing, 3, rounds)
         # 0.3 s where `python -c pass` takes 20 ms.
@@ -149,7 +174,10 @@ def main(rounds: int) -> None:
         else:
             ours = first_prompt("A 0>", home, *folioshell)
             theirs = first_prompt("(none)>", home, litecli)
-            compare("first prompt : litecli's", ours, theirs, 1, rounds)
+            compare("first prompt : litecli's", ours, theirs, 0.8, rounds)
+            ours = step_at_prompt("A 0>", "write buf[{}]", home, "mmap buf 64", *folioshell)
+            theirs = step_at_prompt("(none)>", "select {};", home, "select 0;", litecli)
+            compare("a step at the prompt, CPU : litecli's", ours, theirs, 1, min(rounds, 3))
     faults_and_fork()
 
 

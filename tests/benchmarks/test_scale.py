@@ -9,7 +9,7 @@ from tests.benchmarks.scale import WORKS, idle, rows
 
 SIZES = {"faults": 600, "faults-all": 600, "thp": 1, "sharers": 12, "vmas": 40, "memory": 600, "undo": 20, "script": 30}
 #: sizes of the benchmark of ordinary work: at 2,000 one recording is verified
-ORDINARY = {"server": 4, "left": 60, "faults": 40, "verify": 2000}
+ORDINARY = {"server": 4, "left": 60, "faults": 40, "verify": 2000, "start": 1, "script": 30}
 
 
 @pytest.mark.parametrize("name", WORKS)

@@ -14,6 +14,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -83,6 +84,15 @@ class Terminal:
             if not self._read(deadline - time.monotonic()):
                 raise TimeoutError(f"no {what} in {self.text!r}")
         return self.text
+
+    def settle(self, seconds: float = 0.4) -> None:
+        """Wait until nothing more was printed for so long."""
+        while self._read(seconds):
+            pass
+
+    def cpu_seconds(self) -> float:
+        """CPU time of the command so far (Linux)."""
+        return int(Path(f"/proc/{self._process.pid}/schedstat").read_text().split()[0]) / 1e9
 
     def forget(self) -> None:
         """What was printed so far is not looked at any more."""
