@@ -183,6 +183,16 @@ def live_vmas(pid: int, end: int) -> Iterator[LiveVma]:
                 sizes[word[:-1]] = int(line.split()[1])
 
 
+def shared_memory_name(region: str, taken: Iterable[str]) -> str:
+    """The name of shared anonymous memory that is first seen in a region: ``shm:R``, of a second one ``shm:R.2``."""
+    name, used = f"shm:{region}", set(taken)
+    number = 1
+    while name in used:
+        number += 1
+        name = f"shm:{region}.{number}"
+    return name
+
+
 def resident_pages(fd: int, offsets: Iterable[int]) -> set[int]:
     """Those of some pages of a file that are in the page cache, by mincore() of a mapping without entries.
 

@@ -27,6 +27,7 @@ from folioshell.live.files import (
     live_vmas,
     page_numbers,
     resident_pages,
+    shared_memory_name,
 )
 from folioshell.live.format import Op, new_count
 from folioshell.live.page_tables import huge_and_zero
@@ -141,7 +142,9 @@ class KernelObserver:
         huge, zero = huge_and_zero(process.pagemap, process.pid, self._end)
         for vma in live_vmas(process.pid, self._end):
             place = self._place(vma.start)
-            file = self._inodes.setdefault(vma.inode, f"shm:{place[0]}") if vma.inode[1] else ""
+            if vma.inode[1] and vma.inode not in self._inodes:
+                self._inodes[vma.inode] = shared_memory_name(place[0], self._inodes.values())
+            file = self._inodes[vma.inode] if vma.inode[1] else ""
             raw = os.pread(process.pagemap, vma.nr * 8, (ARENA // PAGE + vma.start) * 8)
             if len(raw) != vma.nr * 8:
                 raise Disturbed("a short read of pagemap")

@@ -237,6 +237,12 @@ class AddressSpaceChanges:
         "mprotect changes the entries of a large folio together: each gets the young and dirty bits that any had",
         commit="cac1db8c3aad",
     )
+    mremap_checks_first: bool = change(
+        "6.17",
+        "mm/mremap.c: check_prep_vma()",
+        "an mremap beyond the end of its VMA fails before it unmaps anything; else what is at its new place, and what "
+        "it cuts off, are gone",
+    )
     mremap_moves_several_vmas: bool = change(
         "6.17",
         "mm/mremap.c: remap_move()",

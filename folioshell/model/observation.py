@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from operator import attrgetter, itemgetter
 from typing import Any
 
+from folioshell.live.files import shared_memory_name
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
@@ -214,7 +215,8 @@ def object_name(k: Kernel, file: AddressSpace, region: str, objects: dict[Addres
     """The name of a file; of shared memory, the region that it was first seen in."""
     name = objects.get(file)
     if name is None:
-        name = objects[file] = file.name if k.files.get(file.name) is file else f"shm:{region}"
+        is_named = k.files.get(file.name) is file
+        name = objects[file] = file.name if is_named else shared_memory_name(region, objects.values())
     return name
 
 

@@ -44,11 +44,7 @@ def do_mremap(
         error = yield from _remap_move(k, remap)
     else:
         vma = mm.vmas.find(start)
-        if vma is None:
-            error = "EFAULT"
-        elif dontunmap and not (vma.is_anonymous or k.release.dontunmap_of_files):
-            error = "EINVAL"
-        elif start + min(nr, new_nr) > vma.end:
+        if vma is None or (k.release.mremap_checks_first and start + min(nr, new_nr) > vma.end):
             error = "EFAULT"
         else:
             error = yield from _mremap_to(k, remap)
@@ -166,7 +162,9 @@ def _mremap_to(k: Kernel, remap: _Remap) -> Path[str | None]:
         yield from unmap_locked(k, mm, start + new_nr, start + nr, downgrade=False)
         nr = new_nr
     vma = mm.vmas.find(start)
-    if vma is None:
+    if vma is not None and remap.dontunmap and not (vma.is_anonymous or k.release.dontunmap_of_files):
+        return "EINVAL"
+    if vma is None or start + nr > vma.end:
         return "EFAULT"
     if remap.dontunmap and vma.flags & vm.LOCKED and k.release.dontunmap_splits_locked:
         # The source is locked no more: what does not move stays so.

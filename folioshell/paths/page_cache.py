@@ -196,7 +196,9 @@ def _huge_allowed(k: Kernel, fault: Fault, first: int) -> bool:
     aligned = aligned or not k.release.shmem_fault_looks_at_vma
     if vma.flags & vm.NOHUGEPAGE or not aligned:
         return False
-    return file.fs == "tmpfs-huge" or (file.fs == "tmpfs-within" and first + size <= file.size)
+    # Where the block reaches beyond EOF, within_size falls back to the advice.
+    is_within = first + size <= file.size or bool(vma.flags & vm.HUGEPAGE)
+    return file.fs == "tmpfs-huge" or (file.fs == "tmpfs-within" and is_within)
 
 
 def alike(k: Kernel, folio: Folio, fault: Fault) -> Iterable[Folio]:

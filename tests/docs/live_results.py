@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.command_line import folioshell
+from tests.docs.fuzz_results import with_fuzz_results
 from tests.repo.tree import ROOT
 
 PAGE = ROOT / "docs" / "fidelity.md"
@@ -43,9 +44,8 @@ def results(images: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 def fidelity_page() -> str:
     """The current page, with its tables regenerated."""
-    return _TABLES.sub(
-        lambda _: tables(json.loads(RESULTS.read_text(encoding="utf-8"))), PAGE.read_text(encoding="utf-8")
-    )
+    page = with_fuzz_results(PAGE.read_text(encoding="utf-8"))
+    return _TABLES.sub(lambda _: tables(json.loads(RESULTS.read_text(encoding="utf-8"))), page)
 
 
 def tables(runs: Sequence[dict[str, Any]]) -> str:

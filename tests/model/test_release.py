@@ -23,6 +23,7 @@ from folioshell.model.policy import MM_ID, SharingQuestion
 from folioshell.model.release import DEFAULT, DIFFERENCES, RELEASES, Release, nearest_release, release, release_of
 from folioshell.paths.gup import do_pin
 from folioshell.paths.mmap import do_mmap
+from folioshell.paths.mremap import do_mremap
 from folioshell.paths.reclaim import do_reclaim
 from folioshell.paths.split import do_split
 from folioshell.paths.swap import add_to_swap
@@ -204,6 +205,15 @@ def _dirty_pages_after_a_pin() -> object:
     m.read(p + 2)
     m.do(do_pin(m.kernel, m.mm("A"), p, 3, longterm=True))
     return m.smaps(p, "Private_Dirty")
+
+
+def _vmas_after_a_failed_mremap() -> object:
+    """The number of VMAs after a range with a hole was to be made smaller, and moved."""
+    m = _memory()
+    p = m.mmap(3)
+    m.munmap(p + 1, 1)
+    assert m.do(do_mremap(m.kernel, m.mm("A"), p, 3, m.place(), 2)) == "EFAULT"
+    return len(m.mm("A").vmas)
 
 
 def _dontunmap_of_a_file() -> object:
@@ -536,6 +546,7 @@ SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "dontunmap_copy_joins_source": _vmas_after_dontunmap,
     "dontunmap_splits_locked": _vmas_of_a_locked_source,
     "dontunmap_indexes_source_anew": _vmas_around_a_source,
+    "mremap_checks_first": _vmas_after_a_failed_mremap,
     "pins_fast": _dirty_pages_after_a_pin,
     "clears_double_map_of_files": _flag_of_a_file_folio,
     "dontunmap_unlinks_source": _tables_of_a_child,
