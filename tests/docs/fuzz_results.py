@@ -1,7 +1,7 @@
 """The results of ``live --fuzz`` in docs/fidelity.md: ``python -m tests.docs.fuzz_results FILE…``.
 
-Each file is what ``folioshell live --json --fuzz N --seed S > FILE`` printed, with ``--kernel IMAGE`` for another kernel.
-They become docs/results/fuzz.json, from which the tables of the page are generated.
+Each file is what ``folioshell live --json --fuzz N --seed S`` printed, with ``--kernel IMAGE`` for another kernel. They
+become docs/results/fuzz.json, from which the tables of the page are generated.
 """
 
 from __future__ import annotations
