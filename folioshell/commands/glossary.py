@@ -86,7 +86,8 @@ GLOSSARY: dict[str, tuple[Term, ...]] = {
         Term(
             "PMD",
             "`pmd_t`",
-            "an entry or a table one level above the PTE tables; a present PMD leaf maps 512 pages",
+            "an entry or a table one level above the PTE tables; a present PMD leaf maps as many pages as a PTE table "
+            "has entries",
             lesson=10,
         ),
         Term("PMD-mapped, PTE-mapped", "", "mapped by one PMD entry, or by PTEs, one per page", lesson=10),

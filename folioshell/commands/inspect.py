@@ -216,8 +216,8 @@ def why(call: Call) -> Report:
     ]
     note = "adds 0: it only explains" if any(row[1] and row[2] == 0 for row in rows) else ""
     columns = ("scheme", "what counts", "adds", "process", "vma", "pages", "step")
-    numbers = Table(f"why {folio}", columns, row_runs(rows, key=columns.index("process")), note)
-    return done(call, _mapped_text(call, folio), sections=(numbers, _mappings(call, folio, made)))
+    numbers = [Table(f"why {folio}", columns, row_runs(rows, key=columns.index("process")), note)] if rows else []
+    return done(call, _mapped_text(call, folio), sections=(*numbers, _mappings(call, folio, made)))
 
 
 def _mapped_text(call: Call, folio: Folio) -> str:

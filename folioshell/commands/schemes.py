@@ -23,8 +23,8 @@ USUAL = "usual"
 
 SCHEME_WORD = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}\Z")
 #: words that stand where a scheme may stand and mean something else
-NO_PROTOCOL = "none"
-RESERVED = (TRUTH, ALL, USUAL, NO_PROTOCOL)
+NONE = "none"
+RESERVED = (TRUTH, ALL, USUAL, NONE)
 
 
 def is_scheme_word(text: str) -> bool:
@@ -61,15 +61,15 @@ class SchemeName(Operand):
 
 
 class SchemeList(Operand):
-    """Schemes with commas between them, ``all``, or ``usual`` for those shown unless others are chosen."""
+    """Schemes with commas between them, ``all``, ``none``, or ``usual`` for those shown unless others are chosen."""
 
     label = "a list of schemes"
-    usage = "SCHEME,…|all|usual"
+    usage = "SCHEME,…|all|none|usual"
     separator = ","
 
     def read(self, token: Token) -> tuple[str, ...]:
         """The words, each once, in the order in which they were typed."""
-        if token.text in (ALL, USUAL):
+        if token.text in (ALL, NONE, USUAL):
             return (token.text,)
         for part in _parts(token):
             if not is_scheme_word(part.text):
@@ -78,7 +78,7 @@ class SchemeList(Operand):
 
     def candidates(self, session: Session) -> Iterable[Pair]:
         """The schemes that count, and the words for several."""
-        return [*scheme_pairs(session), (ALL, "all of them"), (USUAL, "the default ones")]
+        return [*scheme_pairs(session), (ALL, "all of them"), (NONE, "no scheme"), (USUAL, "the default ones")]
 
 
 class ProtocolName(Operand):
@@ -89,14 +89,14 @@ class ProtocolName(Operand):
 
     def read(self, token: Token) -> str:
         """The word."""
-        if token.text != NO_PROTOCOL and not is_scheme_word(token.text):
+        if token.text != NONE and not is_scheme_word(token.text):
             raise refused(token, "not the name of a protocol", hint="`protocols` lists them")
         return token.text
 
     def candidates(self, session: Session) -> Iterable[Pair]:
         """The protocols, and the word for none."""
         found = [(name, kind.about) for name, kind in session.workspace.machine.protocols.items()]
-        return [*found, (NO_PROTOCOL, "the scheme itself, without any lock")]
+        return [*found, (NONE, "the scheme itself, without any lock")]
 
 
 def protocol_of(call: Call, name: str) -> str | None:
@@ -106,11 +106,11 @@ def protocol_of(call: Call, name: str) -> str | None:
         Refused: there is none of that name, or it counts what another scheme defines than the deciding one.
     """
     (token,) = call.arguments.tokens(name)
-    if token.text == NO_PROTOCOL:
+    if token.text == NONE:
         return None
     protocols, decider = call.workspace.machine.protocols, call.kernel.decider.name
     if token.text not in protocols:
-        names = [*protocols, NO_PROTOCOL]
+        names = [*protocols, NONE]
         raise call.refused(token, "no such protocol", allowed=names, hint=nearest(token.text, names))
     scheme = protocols[token.text].scheme
     if scheme != decider:
@@ -151,6 +151,8 @@ def schemes_of(call: Call, name: str) -> tuple[str, ...] | None:
     words: tuple[str, ...] = call.arguments.get(name, tuple)
     if words == (USUAL,):
         return None
+    if words == (NONE,):
+        return ()
     if words == (ALL,):
         return tuple(call.workspace.machine.schemes)
     for part in _parts(call.arguments.tokens(name)[0]):

@@ -305,7 +305,7 @@ def set_(call: Call) -> Report:
         ("audience", settings.audience_of(call.kernel)),
         ("after", ",".join(settings.parts(call.kernel)) or "none"),
         ("walks", "always" if settings.walks else "made"),
-        ("schemes", ",".join(call.session.shown_schemes)),
+        ("schemes", ",".join(call.session.shown_schemes) or "none"),
         ("check", "on" if settings.check else "off"),
         ("pager", "on" if call.session.host.output.pager else "off"),
     ]

@@ -101,7 +101,11 @@ def lesson_of(lines: Sequence[ScriptLine], name: str, path: str, text: str) -> L
     prose = tuple(chain.from_iterable([*one, ""] for one in rest[1:]))[:-1]
     settings = list(lines[nr:])
     nr_set = next((at for at, line in enumerate(settings) if not _only(line, "set")), len(settings))
-    units = tuple(_units(prose, settings[nr_set:]))
+    taught = settings[nr_set:]
+    if prose and taught and taught[0].prose is not None:
+        # Settings stand between two paragraphs.
+        prose += ("",)
+    units = tuple(_units(prose, taught))
     return Lesson(name, number, text, title, summary, tuple(settings[:nr_set]), units, path)
 
 

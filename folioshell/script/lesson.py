@@ -19,6 +19,7 @@ from folioshell.commands.lex import LogicalLine, Token
 from folioshell.commands.operands import refused
 from folioshell.commands.parse import ParsedStatement
 from folioshell.commands.question import CurrentAnswer, questions
+from folioshell.commands.schemes import TRUTH
 from folioshell.errors import Refused
 from folioshell.records import NamedTuple
 from folioshell.report import Expect, Report
@@ -78,7 +79,12 @@ class Prediction(NamedTuple):
     @property
     def values(self) -> Values:
         """What may be answered."""
-        return questions.by_name[self.line.statement.arguments.get("lead", str)].values
+        arguments = self.line.statement.arguments
+        asked = questions.by_name[arguments.get("lead", str)]
+        if asked.judges is None or arguments.get("SCHEME", str, TRUTH) != TRUTH:
+            return asked.values
+        # Only a scheme may be unable to answer; page tables are looked at.
+        return asked.values._replace(words=tuple(word for word in asked.values.words if word in ("no", "yes")))
 
     @property
     def value(self) -> str:

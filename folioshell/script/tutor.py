@@ -16,7 +16,7 @@ from folioshell.commands.history import Track, aside
 from folioshell.commands.parse import ParsedStatement
 from folioshell.errors import Refused
 from folioshell.report import Report, Text
-from folioshell.script.files import LearnLog, QuestionRecord
+from folioshell.script.files import LearnLog, QuestionRecord, shipped_lessons
 from folioshell.script.learning import Lesson, Unit, begin
 from folioshell.script.lesson import ClassLine, ClassTask, Prediction, goal_text, open_goals
 from folioshell.session.language import MODEL, SESSION, Statement
@@ -152,7 +152,11 @@ class Tutor:
             return
         done = sum(not record.open for record in self._records)
         yield f"This is the end of lesson {self.lesson.number}: {done} of {self.lesson.nr_questions} done."
-        yield f"`learn {self.lesson.number + 1}` begins the next one, `lessons` lists them."
+        following = self.lesson.number + 1
+        if following in shipped_lessons():
+            yield f"`learn {following}` begins the next one, `lessons` lists them."
+        else:
+            yield "It was the last one; `lessons` lists them."
 
     # Questions.
 

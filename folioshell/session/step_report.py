@@ -106,7 +106,9 @@ class Settings:
         if self.walks:
             lines.append("set walks always")
         if self.schemes is not None:
-            lines.append(f"set schemes {','.join(self.schemes) if list(self.schemes) != registered else 'all'}")
+            lines.append(
+                f"set schemes {(','.join(self.schemes) or 'none') if list(self.schemes) != registered else 'all'}"
+            )
         if self.check:
             lines.append("set check on")
         return lines

@@ -21,7 +21,7 @@ from folioshell.commands.grammar import OUTPUT, VIEW, registry
 from folioshell.commands.lex import scan
 from folioshell.errors import Refused, reason_of
 from folioshell.records import replace
-from folioshell.report import Report, Target
+from folioshell.report import Report, Table, Target
 from folioshell.script.script import ScriptEvent
 from folioshell.session.session import Session
 from folioshell.views.blocks import Block, Line, Span, Tone, line, preformatted
@@ -47,6 +47,12 @@ _PROMPTS = "".join(f"-P{size}{_PROMPT}$" for size in "smM")
 _NOT_FOUND = (126, 127)
 #: rows of the prompt and the toolbar
 _PROMPT_LINES = 2
+
+
+def _lists_lessons(reports: Sequence[Report]) -> bool:
+    """Is the list of lessons among the answers? Its titles name what lessons are still to explain."""
+    tables = (section for report in reports for section in report.sections if isinstance(section, Table))
+    return any(table.title == "lessons" for table in tables)
 
 
 class Presenter:
@@ -91,7 +97,7 @@ class Presenter:
         pager = self._pager if self.session.host.output.pager and self.mode in _PAGED else None
         if pager is None or not pager.show(text):
             self.screen.stream.write(text)
-        if self._asked and self.mode in _FOR_CLASS:
+        if self._asked and self.mode in _FOR_CLASS and not _lists_lessons(reports):
             self.write([line(term.short, Tone.DIM) for term in self._new_terms(text)])
 
     def _new_terms(self, text: str) -> list[Term]:

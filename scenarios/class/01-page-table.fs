@@ -6,8 +6,10 @@
 | have 512 entries. Ours have 8, so that one fits into a line. 10 minutes.
 |
 | Before some commands there is a question: guess. A wrong guess costs
-| nothing, and `undo` takes any step back.
+| nothing, and `undo` takes any step back. The prompt `1 A 2>` means lesson 1,
+| process A, step 2. `help write` explains a command.
 set geometry classroom
+set schemes none
 
 | `mmap` asks the kernel for 16 pages of address space, at address 0x10000.
 ? present? buf[0] == no | After mmap: is there an entry for the first page, buf[0]?
@@ -21,6 +23,7 @@ mmap buf 16 at=0x10000
 ? present? buf[1] == no | This write faults on page 0. Is page 1 mapped, too?
 ?hint One access, one fault. How many pages did it ask for?
 ?wrong yes The fault was for page 0; page 1 has not been touched.
+?after One fault, one entry. Page 1 waits for an access of its own.
 write buf[0]
 
 | `walk` goes the way that the CPU goes: down the levels of the page table,
@@ -35,7 +38,8 @@ walk buf[0]
 ?after Page 8 is the first page of the next table, and that is made now.
 read buf[8]
 
-| Both tables, a row of 8 cells each:
+| Both tables, a row of 8 cells each. A page that was only read needs no
+| memory yet: its entry maps one page of zeros, `@`, for all who read.
 show
 
 ?task both steps<=1 allow=read,write | Change it: one command that takes the lock of pt1, then that of pt2.

@@ -5,6 +5,7 @@
 | with one set of rules is a VMA (virtual memory area). VMAs are split and
 | merged, and the program does not notice. 10 minutes.
 set geometry classroom
+set schemes none
 
 | Process A asks for 8 pages.
 mmap buf 8 at=0x10000
@@ -32,19 +33,20 @@ show vmas
 ? vmas A == 1 | Page 5 becomes writable again. How many VMAs?
 ?hint The neighbors have equal rules again.
 ?wrong 3 Neighbors with equal rules do not stay apart.
+?after All 12 pages have equal rules again.
 mprotect buf[5] rw
 
 | `diff` compares the state with the one before the last command.
 diff
 
 ?task half steps<=1 allow=mprotect | Change it: one command after which A has exactly 2 VMAs.
-?goal vmas A == 2
+?goal vmas A == 2 | A has 2 VMAs
 ?hint Change a part that begins or ends where the VMA does.
 ?solution mprotect two r
 ?solution mprotect buf[0] r
 
 ?task five steps<=2 allow=mprotect | Make it: 5 VMAs with two commands.
-?goal vmas A == 5
+?goal vmas A == 5 | A has 5 VMAs
 ?hint Each page in the middle adds two. The two must not touch.
 ?solution mprotect buf[1] r ; mprotect buf[5] r
 ?after The program asked for memory twice and has 5 VMAs.

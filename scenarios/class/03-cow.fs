@@ -6,6 +6,7 @@
 | A page of memory, or several that are kept as one, is a folio. In this
 | lesson each page has a folio of its own: f1, f2, f3, f4.
 set geometry classroom
+set schemes none
 
 mmap buf 8
 write buf[0..3]

@@ -38,15 +38,16 @@ query shared? f1
 | Where does the number come from?
 why f1 tuples
 
-?task less steps<=1 allow=munmap,madvise | Change it: three entries of f1 left in A.
+?task less steps<=1 allow=munmap,madvise | Change it: A keeps its four entries of f1, and B has only three.
 ?goal mapcount per-page buf[0] == 1 | page 0 has one entry less
 ?goal truth entries buf[1] == 7 | 7 entries map the folio
-?hint Unmap a page in one of the processes; which one may do it here?
+?hint Page 0 has to go in one process: `munmap` unmaps it.
+?hint `B:` before a command runs it in B.
 ?solution B: munmap buf[0]
 
 ?task full | Make it: a region `big` with two folios of order 2, all of their pages mapped.
-?goal truth entries big[0] == 4
-?goal truth entries big[4] == 4
-?goal same big[0] big[4] == no
+?goal truth entries big[0] == 4 | 4 entries map the folio of big[0]
+?goal truth entries big[4] == 4 | 4 entries map the folio of big[4]
+?goal same big[0] big[4] == no | these are two folios
 ?hint A write gets one folio.
 ?solution mmap big 8 ; write big[0] ; write big[4]

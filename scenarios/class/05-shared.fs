@@ -27,7 +27,7 @@ query shared? f1
 | which the kernel calls mm. The truth: does more than one mm map a page?
 | B now unmaps its other three pages.
 ? shared? truth f1 == no | Does anyone but A map a page of f1 now?
-?hint Where are B's entries for f1?
+?hint Which entries for f1 does B have left?
 ?wrong yes None of B's entries is left.
 ?after Only now may the kernel treat f1 as A's own.
 B: munmap buf[1..3]
@@ -37,15 +37,15 @@ query shared? f1
 why f1
 
 ?task five steps<=2 allow=fork,write | Change it: a new child, C. After two commands the folio has 5 entries.
-?goal truth entries buf[0] == 5
+?goal truth entries buf[0] == 5 | 5 entries map the folio
 ?goal truth mms buf[0] == 2 | two processes map it
 ?hint After fork there are 8. How do three of C's go?
 ?solution fork C ; C: write buf[1..3]
 
 ?task half | Make it: A maps pages 0 and 1 of its folio, B maps none of them, and the folio has 2 entries.
-?goal truth entries buf[0] == 2
-?goal present? buf[2] == no
-?goal present? buf[3] == no
+?goal truth entries buf[0] == 2 | 2 entries map the folio
+?goal present? buf[2] == no | A's page 2 has no entry
+?goal present? buf[3] == no | A's page 3 has no entry
 ?hint Unmapping part of a folio leaves the rest.
 ?solution munmap buf[2..3]
 ?solution madvise dontneed buf[2..3]

@@ -17,6 +17,7 @@ mmap win 4 file=lib align=8 skew=6
 ?hint The table ends after two pages of the folio.
 ?wrong 4 Pages 2 and 3 belong to the next table.
 ?wrong 1 It maps the neighbors in the same table, too.
+?after The first table ends after two of the four pages.
 fault win[0]
 
 ? mapcount tuples f1 == 2 | Now page 2. How many (VMA, table) pairs map f1?
@@ -25,20 +26,20 @@ fault win[0]
 ?after One process, one VMA, two tables: two pairs.
 fault win[2]
 
-| Look at the ends of the rows:
-show
-
-| With tuples the number 2 has two meanings: two processes, or one process
-| with two tables. Such a scheme has to answer: maybe.
+| In lesson 5 the same scheme counted 2 pairs for two processes.
 ? shared? tuples f1 == maybe | Only A maps f1. What does tuples say?
 ?hint Could two processes give the same number?
 ?wrong no From the number alone that is not known.
 ?wrong yes It would be wrong, and the scheme knows that it cannot tell.
+?after 2 has two meanings: two processes, or one process with two tables.
 query shared? f1
+
+| Look at the ends of the rows:
+show
 
 ?task fit | Change it: map the file once more, as `fit`, so that its first folio lies in one table.
 ?goal truth entries fit[0] == 8 | the folio has 4 more entries
-?goal mapcount vmas fit[0] == 2
+?goal mapcount vmas fit[0] == 2 | two VMAs map it
 ?hint Tables begin at multiples of 8 pages: align=8.
 ?solution mmap fit 4 file=lib align=8 ; fault fit[0]
 

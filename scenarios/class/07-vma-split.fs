@@ -4,7 +4,7 @@
 | Counting VMAs got the straddling folio right: one VMA, one process. But
 | lesson 2 has shown that VMAs split. Who pays for that? 10 minutes.
 set geometry classroom
-set schemes per-page,tuples,vmas,mm-id
+set schemes per-page,tuples,vmas
 file lib 16 order=2
 mmap win 4 file=lib align=8 skew=6
 fault win[0]
@@ -14,7 +14,8 @@ fault win[2]
 ? mapcount vmas f1 == 2 | How many VMAs map a page of f1 then?
 ?hint Pages 0 to 2 are one VMA. And page 3?
 ?wrong 1 Page 3 has other rules, so it is a VMA of its own.
-?wrong 3 The parts are: pages 0 to 2, and page 3.
+?wrong 3 Pages 0 to 2 still have equal rules.
+?after One process has two VMAs that map f1.
 mprotect win[3] none
 
 ? shared? vmas f1 == yes | No other process exists. What does vmas answer: shared?
@@ -41,13 +42,13 @@ madvise cold win[0..1]
 diff
 
 ?task back steps<=1 allow=mprotect,munmap | Change it: one command after which A has one VMA again.
-?goal vmas A == 1
+?goal vmas A == 1 | A has one VMA
 ?hint Equal rules merge. A private file is mapped read-only here.
 ?solution mprotect win[3] r
 ?solution munmap win[3]
 
 ?task none | Make it: three VMAs of A, and the number of VMAs that map win[0]'s folio is still 1.
-?goal vmas A == 3
-?goal mapcount vmas win[0] == 1
+?goal vmas A == 3 | A has three VMAs
+?goal mapcount vmas win[0] == 1 | one VMA maps the folio of win[0]
 ?hint Split where the folio is not.
 ?solution mprotect win[3] r ; fault win[0] ; mmap other 8 ; mprotect other[0] r

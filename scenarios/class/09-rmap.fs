@@ -3,7 +3,7 @@
 |
 | If a count cannot tell, the kernel can look: from the folio back to all
 | entries that map it. That is a walk of the reverse map, or rmap. It is
-| exact, and dear. 10 minutes.
+| exact, and expensive. 10 minutes.
 set geometry classroom
 set schemes tuples,vmas
 set after mapcounts,walks
@@ -33,19 +33,20 @@ madvise cold win[0..1] ; fault win[0]
 ? present? win[2] == no | The split unmapped the folio. Is page 2 mapped now?
 ?hint Which pages did the last fault ask for?
 ?wrong yes Only what was touched since came back, in its own table.
+?after The fault of win[0] mapped the pages in its table: 0 and 1.
 query present? win[2]
 
 | What the schemes have cost so far:
 cost
 
 ?task more | Change it: the same walk must find entries in two VMAs. Use the folio of win[3].
-?goal truth vmas win[3] == 2
+?goal truth vmas win[3] == 2 | two VMAs map the folio of win[3]
 ?hint Both processes have to touch page 3.
 ?solution fault win[3] ; B: fault win[3]
 
 ?task cheap | Make it: a file `own` that only A maps, its folio of order 2 in one table, so that tuples says no.
-?goal shared? tuples own[0] == no
-?goal order own[0] == 2
+?goal shared? tuples own[0] == no | tuples says that the folio is not shared
+?goal order own[0] == 2 | it has order 2
 ?hint One VMA and one table make one pair.
 ?solution file data 8 order=2 ; mmap own 4 file=data align=8 ; fault own[0]
 ?after No walk is needed where the count is conclusive.

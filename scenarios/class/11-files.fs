@@ -24,7 +24,7 @@ read pr[0]
 write pr[0]
 show
 
-| `truncate` cuts the file: it has no pages left. Pages of the file are
+| `truncate lib 0` cuts the file to no pages. Pages of the file are
 | unmapped everywhere, or programs could read what is not there.
 ? present? pr[0] == no | The private copy at pr[0]: is it still there?
 ?hint Should an access beyond the end of the file succeed?
@@ -35,14 +35,14 @@ truncate lib 0
 diff
 
 ?task grow | Change it: a file `more` of 4 pages; map it as `m`, shared and writable, and write page 0 of it.
-?goal present? m[0] == yes
-?goal shared? truth m[0] == no
+?goal present? m[0] == yes | m[0] has an entry
+?goal shared? truth m[0] == no | no other process maps its page
 ?hint `file more 4`, then mmap with shared and file=more.
 ?solution file more 4 ; mmap m 4 shared file=more prot=rw ; write m[0]
 
 ?task copies | Make it: A and B map different copies of page 1 of a file `doc`, both by the region `d`.
-?goal same d[1] B:d[1] == no
-?goal truth entries d[1] == 1
-?goal truth entries B:d[1] == 1
+?goal same d[1] B:d[1] == no | A and B map different pages at d[1]
+?goal truth entries d[1] == 1 | A's page has one entry
+?goal truth entries B:d[1] == 1 | B's page has one entry
 ?hint Private, and both write. When does the fork come?
 ?solution file doc 4 ; mmap d 4 private file=doc prot=rw ; fork B ; write d[1] ; B: write d[1]

@@ -25,6 +25,7 @@ set protocol own-table-first
 ? deadlocks == 4 | In how many states does each wait for the other?
 ?hint Each holds the lock of its own table, and waits for the other's.
 ?hint The threads differ in how far they had come before: a few states.
+?hint 3, 4 or 5.
 ?wrong 0 Each can hold one lock and want the other.
 ?after Each holds what the other wants: an ABBA deadlock.
 race { A.t1: madvise dontneed w[0..2] ; A.t2: madvise dontneed w[8..11] }
@@ -42,21 +43,23 @@ race { A.t1: madvise dontneed w[0..2] ; A.t2: madvise dontneed w[8..11] }
 ?hint It begins with the lock of its own table.
 ?hint It drops that, and takes both, the lower one first.
 ?wrong "pt2 pt1" It had to drop pt2 before it took pt1.
+?wrong "pt1 pt2" Page 8 is in the second table: that is where it begins.
+?wrong pt2 The count needs a look into the other table, too.
 madvise dontneed w[8]
 trace locks
 
 ?task quiet steps<=1 allow=madvise | Change it: unmap pages of one table with one lock only.
-?goal locks == pt2
+?goal locks == pt2 | the last command took pt2 alone
 ?hint When does the VMA's number certainly not change?
 ?hint Look at pages of w that map no page of the file's folio.
 ?solution madvise dontneed w[12]
 
-?task empty | Make it: w has no entry left, and the last command took the lock of pt1 last.
-?goal present? w[0] == no
-?goal present? w[3] == no
-?goal present? w[9] == no
-?goal present? w[12] == no
-?goal locks == pt1
+?task empty | Make it: w has no entry left, and the last command took one lock, that of pt1.
+?goal present? w[0] == no | w[0] has no entry
+?goal present? w[3] == no | w[3] has no entry
+?goal present? w[9] == no | w[9] has no entry
+?goal present? w[12] == no | w[12] has no entry
+?goal locks == pt1 | the last command took pt1 alone
 ?hint The second table first.
 ?solution madvise dontneed w[8..15] ; madvise dontneed w[0..2] ; madvise dontneed w[3]
 ?after Whether Linux should pay for such a protocol is what is argued about.

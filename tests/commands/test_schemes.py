@@ -50,6 +50,11 @@ def test_choosing_schemes() -> None:
     assert session.shown_schemes == list(all_schemes())
     session.execute("set schemes owner,tuples")
     assert session.shown_schemes == ["owner", "tuples"]
+    session.execute("set schemes none ; mmap buf 2 ; write buf")
+    assert session.shown_schemes == []
+    assert session.script()[0] == "set schemes none"
+    (report,) = session.execute("why f1")
+    assert [section.title for section in report.sections if isinstance(section, Table)] == ["entries that map f1"]
     session.execute("set schemes usual")
     assert session.shown_schemes == usual == ["per-page", "tuples", "vmas", "likely", "mm-id", "average"]
 

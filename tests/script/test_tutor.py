@@ -368,6 +368,37 @@ def learned(number: int) -> list[QuestionRecord]:
     return log.of(lesson.name, lesson.text)
 
 
+def test_paragraphs_around_settings(tmp_path: Path) -> None:
+    """Prose above the settings and prose below them are two paragraphs."""
+    text = "#!folioshell 1\n| # 3: T\n|\n| Short.\n|\n| Above.\nset geometry classroom\n\n| Below.\nmmap buf 8\n"
+    session, path = session_with(tmp_path, text)
+    typed(session, f"learn {path}")
+    assert typed(session, "next") == "Above.\nBelow.\nnext: mmap buf 8"
+
+
+def test_the_truth_is_never_undecided(tmp_path: Path) -> None:
+    """Only a question to a scheme may be answered `maybe` or `cannot`."""
+    text = "#!folioshell 1\n| # 3: T\nmmap buf 8\nwrite buf[0]\n"
+    for asked, allowed in (
+        ("shared? truth f1", "No or yes"),
+        ("mapped? f1", "No or yes"),
+        ("shared? tuples f1", "No, yes or maybe"),
+    ):
+        session, path = session_with(tmp_path, f"{text}? {asked} | What now?\nfork B\n")
+        typed(session, f"learn {path}", "next", "next")
+        assert f"What now?  {allowed}; or hint" in typed(session, "next")
+
+
+def test_no_lesson_follows_the_last() -> None:
+    """The end of a lesson names the next one, if there is one."""
+    for number, path in shipped_lessons().items():
+        session = Session()
+        lesson = read_lesson(path, session.language)
+        tutor = Tutor(session, lesson, LearnLog(None), asking=True)
+        following = f"`learn {number + 1}` begins the next one"
+        assert (following in "\n".join(tutor._end())) == (number < max(shipped_lessons()))
+
+
 def test_a_lesson_is_learned() -> None:
     """No wrong answer prints anything but what its author wrote; all is noted."""
     found = learned(3)

@@ -286,3 +286,6 @@ def test_terms_are_explained_to_a_class() -> None:
     for meaning in ("folio: one page, or several", "VMA: a range of addresses with the same attributes"):
         assert shown.count(meaning) == 1
         assert meaning not in expert
+    listed, _ = typed("set geometry classroom", "lessons")
+    assert "VMAs split and merge" in listed
+    assert "same attributes" not in listed
