@@ -304,12 +304,12 @@ def _record(options: Options) -> int:
     from folioshell.live import RecorderOptions
     from folioshell.shell.recordings import record_files
 
-    limits = options.limits(scripts=True)
+    if "-" in options.files and not options.allow_live:
+        return _complain("record: what is piped in runs on a real kernel only with --allow-live")
+    limits, language = options.limits(scripts=True), options.session().language
     most = {name: nr for name in ("pages", "processes") if (nr := getattr(limits, name)) is not None}
     chosen = RecorderOptions(runs=options.runs, folder=options.folder, swap_device=options.swap, **most)
-    return record_files(
-        options.files, options.target, options.screen, options.errors, options.session().language, chosen
-    )
+    return record_files(options.files, options.target, options.screen, options.errors, language, chosen)
 
 
 def _check_scheme(options: Options) -> int:

@@ -386,6 +386,7 @@ def _add_record_options(record: ArgumentParser) -> None:
     folder = "a folder on ext4, for files on ext4 (default: that of temporary files)"
     record.add_argument("--folder", default="", metavar="DIR", help=folder)
     record.add_argument("--swap", default="", metavar="DEVICE", help="a prepared swap device (default: a zram device)")
+    record.add_argument("--allow-live", action="store_true", help="also run what is piped in")
 
 
 def _add_protocol_option(parser: ArgumentParser, loads: str) -> None:

@@ -212,6 +212,8 @@ def check_machine() -> None:
         raise CannotRecord(f"a recording needs pages of 4K, and this kernel has {mmap.PAGESIZE >> 10}K")
     if not Path("/proc/self/pagemap").exists():
         raise CannotRecord("/proc/self/pagemap is missing: is /proc mounted, and CONFIG_PROC_PAGE_MONITOR set?")
+    if not Path("/proc/meminfo").exists():
+        raise CannotRecord("/proc/meminfo is missing: is /proc mounted with subset=pid?")
     if not (THP / "enabled").exists():
         raise CannotRecord("this kernel has no transparent huge pages (CONFIG_TRANSPARENT_HUGEPAGE)")
 

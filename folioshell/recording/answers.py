@@ -350,9 +350,10 @@ class LiveOutcome(NamedTuple):
     def counts(self) -> dict[str, int]:
         """Numbers of steps and assertions, by what became of them."""
         nr, differ = len(self.script.commands), len(self.differing)
-        # The model may have stopped.
+        # The model may have stopped, or already the initial state differs: what follows is not compared.
         unseen = sum(bool(one.unseen) for one in self.steps) + nr - sum(one.step >= 0 for one in self.steps)
-        counts = {"steps": nr, "same": nr - differ - unseen, "differ": differ, "not_comparable": unseen}
+        same = sum(one.step >= 0 and not one.rows and not one.unseen for one in self.steps)
+        counts = {"steps": nr, "same": same, "differ": differ, "not_comparable": unseen}
         asked = self.held + len(self.failed) + len(self.elsewhere)
         return counts | {"expects": asked, "held": self.held, "not_in_release": len(self.elsewhere)}
 

@@ -120,10 +120,12 @@ def _setup_rows(recording: Recording, replay: ScenarioRun) -> list[DiffRow]:
     if recording.partial:
         files = {name: {**spec, "layout": None} for name, spec in files.items()}
     return [
-        DiffRow(f"{what} {name}", str(wanted.get(name, ABSENT)), str(found.get(name, ABSENT)))
-        for what, wanted, found in (("region", recording.regions, regions), ("file", recording.files, files))
-        for name in dict.fromkeys((*wanted, *found))
-        if wanted.get(name) != found.get(name)
+        DiffRow(f"{what} {name}, {key}", str(kernel.get(key, ABSENT)), str(model.get(key, ABSENT)))
+        for what, wanted, made in (("region", recording.regions, regions), ("file", recording.files, files))
+        for name in dict.fromkeys((*wanted, *made))
+        for kernel, model in ((wanted.get(name, {}), made.get(name, {})),)
+        for key in dict.fromkeys((*kernel, *model))
+        if kernel.get(key) != model.get(key)
     ]
 
 

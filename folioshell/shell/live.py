@@ -32,7 +32,7 @@ from folioshell.records import dataclass
 from folioshell.script import script
 from folioshell.script.files import path_of
 from folioshell.session.language import Language
-from folioshell.shell.recordings import ROWS, difference_tables, json_line, located
+from folioshell.shell.recordings import ROWS, check_distinct, difference_tables, json_line, located
 from folioshell.views.blocks import Block, Line, Span, Tone, line
 from folioshell.views.glyphs import visible
 from folioshell.views.screen import Screen
@@ -205,9 +205,13 @@ class LiveComparison:
         """Run scripts: 0 if what can run is the same, 1 if something differs, 2 if none can run or one is unread."""
         try:
             scripts = [(name, self._lines(name)) for name in names]
+            if self._choice.folder:
+                check_distinct(names, [Path(name).stem for name in names])
         except Refused as error:
             self._errors.refusal(error)
             return UNUSABLE
+        if self._choice.folder:
+            Path(self._choice.folder).mkdir(parents=True, exist_ok=True)
         began = monotonic()
         try:
             with self._kernel:
@@ -312,7 +316,8 @@ def _blocks(name: str, counts: dict[str, int], outcomes: Sequence[LiveOutcome], 
     """A script's counts, tables of the steps that differ, and the assertions that fail."""
     tone = Tone.BAD if any(outcome.differing or outcome.failed for outcome in outcomes) else Tone.GOOD
     notes = f" in {len(outcomes)} branches" if len(outcomes) > 1 else ""
-    notes += " (without root: no folios, no mapcounts)" if any(outcome.partial for outcome in outcomes) else ""
+    hidden = " (page frame numbers are hidden: no folios, no mapcounts)"
+    notes += hidden if any(outcome.partial for outcome in outcomes) else ""
     blocks: list[Block] = [Line((Span(f"{visible(name)}: "), Span(_counts_text(counts), tone), Span(notes, Tone.DIM)))]
     for number, outcome in enumerate(outcomes, 1):
         shown = [*_step_blocks(outcome, every=every), *_expect_blocks(outcome, every=every)]

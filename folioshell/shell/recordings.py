@@ -255,6 +255,7 @@ def record_files(
     is_folder = Path(target).is_dir()
     if len(names) > 1 and not is_folder:
         raise Refused(f"-o {target} is no folder", hint="the recordings of several files go to a folder")
+    check_distinct(names, [Path(name).name.split(".")[0] for name in names])
 
     def recorded(name: str, scenarios: list[dict[str, Any]]) -> None:
         path = f"{target}/{Path(name).name.split('.')[0]}.json.gz" if is_folder else target
@@ -265,6 +266,13 @@ def record_files(
             _report_recorded(screen, own, recording)
 
     return _of_scripts(names, errors, language, recorded)
+
+
+def check_distinct(names: Sequence[str], stems: Sequence[str]) -> None:
+    """Raise ``Refused`` if a recording would overwrite another; ``stems`` are what they are named after."""
+    for number, stem in enumerate(stems):
+        if (first := stems.index(stem)) < number:
+            raise Refused(f"the recordings of {names[first]} and {names[number]} would be one file, {stem}.json.gz")
 
 
 def _numbered(path: str, number: int) -> str:

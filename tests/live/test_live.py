@@ -242,10 +242,11 @@ def test_what_needs_root_says_so() -> None:
         ("mount -t tmpfs none /sys/kernel/mm/transparent_hugepage", "no transparent huge pages"),
         ("mount --bind -o ro /sys/kernel/mm /sys/kernel/mm && mount -o remount,bind,ro /sys/kernel/mm", "cannot set"),
         ("mount -t tmpfs none /proc", "is /proc mounted"),
+        ("mount -t proc -o subset=pid proc /proc", "subset=pid"),
         ("mount -t proc -o hidepid=2 proc /proc", "2 steps"),
         ("mount --bind /dev/null /proc/kpageflags", "without folios"),
     ],
-    ids=["no THP", "settings read-only", "no /proc", "hidepid", "no kpageflags"],
+    ids=["no THP", "settings read-only", "no /proc", "only processes in /proc", "hidepid", "no kpageflags"],
 )
 def test_bad_luck(tmp_path: Path, before: str, sentence: str) -> None:
     """What a machine lacks is said in one sentence, or recorded without; never a traceback."""

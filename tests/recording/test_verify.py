@@ -89,7 +89,7 @@ def test_regions_and_files_are_compared() -> None:
     difference = _difference(found)
 
     assert (difference.step, difference.op) == (-1, None)
-    assert [row.what for row in difference.rows] == ["region m", "file f"]
+    assert [row.what for row in difference.rows] == ["region m, vpn", "file f, layout"]
 
 
 def test_a_model_that_breaks_differs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,7 +141,7 @@ def test_without_root(path: Path) -> None:
 
     status, lines, _ = live(FakeKernel(change=hide), path)
     assert status == 0
-    assert f"{path}: 3 steps: 3 same (without root: no folios, no mapcounts)" in lines
+    assert f"{path}: 3 steps: 3 same (page frame numbers are hidden: no folios, no mapcounts)" in lines
 
 
 @pytest.mark.parametrize(
@@ -317,6 +317,33 @@ def test_recordings_are_kept(path: Path, tmp_path: Path) -> None:
     assert (recording.name, len(recording.steps or ())) == ("s", 3)
 
 
+def test_recordings_overwrite_none(path: Path, tmp_path: Path) -> None:
+    """The folder is made; scripts whose recordings would be one file are refused before a kernel runs."""
+    other = tmp_path / "other" / "s.fs"
+    other.parent.mkdir()
+    other.write_text(SCRIPT)
+    kernel, folder = FakeKernel(), tmp_path / "new" / "folder"
+
+    status, _, errors = live(kernel, path, other, folder=str(folder))
+    assert (status, kernel.options, folder.exists()) == (2, [], False)
+    assert f"the recordings of {path} and {other} would be one file, s.json.gz" in errors
+
+    assert live(kernel, path, folder=str(folder))[0] == 0
+    assert [one.name for one in folder.iterdir()] == ["s.json.gz"]
+
+
+def test_an_initial_state_that_differs(path: Path) -> None:
+    """What differs in it is named; no step after it is compared, and none counts as the same."""
+
+    def move(document: dict[str, Any]) -> None:
+        document["regions"]["buf"]["vpn"] += 1
+
+    status, lines, _ = live(FakeKernel(change=move), path)
+    assert status == 1
+    assert f"{path}: 3 steps: 0 same, 1 differs, 3 not comparable on this kernel; 1 of 1 expect hold" in lines
+    assert any(line.split() == ["region", "buf,", "vpn", "513", "512"] for line in lines)
+
+
 def test_quiet(path: Path) -> None:
     """Only what differs, and the summary."""
     assert len(live(FakeKernel(), path, quiet=True)[1]) == 1
@@ -329,6 +356,9 @@ def test_the_command_line() -> None:
     """What is piped in needs --allow-live; options of guests need --kernel; an image is looked at first."""
     assert folioshell("live", "-", stdin="mmap a 1\n").stderr == (
         "error: what is piped in runs on a real kernel only with --allow-live\n"
+    )
+    assert folioshell("record", "-", "-o", "/nonexistent/s.json", stdin="mmap a 1\n").stderr == (
+        "folioshell: record: what is piped in runs on a real kernel only with --allow-live\n"
     )
     assert "go with --kernel" in folioshell("live", "--accel", "tcg", "mail/simple").stderr
     refused = folioshell("live", "--kernel", "/nonexistent", "mail/simple")
