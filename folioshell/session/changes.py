@@ -115,12 +115,18 @@ def _row(first: int, nr: int, key: Key, shown: Sequence[str]) -> FolioChange:
 
 def numbers_of(workspace: Workspace, shown: Sequence[str]) -> Numbers:
     """The orders and numbers of all living folios, under the shown schemes."""
-    present = workspace.machine.numbers(shown)
     found: Numbers = Intervals()
+    for first, nr, order, row in number_pieces(workspace, shown):
+        found.put(first, nr, (order, row))
+    return found
+
+
+def number_pieces(workspace: Workspace, shown: Sequence[str]) -> Iterator[tuple[int, int, int, tuple[int, ...]]]:
+    """The same as (first, nr, order, numbers), ascending, perhaps in more pieces."""
+    present = workspace.machine.numbers(shown)
     for start, nr, order in workspace.kernel.folios.spans():
         for first, length, row in present.pieces(start, nr):
-            found.put(first, length, (order, row))
-    return found
+            yield first, length, order, row
 
 
 def changes_between(before: Numbers, after: Numbers, shown: Sequence[str]) -> tuple[FolioChange, ...]:

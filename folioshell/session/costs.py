@@ -55,14 +55,16 @@ def step_costs(workspace: Workspace, names: Sequence[str]) -> list[StepCosts]:
     """The costs of every step, under the schemes of these names."""
     orders: dict[int, int] = {}
     layout = Layout(workspace.kernel.geometry.table_entries, orders)
-    asked = any(event.__class__ is Asked for record in workspace.journal for event in record.trace)
+    shapes = [_shape(record.trace) for record in workspace.journal]
+    # A step of a known shape asks nothing.
+    others = (record for record, shape in zip(workspace.journal, shapes, strict=True) if shape is None)
+    asked = any(event.__class__ is Asked for record in others for event in record.trace)
     meters = [_Meter(workspace.machine.schemes[name], layout, asked) for name in names]
     # A copy of a scheme must see every event, and a loaded scheme may look at all of it.
     memoizes = not asked and all(meter.is_ours for meter in meters)
     known: dict[_Shape, list[_Added]] = {}
     made = []
-    for record in workspace.journal:
-        shape = _shape(record.trace) if memoizes else None
+    for record, shape in zip(workspace.journal, shapes, strict=True):
         added = known.get(shape) if shape is not None else None
         if added is None:
             states = [meter.state for meter in meters]
@@ -74,11 +76,14 @@ def step_costs(workspace: Workspace, names: Sequence[str]) -> list[StepCosts]:
                 if isinstance(event, FolioFreed):
                     orders.pop(event.folio, None)
             tallies = [meter.tally() for meter in meters]
-            if shape is not None:
+            if shape is not None and memoizes:
                 grown = [meter.state - state for meter, state in zip(meters, states, strict=True)]
                 known[shape] = [(tally.cost, more) for tally, more in zip(tallies, grown, strict=True)]
         else:
-            tallies = [meter.repeated(cost, more) for meter, (cost, more) in zip(meters, added, strict=True)]
+            tallies = []
+            for meter, (cost, more) in zip(meters, added, strict=True):
+                meter.state += more
+                tallies.append(Tally(cost, 0, meter.state))
         made.append(StepCosts(record, _ptls(record.trace), dict(zip(names, tallies, strict=True))))
     return made
 
@@ -169,11 +174,6 @@ class _Meter:
         self._counts = [0, 0, 0, 0]
         self._walks = 0
         return tally
-
-    def repeated(self, cost: Cost, more: int) -> Tally:
-        """What a step costs that is like an earlier one, which added so many bytes of state."""
-        self.state += more
-        return Tally(cost, 0, self.state)
 
 
 def total(tallies: Sequence[Tally]) -> Tally:

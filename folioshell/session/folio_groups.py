@@ -12,7 +12,7 @@ from folioshell.records import NamedTuple
 from folioshell.report import Visit
 from folioshell.schemes.base import Scheme, Sharing
 from folioshell.schemes.order0 import counts_order0_entries
-from folioshell.session.changes import numbers_of
+from folioshell.session.changes import number_pieces
 from folioshell.session.entries import EntryRun, entry_runs
 from folioshell.session.workspace import Workspace
 
@@ -130,26 +130,29 @@ def folio_groups(workspace: Workspace, shown: Sequence[str], entries: EntriesOf)
     """
     small, large = _mappings(workspace, entries)
     mapped = list(_overlaid(small))
-    at = 0
+    ends, nr_mapped, at = [first + nr for first, nr, _ in mapped], len(mapped), 0
     named: dict[tuple[int, ...], dict[str, int]] = {}
-    groups: list[list[FolioGroup]] = []
-    for first, nr, (order, row) in numbers_of(workspace, shown).runs():
+    groups = _Groups()
+    for first, nr, order, row in number_pieces(workspace, shown):
         numbers = named.get(row)
         if numbers is None:
             numbers = named[row] = dict(zip(shown, row, strict=True))
-        made: Iterable[FolioGroup]
         if order:
-            made = [_large(number, order, numbers, large.get(number, ())) for number in range(first, first + nr)]
-        else:
-            while at < len(mapped) and mapped[at][0] + mapped[at][1] <= first:
+            for number in range(first, first + nr):
+                groups.add(_large(number, order, numbers, large.get(number, ())))
+            continue
+        start, end = first, first + nr
+        while start < end:
+            # Order-0 folios, divided where their owners change.
+            while at < nr_mapped and ends[at] <= start:
                 at += 1
-            made = _small(first, nr, numbers, mapped, at)
-        for group in made:
-            if groups and _are_alike(groups[-1][-1], group):
-                groups[-1].append(group)
-            else:
-                groups.append([group])
-    return [alike[0] if len(alike) == 1 else _one(alike) for alike in groups]
+            owners: tuple[VmaTable, ...] = ()
+            stop = end if at == nr_mapped else min(mapped[at][0], end)
+            if stop <= start:
+                stop, owners = min(ends[at], end), mapped[at][2]
+            groups.add_small(start, stop - start, numbers, owners)
+            start = stop
+    return groups.done()
 
 
 def by_group(
@@ -253,37 +256,54 @@ def _large(number: int, order: int, numbers: dict[str, int], pieces: Sequence[tu
     return FolioGroup(number, 1, order, numbers, tuple(counts), owned)
 
 
-#: the counts of an order-0 folio that nothing maps
-_UNMAPPED = ((1, 0),)
+class _Groups:
+    """Groups of folios, ascending, joined where they are alike."""
 
+    def __init__(self) -> None:
+        self._groups: list[FolioGroup] = []
+        #: of the last group: a folio like each of it; the pieces of all
+        self._last: FolioGroup | None = None
+        self._pieces: list[tuple[int, tuple[VmaTable, ...]]] = []
+        self._end = 0
 
-def _small(
-    first: int, number: int, numbers: dict[str, int], mapped: Sequence[tuple[int, int, tuple[VmaTable, ...]]], at: int
-) -> Iterator[FolioGroup]:
-    """``number`` order-0 folios, divided where their owners change; ``at``: the first piece that may be of use."""
-    end = first + number
-    while first < end:
-        start, nr, owners = mapped[at] if at < len(mapped) else (end, 0, ())
-        if start > first:
-            nr = min(start, end) - first
-            yield FolioGroup(first, nr, 0, numbers, _UNMAPPED, ())
+    def add(self, group: FolioGroup) -> None:
+        """Add the next folios."""
+        last = self._last
+        if (
+            last is not None
+            and (self._end, last.order, last.counts, last.numbers)
+            == (group.first, group.order, group.counts, group.numbers)
+            and last.vmas == group.vmas
+        ):
+            self._pieces += group.pieces
         else:
-            nr = min(start + nr, end) - first
-            at += 1
-            yield FolioGroup(first, nr, 0, numbers, ((1, len(owners)),), ((nr, owners),))
-        first += nr
+            self._close()
+            self._last, self._pieces = group, [*group.pieces]
+        self._end = group.first + group.nr
 
+    def add_small(self, first: int, nr: int, numbers: dict[str, int], owners: tuple[VmaTable, ...]) -> None:
+        """Add the next order-0 folios, mapped by the same owners."""
+        last = self._last
+        if last is not None and self._end == first and last.numbers is numbers and not last.order:
+            theirs = last.pieces[0][1] if last.pieces else ()
+            if theirs == owners or [one.vma for one in theirs] == [one.vma for one in owners]:
+                if owners:
+                    self._pieces.append((nr, owners))
+                self._end = first + nr
+                return
+        self._close()
+        self._pieces = [(nr, owners)] if owners else []
+        self._last = FolioGroup(first, nr, 0, numbers, ((1, len(owners)),), tuple(self._pieces))
+        self._end = first + nr
 
-def _are_alike(group: FolioGroup, later: FolioGroup) -> bool:
-    """Can both be one?"""
-    if group.numbers is not later.numbers and group.numbers != later.numbers:
-        return False
-    if (group.first + group.nr, group.order, group.counts) != (later.first, later.order, later.counts):
-        return False
-    return group.pieces == later.pieces or group.vmas == later.vmas
+    def _close(self) -> None:
+        last = self._last
+        if last is not None:
+            nr = self._end - last.first
+            whole = nr == last.nr
+            self._groups.append(last if whole else last._replace(nr=nr, pieces=tuple(self._pieces)))
 
-
-def _one(groups: Sequence[FolioGroup]) -> FolioGroup:
-    """Groups that are alike as one."""
-    pieces = tuple(chain.from_iterable(group.pieces for group in groups))
-    return groups[0]._replace(nr=sum(group.nr for group in groups), pieces=pieces)
+    def done(self) -> list[FolioGroup]:
+        """All of them."""
+        self._close()
+        return self._groups

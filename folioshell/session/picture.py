@@ -6,9 +6,11 @@ the same address in a parent and its children, so what they share stands in one 
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, pairwise
+from functools import reduce
+from itertools import accumulate, islice, pairwise
+from operator import ne
 
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm, Vma
@@ -171,41 +173,38 @@ class Slot(NamedTuple):
     Args:
         vma: its VMA; None where it has none.
         table: the page table or tables.
-        runs: of entries, with whether the folios are shared; one or none unless a stretch is a whole VMA.
+        run: the entries, if they are one run.
+        nr_runs, nr: number of runs, and of their pages; no more than one unless a stretch is a whole VMA.
+        sharing: ``shared``, ``exclusive`` or ``mixed``; empty if no folio is mapped.
     """
 
     vma: Vma | None = None
     table: str = ""
-    runs: tuple[Marked, ...] = ()
+    run: EntryRun | None = None
+    nr_runs: int = 0
+    nr: int = 0
+    sharing: str = ""
 
     @property
     def text(self) -> str:
         """What the entries map."""
-        if len(self.runs) > 1:
-            return f"{counted(sum(run.nr for run, _ in self.runs), 'page')} in {len(self.runs)} runs"
-        return self.runs[0][0].brief if self.runs else ""
-
-    @property
-    def sharing(self) -> str:
-        """``shared``, ``exclusive`` or ``mixed``; empty if no folio is mapped."""
-        found = {sharing for _, sharing in self.runs if sharing}
-        return "mixed" if len(found) > 1 else "".join(found)
+        if self.nr_runs > 1:
+            return f"{counted(self.nr, 'page')} in {self.nr_runs} runs"
+        return self.run.brief if self.run is not None else ""
 
     def goes_on(self, later: Slot) -> bool:
         """Can both be drawn as one?"""
-        if self.vma is not later.vma or len(self.runs) != len(later.runs):
+        if self.vma is not later.vma or self.nr_runs != later.nr_runs:
             return False
-        if not self.runs:
+        if self.run is None or later.run is None:
             return self.table == later.table or is_next(self.table, later.table)
-        (run, sharing), (other, others) = self.runs[0], later.runs[0]
-        return sharing == others and goes_on_over_tables(run, other)
+        return self.sharing == later.sharing and goes_on_over_tables(self.run, later.run)
 
     def joined(self, later: Slot) -> Slot:
         """Both as one; ``later`` continues this one."""
-        runs = tuple(
-            (run.joined(other), sharing) for (run, sharing), (other, _) in zip(self.runs, later.runs, strict=True)
-        )
-        return Slot(self.vma, table_run(self.table, later.table), runs)
+        run = self.run.joined(later.run) if self.run is not None and later.run is not None else None
+        table = table_run(self.table, later.table)
+        return self._replace(table=table, run=run, nr=self.nr + later.nr)
 
 
 class PictureColumn(NamedTuple):
@@ -231,10 +230,11 @@ def columns_of(
         groups: all folios.
         most: if there were more stretches than these, each VMA is one, and what is in it is summed up.
     """
-    starts = [group.first for group in groups]
-    sharing = [group.sharing for group in groups]
-    marked = [list(_marked(entries[mm.name], groups, starts, sharing)) for mm in mms]
+    shares = _Shares(groups)
     coarse = {vpn for mm in mms for vma in mm.vmas for vpn in (vma.start, vma.end)}
+    if sum(len(entries[mm.name]) for mm in mms) > _MOST_CUTS:
+        return list(_columns(coarse, mms, [_Summed(entries[mm.name], shares) for mm in mms]))
+    marked = [list(_marked(entries[mm.name], groups, shares)) for mm in mms]
     fine = coarse | {vpn for region in regions for vpn in (region.start, region.end)}
     for mm, runs in zip(mms, marked, strict=True):
         size = 1 << mm.tables.bits
@@ -242,20 +242,31 @@ def columns_of(
         fine.update(vpn for run, _ in runs for vpn in (run.vpn, run.end))
     if len(fine) <= _MOST_CUTS:
         # No more are made than tell that there are too many.
-        columns = list(islice(joined_if_many(_columns(fine, mms, marked), _goes_on, _joined), most + 1))
+        cut = _columns(fine, mms, [_Cut(runs) for runs in marked])
+        columns = list(islice(joined_if_many(cut, _goes_on, _joined), most + 1))
         if len(columns) <= most:
             return columns
-    return list(_columns(coarse, mms, marked))
+    return list(_columns(coarse, mms, [_Cut(runs) for runs in marked]))
 
 
-def _marked(
-    runs: Iterable[EntryRun], groups: Sequence[FolioGroup], starts: Sequence[int], sharing: Sequence[str]
-) -> Iterator[Marked]:
-    """The runs with whether their folios are shared, cut where that changes.
+class _Shares:
+    """Whether folios are shared, by number.
 
-    Args:
-        starts, sharing: the first number of each group, and what its ``sharing`` is.
+    Attributes:
+        starts: the first number of each group of folios.
+        sharing: what the ``sharing`` of each group is.
+        changes: in how many places it has changed up to each group.
     """
+
+    def __init__(self, groups: Sequence[FolioGroup]) -> None:
+        self.starts = [group.first for group in groups]
+        self.sharing = [group.sharing for group in groups]
+        self.changes = [*accumulate(map(ne, self.sharing, [*self.sharing[:1], *self.sharing]))]
+
+
+def _marked(runs: Iterable[EntryRun], groups: Sequence[FolioGroup], shares: _Shares) -> Iterator[Marked]:
+    """The runs with whether their folios are shared, cut where that changes."""
+    starts, sharing = shares.starts, shares.sharing
     for run in runs:
         if not run.folio:
             yield run, ""
@@ -267,31 +278,80 @@ def _marked(
             yield from joined_where(pieces, _run_goes_on, _run_joined)
 
 
-def _columns(cuts: Iterable[int], mms: Sequence[Mm], marked: Sequence[Sequence[Marked]]) -> Iterator[PictureColumn]:
-    ends = [[run.end for run, _ in runs] for runs in marked]
+def _columns(cuts: Iterable[int], mms: Sequence[Mm], lanes: Sequence[_Cut | _Summed]) -> Iterator[PictureColumn]:
     for start, end in pairwise(sorted(cuts)):
         vmas = [mm.vmas.find(start) for mm in mms]
         if any(vmas):
-            slots = tuple(
-                Slot() if vma is None else _slot(vma, runs, bisect_right(run_ends, start), start, end)
-                for vma, runs, run_ends in zip(vmas, marked, ends, strict=True)
+            slots = (
+                Slot() if vma is None else lane.slot(vma, start, end) for vma, lane in zip(vmas, lanes, strict=True)
             )
-            yield PictureColumn(start, end, slots)
+            yield PictureColumn(start, end, tuple(slots))
 
 
-def _slot(vma: Vma, runs: Sequence[Marked], at: int, start: int, end: int) -> Slot:
-    """What lies in ``[start, end)``, which begins at or in the run ``at`` at the earliest."""
-    found: list[Marked] = []
-    while at < len(runs) and runs[at][0].vpn < end:
-        run, sharing = runs[at]
-        found.append((run.part(start, end), sharing))
-        at += 1
-    if not found:
-        return Slot(vma, str(vma.mm.tables.leaf(start) or ""))
-    tables = joined_where(
-        (run.table for run, _ in found), lambda one, other: one == other or is_next(one, other), table_run
-    )
-    return Slot(vma, " ".join(tables), tuple(joined_where(found, _run_goes_on, _run_joined)))
+class _Cut:
+    """The entries of a process, cut where sharing changes."""
+
+    def __init__(self, runs: Sequence[Marked]) -> None:
+        self._runs = runs
+        self._ends = [run.end for run, _ in runs]
+
+    def slot(self, vma: Vma, start: int, end: int) -> Slot:
+        """What lies in ``[start, end)``."""
+        at = bisect_right(self._ends, start)
+        found: list[Marked] = []
+        while at < len(self._runs) and self._runs[at][0].vpn < end:
+            run, sharing = self._runs[at]
+            found.append((run.part(start, end), sharing))
+            at += 1
+        tables = _tables_of([run.table for run, _ in found]) or str(vma.mm.tables.leaf(start) or "")
+        return _slot(vma, tables, list(joined_where(found, _run_goes_on, _run_joined)))
+
+
+def _tables_of(names: Iterable[str]) -> str:
+    return " ".join(joined_where(names, lambda one, other: one == other or is_next(one, other), table_run))
+
+
+def _slot(vma: Vma, tables: str, found: Sequence[Marked]) -> Slot:
+    """The slot of some runs that cannot be joined."""
+    sharing = {shared for _, shared in found if shared}
+    nr = sum([run.nr for run, _ in found])
+    return Slot(vma, tables, found[0][0] if len(found) == 1 else None, len(found), nr, _one_word(sharing))
+
+
+def _one_word(sharing: set[str]) -> str:
+    return "mixed" if len(sharing) > 1 else "".join(sharing)
+
+
+class _Summed:
+    """The entries of a process, so many that what lies in a stretch is counted, and not made."""
+
+    def __init__(self, runs: Sequence[EntryRun], shares: _Shares) -> None:
+        self._runs = runs
+        self._ends = [run.end for run in runs]
+        self._shares = shares
+
+    def slot(self, vma: Vma, start: int, end: int) -> Slot:
+        """What lies in ``[start, end)``."""
+        starts, sharing, changes = self._shares.starts, self._shares.sharing, self._shares.changes
+        at, stop = bisect_right(self._ends, start), bisect_left(self._ends, end)
+        runs = [run.part(start, end) for run in self._runs[at : stop + 1] if run.vpn < end]
+        words: set[str] = set()
+        nr = 0
+        before: EntryRun | None = None
+        last = ""
+        for run in runs:
+            first = final = ""
+            if run.folio:
+                low = bisect_right(starts, run.folio) - 1
+                high = low if run.nr_folios == 1 else bisect_right(starts, run.folio + run.nr_folios - 1) - 1
+                first, final = sharing[low], sharing[high]
+                nr += changes[high] - changes[low]
+                words.update(sharing[low : high + 1])
+            nr += before is None or first != last or not goes_on_over_tables(before, run)
+            before, last = run, final
+        tables = _tables_of([run.table for run in runs]) or str(vma.mm.tables.leaf(start) or "")
+        one = reduce(EntryRun.joined, runs) if nr == 1 else None
+        return Slot(vma, tables, one, nr, sum([run.nr for run in runs]), _one_word(words))
 
 
 def _goes_on(column: PictureColumn, later: PictureColumn) -> bool:

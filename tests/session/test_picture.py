@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from folioshell import Session
 from folioshell.report import Picture
-from folioshell.session.picture import MOST_FOLIO_LANES, MOST_LANES, MOST_STRETCHES
+from folioshell.session.folio_groups import entries_of_all, folio_groups
+from folioshell.session.picture import MOST_FOLIO_LANES, MOST_LANES, MOST_STRETCHES, columns_of
 
 FORKED = "mmap buf 16 ; fault buf ; fork B ; B: write buf[3]"
 
@@ -92,3 +95,28 @@ def test_nothing_is_left() -> None:
     picture = picture_after("fork B ; exit A ; exit B")
 
     assert (picture.lanes, picture.stretches, picture.folios) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "mmap buf 16 ; fault buf ; fork B ; B: write buf[3] ; B: write buf[9..11] ; munmap buf[5]",
+        "set swap on ; mmap buf 16 ; write buf[0..12] ; madvise pageout buf[2..4] ; fork B ; mprotect buf[7..9] r",
+        "file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504 ; fault win[0] ; fork B ; B: fault win[8]",
+        "set thp.pmd always ; mmap huge 4M ; fault huge ; fork B ; B: munmap huge[3] ; mprotect huge[700] r",
+        "mmap buf 600 ; write buf ; fork B ; fork C ; C: write buf[500..520] ; B: mremap buf[8..11] new=moved",
+    ],
+)
+def test_what_is_counted_is_what_would_be_made(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are too many entries to draw, each VMA says how many runs it has, without making them."""
+    session = Session()
+    session.execute(line)
+    workspace = session.workspace
+    mms, entries = list(workspace.kernel.mms.values()), entries_of_all(workspace)
+    groups = folio_groups(workspace, (), entries)
+    made = columns_of(mms, entries, groups, (), 0)
+    monkeypatch.setattr("folioshell.session.picture._MOST_CUTS", -1)
+    counted = columns_of(mms, entries, groups, (), 0)
+
+    assert counted == made
+    assert any(slot.nr_runs for column in counted for slot in column.slots)
