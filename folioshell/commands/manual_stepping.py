@@ -152,8 +152,8 @@ def _replayed(race: Race, spawned: Spawned) -> list[RaceStep]:
 def step(call: Call) -> Report:
     """Run a spawned thread to its next lock operation.
 
-    Shows the lock operations (+ - ~ as in `help trace`) and events of the step. The state does not change until
-    `finish`.
+    Shows the lock operations (signs as in `help trace`; ? is a lockless read, or a change that one may see) and events
+    of the step. The state does not change until `finish`.
 
     Example:
         mmap buf 16 ; spawn t1: fault buf[0] ; step t1 ; step t1

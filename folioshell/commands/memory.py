@@ -65,6 +65,7 @@ def _file_subject(call: Call) -> str:
     topic=TOPIC,
     subject=_file_subject,
     races=True,
+    host=True,
 )
 def file(call: Call) -> Path[Ending]:
     """Create a file.

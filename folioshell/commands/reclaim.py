@@ -176,6 +176,7 @@ def khugepaged(call: Call) -> Path[Ending]:
     topic=TOPIC,
     subject=lambda call: call.syscall(call.word("FILE"), format_pages(call.number("SIZE"))),
     races=True,
+    host=True,
 )
 def truncate(call: Call) -> Path[Ending]:
     """Change the size of a file.
@@ -205,6 +206,7 @@ def truncate(call: Call) -> Path[Ending]:
         "pin_user_pages", call.place_text("PLACE"), *(["FOLL_LONGTERM"] if "longterm" in call.arguments else [])
     ),
     races=True,
+    host=True,
 )
 def pin(call: Call) -> Path[Ending]:
     """Pin pages for a device that writes to them.
@@ -235,6 +237,7 @@ def pin(call: Call) -> Path[Ending]:
     topic=TOPIC,
     subject=lambda call: call.calling("unpin_user_pages", call.place_text("PLACE")),
     races=True,
+    host=True,
 )
 def unpin(call: Call) -> Path[Ending]:
     """Drop the most recent pin of each page.

@@ -300,6 +300,6 @@ def _section(found: Command) -> list[str]:
     if found.explanation.kernel:
         notes.append(f"stands for `{found.explanation.kernel}`")
     if found.host:
-        notes.append("can be replayed on a real kernel")
+        notes.append("`folioshell live` can run it on a real kernel")
     lines += ["; ".join(notes) + ".", ""]
     return [*lines, "```fs", *found.explanation.examples, "```"]

@@ -188,7 +188,7 @@ def _form(lead: str, name: str, operand: Any, summary: str, handler: Callable[[C
 
 
 _PROFILE_WORDS = {
-    row.version: f"Linux {row.point}; its sharing tests ask {row.policy.decider}"
+    row.version: f"Linux {row.point}; most sharing tests use {row.policy.decider}"
     for row in sorted(RELEASES.values(), key=lambda row: row is not DEFAULT)
 }
 
