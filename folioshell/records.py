@@ -4,7 +4,7 @@ Compiling those of 170 classes took a third of a short run, which makes objects 
 
 Rules:
 - Checkers of types see what the standard library has under these names, and ``dataclasses.fields()`` and its kin work.
-- ``frozen`` gives a hash. That nobody assigns is held by the checker of types, not by each object.
+- ``frozen`` gives a hash. The checker of types, not each object, refuses assignments to it.
 """
 
 from __future__ import annotations

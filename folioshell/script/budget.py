@@ -103,7 +103,7 @@ class Running:
 
 
 class Telling:
-    """The same, but what exceeds the budget is told, and not raised.
+    """The same, but what exceeds the budget is passed to ``told``, not raised.
 
     Args:
         told: takes it.
