@@ -55,11 +55,20 @@ class Shot(NamedTuple):
             ``goals``, ``hints``, ``solution``).
         html: what the report says, or the prose.
         words: what `show` says after it, for those who do not see the figure.
+        unjudged: the same without what schemes answer, if a question about that follows.
     """
 
     document: dict[str, Any]
     html: str
     words: str = ""
+    unjudged: str = ""
+
+    def held_back(self) -> Shot:
+        """Without what a question below it asks for: no scheme is named as wrong or undecided."""
+        if not self.unjudged:
+            return self
+        state = self.document["state"] | {"schemes": []}
+        return self._replace(document=self.document | {"state": state}, words=self.unjudged)
 
 
 @dataclass
@@ -147,6 +156,8 @@ def page(
 def _shown(script: Script, prefix: str, questions: str) -> list[Slide]:
     """The sections of a script."""
     shots, unseen = _until_question(script.shots) if questions == NONE else (script.shots, [])
+    if questions != SHOW:
+        shots = [shot.held_back() for shot in shots]
     slides = _slides(shots, script.title, questions)
     slides[-1].tail += [_blank(shot) for shot in unseen]
     seen = {slide.ident for slide in slides}

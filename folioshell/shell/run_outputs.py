@@ -213,6 +213,7 @@ class PageShots:
         #: (file, line) of each question -> its document, which gets the answer once it is known; and of each task
         self._asked: dict[tuple[str, int], dict[str, Any]] = {}
         self.shots: list[Shot] = []
+        self._last: tuple[int, Picture] | None = None
 
     def note(self, event: ScriptEvent) -> None:
         """Add a script event."""
@@ -246,6 +247,8 @@ class PageShots:
         made = document(report, event.file, event.line, comment=comment_of(event.text))
         shown = picture(self._session.workspace, self._session.shown_schemes)
         words = "" if report.state is None else spoken.render(picture_blocks(shown), _UNWRAPPED)
+        if "step" in made and report.state is not None:
+            self._last = len(self.shots), shown
         self.shots.append(Shot(made, html_view.render(blocks), words))
 
     def _line(self, event: ScriptEvent) -> ScriptLine | None:
@@ -262,6 +265,10 @@ class PageShots:
         for asked in line.asked if line is not None else ():
             if (key := (event.file, asked.line.written.number)) not in self._asked:
                 self._asked[key] = _question_document(asked, event.text)
+                if self._last is not None and "maybe" in asked.values.words:
+                    at, shown = self._last
+                    plain = shown._replace(folios=tuple(one._replace(wrong=(), undecided=()) for one in shown.folios))
+                    self.shots[at] = self.shots[at]._replace(unjudged=spoken.render(picture_blocks(plain), _UNWRAPPED))
                 self.shots.append(Shot(self._asked[key], ""))
 
     def _note_for_class(self, event: ScriptEvent) -> None:

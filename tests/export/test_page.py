@@ -127,6 +127,24 @@ def test_questions_are_asked(tmp_path: Path) -> None:
     assert "fork C" not in made.html
 
 
+def test_a_figure_does_not_answer_a_question(tmp_path: Path) -> None:
+    """Above a question about what a scheme answers, the figure does not mark the scheme as wrong or undecided."""
+    lines = (
+        "set geometry classroom",
+        "set schemes per-page,tuples",
+        "set thp.16K always",
+        "mmap buf 8",
+        "write buf[0]",
+    )
+    asked = "? shared? per-page f1 | Is it shared?\nquery shared? f1"
+    text = "#!folioshell 1\n" + "\n".join((*lines, asked, "fork B", "B: munmap buf[0]")) + "\n"
+    for questions, marked in (("ask", False), ("none", False), ("show", True)):
+        made = page_of(script_text(tmp_path, text), questions=questions)
+        figure = made.figures["s4" if "s4" in made.figures else "s5"]
+        assert ("! per-page" in figure) == marked
+        assert ("per-page is wrong" in figure) == marked
+
+
 def test_answers_are_shown(tmp_path: Path) -> None:
     """For a reader each question has its answer, each task a solution."""
     made = page_of(script_text(tmp_path, LESSON), questions="show").html
