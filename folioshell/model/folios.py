@@ -163,7 +163,9 @@ class Folios:
         low = max(bisect_right(self._run_starts, numbers.start) - 1, 0)
         starts = self._run_starts[low : bisect_left(self._run_starts, numbers.stop)]
         runs = dict(zip(starts, self._runs[low : low + len(starts)], strict=True))
-        return (runs.get(number) or single[number] for number in sorted([*singles, *starts]))
+        # Only anonymous folios may form runs.
+        anon = [number for number in singles if single[number].anon]
+        return (runs.get(number) or single[number] for number in sorted([*anon, *starts]))
 
     def _append(self, run: FolioRun, found: Folio | FolioRun) -> bool:
         """Append folios to a run, or to a single folio that may become one. False: they are not alike."""

@@ -6,7 +6,7 @@ Kernel: arch/x86/mm/fault.c: do_user_addr_fault() (v6.18); mm/memory.c: handle_m
 from __future__ import annotations
 
 from folioshell.model import pte, vm
-from folioshell.model.folio import page_bits
+from folioshell.model.folio import FolioRun, page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma
@@ -23,8 +23,6 @@ from folioshell.paths.vm_fault import (
 )
 
 _WRITTEN = pte.YOUNG | pte.DIRTY
-#: what tells whether a read needs a fault, or sets the accessed bit
-_READ_AGAIN = pte.PRESENT | pte.YOUNG | pte.PROTNONE
 
 
 def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list[int | str]]]:
@@ -105,8 +103,8 @@ def access(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     Args:
         vpn: the first page.
         end: pages from here on are not accessed.
-    Returns: number of pages accessed: those that one PMD entry maps, those of a run of folios with equal entries,
-        else 1.
+    Returns: number of pages accessed: those that one PMD entry maps, those of a run of folios with equal entries, or
+        those whose entries stay as they are; at least 1.
     """
     tree = mm.tables
     flags = _WRITTEN if write else pte.YOUNG
@@ -123,9 +121,8 @@ def access(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
         nr, pfn = 1, pte.pfn_of(entry)
         if pfn != pte.ZERO_PFN:
             nr = small_pte_batch(table, index, limit, k.physmem.at(pfn))
-            # A read changes entries alone, whatever they map.
-            if nr == 1 and not write and entry & pte.YOUNG:
-                return _young_entries(table, index, limit)
+            if nr == 1 and entry & flags == flags and (done := _accessed(k, table, index, limit, write)):
+                return done
         elif entry & flags == flags:
             nr = same_pte_batch(table, index, limit)
         if entry & flags != flags:
@@ -136,12 +133,24 @@ def access(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     return nr
 
 
-def _young_entries(table: PageTable, index: int, limit: int) -> int:
-    """Number of entries from ``index`` on, below ``limit``, that a read needs no fault for and leaves as they are."""
-    nr = 1
-    for entry in table.entries[index + 1 : limit]:
-        if entry <= 0 or entry & _READ_AGAIN != pte.PRESENT | pte.YOUNG:
+def _accessed(k: Kernel, table: PageTable, index: int, limit: int, write: bool) -> int:
+    """Access the page of an entry whose flags stay as they are, and those after it that are alike in that.
+
+    A read changes nothing else, whatever the entries map; a write goes as far as they map folios that are in no run.
+
+    Returns: number of entries, below ``limit``; 0 if the first maps a folio of a run that is written to.
+    """
+    alike = pte.PRESENT | (pte.WRITE | _WRITTEN if write else pte.YOUNG)
+    at, nr = k.physmem.at, 0
+    for entry in table.entries[index:limit]:
+        if entry <= 0 or entry & (alike | pte.PROTNONE) != alike:
             break
+        if write:
+            pfn = entry >> pte.PFN_SHIFT
+            owner = at(pfn)
+            if isinstance(owner, FolioRun):
+                break
+            owner.nonzero |= 1 << pfn - owner.pfn
         nr += 1
     return nr
 
