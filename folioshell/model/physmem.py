@@ -157,6 +157,23 @@ class PhysicalMemory:
         found = self.at(pfn)
         return self._apart(found, pfn) if isinstance(found, FolioRun) else found
 
+    def single_out_all(self, pfn: int, nr: int) -> list[Folio]:
+        """The folios of ``nr`` pages in a row, to be changed one by one: that of page ``pfn``, or those of its run.
+
+        Args:
+            nr: pages in a row that belong to one folio or run.
+        """
+        found = self.part(pfn, nr)
+        if not isinstance(found, FolioRun):
+            return [found]
+        folios = [found.folio(place) for place in range(found.nr)]
+        self.folios.remove_run(found)
+        for folio in folios:
+            self.folios.add(folio)
+        offset = pfn & (SECTION - 1)
+        self._pages(pfn)[offset : offset + nr] = folios
+        return folios
+
     def part(self, pfn: int, nr: int) -> Folio | FolioRun:
         """The folio of page ``pfn``; if it is in a run, the folios of ``nr`` pages from there as a run of their own.
 

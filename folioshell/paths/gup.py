@@ -22,6 +22,7 @@ from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm, Vma
 from folioshell.paths import Path, rmap
+from folioshell.paths.batch import small_pte_batch
 from folioshell.paths.fault import equal_faults, handle_mm_fault
 from folioshell.paths.vm_fault import RETRY, Fault, refault
 
@@ -158,7 +159,7 @@ def _follow_page(k: Kernel, vma: Vma, vpn: int, end: int, flags: int, pins: Pins
         yield found.ptl.acquire("follow_page_pte", times=times)
         usable = _is_usable(found.entries[vpn % size], write)
         if usable and write:
-            _touch(k, found.entries[vpn % size : vpn % size + times], vpn, flags, pins)
+            _touch(k, found, vpn, times, flags, pins)
         yield found.ptl.release(times=times)
         return times if usable else 0
     yield pmd.lock.acquire("follow_pmd_mask")
@@ -176,19 +177,28 @@ def _follow_page(k: Kernel, vma: Vma, vpn: int, end: int, flags: int, pins: Pins
     return size - vpn % size if usable else 0
 
 
-def _touch(k: Kernel, entries: Sequence[int], vpn: int, flags: int, pins: Pins | None) -> None:
-    """Note that the pages of writable entries, the first at ``vpn``, will be written to; pin them. Under the PTL.
+def _touch(k: Kernel, table: PageTable, vpn: int, nr: int, flags: int, pins: Pins | None) -> None:
+    """Note that ``nr`` pages of writable entries, from ``vpn`` on, will be written to; pin them. Under the PTL.
 
     Kernel: mm/gup.c: follow_page_pte() (v6.18)
     """
-    single_out = k.physmem.single_out
-    for page, entry in enumerate(entries, vpn):
+    index = vpn % k.geometry.pmd_pages
+    end = index + nr
+    while index < end:
+        entry = table.entries[index]
         # The caller writes to the page without this entry, so no CPU will set the entry's dirty bit.
-        if flags & FOLL_TOUCH and not entry & pte.DIRTY:
-            single_out(pte.pfn_of(entry)).mark_dirty()
-        # Under the PTL, or the page could be unmapped and freed between looking and pinning.
-        if pins is not None:
-            _grab(single_out(pte.pfn_of(entry)), page, 1, pins)
+        dirties = bool(flags & FOLL_TOUCH) and not entry & pte.DIRTY
+        if not dirties and pins is None:
+            index, vpn = index + 1, vpn + 1
+            continue
+        pfn = pte.pfn_of(entry)
+        for folio in k.physmem.single_out_all(pfn, small_pte_batch(table, index, end, k.physmem.at(pfn))):
+            if dirties:
+                folio.mark_dirty()
+            # Under the PTL, or the page could be unmapped and freed between looking and pinning.
+            if pins is not None:
+                _grab(folio, vpn, 1, pins)
+            index, vpn = index + 1, vpn + 1
 
 
 def _grab(folio: Folio, vpn: int, nr: int, pins: Pins) -> None:
