@@ -1,4 +1,4 @@
-"""Prints what work costs that nobody tuned for: the first table of docs/performance.md, as Markdown.
+"""Prints what ordinary work costs: the first table of docs/performance.md, as Markdown.
 
 Run: python tests/benchmarks/ordinary.py [--quick] [--rounds N] [--rows WORK …]
 
