@@ -163,7 +163,7 @@ class PhysicalMemory:
         Args:
             nr: pages in a row that belong to one folio or run.
         """
-        found = self.part(pfn, nr)
+        found = self.part(pfn, nr) if nr > 1 else self.single_out(pfn)
         if not isinstance(found, FolioRun):
             return [found]
         folios = [found.folio(place) for place in range(found.nr)]
