@@ -34,11 +34,15 @@ class Term(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The term, its name in the kernel, its meaning, and the lesson that introduces it, in one line."""
+        """The term, its name in the kernel, its meaning, and the lesson that introduces it, in one line.
+
+        A link is its document's name: a terminal follows none.
+        """
         kernel = f" ({self.kernel.replace('`', '')})" if self.kernel else ""
         stop = "" if self.meaning.endswith('"') else "."
         lesson = f" (lesson {self.lesson})" if self.lesson else ""
-        return f"{self.term}{kernel}: {self.meaning}{stop}{lesson}"
+        meaning = _LINK.sub(r"docs/\1", self.meaning)
+        return f"{self.term}{kernel}: {meaning}{stop}{lesson}"
 
     @property
     def short(self) -> str:

@@ -27,8 +27,9 @@ def hint(line: str) -> str:
 def test_every_term_is_explained(name: str) -> None:
     """Under each of its names, typed as several words or with hyphens."""
     (found, *_) = lookup(name)
-    assert found.meaning in helped(name)
-    assert found.meaning in helped(name.replace(" ", "-"))
+    assert found.text in helped(name)
+    assert found.text in helped(name.replace(" ", "-"))
+    assert "](" not in helped(name)
 
 
 def test_every_scheme_is_explained() -> None:
