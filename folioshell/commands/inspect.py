@@ -21,7 +21,6 @@ from folioshell.model.vm import Mm
 from folioshell.paths.rmap import expected_references
 from folioshell.report import Report, Table, Text
 from folioshell.session.entries import EntryRun, entry_runs_in, goes_on_over_tables, joined_if_many, joined_where
-from folioshell.session.picture import picture
 from folioshell.session.step_report import dry_walk, through
 from folioshell.session.workspace import Workspace
 from folioshell.units import format_address
@@ -133,6 +132,9 @@ def _locks(call: Call) -> Report:
 
 
 def _picture(call: Call) -> Report:
+    # Few scripts draw it.
+    from folioshell.session.picture import picture
+
     with Uncollected():
         return done(call, sections=(picture(call.workspace, call.session.shown_schemes),))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from folioshell.commands.call import Call, done
 from folioshell.commands.grammar import VIEW, Arg, Form, command, flags
@@ -24,14 +25,14 @@ from folioshell.session.changes import (
     numbers_of,
     vma_changes,
 )
-from folioshell.session.costs import StepCosts, Tally, step_costs, total
 from folioshell.session.history import HistoryPoint, StepRecord
-from folioshell.session.profiles import compared_profiles
-from folioshell.session.scheme_answers import compared_schemes
 from folioshell.session.step_events import Described, Describer, described
 from folioshell.session.workspace import Region, Workspace, labels_of
 from folioshell.units import format_address
 from folioshell.wording import Row, counted, row_runs
+
+if TYPE_CHECKING:
+    from folioshell.session.costs import StepCosts, Tally
 
 TOPIC = "asking"
 
@@ -201,6 +202,9 @@ def _compare_schemes(call: Call) -> Report:
     names = scheme_of(call, "A").name, scheme_of(call, "B").name
     if names[0] == names[1]:
         raise call.refused_at("B", "one scheme has nothing to compare with")
+    # Few sessions compare.
+    from folioshell.session.scheme_answers import compared_schemes
+
     sentence, sections = compared_schemes(call.session, names)
     return done(call, sentence, sections=sections)
 
@@ -253,6 +257,8 @@ def compare(call: Call) -> Report:
         raise call.refused_at("NAME,…", "one profile has nothing to compare with", allowed=RELEASES)
     if not call.session.step:
         raise call.refused_at("lead", "there is no step yet", hint="a step is a command that changes state")
+    from folioshell.session.profiles import compared_profiles
+
     sentence, sections = compared_profiles(call.session, versions)
     return done(call, sentence, sections=sections)
 
@@ -280,6 +286,9 @@ def cost(call: Call) -> Report:
         file lib 32 order=4 ; mmap win 16 file=lib align=512 skew=504 ; fault win[0] ; fault win[8] ; cost
         mmap buf 16 ; fault buf ; cost 2
     """
+    # Few sessions ask for costs.
+    from folioshell.session.costs import step_costs
+
     names = call.session.shown_schemes
     with Uncollected():
         steps = step_costs(call.workspace, names)
@@ -299,6 +308,8 @@ def _title(step: StepCosts) -> str:
 
 def _all_steps(call: Call, names: Sequence[str], steps: Sequence[StepCosts], title: str) -> Table:
     """A row a scheme."""
+    from folioshell.session.costs import total
+
     rows: list[Row] = [(_PATH, *_own(sum(step.ptls for step in steps)))]
     rows += [(name, *_cells(total([step.tallies[name] for step in steps]))) for name in names]
     note = _NOTE

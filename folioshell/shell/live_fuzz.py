@@ -11,10 +11,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 from folioshell.live import CannotRecord, RecorderOptions
 from folioshell.live.files import write_recording
@@ -26,6 +25,7 @@ from folioshell.recording.random_scenario import plainer_files, plainer_ops, pla
 from folioshell.recording.scenario import operation_text
 from folioshell.recording.to_script import script_of
 from folioshell.recording.verify import Difference, DiffRow, compared_steps
+from folioshell.records import NamedTuple, dataclass, field, replace
 from folioshell.shell.live import DIFFERS, SAME, UNUSABLE, LiveChoice, RealKernel, profile_for
 from folioshell.shell.recordings import ROWS, difference_tables, json_line
 from folioshell.views.blocks import Block, Line, Span, Tone, line

@@ -9,7 +9,6 @@ from folioshell.report import Report
 from folioshell.script.golden import WIDTH, difference
 from folioshell.script.runner import FAILED, REFUSED, Runner
 from folioshell.script.script import ScriptEvent, comment_of
-from folioshell.session.profiles import compared_profiles
 from folioshell.session.session import Session
 from folioshell.shell.presenter import Presenter, statements
 from folioshell.views.blocks import Block, Line, Span, Tone
@@ -89,6 +88,8 @@ class Replay:
     def compare(self, session: Session, profiles: Sequence[str]) -> None:
         """Show where the history of the session of the last run parts under several profiles."""
         if session.step:
+            from folioshell.session.profiles import compared_profiles
+
             sentence, sections = compared_profiles(session, profiles)
             command = f"compare profiles {','.join(profiles)}"
             report = Report(command=command, process=session.process, sentence=sentence, sections=sections)
