@@ -136,7 +136,11 @@ def _picture(call: Call) -> Report:
     from folioshell.session.picture import picture
 
     with Uncollected():
-        return done(call, sections=(picture(call.workspace, call.session.shown_schemes),))
+        drawn = picture(call.workspace, call.session.shown_schemes)
+    if call.session.settings.audience_of(call.kernel) == "class":
+        # A class has not heard of anon_vmas.
+        drawn = drawn._replace(folios=tuple(lane._replace(maps=lane.maps.partition(" av")[0]) for lane in drawn.folios))
+    return done(call, sections=(drawn,))
 
 
 @command(

@@ -181,7 +181,7 @@ def index(title: str, pages: Sequence[tuple[str, str, str]], made_by: str) -> st
         f'<li><a href="{escape(file, quote=True)}">{escape(name)}</a><br><span class=dim>{about}</span></li>'
         for file, name, about in pages
     )
-    return _document(title, f"<ol>\n{items}\n</ol>", made_by)
+    return _document(title, f"<ul>\n{items}\n</ul>", made_by)
 
 
 # Sections.

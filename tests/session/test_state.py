@@ -121,6 +121,8 @@ def redrawn(path: Path) -> int:
     """Compare the picture of every state of a script with `show` there; returns how many there were."""
     session = Session(counting=())
     session.settings.full = True
+    # A class is shown less.
+    session.settings.audience = "expert"
     nr = 0
     for event in run_file(path, session=session, confined=False):
         if event.report is not None and event.report.state is not None:

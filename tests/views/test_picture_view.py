@@ -14,6 +14,7 @@ from folioshell.script.runner import run_file
 from folioshell.views.csv_view import csv_tables
 from folioshell.views.glyphs import spelled
 from folioshell.views.layout import columns_of
+from folioshell.views.plain import render
 from folioshell.views.report_view import report_blocks
 from folioshell.views.screen import Screen
 from tests.repo.tree import ROOT
@@ -197,3 +198,12 @@ def test_csv() -> None:
 
     assert "B,v2,0x7f0000003000,1,buf[3],pt2,f17 rw,exclusive\n" in lanes
     assert "f1,3,0,anon av1,2*1,shared,,tuples,A:v1 B:v2\n" in folios
+
+
+def test_a_class_sees_no_anon_vma() -> None:
+    """It has not heard of them; an expert sees which one a folio belongs to."""
+    session = Session()
+    session.execute("set geometry classroom ; mmap buf 8 ; write buf[0]")
+    assert "anon av1" not in render(report_blocks(session.execute("show")[0]), 80)
+    session.execute("set audience expert")
+    assert "anon av1" in render(report_blocks(session.execute("show")[0]), 80)
