@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-#: folder of the lessons among the scenarios
-_CLASS = "class/"
-
 
 # The scenarios that come with folioshell: data of the package, and the folder `scenarios/` of a checkout.
 
@@ -90,12 +87,9 @@ def lesson_number(path: str) -> int:
 
 def shipped_lessons() -> dict[int, str]:
     """Number -> path, in the order of the class."""
-    found = {}
-    for name in scenario_names():
-        number = lesson_number(name)
-        if name.startswith(_CLASS) and number:
-            found[number] = path_of(name)
-    return dict(sorted(found.items()))
+    place = scenario_folder()
+    paths = (place / "class").glob("*.fs") if place is not None else ()
+    return dict(sorted((number, str(path)) for path in paths if (number := lesson_number(path.name))))
 
 
 # Files that commands write.
