@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -25,7 +26,7 @@ from folioshell.recording.random_scenario import plainer_files, plainer_ops, pla
 from folioshell.recording.scenario import operation_text
 from folioshell.recording.to_script import script_of
 from folioshell.recording.verify import Difference, DiffRow, compared_steps
-from folioshell.records import NamedTuple, dataclass, field, replace
+from folioshell.records import NamedTuple, dataclass, field
 from folioshell.shell.live import DIFFERS, SAME, UNUSABLE, LiveChoice, RealKernel, profile_for
 from folioshell.shell.recordings import ROWS, difference_tables, json_line
 from folioshell.views.blocks import Block, Line, Span, Tone, line

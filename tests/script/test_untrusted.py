@@ -61,7 +61,7 @@ def test_what_is_refused(text: str, place: tuple[int, int], message: str | None)
 @pytest.mark.parametrize(
     ("text", "start"),
     [
-        ("mmap x 400000 shared ; fault x", 23),
+        ("mmap x 400000 shared ; read x", 23),
         ("mmap x 64 ; race { A.t1: fault x ; A.t2: fault x ; A.t3: fault x ; A.t4: munmap x }", 12),
     ],
     ids=["a step", "a question"],
