@@ -295,8 +295,9 @@ def do_unpin(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
 def _announce(folios: Sequence[Folio], sign: int) -> Path[None]:
     """The events of pages that were pinned or are to be unpinned: folios with as many of them together."""
     pinned = Counter(folio.id for folio in folios)
-    for nr, numbers in groupby(sorted(pinned), key=pinned.__getitem__):
-        yield Held(tuple(numbers), sign * nr, PINS)
+    # Made before the first is announced: a path that is stopped there must hold nothing that cannot be copied.
+    events = [Held(tuple(numbers), sign * nr, PINS) for nr, numbers in groupby(sorted(pinned), key=pinned.__getitem__)]
+    yield from events
 
 
 def release_all(k: Kernel, mm: Mm) -> Path[None]:

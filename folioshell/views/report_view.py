@@ -40,7 +40,8 @@ def plain_lines(reports: Sequence[Report], width: int) -> list[str]:
 def _parts(report: Report, place: ScriptPlace | None) -> Iterator[Block]:
     failure = failure_text(report) if report.failed else ""
     if report.sentence:
-        yield line(report.sentence, Tone.BAD if failure else Tone.STRONG)
+        # The text of a line for class is what a stranger has written.
+        yield line(visible(report.sentence), Tone.BAD if failure else Tone.STRONG)
     if failure and failure not in report.sentence:
         yield Line((Span("system call failed: ", Tone.BAD), Span(failure)))
     for finding in report.findings:
