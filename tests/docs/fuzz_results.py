@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from folioshell.wording import counted
 from tests.repo.tree import ROOT
 
 RESULTS = ROOT / "docs" / "results" / "fuzz.json"
@@ -63,7 +64,7 @@ def _tables(runs: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |\n"
     for run in runs:
         for why, nr in run["reasons"].items():
-            yield f"\n{nr:,} scenarios cannot run on {run['release']}: {why}.\n"
+            yield f"\n{counted(nr, 'scenario')} cannot run on {run['release']}: {why}.\n"
     if kinds := [(run, kind) for run in runs for kind in run["kinds"]]:
         yield "\n| kernel | scenario | differs in | shortest script |\n| --- | --- | --- | --- |\n"
         for run, kind in kinds:

@@ -68,7 +68,7 @@ HELD = {
         "commands/test_inspect.py::test_smaps_at_80_columns",
     ],
     "`cost`, `why` and `show` printed thousands of rows that are alike": [
-        "commands/test_inspect.py::test_two_thousand_children",
+        "commands/test_inspect.py::test_hundreds_of_children",
         "test_wording.py::test_rows_that_are_alike_are_one",
     ],
     "a run that found a deadlock ended with status 0": [
