@@ -204,6 +204,12 @@ class Release(CollapseChanges):
         "MADV_POPULATE_READ and MADV_POPULATE_WRITE exist; else EINVAL",
         commit="4ca9b3859dac",
     )
+    populate_stops_at_hole: bool = change(
+        "6.9",
+        "mm/madvise.c: do_madvise()",
+        "MADV_POPULATE_* ends at a hole; else it fails after it has populated what lies beyond",
+        commit="631426ba1d45",
+    )
     madvise_takes_whole_folios: bool = change(
         "6.10",
         "mm/madvise.c: madvise_folio_pte_batch()",

@@ -61,7 +61,13 @@ def do_madvise(k: Kernel, mm: Mm, start: int, nr: int, advice: str) -> Path[str 
     if advice == "collapse":
         return (yield from _locked(mm, "R", _walk_vmas(k, mm, start, start + nr, khugepaged.madvise_collapse)))
     if advice in ("populate_read", "populate_write"):
-        return (yield from _locked(mm, "R", _populate(k, mm, start, start + nr, advice == "populate_write")))
+        write = advice == "populate_write"
+        path = _populate(k, mm, start, start + nr, write)
+        if not k.release.populate_stops_at_hole:
+            path = _walk_vmas(
+                k, mm, start, start + nr, lambda k, vma, low, high: _populate(k, vma.mm, low, high, write)
+            )
+        return (yield from _locked(mm, "R", path))
     if advice in _FLAG_ADVICE:
         return (yield from _locked(mm, "W", _walk_vmas(k, mm, start, start + nr, _flags_behaviour(advice))))
     return (yield from _advise(k, mm, start, start + nr, advice))

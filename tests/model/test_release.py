@@ -520,6 +520,7 @@ SHOWN_BY: dict[str, str | Callable[[], object]] = {
     "swapin_by_read_is_writable": _read_from_swap,
     "has_collapse": "a11_errors",
     "has_populate": "a11_errors",
+    "populate_stops_at_hole": "found/populate_hole_6_1",
     "unaccounts_unfaulted": "a11_errors",
     "huge_zero_page_looks_like_file": "c02_huge_zero",
     "mprotect_cleans_pmd": "c06_mprotect_whole",
