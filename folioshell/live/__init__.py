@@ -15,7 +15,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,10 @@ class RecorderOptions:
     folder: str = ""
     swap_device: str = ""
     log: Callable[[str], None] | None = None
+
+    def once(self) -> RecorderOptions:
+        """The same for a single run."""
+        return replace(self, runs=1)
 
 
 @cache

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -183,7 +182,7 @@ class LiveFuzz:
         begun = {**scenario, "ops": scenario["ops"][: max(outcome.first.step, 0) + 1]}
 
         # The last one is recorded as often as all others are.
-        once = replace(self._choice.options or RecorderOptions(), runs=1)
+        once = (self._choice.options or RecorderOptions()).once()
 
         def shows(candidate: dict[str, Any]) -> bool:
             return self._shows(candidate, outcome.kind, once)
