@@ -180,26 +180,49 @@ def profile_for(kernel: RealKernel, choice: LiveChoice, boot: float) -> tuple[st
     return profile, f"Linux {kernel.release}, {kernel.described()}{booted}; profile {profile}{far}"
 
 
-class LiveComparison:
-    """Runs scripts on a kernel and shows how they compare.
+class LiveOutput:
+    """What is run on a kernel, and where its results go.
 
     Args:
-        kernel: where they run.
-        language: what they are written in.
+        kernel: where it runs.
         screen, errors: where results and complaints go.
         choice: what is shown.
     """
 
-    def __init__(
-        self, kernel: RealKernel, language: Language, screen: Screen, errors: Screen, choice: LiveChoice
-    ) -> None:
+    def __init__(self, kernel: RealKernel, screen: Screen, errors: Screen, choice: LiveChoice) -> None:
         self._kernel = kernel
-        self._language = language
         self._screen = screen
         self._errors = errors
         self._choice = choice
         self._profile = choice.profile
         self._counts: Counter[str] = Counter()
+
+    def _write(self, blocks: Sequence[Block]) -> None:
+        self._screen.write(blocks)
+        self._screen.flush()
+
+    def _complain(self, text: str) -> None:
+        # The end of a console has several lines.
+        self._errors.write([line(visible(part), Tone.BAD) for part in text.splitlines()])
+
+    def _document(self, document: dict[str, Any]) -> None:
+        self._screen.stream.write(json_line(document))
+        self._screen.flush()
+
+
+class LiveComparison(LiveOutput):
+    """Runs scripts on a kernel and shows how they compare.
+
+    Args:
+        language: what they are written in.
+        kernel, screen, errors, choice: as of LiveOutput.
+    """
+
+    def __init__(
+        self, kernel: RealKernel, language: Language, screen: Screen, errors: Screen, choice: LiveChoice
+    ) -> None:
+        super().__init__(kernel, screen, errors, choice)
+        self._language = language
 
     def run(self, names: Sequence[str]) -> int:
         """Run scripts: 0 if what can run is the same, 1 if something differs, 2 if none can run or one is unread."""
@@ -285,18 +308,6 @@ class LiveComparison:
         left = f"; {counts['left_out']} cannot run live" if counts["left_out"] else ""
         left += f"; the kernel ended in {counts['ended']}" if counts["ended"] else ""
         self._write([Line((Span(what), Span(_counts_text(counts), tone), Span(f"{left} ({seconds:.1f} s)")))])
-
-    def _write(self, blocks: Sequence[Block]) -> None:
-        self._screen.write(blocks)
-        self._screen.flush()
-
-    def _complain(self, text: str) -> None:
-        # The end of a console has several lines.
-        self._errors.write([line(visible(part), Tone.BAD) for part in text.splitlines()])
-
-    def _document(self, document: dict[str, Any]) -> None:
-        self._screen.stream.write(json_line(document))
-        self._screen.flush()
 
 
 _COUNTED = ("steps", "same", "differ", "not_comparable", "expects", "held", "not_in_release")

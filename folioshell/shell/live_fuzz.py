@@ -26,8 +26,8 @@ from folioshell.recording.scenario import operation_text
 from folioshell.recording.to_script import script_of
 from folioshell.recording.verify import Difference, DiffRow, compared_steps
 from folioshell.records import NamedTuple, dataclass, field
-from folioshell.shell.live import DIFFERS, SAME, UNUSABLE, LiveChoice, RealKernel, profile_for
-from folioshell.shell.recordings import ROWS, difference_tables, json_line
+from folioshell.shell.live import DIFFERS, SAME, UNUSABLE, LiveChoice, LiveOutput, RealKernel, profile_for
+from folioshell.shell.recordings import ROWS, difference_tables
 from folioshell.views.blocks import Block, Line, Span, Tone, line
 from folioshell.views.glyphs import visible
 from folioshell.views.screen import Screen
@@ -88,12 +88,11 @@ class FuzzFinding:
         return _script(self.outcome.document["scenario"])
 
 
-class LiveFuzz:
+class LiveFuzz(LiveOutput):
     """Compares random scenarios on a kernel with the model.
 
     Args:
-        kernel: where they run.
-        screen, errors: where results and complaints go.
+        kernel, screen, errors: as of LiveOutput.
         choice: what is shown; ``folder`` is where the scripts and recordings of differences go.
         scenarios: how many.
         seed: equal seeds give equal scenarios.
@@ -102,14 +101,9 @@ class LiveFuzz:
     def __init__(
         self, kernel: RealKernel, screen: Screen, errors: Screen, choice: LiveChoice, scenarios: int, seed: int
     ) -> None:
-        self._kernel = kernel
-        self._screen = screen
-        self._errors = errors
-        self._choice = choice
+        super().__init__(kernel, screen, errors, choice)
         self._scenarios = scenarios
         self._seed = seed
-        self._profile = choice.profile
-        self._counts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._findings: dict[str, FuzzFinding] = {}
 
@@ -258,17 +252,6 @@ class LiveFuzz:
             if one.like
         ]
         self._write(blocks)
-
-    def _write(self, blocks: list[Block]) -> None:
-        self._screen.write(blocks)
-        self._screen.flush()
-
-    def _complain(self, text: str) -> None:
-        self._errors.write([line(visible(part), Tone.BAD) for part in text.splitlines()])
-
-    def _document(self, document: dict[str, Any]) -> None:
-        self._screen.stream.write(json_line(document))
-        self._screen.flush()
 
 
 # The shortest scenario.
