@@ -11,7 +11,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from folioshell.commands import Session
@@ -36,22 +36,6 @@ _PMD_ORDER = 9
 _FS_NAMES = {word: name for name, word in FILE_SYSTEMS.items()}
 #: session commands that do not affect operations
 _HARMLESS = ("mark", "save", "set", "watch", "unwatch")
-
-
-def scenario_of(statements: Iterable[Statement], name: str, doc: str = "") -> dict[str, Any]:
-    """The scenario of a script's statements.
-
-    Args:
-        name, doc: name and description of the scenario.
-    Raises:
-        Refused: a command cannot be run, or a scenario cannot express it; columns are those of its line.
-    """
-    writer = ScenarioWriter()
-    for statement in statements:
-        writer.add(statement)
-        if writer.cut is not None:
-            raise writer.cut
-    return {"name": name, "doc": doc, "setup": writer.setup(), "ops": writer.ops}
 
 
 @dataclass(frozen=True, slots=True)

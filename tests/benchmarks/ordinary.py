@@ -33,8 +33,8 @@ sys.path.insert(0, str(ROOT))
 from folioshell.cli import main as command_line  # noqa: E402
 from folioshell.commands import Session  # noqa: E402
 from folioshell.report import Report  # noqa: E402
-from tests.benchmarks.growth import bare, exponent, seconds  # noqa: E402
-from tests.benchmarks.scale import IDLE, Measured, additions, script  # noqa: E402
+from tests.benchmarks.growth import exponent, seconds  # noqa: E402
+from tests.benchmarks.scale import IDLE, Measured, measured, measured_here, script  # noqa: E402
 from tests.benchmarks.speed import IMPORTS, SCRIPT  # noqa: E402
 
 RECORDINGS = ROOT / "tests" / "recordings"
@@ -459,20 +459,6 @@ WORKS = {
 }
 
 
-def measured_here(name: str, size: int) -> Measured:
-    """A measurement in this process, with the speed of the machine before and after."""
-    before = bare(additions)
-    measured = WORKS[name].measure(size)
-    return {**measured, "additions": (before + bare(additions)) / 2}
-
-
-def measured(name: str, size: int) -> Measured:
-    """The same in a process of its own."""
-    command = (sys.executable, __file__, "--measure", name, str(size))
-    values: Measured = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    return values
-
-
 def rows(work: Work, size: int, runs: Sequence[Measured]) -> Iterator[tuple[str, bool]]:
     """The rows of the table, and whether each fails."""
     what = work.text.format(f"{size:,}")
@@ -494,7 +480,7 @@ def main(names: Sequence[str], rounds: int, part: int) -> int:
     for name in names:
         work = WORKS[name]
         size = work.size * part if name == "verify" else work.size if name == "start" else work.size // part
-        for row, fails in rows(work, size, [measured(name, size) for _ in range(rounds)]):
+        for row, fails in rows(work, size, [measured(name, size, __file__) for _ in range(rounds)]):
             print(row, flush=True)
             failed += fails
     return int(failed > 0)
@@ -508,6 +494,6 @@ if __name__ == "__main__":
     parser.add_argument("--measure", nargs=2, metavar=("WORK", "SIZE"), help="one measurement in this process, as JSON")
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measured_here(options.measure[0], int(options.measure[1]))))
+        print(json.dumps(measured_here(WORKS[options.measure[0]].measure, int(options.measure[1]))))
     else:
         sys.exit(main(options.rows, options.rounds, 10 if options.quick else 1))

@@ -294,16 +294,16 @@ WORKS = {
 _SECONDS, _RATES = {"s"}, {"commands/s"}
 
 
-def measured_here(name: str, size: int) -> Measured:
+def measured_here(measure: Callable[[int], Measured], size: int) -> Measured:
     """A measurement in this process, with the speed of the machine before and after."""
     before = bare(additions)
-    measured = WORKS[name].measure(size)
+    measured = measure(size)
     return {**measured, "additions": (before + bare(additions)) / 2}
 
 
-def measured(name: str, size: int) -> Measured:
-    """The same in a process of its own."""
-    command = (sys.executable, __file__, "--measure", name, str(size))
+def measured(name: str, size: int, program: str = __file__) -> Measured:
+    """The same of one kind of work of a program, in a process of its own."""
+    command = (sys.executable, program, "--measure", name, str(size))
     out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     values: Measured = json.loads(out)
     return values
@@ -352,7 +352,7 @@ if __name__ == "__main__":
     parser.add_argument("--measure", nargs=2, metavar=("WORK", "SIZE"), help="one measurement in this process, as JSON")
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measured_here(options.measure[0], int(options.measure[1]))))
+        print(json.dumps(measured_here(WORKS[options.measure[0]].measure, int(options.measure[1]))))
     else:
         for unknown in set(options.works) - set(WORKS):
             parser.error(f"{unknown}: no such work; there are {' '.join(WORKS)}")

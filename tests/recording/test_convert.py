@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,25 @@ from folioshell.model.kernel import Kernel
 from folioshell.recording.answers import Branches
 from folioshell.recording.observe import emit
 from folioshell.recording.scenario import ARENA, ScenarioRun
-from folioshell.recording.to_scenario import ScenarioWriter, scenario_of
+from folioshell.recording.to_scenario import ScenarioWriter
 from folioshell.recording.to_script import script_of
 from folioshell.script import Session
 from folioshell.script.runner import PASSED, run_text
+from folioshell.session.language import Statement
 from tests.recording.samples import BEYOND_SWEEP, SWEEP, scenario
 
 #: what the way through a script does not keep: names that it cannot have, and how a place is said
 _NAMES = ("region", "after", "new_region", "file", "align_pages", "skew_pages")
+
+
+def scenario_of(statements: Iterable[Statement], name: str) -> dict[str, Any]:
+    """The scenario of a script's statements, if one can express them all."""
+    writer = ScenarioWriter()
+    for statement in statements:
+        writer.add(statement)
+        if writer.cut is not None:
+            raise writer.cut
+    return {"name": name, "doc": "", "setup": writer.setup(), "ops": writer.ops}
 
 
 def converted(script: str) -> dict[str, Any]:
