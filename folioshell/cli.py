@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from folioshell.command_line import Options
+    from folioshell.live import RecorderOptions
     from folioshell.session.session import Session
     from folioshell.shell.run_outputs import JUnit
 
@@ -242,7 +243,6 @@ def _verify(options: Options) -> int:
 def _live(options: Options) -> int:
     from pathlib import Path
 
-    from folioshell.live import RecorderOptions
     from folioshell.live.guest import Guest
     from folioshell.shell.live import LiveChoice, LiveComparison, ThisKernel
     from folioshell.shell.live_fuzz import LiveFuzz
@@ -251,64 +251,64 @@ def _live(options: Options) -> int:
         return _complain("live: expected scripts or --fuzz N, and not both")
     if options.restore or options.dry_run:
         return _live_plan(options)
-    limits = options.limits(scripts=True)
-    bounds = {name: most for name in ("pages", "processes") if (most := getattr(limits, name)) is not None}
     choice = LiveChoice(
-        options.profile,
-        options.folder,
+        *(options.profile, options.folder),
         allow_live=options.allow_live,
         verbose=options.verbose,
         quiet=options.quiet,
         as_json=bool(options.json),
-        options=RecorderOptions(runs=options.runs, **bounds),
+        options=_recorder_options(options),
     )
     if options.kernel is None and (options.modules or options.accel):
         return _complain("live: --modules and --accel go with --kernel")
     modules = None if options.modules is None else Path(options.modules)
-    guest = options.kernel and Guest(Path(options.kernel), modules=modules, accel=options.accel)
-    kernel = guest or ThisKernel()
+    kernel = Guest(Path(options.kernel), modules=modules, accel=options.accel) if options.kernel else ThisKernel()
     if options.fuzz:
         return LiveFuzz(kernel, options.screen, options.errors, choice, options.fuzz, options.seed).run()
     return LiveComparison(kernel, options.session().language, options.screen, options.errors, choice).run(options.files)
 
 
+def _recorder_options(options: Options, folder: str = "", swap: str = "") -> RecorderOptions:
+    """How to record: ``--runs``, and ``--limit`` of pages and processes."""
+    from folioshell.live import RecorderOptions
+
+    limits = options.limits(scripts=True)
+    bounds = {name: most for name in ("pages", "processes") if (most := getattr(limits, name)) is not None}
+    return RecorderOptions(runs=options.runs, folder=folder, swap_device=swap, **bounds)
+
+
 def _live_plan(options: Options) -> int:
     """Say what a live run would change, or restore what one that was killed has changed."""
-    from folioshell.live import CannotRecord, RecorderOptions
+    from folioshell.live import CannotRecord
     from folioshell.live.host import restore
     from folioshell.shell.recordings import show_plans
 
     if options.kernel is not None or options.fuzz or (options.restore and (options.files or options.dry_run)):
-        return _complain("live: --restore stands alone; --dry-run takes files, and not --kernel")
+        return _complain("live: --restore stands alone; --dry-run takes files, and neither --kernel nor --fuzz")
     if options.restore:
         try:
             sys.stdout.write("\n".join([*restore()] or ["Nothing to restore."]) + "\n")
         except CannotRecord as reason:
             return _complain(str(reason))
         return 0
-    language = options.session().language
-    chosen = RecorderOptions(runs=options.runs)
+    language, chosen = options.session().language, _recorder_options(options)
     return show_plans(options.files, options.screen, options.errors, language, chosen, verbose=options.verbose)
 
 
 def _convert(options: Options) -> int:
     from folioshell.shell.recordings import bounded, convert_file
 
-    def convert() -> int:
-        return convert_file(options.file, sys.stdout, options.errors, options.session().language)
-
-    return bounded(options.file, convert, options.limits(scripts=True), options.errors)
+    language, errors = options.session().language, options.errors
+    limits = options.limits(scripts=True)
+    return bounded(options.file, lambda: convert_file(options.file, sys.stdout, errors, language), limits, errors)
 
 
 def _record(options: Options) -> int:
-    from folioshell.live import RecorderOptions
     from folioshell.shell.recordings import record_files
 
     if "-" in options.files and not options.allow_live:
         return _complain("record: what is piped in runs on a real kernel only with --allow-live")
-    limits, language = options.limits(scripts=True), options.session().language
-    most = {name: nr for name in ("pages", "processes") if (nr := getattr(limits, name)) is not None}
-    chosen = RecorderOptions(runs=options.runs, folder=options.folder, swap_device=options.swap, **most)
+    language, chosen = options.session().language, _recorder_options(options, options.folder, options.swap)
     return record_files(options.files, options.target, options.screen, options.errors, language, chosen)
 
 

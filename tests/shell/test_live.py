@@ -364,3 +364,12 @@ def test_the_command_line() -> None:
     refused = folioshell("live", "--kernel", "/nonexistent", "mail/simple")
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
+
+
+def test_a_plan_has_the_limits_of_the_run(tmp_path: Path) -> None:
+    """``--dry-run`` says what ``live`` would, under the same ``--limit``."""
+    script = tmp_path / "large.fs"
+    script.write_text("mmap b 4000\nwrite b\n")
+    done = folioshell("live", "--dry-run", "--limit", "pages=100", str(script))
+
+    assert "the limit is 100" in done.stdout + done.stderr
