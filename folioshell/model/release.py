@@ -205,10 +205,10 @@ class Release(CollapseChanges):
         commit="4ca9b3859dac",
     )
     populate_stops_at_hole: bool = change(
-        "6.9",
+        "6.10",
         "mm/madvise.c: do_madvise()",
         "MADV_POPULATE_* ends at a hole; else it fails after it has populated what lies beyond",
-        commit="631426ba1d45",
+        commit="fa9fcd8bb6e4",
     )
     madvise_takes_whole_folios: bool = change(
         "6.10",
