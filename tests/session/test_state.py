@@ -10,12 +10,12 @@ import pytest
 
 from folioshell.commands import Session
 from folioshell.recording.observe import emit
-from folioshell.recording.to_scenario import scenario_of
 from folioshell.report import Picture
 from folioshell.script.runner import run_file
 from folioshell.session.state import snapshot
 from tests.docs.scenario_index import FOLDER
 from tests.export.redrawn import picture_of
+from tests.recording.test_convert import scenario_of
 
 LINES = ("file lib 32 order=4", "mmap win 16 file=lib at=0x7f0000200000", "fault win[0]", "fork B", "B: fault win[3]")
 SCRIPTS = sorted(FOLDER.rglob("*.fs"))
