@@ -67,7 +67,7 @@ def trace(call: Call) -> Report:
     Every lock operation (+ acquire, - release, ~ trylock, v downgrade, w wait for the release) with the function that
     did it, indented by the number of locks held, and every event that the kernel path announced. ×512: 512 consecutive
     faults took the same path, each for a page of its own, and are shown once, with whatever the first one did in
-    addition.
+    addition; of locks f1..f512 each took one.
 
     Example:
         mmap buf 16 ; fault buf[0] ; trace locks

@@ -11,6 +11,7 @@ from __future__ import annotations
 from enum import Enum
 
 from folioshell.records import dataclass
+from folioshell.wording import id_run
 
 
 class LockClass(Enum):
@@ -112,11 +113,12 @@ class Lock:
         owner: the object that it protects, as printed: ``pt1``, ``pmd1``, ``A``, ``v3``.
     """
 
-    __slots__ = ("_ops", "lock_class", "owner")
+    __slots__ = ("_ops", "_run", "lock_class", "owner")
 
     def __init__(self, lock_class: LockClass, owner: str) -> None:
         self.lock_class = lock_class
         self.owner = owner
+        self._run: Lock | None = None
         #: plain acquisitions by function, releases by mode (no function has such a name), others by all arguments
         self._ops: dict[str | tuple[str, str, str, bool, int], LockOp] = {}
 
@@ -136,6 +138,15 @@ class Lock:
 
     def __repr__(self) -> str:
         return f"<Lock {self.name}>"
+
+    def run(self, nr: int) -> Lock:
+        """This lock and those of the ``nr - 1`` objects after its own, as one: each is released before the next."""
+        if nr == 1:
+            return self
+        owner = id_run(self.owner, nr)
+        if self._run is None or self._run.owner != owner:
+            self._run = Lock(self.lock_class, owner)
+        return self._run
 
     def _op(self, verb: str, mode: str, function: str, nested: bool, times: int = 1) -> LockOp:
         key = (verb, mode, function, nested, times)
@@ -166,12 +177,12 @@ class Lock:
             op = self._ops[mode] = LockOp(self, "-", mode, "", False)
         return op
 
-    def set_locked(self) -> LockOp:
+    def set_locked(self, times: int = 1) -> LockOp:
         """Operation: lock a folio that no other task can find yet.
 
         Kernel: include/linux/pagemap.h: __folio_set_locked() (v6.18)
         """
-        return self.acquire(SET_LOCKED)
+        return self.acquire(SET_LOCKED, times=times)
 
     def wait(self, function: str) -> LockOp:
         """Operation: sleep until the lock is released, without taking it, if it is held. Needs no reference.

@@ -265,6 +265,25 @@ class AddressSpace:
                 yield folio
                 index = folio.index + folio.nr_pages
 
+    def alike_after(self, folio: Folio, most: int) -> list[Folio]:
+        """The folios after one, in a row, that faults find and map as they do that one, all of order 0.
+
+        Args:
+            most: number of folios at most, ``folio`` included.
+        """
+        found: list[Folio] = []
+        if folio.order or not folio.uptodate or folio.readahead or folio.frozen:
+            return found
+        for nr in range(1, most):
+            one = self._heads.get(folio.index + nr)
+            if one is None or one.order or one.id != folio.id + nr or one.pfn != folio.pfn + nr:
+                break
+            # What filemap_fault() and next_uptodate_folio() look at, and what the entry is made of.
+            if not one.uptodate or one.readahead or one.frozen or not one.ref or one.dirty != folio.dirty:
+                break
+            found.append(one)
+        return found
+
     def any_in(self, first: int, nr: int) -> bool:
         """Is any page of ``[first, first + nr)`` cached, or in swap?"""
         if any(index in self.swapped for index in range(first, first + nr) if self.swapped):

@@ -56,25 +56,21 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
 def equal_faults(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     """Number of consecutive faults, for the pages from ``vpn`` on and below ``end``, that differ only in the page.
 
-    More than one only where anonymous memory, private or shared, gets its first pages, of order 0, in one table, or
-    where anonymous order-0 pages are copied. Allocating the table and the anon_vma is part of the first fault.
+    More than one only where order-0 folios are mapped where nothing was, in one table, or anonymous ones are copied.
+    Allocating the table and the anon_vma is part of the first fault.
     """
     vma = mm.vmas.find(vpn)
     if vma is None or not is_allowed(vma, write) or not mm.is_readable(vma, vpn):
         return 1
     table = mm.tables.pmd_entry(vpn)
     is_mapped = isinstance(table, PageTable) and table.entries[vpn & mm.tables.last] != pte.NONE
-    if vma.file is not None and not is_mapped and not (write and vma.file.fs == "tmpfs"):
-        return 1
     index = vpn & mm.tables.last
     limit = min(index + min(end, vma.end) - vpn, mm.tables.last + 1)
     if write:
         limit = min(limit, index + k.physmem.free_in_a_row)
     if vma.file is not None and not is_mapped:
-        if not (table == pte.NONE or isinstance(table, PageTable)):
-            return 1
-        nr = same_pte_batch(table, index, limit) if isinstance(table, PageTable) else limit - index
-        return file_fault.equal_holes(vma, vpn, nr)
+        none = table == pte.NONE or isinstance(table, PageTable)
+        return file_fault.equal_faults(k, vma, vpn, write, limit - index) if none else 1
     # With mTHP a fault may map a larger folio, and the next one finds fewer empty entries.
     if write and len(k.config.thp) > 1 and not is_mapped:
         return 1

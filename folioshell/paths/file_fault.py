@@ -16,6 +16,7 @@ from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Vma
 from folioshell.paths import Path, anon_fault, page_cache, rmap, tables
 from folioshell.paths import vma as vma_paths
+from folioshell.paths.batch import same_pte_batch
 from folioshell.paths.vm_fault import UNDER_MMAP_LOCK, Fault, anon_prepare, suitable_block, written
 
 
@@ -46,7 +47,7 @@ def _do_read_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     if isinstance(folio, str):
         return folio
     mapped = yield from _finish_fault(k, fault, folio)
-    yield folio.lock.release()
+    yield folio.lock.run(fault.times).release(times=fault.times)
     if not mapped:
         yield from rmap.put(k, folio)
     return None
@@ -83,24 +84,28 @@ def _do_cow_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     return None
 
 
-def equal_holes(vma: Vma, vpn: int, most: int) -> int:
-    """Number of pages from ``vpn`` on whose first write fills a hole of shared memory, and does no more.
+def equal_faults(k: Kernel, vma: Vma, vpn: int, write: bool, most: int) -> int:
+    """Number of pages from ``vpn`` on, at most ``most``, without entries, whose first access does the same.
 
-    1 where such a fault may do anything else: allocate a huge folio, mlock it, bring a page back from swap.
-
-    Args:
-        most: pages from ``vpn`` on that have no entry.
+    It fills a hole of shared memory, or maps order-0 folios that are cached, and does no more. 1 where it may do
+    anything else: map a window, copy the page, allocate a huge folio, mlock it, bring a page back from swap.
     """
-    file = vma.file
+    file, table = vma.file, vma.mm.tables.leaf(vpn)
     assert file is not None
-    if file.fs != "tmpfs" or file.swapped or not vma.flags & vm.SHARED or vma.mlocks_new:
+    if vma.mlocks_new or not (vma.flags & vm.SHARED if write else k.config.fault_around == 1):
         return 1
     index = vma.pgoff_of(vpn)
-    nr = 0
     most = min(most, file.size - index)
-    while nr < most and file.find(index + nr) is None:
-        nr += 1
-    return max(nr, 1)
+    if table is not None and most > 1:
+        at = vpn & vma.mm.tables.last
+        most = same_pte_batch(table, at, at + most)
+    folio = file.find(index)
+    if folio is not None:
+        return 1 + len(file.alike_after(folio, most))
+    if file.fs != "tmpfs" or file.swapped:
+        return 1
+    most = min(most, k.physmem.free_in_a_row)
+    return next((nr for nr in range(1, most) if file.find(index + nr) is not None), max(most, 1))
 
 
 def _do_shared_fault(k: Kernel, fault: Fault) -> Path[str | None]:
@@ -109,34 +114,37 @@ def _do_shared_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     folio = yield from page_cache.get_folio(k, fault)
     if isinstance(folio, str):
         return folio
+    times = fault.times
+    lock = folio.lock.run(times)
     if fault.vma.file.needs_mkwrite:
         # ->page_mkwrite takes the folio lock itself, after locks of the file system that rank before it.
-        yield folio.lock.release()
+        yield lock.release(times=times)
         # Otherwise mapping it would bring back a page that the file no longer has. The access faults again.
-        if not (yield from _page_mkwrite(folio)):
-            yield folio.lock.release()
+        if not (yield from _page_mkwrite(k, fault, folio)):
+            yield lock.release(times=times)
             yield from rmap.put(k, folio)
             return None
     mapped = yield from _finish_fault(k, fault, folio)
     if mapped:
         for one in page_cache.alike(k, folio, fault):
             one.mark_dirty()
-    yield folio.lock.release()
+    yield lock.release(times=times)
     if not mapped:
         yield from rmap.put(k, folio)
     return None
 
 
-def _page_mkwrite(folio: Folio) -> Path[bool]:
+def _page_mkwrite(k: Kernel, fault: Fault, folio: Folio) -> Path[bool]:
     """->page_mkwrite: the file system makes room on disk for a write. Called with a reference, left with the lock.
 
     Returns: False if the folio was truncated, migrated or reclaimed meanwhile.
     Kernel: mm/memory.c: do_page_mkwrite() (v6.18); fs/ext4/inode.c: ext4_page_mkwrite() (v6.18)
     """
-    yield folio.lock.acquire("do_page_mkwrite")
+    yield folio.lock.run(fault.times).acquire("do_page_mkwrite", times=fault.times)
     if folio.cached:
-        folio.create_buffers()
-        folio.mark_dirty()
+        for one in page_cache.alike(k, folio, fault):
+            one.create_buffers()
+            one.mark_dirty()
     return folio.cached
 
 
@@ -153,7 +161,7 @@ def wp_page_shared(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> P
     folio.ref += 1
     if file.needs_mkwrite:
         yield table.ptl.release()
-        if (yield from _page_mkwrite(folio)):
+        if (yield from _page_mkwrite(k, fault, folio)):
             yield table.ptl.acquire("finish_mkwrite_fault")
             # Otherwise the page was unmapped or another thread made it writable meanwhile.
             if table.entries[index] == entry:
@@ -339,13 +347,13 @@ def _filemap_map_pages(k: Kernel, fault: Fault, first: int, last: int) -> Path[b
         start = max(first, vma.start + folio.index - vma.pgoff)
         end = min(vma.pgoff_of(last), last_index, folio.index + folio.nr_pages - 1)
         others = _alike(k, vma, table, folio, start, last_index + 1 - folio.index)
-        if others:
-            folios = file.next_from(others[-1].index + 1, vma.pgoff_of(last))
         yield from _map_folio_range(k, fault, table, folio, start, end + 1 - vma.pgoff_of(start), others)
         yield folio.lock.release()
-        for one in others:
-            yield one.lock.trylock("next_uptodate_folio")
-            yield one.lock.release()
+        if others:
+            folios = file.next_from(others[-1].index + 1, vma.pgoff_of(last))
+            lock = others[0].lock.run(len(others))
+            yield lock.trylock("next_uptodate_folio", times=len(others))
+            yield lock.release(times=len(others))
         folio = yield from _next_uptodate(k, folios, file, start_index)
     mapped = table.entries[fault.index] != pte.NONE
     yield table.ptl.release()
@@ -377,26 +385,17 @@ def _next_uptodate(k: Kernel, folios: Iterable[Folio], file: AddressSpace, start
 
 
 def _alike(k: Kernel, vma: Vma, table: PageTable, folio: Folio, vpn: int, most: int) -> list[Folio]:
-    """The folios after a locked one, in a row, that fault-around takes and maps in the same way, all of order 0.
+    """The folios after a locked one that fault-around takes and maps in the same way.
 
     Args:
         vpn: where the folio is to be mapped.
         most: pages from its own on that may be mapped.
     """
-    file, index, entries = vma.file, vpn & vma.mm.tables.last, table.entries
-    assert file is not None
-    found: list[Folio] = []
-    if folio.order or entries[index] or vma.mlocks_new or not k.batches:
-        return found
-    for nr in range(1, most):
-        one = file.find(folio.index + nr)
-        if one is None or one.order or one.id != folio.id + nr or one.pfn != folio.pfn + nr or entries[index + nr]:
-            break
-        # What next_uptodate_folio() looks at, and what the entry is made of.
-        if not one.uptodate or one.readahead or one.frozen or not one.ref or one.dirty != folio.dirty:
-            break
-        found.append(one)
-    return found
+    index = vpn & vma.mm.tables.last
+    if folio.order or table.entries[index] or vma.mlocks_new or not k.batches:
+        return []
+    assert vma.file is not None
+    return vma.file.alike_after(folio, same_pte_batch(table, index, index + most))
 
 
 def _map_folio_range(

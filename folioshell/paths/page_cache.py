@@ -105,7 +105,11 @@ def _filemap_fault(k: Kernel, fault: Fault) -> Path[Folio | str]:
             yield from async_mmap_readahead(k, vma, folio, index)
             yield from rmap.put(k, folio)
             return RETRY
-        dropped = bool((yield folio.lock.trylock("filemap_fault"))) and (yield from folio_lock_drop_mmap(fault, folio))
+        _get_others(k, folio, fault)
+        lock, times = folio.lock.run(fault.times), fault.times
+        dropped = bool((yield lock.trylock("filemap_fault", times=times))) and (
+            yield from folio_lock_drop_mmap(fault, folio)
+        )
         # Taking the lock of a folio that is being read waits for the read.
         if not folio.uptodate:
             file.readahead.complete()
@@ -161,8 +165,9 @@ def _shmem_get_folio(k: Kernel, fault: Fault) -> Path[Folio | str]:
             k.remove_from_cache(file, folio)
             yield file.xa_lock.release()
         else:
+            _get_others(k, folio, fault)
             # Waits with the fault's lock held.
-            yield folio.lock.acquire("__do_fault")
+            yield folio.lock.run(fault.times).acquire("__do_fault", times=fault.times)
             # Truncated, migrated or reclaimed while the lock was waited for?
             if folio.cached:
                 return folio
@@ -202,8 +207,14 @@ def _huge_allowed(k: Kernel, fault: Fault, first: int) -> bool:
 
 
 def alike(k: Kernel, folio: Folio, fault: Fault) -> Iterable[Folio]:
-    """The folios that a fault has added, and those of the faults that it stands for; ``folio`` is the first."""
+    """The folio of a fault, and those of the others that the fault stands for."""
     return (folio,) if fault.times == 1 else map(k.folios.single_out, range(folio.id, folio.id + fault.times))
+
+
+def _get_others(k: Kernel, folio: Folio, fault: Fault) -> None:
+    """Take references to the folios of the other faults that a fault stands for."""
+    for number in range(folio.id + 1, folio.id + fault.times):
+        k.folios.single_out(number).ref += 1
 
 
 def add_folio(
@@ -222,7 +233,7 @@ def add_folio(
         one.ref = 1
     yield rmap.folio_new(folio, nr=times)
     if locked:
-        yield folio.lock.set_locked()
+        yield folio.lock.run(times).set_locked(times)
     yield file.xa_lock.acquire("__filemap_add_folio", times=times)
     # The caller found no page without the lock.
     is_free = not file.any_in(index, folio.nr_pages)
@@ -233,7 +244,7 @@ def add_folio(
     if is_free:
         return folio
     if locked:
-        yield folio.lock.release()
+        yield folio.lock.run(times).release(times=times)
     yield from rmap.put(k, folio)
     return None
 

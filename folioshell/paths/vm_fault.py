@@ -34,7 +34,7 @@ class Fault:
         vma_locked: the VMA lock is held; else mmap_lock (FAULT_FLAG_VMA_LOCK).
         tried: the fault was handled before and ended in RETRY (FAULT_FLAG_TRIED).
         times: number of consecutive pages, from ``vpn`` on, whose faults this record stands for. More than one only
-            where new folios are of order 0, and nothing is mapped or cached, or order-0 folios alike are copied.
+            where order-0 folios alike, new ones or cached ones, are mapped where nothing was, or are copied.
     Kernel: include/linux/mm.h: struct vm_fault (v6.18)
     """
 

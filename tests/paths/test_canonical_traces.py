@@ -181,7 +181,8 @@ def _cold() -> Memory:
     return m
 
 
-_FOLIOS = " ".join(f"~FOLIO(f{number}) -FOLIO(f{number})" for number in range(2, 17))
+#: each of these folios is unlocked before the next one is locked
+_FOLIOS = "~FOLIO(f2..f16) ×15 -FOLIO(f2..f16) ×15"
 _MCL = "+MCL(f1) -MCL(f1)"
 
 CASES = [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from unittest import mock
 
 import pytest
@@ -14,7 +16,10 @@ from folioshell.commands import Session
 from folioshell.errors import Refused
 from folioshell.model.folio import FolioRun
 from folioshell.model.folios import Folios
-from folioshell.paths import fault, file_fault, gup
+from folioshell.model.lock import LockOp
+from folioshell.model.mapping import AddressSpace
+from folioshell.paths import fault, gup
+from folioshell.session.history import Happening
 from tests.fingerprint import fingerprint
 from tests.paths.histories import COMMAND, PLACE
 
@@ -26,7 +31,14 @@ POPULATE = st.one_of(
     st.builds("set fault_around {}".format, st.sampled_from(("4K", "16K", "64K"))),
 )
 #: kinds of memory, as typed
-KINDS = ("anon", "shared", "file=lib private prot=rw", "file=lib shared", "file=tmp shared")
+KINDS = (
+    "anon",
+    "shared",
+    "file=lib private prot=rw",
+    "file=lib shared",
+    "file=tmp shared",
+    "file=hole private prot=rw",
+)
 
 
 @contextmanager
@@ -35,14 +47,15 @@ def one_by_one() -> Iterator[None]:
     with ExitStack() as patches:
         patches.enter_context(mock.patch.object(fault, "equal_faults", return_value=1))
         patches.enter_context(mock.patch.object(gup, "_alike", return_value=1))
-        patches.enter_context(mock.patch.object(file_fault, "_alike", return_value=[]))
+        patches.enter_context(mock.patch.object(AddressSpace, "alike_after", return_value=[]))
         yield
 
 
 def played(commands: Sequence[str], kind: str = "anon") -> Session:
     """A session in which the commands were typed; those that are refused are left out."""
     session = Session()
-    session.execute("set geometry classroom ; set swap on ; file lib 40 cached ; file tmp 40 fs=tmpfs")
+    session.execute("set geometry classroom ; set swap on ; file lib 40 cached ; file tmp 40 fs=tmpfs cached")
+    session.execute("file hole 40 fs=tmpfs")
     session.execute(f"mmap buf 32 {kind}")
     for command in commands:
         try:
@@ -50,6 +63,21 @@ def played(commands: Sequence[str], kind: str = "anon") -> Session:
         except Refused:
             continue
     return session
+
+
+def acquisitions(session: Session) -> list[Counter[tuple[str, str, str]]]:
+    """Step -> (verb, lock, function) -> how often it was done; folios of a run have locks of their own."""
+    return [Counter(chain.from_iterable(map(_singly, record.trace))) for record in session.workspace.journal]
+
+
+def _singly(happening: Happening) -> Iterator[tuple[str, str, str]]:
+    if not isinstance(happening, LockOp):
+        return
+    first, _, last = happening.lock.owner.partition("..")
+    names = [f"f{number}" for number in range(int(first[1:]), int(last[1:]) + 1)] if last else [first] * happening.times
+    assert len(names) == happening.times
+    for name in names:
+        yield happening.verb, f"{happening.lock.lock_class.value}({name})", happening.function
 
 
 @given(st.lists(COMMAND | POPULATE, min_size=1, max_size=12), st.sampled_from(KINDS))
@@ -63,6 +91,7 @@ def test_same_state_as_by_single_faults(commands: list[str], kind: str) -> None:
     assert fingerprint(together.workspace.machine) == fingerprint(apart.workspace.machine)
     assert [entry.result for entry in together.history.entries] == [entry.result for entry in apart.history.entries]
     assert list(together.workspace.kernel.folios) == list(apart.workspace.kernel.folios)
+    assert acquisitions(together) == acquisitions(apart)
 
 
 @pytest.mark.parametrize("command", ["fork B", "exit A", "munmap buf", "madvise dontneed buf", "mprotect buf r"])
@@ -97,6 +126,10 @@ def test_report_is_that_of_single_faults() -> None:
         "madvise populate_write more ; mlock more ; unpin new[2..590]",
         "file big 60 cached ; mmap one 60 file=big ; read one[5] ; read one ; fork G ; G: read one",
         "mmap two 40 shared ; madvise populate_write two ; pin two[2..7]",
+        "set fault_around 4K ; G: mmap each 60 file=big shared ; G: read each[3..9] ; G: read each ; G: write each",
+        "file disk 60 ; mmap late 60 file=disk ; read late ; mmap later 60 file=disk shared ; write later ; exit G",
+        "file tmp 60 fs=tmpfs ; mmap hole 60 file=tmp ; read hole[9] ; mmap sparse 60 file=tmp shared ; read sparse",
+        "fork H ; H: munmap sparse[5] ; H: madvise populate_read hole ; H: write sparse ; write sparse",
     )
 
     def reports() -> list[object]:
