@@ -126,6 +126,9 @@ def _steps(block: _Block, later: _Block) -> _Steps | None:
     steps: list[int | tuple[int, ...]] = []
     for row, later_row in zip(block, later, strict=True):
         for cell, other in zip(row, later_row, strict=False):
+            if cell is other:
+                steps.append(0)
+                continue
             if cell.__class__ is not other.__class__:
                 return None
             step = 0 if cell == other else _cell_steps(cell, other)

@@ -311,7 +311,7 @@ def _all_steps(call: Call, names: Sequence[str], steps: Sequence[StepCosts], tit
     from folioshell.session.costs import total
 
     rows: list[Row] = [(_PATH, *_own(sum(step.ptls for step in steps)))]
-    rows += [(name, *_cells(total([step.tallies[name] for step in steps]))) for name in names]
+    rows += [(name, *total([step.tallies[name] for step in steps])) for name in names]
     note = _NOTE
     if unknown := [name for name in names if _has_no_model(call.workspace.machine.schemes[name])]:
         note += f"\nno cost model: {', '.join(unknown)}"
@@ -324,21 +324,16 @@ def _has_no_model(scheme: Scheme) -> bool:
 
 def _step_rows(step: StepCosts) -> Iterable[Row]:
     """A row for the path itself, then one for the schemes that it costs the same; none for those it costs nothing."""
-    alike: dict[tuple[int, ...], list[str]] = {}
+    alike: dict[Tally, list[str]] = {}
     for name, tally in step.tallies.items():
-        cells = _cells(tally)
-        if any(cells[:-1]):
-            alike.setdefault(cells, []).append(name)
+        alike.setdefault(tally, []).append(name)
+    number = step.record.number
     if step.ptls:
-        yield (step.record.number, _PATH, *_own(step.ptls))
-    for cells, names in alike.items():
-        yield (step.record.number, ", ".join(names), *cells)
+        yield (number, _PATH, *_own(step.ptls))
+    for tally, names in alike.items():
+        if any(tally[:-1]):
+            yield (number, ", ".join(names), *tally)
 
 
 def _own(ptls: int) -> Row:
     return (None, None, ptls, None, None, None)
-
-
-def _cells(tally: Tally) -> tuple[int, ...]:
-    counts = tally.cost
-    return (counts.atomics, tally.walks, counts.ptls, counts.slots, counts.lines, tally.state)

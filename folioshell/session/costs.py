@@ -11,14 +11,13 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
 
 from folioshell import schemes
 from folioshell.events import CALLBACKS, Asked, Event, FolioFreed, FolioNew, Mapped, Unmapped
 from folioshell.model.lock import LockOp
 from folioshell.records import NamedTuple
 from folioshell.schemes.base import Scheme, Sharing
-from folioshell.schemes.cost import WALK_ATOMICS, Cost, Layout
+from folioshell.schemes.cost import WALK_ATOMICS, Layout
 from folioshell.session.history import Happening, StepRecord
 from folioshell.session.workspace import Workspace
 
@@ -27,13 +26,16 @@ class Tally(NamedTuple):
     """What a step cost one scheme.
 
     Args:
-        cost: counts of its model.
+        atomics, ptls, slots, lines: counts of its model.
         walks: rmap walks that its answers made necessary.
         state: bytes that it keeps for the folios that live after the step.
     """
 
-    cost: Cost
+    atomics: int
     walks: int
+    ptls: int
+    slots: int
+    lines: int
     state: int
 
 
@@ -57,14 +59,15 @@ def step_costs(workspace: Workspace, names: Sequence[str]) -> list[StepCosts]:
     layout = Layout(workspace.kernel.geometry.table_entries, orders)
     shapes = [_shape(record.trace) for record in workspace.journal]
     # A step of a known shape asks nothing.
-    others = (record for record, shape in zip(workspace.journal, shapes, strict=True) if shape is None)
+    others = (record for record, (shape, _) in zip(workspace.journal, shapes, strict=True) if shape is None)
     asked = any(event.__class__ is Asked for record in others for event in record.trace)
     meters = [_Meter(workspace.machine.schemes[name], layout, asked) for name in names]
     # A copy of a scheme must see every event, and a loaded scheme may look at all of it.
     memoizes = not asked and all(meter.is_ours for meter in meters)
-    known: dict[_Shape, list[_Added]] = {}
+    #: shape -> what such a step costs each scheme, with the bytes of state that it adds
+    known: dict[_Shape, list[Tally]] = {}
     made = []
-    for record, shape in zip(workspace.journal, shapes, strict=True):
+    for record, (shape, ptls) in zip(workspace.journal, shapes, strict=True):
         added = known.get(shape) if shape is not None else None
         if added is None:
             states = [meter.state for meter in meters]
@@ -77,42 +80,40 @@ def step_costs(workspace: Workspace, names: Sequence[str]) -> list[StepCosts]:
                     orders.pop(event.folio, None)
             tallies = [meter.tally() for meter in meters]
             if shape is not None and memoizes:
-                grown = [meter.state - state for meter, state in zip(meters, states, strict=True)]
-                known[shape] = [(tally.cost, more) for tally, more in zip(tallies, grown, strict=True)]
+                known[shape] = [
+                    tally._replace(state=tally.state - state) for tally, state in zip(tallies, states, strict=True)
+                ]
         else:
             tallies = []
-            for meter, (cost, more) in zip(meters, added, strict=True):
+            for meter, (atomics, walks, extra, slots, lines, more) in zip(meters, added, strict=True):
                 meter.state += more
-                tallies.append(Tally(cost, 0, meter.state))
-        made.append(StepCosts(record, _ptls(record.trace), dict(zip(names, tallies, strict=True))))
+                tallies.append(Tally(atomics, walks, extra, slots, lines, meter.state))
+        made.append(StepCosts(record, ptls, dict(zip(names, tallies, strict=True))))
     return made
 
 
 #: what the cost of a step depends on, if all its events are about order-0 folios
 _Shape = tuple[tuple[object, ...], ...]
 
-#: counts of a step, and the bytes of state that it adds
-_Added = tuple[Cost, int]
 
+def _shape(trace: Iterable[Happening]) -> tuple[_Shape | None, int]:
+    """The shape of a step, and the page-table locks that it took.
 
-def _shape(trace: Iterable[Happening]) -> _Shape | None:
-    """The shape of a step; None if an event is not about order-0 folios, or is none that adds or removes them."""
+    There is no shape if an event is not about order-0 folios, or is none that adds or removes them.
+    """
     shape: list[tuple[object, ...]] = []
+    ptls, is_known = 0, True
     for event in trace:
         if event.__class__ is LockOp:
-            continue
-        if isinstance(event, Mapped | Unmapped) and not event.order:
+            if event.table_locks > 0:
+                ptls += event.times
+        elif isinstance(event, (Mapped, Unmapped)) and not event.order:
             shape.append((event.__class__, event.anon, event.new, len(event.folios)))
-        elif isinstance(event, FolioNew | FolioFreed) and not event.order:
+        elif isinstance(event, (FolioNew, FolioFreed)) and not event.order:
             shape.append((event.__class__, event.nr))
         else:
-            return None
-    return tuple(shape)
-
-
-def _ptls(trace: Iterable[Happening]) -> int:
-    """Page-table locks that were taken."""
-    return sum([op.times for op in trace if op.__class__ is LockOp and op.table_locks > 0])
+            is_known = False
+    return (tuple(shape) if is_known else None), ptls
 
 
 class _Meter:
@@ -170,7 +171,8 @@ class _Meter:
 
     def tally(self) -> Tally:
         """What was added since the last time."""
-        tally = Tally(Cost(*self._counts), self._walks, self.state)
+        atomics, slots, ptls, lines = self._counts
+        tally = Tally(atomics, self._walks, ptls, slots, lines, self.state)
         self._counts = [0, 0, 0, 0]
         self._walks = 0
         return tally
@@ -178,7 +180,6 @@ class _Meter:
 
 def total(tallies: Sequence[Tally]) -> Tally:
     """All of them together; the state is that after the last."""
-    costs = [tally.cost for tally in tallies]
-    names = ("atomics", "slots", "ptls", "lines")
-    cost = Cost(*(sum(map(attrgetter(name), costs)) for name in names))
-    return Tally(cost, sum(tally.walks for tally in tallies), tallies[-1].state if tallies else 0)
+    if not tallies:
+        return Tally(0, 0, 0, 0, 0, 0)
+    return Tally._make(map(sum, zip(*tallies, strict=True)))._replace(state=tallies[-1].state)

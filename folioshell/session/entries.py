@@ -172,7 +172,7 @@ def present_runs(kernel: Kernel, mm: Mm, start: int, end: int) -> list[tuple[int
 def block_runs(kernel: Kernel, block: int, pmd: PmdTable, entry: PmdEntry) -> list[EntryRun]:
     """The same of one PTE table or PMD entry, as ``blocks()`` has it."""
     if isinstance(entry, PageTable):
-        return joined_where(_leaf_runs(kernel, entry, block), _goes_on_small, EntryRun.joined)
+        return _leaf_runs(kernel, entry, block)
     return [run._replace(pmd=True) for run in _mapped(kernel, entry, str(pmd), block, kernel.geometry.pmd_pages)]
 
 
@@ -206,10 +206,12 @@ def goes_on_over_tables(run: EntryRun, later: EntryRun) -> bool:
 
 
 def _leaf_runs(kernel: Kernel, table: PageTable, block: int) -> list[EntryRun]:
-    """Runs of entries that are alike in all bits, then divided where a folio ends."""
+    """Runs of entries that are alike in all bits, divided where a folio ends, and joined across bits not shown."""
     runs: list[EntryRun] = []
-    entries, name = table.entries, str(table)
+    entries, name, at = table.entries, str(table), kernel.physmem.at
     index, limit = 0, len(entries)
+    #: the folio after those of the last run
+    following = 0
     while index < limit:
         entry = entries[index]
         start = index
@@ -221,10 +223,23 @@ def _leaf_runs(kernel: Kernel, table: PageTable, block: int) -> list[EntryRun]:
             while index < limit and entries[index] == expected:
                 index += 1
                 expected += _NEXT_PAGE
+            if expected == entry + _NEXT_PAGE:
+                pfn = entry >> pte.PFN_SHIFT
+                first = at(pfn).first
+                number = first.id + pfn - first.pfn
+                if not first.order and number != following:
+                    # Of scattered pages, most entries are a run of their own.
+                    runs.append(EntryRun(name, block + start, 1, number, 1, 0, 0, _access(entry)))
+                    following = number + 1
+                    continue
         else:
             while index < limit and entries[index] == entry:
                 index += 1
-        runs += _mapped(kernel, entry, name, block + start, index - start)
+        found = _mapped(kernel, entry, name, block + start, index - start)
+        if runs and _goes_on_small(runs[-1], found[0]):
+            found[0] = runs.pop().joined(found[0])
+        runs += found
+        following = runs[-1].folio + runs[-1].nr_folios
     return runs
 
 
@@ -233,16 +248,9 @@ def _mapped(kernel: Kernel, entry: int, table: str, vpn: int, nr: int) -> list[E
     if entry < _NEXT_PAGE:
         access = _access(entry) if entry > 0 else ""
         return [EntryRun(table, vpn, nr, access=access, other=_other(entry))]
-    pfn, access = entry >> pte.PFN_SHIFT, _access(entry)
-    if nr == 1:
-        found = kernel.physmem.at(pfn)
-        first = found.first
-        page = pfn - first.pfn
-        if first.order:
-            return [EntryRun(table, vpn, 1, first.id, 1, first.order, page, access)]
-        return [EntryRun(table, vpn, 1, first.id + page, 1, 0, 0, access)]
+    access = _access(entry)
     runs = []
-    for folio, nr_folios, order, page, length in _folios(kernel, pfn, nr):
+    for folio, nr_folios, order, page, length in _folios(kernel, entry >> pte.PFN_SHIFT, nr):
         runs.append(EntryRun(table, vpn, length, folio, nr_folios, order, page, access))
         vpn += length
     return runs

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
+from sys import maxsize
 
 from folioshell.model.truth import TruthCounts
 from folioshell.records import NamedTuple
@@ -103,13 +104,19 @@ class FolioGroup(NamedTuple):
         """``shared``, ``exclusive`` or ``unmapped``."""
         if not self.pieces:
             return "unmapped"
-        # Most groups have one owner.
-        is_shared = len(self.pieces[0][1]) + self.order > 1 and len(self.mms) > 1
-        return "shared" if is_shared else "exclusive"
+        mm = self.pieces[0][1][0].mm_id
+        for owner in self.owners:
+            if owner.mm_id != mm:
+                return "shared"
+        return "exclusive"
 
 
-#: (first folio or page, how many, who maps them by one run of entries)
-_Piece = tuple[int, int, VmaTable]
+#: (first folio or page, how many, who maps them)
+_Piece = tuple[int, int, tuple[VmaTable, ...]]
+
+
+#: beyond all folios
+_NOWHERE: _Piece = (maxsize, 1, ())
 
 
 #: process -> its entries
@@ -129,8 +136,8 @@ def folio_groups(workspace: Workspace, shown: Sequence[str], entries: EntriesOf)
         entries: what ``entries_of_all`` gave.
     """
     small, large = _mappings(workspace, entries)
-    mapped = list(_overlaid(small))
-    ends, nr_mapped, at = [first + nr for first, nr, _ in mapped], len(mapped), 0
+    mapped = _overlaid(small)
+    begin, length, whose = next(mapped, _NOWHERE)
     named: dict[tuple[int, ...], dict[str, int]] = {}
     groups = _Groups()
     for first, nr, order, row in number_pieces(workspace, shown):
@@ -144,12 +151,11 @@ def folio_groups(workspace: Workspace, shown: Sequence[str], entries: EntriesOf)
         start, end = first, first + nr
         while start < end:
             # Order-0 folios, divided where their owners change.
-            while at < nr_mapped and ends[at] <= start:
-                at += 1
-            owners: tuple[VmaTable, ...] = ()
-            stop = end if at == nr_mapped else min(mapped[at][0], end)
-            if stop <= start:
-                stop, owners = min(ends[at], end), mapped[at][2]
+            while begin + length <= start:
+                begin, length, whose = next(mapped, _NOWHERE)
+            owners, stop = (whose, begin + length) if begin <= start else ((), begin)
+            if stop > end:
+                stop = end
             groups.add_small(start, stop - start, numbers, owners)
             start = stop
     return groups.done()
@@ -190,54 +196,61 @@ def answers_in(scheme: Scheme, group: FolioGroup) -> set[Sharing]:
 
 
 def _mappings(workspace: Workspace, entries: EntriesOf) -> tuple[list[_Piece], dict[int, list[tuple[int, _Piece]]]]:
-    """Runs of order-0 folios by number, and of each large folio (entries, run of its pages), with who maps them."""
+    """What runs of entries map: order-0 folios by number, and of each large folio (entries, its pages)."""
     small: list[_Piece] = []
     large: dict[int, list[tuple[int, _Piece]]] = {}
     for mm in workspace.kernel.mms.values():
         runs = [run for run in entries[mm.name] if run.folio]
-        owner = VmaTable("", 0, "", "")
+        owners = (VmaTable("", 0, "", ""),)
         for vma, run in runs_by_vma(runs, [(vma.start, vma.end, str(vma)) for vma in mm.vmas]):
-            if vma != owner.vma or run.table != owner.table:
-                owner = VmaTable(mm.name, mm.mm_id, vma, run.table)
+            if vma != owners[0].vma or run.table != owners[0].table:
+                owners = (VmaTable(mm.name, mm.mm_id, vma, run.table),)
             if run.order:
-                entry = (1 if run.pmd else run.nr, (run.page, run.nr, owner))
+                entry = (1 if run.pmd else run.nr, (run.page, run.nr, owners))
                 large.setdefault(run.folio, []).append(entry)
             else:
-                small.append((run.folio, run.nr, owner))
+                small.append((run.folio, run.nr, owners))
     return small, large
 
 
 def runs_by_vma(runs: Sequence[EntryRun], vmas: Sequence[tuple[int, int, str]]) -> Iterator[tuple[str, EntryRun]]:
     """(VMA, run) of ascending runs of ``entry_runs``, divided where VMAs, which are (start, end, name), end."""
-    at = 0
+    at, nr = 0, len(runs)
     for start, end, name in vmas:
-        while at < len(runs) and runs[at].end <= start:
-            at += 1
-        while at < len(runs) and runs[at].vpn < end:
-            yield name, runs[at].part(start, end)
-            if runs[at].end > end:
-                break
+        while at < nr:
+            run = runs[at]
+            stop = run.vpn + run.nr
+            if stop > start:
+                if run.vpn >= end:
+                    break
+                yield name, run if start <= run.vpn and stop <= end else run.part(start, end)
+                if stop > end:
+                    break
             at += 1
 
 
-def _overlaid(pieces: Iterable[_Piece]) -> Iterator[tuple[int, int, tuple[VmaTable, ...]]]:
-    """(first, nr, who maps them) of the pieces in which the owners do not change, ascending."""
-    events: list[tuple[int, int, VmaTable | None]] = []
-    for key, (first, nr, owner) in enumerate(pieces):
-        events.append((first, key, owner))
-        events.append((first + nr, key, None))
-    events.sort(key=itemgetter(0))
-    present: dict[int, VmaTable] = {}
+def _overlaid(pieces: Iterable[_Piece]) -> Iterator[_Piece]:
+    """The pieces in which the owners do not change, ascending; owners stand in the order of the pieces given."""
+    found = [(first, place, first + nr, owners) for place, (first, nr, owners) in enumerate(pieces)]
+    found.sort()
+    #: (end, place among the pieces given, owners) of those that are not passed yet, by end
+    present: list[tuple[int, int, tuple[VmaTable, ...]]] = []
     last = 0
-    for place, key, begins in events:
-        if place > last and present:
-            owners = [present[one] for one in sorted(present)] if len(present) > 1 else present.values()
-            yield last, place - last, tuple(owners)
-        last = place
-        if begins is None:
-            del present[key]
-        else:
-            present[key] = begins
+    for first, place, end, owners in (*found, (maxsize, 0, maxsize, ())):
+        while present and last < first:
+            nearest, _, whose = present[0]
+            stop = nearest if nearest < first else first
+            if len(present) > 1:
+                whose = tuple([owner for _, owners in sorted(map(_BY_PLACE, present)) for owner in owners])
+            yield last, stop - last, whose
+            while present and present[0][0] <= stop:
+                del present[0]
+            last = stop
+        last = first
+        insort(present, (end, place, owners))
+
+
+_BY_PLACE = itemgetter(1, 2)
 
 
 def _large(number: int, order: int, numbers: dict[str, int], pieces: Sequence[tuple[int, _Piece]]) -> FolioGroup:
@@ -252,8 +265,12 @@ def _large(number: int, order: int, numbers: dict[str, int], pieces: Sequence[tu
         elif nr:
             counts.append((nr, len(owners)))
         done = first + nr
-    owned = tuple((entries, (owner,)) for entries, (_, _, owner) in pieces)
+    owned = tuple((entries, owners) for entries, (_, _, owners) in pieces)
     return FolioGroup(number, 1, order, numbers, tuple(counts), owned)
+
+
+#: before the first group
+_NO_GROUP = FolioGroup(0, 0, 0, {}, (), ())
 
 
 class _Groups:
@@ -262,19 +279,15 @@ class _Groups:
     def __init__(self) -> None:
         self._groups: list[FolioGroup] = []
         #: of the last group: a folio like each of it; the pieces of all
-        self._last: FolioGroup | None = None
+        self._last = _NO_GROUP
         self._pieces: list[tuple[int, tuple[VmaTable, ...]]] = []
         self._end = 0
 
     def add(self, group: FolioGroup) -> None:
         """Add the next folios."""
         last = self._last
-        if (
-            last is not None
-            and (self._end, last.order, last.counts, last.numbers)
-            == (group.first, group.order, group.counts, group.numbers)
-            and last.vmas == group.vmas
-        ):
+        shape, theirs = ((one.order, one.counts, one.numbers) for one in (group, last))
+        if self._end == group.first and shape == theirs and last.vmas == group.vmas:
             self._pieces += group.pieces
         else:
             self._close()
@@ -284,24 +297,24 @@ class _Groups:
     def add_small(self, first: int, nr: int, numbers: dict[str, int], owners: tuple[VmaTable, ...]) -> None:
         """Add the next order-0 folios, mapped by the same owners."""
         last = self._last
-        if last is not None and self._end == first and last.numbers is numbers and not last.order:
+        # The numbers of neighbors differ most often.
+        if last.numbers is numbers and self._end == first and not last.order:
             theirs = last.pieces[0][1] if last.pieces else ()
-            if theirs == owners or [one.vma for one in theirs] == [one.vma for one in owners]:
+            if theirs is owners or [one.vma for one in theirs] == [one.vma for one in owners]:
                 if owners:
                     self._pieces.append((nr, owners))
                 self._end = first + nr
                 return
         self._close()
-        self._pieces = [(nr, owners)] if owners else []
-        self._last = FolioGroup(first, nr, 0, numbers, ((1, len(owners)),), tuple(self._pieces))
+        self._pieces = pieces = [(nr, owners)] if owners else []
+        self._last = FolioGroup(first, nr, 0, numbers, ((1, len(owners)),), tuple(pieces))
         self._end = first + nr
 
     def _close(self) -> None:
         last = self._last
-        if last is not None:
-            nr = self._end - last.first
-            whole = nr == last.nr
-            self._groups.append(last if whole else last._replace(nr=nr, pieces=tuple(self._pieces)))
+        nr = self._end - last.first
+        if nr:
+            self._groups.append(last if nr == last.nr else last._replace(nr=nr, pieces=tuple(self._pieces)))
 
     def done(self) -> list[FolioGroup]:
         """All of them."""

@@ -308,7 +308,8 @@ class _Cut:
 
 
 def _tables_of(names: Iterable[str]) -> str:
-    return " ".join(joined_where(names, lambda one, other: one == other or is_next(one, other), table_run))
+    # Those of many neighbors are the same.
+    return " ".join(joined_where(dict.fromkeys(names), is_next, table_run))
 
 
 def _slot(vma: Vma, tables: str, found: Sequence[Marked]) -> Slot:
@@ -333,8 +334,12 @@ class _Summed:
     def slot(self, vma: Vma, start: int, end: int) -> Slot:
         """What lies in ``[start, end)``."""
         starts, sharing, changes = self._shares.starts, self._shares.sharing, self._shares.changes
-        at, stop = bisect_right(self._ends, start), bisect_left(self._ends, end)
-        runs = [run.part(start, end) for run in self._runs[at : stop + 1] if run.vpn < end]
+        runs = [*self._runs[bisect_right(self._ends, start) : bisect_left(self._ends, end) + 1]]
+        if runs and runs[-1].vpn >= end:
+            runs.pop()
+        if runs:
+            # Those at both ends may lie across them.
+            runs[0], runs[-1] = runs[0].part(start, end), runs[-1].part(start, end)
         words: set[str] = set()
         nr = 0
         before: EntryRun | None = None
@@ -342,11 +347,13 @@ class _Summed:
         for run in runs:
             first = final = ""
             if run.folio:
-                low = bisect_right(starts, run.folio) - 1
-                high = low if run.nr_folios == 1 else bisect_right(starts, run.folio + run.nr_folios - 1) - 1
+                low = high = bisect_right(starts, run.folio) - 1
+                if run.nr_folios > 1:
+                    high = bisect_right(starts, run.folio + run.nr_folios - 1) - 1
+                    nr += changes[high] - changes[low]
+                    words.update(sharing[low : high + 1])
                 first, final = sharing[low], sharing[high]
-                nr += changes[high] - changes[low]
-                words.update(sharing[low : high + 1])
+                words.add(first)
             nr += before is None or first != last or not goes_on_over_tables(before, run)
             before, last = run, final
         tables = _tables_of([run.table for run in runs]) or str(vma.mm.tables.leaf(start) or "")

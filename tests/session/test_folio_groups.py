@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from folioshell import Session
 from folioshell.model.truth import truth
-from folioshell.session.folio_groups import FolioGroup, entries_of_all, folio_groups
+from folioshell.session import folio_groups as folio_groups_module
+from folioshell.session.folio_groups import FolioGroup, VmaTable, entries_of_all, folio_groups
 
 LINES = (
     "mmap buf 16 ; fault buf ; fork B ; B: write buf[3] ; munmap buf[9]",
@@ -64,3 +67,21 @@ def test_tables_of_a_mapper() -> None:
     ]
     _, groups = groups_after("set thp.pmd always ; mmap huge 2M ; fault huge")
     assert [mapper.tables for mapper in groups[0].mappers] == [(("pmd1", 1),)]
+
+
+PIECES = st.lists(st.tuples(st.integers(1, 30), st.integers(1, 12)), max_size=8)
+
+
+@given(PIECES)
+def test_overlaid_pieces_are_those_of_each_number(ranges: list[tuple[int, int]]) -> None:
+    """Whoever has a number is an owner there, in the order given, and pieces ascend without overlap."""
+    given_pieces = [(first, nr, (VmaTable("A", 1, f"v{at}", "pt1"),)) for at, (first, nr) in enumerate(ranges)]
+    owners_of: dict[int, tuple[VmaTable, ...]] = {}
+    last = 0
+    for first, nr, owners in folio_groups_module._overlaid(given_pieces):
+        assert first >= last and nr
+        last = first + nr
+        owners_of |= dict.fromkeys(range(first, last), owners)
+    for number in range(50):
+        expected = tuple(owner for first, nr, (owner,) in given_pieces if first <= number < first + nr)
+        assert owners_of.get(number, ()) == expected
