@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from folioshell.model.lock import Lock, LockClass
-from folioshell.records import dataclass
+from folioshell.records import NamedTuple, dataclass
 
 if TYPE_CHECKING:
     from folioshell.model.mapping import AddressSpace, AnonVma
@@ -16,6 +16,20 @@ if TYPE_CHECKING:
 _PIN_BIAS = 1024
 #: pages of a section of physical memory
 SECTION = 512
+
+
+class FolioLooks(NamedTuple):
+    """What user space can see of a folio, besides its number and its mapcounts."""
+
+    order: int
+    anon: bool
+    ref: int
+    dirty: bool
+    swapbacked: bool
+
+
+#: the same as a tuple without names
+looks_of = attrgetter(*FolioLooks._fields)
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -84,6 +98,11 @@ class Folio:
     def refcount(self) -> int:
         """``_refcount``: a pin of an order-0 folio counts GUP_PIN_COUNTING_BIAS; a large folio counts pins apart."""
         return self.ref if self.order else self.ref + self.pins * (_PIN_BIAS - 1)
+
+    @property
+    def looks(self) -> FolioLooks:
+        """What user space can see of it."""
+        return FolioLooks._make(looks_of(self))
 
     # As of a run of one folio: see FolioRun.
 
@@ -278,6 +297,10 @@ class FolioRun:
         folio = self.folio(place)
         folio.__class__ = FolioView
         return folio
+
+    def alike(self) -> list[tuple[int, int]]:
+        """(place, number) of the parts that are alike in their references, too."""
+        return [(0, self.nr)]
 
     def is_continued_by(self, folio: Folio) -> bool:
         """Could the folio be appended to the run? All pages of a run lie in one section of physical memory."""

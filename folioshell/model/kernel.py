@@ -67,6 +67,9 @@ class Bookkeeping(Decider, Protocol):
     def mapcount(self, folio: int) -> int:
         """Entries that map the folio."""
 
+    def mapcount_pieces(self, first: int, nr: int) -> list[tuple[int, int, int]]:
+        """(first, nr, entries that map each) of the folios ``[first, first + nr)``, ascending."""
+
     def page_mapcount(self, folio: int, page: int) -> int:
         """Entries that map one page of the folio."""
 

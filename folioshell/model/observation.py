@@ -8,21 +8,26 @@ Rules:
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter, itemgetter
 from typing import Any
 
+from folioshell.intervals import Intervals, together
 from folioshell.live.files import shared_memory_name
-from folioshell.model.folio import Folio
+from folioshell.model.folio import FolioLooks
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.proc import PresentRun, kpagecounts, other_runs, pagemap_bits, present_runs, smaps
 from folioshell.model.vm import Vma
-from folioshell.records import dataclass, field
+from folioshell.records import NamedTuple
 from folioshell.units import PAGE_SHIFT
 
 #: [page, n, bits, folio, index, kpagecount]; ``zero`` or, if not present, None for the folio, and None for the rest
 PageRun = list[Any]
+#: physical page -> number of its folio, less ``page >> order``: folios with consecutive pages and numbers are a run
+FolioNumbers = Intervals[int]
+#: a folio that is no more: its number, and its first physical page
+Origin = tuple[int, int]
 
 _vpn = attrgetter("vpn")
 
@@ -60,19 +65,23 @@ class Places:
         return f"{vpn << PAGE_SHIFT:#x}", 0, vpn + 1
 
 
-@dataclass(slots=True)
-class Sighting:
-    """A mapped folio.
+class Sighting(NamedTuple):
+    """A mapped folio, or consecutive order-0 folios that are mapped and look alike.
 
     Args:
-        folio: the folio.
-        runs: runs of its pages where they were seen, in order of appearance.
+        number: of the folio, or of the first of them.
+        folio: what each looks like.
+        pfn, nr: their physical pages.
+        mapcount: of each order-0 folio.
         pmd: names of the processes that map it by a PMD.
     """
 
-    folio: Folio
-    runs: list[PresentRun] = field(default_factory=list)
-    pmd: set[str] = field(default_factory=set)
+    number: int
+    folio: FolioLooks
+    pfn: int
+    nr: int
+    mapcount: int
+    pmd: set[str]
 
 
 class Sight:
@@ -84,12 +93,17 @@ class Sight:
         names: processes in order of creation; all living ones if None.
 
     Attributes:
-        folios: number of a folio -> its sighting, in order of first appearance: processes, then regions, then pages.
+        runs: the pages of folios, in order of appearance: processes, then regions, then pages.
+        folios: each folio once, in order of first appearance.
     """
 
     def __init__(self, k: Kernel, places: Places, names: Iterable[str] | None = None) -> None:
         self.kernel = k
-        self.folios: dict[int, Sighting] = {}
+        self.runs: list[PresentRun] = []
+        self.folios: list[Sighting] = []
+        # The pages of order-0 folios that were seen, and the large folios by number.
+        self._seen: Intervals[bool] = Intervals()
+        self._large: dict[int, Sighting] = {}
         self._vmas: dict[str, list[tuple[Vma, list[PresentRun]]]] = {}
         self._pages: dict[str, dict[str, list[tuple[int, PresentRun]]]] = {}
         self.places = places
@@ -120,28 +134,41 @@ class Sight:
         for pages in ordered.values():
             for _, run in pages:
                 if run.folio is not None:
-                    sighting = self.folios.get(run.folio.id)
-                    if sighting is None:
-                        sighting = self.folios[run.folio.id] = Sighting(run.folio)
-                    sighting.runs.append(run)
-                    if run.pmd:
-                        sighting.pmd.add(name)
+                    self.runs.append(run)
+                    self._sight(run, run.folio, name)
         return ordered
+
+    def _sight(self, run: PresentRun, folio: FolioLooks, name: str) -> None:
+        """Note what process ``name`` maps: large folios one by one, and order-0 folios that were not seen before."""
+        if not folio.order:
+            for pfn, nr, seen in self._seen.pieces(run.pfn, run.nr):
+                if not seen:
+                    self._seen.put(pfn, nr, True)
+                    number = run.number + pfn - run.pfn
+                    self.folios.append(Sighting(number, folio, pfn, nr, run.mapcount, set()))
+            return
+        sighting = self._large.get(run.number)
+        if sighting is None:
+            first = run.pfn >> folio.order << folio.order
+            sighting = self._large[run.number] = Sighting(run.number, folio, first, 1 << folio.order, 0, set())
+            self.folios.append(sighting)
+        if run.pmd:
+            sighting.pmd.add(name)
 
     def _within_regions(self, run: PresentRun) -> Iterable[tuple[str, int, PresentRun]]:
         region, page, end = self.places.find(run.vpn)
         while run.vpn + run.nr > end:
             nr = end - run.vpn
-            yield region, page, run._replace(nr=nr)
-            run = run._replace(vpn=end, nr=run.nr - nr, page=run.page + nr if run.folio is not None else 0)
+            yield region, page, run.part(0, nr)
+            run = run.part(nr, run.nr - nr)
             region, page, end = self.places.find(run.vpn)
         yield region, page, run
 
-    def processes(self, numbers: Mapping[int, int], objects: dict[AddressSpace, str]) -> dict[str, dict[str, Any]]:
+    def processes(self, numbers: FolioNumbers, objects: dict[AddressSpace, str]) -> dict[str, dict[str, Any]]:
         """Process -> its VMAs and its pages by region.
 
         Args:
-            numbers: a folio's number -> the number to show.
+            numbers: those to show.
             objects: names of files and shared memory; shared memory without a name gets one.
         """
         return {
@@ -169,46 +196,51 @@ class Sight:
             row["off"] = vma.pgoff
         return row
 
-    def _page_rows(self, pages: list[tuple[int, PresentRun]], numbers: Mapping[int, int]) -> list[PageRun]:
+    def _page_rows(self, pages: list[tuple[int, PresentRun]], numbers: FolioNumbers) -> list[PageRun]:
         rows: list[PageRun] = []
         last_order = 0
         for page, run in pages:
             bits = pagemap_bits(self.kernel, run)
-            if run.folio is None:
-                row: PageRun = [page, run.nr, bits, None if run.other else "zero", None, None]
-                order = 0
-            else:
-                row = [page, run.nr, bits, numbers[run.folio.id], run.page, run.mapcount]
-                order = run.folio.order
-            if rows and _goes_on(rows[-1], row, last_order, order):
-                rows[-1][1] += run.nr
-            else:
-                rows.append(row)
-                last_order = order
+            for row, order in _rows_of(page, bits, run, numbers):
+                if rows and _goes_on(rows[-1], row, last_order, order):
+                    rows[-1][1] += row[1]
+                else:
+                    rows.append(row)
+                    last_order = order
         return rows
 
-    def folio_rows(
-        self, numbers: Mapping[int, int], origin: Mapping[int, list[int]] | None = None
-    ) -> list[dict[str, Any]]:
+    def folio_rows(self, numbers: FolioNumbers, origins: Intervals[Origin]) -> list[dict[str, Any]]:
         """The mapped folios, consecutive identical ones as one row.
 
         Args:
-            numbers: a folio's number -> the number to show.
-            origin: own number of a folio -> [number, page] of the folio that it was split from.
+            numbers: those to show.
+            origins: physical page -> the folio that its folio was split from.
         """
+        found: list[tuple[int, int, dict[str, Any], list[int] | None]] = []
+        for sighting in self.folios:
+            looks, order = self._looks_of(sighting), sighting.folio.order
+            pieces = numbers.pieces(sighting.pfn, sighting.nr), origins.pieces(sighting.pfn, sighting.nr)
+            for pfn, nr, (distance, origin) in together(*pieces):
+                come = [origin[0], pfn - origin[1]] if origin is not None else None
+                found.append(((pfn >> order) + distance, nr >> order, looks, come))
+        found.sort(key=itemgetter(0))
         rows: list[dict[str, Any]] = []
         last = None
-        for own in sorted(self.folios, key=numbers.__getitem__):
-            folio, number, come = self.folios[own].folio, numbers[own], origin.get(own) if origin else None
-            counts = [[count, nr] for _, nr, count in kpagecounts(self.kernel, folio)]
-            looks = (folio.order, folio.anon, counts, sorted(self.folios[own].pmd))
+        for number, nr, looks, come in found:
             if looks == last and _is_next(rows[-1], number, come):
-                rows[-1]["n"] += 1
+                rows[-1]["n"] += nr
                 continue
             last = looks
-            row = {"id": number, "n": 1, **dict(zip(("order", "anon", "mapcounts", "pmd"), looks, strict=True))}
+            row = {"id": number, "n": nr, **looks}
             rows.append(row if come is None else {**row, "from": come})
         return rows
+
+    def _looks_of(self, sighting: Sighting) -> dict[str, Any]:
+        order, counts = sighting.folio.order, [[sighting.mapcount, 1]]
+        if order:
+            folio = self.kernel.folios[sighting.number]
+            counts = [[count, nr] for _, nr, count in kpagecounts(self.kernel, folio)]
+        return {"order": order, "anon": sighting.folio.anon, "mapcounts": counts, "pmd": sorted(sighting.pmd)}
 
 
 def object_name(k: Kernel, file: AddressSpace, region: str, objects: dict[AddressSpace, str]) -> str:
@@ -227,8 +259,22 @@ def observation(k: Kernel, regions: Mapping[str, tuple[int, int]]) -> dict[str, 
         regions: name -> (first virtual page, pages), in the order in which they were made.
     """
     sight = Sight(k, Places(regions))
-    numbers = {number: number for number in sight.folios}
-    return {"procs": sight.processes(numbers, {}), "folios": sight.folio_rows(numbers)}
+    numbers: FolioNumbers = Intervals()
+    for number, folio, pfn, nr, *_ in sight.folios:
+        numbers.put(pfn, nr, number - (pfn >> folio.order))
+    return {"procs": sight.processes(numbers, {}), "folios": sight.folio_rows(numbers, Intervals())}
+
+
+def _rows_of(page: int, bits: str, run: PresentRun, numbers: FolioNumbers) -> Iterator[tuple[PageRun, int]]:
+    """(row, order) of the pages of a run, from ``page`` of its region on."""
+    if run.folio is None:
+        yield [page, run.nr, bits, None if run.other else "zero", None, None], 0
+        return
+    order = run.folio.order
+    for pfn, nr, distance in numbers.pieces(run.pfn, run.nr):
+        assert distance is not None
+        index = pfn & (1 << order) - 1
+        yield [page + pfn - run.pfn, nr, bits, (pfn >> order) + distance, index, run.mapcount], order
 
 
 def _goes_on(last: PageRun, row: PageRun, last_order: int, order: int) -> bool:

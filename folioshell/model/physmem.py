@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from folioshell.model.folio import SECTION, Folio, FolioRun
+from typing import Any
+
+from folioshell.model.folio import SECTION, Folio, FolioLooks, FolioRun, looks_of
 from folioshell.model.folios import Folios
 
 _SECTION_BITS = SECTION.bit_length() - 1
@@ -147,6 +149,28 @@ class PhysicalMemory:
         """
         found = self.at(pfn)
         return found.view(pfn - found.first.pfn) if isinstance(found, FolioRun) else found
+
+    def alike(self, pfn: int, end: int) -> tuple[FolioLooks, int]:
+        """What the order-0 folio of page ``pfn`` looks like, and up to which page, ``end`` at most, the next ones do.
+
+        They have consecutive numbers.
+        """
+        first, pfn = self._looks(pfn)
+        while pfn < end:
+            found, after = self._looks(pfn)
+            if found != first:
+                break
+            pfn = after
+        return FolioLooks._make(first[0]), min(pfn, end)
+
+    def _looks(self, pfn: int) -> tuple[tuple[tuple[Any, ...], int], int]:
+        """((what the folio of a page looks like, number less page), the page after those of one run that are alike)."""
+        owner = self.at(pfn)
+        if not isinstance(owner, FolioRun):
+            return (looks_of(owner), owner.id - owner.pfn), pfn + 1
+        start = owner.first.pfn
+        after = next(start + place + nr for place, nr in owner.alike() if pfn < start + place + nr)
+        return (looks_of(owner.folio(pfn - start)), owner.first.id - start), after
 
     def single_out(self, pfn: int) -> Folio:
         """The folio that page ``pfn`` belongs to, to be changed: it leaves its run.

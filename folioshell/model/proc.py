@@ -10,13 +10,12 @@ Kernel: fs/proc/task_mmu.c: smaps_pte_range(), pagemap_pmd_range() (v6.18); fs/p
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterable, Iterator
 
 from folioshell.events import Event, FolioNew, Level, Mlocked, Rmap
 from folioshell.intervals import ranges
 from folioshell.model import pte, vm
-from folioshell.model.folio import Folio
+from folioshell.model.folio import Folio, FolioLooks
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable
 from folioshell.model.policy import SharingQuestion
@@ -36,34 +35,42 @@ _KB = PAGE_SIZE // 1024
 
 
 class PresentRun(NamedTuple):
-    """Consecutive present pages of a VMA, in one page table, that are alike in all that user space can see.
+    """Consecutive present pages of a VMA, in one page table, that are alike in all that user space can see of them.
+
+    They are consecutive physical pages: of one large folio, or of order-0 folios with consecutive numbers. Plain data:
+    runs that are equal look the same.
 
     Args:
-        mm: the address space.
         vpn, nr: first virtual page, and number of pages.
-        folio: the folio that they are pages of; None for the (huge) zero page.
-        page: index of the first page in the folio.
+        pfn: the first physical page; that of the zero page for the (huge) zero page.
+        number: of the folio of the first page; 0 for the (huge) zero page.
+        folio: what each folio looks like; None for the (huge) zero page.
         mapcount: entries that map each page, as /proc/kpagecount prints them; 0 for the zero page. Without
             CONFIG_PAGE_MAPCOUNT it is the average of the folio's pages.
+        exclusive: /proc says that no other mm maps them.
         flags: flags of the entries.
         pmd: a PMD entry maps them.
         other: ``swap`` or ``guard`` if they are not present but in swap, or in a guard region; then there is no folio.
     """
 
-    mm: Mm
     vpn: int
     nr: int
-    folio: Folio | None
-    page: int
+    pfn: int
+    number: int
+    folio: FolioLooks | None
     mapcount: int
+    exclusive: bool
     flags: int
     pmd: bool
     other: str = ""
 
-    @property
-    def pfn(self) -> int:
-        """The first physical page."""
-        return pte.ZERO_PFN if self.folio is None else self.folio.pfn + self.page
+    def part(self, first: int, nr: int) -> PresentRun:
+        """``nr`` pages of it, from the one at ``first`` on."""
+        pfn, number = self.pfn, self.number
+        if self.folio is not None:
+            pfn += first
+            number += (pfn >> self.folio.order) - (self.pfn >> self.folio.order)
+        return self._replace(vpn=self.vpn + first, nr=nr, pfn=pfn, number=number)
 
 
 def present_runs(k: Kernel, vma: Vma) -> Iterator[PresentRun]:
@@ -72,41 +79,38 @@ def present_runs(k: Kernel, vma: Vma) -> Iterator[PresentRun]:
     for block, _, found in vma.mm.tables.blocks_in(vma.start, vma.end):
         low, high = max(vma.start, block), min(vma.end, block + size)
         if isinstance(found, PageTable):
-            yield from _leaf_runs(k, vma.mm, found.entries, block, low - block, high - block)
-        elif pte.maps_folio(found):
-            folio = k.physmem.folio(pte.pfn_of(found))
-            run = PresentRun(vma.mm, low, high - low, folio, low - block, 0, found & pte.FLAGS, True)
-            yield from _by_count(k, run)
+            for index, nr, entry in pte.ramps(found.entries[low - block : high - block]):
+                yield from _runs_of(k, vma.mm, low + index, nr, entry, False)
         elif found > 0:
-            yield PresentRun(vma.mm, low, high - low, None, 0, 0, found & pte.FLAGS, True)
+            entry = found + (low - block << pte.PFN_SHIFT) if pte.maps_folio(found) else found
+            yield from _runs_of(k, vma.mm, low, high - low, entry, True)
 
 
-def _leaf_runs(k: Kernel, mm: Mm, entries: array[int], block: int, index: int, limit: int) -> Iterator[PresentRun]:
-    folio_of, page_mapcount = k.physmem.folio, k.counts.page_mapcount
-    while index < limit:
-        entry = entries[index]
-        if entry <= 0:
-            index += 1
-            continue
-        first = index
-        index += 1
-        if entry <= pte.FLAGS:
-            while index < limit and entries[index] == entry:
-                index += 1
-            yield PresentRun(mm, block + first, index - first, None, 0, 0, entry, False)
-            continue
-        pfn = entry >> pte.PFN_SHIFT
-        folio = folio_of(pfn)
-        if folio.order == 0:
-            yield PresentRun(mm, block + first, 1, folio, 0, page_mapcount(folio.id, 0), entry & pte.FLAGS, False)
-            continue
-        last = min(limit, first + folio.nr_pages - (pfn - folio.pfn))
-        expected = entry + (1 << pte.PFN_SHIFT)
-        while index < last and entries[index] == expected:
-            index += 1
-            expected += 1 << pte.PFN_SHIFT
-        run = PresentRun(mm, block + first, index - first, folio, pfn - folio.pfn, 0, entry & pte.FLAGS, False)
-        yield from _by_count(k, run)
+def _runs_of(k: Kernel, mm: Mm, vpn: int, nr: int, entry: int, pmd: bool) -> Iterator[PresentRun]:
+    """The runs of pages that entries with the same flags map to consecutive physical pages; ``entry`` is the first."""
+    flags, pfn = entry & pte.FLAGS, entry >> pte.PFN_SHIFT
+    if pfn == pte.ZERO_PFN:
+        yield PresentRun(vpn, nr, pfn, 0, None, 0, False, flags, pmd)
+        return
+    end, distance = pfn + nr, vpn - pfn
+    while pfn < end:
+        owner = k.physmem.at(pfn)
+        folio = owner.first
+        if folio.order:
+            looks, limit, base = folio.looks, min(end, folio.pfn + folio.nr_pages), folio.pfn
+            counts = kpagecounts(k, folio)
+        else:
+            # Without CONFIG_PAGE_MAPCOUNT a scheme answers for each folio.
+            looks, limit = k.physmem.alike(pfn, end if k.config.page_mapcount else pfn + 1)
+            base = folio.pfn - folio.id
+            counts = k.counts.mapcount_pieces(pfn - base, limit - pfn)
+        for first, length, count in counts:
+            low, high = max(base + first, pfn), min(base + first + length, limit)
+            if low < high:
+                number = folio.id if folio.order else low - base
+                exclusive = is_exclusive(k, mm, number, count)
+                yield PresentRun(low + distance, high - low, low, number, looks, count, exclusive, flags, pmd)
+        pfn = limit
 
 
 #: kinds of entries that are not present, and their bits in pagemap
@@ -129,17 +133,7 @@ def other_runs(k: Kernel, vma: Vma) -> Iterator[PresentRun]:
         guarded = [index for index in range(low, high) if found.entries[index] == pte.GUARD]
         for indexes, other in ((swapped, "swap"), (guarded, "guard")):
             for first, nr in ranges(indexes):
-                yield PresentRun(vma.mm, block + first, nr, None, 0, 0, 0, False, other)
-
-
-def _by_count(k: Kernel, run: PresentRun) -> Iterator[PresentRun]:
-    """Split a run of pages of a large folio where their mapcount changes, and fill that in."""
-    folio, page = run.folio, run.page
-    assert folio is not None
-    for first, length, count in kpagecounts(k, folio):
-        low, high = max(first, page), min(first + length, page + run.nr)
-        if low < high:
-            yield PresentRun(run.mm, run.vpn + low - page, high - low, folio, low, count, run.flags, run.pmd)
+                yield PresentRun(block + first, nr, pte.ZERO_PFN, 0, None, 0, False, 0, False, other)
 
 
 def kpagecounts(k: Kernel, folio: Folio) -> list[tuple[int, int, int]]:
@@ -160,13 +154,14 @@ def average_mapcount(k: Kernel, folio: Folio) -> int:
     return max(entire + (entries - entire + folio.nr_pages // 2 >> folio.order), 1)
 
 
-def is_exclusive(k: Kernel, mm: Mm, folio: Folio, mapcount: int) -> bool:
+def is_exclusive(k: Kernel, mm: Mm, folio: int, mapcount: int) -> bool:
     """Does /proc say that only this mm maps a page?
 
     With CONFIG_PAGE_MAPCOUNT it does if the page has one entry (``SharingQuestion.SMAPS`` and ``PAGEMAP_PMD``).
     Without, a scheme answers for the folio (``SMAPS_AVERAGE``), and on ``maybe`` the page tables do.
 
     Args:
+        folio: number of its folio.
         mapcount: entries that map the page.
     Kernel: fs/proc/task_mmu.c: __folio_page_mapped_exclusively() (v6.18)
     """
@@ -174,8 +169,8 @@ def is_exclusive(k: Kernel, mm: Mm, folio: Folio, mapcount: int) -> bool:
         return mapcount == 1
     decider = k.deciders[SharingQuestion.SMAPS_AVERAGE]
     assert decider is not None
-    answer = str(decider.shared(folio.id, mm.mm_id).value)
-    return answer == "no" or (answer == "maybe" and not truth(k, folio).shared)
+    answer = str(decider.shared(folio, mm.mm_id).value)
+    return answer == "no" or (answer == "maybe" and not truth(k, k.folios[folio]).shared)
 
 
 def pagemap_bits(k: Kernel, run: PresentRun) -> str:
@@ -188,10 +183,9 @@ def pagemap_bits(k: Kernel, run: PresentRun) -> str:
     tells = not run.pmd or k.release.pagemap_tells_file_pmds
     if run.folio is None:
         return f"p{'f' if run.pmd and k.release.huge_zero_page_looks_like_file else ''}{'h' if run.pmd else ''}"
-    count = run.mapcount
-    if run.pmd and not k.release.pagemap_looks_at_each_page:
-        count = k.counts.page_mapcount(run.folio.id, 0)
-    exclusive = is_exclusive(k, run.mm, run.folio, count)
+    exclusive = run.exclusive
+    if run.pmd and k.config.page_mapcount and not k.release.pagemap_looks_at_each_page:
+        exclusive = k.counts.page_mapcount(run.number, 0) == 1
     return f"p{'f' if tells and not run.folio.anon else ''}{'x' if exclusive else ''}{'h' if run.pmd else ''}"
 
 
@@ -216,7 +210,7 @@ def smaps(k: Kernel, vma: Vma, runs: Iterable[PresentRun] | None = None) -> dict
             continue
         kb = run.nr * _KB
         count = 1 if folio.ref == 1 else max(1, run.mapcount)
-        private = folio.ref == 1 or is_exclusive(k, run.mm, folio, count)
+        private = folio.ref == 1 or run.exclusive
         dirty = bool(run.flags & pte.DIRTY) or folio.dirty
         sums["Rss"] += kb
         pss += run.nr * ((PAGE_SIZE << _PSS_SHIFT) // count)

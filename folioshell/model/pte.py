@@ -73,6 +73,35 @@ def _ramp_parts(nr: int) -> tuple[int, int]:
     return ones, int.from_bytes(ramp(0, nr), "little")
 
 
+def ramps(entries: array[int]) -> tuple[tuple[int, int, int], ...]:
+    """(index, number, first entry) of the runs of present entries that map consecutive pages with the same flags.
+
+    Entries that map the zero page are a run if they are equal.
+    """
+    return _ramps(entries.tobytes())
+
+
+@lru_cache(maxsize=128)
+def _ramps(octets: bytes) -> tuple[tuple[int, int, int], ...]:
+    """As ``ramps``, made once for tables with the same content: most observations are of tables that did not change."""
+    entries = array("q", octets)
+    found: list[tuple[int, int, int]] = []
+    index, limit = 0, len(entries)
+    while index < limit:
+        entry = entries[index]
+        first = index
+        index += 1
+        if entry <= 0:
+            continue
+        step = 1 << PFN_SHIFT if entry > FLAGS else 0
+        expected = entry + step
+        while index < limit and entries[index] == expected:
+            index += 1
+            expected += step
+        found.append((first, index - first, entry))
+    return tuple(found)
+
+
 def with_flags(entries: array[int], flags: int) -> array[int]:
     """The same present entries, all with these flags."""
     octets = bytearray(entries)

@@ -7,24 +7,27 @@ place, with the same order.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from folioshell.intervals import Intervals
 from folioshell.live.format import FORMAT, Op, new_count
 from folioshell.model import pte
-from folioshell.model.folio import Folio
+from folioshell.model.folio import Folio, FolioLooks
 from folioshell.model.mapping import AddressSpace
-from folioshell.model.observation import Places, Sight, Sighting, object_name
+from folioshell.model.observation import FolioNumbers, Origin, Places, Sight
 from folioshell.model.pagetable import PageTable
+from folioshell.model.proc import PresentRun
 from folioshell.model.release import DEFAULT, RELEASES
 from folioshell.model.vm import Mm
 from folioshell.recording.scenario import ARENA, ScenarioRun
 from folioshell.schemes.entries import EntryScheme
 from folioshell.schemes.per_page_v5 import PerPageV5
 
-#: first pfn, order and number of a folio when it was last seen
-_Known = tuple[int, int, int]
+#: a folio when it was last seen: its order, and its number as ``FolioNumbers`` has it
+_Known = tuple[int, int]
 
 
 class Observer:
@@ -40,100 +43,110 @@ class Observer:
         self._books = books
         self._places = Places({name: (replay.vpn(name), nr) for name, (_, nr) in replay.regions.items()})
         self._next = 1
-        # (virtual page, pfn) of anonymous pages in the last observation. A pfn is never reused.
-        self._at: dict[tuple[int, int], _Known] = {}
-        # (object, page offset) -> pfn and folio of page-cache pages that were ever mapped.
-        self._files: dict[tuple[str, int], tuple[int, _Known]] = {}
+        # Anonymous pages in the last observation: distance of virtual and physical page -> physical page -> its folio.
+        self._at: defaultdict[int, Intervals[_Known]] = defaultdict(Intervals)
+        # Physical page -> its folio, of page-cache pages that were ever mapped. A physical page is never reused.
+        self._files: Intervals[_Known] = Intervals()
         self._objects: dict[AddressSpace, str] = {}
 
     def observe(self, op: Op) -> dict[str, Any]:
         """``procs`` and ``folios`` of a step, after ``op``; with books ``raw``."""
         kernel = self.replay.machine.kernel
         sight = Sight(kernel, self._places, self.replay.processes)
-        for mm in kernel.mms.values():
-            for vma in mm.vmas:
-                if vma.file is not None:
-                    object_name(kernel, vma.file, self._places.find(vma.start)[0], self._objects)
-        numbers, origin = self._identify(sight, op)
+        if "new_region" in op:
+            self._move(self.replay.vpn(op["region"], op["page"]), op)
+        numbers, origins = self._identify(sight)
         self._remember(sight, numbers)
         books = {"raw": books_of(self.replay, sight, numbers)} if self._books else {}
-        return {"procs": sight.processes(numbers, self._objects), "folios": sight.folio_rows(numbers, origin), **books}
+        return {"procs": sight.processes(numbers, self._objects), "folios": sight.folio_rows(numbers, origins), **books}
 
-    def _identify(self, sight: Sight, op: Op) -> tuple[dict[int, int], dict[int, list[int]]]:
-        """Numbers of the folios; for a new folio that was split from another, [number, page] of that."""
-        numbers: dict[int, int] = {}
-        origin: dict[int, list[int]] = {}
-        used: set[int] = set()
-        for own, sighting in sight.folios.items():
-            folio = sighting.folio
-            old = self._was(sighting, op)
-            if old is not None and old[:2] == (folio.pfn, folio.order) and old[2] not in used:
-                numbers[own] = old[2]
-            else:
-                numbers[own] = self._next
-                self._next += 1
+    def _identify(self, sight: Sight) -> tuple[FolioNumbers, Intervals[Origin]]:
+        """Numbers of the folios; of each page of a new folio that was split from another, that folio."""
+        known = self._known(sight)
+        numbers: FolioNumbers = Intervals()
+        origins: Intervals[Origin] = Intervals()
+        for sighting in sight.folios:
+            order = sighting.folio.order
+            for pfn, nr, old in known.pieces(sighting.pfn, sighting.nr):
+                if old is not None and old[0] == order:
+                    numbers.put(pfn, nr, old[1])
+                    continue
+                numbers.put(pfn, nr, self._next - (pfn >> order))
+                self._next += nr >> order
                 if old is not None:
-                    origin[own] = [old[2], folio.pfn - old[0]]
-            used.add(numbers[own])
-        return numbers, origin
+                    _note_origins(origins, pfn, nr, *old)
+        return numbers, origins
 
-    def _was(self, sighting: Sighting, op: Op) -> _Known | None:
-        """The folio that a page of this one belonged to when it was last seen."""
-        shift: tuple[int, int, int] | None = None
-        if "new_region" in op:
-            new, nr = self.replay.vpn(op["new_region"]), min(op["count"], new_count(op))
-            shift = (new, new + nr, self.replay.vpn(op["region"], op["page"]) - new)
-        folio = sighting.folio
-        for run in sighting.runs:
-            for offset in range(run.nr):
-                if folio.anon:
-                    vpn, pfn = run.vpn + offset, run.pfn + offset
-                    was = self._at.get((vpn, pfn))
-                    if was is None and shift is not None and shift[0] <= vpn < shift[1]:
-                        was = self._at.get((vpn + shift[2], pfn))
-                    if was is not None:
-                        return was
-                else:
-                    known = self._files.get((self._object_of(folio), folio.index + run.page + offset))
-                    if known is not None and known[0] == run.pfn + offset:
-                        return known[1]
-        return None
+    def _known(self, sight: Sight) -> Intervals[_Known]:
+        """Physical page -> the folio that the first of its folio's pages belonged to that is seen where it was seen."""
+        known: Intervals[_Known] = Intervals()
+        for run in sight.runs:
+            folio = run.folio
+            assert folio is not None
+            for pfn, nr, old in self._pages_of(run, folio).pieces(run.pfn, run.nr):
+                if old is not None:
+                    # One page tells of all of a large folio.
+                    head = pfn >> folio.order << folio.order
+                    _put_new(known, head, max(1 << folio.order, nr), old)
+        return known
 
-    def _object_of(self, folio: Folio) -> str:
-        assert isinstance(folio.mapping, AddressSpace)
-        return self._objects[folio.mapping]
+    def _pages_of(self, run: PresentRun, folio: FolioLooks) -> Intervals[_Known]:
+        """Where the pages of a run are remembered."""
+        return self._at[run.vpn - run.pfn] if folio.anon else self._files
 
-    def _remember(self, sight: Sight, numbers: dict[int, int]) -> None:
-        self._at = {}
-        for own, sighting in sight.folios.items():
-            folio = sighting.folio
-            was = (folio.pfn, folio.order, numbers[own])
-            for run in sighting.runs:
-                vpn, pfn = run.vpn, run.pfn
-                if folio.anon:
-                    for offset in range(run.nr):
-                        self._at[vpn + offset, pfn + offset] = was
-                else:
-                    name, index = self._object_of(folio), folio.index + run.page
-                    for offset in range(run.nr):
-                        self._files[name, index + offset] = (pfn + offset, was)
+    def _move(self, start: int, op: Op) -> None:
+        """Pages were moved from ``start`` to another region: those that are there now were seen there."""
+        new, nr = self.replay.vpn(op["new_region"]), min(op["count"], new_count(op))
+        for distance, pages in [*self._at.items()]:
+            for pfn, length, old in pages.pieces(start - distance, nr):
+                if old is not None:
+                    _put_new(self._at[distance + new - start], pfn, length, old)
+
+    def _remember(self, sight: Sight, numbers: FolioNumbers) -> None:
+        self._at.clear()
+        for run in sight.runs:
+            folio = run.folio
+            assert folio is not None
+            pages = self._pages_of(run, folio)
+            for pfn, nr, number in numbers.pieces(run.pfn, run.nr):
+                assert number is not None
+                pages.put(pfn, nr, (folio.order, number))
 
 
-def books_of(replay: ScenarioRun, sight: Sight, numbers: Mapping[int, int]) -> dict[str, Any]:
+def _put_new(pages: Intervals[_Known], first: int, nr: int, known: _Known) -> None:
+    """Remember pages, unless they are remembered already."""
+    for start, length, old in pages.pieces(first, nr):
+        if old is None:
+            pages.put(start, length, known)
+
+
+def _note_origins(origins: Intervals[Origin], pfn: int, nr: int, order: int, number: int) -> None:
+    """Note for ``nr`` pages from ``pfn`` on which folios of an order they belonged to; ``number`` as in ``_Known``."""
+    for head in range(pfn >> order << order, pfn + nr, 1 << order):
+        first, end = max(head, pfn), min(head + (1 << order), pfn + nr)
+        origins.put(first, end - first, ((head >> order) + number, head))
+
+
+def books_of(replay: ScenarioRun, sight: Sight, numbers: FolioNumbers) -> dict[str, Any]:
     """The kernel's own books, as ``soft.steps[].raw`` of a recording has them.
 
     Args:
-        numbers: a folio's number -> its number in the recording.
+        numbers: those of the recording.
     Returns: ``folios``: [number, n, fields] of the mapped folios, consecutive equal ones as one row; ``tables``:
         process -> [index in the arena, present entries] of its PTE tables.
     """
+    folios = sorted(
+        ((head >> order) + numbers[head], head)
+        for order, start, length in ((one.folio.order, one.pfn, one.nr) for one in sight.folios)
+        for head in range(start, start + length, 1 << order)
+    )
     rows: list[list[Any]] = []
-    for own in sorted(sight.folios, key=numbers.__getitem__):
-        fields = _fields(replay, sight.folios[own].folio)
-        if rows and sum(rows[-1][:2]) == numbers[own] and rows[-1][2] == fields:
+    for number, pfn in folios:
+        fields = _fields(replay, sight.kernel.physmem.folio(pfn))
+        if rows and sum(rows[-1][:2]) == number and rows[-1][2] == fields:
             rows[-1][1] += 1
         else:
-            rows.append([numbers[own], 1, fields])
+            rows.append([number, 1, fields])
     return {"folios": rows, "tables": {name: _tables(sight.kernel.mms[name]) for name in replay.processes}}
 
 

@@ -153,7 +153,7 @@ def _observed(lineage: Lineage, shown: Sequence[str], before: Mapping[str, Inter
 
     put(RESULT, "", 0, 1, lineage.outcome)
     put(LOCKS, "", 0, 1, tuple((row.function, row.depth, row.times) for row in lineage.locks))
-    row_of = workspace.machine.numbers(shown).row
+    rows = workspace.machine.numbers(shown)
     for mm in kernel.mms.values():
         for vma in mm.vmas:
             words = [word for word in vma.flag_words.split() if word not in _IN_PERM]
@@ -167,10 +167,11 @@ def _observed(lineage: Lineage, shown: Sequence[str], before: Mapping[str, Inter
                 if run.folio is None:
                     put(ORDERS, mm.name, run.vpn, run.nr, run.other or "zero page")
                     continue
-                folio = run.folio
-                put(ORDERS, mm.name, run.vpn, run.nr, f"order {folio.order}{', by PMD' if run.pmd else ''}")
-                put(NUMBERS, mm.name, run.vpn, run.nr, tuple(zip(shown, row_of(folio.id), strict=True)))
-                put(_IDS, mm.name, run.vpn, run.nr, (folio.order, folio.id if folio.order else folio.id - run.vpn))
+                number, order = run.number, run.folio.order
+                put(ORDERS, mm.name, run.vpn, run.nr, f"order {order}{', by PMD' if run.pmd else ''}")
+                for first, nr, row in [(number, run.nr, rows.row(number))] if order else rows.pieces(number, run.nr):
+                    put(NUMBERS, mm.name, run.vpn + first - number, nr, tuple(zip(shown, row, strict=True)))
+                put(_IDS, mm.name, run.vpn, run.nr, (order, number if order else number - run.vpn))
         now = _pfns(workspace, mm)
         for first, nr, old in before.get(mm.name, Intervals()).runs():
             for start, length, new in now.pieces(first, nr):

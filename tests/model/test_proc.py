@@ -9,7 +9,20 @@ from hypothesis import strategies as st
 from folioshell.commands import Session
 from folioshell.errors import Refused
 from folioshell.events import Mapped, Mlocked, Rmap
-from folioshell.model.proc import kpagecounts, mlock_counts, native_way, pagemap_bits, present_runs, smaps, statistics
+from folioshell.model import pte
+from folioshell.model.kernel import Kernel
+from folioshell.model.proc import (
+    PresentRun,
+    is_exclusive,
+    kpagecounts,
+    mlock_counts,
+    native_way,
+    pagemap_bits,
+    present_runs,
+    smaps,
+    statistics,
+)
+from folioshell.model.vm import Vma
 from tests.paths.histories import COMMAND, PLACE
 from tests.paths.memory import Memory
 
@@ -22,7 +35,7 @@ def test_runs_are_cut_where_counts_change() -> None:
     m.fork("B")
     m.munmap(p + 4, 2, "B")
 
-    runs = [(run.vpn - p, run.nr, run.page, run.mapcount) for run in present_runs(m.kernel, m.vma(p))]
+    runs = [(run.vpn - p, run.nr, run.pfn - m.pfn(p), run.mapcount) for run in present_runs(m.kernel, m.vma(p))]
 
     assert runs == [(0, 4, 0, 2), (4, 2, 4, 1), (6, 10, 6, 2)]
     assert kpagecounts(m.kernel, m.folio(p)) == [(0, 4, 2), (4, 2, 1), (6, 10, 2)]
@@ -177,6 +190,49 @@ def test_the_way_of_the_kernel_itself() -> None:
     assert native_way(m.kernel) == "precise"
     m.kernel.config.page_mapcount = False
     assert native_way(m.kernel) == "no-page-mapcount"
+
+
+def pages_one_by_one(k: Kernel, vma: Vma) -> list[PresentRun]:
+    """The present pages of a VMA, each read on its own."""
+    found = []
+    for vpn in range(vma.start, vma.end):
+        entry, pmd = k.entry(vma.mm, vpn), vma.mm.tables.leaf(vpn) is None
+        if entry > 0 and pte.is_zero_page(entry):
+            found.append(PresentRun(vpn, 1, pte.ZERO_PFN, 0, None, 0, False, entry, pmd))
+        elif entry > 0:
+            pfn, flags = pte.pfn_of(entry), entry & pte.FLAGS
+            folio = k.physmem.folio(pfn)
+            (count,) = (count for at, nr, count in kpagecounts(k, folio) if at <= pfn - folio.pfn < at + nr)
+            exclusive = is_exclusive(k, vma.mm, folio.id, count)
+            found.append(PresentRun(vpn, 1, pfn, folio.id, folio.looks, count, exclusive, flags, pmd))
+    return found
+
+
+@given(
+    st.sampled_from(("set page_mapcount on", "set page_mapcount off", "set profile 6.1")),
+    st.sampled_from(
+        ("mmap buf 32", "file lib 32 ; mmap buf 32 file=lib", "file lib 32 fs=tmpfs ; mmap buf 32 file=lib shared")
+    ),
+    st.lists(COMMAND, max_size=12),
+)
+def test_runs_against_pages(kernel: str, region: str, commands: list[str]) -> None:
+    """Runs, their bits and their figures are those of their pages, each read on its own."""
+    session = Session(counting=())
+    session.execute(f"set geometry classroom ; {kernel} ; set swap on ; {region}")
+    for command in ("read buf[0..7]", "write buf[8..23]", "fork B", *commands):
+        try:
+            session.execute(command)
+        except Refused:
+            continue
+        k = session.workspace.kernel
+        for vma in (vma for mm in k.mms.values() for vma in mm.vmas):
+            runs, pages = [*present_runs(k, vma)], pages_one_by_one(k, vma)
+
+            assert [run.part(page, 1) for run in runs for page in range(run.nr)] == pages
+            assert "".join(pagemap_bits(k, run) * run.nr for run in runs) == "".join(
+                pagemap_bits(k, page) for page in pages
+            )
+            assert smaps(k, vma, runs) == smaps(k, vma, pages)
 
 
 #: memory of each kind, of which half is mapped, and then locked in part by two processes
