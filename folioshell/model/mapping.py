@@ -20,21 +20,18 @@ if TYPE_CHECKING:
 #: VMAs in a chunk of an interval index after it was split
 _CHUNK = 64
 
-_pgoff = attrgetter("pgoff")
-_anon_pgoff = attrgetter("anon_pgoff")
-
 
 class _Chunk:
     """A part of an interval index: VMAs in tree order, never none.
 
     Attributes:
         vmas: at most twice _CHUNK.
-        pgoff: page offset of the first VMA.
+        pgoffs: their page offsets.
         ends: the ends of all VMAs as page offsets, ascending. A split removes the VMA with the highest end and inserts
             it again, so looking for the next highest each time would be a search of the whole chunk.
     """
 
-    __slots__ = ("ends", "pgoff", "vmas")
+    __slots__ = ("ends", "pgoffs", "vmas")
 
     def __init__(self, vmas: list[Vma], key: attrgetter[int]) -> None:
         self.vmas = vmas
@@ -42,7 +39,7 @@ class _Chunk:
 
     def measure(self, key: attrgetter[int]) -> None:
         """Note where its VMAs begin and end; ``key`` is that of the index."""
-        self.pgoff = key(self.vmas[0])
+        self.pgoffs = [key(vma) for vma in self.vmas]
         self.ends = sorted([key(vma) + vma.end - vma.start for vma in self.vmas])
 
 
@@ -57,13 +54,15 @@ class IntervalIndex:
     """
 
     # Keys of states name a chunk by the last attribute that leads to it: its place among the others, not a VMA in it.
-    __slots__ = ("_chunk_of", "_chunks")
+    # ``_firsts`` are the page offsets at which the chunks begin.
+    __slots__ = ("_chunk_of", "_chunks", "_firsts")
 
-    key: ClassVar[attrgetter[int]] = _pgoff
+    key: ClassVar[attrgetter[int]] = attrgetter("pgoff")
 
     def __init__(self) -> None:
         self._chunks: list[_Chunk] = []
         self._chunk_of: dict[int, _Chunk] = {}
+        self._firsts: list[int] = []
 
     def __len__(self) -> int:
         return len(self._chunk_of)
@@ -73,14 +72,14 @@ class IntervalIndex:
 
     def insert(self, vma: Vma) -> None:
         """Add a VMA after those of the same pgoff."""
+        pgoff = self.key(vma)
         if self._chunks:
-            pgoff = self.key(vma)
-            place = bisect_right(self._chunks, pgoff, key=_pgoff)
-            chunk = self._chunks[max(place - 1, 0)]
-            self._insert(chunk, bisect_right(chunk.vmas, pgoff, key=self.key), vma)
+            chunk = self._chunks[max(bisect_right(self._firsts, pgoff) - 1, 0)]
+            self._insert(chunk, bisect_right(chunk.pgoffs, pgoff), vma, pgoff)
         else:
             self._chunk_of[vma.id] = chunk = _Chunk([vma], self.key)
             self._chunks.append(chunk)
+            self._firsts.append(pgoff)
 
     def insert_after(self, vma: Vma, previous: Vma) -> None:
         """Add a VMA directly after ``previous``, which has the same pgoff: how fork adds a child's file VMA.
@@ -88,44 +87,47 @@ class IntervalIndex:
         Kernel: mm/interval_tree.c: vma_interval_tree_insert_after() (v6.18)
         """
         chunk = self._chunk_of[previous.id]
-        self._insert(chunk, chunk.vmas.index(previous) + 1, vma)
+        self._insert(chunk, chunk.vmas.index(previous) + 1, vma, self.key(vma))
 
-    def _insert(self, chunk: _Chunk, position: int, vma: Vma) -> None:
-        vmas, key = chunk.vmas, self.key
+    def _insert(self, chunk: _Chunk, position: int, vma: Vma, pgoff: int) -> None:
+        vmas = chunk.vmas
         vmas.insert(position, vma)
+        chunk.pgoffs.insert(position, pgoff)
+        insort(chunk.ends, pgoff + vma.end - vma.start)
         self._chunk_of[vma.id] = chunk
-        chunk.pgoff = key(vmas[0])
-        insort(chunk.ends, self._end(vma))
+        if not position:
+            # Before all others: any other chunk begins at or below what is inserted into it.
+            self._firsts[0] = pgoff
         if len(vmas) > 2 * _CHUNK:
-            second = _Chunk(vmas[_CHUNK:], key)
+            second = _Chunk(vmas[_CHUNK:], self.key)
             del vmas[_CHUNK:]
-            chunk.measure(key)
-            self._chunks.insert(self._chunks.index(chunk) + 1, second)
+            chunk.measure(self.key)
+            place = self._chunks.index(chunk) + 1
+            self._chunks.insert(place, second)
+            self._firsts.insert(place, second.pgoffs[0])
             self._chunk_of.update((moved.id, second) for moved in second.vmas)
 
     def remove(self, vma: Vma) -> None:
         """Remove a VMA; its key must be the one that it was inserted with."""
-        chunk = self._chunk_of.pop(vma.id)
-        chunk.vmas.remove(vma)
-        if chunk.vmas:
-            chunk.pgoff = self.key(chunk.vmas[0])
-            del chunk.ends[bisect_left(chunk.ends, self._end(vma))]
-        else:
-            self._chunks.remove(chunk)
-
-    def _end(self, vma: Vma) -> int:
-        """First page offset beyond those that a VMA maps."""
-        return self.key(vma) + vma.end - vma.start
+        chunk, pgoff = self._chunk_of.pop(vma.id), self.key(vma)
+        position = chunk.vmas.index(vma, bisect_left(chunk.pgoffs, pgoff))
+        del chunk.vmas[position], chunk.pgoffs[position]
+        del chunk.ends[bisect_left(chunk.ends, pgoff + vma.end - vma.start)]
+        if not position:
+            place = self._chunks.index(chunk)
+            if chunk.vmas:
+                self._firsts[place] = chunk.pgoffs[0]
+            else:
+                del self._chunks[place], self._firsts[place]
 
     def overlapping(self, first: int, last: int) -> list[Vma]:
         """VMAs that map any page offset of ``[first, last]``, in tree order."""
-        key = self.key
         return [
             vma
-            for chunk in self._chunks[: bisect_right(self._chunks, last, key=_pgoff)]
+            for chunk in self._chunks[: bisect_right(self._firsts, last)]
             if chunk.ends[-1] > first
-            for vma in chunk.vmas
-            if (pgoff := key(vma)) <= last and pgoff + vma.end - vma.start > first
+            for pgoff, vma in zip(chunk.pgoffs, chunk.vmas, strict=True)
+            if pgoff <= last and pgoff + vma.end - vma.start > first
         ]
 
 
@@ -137,7 +139,7 @@ class AnonIntervalIndex(IntervalIndex):
 
     __slots__ = ()
 
-    key = _anon_pgoff
+    key = attrgetter("anon_pgoff")
 
 
 class AnonVma:

@@ -157,9 +157,10 @@ class TableTree:
         iterating; each entry is read when it is reached.
         """
         number, last = start >> self.pmd_shift, end - 1 >> self.pmd_shift
-        if number == last:
-            yield from self._entries_in(number, start, end)
-            return
+        return self._entries_in(number, start, end) if number == last else self._entries_of(number, last, start, end)
+
+    def _entries_of(self, number: int, last: int, start: int, end: int) -> Iterator[tuple[int, PmdTable, PmdEntry]]:
+        """What ``blocks_in`` yields of the PMD tables from ``number`` to ``last``."""
         while True:
             nr = len(self.pmds)
             for found in sorted(one for one in self.pmds if number <= one <= last):

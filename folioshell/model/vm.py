@@ -37,6 +37,9 @@ WIPEONFORK = 0x2000000
 HUGEPAGE = 0x20000000
 NOHUGEPAGE = 0x40000000
 
+#: VMAs in a chunk of a VmaSet after it was split
+_CHUNK = 256
+
 PROT_FLAGS = {"none": 0, "r": READ, "rw": READ | WRITE}
 
 #: (flag, word) in the order in which /proc/PID/smaps prints VmFlags
@@ -162,46 +165,56 @@ class Vma:
 
 
 class VmaSet:
-    """The VMAs of an address space, ascending and disjoint."""
+    """The VMAs of an address space, ascending and disjoint.
 
-    __slots__ = ("_starts", "_vmas")
+    They are kept in chunks, so that an insertion among tens of thousands moves a few hundred.
+    """
+
+    # The starts of the first VMA of each chunk; of all VMAs by chunk; the VMAs by chunk. No chunk is empty.
+    __slots__ = ("_firsts", "_starts", "_vmas")
 
     def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._vmas: list[Vma] = []
+        self._firsts: list[int] = []
+        self._starts: list[list[int]] = []
+        self._vmas: list[list[Vma]] = []
 
     def __iter__(self) -> Iterator[Vma]:
-        return iter(tuple(self._vmas))
+        return iter([vma for vmas in self._vmas for vma in vmas])
 
     def __len__(self) -> int:
-        return len(self._vmas)
+        return sum(map(len, self._vmas))
 
     def find(self, vpn: int) -> Vma | None:
         """The VMA that covers a virtual page."""
-        position = bisect_right(self._starts, vpn) - 1
-        if position >= 0:
-            vma = self._vmas[position]
-            if vpn < vma.end:
-                return vma
-        return None
+        vma = self._last_up_to(vpn)
+        return vma if vma is not None and vpn < vma.end else None
+
+    def _last_up_to(self, vpn: int) -> Vma | None:
+        """The last VMA that starts at or below ``vpn``."""
+        chunk = bisect_right(self._firsts, vpn) - 1
+        return self._vmas[chunk][bisect_right(self._starts[chunk], vpn) - 1] if chunk >= 0 else None
 
     def prev(self, vpn: int) -> Vma | None:
         """The last VMA that starts below ``vpn``."""
-        position = bisect_right(self._starts, vpn - 1) - 1
-        return self._vmas[position] if position >= 0 else None
+        return self._last_up_to(vpn - 1)
 
     def next(self, vpn: int) -> Vma | None:
         """The first VMA that starts at or above ``vpn``."""
-        position = bisect_right(self._starts, vpn - 1)
-        return self._vmas[position] if position < len(self._vmas) else None
+        chunk = bisect_right(self._firsts, vpn - 1) - 1
+        if chunk >= 0:
+            position = bisect_right(self._starts[chunk], vpn - 1)
+            if position < len(self._vmas[chunk]):
+                return self._vmas[chunk][position]
+        return self._vmas[chunk + 1][0] if chunk + 1 < len(self._vmas) else None
 
     def overlapping(self, start: int, end: int) -> list[Vma]:
         """VMAs that cover any page of ``[start, end)``, ascending."""
-        low = bisect_right(self._starts, start) - 1
-        if low < 0 or self._vmas[low].end <= start:
-            low += 1
-        high = bisect_right(self._starts, end - 1)
-        return self._vmas[low:high]
+        found = []
+        vma = self.find(start) or self.next(start)
+        while vma is not None and vma.start < end:
+            found.append(vma)
+            vma = self.next(vma.end)
+        return found
 
     def parts(self, start: int, end: int) -> Iterator[tuple[Vma | None, int, int]]:
         """(VMA, low, high) of each VMA's part of ``[start, end)``; the first hole ends it, with None for the VMA.
@@ -218,22 +231,43 @@ class VmaSet:
 
     def insert(self, vma: Vma) -> None:
         """Add a VMA whose range is free."""
-        position = bisect_right(self._starts, vma.start)
-        self._starts.insert(position, vma.start)
-        self._vmas.insert(position, vma)
+        start = vma.start
+        if not self._firsts:
+            self._firsts, self._starts, self._vmas = [start], [[start]], [[vma]]
+            return
+        chunk = max(bisect_right(self._firsts, start) - 1, 0)
+        starts, vmas = self._starts[chunk], self._vmas[chunk]
+        position = bisect_right(starts, start)
+        starts.insert(position, start)
+        vmas.insert(position, vma)
+        self._firsts[chunk] = starts[0]
+        if len(vmas) > 2 * _CHUNK:
+            self._firsts.insert(chunk + 1, starts[_CHUNK])
+            self._starts[chunk : chunk + 1] = starts[:_CHUNK], starts[_CHUNK:]
+            self._vmas[chunk : chunk + 1] = vmas[:_CHUNK], vmas[_CHUNK:]
 
     def remove(self, vma: Vma) -> None:
         """Remove a VMA; its start must be the one that it was inserted with."""
-        position = bisect_right(self._starts, vma.start) - 1
-        assert self._vmas[position] is vma
-        del self._starts[position]
-        del self._vmas[position]
+        chunk, position = self._place_of(vma, vma.start)
+        starts, vmas = self._starts[chunk], self._vmas[chunk]
+        del starts[position], vmas[position]
+        if vmas:
+            self._firsts[chunk] = starts[0]
+        else:
+            del self._firsts[chunk], self._starts[chunk], self._vmas[chunk]
 
     def moved_start(self, vma: Vma, old_start: int) -> None:
         """Note that the start of a VMA was changed; its place among the others must be the same."""
-        position = bisect_right(self._starts, old_start) - 1
-        assert self._vmas[position] is vma
-        self._starts[position] = vma.start
+        chunk, position = self._place_of(vma, old_start)
+        self._starts[chunk][position] = vma.start
+        self._firsts[chunk] = self._starts[chunk][0]
+
+    def _place_of(self, vma: Vma, start: int) -> tuple[int, int]:
+        """Chunk of a VMA that was inserted with ``start``, and its position there."""
+        chunk = bisect_right(self._firsts, start) - 1
+        position = bisect_right(self._starts[chunk], start) - 1
+        assert self._vmas[chunk][position] is vma
+        return chunk, position
 
 
 @dataclass(slots=True, eq=False)

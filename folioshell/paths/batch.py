@@ -43,9 +43,8 @@ def small_pte_batch(table: PageTable, index: int, limit: int, owner: Folio | Fol
 
     Args:
         owner: the folio, or the run, that holds the page which the first entry maps.
-    Returns: 1 for a single folio.
     """
-    if owner.nr == 1:
+    if owner.nr == 1 or limit - index == 1:
         return 1
     entries = table.entries
     entry = entries[index]

@@ -432,9 +432,9 @@ def finish(k: Kernel, counted: RmapClaim) -> Path[None]:
 
 def on_boundaries(k: Kernel, mm: Mm, low: int, high: int, cuts: Sequence[int], sign: int) -> Path[None]:
     """A VMA ``[low, high)`` is split at ``cuts`` (sign +1), or merged again (sign -1): see ``Protocol.boundaries``."""
-    if isinstance(k.protocol, Protocol):
-        yield from steps(k.protocol, "boundaries", k, mm, low, high, cuts, sign, is_alone=k.batches)
-        k.protocol.answers.after_event(k.protocol.definition)
+    if k.protocol is not None:
+        yield from steps(protocol_of(k), "boundaries", k, mm, low, high, cuts, sign, is_alone=k.batches)
+        protocol_of(k).answers.after_event(protocol_of(k).definition)
 
 
 def claim_pmd(k: Kernel, folio: Folio, vma: Vma, table: PmdTable, vpn: int) -> Path[RmapClaim]:

@@ -120,7 +120,10 @@ def free_pgtables(mm: Mm, start: int, end: int, floor: int, ceiling: int) -> Pat
     bits = mm.tables.bits
     freed = []
     low, high = _owned(start, end, floor, ceiling, 1 << bits)
-    for vpn, pmd, entry in list(mm.tables.blocks_in(low, high)) if low < high else []:
+    if low >= high:
+        # Not one PTE table is free of other VMAs, so none is that covers more.
+        return
+    for vpn, pmd, entry in list(mm.tables.blocks_in(low, high)):
         if isinstance(entry, PageTable):
             del pmd.entries[mm.tables.pmd_index(vpn)]
             pte_free(mm)

@@ -174,7 +174,8 @@ def _zap_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int, 
 def _unlock(k: Kernel, vma: Vma, table: PageTable, block: int, delayed: list[_Delayed], reclaim_pt: bool) -> Path[None]:
     """Make the delayed rmap calls and drop the PTL; with ``reclaim_pt`` free the table if it is empty."""
     is_done = not reclaim_pt or (yield from tables.try_get_and_clear_pmd(vma.mm, block, table))
-    yield from _flush_rmaps(k, vma, table, delayed)
+    if delayed:
+        yield from _flush_rmaps(k, vma, table, delayed)
     yield table.ptl.release()
     if not is_done:
         yield from tables.try_to_free_pte(vma.mm, block, table)
