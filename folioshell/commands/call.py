@@ -164,11 +164,15 @@ class Call:
 
     def _check_existing(self, token: Token, text: str, kind: str, found: Collection[str]) -> str:
         if text not in found:
-            names = list(found)
-            other = self.workspace.kind_of(text)
-            message = f"{text} is a {other}, not a {kind}" if other else f"no such {kind}"
-            raise self.refused(token, message, allowed=names, hint=nearest(text, names))
+            raise self._no_such(token, text, kind, found)
         return text
+
+    def _no_such(self, token: Token, text: str, kind: str, found: Collection[str]) -> Refused:
+        """The error about a name that none of those found has."""
+        names = list(found)
+        other = self.workspace.kind_of(text)
+        message = f"{text} is a {other}, not a {kind}" if other else f"no such {kind}"
+        return self.refused(token, message, allowed=names, hint=nearest(text, names))
 
     # Places and folios.
 
@@ -212,16 +216,20 @@ class Call:
         if not place.region:
             self.check_user_space([place.token], place.vpn + place.nr)
             return Range(mm, place.vpn, place.nr)
+        region = self.workspace.regions.get(place.region)
+        nr = place.nr or (region.nr if region is not None else 0)
+        if region is None or place.first + nr > region.nr:
+            raise self._no_such_pages(place, region)
+        return Range(mm, region.start + place.first, nr)
+
+    def _no_such_pages(self, place: PlaceRef, region: Region | None) -> Refused:
+        """The error about pages of a region that does not exist, or is shorter."""
         start = place.token.start + (len(place.process) + 1 if place.process else 0)
         token = Token(place.region, start, start + len(place.region))
-        regions = self.workspace.regions
-        region = regions[self._check_existing(token, place.region, "region", regions)]
-        nr = place.nr or region.nr
-        if place.first + nr > region.nr:
-            index = Token("", token.end, place.token.end)
-            hint = f"{region.name} has pages 0..{region.nr - 1}"
-            raise self.refused(index, f"outside {region.name}", hint=hint)
-        return Range(mm, region.start + place.first, nr)
+        if region is None:
+            return self._no_such(token, place.region, "region", self.workspace.regions)
+        index = Token("", token.end, place.token.end)
+        return self.refused(index, f"outside {region.name}", hint=f"{region.name} has pages 0..{region.nr - 1}")
 
     def place_text(self, name: str) -> str:
         """A place as sentences name it: ``win[0..15]``, a whole region by its name."""

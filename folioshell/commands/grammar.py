@@ -9,10 +9,10 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from folioshell.records import NamedTuple
+from folioshell.records import NamedTuple, dataclass
 from folioshell.session.language import MODEL, OUTPUT, PROGRAM, SESSION, VIEW
 
 if TYPE_CHECKING:
@@ -120,7 +120,8 @@ class UsagePart(NamedTuple):
     name: str = ""
 
 
-class Form(NamedTuple):
+@dataclass(eq=False)
+class Form:
     """One way to write a command.
 
     Args:
@@ -148,6 +149,16 @@ class Form(NamedTuple):
     compare: Values | None = None
     step_option: str = ""
     text: LineText | None = None
+
+    @cached_property
+    def flags_by_word(self) -> dict[str, Flag]:
+        """Its flags."""
+        return {flag.word: flag for flag in self.flags}
+
+    @cached_property
+    def options_by_key(self) -> dict[str, Option]:
+        """Its options."""
+        return {option.key: option for option in self.options}
 
     def usage(self, verb: str) -> str:
         """The usage line: ``munmap PLACE``."""
@@ -212,7 +223,8 @@ def summary_of(docstring: str | None) -> str:
     return first[:1].lower() + first[1:].rstrip(".?")
 
 
-class Command(NamedTuple):
+@dataclass(eq=False)
+class Command:
     """A command of the language.
 
     Args:
@@ -261,17 +273,17 @@ class Command(NamedTuple):
 
     def form_for(self, word: str) -> Form | None:
         """The form that begins with this word."""
-        for form in self.forms:
-            if form.lead and (form.lead == word or (form.prefix and word.startswith(form.prefix))):
+        for form in self.leads:
+            if form.lead == word or (form.prefix and word.startswith(form.prefix)):
                 return form
         return None
 
-    @property
+    @cached_property
     def leads(self) -> list[Form]:
         """The forms that a first word tells apart."""
         return [form for form in self.forms if form.lead]
 
-    @property
+    @cached_property
     def plain(self) -> Form | None:
         """The form without a first word of its own."""
         return next((form for form in self.forms if not form.lead), None)

@@ -39,6 +39,9 @@ _BAR = re.compile(r"(?<=[ \t])\|")
 _BAR_AFTER = ("?", "?task", "?goal")
 _TEXT_AFTER = {"?hint": 1, "?after": 1, "?solution": 1, "?wrong": 2}
 _BRACE_OR_COMMENT = re.compile(f"[{{}}]|{_COMMENT.pattern}")
+#: one statement of words and operators alone, as most lines are: nothing in it is quoted, in braces or a comment
+_PLAIN = re.compile(r"""[ ]*[A-Za-z][^;#"'{}\x00-\x1f\x7f-\U0010ffff]*\Z""")
+_PLAIN_WORD = re.compile(r"(==|!=|<=|>=|[<>])|(?:[^ <>=!]|[=!](?!=))+")
 
 
 class Token(NamedTuple):
@@ -115,6 +118,12 @@ def _scan_for_class(line: str) -> list[Token]:
     return words
 
 
+def _plain_words(line: str) -> list[Token]:
+    """The words of a line that consists of words and operators alone, in one go."""
+    found = _PLAIN_WORD.finditer(line)
+    return [Token(word[0], word.start(), word.end(), "operator" if word[1] else "word") for word in found]
+
+
 def _words(line: str) -> list[Token]:
     """The words of a line of commands."""
     tokens: list[Token] = []
@@ -177,7 +186,7 @@ def comment_at(line: str, start: int) -> int | None:
 
 def normal_text(line: str, words: Sequence[Token]) -> str:
     """Words of a line with one blank between them, those in braces too."""
-    return " ".join(_normal_block(word) if word.kind == "block" else line[word.start : word.end] for word in words)
+    return " ".join([_normal_block(word) if word.kind == "block" else line[word.start : word.end] for word in words])
 
 
 def _normal_block(block: Token) -> str:
@@ -193,6 +202,8 @@ def statements(line: str) -> list[list[Token]]:
     """
     if len(line) > LINE:
         raise Refused(f"this line has more than {LINE:,} characters", text=line[:LINE], start=LINE - 1, end=LINE)
+    if _PLAIN.match(line):
+        return [_plain_words(line)]
     if foreign := _NO_TEXT.search(line):
         start, end = foreign.span()
         raise Refused("this is not text", start=start, end=end, text=line, hint="a script is UTF-8 text")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Pair = tuple[str, str]
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}\Z")
-ID_FORM = re.compile(r"(f|v|pt|pmd|av)[0-9]+\Z")
+ID_FORM = re.compile(r"(?:f|v|pt|pmd|av)[0-9]+\Z")
 _NUMBER = re.compile(r"(0|[1-9][0-9]{0,17})\Z")
 _ADDRESS = re.compile(r"0x([0-9a-fA-F]{1,16})\Z")
 

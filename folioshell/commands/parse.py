@@ -162,14 +162,14 @@ def read_statement(line: str, words: list[Token], origin: Round | None = None) -
     if not rest:
         place = Token("", last.end, last.end + 1)
         raise refused(place, "a command is missing", hint=HELP)
-    if is_fails(rest[0]) and expected is None:
+    if expected is None and is_fails(rest[0]):
         raise refused(Token("", rest[0].end, rest[0].end + 1), "an errno or signal is missing", allowed=FAILURES)
     command = _verb(rest)
     if command.verb.startswith("?") and (rest[0] is not words[0] or origin is not None or not is_for_class(line)):
         raise refused(rest[0], f"`{command.verb}` begins a line of its own")
     profiles, failing_under = read_profiles(bracket, command), read_profiles(failing)
     form, arguments = parse_form(command, rest[1:], rest[0])
-    kind = MODEL if form.step_option in arguments else form.kind or command.kind
+    kind = MODEL if form.step_option and form.step_option in arguments else form.kind or command.kind
     if expected is not None and kind != MODEL:
         raise refused(
             rest[0], f"{command.verb} cannot fail in the kernel", hint="`fails` is for commands that change state"

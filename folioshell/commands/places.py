@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 from folioshell.commands.grammar import Arg
 from folioshell.commands.lex import Token
-from folioshell.commands.operands import Asking, ExistingName, Operand, Pair, read_address, read_name, refused
+from folioshell.commands.operands import (
+    ID_FORM,
+    NAME,
+    Asking,
+    ExistingName,
+    Operand,
+    Pair,
+    read_address,
+    read_name,
+    refused,
+)
 from folioshell.model import pte
 from folioshell.records import NamedTuple
 from folioshell.session.step_events import StepEvents
@@ -25,6 +35,9 @@ if TYPE_CHECKING:
 
 _PAGES = "pages are written [3], [3..7] (both included) or [3+5] (five from page 3)"
 _FOLIO = re.compile(r"f([1-9][0-9]{0,8})\Z")
+#: a region, whole or one page of it, as most places are
+_ID, _NAME = (pattern.pattern.removesuffix(r"\Z") for pattern in (ID_FORM, NAME))
+_PAGE = re.compile(rf"(?!{_ID}(?:\[|\Z))({_NAME})(?:\[(0|[1-9][0-9]{{0,11}})\])?\Z")
 _INDEX = re.compile(r"\s*(0|[1-9][0-9]{0,11})(?:\s*(\.\.|\+)\s*(0|[1-9][0-9]{0,11}))?\s*\Z")
 
 
@@ -72,6 +85,9 @@ def read_place(token: Token) -> PlaceRef:
         Refused: it is none; columns are those of the part that is wrong.
     """
     text, start = token.text, token.start
+    if page := _PAGE.match(text):
+        region, first = page.groups()
+        return PlaceRef("", region, 0, 0, 0, token) if first is None else PlaceRef("", region, 0, int(first), 1, token)
     process = ""
     if ":" in text:
         process, text = text.split(":", 1)
@@ -134,11 +150,9 @@ class Place(Operand):
 
     def read(self, token: Token) -> PlaceRef:
         """The place, not yet looked up."""
-        folio = _FOLIO.match(token.text)
-        if folio:
-            raise refused(
-                token, f"{token.text} is a folio; a place is expected", hint="a place is buf, buf[3], buf[3..7] or 0x…"
-            )
+        if _FOLIO.match(token.text):
+            hint = "a place is buf, buf[3], buf[3..7] or 0x…"
+            raise refused(token, f"{token.text} is a folio; a place is expected", hint=hint)
         return read_place(token)
 
     def offered(self, session: Session, asking: Asking) -> Iterable[Pair]:

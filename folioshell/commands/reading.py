@@ -154,8 +154,6 @@ class FormWalk:
         self.waiting = list(form.args)
         self.taken: set[str] = set()
         self.comparing = False
-        self._flags = {flag.word: flag for flag in form.flags}
-        self._options = {option.key: option for option in form.options}
 
     def part(self, word: Token, is_left_out: Callable[[Arg, int], bool]) -> FormPart | None:
         """Which part a word is; None if it has no place here.
@@ -163,19 +161,20 @@ class FormWalk:
         Args:
             is_left_out: whether an optional argument is, of one that stands before so many required ones.
         """
+        form, waiting = self.form, self.waiting
+        if word.kind == "operator" and form.compare is not None:
+            return form.compare
         key, equals, _ = word.text.partition("=") if word.kind == "word" else ("", "", "")
-        if word.kind == "operator" and self.form.compare is not None:
-            return self.form.compare
-        if equals and key in self._options:
-            return self._options[key]
-        required = sum(not arg.optional for arg in self.waiting) if self.waiting and self.waiting[0].optional else 0
-        while required and self.waiting[0].optional and is_left_out(self.waiting[0], required):
-            self.waiting.pop(0)
-        first = next(iter(self.waiting), None)
+        if equals and key in form.options_by_key:
+            return form.options_by_key[key]
+        required = sum(not arg.optional for arg in waiting) if waiting and waiting[0].optional else 0
+        while required and waiting[0].optional and is_left_out(waiting[0], required):
+            waiting.pop(0)
+        first = waiting[0] if waiting else None
         if first is not None and not first.optional:
             return first
-        if word.kind == "word" and word.text in self._flags:
-            return self._flags[word.text]
+        if word.kind == "word" and word.text in form.flags_by_word:
+            return form.flags_by_word[word.text]
         return None if equals else first
 
     def take(self, part: FormPart) -> None:

@@ -15,6 +15,7 @@ from folioshell.commands.expect import asserted
 from folioshell.commands.grammar import MODEL, PROGRAM, TEXT, VIEW, Arg, Form, LineText, Option, command, registry
 from folioshell.commands.operands import COUNT, NEW_NAME, Choices, Number, Word
 from folioshell.commands.question import Question, questions
+from folioshell.records import replace
 from folioshell.report import Report
 from folioshell.session.language import Teacher
 
@@ -36,7 +37,7 @@ def _form(one: Question, text: LineText, *, equal: bool = False, options: tuple[
     """
     form = one.form(_judge(one), named=one.judges is not None and one.judges.named, compare=True)
     values = one.values._replace(optional=True, equal=True) if equal else one.values
-    return form._replace(compare=values, options=options, text=text)
+    return replace(form, compare=values, options=options, text=text)
 
 
 @command(

@@ -98,6 +98,7 @@ class Machine:
         self.kernel = Kernel(self.schemes, self._books(DEFAULT), geometry)
         self.kernel.new_mm("A")
         self._held: dict[Lock, str] = {}
+        self.noted: tuple[str, ...] = ()
         self.begin()
         self.note(tuple(self.schemes.counting))
 
@@ -201,8 +202,10 @@ class Machine:
         Raises:
             KeyError: there is no such scheme.
         """
-        self.noted = tuple(names)
-        self._before.note(self.numbers(self.noted) if names else None)
+        noted = tuple(names)
+        if noted != self.noted:
+            self.noted = noted
+            self._before.note(self.numbers(noted) if noted else None)
 
     def touched(self) -> Intervals[Row]:
         """Folio -> its numbers before the step, in the order of ``noted``, for all folios named by its events."""

@@ -144,10 +144,10 @@ class History:
 
         Returns the marks that are gone with it.
         """
-        forgotten = self.entries[self.position :]
-        entry.before, entry.number = self.entries.at(self.position), self.position + 1
-        self.entries.tip = entry
-        self.position += 1
+        branch = self.entries
+        forgotten = branch[self.position :] if len(branch) > self.position else []
+        entry.before, entry.number = branch.at(self.position), self.position + 1
+        branch.tip, self.position = entry, entry.number
         gone = [name for name, marked in self.marks.items() if marked in forgotten and not self.branches_with(marked)]
         for name in gone:
             del self.marks[name]
@@ -271,10 +271,14 @@ class StepRecord:
 # Results.
 
 
+#: the result of every step that succeeded: one object, since most do
+_OK: dict[str, Any] = {"ok": True}
+
+
 def result_of(ending: Ending) -> dict[str, Any]:
-    """The result of a kernel path that ended so."""
+    """The result of a kernel path that ended so; no one writes to it."""
     if not ending:
-        return {"ok": True}
+        return _OK
     return {"errno": ending} if isinstance(ending, str) else {"signals": ending}
 
 

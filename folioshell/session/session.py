@@ -116,8 +116,8 @@ class Session:
     @property
     def shown_schemes(self) -> list[str]:
         """Names of the schemes that reports show."""
-        kernel, schemes = self.workspace.kernel, self.workspace.machine.schemes
-        return self.settings.shown(kernel, list(schemes), list(self.loaded_schemes))
+        machine = self.workspace.machine
+        return self.settings.shown(machine.kernel, machine.schemes.kinds, self.loaded_schemes)
 
     def execute(self, line: str) -> list[Report]:
         """Run every command of a line; see ``stream``."""

@@ -7,7 +7,7 @@ hidden then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -86,10 +86,12 @@ class Settings:
     def _usual_parts(self, kernel: Kernel) -> tuple[str, ...]:
         return _CLASS_AFTER if self.audience_of(kernel) == "class" else tuple(AFTER)
 
-    def shown(self, kernel: Kernel, registered: list[str], loaded: Sequence[str] = ()) -> list[str]:
+    def shown(self, kernel: Kernel, registered: Container[str], loaded: Iterable[str] = ()) -> list[str]:
         """Names of the schemes shown, of those that exist; by default with those that were loaded."""
+        if self.schemes is not None:
+            return [name for name in self.schemes if name in registered]
         usual = _CLASS_SCHEMES if self.audience_of(kernel) == "class" else SHOWN_SCHEMES
-        return [name for name in ((*usual, *loaded) if self.schemes is None else self.schemes) if name in registered]
+        return [name for name in (*usual, *loaded) if name in registered]
 
     def add_schemes(self, names: Sequence[str]) -> None:
         """Show schemes that were loaded just now, whatever else is shown."""
@@ -124,11 +126,13 @@ def step_report(
     Args:
         shown: the schemes whose numbers it has.
     """
-    found = [event.text for event in record.trace if event.__class__ is Finding]
-    report = Report(command.text, record.process, record.number, record.result)
-    report.findings = (*found, *_miscounts(workspace))
-    report.extra = dict(workspace.noted)
-    report.hidden = tuple(part for part in AFTER if settings.full and part not in settings.parts(workspace.kernel))
+    report = Report(record.command, record.process, record.number, record.result)
+    report.findings = tuple([event.text for event in record.trace if event.__class__ is Finding])
+    if workspace.kernel.protocol is not None:
+        report.findings += tuple(_miscounts(workspace))
+    report.extra |= workspace.noted
+    if settings.full:
+        report.hidden = tuple(part for part in AFTER if part not in settings.parts(workspace.kernel))
     report.make_later(partial(_contents, workspace, settings, shown, command, record))
     return report
 

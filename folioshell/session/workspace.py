@@ -297,20 +297,22 @@ class Workspace:
             Refused: it cannot be done; nothing was changed.
             SchemeError: a loaded scheme raised.
         """
-        self.machine.begin()
+        machine = self.machine
+        machine.begin()
         self.remarks, self.noted = (), {}
-        leader = self.kernel.mms.get(self.current)
+        leader = machine.kernel.mms.get(self.current)
         try:
             ending = command.apply(self, process)
         except SchemeError as error:
             if error.event is not None:
                 error.told = Describer(self).text(error.event)  # type: ignore[arg-type]
             raise
-        self.machine.join_folios()
-        living = self.kernel.mms
+        machine = self.machine
+        machine.join_folios()
+        living = machine.kernel.mms
         if leader is not None and self.current not in living:
             self.current = leader.parent if leader.parent in living else next(iter(living), "")
-        record = StepRecord(self.step + 1, process, command.text, result_of(ending), self.machine.trace)
+        record = StepRecord(len(self.journal) + 1, process, command.text, result_of(ending), machine.trace)
         self.journal.append(record)
         return record
 

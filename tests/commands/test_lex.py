@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from folioshell import Session
-from folioshell.commands.lex import DEEPEST, is_open, is_prose, logical_lines, scan, statements, unquoted
+from folioshell.commands.lex import DEEPEST, Token, is_open, is_prose, logical_lines, scan, statements, unquoted
 from folioshell.errors import Refused
 
 
@@ -96,6 +96,18 @@ def test_scanning_never_fails_and_covers_the_words(line: str) -> None:
         assert not line[position : token.start].strip(" \t\r\n")
         position = token.end
     assert not line[position:].strip(" \t\r\n")
+
+
+@given(st.text(alphabet="ab1=!<>|?# ;:\t", max_size=30).map("a{}".format))
+def test_a_line_of_words_alone_is_read_as_any_other(line: str) -> None:
+    """The short way to read a line without quotes, braces and comments finds the same words."""
+    found: list[list[Token]] = [[]]
+    for token in scan(line):
+        if token.kind == ";":
+            found.append([])
+        elif token.kind != "comment":
+            found[-1].append(token)
+    assert statements(line) == [words for words in found if words]
 
 
 @pytest.mark.parametrize("inner", ["{", "{ ", "race { A.t1: "])

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 import folioshell
 import folioshell.script  # (declares save, load and source)
 from folioshell.commands.grammar import registry
+from folioshell.commands.lex import Token
 from folioshell.commands.parse import FAILURES, Grammar, ParsedStatement
-from folioshell.commands.places import PlaceRef
+from folioshell.commands.places import PlaceRef, read_place
 from folioshell.commands.reading import RETIRED
 from folioshell.errors import Refused
 
@@ -287,3 +288,17 @@ def test_brackets_that_are_wrong(line: str, message: str, column: int) -> None:
     error = refusal(line)
 
     assert (error.message, error.start) == (message, column)
+
+
+@given(st.from_regex(r"(f|v|pt|av|buf|_a-b|B:win)[0-9]{0,3}(\[[0-9]{1,3}\]?)?", fullmatch=True))
+def test_a_page_is_read_as_any_other_place(text: str) -> None:
+    """The short way to read a region, or one page of it, finds the same as that for places of all kinds."""
+
+    def read(text: str) -> object:
+        try:
+            return read_place(Token(text, 0, len(text)))[1:5]
+        except Refused as error:
+            return error.message, error.hint
+
+    # Blanks within the brackets, and a process before the region, lead another way.
+    assert read(text) == read(text.replace("[", "[ ")) == read(text if ":" in text else f"B:{text}")
