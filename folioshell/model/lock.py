@@ -39,13 +39,10 @@ class LockClass(Enum):
     #: no lock: a word that a protocol under test shares between threads
     WORD = "WORD"
 
-    @property
-    def is_page_table_lock(self) -> bool:
-        """True for the locks of page tables of any level."""
-        return self in _PAGE_TABLE_LOCKS
+    def __init__(self, name: str) -> None:
+        #: is it the lock of page tables of any level?
+        self.is_page_table_lock = name in ("MMPTL", "PMDL", "PTL")
 
-
-_PAGE_TABLE_LOCKS = frozenset((LockClass.MMPTL, LockClass.PMDL, LockClass.PTL))
 
 _NAMED_BY_OWNER = frozenset((LockClass.PTL, LockClass.PMDL, LockClass.WORD))
 

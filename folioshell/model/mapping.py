@@ -288,9 +288,7 @@ class AddressSpace:
 
     def any_in(self, first: int, nr: int) -> bool:
         """Is any page of ``[first, first + nr)`` cached, or in swap?"""
-        if any(index in self.swapped for index in range(first, first + nr) if self.swapped):
-            return True
-        return next(self.next_from(first, first + nr - 1), None) is not None
+        return any(index in self.swapped or self.find(index) is not None for index in range(first, first + nr))
 
     def insert(self, folio: Folio) -> None:
         """Add a folio at its index; its pages must be absent."""

@@ -59,6 +59,8 @@ def equal_faults(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     More than one only where order-0 folios are mapped where nothing was, in one table, or anonymous ones are copied.
     Allocating the table and the anon_vma is part of the first fault.
     """
+    if end - vpn == 1:
+        return 1
     vma = mm.vmas.find(vpn)
     if vma is None or not is_allowed(vma, write) or not mm.is_readable(vma, vpn):
         return 1

@@ -32,10 +32,8 @@ def do_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     if not fault.tried:
         vma.file.readahead.complete()
     if not fault.write:
-        return (yield from _do_read_fault(k, fault))
-    if not vma.flags & vm.SHARED:
-        return (yield from _do_cow_fault(k, fault))
-    return (yield from _do_shared_fault(k, fault))
+        return _do_read_fault(k, fault)
+    return _do_shared_fault(k, fault) if vma.flags & vm.SHARED else _do_cow_fault(k, fault)
 
 
 def _do_read_fault(k: Kernel, fault: Fault) -> Path[str | None]:
@@ -189,22 +187,21 @@ def _finish_fault(k: Kernel, fault: Fault, folio: Folio) -> Path[bool]:
     # Pages beyond EOF must raise SIGBUS, so a folio across EOF is mapped page by page. shmem has always mapped huge
     # folios across EOF and still does.
     crosses_end = not file.is_shmem and file.size < folio.index + folio.nr_pages
-    if mm.tables.pmd_entry(vpn) == pte.NONE:
+    table = mm.tables.leaf(vpn)
+    if table is None and mm.tables.pmd_entry(vpn) == pte.NONE:
         if not crosses_end and (yield from do_set_pmd(k, fault, folio)):
             return True
-        yield from tables.pte_table_alloc(k, mm, vpn)
-    table = mm.tables.leaf(vpn)
+        table = yield from tables.pte_table_alloc(k, mm, vpn)
     if table is None:
         return False
     page = fault.pgoff - folio.index
-    first, nr, index = page, 1, fault.index
+    first, nr, index, times = page, 1, fault.index, fault.times
     # 6.12 maps all of the folio for shared anonymous memory only, so as not to inflate the RSS of file mappings.
     maps_whole = k.release.fault_maps_whole_file_folio
-    whole_folio = not crosses_end if maps_whole else file.is_shmem and _is_anonymous_shmem(file)
+    whole_folio = folio.order and (not crosses_end if maps_whole else file.is_shmem and _is_anonymous_shmem(file))
     base = vpn - page
     if whole_folio and vma.start <= base and base + folio.nr_pages <= vma.end and _in_one_table(base, folio, size):
         first, nr, index = 0, folio.nr_pages, base % size
-    times = fault.times
     yield table.ptl.acquire("finish_fault", times=times)
     # The rest of the folio was only a bonus: if part of it is mapped, map the one page that was asked for. Linux starts
     # over for that, so it takes the PTL twice.
@@ -251,10 +248,12 @@ def _set_pte_range(
     entry = pte.make(folio.pfn + first, flags)
     index = vpn & k.geometry.pmd_pages - 1
 
-    if times > 1:
-        rmap.rss_add(vma, folio, times)
-        numbers = range(folio.id, folio.id + times)
+    if not folio.order:
+        numbers = (folio.id,) if times == 1 else range(folio.id, folio.id + times)
         yield rmap.add_small(numbers, folio.anon, vma, table, vpn, "folio_add_file_rmap_ptes")
+        if vma.mlocks_new:
+            folio.mlock()
+        rmap.rss_add(vma, folio, times)
         table.entries[index : index + times] = pte.ramp(entry, times)
         return True
 

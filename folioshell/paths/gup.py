@@ -11,9 +11,9 @@ Kernel: mm/gup.c (v6.18)
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
+from operator import itemgetter
 
 from folioshell.events import PINS, Held
 from folioshell.model import pte, vm
@@ -131,16 +131,19 @@ def _alike(k: Kernel, vma: Vma, vpn: int, end: int, write: bool) -> int:
     if not _is_usable(entry, write):
         is_prepared = vma.anon_vma is not None or not write or bool(vma.flags & vm.SHARED)
         return equal_faults(k, vma.mm, vpn, end, write) if entry >= 0 and is_prepared else 1
-    nr = 1
-    for entry in table.entries[index + 1 : index + end - vpn]:
-        if not _is_usable(entry, write):
-            break
-        nr += 1
-    return nr
+    return _nr_usable(table.entries[index : index + end - vpn], write)
 
 
 def _is_usable(entry: int, write: bool) -> bool:
     return entry > 0 and (not write or bool(entry & pte.WRITE))
+
+
+def _nr_usable(entries: Sequence[int], write: bool) -> int:
+    """Number of entries, from the first on, that give access."""
+    for nr, entry in enumerate(entries):
+        if entry <= 0 or (write and not entry & pte.WRITE):
+            return nr
+    return len(entries)
 
 
 def _follow_page(k: Kernel, vma: Vma, vpn: int, end: int, flags: int, pins: Pins | None, times: int = 1) -> Path[int]:
@@ -209,7 +212,7 @@ def _grab(folio: Folio, vpn: int, nr: int, pins: Pins) -> None:
     """
     folio.ref += nr
     folio.pins += nr
-    pins.extend((vpn + page, folio) for page in range(nr))
+    pins += [(vpn + page, folio) for page in range(nr)]
 
 
 def do_pin(k: Kernel, mm: Mm, start: int, nr: int, longterm: bool = False) -> Path[str | None]:
@@ -270,7 +273,17 @@ def _writable_at_once(mm: Mm, start: int, end: int) -> int:
     In Linux this walk pins what it finds, with interrupts off; in the model the pages are pinned under the usual locks.
     Kernel: mm/gup.c: gup_fast() (v6.18)
     """
-    return next((vpn for vpn in range(start, end) if not _is_usable(mm.tables.entry(vpn), write=True)), end)
+    tree, vpn = mm.tables, start
+    while vpn < end:
+        index = vpn & tree.last
+        most = min(end - vpn, tree.last + 1 - index)
+        found = tree.pmd_entry(vpn)
+        entries = found.entries[index : index + most] if isinstance(found, PageTable) else [found] * most
+        nr = _nr_usable(entries, write=True)
+        vpn += nr
+        if nr < most:
+            return vpn
+    return end
 
 
 def do_unpin(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
@@ -294,9 +307,12 @@ def do_unpin(k: Kernel, mm: Mm, start: int, nr: int) -> Path[str | None]:
 
 def _announce(folios: Sequence[Folio], sign: int) -> Path[None]:
     """The events of pages that were pinned or are to be unpinned: folios with as many of them together."""
-    pinned = Counter(folio.id for folio in folios)
+    pinned = [(number, len([*pages])) for number, pages in groupby(sorted([folio.id for folio in folios]))]
     # Made before the first is announced: a path that is stopped there must hold nothing that cannot be copied.
-    events = [Held(tuple(numbers), sign * nr, PINS) for nr, numbers in groupby(sorted(pinned), key=pinned.__getitem__)]
+    events = [
+        Held(tuple([number for number, _ in alike]), sign * nr, PINS)
+        for nr, alike in groupby(pinned, key=itemgetter(1))
+    ]
     yield from events
 
 

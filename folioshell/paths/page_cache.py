@@ -197,13 +197,14 @@ def _huge_allowed(k: Kernel, fault: Fault, first: int) -> bool:
     vma, size = fault.vma, k.geometry.pmd_pages
     assert vma.file is not None
     file = vma.file
+    if file.fs not in ("tmpfs-huge", "tmpfs-within"):
+        return False
     aligned = not (vma.start - vma.pgoff) % size and suitable_block(vma, fault.vpn, size)
     aligned = aligned or not k.release.shmem_fault_looks_at_vma
     if vma.flags & vm.NOHUGEPAGE or not aligned:
         return False
     # Where the block reaches beyond EOF, within_size falls back to the advice.
-    is_within = first + size <= file.size or bool(vma.flags & vm.HUGEPAGE)
-    return file.fs == "tmpfs-huge" or (file.fs == "tmpfs-within" and is_within)
+    return file.fs == "tmpfs-huge" or first + size <= file.size or bool(vma.flags & vm.HUGEPAGE)
 
 
 def alike(k: Kernel, folio: Folio, fault: Fault) -> Iterable[Folio]:
