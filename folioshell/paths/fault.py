@@ -17,6 +17,7 @@ from folioshell.paths.vm_fault import (
     UNDER_MMAP_LOCK,
     Fault,
     anon_prepare,
+    equal_file_faults,
     folio_lock_or_retry,
     refault,
     suitable_block,
@@ -56,8 +57,8 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
 def equal_faults(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     """Number of consecutive faults, for the pages from ``vpn`` on and below ``end``, that differ only in the page.
 
-    More than one only where order-0 folios are mapped where nothing was, in one table, or anonymous ones are copied.
-    Allocating the table and the anon_vma is part of the first fault.
+    More than one only where order-0 folios are mapped where nothing was, in one table, anonymous ones are copied, or
+    those of files become writable. Allocating the table and the anon_vma is part of the first fault.
     """
     if end - vpn == 1:
         return 1
@@ -68,11 +69,10 @@ def equal_faults(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     is_mapped = isinstance(table, PageTable) and table.entries[vpn & mm.tables.last] != pte.NONE
     index = vpn & mm.tables.last
     limit = min(index + min(end, vma.end) - vpn, mm.tables.last + 1)
+    if vma.file is not None and not (is_mapped and write and not vma.flags & vm.SHARED):
+        return equal_file_faults(k, vma, vpn, write, limit - index)
     if write:
         limit = min(limit, index + k.physmem.free_in_a_row)
-    if vma.file is not None and not is_mapped:
-        none = table == pte.NONE or isinstance(table, PageTable)
-        return file_fault.equal_faults(k, vma, vpn, write, limit - index) if none else 1
     # With mTHP a fault may map a larger folio, and the next one finds fewer empty entries.
     if write and len(k.config.thp) > 1 and not is_mapped:
         return 1

@@ -82,30 +82,6 @@ def _do_cow_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     return None
 
 
-def equal_faults(k: Kernel, vma: Vma, vpn: int, write: bool, most: int) -> int:
-    """Number of pages from ``vpn`` on, at most ``most``, without entries, whose first access does the same.
-
-    It fills a hole of shared memory, or maps order-0 folios that are cached, and does no more. 1 where it may do
-    anything else: map a window, copy the page, allocate a huge folio, mlock it, bring a page back from swap.
-    """
-    file, table = vma.file, vma.mm.tables.leaf(vpn)
-    assert file is not None
-    if vma.mlocks_new or not (vma.flags & vm.SHARED if write else k.config.fault_around == 1):
-        return 1
-    index = vma.pgoff_of(vpn)
-    most = min(most, file.size - index)
-    if table is not None and most > 1:
-        at = vpn & vma.mm.tables.last
-        most = same_pte_batch(table, at, at + most)
-    folio = file.find(index)
-    if folio is not None:
-        return 1 + len(file.alike_after(folio, most))
-    if file.fs != "tmpfs" or file.swapped:
-        return 1
-    most = min(most, k.physmem.free_in_a_row)
-    return next((nr for nr in range(1, most) if file.find(index + nr) is not None), max(most, 1))
-
-
 def _do_shared_fault(k: Kernel, fault: Fault) -> Path[str | None]:
     """Kernel: mm/memory.c: do_shared_fault() (v6.18)"""
     assert fault.vma.file is not None
@@ -151,27 +127,32 @@ def wp_page_shared(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> P
 
     Kernel: mm/memory.c: wp_page_shared() (v6.18)
     """
-    file, index = fault.vma.file, fault.index
+    file, index, times = fault.vma.file, fault.index, fault.times
     assert file is not None
     entry = table.entries[index]
+    writable = entry | pte.YOUNG | pte.DIRTY | pte.WRITE
+    folios, lock = [*page_cache.alike(k, folio, fault)], folio.lock.run(times)
     # The PTL is dropped before the folio lock is taken; the reference keeps the folio from being freed and reused for
     # another page, which the comparison of entries could not tell.
-    folio.ref += 1
+    for one in folios:
+        one.ref += 1
     if file.needs_mkwrite:
-        yield table.ptl.release()
+        yield table.ptl.release(times=times)
         if (yield from _page_mkwrite(k, fault, folio)):
-            yield table.ptl.acquire("finish_mkwrite_fault")
+            yield table.ptl.acquire("finish_mkwrite_fault", times=times)
             # Otherwise the page was unmapped or another thread made it writable meanwhile.
             if table.entries[index] == entry:
-                table.entries[index] = entry | pte.YOUNG | pte.DIRTY | pte.WRITE
-            yield table.ptl.release()
+                table.entries[index : index + times] = pte.ramp(writable, times)
+            yield table.ptl.release(times=times)
     else:
-        table.entries[index] = entry | pte.YOUNG | pte.DIRTY | pte.WRITE
-        yield table.ptl.release()
-        yield folio.lock.acquire("fault_dirty_shared_page")
-        folio.mark_dirty()
-    yield folio.lock.release()
-    yield from rmap.put(k, folio)
+        table.entries[index : index + times] = pte.ramp(writable, times)
+        yield table.ptl.release(times=times)
+        yield lock.acquire("fault_dirty_shared_page", times=times)
+        for one in folios:
+            one.mark_dirty()
+    yield lock.release(times=times)
+    for one in folios:
+        yield from rmap.put(k, one)
 
 
 def _finish_fault(k: Kernel, fault: Fault, folio: Folio) -> Path[bool]:

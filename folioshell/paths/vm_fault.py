@@ -9,8 +9,11 @@ from folioshell.errors import KernelBug
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
+from folioshell.model.mapping import AddressSpace
+from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm, Vma
 from folioshell.paths import Path, anon
+from folioshell.paths.batch import same_pte_batch
 from folioshell.records import dataclass
 
 #: most faults that one access may take: a RETRY for read-ahead, lost races, a page that is mapped and then copied
@@ -34,7 +37,8 @@ class Fault:
         vma_locked: the VMA lock is held; else mmap_lock (FAULT_FLAG_VMA_LOCK).
         tried: the fault was handled before and ended in RETRY (FAULT_FLAG_TRIED).
         times: number of consecutive pages, from ``vpn`` on, whose faults this record stands for. More than one only
-            where order-0 folios alike, new ones or cached ones, are mapped where nothing was, or are copied.
+            where order-0 folios alike, new ones or cached ones, are mapped where nothing was, are copied, or become
+            writable.
     Kernel: include/linux/mm.h: struct vm_fault (v6.18)
     """
 
@@ -66,6 +70,44 @@ def refault(mm: Mm, vpn: int, faults: int) -> int:
     if faults >= _MAX_FAULTS:
         raise KernelBug(f"an access of {mm} to page {vpn:#x} refaults without progress (livelock)")
     return faults + 1
+
+
+def equal_file_faults(k: Kernel, vma: Vma, vpn: int, write: bool, most: int) -> int:
+    """Number of pages of a file's VMA, from ``vpn`` on, at most ``most``, whose faults differ only in the page.
+
+    They fill holes of shared memory, map order-0 folios that are cached, or make entries of such writable, and do no
+    more. 1 where they may do anything else: map a window, copy a page, allocate a huge folio, mlock one, bring one back
+    from swap.
+    """
+    file, tree, index = vma.file, vma.mm.tables, vma.pgoff_of(vpn)
+    assert file is not None
+    folio, table, at = file.find(index), tree.leaf(vpn), vpn & tree.last
+    if folio is not None and folio.order:
+        return 1
+    if table is not None and table.entries[at]:
+        return _equal_writes(file, folio, table, at, most) if write and vma.flags & vm.SHARED else 1
+    if vma.mlocks_new or not (vma.flags & vm.SHARED if write else k.config.fault_around == 1):
+        return 1
+    # Other files are read, or huge folios are allocated.
+    if folio is None and (file.fs != "tmpfs" or file.swapped):
+        return 1
+    most = min(most, file.size - index)
+    if table is not None:
+        most = same_pte_batch(table, at, at + most)
+    if folio is not None:
+        return 1 + len(file.alike_after(folio, most))
+    most = min(most, k.physmem.free_in_a_row)
+    return next((nr for nr in range(1, most) if file.find(index + nr) is not None), max(most, 1))
+
+
+def _equal_writes(file: AddressSpace, folio: Folio | None, table: PageTable, first: int, most: int) -> int:
+    """Number of entries from ``first`` on that map alike order-0 folios of a file, in a row, from ``folio`` on."""
+    entry, nr = table.entries[first], 1
+    if folio is None or pte.pfn_of(entry) != folio.pfn:
+        return 1
+    while nr < most and table.entries[first + nr] == entry + (nr << pte.PFN_SHIFT):
+        nr += 1
+    return 1 + len(file.alike_after(folio, nr))
 
 
 def maybe_unlock_for_io(fault: Fault) -> Path[bool]:

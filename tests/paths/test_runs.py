@@ -32,12 +32,8 @@ POPULATE = st.one_of(
 )
 #: kinds of memory, as typed
 KINDS = (
-    "anon",
-    "shared",
-    "file=lib private prot=rw",
-    "file=lib shared",
-    "file=tmp shared",
-    "file=hole private prot=rw",
+    *("anon", "shared", "file=lib private prot=rw", "file=lib shared", "file=cold private", "file=cold shared"),
+    *("file=tmp shared", "file=hole private prot=rw"),
 )
 
 
@@ -55,7 +51,7 @@ def played(commands: Sequence[str], kind: str = "anon") -> Session:
     """A session in which the commands were typed; those that are refused are left out."""
     session = Session()
     session.execute("set geometry classroom ; set swap on ; file lib 40 cached ; file tmp 40 fs=tmpfs cached")
-    session.execute("file hole 40 fs=tmpfs")
+    session.execute("file hole 40 fs=tmpfs ; file cold 40")
     session.execute(f"mmap buf 32 {kind}")
     for command in commands:
         try:
