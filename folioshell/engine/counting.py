@@ -37,10 +37,10 @@ class _ByOrder:
 
 
 class Mark(NamedTuple):
-    """A point in the history of a machine: number of steps kept, and names of the schemes that count."""
+    """A point in the history of a machine: what was yielded up to there, and the schemes that count, by name."""
 
-    steps: int
-    names: tuple[str, ...]
+    past: tuple[list[Any], ...]
+    schemes: Mapping[str, Scheme]
 
 
 class Schemes(Mapping[str, Scheme]):
@@ -110,17 +110,17 @@ class Schemes(Mapping[str, Scheme]):
 
     def mark(self) -> Mark:
         """A point to rewind to."""
-        return Mark(len(self._past), tuple(self._counting))
+        return Mark(tuple(self._past), {**self._counting})
 
     def rewind(self, mark: Mark) -> bool:
-        """Go back to a mark; the caller has restored the contents of the schemes that counted then.
+        """Go to a mark; the caller has restored the contents of the schemes that counted then.
 
-        Returns: whether schemes that joined since were dropped.
+        Returns: whether other schemes count now.
         """
-        del self._past[mark.steps :]
-        if len(mark.names) == len(self._counting):
+        self._past[:] = mark.past
+        if self._counting == mark.schemes:
             return False
-        self._counting = {name: self._counting[name] for name in mark.names}
+        self._counting = {**mark.schemes}
         self._link()
         return True
 

@@ -8,7 +8,7 @@ ones are linked again. Locks have no state of their own and are skipped, as is e
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from operator import attrgetter, is_, itemgetter
 from types import BuiltinFunctionType, FunctionType, GenericAlias, ModuleType
@@ -51,10 +51,21 @@ def _dict_parts(copy: dict[object, object]) -> Iterable[object]:
 
 def _list_parts(copy: list[object]) -> Iterable[object]:
     """What a list refers to, once each: a memory section is a list of 512 pages of a few folios."""
+    if _are_numbers(copy):
+        return ()
     try:
         return set(copy)
     except TypeError:
         return copy
+
+
+def _are_numbers(items: list[Any]) -> bool:
+    """Are they numbers, as in most long lists? Nothing else can be added to 0, and no other way to ask is as fast."""
+    try:
+        sum(items)
+    except TypeError:
+        return False
+    return True
 
 
 def _nothing(_: object) -> Iterable[object]:
@@ -160,6 +171,13 @@ def parts_of(target: object) -> tuple[object, ...]:
     return tuple([getattr(target, name) for name in names]) if names else tuple(vars(target).values())
 
 
+def _others(items: list[Any], made: Mapping[int, Any], of: Callable[[Any], Any]) -> Iterable[Any]:
+    """``of`` each; at once if none is a tuple, whose parts have to be looked at."""
+    if any(issubclass(kind, (tuple, frozenset)) for kind in set(map(type, items))):
+        return map(of, items)
+    return map(made.get, map(id, items), items)
+
+
 class Snapshot:
     """The state of all objects reachable from some roots at the time of construction.
 
@@ -204,6 +222,51 @@ class Snapshot:
     def __len__(self) -> int:
         """Number of saved objects."""
         return len(self._lists) + len(self._tables) + len(self._others)
+
+    @property
+    def nr_elements(self) -> int:
+        """Number of elements of the saved lists."""
+        return sum([len(copy) for _, copy in self._lists])
+
+    def opened(self, *roots: object) -> list[Any]:
+        """Other objects that hold what was saved, in place of these roots and of all that they lead to.
+
+        What has no state of its own is shared with them.
+        """
+        made: dict[int, Any] = {}
+        attributes: dict[int, Any] = {}
+        for target, copy in (*self._lists, *self._tables, *[one[1:] for one in self._others]):
+            kind = target.__class__
+            made[id(target)] = other = copy[:] if isinstance(target, array) else kind.__new__(kind)
+            if isinstance(target, (list, dict, set)) and hasattr(target, "__dict__"):
+                attributes[id(vars(target))] = vars(other)
+        made |= attributes
+        self._fill(made)
+        return [made[id(root)] for root in roots]
+
+    def _fill(self, made: dict[int, Any]) -> None:
+        """Give new objects, by the id() of the saved ones, their contents."""
+
+        def of(part: Any) -> Any:
+            if part.__class__ in ATOMS:
+                return part
+            if isinstance(part, (tuple, frozenset)):
+                parts = [*map(of, part)]
+                if all(map(is_, part, parts)):
+                    return part
+                return tuple.__new__(part.__class__, parts) if isinstance(part, tuple) else frozenset(parts)
+            return made.get(id(part), part)
+
+        for target, copy in self._lists:
+            if not isinstance(target, array):
+                made[id(target)][:] = copy if _are_numbers(copy) else _others(copy, made, of)
+        for target, copy in self._tables:
+            pairs = [(of(key), of(copy[key])) for key in copy] if isinstance(target, dict) else map(of, copy)
+            made[id(target)].update(pairs)
+        for shape, target, copy in self._others:
+            assert shape.write is not None
+            other = {name: of(part) for name, part in copy.items()} if isinstance(copy, dict) else [*map(of, copy)]
+            shape.write(made[id(target)], other)
 
     def restore(self) -> None:
         """Restore the contents of all objects."""

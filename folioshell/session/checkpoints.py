@@ -8,18 +8,25 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from folioshell.session.history import Branch, Entry
-from folioshell.session.host import Limits
 from folioshell.session.workspace import Workspace
 
+if TYPE_CHECKING:
+    from folioshell.engine.counting import Mark
+
 #: a checkpoint is due when steps have yielded so many events for each object that it would hold
-EVENTS_AN_OBJECT = 6
+EVENTS_AN_OBJECT = 4
 #: and not before so many
 FEWEST_EVENTS = 4_000
 #: all together hold no more objects than this: the oldest goes first, and a state of more is replayed
 MOST_OBJECTS = 300_000
 #: and there are no more than this
 MOST_KEPT = 3
+#: elements of lists that take as long to copy as an object
+_ELEMENTS_AN_OBJECT = 500
 #: objects in which all schemes together keep what they know of a large folio
 _OBJECTS_A_LARGE_FOLIO = 35
 
@@ -30,37 +37,48 @@ class Checkpoint:
     Args:
         workspace: its objects are given their contents back in place, so that references to them stay valid.
         entry: the last step.
-        objects: how many objects it holds, roughly.
+
+    Attributes:
+        objects: how many objects it holds; elements of lists count for few.
     Raises:
         TypeError: a loaded scheme keeps objects that cannot be copied.
     """
 
-    def __init__(self, workspace: Workspace, entry: Entry, objects: int) -> None:
+    def __init__(self, workspace: Workspace, entry: Entry) -> None:
         # Most sessions are over before the first checkpoint is due.
         from folioshell.explore.snapshot import Snapshot
 
         self.position = workspace.step
         self.entry = entry
-        self.objects = objects
         self._workspace = workspace
         self._machine = workspace.machine
         self._journal = tuple(workspace.journal)
         self._admitted = workspace.admitted
-        roots = (*workspace.names, workspace.threads)
         self._mark = self._machine.mark()
-        self._snapshot = Snapshot([self._machine.kernel, *self._machine.schemes.counting.values(), *roots])
+        self._names = (workspace.regions, workspace.process_names, workspace.threads)
+        roots = (*workspace.names, workspace.threads)
+        self._snapshot = Snapshot([self._machine.kernel, *self._mark.schemes.values(), *roots])
+        self.objects = len(self._snapshot) + self._snapshot.nr_elements // _ELEMENTS_AN_OBJECT
 
     def restore(self) -> Workspace:
         """The workspace as it was."""
         workspace = self._workspace
         self._snapshot.restore()
-        self._machine.rewind(self._mark)
         workspace.machine = self._machine
-        workspace.journal[:] = self._journal
-        workspace.current = self.entry.current
-        workspace.remarks, workspace.noted = (), {}
-        # As in a fresh workspace that the steps up to here were replayed in.
-        workspace.limits, workspace.admitted = Limits(), self._admitted
+        workspace.regions, workspace.process_names, workspace.threads = self._names
+        return self._returned(workspace, self._mark)
+
+    def opened(self, workspace: Workspace) -> Workspace:
+        """A fresh workspace made one of its own in that state; the one that the checkpoint was taken of stays."""
+        machine, schemes = workspace.machine, self._mark.schemes
+        made = self._snapshot.opened(self._machine.kernel, *self._names, *schemes.values())
+        machine.kernel, workspace.regions, workspace.process_names, workspace.threads = made[:4]
+        return self._returned(workspace, self._mark._replace(schemes=dict(zip(schemes, made[4:], strict=True))))
+
+    def _returned(self, workspace: Workspace, mark: Mark) -> Workspace:
+        """A workspace whose objects hold what they held then."""
+        workspace.machine.rewind(mark)
+        workspace.return_to(self._journal, self.entry.current, self._admitted)
         return workspace
 
 
@@ -83,12 +101,14 @@ class Checkpoints:
         folios = kernel.folios
         spaces = sum(10 + 2 * mm.nr_ptes + 2 * len(mm.vmas) for mm in kernel.mms.values())
         objects = spaces + folios.nr_groups + _OBJECTS_A_LARGE_FOLIO * folios.nr_large
+        if self._kept:
+            objects = max(objects, self._kept[-1].objects)
         self._due = max(FEWEST_EVENTS, EVENTS_AN_OBJECT * objects)
         if self._events < self._due or objects > MOST_OBJECTS:
             return
         self._events = 0
         try:
-            self._kept.append(Checkpoint(workspace, entry, objects))
+            self._kept.append(Checkpoint(workspace, entry))
         except TypeError:
             # A loaded scheme may keep anything: then states are replayed.
             return
@@ -99,7 +119,18 @@ class Checkpoints:
         """Keep a workspace that no one else has any more; ``entry`` is its last step, None for the beginning."""
         self._beside, self._last = (workspace, entry) if entry is not None else (None, None)
 
-    def take(self, entries: Branch, position: int) -> Workspace | None:
+    def start(self, entries: Branch, position: int, fresh: Callable[[], Workspace]) -> Workspace:
+        """A workspace on the way to the state after step ``position`` of a branch, as near as there is one.
+
+        Args:
+            fresh: makes one in the state before the first step.
+        """
+        checkpoint = self.before(entries, position)
+        if checkpoint is not None:
+            return checkpoint.opened(fresh())
+        return self._take(entries, position) or fresh()
+
+    def _take(self, entries: Branch, position: int) -> Workspace | None:
         """The workspace that was kept, if it is on the way to the state after step ``position`` of a branch."""
         beside, self._beside = self._beside, None
         if beside is None or self._last is None or not self._is_on_the_way(beside, entries, position):

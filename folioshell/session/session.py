@@ -335,7 +335,7 @@ class Session:
             DeterminismError: a command did not end as it did when it was typed.
         """
         branch = branch or self.history.current
-        workspace = self._checkpoints.take(self.history.branches[branch], position) or self._fresh_workspace()
+        workspace = self._checkpoints.start(self.history.branches[branch], position, self._fresh_workspace)
         for _ in self._replayed(workspace, position, branch):
             pass
         return workspace

@@ -316,6 +316,13 @@ class Workspace:
         self.journal.append(record)
         return record
 
+    def return_to(self, journal: Iterable[StepRecord], current: str, admitted: int) -> None:
+        """Be as after these steps, replayed in a fresh workspace; machine and names are as they were then."""
+        self.journal[:] = journal
+        self.current, self.admitted = current, admitted
+        self.limits, self.remarks, self.noted = Limits(), (), {}
+        self._orders, self._indexed = Intervals(), 0
+
     def kind_of(self, name: str) -> str:
         """What a name stands for: ``region``, ``file``, ``process``, or empty if it is free."""
         claims = self.regions.claims

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from folioshell.engine.machine import Machine
 from folioshell.explore.snapshot import Snapshot, shape_of
+from folioshell.model.pagetable import PageTable
 from folioshell.model.vm import Mm
 from folioshell.paths import fault, fork, madvise, mmap, mremap, vma_flags
 from folioshell.session.workspace import Region, Regions
@@ -127,6 +129,29 @@ def test_all_kinds_of_objects() -> None:
     assert (inner.left, inner.right, numbers, names) == (outer, 2, [1, 2], {"a"})
     assert outer.parts == [inner, (numbers, {"k": names})]
     assert "late" not in vars(outer)
+
+
+def test_what_was_saved_is_opened_beside() -> None:
+    """Other objects hold what was saved, alike in who refers to whom; what is done to either leaves the other alone."""
+    inner, numbers = Pair(Region("a", 0, 4), array("q", [1, 2])), [1, 2]
+    regions, table = Regions([Region("a", 0, 4)]), PageTable(1, 8)
+    outer = Loose([inner, (numbers, frozenset({table}), {table: {1, 2}}), regions, [None, inner], [(inner,)]])
+    inner.left = outer
+    snapshot = Snapshot([outer])
+    outer.parts = []
+    numbers.append(3)
+    opened, others = snapshot.opened(outer, numbers)
+
+    pair, found, labels, mixed, tuples = opened.parts
+    assert (pair.left, pair.right, pair is inner) == (opened, array("q", [1, 2]), False)
+    (other,) = found[1]
+    assert (found, other.id, other is table) == ((others, frozenset({other}), {other: {1, 2}}), 1, False)
+    assert (others, mixed, tuples) == ([1, 2], [None, pair], [(pair,)])
+    assert (type(labels), labels, labels.beyond, labels is regions) == (Regions, regions, 5, False)
+    labels.add(Region("b", 512, 4))
+    pair.right.append(3)
+    snapshot.restore()
+    assert (list(regions), regions.beyond, inner.right) == (["a"], 5, array("q", [1, 2]))
 
 
 def test_an_equal_object_is_no_substitute() -> None:

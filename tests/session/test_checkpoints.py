@@ -9,6 +9,7 @@ import pytest
 from folioshell.commands import Session
 from folioshell.errors import Refused
 from folioshell.session import checkpoints
+from folioshell.session.workspace import Workspace
 from tests.fingerprint import fingerprint
 
 LINES = (
@@ -168,3 +169,61 @@ def test_the_process_of_a_state_that_was_kept() -> None:
     assert session.process == "B"
     session.execute("redo ; diff 2 ; goto 1 ; redo")
     assert session.process == "B"
+
+
+def test_a_checkpoint_is_opened_beside(often: None) -> None:
+    """A state that is asked for is one of its own: what is done there or here does not change the other."""
+    session = Session()
+    expected = {}
+    for line in LINES:
+        session.execute(line)
+        expected[session.step] = seen(session.workspace)
+    present = state(session)
+    for position in (22, 17, 20, 4, 9, 14, 22, 21):
+        beside = session.replay(position)
+        assert seen(beside) == expected[position]
+        (statement,) = session.language.parse("mmap more 16 populate")
+        beside.run(statement, beside.current)
+        assert beside.machine.check() == []
+        assert state(session) == present
+    session.execute("undo ; mmap late 4 ; undo ; redo")
+    assert session.workspace.machine.check() == []
+
+
+def seen(workspace: Workspace) -> tuple[object, ...]:
+    """A state, for a workspace that no session has."""
+    names = list(workspace.regions), {**workspace.process_names}, repr(workspace.threads)
+    return fingerprint(workspace.machine), workspace.current, len(workspace.journal), *names
+
+
+def test_a_scheme_that_joined_after_a_checkpoint(often: None) -> None:
+    """It counts again where it had joined, also after a visit to a state in which it had not."""
+    session = Session(counting=["per-page"])
+    session.execute("set thp.64K always ; mmap buf 16 ; write buf ; fork B")
+    assert session.workspace.machine.schemes["references"].mapcount(1) == 32
+    session.execute("B: munmap buf[3] ; undo 3 ; redo 3")
+    assert session.workspace.machine.schemes["references"].mapcount(1) == 31
+
+
+def test_a_scheme_that_joins_on_another_branch(often: None) -> None:
+    """It counts what was done on this branch, also if a checkpoint of it was come back to from another one."""
+    session = Session(counting=["per-page"])
+    session.execute("set thp.64K always ; mmap buf 16 ; write buf ; fork B ; branch other ; undo 2")
+    session.execute("fork C ; C: write buf[3] ; goto main ; fork D")
+    assert session.workspace.machine.schemes["references"].mapcount(1) == 48
+
+
+def test_freed_folios_of_another_branch(often: None) -> None:
+    """The order of a folio that is gone is that of the branch where it lived."""
+    session = Session()
+    session.execute("set thp.64K always ; mmap buf 16 ; mark here ; write buf ; munmap buf")
+    assert session.workspace.order_of(1) == 4
+    session.execute("branch other ; goto here ; set thp.64K never ; write buf ; munmap buf")
+    assert session.workspace.order_of(1) == 0
+
+
+def test_back_to_another_geometry(often: None) -> None:
+    """A machine that was booted anew is left again with all that it had named."""
+    session = Session()
+    session.execute("set geometry classroom ; set geometry x86-64 ; undo ; fork B ; undo")
+    assert list(session.workspace.process_names.values()) == ["A"]
