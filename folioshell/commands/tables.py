@@ -97,7 +97,7 @@ def _folios(call: Call) -> Table:
     for folio, nr in folios.groups():
         refs.put(folio.id, nr, (folio.ref, expected_references(kernel, folio)))
     rows: list[Row] = []
-    for change in changes_between(Intervals(), numbers_of(call.workspace, shown), shown):
+    for change in changes_between((), numbers_of(call.workspace, shown), shown):
         for number, nr, references in refs.pieces(int(change.id[1:]), change.nr):
             assert references is not None
             first = folios[number]

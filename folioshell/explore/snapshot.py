@@ -200,7 +200,9 @@ class Snapshot:
             shape = shape_of(target.__class__)
             if shape is not None:
                 seen.add(id(target))
-                pending.extend(shape.parts(self._keep(target, shape)))
+                parts = shape.parts(self._keep(target, shape))
+                # Most parts are atoms.
+                pending += [part for part in parts if part.__class__ not in ATOMS]
                 if shape.write is None and hasattr(target, "__dict__"):
                     # A container class of the package has attributes, too.
                     pending.append(vars(target))

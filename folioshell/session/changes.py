@@ -30,8 +30,8 @@ from folioshell.units import format_address
 #: (numbers before, numbers after, order, note)
 Key = tuple[tuple[int, ...], tuple[int, ...], int, str]
 
-#: order and numbers under the shown schemes of all living folios, in runs
-Numbers = Intervals[tuple[int, tuple[int, ...]]]
+#: (first, nr, order, numbers under the shown schemes) of all living folios, ascending
+Numbers = Sequence[tuple[int, int, int, tuple[int, ...]]]
 
 Picker = Callable[[tuple[int, ...]], tuple[int, ...]]
 
@@ -115,10 +115,7 @@ def _row(first: int, nr: int, key: Key, shown: Sequence[str]) -> FolioChange:
 
 def numbers_of(workspace: Workspace, shown: Sequence[str]) -> Numbers:
     """The orders and numbers of all living folios, under the shown schemes."""
-    found: Numbers = Intervals()
-    for first, nr, order, row in number_pieces(workspace, shown):
-        found.put(first, nr, (order, row))
-    return found
+    return list(number_pieces(workspace, shown))
 
 
 def number_pieces(workspace: Workspace, shown: Sequence[str]) -> Iterator[tuple[int, int, int, tuple[int, ...]]]:
@@ -133,11 +130,14 @@ def changes_between(before: Numbers, after: Numbers, shown: Sequence[str]) -> tu
     """The rows that lead from one state's ``numbers_of`` to another's."""
     zeros = (0,) * len(shown)
     rows: list[tuple[int, int, Key]] = []
-    different: Intervals[bool] = Intervals()
-    for first, nr, _ in sorted({*before.runs()} ^ {*after.runs()}, key=itemgetter(0)):
-        different.put(first, nr, True)
-    for first, nr, _ in different.runs():
-        for start, length, (old, new) in together(before.pieces(first, nr), after.pieces(first, nr)):
+    equal = {*before}.intersection(after)
+    sides: list[Intervals[tuple[int, tuple[int, ...]]]] = [Intervals(), Intervals()]
+    for side, numbers in zip(sides, (before, after), strict=True):
+        for first, nr, order, row in numbers:
+            if (first, nr, order, row) not in equal:
+                side.put(first, nr, (order, row))
+    for first, nr, _ in union(*sides).runs():
+        for start, length, (old, new) in together(*[side.pieces(first, nr) for side in sides]):
             if old == new:
                 continue
             note = "new" if old is None else "freed" if new is None else ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from folioshell.engine.counting import Mark
 
 #: a checkpoint is due when steps have yielded so many events for each object that it would hold
-EVENTS_AN_OBJECT = 4
+EVENTS_AN_OBJECT = 6
 #: and not before so many
 FEWEST_EVENTS = 4_000
 #: all together hold no more objects than this: the oldest goes first, and a state of more is replayed
@@ -26,7 +26,7 @@ MOST_OBJECTS = 300_000
 #: and there are no more than this
 MOST_KEPT = 3
 #: elements of lists that take as long to copy as an object
-_ELEMENTS_AN_OBJECT = 500
+_ELEMENTS_AN_OBJECT = 1_000
 #: objects in which all schemes together keep what they know of a large folio
 _OBJECTS_A_LARGE_FOLIO = 35
 
