@@ -2,7 +2,8 @@
 
 The objects reachable from the roots are walked once. A shallow copy of each mutable one (lists, arrays, dicts, sets,
 objects of this package) is kept; restoring writes the copies back. Objects created since become unreachable, dropped
-ones are linked again. Locks have no state of their own and are skipped, as is everything immutable.
+ones are linked again. Other objects can be given the same contents, too. Locks have no state of their own and are
+skipped, as is everything immutable.
 """
 
 from __future__ import annotations

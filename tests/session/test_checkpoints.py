@@ -186,6 +186,12 @@ def test_a_checkpoint_is_opened_beside(often: None) -> None:
         beside.run(statement, beside.current)
         assert beside.machine.check() == []
         assert state(session) == present
+    for checkpoint in session._checkpoints._kept:
+        beside = checkpoint.opened(session._fresh_workspace())
+        for _ in session._replayed(beside, session.step, "main"):
+            pass
+        assert seen(beside) == expected[session.step]
+        assert state(session) == present
     session.execute("undo ; mmap late 4 ; undo ; redo")
     assert session.workspace.machine.check() == []
 
