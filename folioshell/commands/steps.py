@@ -296,7 +296,7 @@ def cost(call: Call) -> Report:
             one = steps[_record(call, "N").number - 1]
             return done(call, sections=(_all_steps(call, names, [one], f"cost of {_title(one)}"),))
         sections = [_all_steps(call, names, steps, f"cost of {counted(len(steps), 'step')}")]
-        rows = row_runs([row for step in steps for row in _step_rows(step)])
+        rows = row_runs([row for step in steps for row in _step_rows(step, names)])
     if rows:
         sections.append(Table("each step", ("step", "schemes", *_COLUMNS), rows, _NOTE))
     return done(call, sections=tuple(sections))
@@ -311,7 +311,7 @@ def _all_steps(call: Call, names: Sequence[str], steps: Sequence[StepCosts], tit
     from folioshell.session.costs import total
 
     rows: list[Row] = [(_PATH, *_own(sum(step.ptls for step in steps)))]
-    rows += [(name, *total([step.tallies[name] for step in steps])) for name in names]
+    rows += [(name, *total([step.tallies[at] for step in steps])) for at, name in enumerate(names)]
     note = _NOTE
     if unknown := [name for name in names if _has_no_model(call.workspace.machine.schemes[name])]:
         note += f"\nno cost model: {', '.join(unknown)}"
@@ -322,17 +322,17 @@ def _has_no_model(scheme: Scheme) -> bool:
     return getattr(type(scheme).cost_of, "__func__", None) is getattr(Scheme.cost_of, "__func__", None)
 
 
-def _step_rows(step: StepCosts) -> Iterable[Row]:
+def _step_rows(step: StepCosts, names: Sequence[str]) -> Iterable[Row]:
     """A row for the path itself, then one for the schemes that it costs the same; none for those it costs nothing."""
     alike: dict[Tally, list[str]] = {}
-    for name, tally in step.tallies.items():
+    for name, tally in zip(names, step.tallies, strict=True):
         alike.setdefault(tally, []).append(name)
     number = step.record.number
     if step.ptls:
         yield (number, _PATH, *_own(step.ptls))
-    for tally, names in alike.items():
+    for tally, schemes in alike.items():
         if any(tally[:-1]):
-            yield (number, ", ".join(names), *tally)
+            yield (number, ", ".join(schemes), *tally)
 
 
 def _own(ptls: int) -> Row:

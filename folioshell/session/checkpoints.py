@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from folioshell.engine.counting import Mark
 
 #: a checkpoint is due when steps have yielded so many events for each object that it would hold
-EVENTS_AN_OBJECT = 6
+EVENTS_AN_OBJECT = 5
 #: and not before so many
 FEWEST_EVENTS = 4_000
 #: all together hold no more objects than this: the oldest goes first, and a state of more is replayed

@@ -21,22 +21,9 @@ from folioshell.schemes.cost import WALK_ATOMICS, Layout
 from folioshell.session.history import Happening, StepRecord
 from folioshell.session.workspace import Workspace
 
-
-class Tally(NamedTuple):
-    """What a step cost one scheme.
-
-    Args:
-        atomics, ptls, slots, lines: counts of its model.
-        walks: rmap walks that its answers made necessary.
-        state: bytes that it keeps for the folios that live after the step.
-    """
-
-    atomics: int
-    walks: int
-    ptls: int
-    slots: int
-    lines: int
-    state: int
+#: What a step cost one scheme: atomics, walks, PTLs, slots and lines, and the bytes of state for the folios that live
+#: after it. Walks are the rmap walks that its answers made necessary; the others are counts of its model.
+Tally = tuple[int, ...]
 
 
 class StepCosts(NamedTuple):
@@ -45,12 +32,12 @@ class StepCosts(NamedTuple):
     Args:
         record: the step.
         ptls: page-table locks that the kernel's path took, whatever is counted.
-        tallies: by scheme, in the order asked for.
+        tallies: one a scheme, in the order asked for.
     """
 
     record: StepRecord
     ptls: int
-    tallies: dict[str, Tally]
+    tallies: Sequence[Tally]
 
 
 def step_costs(workspace: Workspace, names: Sequence[str]) -> list[StepCosts]:
@@ -64,8 +51,7 @@ def step_costs(workspace: Workspace, names: Sequence[str]) -> list[StepCosts]:
     meters = [_Meter(workspace.machine.schemes[name], layout, asked) for name in names]
     # A copy of a scheme must see every event, and a loaded scheme may look at all of it.
     memoizes = not asked and all(meter.is_ours for meter in meters)
-    #: shape -> what such a step costs each scheme, with the bytes of state that it adds
-    known: dict[_Shape, list[Tally]] = {}
+    known: dict[_Shape, list[_Added]] = {}
     made = []
     for record, (shape, ptls) in zip(workspace.journal, shapes, strict=True):
         added = known.get(shape) if shape is not None else None
@@ -80,20 +66,21 @@ def step_costs(workspace: Workspace, names: Sequence[str]) -> list[StepCosts]:
                     orders.pop(event.folio, None)
             tallies = [meter.tally() for meter in meters]
             if shape is not None and memoizes:
-                known[shape] = [
-                    tally._replace(state=tally.state - state) for tally, state in zip(tallies, states, strict=True)
-                ]
+                known[shape] = [(tally[:-1], tally[-1] - state) for tally, state in zip(tallies, states, strict=True)]
         else:
             tallies = []
-            for meter, (atomics, walks, extra, slots, lines, more) in zip(meters, added, strict=True):
+            for meter, (counts, more) in zip(meters, added, strict=True):
                 meter.state += more
-                tallies.append(Tally(atomics, walks, extra, slots, lines, meter.state))
-        made.append(StepCosts(record, ptls, dict(zip(names, tallies, strict=True))))
+                tallies.append((*counts, meter.state))
+        made.append(StepCosts(record, ptls, tallies))
     return made
 
 
 #: what the cost of a step depends on, if all its events are about order-0 folios
 _Shape = tuple[tuple[object, ...], ...]
+
+#: a tally without its state, and the bytes of state that the step adds
+_Added = tuple[Tally, int]
 
 
 def _shape(trace: Iterable[Happening]) -> tuple[_Shape | None, int]:
@@ -172,7 +159,7 @@ class _Meter:
     def tally(self) -> Tally:
         """What was added since the last time."""
         atomics, slots, ptls, lines = self._counts
-        tally = Tally(atomics, self._walks, ptls, slots, lines, self.state)
+        tally = (atomics, self._walks, ptls, slots, lines, self.state)
         self._counts = [0, 0, 0, 0]
         self._walks = 0
         return tally
@@ -180,6 +167,5 @@ class _Meter:
 
 def total(tallies: Sequence[Tally]) -> Tally:
     """All of them together; the state is that after the last."""
-    if not tallies:
-        return Tally(0, 0, 0, 0, 0, 0)
-    return Tally._make(map(sum, zip(*tallies, strict=True)))._replace(state=tallies[-1].state)
+    counts = [sum(column) for column in zip(*tallies, strict=True)] or [0] * 6
+    return (*counts[:-1], tallies[-1][-1] if tallies else 0)
