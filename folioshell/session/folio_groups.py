@@ -233,10 +233,11 @@ def _overlaid(pieces: Iterable[_Piece]) -> Iterator[_Piece]:
     """The pieces in which the owners do not change, ascending; owners stand in the order of the pieces given."""
     found = [(first, place, first + nr, owners) for place, (first, nr, owners) in enumerate(pieces)]
     found.sort()
+    found.append((maxsize, 0, maxsize, ()))
     #: (end, place among the pieces given, owners) of those that are not passed yet, by end
     present: list[tuple[int, int, tuple[VmaTable, ...]]] = []
     last = 0
-    for first, place, end, owners in (*found, (maxsize, 0, maxsize, ())):
+    for first, place, end, owners in found:
         while present and last < first:
             nearest, _, whose = present[0]
             stop = nearest if nearest < first else first

@@ -263,6 +263,18 @@ class _Shares:
         self.sharing = [group.sharing for group in groups]
         self.changes = [*accumulate(map(ne, self.sharing, [*self.sharing[:1], *self.sharing]))]
 
+    def at(self, number: int) -> int:
+        """Which group a folio is in."""
+        return bisect_right(self.starts, number) - 1
+
+    def goes_on(self, run: EntryRun, later: EntryRun) -> bool:
+        """Can both be one: does the later one continue the other, and are their folios shared alike?"""
+        end = run.folio + run.nr_folios
+        # The folios of neighbors are unrelated most often.
+        if later.folio not in (run.folio, end) or not goes_on_over_tables(run, later):
+            return False
+        return not end or self.sharing[self.at(end - 1)] == self.sharing[self.at(later.folio)]
+
 
 def _marked(runs: Iterable[EntryRun], groups: Sequence[FolioGroup], shares: _Shares) -> Iterator[Marked]:
     """The runs with whether their folios are shared, cut where that changes."""
@@ -333,7 +345,7 @@ class _Summed:
 
     def slot(self, vma: Vma, start: int, end: int) -> Slot:
         """What lies in ``[start, end)``."""
-        starts, sharing, changes = self._shares.starts, self._shares.sharing, self._shares.changes
+        shares = self._shares
         runs = [*self._runs[bisect_right(self._ends, start) : bisect_left(self._ends, end) + 1]]
         if runs and runs[-1].vpn >= end:
             runs.pop()
@@ -342,20 +354,12 @@ class _Summed:
             runs[0], runs[-1] = runs[0].part(start, end), runs[-1].part(start, end)
         words: set[str] = set()
         nr = 0
-        before: EntryRun | None = None
-        last = ""
-        for run in runs:
-            first = final = ""
-            if run.folio:
-                low = high = bisect_right(starts, run.folio) - 1
-                if run.nr_folios > 1:
-                    high = bisect_right(starts, run.folio + run.nr_folios - 1) - 1
-                    nr += changes[high] - changes[low]
-                    words.update(sharing[low : high + 1])
-                first, final = sharing[low], sharing[high]
-                words.add(first)
-            nr += before is None or first != last or not goes_on_over_tables(before, run)
-            before, last = run, final
+        for before, run in zip((None, *runs), runs, strict=False):
+            nr += before is None or not shares.goes_on(before, run)
+            if run.folio and (run.nr_folios > 1 or len(words) < 2):
+                low, high = shares.at(run.folio), shares.at(run.folio + run.nr_folios - 1)
+                nr += shares.changes[high] - shares.changes[low]
+                words.update(shares.sharing[low : high + 1])
         tables = _tables_of([run.table for run in runs]) or str(vma.mm.tables.leaf(start) or "")
         one = reduce(EntryRun.joined, runs) if nr == 1 else None
         return Slot(vma, tables, one, nr, sum([run.nr for run in runs]), _one_word(words))
