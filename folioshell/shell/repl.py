@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from folioshell import __version__
 from folioshell.commands.lex import LogicalLine, is_open, logical_lines, unquoted
+from folioshell.engine.machine import Uncollected
 from folioshell.errors import Refused
 from folioshell.report import Report
 from folioshell.script.runner import FAILED, Runner
@@ -279,9 +281,12 @@ def interact(session: Session, screen: Screen, errors: Screen, start: Start | No
 
     reader: LineReader = DumbReader()
     if screen.rich:
-        from folioshell.shell.prompt import PromptReader
+        with Uncollected():
+            from folioshell.shell.prompt import PromptReader
 
-        reader = PromptReader(session, when_idle=_warm_up)
+            reader = PromptReader(session, when_idle=_warm_up)
+            # All that lives as long as the program: no collection needs to look at it again.
+            gc.freeze()
     session.host.output.pager, session.host.output.fixed = screen.rich, False
     pager = Pager(os.environ, screen.stream, reader.waiting) if screen.stream.isatty() else None
     state = state_folder(os.environ)
@@ -289,8 +294,9 @@ def interact(session: Session, screen: Screen, errors: Screen, start: Start | No
     [(log, messages)] = waited_for((first(session, folder) for first in (start or begin,)), session, screen)
     session.host.state = str(state or "")
     if screen.stream.isatty() and start is None and not session.step and not first:
-        screen.write([line(GREETING, Tone.DIM)])
-    screen.write([line(visible(text)) for text in messages])
+        screen.write_dim(GREETING)
+    if messages:
+        screen.write([line(visible(text)) for text in messages])
     repl = Repl(session, screen, LoggedReader(reader, log), errors=errors, pager=pager)
     if first:
         repl.execute(first)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO, TypeVar
 from folioshell.errors import Refused
 from folioshell.units import parse_number
 from folioshell.views import plain
-from folioshell.views.blocks import Block
+from folioshell.views.blocks import Block, Tone, line
 from folioshell.views.glyphs import has_signs, spell, spell_signs, spelled
 from folioshell.views.refusal_view import bug_blocks, refusal_blocks
 
@@ -33,6 +33,8 @@ DEFAULT_WIDTH = 100
 MAIL_WIDTH = 72
 #: minimum columns
 LEAST_WIDTH = 24
+#: what makes text dim on a rich terminal, and normal again
+DIM, RESET = "\x1b[2m", "\x1b[0m"
 #: seconds before the line is shown, and between two polls
 PATIENCE = 0.5
 _TICK = 0.1
@@ -103,6 +105,14 @@ class Screen:
     def write(self, blocks: Sequence[Block], mode: str = "") -> None:
         """Write the blocks; see ``rendered``."""
         self.stream.write(self.rendered(blocks, mode))
+
+    def write_dim(self, text: str) -> None:
+        """Write a dim line; not by rich, whose import would take a fifth of the time up to the first prompt."""
+        if not self.rich:
+            self.write([line(text, Tone.DIM)])
+            return
+        for row in self.rendered([line(text)], "plain").splitlines():
+            self.stream.write(f"{DIM}{row}{RESET}\n")
 
     def rendered(self, blocks: Sequence[Block], mode: str = "") -> str:
         """The blocks in a mode (default: the screen's own), spelled for the stream's encoding.

@@ -179,9 +179,10 @@ def test_text_is_broken_within_its_columns() -> None:
 
 
 def test_never_imports_rich() -> None:
-    """Importing the plain renderer and all layouts leaves rich out."""
+    """Importing the plain renderer and all layouts leaves rich out; so does what is written before the first prompt."""
     code = (
         "import sys, folioshell.views.plain, folioshell.views.report_view, folioshell.views.screen\n"
+        "folioshell.views.screen.Screen(sys.stdout, rich=True).write_dim('greeting')\n"
         "sys.exit('rich' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

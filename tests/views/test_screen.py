@@ -7,9 +7,10 @@ from io import BytesIO, StringIO, TextIOWrapper
 import pytest
 
 from folioshell.errors import Refused
-from folioshell.views.blocks import line
+from folioshell.shell.repl import GREETING
+from folioshell.views.blocks import Tone, line
 from folioshell.views.report_view import report_blocks
-from folioshell.views.screen import DEFAULT_WIDTH, LEAST_WIDTH, Screen, screen_for, wants_plain
+from folioshell.views.screen import DEFAULT_WIDTH, DIM, LEAST_WIDTH, RESET, Screen, screen_for, wants_plain
 from tests.views import samples
 
 
@@ -81,6 +82,24 @@ def test_colour_obeys_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "! false positive" in out.getvalue()
 
     assert colours == {False: True, True: False}
+
+
+@pytest.mark.parametrize("width", [30, 100])
+@pytest.mark.parametrize("rich", [False, True])
+def test_a_dim_line_is_as_any_other_one(rich: bool, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The greeting, which is written without rich, is folded as rich would fold it, and every row of it is dim."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    out, expected = Terminal(), Terminal()
+    Screen(out, rich=rich, width=width).write_dim(GREETING)
+    Screen(expected, rich=rich, width=width).write([line(GREETING, Tone.DIM)])
+    rows, as_usual = (text.getvalue().splitlines() for text in (out, expected))
+
+    assert list(map(_unstyled, rows)) == list(map(_unstyled, as_usual))
+    assert [DIM in row for row in rows] == [DIM in row for row in as_usual] == [rich] * len(rows)
+
+
+def _unstyled(text: str) -> str:
+    return text.replace(DIM, "").replace(RESET, "")
 
 
 def test_refusal() -> None:
