@@ -235,7 +235,7 @@ class Keys:
         ``present``, only the path refers to it, and the state must be computed again.
         """
         writer = _PathWriter(self._by_id, self._apart)
-        writer.write((path,))
+        writer.write(path)
         referred = frozenset(writer.referred)
         return tuple(writer.out), self._sets.setdefault(referred, referred)
 
@@ -257,10 +257,11 @@ class _PathWriter:
         self.out: list[Hashable] = []
         self.referred: set[Hashable] = set()
 
-    def write(self, values: Iterable[Any]) -> None:
-        """Write values, and everything that they refer to."""
-        put, nodes = self.out.append, self._nodes
-        for value in values:
+    def write(self, value: Any) -> None:
+        """Write a value, and everything that it refers to: each part with its own parts before the next."""
+        put, nodes, pending = self.out.append, self._nodes, [value]
+        while pending:
+            value = pending.pop()
             cls = value.__class__
             if cls in _CONSTANTS:
                 put(value)
@@ -271,14 +272,16 @@ class _PathWriter:
                 put(node.name)
             elif issubclass(cls, tuple):
                 put((cls.__name__, len(value)))
-                self.write(value)
+                pending += value[::-1]
             else:
-                self._write_object(value, cls)
+                pending += self._write_object(value, cls)[::-1]
 
-    def _write_object(self, value: Any, cls: type) -> None:
-        """Write what is neither a constant nor an object of the machine."""
+    def _write_object(self, value: Any, cls: type) -> Sequence[Any]:
+        """Write what is neither a constant nor an object of the machine. Returns: its parts, which are to follow."""
         identity = id(value)
-        if identity in self._apart:
+        if identity in self._written:
+            self.out.append(("again", self._written[identity]))
+        elif identity in self._apart:
             self.out.append(self._apart[identity])
         elif issubclass(cls, Lock):
             self.out.append(("lock", value.name))
@@ -286,14 +289,13 @@ class _PathWriter:
             self.out.append(("op", value.verb, value.lock.name, value.mode, value.function, value.nested))
         elif issubclass(cls, (Enum, type)):
             self.out.append(value)
-        elif identity in self._written:
-            self.out.append(("again", self._written[identity]))
         else:
             self._written[identity] = len(self._kept)
             self._kept.append(value)
             parts = _frame(value) if cls is GeneratorType else _parts_of(value, cls)
             self.out.append((cls.__name__, len(parts)))
-            self.write(parts)
+            return parts
+        return ()
 
 
 def _frame(path: Any) -> Sequence[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from array import array
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import CodeType, GeneratorType
@@ -52,13 +52,12 @@ class Frames(_PathWriter):
     def __init__(self) -> None:
         super().__init__({}, {})
 
-    def write(self, values: Iterable[Any]) -> None:
-        """Write values, and all that they refer to."""
-        super().write(["an object of the machine" if _is_of_the_machine(value) else value for value in values])
+    def _write_object(self, value: Any, cls: type) -> Sequence[Any]:
+        return () if _is_of_the_machine(value) else super()._write_object(value, cls)
 
     def written(self, value: Any) -> Any:
         """A value, and all that it refers to."""
-        self.write((value,))
+        self.write(value)
         return tuple(self.out)
 
 
