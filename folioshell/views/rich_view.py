@@ -10,18 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
-from rich.box import SIMPLE_HEAD, Box
 from rich.console import Console
-from rich.padding import Padding
 from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bars
 from rich.style import Style
-from rich.table import Column, Table
+from rich.table import Column as BarsColumn
 from rich.text import Text
 
 from folioshell.session.progress import Progress
-from folioshell.views.blocks import Block, Grid, Line, Span, Tone, drawn
-from folioshell.views.layout import GAP, MARGIN, fit, natural_widths, wrapped
+from folioshell.views.blocks import Block, Column, Grid, Line, Span, Tone, drawn
+from folioshell.views.layout import GAP, MARGIN, fit, natural_widths, padded, wrapped
 from folioshell.views.plain import line_texts
 from folioshell.views.screen import window_of
 
@@ -35,8 +33,6 @@ STYLES = {
     Tone.BAD: Style(bold=True, color="red"),
     Tone.LOUD: Style(bold=True, color="red", reverse=True),
 }
-# Rich's own ASCII boxes put bars where the gaps between columns are.
-_ASCII_HEAD = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 
 
 def write(blocks: Sequence[Block], console: Console) -> None:
@@ -69,23 +65,36 @@ def _write_grid(grid: Grid, console: Console) -> None:
     if grid.title:
         for piece in wrapped(grid.title, console.width):
             console.print(Text(piece), no_wrap=True)
-    box = _ASCII_HEAD if console.options.ascii_only else SIMPLE_HEAD
-    table = Table(box=box, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0), header_style="bold")
-    for column, width in zip(grid.columns, natural_widths(grid), strict=True):
-        table.add_column(
-            Text(column.header), justify="right" if column.flush_right else "left", width=width, no_wrap=True
-        )
-    for row in grid.rows:
-        table.add_row(*(_cell(span) for span in row))
-    console.print(Padding(table, (0, 0, 0, MARGIN), expand=False), crop=False)
+    # Drawn here, row by row: a table of rich's would measure and align again what fits already.
+    widths = natural_widths(grid)
+    # Headers stand on the rule, however many lines others have.
+    most = max(column.header.count("\n") for column in grid.columns)
+    header = tuple(
+        Span("\n" * (most - column.header.count("\n")) + column.header, Tone.STRONG) for column in grid.columns
+    )
+    rule = ("-" if console.options.ascii_only else "─") * (sum(widths) + GAP * (len(widths) - 1))
+    rows = [_row(header, grid.columns, widths), Text(" " * MARGIN + rule)]
+    rows += [_row(row, grid.columns, widths) for row in grid.rows]
+    console.print(Text("\n").join(rows), overflow="ignore", no_wrap=True, crop=False)
     if grid.note:
         for text in grid.note.split("\n"):
             for piece in wrapped(text, max(console.width - MARGIN, 1)):
                 console.print(Text(" " * MARGIN + piece, STYLES[Tone.DIM]), no_wrap=True)
 
 
-def _cell(span: Span) -> Text:
-    return Text(span.text, STYLES[span.tone])
+def _row(row: Sequence[Span], columns: Sequence[Column], widths: Sequence[int]) -> Text:
+    """A row, of as many lines as its tallest cell."""
+    cells = [span.text.split("\n") for span in row]
+    text = Text()
+    for at in range(max(map(len, cells))):
+        text.append("\n" * (at > 0) + " " * MARGIN)
+        for place, (cell, span, column, width) in enumerate(zip(cells, row, columns, widths, strict=True)):
+            gap = " " * GAP * (place > 0)
+            if at < len(cell):
+                text.append(gap).append(padded(cell[at], width, column.flush_right), STYLES[span.tone])
+            else:
+                text.append(gap + " " * width)
+    return text
 
 
 #: columns of a terminal of unknown width
@@ -108,13 +117,13 @@ class ProgressLine:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._description = Column(no_wrap=True, overflow="ellipsis")
+        self._description = BarsColumn(no_wrap=True, overflow="ellipsis")
         self._bars = Bars(
             SpinnerColumn(style="none"),
             TextColumn("{task.description}", markup=False, table_column=self._description),
             BarColumn(bar_width=_BAR),
-            TextColumn("{task.fields[numbers]}", markup=False, table_column=Column(no_wrap=True)),
-            TextColumn("Ctrl-C stops", style="dim", table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[numbers]}", markup=False, table_column=BarsColumn(no_wrap=True)),
+            TextColumn("Ctrl-C stops", style="dim", table_column=BarsColumn(no_wrap=True)),
             console=Console(file=stream, force_terminal=True),
             auto_refresh=False,
             transient=True,

@@ -6,9 +6,11 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from folioshell.report import Report
 from folioshell.views import plain, rich_view
+from folioshell.views.blocks import Column, Grid, Span, Tone
 from folioshell.views.report_view import report_blocks
 from tests.views import samples
 
@@ -52,6 +54,24 @@ def test_colour_adds_nothing_but_colour() -> None:
     assert "\x1b[1m8 → 16" in step
     assert "\x1b[2m" in step
     assert "\x1b[1;31m! false positive" in query
+
+
+def test_cells_of_several_lines() -> None:
+    """Headers stand on the rule, and a cell is in its tone on the lines that it has."""
+    out = StringIO()
+    columns = (Column("a\nheader"), Column("b", flush_right=True))
+    grid = Grid(columns, ((Span("one\ntwo"), Span("3", Tone.LOUD)),))
+    rich_view.write([grid], Console(file=out, width=40, force_terminal=True, color_system="standard"))
+    found = out.getvalue()
+
+    assert [row.rstrip() for row in Text.from_ansi(found).plain.splitlines()] == [
+        "  a",
+        "  header  b",
+        "  ─────────",
+        "  one     3",
+        "  two",
+    ]
+    assert found.count("\x1b[1;7;31m") == 1
 
 
 def test_markup_in_text_is_text() -> None:
