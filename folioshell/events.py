@@ -11,8 +11,9 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum
+from itertools import count
 from typing import ClassVar, get_args
 
 from folioshell.records import dataclass, field
@@ -263,12 +264,20 @@ class Walked:
         folio: the folio.
         reason: the function that walked it.
         visits: one row a VMA visited: (mm, vma, [(table name, number of entries found)]), misses with an empty list.
+        nr: number of order-0 folios with consecutive numbers, ``folio`` the first, that were walked one after the
+            other, each with these visits.
     Kernel: mm/rmap.c: rmap_walk() (v6.18)
     """
 
     folio: int
     reason: str
     visits: tuple[tuple[int, int, tuple[tuple[str, int], ...]], ...]
+    nr: int = 1
+
+    @property
+    def folios(self) -> Sequence[int]:
+        """The numbers of all these folios."""
+        return range(self.folio, self.folio + self.nr)
 
 
 @dataclass(slots=True)
@@ -330,6 +339,26 @@ class Held:
 
 
 @dataclass(slots=True)
+class AddedToSwap:
+    """Folios were given slots of the swap device, a page each, and are in the swap cache: they will be written there.
+
+    Args:
+        folios, order: numbers of the folios, and as in FolioNew.
+        slot: the first slot of the first one; those of the others follow.
+    Kernel: mm/swapfile.c: folio_alloc_swap() (v6.18)
+    """
+
+    folios: Sequence[int]
+    order: int
+    slot: int
+
+    @property
+    def places(self) -> Iterator[tuple[int, int]]:
+        """(folio, its first slot) of each."""
+        return zip(self.folios, count(self.slot, 1 << self.order), strict=False)
+
+
+@dataclass(slots=True)
 class Finding:
     """The simulated kernel violated a rule of memory management because the deciding scheme answered wrongly.
 
@@ -387,6 +416,7 @@ Event = (
     | Asked
     | Reused
     | Held
+    | AddedToSwap
     | Finding
     | Scanned
     | Tracepoint

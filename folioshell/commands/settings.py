@@ -63,7 +63,7 @@ def _profile(call: Call) -> Ending:
 
 
 def _swap(call: Call) -> Ending:
-    if call.word("MODE") == "off" and call.kernel.swap_counts:
+    if call.word("MODE") == "off" and any(call.kernel.slots.counts):
         raise call.refused_at("MODE", "pages are in swap", hint="touch or unmap them first")
     call.kernel.config.swap = call.word("MODE") != "off"
     call.kernel.config.sync_swap = call.word("MODE") == "sync"

@@ -7,7 +7,7 @@ from functools import cache, partial
 
 from folioshell.commands.call import Call, done
 from folioshell.commands.question import target
-from folioshell.events import Event, Tracepoint
+from folioshell.events import AddedToSwap, Event, Tracepoint
 from folioshell.intervals import Intervals
 from folioshell.model.decisions import decisions_of
 from folioshell.model.mapping import AnonVma
@@ -262,7 +262,9 @@ def _mlocked_folios(call: Call, events: Sequence[Event]) -> Table:
 def _event_counters(call: Call, events: Sequence[Event]) -> Table:
     counts = dict(call.kernel.vm_events)
     for event in events:
-        if isinstance(event, Tracepoint) and event.count:
+        if isinstance(event, AddedToSwap):
+            counts["swpout"] = counts.get("swpout", 0) + len(event.folios)
+        elif isinstance(event, Tracepoint) and event.count:
             counts[event.count] = counts.get(event.count, 0) + 1
     return Table("event counters", ("counter", "value"), tuple(sorted(counts.items())), "as /proc/vmstat names them")
 

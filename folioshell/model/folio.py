@@ -119,6 +119,10 @@ class Folio:
         """Its number."""
         return range(self.id, self.id + 1)
 
+    def add_refs(self, change: int) -> None:
+        """Add to its references."""
+        self.ref += change
+
     @property
     def lock(self) -> Lock:
         """The folio lock (PG_locked), one whatever the order."""
@@ -135,6 +139,16 @@ class Folio:
         if self._map_lock is None:
             self._map_lock = Lock(LockClass.MCL, str(self))
         return self._map_lock
+
+    def become_next(self) -> None:
+        """Become the next folio of a run."""
+        self.id += 1
+        self.pfn += 1
+        self.index += 1
+        if self.swap_slot is not None:
+            self.swap_slot += 1
+        # Its name is that of the folio before.
+        self._lock = None
 
     def try_get(self) -> bool:
         """Take a reference if the folio has one: not on a folio that is frozen or free. False: there is none to take.
@@ -276,6 +290,15 @@ class FolioRun:
     first: Folio
     nr: int
 
+    def add_refs(self, change: int) -> None:
+        """Add to the references of each."""
+        self.first.add_refs(change)
+
+    @property
+    def lock(self) -> Lock:
+        """The locks of all of them: an operation stands for one on each, as its ``times`` says."""
+        return self.first.lock.run(self.nr)
+
     @property
     def numbers(self) -> range:
         """Their numbers."""
@@ -290,7 +313,16 @@ class FolioRun:
         folio.nonzero = first.nonzero
         folio.mlocked = first.mlocked
         folio.mlock_count = first.mlock_count
+        folio.isolated = first.isolated
+        folio.dirty = first.dirty
+        if first.swap_slot is not None:
+            folio.cached = True
+            folio.swap_slot = first.swap_slot + place
         return folio
+
+    def isolate(self) -> bool:
+        """Take all of them off the LRU: see ``Folio``."""
+        return self.first.isolate()
 
     def view(self, place: int) -> Folio:
         """A snapshot of the folio at ``place``; writing to it raises AttributeError."""
@@ -318,10 +350,7 @@ class FolioRun:
 
     def drop_first(self) -> None:
         """Shrink the run by its first folio, which is not its last."""
-        first = self.first
-        first.id += 1
-        first.pfn += 1
-        first.index += 1
+        self.first.become_next()
         self.nr -= 1
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.lock import Lock, LockClass
 from folioshell.model.mapping import AddressSpace, AnonVma, write_orders
 from folioshell.model.pagetable import PageTable, PmdTable
-from folioshell.model.physmem import PhysicalMemory
+from folioshell.model.physmem import PhysicalMemory, SwapSlots
 from folioshell.model.policy import SharingQuestion
 from folioshell.model.release import DEFAULT, Release
 from folioshell.model.vm import Mm, Vma
@@ -120,6 +120,7 @@ class Kernel:
         mms: address spaces by process name, in order of creation.
         files: files by name. shared_memory: address spaces of shared anonymous mappings, in order of creation.
         folios: folios by number.
+        slots: the slots of the swap device.
         batches: identical consecutive faults are handled as one, and the pieces of a split folio are not locked one by
             one; off while other threads may run between.
         deferred: folios on the deferred-split queue by number.
@@ -156,13 +157,7 @@ class Kernel:
         self.lru_lock = Lock(LockClass.LRU, "")
         self.deferred_lock = Lock(LockClass.DSQ, "")
         self.swap_lock = Lock(LockClass.SWAP, "")
-        #: swap slot -> entries of page tables and of page caches that refer to it, the swap cache not counted
-        self.swap_counts: dict[int, int] = {}
-        #: swap slot -> the folio that the swap cache has for it; is the page that was written not all zero?
-        self.swap_cache: dict[int, Folio] = {}
-        self.swap_nonzero: dict[int, bool] = {}
-        #: order of folios -> the next slot of the cluster that they are written to; a multiple of its size: it is full
-        self.swap_clusters: dict[int, int] = {}
+        self.slots = SwapSlots(geometry.pmd_pages)
         #: swap slot -> the folio that a fault is reading it into, without the swap cache
         self.swap_prepared: dict[int, Folio] = {}
         #: pages of the largest folio so far: how far around an address a folio may reach

@@ -1,7 +1,11 @@
-"""Physical memory: which folio a pfn belongs to, and the next free pfn. Deterministic; a pfn is never used again."""
+"""Physical memory: which folio a pfn belongs to, and the next free pfn; and the slots of the swap device.
+
+Deterministic; neither a pfn nor a slot is ever used again.
+"""
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 from folioshell.model.folio import SECTION, Folio, FolioLooks, FolioRun, looks_of
@@ -230,3 +234,95 @@ class PhysicalMemory:
         run.nr = nr
         self.place_run(rest)
         return rest
+
+
+class SwapSlots:
+    """The slots of the swap device, in clusters: what refers to each, and what it holds.
+
+    Kernel: include/linux/swap.h: struct swap_info_struct: swap_map, zeromap (v6.18)
+
+    Args:
+        size: slots of a cluster.
+
+    Attributes:
+        counts: slot -> entries of page tables and of page caches that refer to it, the swap cache not counted.
+        cache: slot -> the page that the swap cache has for it; 0 for none.
+        nonzero: slot -> is the page that was written not all zero? 0 if nothing refers to it.
+    """
+
+    __slots__ = ("_next", "_size", "cache", "counts", "nonzero")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.counts, self.cache, self.nonzero = array("I"), array("q"), array("B")
+        #: order of folios -> the next slot of the cluster that they are written to; a multiple of its size: it is full
+        self._next: dict[int, int] = {}
+
+    def allocate(self, order: int, times: int = 1) -> int:
+        """The first of ``1 << order`` free slots in a row, aligned. Each order takes them from a cluster of its own.
+
+        Args:
+            times: so many folios of order 0 get slots in a row, at most ``free_in_a_row``.
+        Kernel: mm/swapfile.c: cluster_alloc_swap_entry() (v6.18)
+        """
+        nr, size = 1 << order, self._size
+        at = self._next.get(order, 0)
+        # The device's first slot holds its header.
+        while at % size == 0:
+            at = len(self.counts)
+            for slots in (self.counts, self.cache, self.nonzero):
+                slots.frombytes(bytes(size * slots.itemsize))
+            if at:
+                break
+            at = nr
+        self._next[order] = at + nr * times
+        return at
+
+    @property
+    def free_in_a_row(self) -> int:
+        """How many folios of order 0 get slots in a row next."""
+        used = self._next.get(0, 0) % self._size
+        # The device's first slot holds its header.
+        return self._size - (used if used or self.counts else 1)
+
+    def alike(self, slot: int, nr: int) -> int:
+        """Number of slots from one on, at most ``nr``, with equal counts and contents, all in the cache or none."""
+        counts, nonzero, cached = self.counts[slot], self.nonzero[slot], bool(self.cache[slot])
+        for one in range(slot + 1, slot + nr):
+            if (self.counts[one], self.nonzero[one], bool(self.cache[one])) != (counts, nonzero, cached):
+                return one - slot
+        return nr
+
+    def refer(self, slot: int, change: int, nr: int = 1) -> None:
+        """Count more entries, or fewer, that refer to each of ``nr`` slots in a row."""
+        for one in range(slot, slot + nr):
+            self.counts[one] += change
+            if not self.counts[one]:
+                self.nonzero[one] = 0
+
+    def write(self, slot: int, nr: int, is_nonzero: bool) -> None:
+        """Note what was written to ``nr`` slots in a row."""
+        for one in range(slot, slot + nr):
+            self.nonzero[one] = is_nonzero
+
+    def contents(self, slot: int, nr: int) -> int:
+        """Bit i: the page that was written to the i-th of ``nr`` slots in a row is not all zero."""
+        return sum(self.nonzero[slot + page] << page for page in range(nr))
+
+    def add_to_cache(self, folios: Folio | FolioRun, slot: int) -> None:
+        """Put a folio, or each folio of a run, into the swap cache, from a slot on; it has a reference a page."""
+        folio = folios.first
+        for page in range(folios.nr << folio.order):
+            self.cache[slot + page] = folio.pfn + page
+        folio.swap_slot = slot
+        folio.cached = True
+        folios.add_refs(folio.nr_pages)
+
+    def remove_from_cache(self, folios: Folio | FolioRun) -> None:
+        """Take a folio, or each folio of a run, out of the swap cache. The references are the caller's to drop."""
+        folio = folios.first
+        assert folio.swap_slot is not None
+        for page in range(folios.nr << folio.order):
+            self.cache[folio.swap_slot + page] = 0
+        folio.swap_slot = None
+        folio.cached = False

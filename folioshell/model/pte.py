@@ -160,8 +160,8 @@ def migration(entry: int, exclusive: bool) -> int:
     return -(pfn_of(entry) << _PAYLOAD_SHIFT | flags)
 
 
-def migration_ramp(entry: int, nr: int) -> array[int]:
-    """``nr`` migration entries that stand for consecutive pages with the same flags, ``entry`` the first of them."""
+def absent_ramp(entry: int, nr: int) -> array[int]:
+    """``nr`` swap or migration entries of consecutive slots or pages with the same flags, ``entry`` the first."""
     return array("q", range(entry, entry - (nr << _PAYLOAD_SHIFT), -1 << _PAYLOAD_SHIFT))
 
 

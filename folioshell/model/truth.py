@@ -291,10 +291,11 @@ def _check_cached(k: Kernel, folio: Folio) -> Iterator[str]:
         return
     assert folio.swap_slot is not None
     for page in range(folio.nr_pages):
-        if k.swap_cache.get(folio.swap_slot + page) is not folio:
-            yield f"{folio} is not the one that the swap cache finds at slot {folio.swap_slot + page}"
+        slot = folio.swap_slot + page
+        if k.slots.cache[slot] != folio.pfn + page:
+            yield f"{folio} is not the one that the swap cache finds at slot {slot}"
         # The entry of another mm: a write of the owner would reach it.
-        elif folio.anon_exclusive >> page & 1 and k.swap_counts.get(folio.swap_slot + page):
+        elif folio.anon_exclusive >> page & 1 and k.slots.counts[slot]:
             yield f"page {page} of {folio} is exclusive, but a swap entry refers to its slot"
 
 

@@ -72,6 +72,18 @@ def same_pte_batch(table: PageTable, index: int, limit: int) -> int:
     return nr
 
 
+def swap_pte_batch(table: PageTable, index: int, limit: int) -> int:
+    """Number of swap entries from ``index`` on, below ``limit``, of slots in a row, all exclusive or none.
+
+    Kernel: mm/internal.h: swap_pte_batch() (v6.18)
+    """
+    entries, most = table.entries, limit - index
+    expected = pte.absent_ramp(entries[index], most)
+    if entries[index:limit] == expected:
+        return most
+    return next(nr for nr in range(1, most) if entries[index + nr] != expected[nr])
+
+
 @dataclass(slots=True)
 class SmallFolios:
     """Order-0 folios that consecutive entries map, collected to be announced by one event.

@@ -43,7 +43,7 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
         while (entry := entry_of(vpn)) <= 0 or entry & looked_at != needed:
             faults = refault(mm, vpn, faults)
             # A thread that comes between two faults may change what the second one finds: then each goes alone.
-            times = equal_faults(k, mm, vpn, end, write) if k.batches and entry >= 0 else 1
+            times = equal_faults(k, mm, vpn, end, write) if k.batches else 1
             signal = yield from page_fault(k, mm, vpn, write, times)
             if signal is not None:
                 signals.append((vpn - start, signal))
@@ -57,8 +57,8 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
 def equal_faults(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     """Number of consecutive faults, for the pages from ``vpn`` on and below ``end``, that differ only in the page.
 
-    More than one only where order-0 folios are mapped where nothing was, in one table, anonymous ones are copied, or
-    those of files become writable. Allocating the table and the anon_vma is part of the first fault.
+    More than one only where order-0 folios are mapped where nothing was, in one table, anonymous ones are copied or come
+    from swap, or those of files become writable. Allocating the table and the anon_vma is part of the first fault.
     """
     if end - vpn == 1:
         return 1
@@ -69,6 +69,8 @@ def equal_faults(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     is_mapped = isinstance(table, PageTable) and table.entries[vpn & mm.tables.last] != pte.NONE
     index = vpn & mm.tables.last
     limit = min(index + min(end, vma.end) - vpn, mm.tables.last + 1)
+    if isinstance(table, PageTable) and table.entries[index] < 0:
+        return swap.equal_swapins(k, vma, table, index, limit, write)
     if vma.file is not None and not (is_mapped and write and not vma.flags & vm.SHARED):
         return equal_file_faults(k, vma, vpn, write, limit - index)
     if write:
@@ -304,21 +306,22 @@ def do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
         return "SIGSEGV"
     if not (yield from anon_prepare(k, fault)):
         return UNDER_MMAP_LOCK
-    folio = yield from swap.swapin(k, fault, table, pte.swap_slot(entry))
+    folios = yield from swap.swapin(k, fault, table, pte.swap_slot(entry))
     # The entry was zapped, or another thread mapped the page.
-    if folio is None:
+    if folios is None:
         return None
+    folio, times = folios.first, fault.times
     fresh = folio.swap_slot is None and k.swap_prepared.get(pte.swap_slot(entry)) is folio
-    if not fresh and not (yield from folio_lock_or_retry(fault, folio)):
+    if not fresh and not (yield from folio_lock_or_retry(fault, folios)):
         yield from rmap.put(k, folio)
         return RETRY
     # While this thread waited, others may have mapped the page, freed the slot and swapped out another page to it. The
     # entry can hold the same slot again, so comparing entries is not enough.
-    if not fresh and k.swap_cache.get(pte.swap_slot(entry)) is not folio:
+    if not fresh and not swap.is_in_cache(k, folio, pte.swap_slot(entry)):
         yield folio.lock.release()
         yield from rmap.put(k, folio)
         return None
-    yield table.ptl.acquire("do_swap_page")
+    yield table.ptl.acquire("do_swap_page", times=times)
     # Or it was zapped, or fork() took its exclusive bit.
     if table.entries[index] != entry or (fresh and swap.has_changed(fault, table, folio)):
         yield table.ptl.release()
@@ -328,12 +331,12 @@ def do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
         yield folio.lock.release()
         yield from rmap.put(k, folio)
         return None
-    yield from swap.map_swapped(k, fault, table, folio)
-    yield folio.lock.release()
+    yield from swap.map_swapped(k, fault, table, folios)
+    yield folios.lock.release(times=times)
     # In the same fault and under the same PTL: a second fault would only find the read-only entry that was just made.
     if fault.write and not table.entries[index] & pte.WRITE:
         return (yield from wp_fault.do_wp_page(k, fault, table))
-    yield table.ptl.release()
+    yield table.ptl.release(times=times)
     return None
 
 

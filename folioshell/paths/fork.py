@@ -315,7 +315,7 @@ def _copy_other(k: Kernel, copy: CopyRange, index: int) -> None:
     if pte.is_swap(entry):
         slot = pte.swap_slot(entry)
         # Shared from now on: neither process may map the page writable after swap-in without asking who else has it.
-        k.swap_counts[slot] += 1
+        k.slots.refer(slot, 1)
         copy.dst.mm.rss.swap += 1
         entry = copy.source.entries[index] = pte.swap(slot, exclusive=False)
     elif pte.is_migration(entry):

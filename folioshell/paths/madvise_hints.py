@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from folioshell.events import Tracepoint
 from folioshell.model import pte, vm
-from folioshell.model.folio import Folio
+from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.policy import SharingQuestion
 from folioshell.model.vm import Vma
 from folioshell.paths import Path, rmap, sharing, swap
-from folioshell.paths.batch import folio_pte_batch
+from folioshell.paths.batch import folio_pte_batch, small_pte_batch
 from folioshell.paths.reclaim import reclaim_pages
 from folioshell.paths.split import split_folio
 from folioshell.paths.tables import pte_offset_map_lock
@@ -86,7 +86,7 @@ def _cold_huge_pmd(k: Kernel, vma: Vma, pmd: PmdTable, block: int, whole: bool, 
 
 
 def _cold_pte_range(k: Kernel, vma: Vma, start: int, end: int, pageout: bool) -> Path[None]:
-    isolated: list[Folio] = []
+    isolated: list[Folio | FolioRun] = []
     table = yield from _lock_table(vma, start, _COLD)
     block = align_down(start, k.geometry.pmd_pages)
     index, last = start - block, end - block
@@ -95,8 +95,8 @@ def _cold_pte_range(k: Kernel, vma: Vma, start: int, end: int, pageout: bool) ->
         if not pte.maps_folio(entry):
             index += 1
             continue
-        folio = k.physmem.folio(pte.pfn_of(entry))
-        nr = folio_pte_batch(table, index, last, folio) if folio.order else 1
+        pfn = pte.pfn_of(entry)
+        folio, nr = _looked_at(k, table, index, last, pfn)
         if folio.order and (nr < folio.nr_pages or not k.release.madvise_takes_whole_folios):
             table, done = yield from _split_part(k, vma, table, block + index, folio, SharingQuestion.COLD_PART)
             index = _after_part(k, index, nr, last, done)
@@ -112,16 +112,30 @@ def _cold_pte_range(k: Kernel, vma: Vma, start: int, end: int, pageout: bool) ->
         if not pageout:
             _deactivate(table, index, nr, folio)
         else:
-            folio = k.physmem.single_out(folio.pfn)
             if not k.release.pageout_ignores_references:
                 _clear_flags(table, index, nr, pte.YOUNG)
-            if not folio.mlocked and folio.isolate():
-                isolated.append(folio)
+            folios = k.physmem.part(pfn, nr) if nr > 1 else k.physmem.single_out(pfn)
+            if not folio.mlocked and folios.isolate():
+                isolated.append(folios)
         index += nr
     if table is not None:
         yield table.ptl.release()
     # All isolated folios at once, after the PTL was released: unmapping them takes it again.
     yield from reclaim_pages(k, isolated)
+
+
+def _looked_at(k: Kernel, table: PageTable, index: int, last: int, pfn: int) -> tuple[Folio, int]:
+    """The folio that the entry ``index`` maps, to be read, and the number of entries below ``last`` to look at with it.
+
+    They map other pages of the folio, or folios of its run that are treated alike.
+    """
+    owner = k.physmem.at(pfn)
+    if not isinstance(owner, FolioRun):
+        return owner, folio_pte_batch(table, index, last, owner) if owner.order else 1
+    folio = owner.view(pfn - owner.first.pfn)
+    most = small_pte_batch(table, index, last, owner) if k.batches and index + 1 < last else 1
+    nr = sharing.equal_answers(k, SharingQuestion.COLD_WHOLE, folio.id, most)
+    return (folio, nr) if nr else (k.physmem.single_out(pfn), 1)
 
 
 def _deactivate(table: PageTable, index: int, nr: int, folio: Folio) -> None:

@@ -5,8 +5,10 @@ Kernel: mm/vmscan.c: shrink_folio_list() (v6.18)
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from folioshell.model import pte, vm
-from folioshell.model.folio import Folio
+from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PmdTable
@@ -15,7 +17,7 @@ from folioshell.model.vm import Vma
 from folioshell.paths import Path, rmap, sharing, swap
 from folioshell.paths.split import split_folio
 from folioshell.paths.unmap import try_to_unmap
-from folioshell.paths.walk import Hit, rmap_walk
+from folioshell.paths.walk import Hit, equal_walks, rmap_walk, vmas_of
 
 
 def do_reclaim(k: Kernel, folio: Folio) -> Path[None]:
@@ -62,26 +64,47 @@ def _folio_referenced(k: Kernel, folio: Folio) -> Path[int]:
     return young
 
 
-def reclaim_pages(k: Kernel, folios: list[Folio], clear_young: bool = False) -> Path[None]:
+def reclaim_pages(k: Kernel, folios: Iterable[Folio | FolioRun], clear_young: bool = False) -> Path[None]:
     """Reclaim isolated folios, whether recently used or not.
 
     Args:
         clear_young: clear their accessed bits first.
     Kernel: mm/vmscan.c: reclaim_pages() (v6.18)
     """
-    todo = list(folios)
+    # A stack: the other pieces of a split folio come next, in order.
+    todo = [*folios][::-1]
     while todo:
-        folio = todo.pop(0)
-        pieces = yield from _shrink_folio(k, folio, clear_young)
-        # The other pieces of a split folio come next, in order.
-        todo[:0] = pieces
+        found = todo.pop()
+        if isinstance(found, FolioRun):
+            pfn, nr = found.first.pfn, _equal_folios(k, found, clear_young)
+            if nr < found.nr:
+                found = k.physmem.part(pfn, nr) if nr > 1 else k.physmem.single_out(pfn)
+                todo.append(k.physmem.at(pfn + nr))
+        pieces = yield from _shrink_folio(k, found, clear_young)
+        todo += reversed(pieces)
 
 
-def _shrink_folio(k: Kernel, folio: Folio, clear_young: bool) -> Path[list[Folio]]:
-    """Reclaim one isolated folio. Returns the isolated pieces if it was split, to be reclaimed in turn."""
-    pieces: list[Folio] = []
+def _equal_folios(k: Kernel, run: FolioRun, clear_young: bool) -> int:
+    """Number of folios of an isolated run, from the first on, that are reclaimed alike: written to swap, and freed."""
+    folio = run.first
+    is_walked = clear_young or not k.release.pageout_ignores_references
+    if not k.batches or not k.config.swap or folio.mlocked or is_walked:
+        return 1
+    _, nr, entries = k.counts.mapcount_pieces(folio.id, min(run.nr, k.slots.free_in_a_row))[0]
+    # One entry each, under one lock; its reference, that of the isolation, and that of the swap cache.
+    if entries != 1 or folio.ref != 2 + folio.cached or any(vma.flags & vm.LOCKED for vma in vmas_of(folio, nr)):
+        return 1
+    return equal_walks(run, nr)
+
+
+def _shrink_folio(k: Kernel, folios: Folio | FolioRun, clear_young: bool) -> Path[Sequence[Folio]]:
+    """Reclaim one isolated folio, or a run of equal ones.
+
+    Returns: the isolated pieces if it was split, to be reclaimed in turn.
+    """
+    folio, pieces = folios.first, list[Folio]()
     # Only tried: reclaim runs inside allocations, whose callers may hold the folio lock.
-    if (yield folio.lock.trylock("shrink_folio_list")):
+    if (yield folios.lock.trylock("shrink_folio_list", times=folios.nr)):
         yield from rmap.putback(k, folio)
         return pieces
     if folio.mlocked:
@@ -100,14 +123,16 @@ def _shrink_folio(k: Kernel, folio: Folio, clear_young: bool) -> Path[list[Folio
         must_split = folio.order > 0 and (folio.partially_mapped or not k.config.swap)
         if must_split:
             folio, *pieces = yield from split_folio(k, folio)
+            folios = folio
         if not k.config.swap or (must_split and not pieces):
             yield from _activate(k, folio)
             return pieces
         # In the swap cache before it is unmapped: a fault on the swap entry must find the page.
-        yield from swap.add_to_swap(k, folio)
-    unmapped = yield from _unmapped(k, folio)
+        yield from swap.add_to_swap(k, folios)
+    unmapped = yield from _unmapped(k, folios)
     if unmapped and not folio.pins and not folio.anon and folio.swapbacked and k.config.swap:
         folio, *pieces = yield from _write_out_shmem(k, folio)
+        folios = folio
     # A pinned page was unmapped in vain: it stays in its cache.
     if not unmapped or folio.pins:
         yield from _activate(k, folio)
@@ -115,9 +140,9 @@ def _shrink_folio(k: Kernel, folio: Folio, clear_young: bool) -> Path[list[Folio
         # A dirty file folio is left to writeback, marked PG_reclaim (the same bit as PG_readahead).
         folio.readahead = folio.readahead or not folio.swapbacked
         yield from _activate(k, folio)
-    elif folio.release_buffers() and (yield from _remove_mapping(k, folio)):
-        yield folio.lock.release()
-        yield from rmap.put(k, folio)
+    elif folio.release_buffers() and (yield from _remove_mapping(k, folios)):
+        yield folios.lock.release(times=folios.nr)
+        yield from rmap.put(k, folios)
     else:
         yield from _keep(k, folio)
     return pieces
@@ -134,8 +159,29 @@ def _write_out_shmem(k: Kernel, folio: Folio) -> Path[list[Folio]]:
     if folio.dirty and folio.index < file.size < folio.index + folio.nr_pages:
         pieces = yield from split_folio(k, folio)
     if pieces[0].dirty and pieces[0].cached:
-        yield from swap.shmem_writeout(k, pieces[0])
+        yield from _shmem_writeout(k, pieces[0])
     return pieces
+
+
+def _shmem_writeout(k: Kernel, folio: Folio) -> Path[None]:
+    """Put swap entries where a locked, unmapped folio was in its page cache; it goes to the swap cache, written.
+
+    Kernel: mm/shmem.c: shmem_writeout(), shmem_delete_from_page_cache() (v6.18)
+    """
+    file = folio.mapping
+    assert isinstance(file, AddressSpace)
+    yield from swap.add_to_swap(k, folio)
+    yield file.xa_lock.acquire("shmem_delete_from_page_cache")
+    file.remove(folio)
+    # Its references to the page cache are those to the swap cache now.
+    folio.ref -= folio.nr_pages
+    assert folio.swap_slot is not None
+    for page in range(folio.nr_pages):
+        file.swapped[folio.index + page] = (folio.swap_slot + page, folio.order)
+        k.slots.refer(folio.swap_slot + page, 1)
+        k.slots.write(folio.swap_slot + page, 1, bool(folio.nonzero >> page & 1))
+    folio.dirty = False
+    yield file.xa_lock.release()
 
 
 def _check_references(k: Kernel, folio: Folio, clear_young: bool) -> Path[int]:
@@ -151,18 +197,22 @@ def _check_references(k: Kernel, folio: Folio, clear_young: bool) -> Path[int]:
     return 0 if clear_young and young > 0 else young
 
 
-def _unmapped(k: Kernel, folio: Folio) -> Path[bool]:
+def _unmapped(k: Kernel, folios: Folio | FolioRun) -> Path[bool]:
+    folio = folios.first
     if not k.counts.mapcount(folio.id):
         return True
-    return (yield from try_to_unmap(k, folio, sync=bool(folio.order)))
+    return (yield from try_to_unmap(k, folios, sync=bool(folio.order)))
 
 
-def _remove_mapping(k: Kernel, folio: Folio) -> Path[bool]:
+def _remove_mapping(k: Kernel, folios: Folio | FolioRun) -> Path[bool]:
     """Take an unmapped folio out of its cache, written to swap if it is dirty, and freeze it: the caller frees it.
 
+    Args:
+        folios: the folio, or a run of folios in the swap cache without other references.
     Returns: False if another path found the folio in the cache and has a reference: then it stays.
     Kernel: mm/vmscan.c: __remove_mapping() (v6.18)
     """
+    folio, times = folios.first, folios.nr
     file, slot = folio.mapping, folio.swap_slot
     if isinstance(file, AddressSpace) and slot is None:
         # Truncated before it was locked: the last to have a reference frees it.
@@ -185,17 +235,13 @@ def _remove_mapping(k: Kernel, folio: Folio) -> Path[bool]:
         if frozen:
             k.count("pglazyfreed", folio.nr_pages)
         return frozen
-    yield k.swap_lock.acquire("__remove_mapping")
+    yield k.swap_lock.acquire("__remove_mapping", times=times)
     frozen = folio.freeze(1 + folio.nr_pages)
     if frozen:
         folio.dirty = False
-        for page in range(folio.nr_pages):
-            k.swap_nonzero.setdefault(slot + page, bool(folio.nonzero >> page & 1))
-            del k.swap_cache[slot + page]
-        folio.swap_slot = None
-        folio.cached = False
-        folio.ref -= folio.nr_pages
-    yield k.swap_lock.release()
+        k.slots.remove_from_cache(folios)
+        folios.add_refs(-folio.nr_pages)
+    yield k.swap_lock.release(times=times)
     return frozen
 
 

@@ -126,7 +126,7 @@ def new_anon(k: Kernel, folio: Folio, vma: Vma, table: PageTable | PmdTable, vpn
 
 def add_ptes(
     k: Kernel,
-    folio: Folio,
+    folios: Folio | FolioRun,
     first: int,
     nr: int,
     vma: Vma,
@@ -135,7 +135,7 @@ def add_ptes(
     call: str,
     install: Callable[[], None] | None = None,
 ) -> Path[bool]:
-    """Add entries of ``table`` that map pages ``[first, first + nr)`` of a folio at ``vpn``.
+    """Add entries of ``table`` that map pages ``[first, first + nr)`` of a folio, or the folios of a run, at ``vpn``.
 
     Args:
         call: the rmap function that the kernel calls for it.
@@ -144,9 +144,9 @@ def add_ptes(
         caller must look again.
     Kernel: mm/rmap.c: folio_add_file_rmap_ptes(), folio_add_anon_rmap_ptes() (v6.18)
     """
-    counted = None
+    folio, counted = folios.first, None
     if folio.order == 0:
-        yield _rmap(Mapped, folio, 0, 1, vma, table, vpn, call)
+        yield _rmap_small(Mapped, folios.numbers, folio.anon, vma, table, vpn, call, False, bool(folio.anon_exclusive))
     else:
         if k.protocol is not None:
             counted = yield from claim(k, folio, first, nr, vma, table, vpn)
@@ -220,7 +220,7 @@ def remove_small(
 
 def remove_ptes(
     k: Kernel,
-    folio: Folio,
+    folios: Folio | FolioRun,
     first: int,
     nr: int,
     vma: Vma,
@@ -229,7 +229,7 @@ def remove_ptes(
     clear: Callable[[], None] | None = None,
     claimed: RmapClaim | None = None,
 ) -> Path[bool]:
-    """Remove entries that mapped pages ``[first, first + nr)`` of a folio at ``vpn``.
+    """Remove entries that mapped pages ``[first, first + nr)`` of a folio, or the folios of a run, at ``vpn``.
 
     Args:
         clear: clears the entries, after a protocol under test took its locks; None: the caller has cleared them.
@@ -239,7 +239,7 @@ def remove_ptes(
     Kernel: mm/rmap.c: folio_remove_rmap_ptes() (v6.18)
     """
     call = "folio_remove_rmap_ptes"
-    counted = None
+    folio, counted = folios.first, None
     if k.protocol is not None and folio.order:
         counted = claimed or (yield from claim(k, folio, first, nr, vma, table, vpn))
         while counted is None:
@@ -255,7 +255,7 @@ def remove_ptes(
     if clear is not None:
         clear()
     if folio.order == 0:
-        yield remove_small((folio.id,), folio.anon, vma, table, vpn)
+        yield remove_small(folios.numbers, folio.anon, vma, table, vpn)
     else:
         yield from _announce(k, folio, call, _rmap(Unmapped, folio, first, nr, vma, table, vpn, call), counted)
         if counted is not None:
@@ -342,7 +342,7 @@ def put(k: Kernel, folio: Folio | FolioRun, nr: int = 1) -> Path[None]:
 
     Kernel: mm/swap.c: folios_put_refs() (v6.18)
     """
-    folio.first.ref -= nr
+    folio.add_refs(-nr)
     if folio.first.ref:
         return
     if isinstance(folio, FolioRun):

@@ -57,6 +57,17 @@ def is_shared(
     return len({visit[0] for visit in walk.visits if visit[2]}) > 1
 
 
+def equal_answers(k: Kernel, question: SharingQuestion, first: int, nr: int) -> int:
+    """Number of order-0 folios, from one on, at most ``nr``, about which the answer is the same, and takes no step.
+
+    Returns: 0 if the answer about the first may take one.
+    """
+    decider = k.deciders[question]
+    if decider is None or decider.name != EXACT_FIT:
+        return 0
+    return k.counts.mapcount_pieces(first, nr)[0][1] if nr > 1 else 1
+
+
 def answer_of(
     k: Kernel, mm: Mm, folio: Folio, question: SharingQuestion, held: Lock | None, page: int = 0
 ) -> Path[str]:

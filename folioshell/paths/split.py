@@ -166,9 +166,9 @@ def _make_pieces(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]]) -> 
     if file is not None:
         file.remove(folio)
         folio.cached = False
-    if folio.swap_slot is not None:
-        for slot in range(folio.swap_slot, folio.swap_slot + folio.nr_pages):
-            del k.swap_cache[slot]
+    slot = folio.swap_slot
+    if slot is not None:
+        k.slots.remove_from_cache(folio)
     pieces = []
     for first, order in layout:
         piece = k.new_piece(folio, first, order)
@@ -182,12 +182,8 @@ def _make_pieces(k: Kernel, folio: Folio, layout: Sequence[tuple[int, int]]) -> 
         # Pieces beyond EOF leave the page cache, and are freed with the caller's reference.
         if file is not None and piece.index < file.size:
             k.add_to_cache(file, piece)
-        elif folio.swap_slot is not None:
-            piece.swap_slot = folio.swap_slot + first
-            piece.cached = True
-            piece.ref += piece.nr_pages
-            for page in range(piece.nr_pages):
-                k.swap_cache[piece.swap_slot + page] = piece
+        elif slot is not None:
+            k.slots.add_to_cache(piece, slot + first)
         pieces.append(piece)
     k.forget_folio(folio)
     return pieces

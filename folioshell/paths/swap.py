@@ -5,15 +5,17 @@ Kernel: mm/swapfile.c: free_swap_and_cache_nr() (v6.18); mm/swap_state.c: swapin
 
 from __future__ import annotations
 
-from folioshell.events import SWAP_CACHE, Held, Tracepoint
+from folioshell.events import SWAP_CACHE, AddedToSwap, Held
 from folioshell.model import pte, vm
 from folioshell.model.folio import Folio, FolioRun, page_bits
 from folioshell.model.kernel import Kernel
-from folioshell.model.mapping import AddressSpace, AnonVma
+from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable
 from folioshell.model.policy import ANON_EXCLUSIVE, PAGE_MAPCOUNT, REFERENCES, SharingQuestion
+from folioshell.model.vm import Vma
 from folioshell.paths import Path, rmap
 from folioshell.paths.anon_fault import huge_fault_allowed, new_anon_folio
+from folioshell.paths.batch import swap_pte_batch
 from folioshell.paths.vm_fault import Fault, suitable_block
 from folioshell.units import align_down
 
@@ -26,7 +28,7 @@ def free_entry(k: Kernel, slot: int) -> Path[None]:
     yield from _put_entry(k, slot, "free_swap_and_cache_nr")
     # After the swap lock. Who maps the page again, or writes it to swap, has it locked, and frees the cache itself; a
     # trylock, for the caller holds the PTL.
-    if k.swap_counts.get(slot):
+    if k.slots.counts[slot]:
         return
     folio = yield from swap_cache_get_folio(k, slot)
     if folio is None:
@@ -39,13 +41,22 @@ def free_entry(k: Kernel, slot: int) -> Path[None]:
     yield from rmap.put(k, folio)
 
 
-def _put_entry(k: Kernel, slot: int, function: str) -> Path[None]:
-    yield k.swap_lock.acquire(function)
-    k.swap_counts[slot] -= 1
-    if not k.swap_counts[slot]:
-        del k.swap_counts[slot]
-        k.swap_nonzero.pop(slot, None)
-    yield k.swap_lock.release()
+def _put_entry(k: Kernel, slot: int, function: str, times: int = 1) -> Path[None]:
+    """Count one entry fewer that refers to a slot, or to each of ``times`` slots in a row."""
+    yield k.swap_lock.acquire(function, times=times)
+    k.slots.refer(slot, -1, times)
+    yield k.swap_lock.release(times=times)
+
+
+def in_cache(k: Kernel, slot: int) -> Folio | None:
+    """The folio that the swap cache has for a slot, to be changed."""
+    pfn = k.slots.cache[slot]
+    return k.physmem.single_out(pfn) if pfn else None
+
+
+def is_in_cache(k: Kernel, folio: Folio, slot: int) -> bool:
+    """Is the folio the one that the swap cache has for a slot?"""
+    return folio.pfn <= k.slots.cache[slot] < folio.pfn + folio.nr_pages
 
 
 def swap_cache_get_folio(k: Kernel, slot: int) -> Path[Folio | None]:
@@ -54,39 +65,39 @@ def swap_cache_get_folio(k: Kernel, slot: int) -> Path[Folio | None]:
     Kernel: mm/swap_state.c: swap_cache_get_folio() (v6.18)
     """
     # As in the page cache: who froze the folio holds the lock until it is out of the cache.
-    while (folio := k.swap_cache.get(slot)) is not None and not folio.try_get():
+    while (folio := in_cache(k, slot)) is not None and not folio.try_get():
         yield k.swap_lock.wait("swap_cache_get_folio")
     return folio
 
 
-def delete_from_cache(k: Kernel, folio: Folio) -> Path[None]:
-    """Take a folio out of the swap cache: its references to it are dropped.
+def delete_from_cache(k: Kernel, folios: Folio | FolioRun) -> Path[None]:
+    """Take a folio, or each folio of a run, out of the swap cache: its references to it are dropped.
 
     Kernel: mm/swap_state.c: delete_from_swap_cache() (v6.18)
     """
-    assert folio.swap_slot is not None
-    for slot in range(folio.swap_slot, folio.swap_slot + folio.nr_pages):
-        k.swap_cache.pop(slot, None)
-    folio.swap_slot = None
-    folio.cached = False
+    folio = folios.first
+    k.slots.remove_from_cache(folios)
     # The copy in swap is gone, so reclaim has to write the page again before it may drop it.
     folio.dirty = True
     if folio.anon:
-        yield Held((folio.id,), -folio.nr_pages, SWAP_CACHE)
-    yield from rmap.put(k, folio, folio.nr_pages)
+        yield Held(folios.numbers, -folio.nr_pages, SWAP_CACHE)
+    yield from rmap.put(k, folios, folio.nr_pages)
 
 
-def try_to_free(k: Kernel, folio: Folio) -> Path[bool]:
-    """Take a folio out of the swap cache if no entry refers to its slots any more.
+def try_to_free(k: Kernel, folios: Folio | FolioRun) -> Path[bool]:
+    """Take a folio out of the swap cache if no entry refers to its slots any more; or each folio of a run.
 
+    As many entries refer to the slots of each folio of a run.
     Kernel: mm/swapfile.c: folio_free_swap() (v6.18)
     """
-    if folio.swap_slot is None:
+    folio = folios.first
+    slot = folio.swap_slot
+    if slot is None:
         return False
     # Another process still has a swap entry: it must find this folio, or the two would read different copies.
-    if any(k.swap_counts.get(slot) for slot in range(folio.swap_slot, folio.swap_slot + folio.nr_pages)):
+    if any(k.slots.counts[slot : slot + folio.nr_pages]):
         return False
-    yield from delete_from_cache(k, folio)
+    yield from delete_from_cache(k, folios)
     return True
 
 
@@ -96,13 +107,15 @@ def put_unmapped(k: Kernel, folio: Folio | FolioRun, nr: int = 1) -> Path[None]:
     No page-table lock is held.
     Kernel: mm/swap_state.c: free_swap_cache(), free_page_and_swap_cache() (v6.12)
     """
-    first = folio.first
-    # Before the references are dropped. Who has the folio locked frees the cache itself, or maps the page again.
-    is_unused = first.swap_slot is not None and not k.counts.mapcount(first.id)
-    if is_unused and not (yield first.lock.trylock("free_swap_cache")):
-        yield from try_to_free(k, first)
-        yield first.lock.release()
-    yield from rmap.put(k, folio, nr)
+    if folio.first.swap_slot is None:
+        yield from rmap.put(k, folio, nr)
+        return
+    for one in k.physmem.single_out_all(folio.first.pfn, folio.nr):
+        # Before the references are dropped. Who has the folio locked frees the cache itself, or maps the page again.
+        if not k.counts.mapcount(one.id) and not (yield one.lock.trylock("free_swap_cache")):
+            yield from try_to_free(k, one)
+            yield one.lock.release()
+        yield from rmap.put(k, one, nr)
 
 
 def reuse(k: Kernel, folio: Folio) -> Path[bool]:
@@ -113,19 +126,36 @@ def reuse(k: Kernel, folio: Folio) -> Path[bool]:
     slot = folio.swap_slot
     if slot is None:
         return True
-    users = k.counts.mapcount(folio.id) + sum(k.swap_counts.get(slot + page, 0) for page in range(folio.nr_pages))
-    if users > 1:
+    if k.counts.mapcount(folio.id) + sum(k.slots.counts[slot : slot + folio.nr_pages]) > 1:
         return False
     yield from try_to_free(k, folio)
     return True
 
 
-def swapin(k: Kernel, fault: Fault, table: PageTable, slot: int) -> Path[Folio | None]:
+def equal_swapins(k: Kernel, vma: Vma, table: PageTable, index: int, limit: int, write: bool) -> int:
+    """Number of entries from ``index`` on, below ``limit``, whose faults differ only in page and slot.
+
+    Each page is read into a new folio of order 0 in the swap cache, and stays there or not as the others.
+    """
+    entry = table.entries[index]
+    if not pte.is_swap(entry) or k.config.sync_swap or vma.anon_vma is None:
+        return 1
+    # A write that maps the page read-only, and then copies it or not, goes alone.
+    writable = pte.swap_is_exclusive(entry) and bool(vma.flags & vm.WRITE)
+    if write and not (writable and k.looks_at(SharingQuestion.SWAP_IN, ANON_EXCLUSIVE)):
+        return 1
+    slot = pte.swap_slot(entry)
+    if k.slots.cache[slot]:
+        return 1
+    return k.slots.alike(slot, min(swap_pte_batch(table, index, limit), k.physmem.free_in_a_row))
+
+
+def swapin(k: Kernel, fault: Fault, table: PageTable, slot: int) -> Path[Folio | FolioRun | None]:
     """The folio that holds the contents of a slot, with a reference: from the swap cache, else read into a new one.
 
     A device that is read at once needed no swap cache for a page that no one else refers to; that folio comes locked.
 
-    Returns: None if the slot was freed meanwhile, or is being read so by another fault.
+    Returns: a run for as many faults; None if the slot was freed meanwhile, or is being read so by another fault.
     Kernel: mm/memory.c: do_swap_page() (v6.18); mm/swap_state.c: __read_swap_cache_async() (v6.18)
     """
     while True:
@@ -135,35 +165,44 @@ def swapin(k: Kernel, fault: Fault, table: PageTable, slot: int) -> Path[Folio |
         order = 0
         if k.config.sync_swap and not k.release.bypasses_swap_cache:
             order = _swapin_order(k, fault, table, slot)
-        elif k.config.sync_swap and k.swap_counts.get(slot) == 1:
+        elif k.config.sync_swap and k.slots.counts[slot] == 1:
             return (yield from _read_without_cache(k, fault, table, slot))
-        nr = 1 << order
-        slots = range(align_down(slot, nr), align_down(slot, nr) + nr)
-        folio = yield from new_anon_folio(k, fault.vma, order, align_down(fault.vpn, nr))
-        # Not known yet who else will map it: all that may do so are found from the root (__folio_set_anon()).
-        assert isinstance(folio.mapping, AnonVma)
-        folio.mapping = folio.mapping.root
-        folio.ref = 1
+        nr, times = 1 << order, fault.times
+        folios = yield from _new_folios(k, fault, order)
         # Into the swap cache before it is mapped: a second process that faults must find it there and not read another
         # copy.
-        yield k.swap_lock.acquire("swapcache_prepare")
-        is_there = slot in k.swap_counts
-        usable = all(one in k.swap_counts and one not in k.swap_cache for one in slots)
+        yield k.swap_lock.acquire("swapcache_prepare", times=times)
+        is_there = bool(k.slots.counts[slot])
+        first = align_down(slot, nr)
+        usable = _can_be_read(k, first, nr)
         if usable:
-            for page, one in enumerate(slots):
-                folio.nonzero |= int(k.swap_nonzero.get(one, False)) << page
-                k.swap_cache[one] = folio
-            folio.ref += nr
-            folio.cached = True
-            folio.swap_slot = slots[0]
-            k.count("pgmajfault")
-        yield k.swap_lock.release()
+            folios.first.nonzero = k.slots.contents(first, nr)
+            k.slots.add_to_cache(folios, first)
+            k.count("pgmajfault", times)
+        yield k.swap_lock.release(times=times)
         if usable:
-            yield Held((folio.id,), nr, SWAP_CACHE)
-            return folio
-        yield from rmap.put(k, folio)
+            yield Held(folios.numbers, nr, SWAP_CACHE)
+            return folios
+        yield from rmap.put(k, folios)
         if not is_there:
             return None
+
+
+def _new_folios(k: Kernel, fault: Fault, order: int) -> Path[Folio | FolioRun]:
+    """A new folio around the page of a fault, with a reference, to be read into; a run for as many faults."""
+    vma = fault.vma
+    assert vma.anon_vma is not None
+    # Not known yet who else will map it: all that may do so are found from the root (__folio_set_anon()).
+    root, index = vma.anon_vma.root, vma.anon_pgoff_of(align_down(fault.vpn, 1 << order))
+    folios = k.new_folio(order, root, index, True) if order else k.new_folios(fault.times, root, index)
+    yield rmap.folio_new(folios.first, nr=folios.nr)
+    folios.add_refs(1)
+    return folios
+
+
+def _can_be_read(k: Kernel, slot: int, nr: int) -> bool:
+    """Are ``nr`` slots in a row in use, and none in the swap cache?"""
+    return all(k.slots.counts[slot : slot + nr]) and not any(k.slots.cache[slot : slot + nr])
 
 
 def _read_without_cache(k: Kernel, fault: Fault, table: PageTable, slot: int) -> Path[Folio | None]:
@@ -180,11 +219,10 @@ def _read_without_cache(k: Kernel, fault: Fault, table: PageTable, slot: int) ->
     yield k.swap_lock.acquire("swapcache_prepare")
     slots = range(first, first + nr)
     other = next((k.swap_prepared[one] for one in slots if one in k.swap_prepared), None)
-    usable = other is None and all(one in k.swap_counts and one not in k.swap_cache for one in slots)
+    usable = other is None and _can_be_read(k, first, nr)
     if usable:
-        for page, one in enumerate(slots):
-            k.swap_prepared[one] = folio
-            folio.nonzero |= int(k.swap_nonzero.get(one, False)) << page
+        k.swap_prepared.update(dict.fromkeys(slots, folio))
+        folio.nonzero = k.slots.contents(first, nr)
         k.count("pgmajfault")
     yield k.swap_lock.release()
     if usable:
@@ -210,8 +248,8 @@ def _swapin_order(k: Kernel, fault: Fault, table: PageTable, slot: int) -> int:
         offset = fault.vpn % nr
         if slot % nr != offset or fault.index < offset:
             continue
-        slots = range(slot - offset, slot - offset + nr)
-        if _refer_in_a_row(table, fault.index, offset, nr) and not any(one in k.swap_cache for one in slots):
+        first = slot - offset
+        if _refer_in_a_row(table, fault.index, offset, nr) and not any(k.slots.cache[first : first + nr]):
             return order
     return 0
 
@@ -231,18 +269,9 @@ def _all_refer(k: Kernel, fault: Fault, table: PageTable, page: int, folio: Foli
 
 
 def _refer_in_a_row(table: PageTable, index: int, offset: int, nr: int) -> bool:
-    """Are the ``nr`` entries from ``index - offset`` on swap entries of slots in a row, all exclusive or none?
-
-    Kernel: mm/internal.h: swap_pte_batch() (v6.18)
-    """
-    entries = table.entries[index - offset : index - offset + nr]
-    if not all(map(pte.is_swap, entries)):
-        return False
-    first, exclusive = pte.swap_slot(entries[0]), pte.swap_is_exclusive(entries[0])
-    return all(
-        pte.swap_slot(entry) == first + page and pte.swap_is_exclusive(entry) == exclusive
-        for page, entry in enumerate(entries)
-    )
+    """Are the ``nr`` entries from ``index - offset`` on swap entries of slots in a row, all exclusive or none?"""
+    first = index - offset
+    return pte.is_swap(table.entries[first]) and swap_pte_batch(table, first, first + nr) == nr
 
 
 def cancel(k: Kernel, folio: Folio) -> Path[None]:
@@ -275,12 +304,16 @@ def _should_try_to_free(k: Kernel, folio: Folio, fault: Fault) -> bool:
     return fault.write and folio.ref == 1 + folio.nr_pages
 
 
-def map_swapped(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> Path[None]:
+def map_swapped(k: Kernel, fault: Fault, table: PageTable, folios: Folio | FolioRun) -> Path[None]:
     """Replace a swap entry by a present one, and drop its use of the slot. Called with the PTL and the folio lock held.
 
     The caller's reference becomes that of the entry. All of a large folio is mapped if all of its entries are here.
+
+    Args:
+        folios: a run for as many faults.
     Kernel: mm/memory.c: do_swap_page() (v6.18)
     """
+    folio, times = folios.first, fault.times
     vma, index = fault.vma, fault.index
     entry = table.entries[index]
     slot = pte.swap_slot(entry)
@@ -291,18 +324,18 @@ def map_swapped(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> Path
         index, slot, page, nr = index - page, slot - page, 0, folio.nr_pages
     vpn = fault.vpn + index - fault.index
     for one in range(slot, slot + nr):
-        yield from _put_entry(k, one, "swap_free_nr")
+        yield from _put_entry(k, one, "swap_free_nr", times)
     _clear_prepared(k, folio)
     # The bit survives in the swap entry, since the page has no flags while it is out; fork() clears it there. A
     # page that is read without the swap cache has no other entry that refers to it.
     exclusive = fresh or (k.looks_at(SharingQuestion.SWAP_IN, ANON_EXCLUSIVE) and pte.swap_is_exclusive(entry))
     if k.looks_at(SharingQuestion.SWAP_IN, PAGE_MAPCOUNT):
-        exclusive = fault.write and not k.counts.mapcount(folio.id) and not k.swap_counts.get(slot)
+        exclusive = fault.write and not k.counts.mapcount(folio.id) and not k.slots.counts[slot]
     if _should_try_to_free(k, folio, fault) or (exclusive and not k.release.has_anon_exclusive):
-        yield from try_to_free(k, folio)
+        yield from try_to_free(k, folios)
     exclusive = exclusive or (k.looks_at(SharingQuestion.SWAP_IN, REFERENCES) and folio.ref == 1)
-    vma.mm.rss.swap -= nr
-    rmap.rss_add(vma, folio, nr)
+    vma.mm.rss.swap -= nr * times
+    rmap.rss_add(vma, folio, nr * times)
     if exclusive:
         folio.anon_exclusive |= page_bits(page, nr)
         assert vma.anon_vma is not None
@@ -310,74 +343,33 @@ def map_swapped(k: Kernel, fault: Fault, table: PageTable, folio: Folio) -> Path
     if fresh:
         yield rmap.new_anon(k, folio, vma, table, vpn)
     else:
-        folio.ref += nr - 1
-        yield from rmap.add_ptes(k, folio, page, nr, vma, table, vpn, "folio_add_anon_rmap_ptes")
+        folios.add_refs(nr - 1)
+        yield from rmap.add_ptes(k, folios, page, nr, vma, table, vpn, "folio_add_anon_rmap_ptes")
     # A page that may be shared is mapped read-only, also for a write: do_wp_page() decides then whether to copy.
     writable = exclusive and vma.flags & vm.WRITE and (fault.write or k.release.swapin_by_read_is_writable)
     flags = pte.YOUNG | (pte.WRITE if writable else 0) | (pte.DIRTY if writable and fault.write else 0)
-    table.entries[index : index + nr] = pte.ramp(pte.make(folio.pfn + page, flags), nr)
+    table.entries[index : index + nr * times] = pte.ramp(pte.make(folio.pfn + page, flags), nr * times)
 
 
-def _alloc_slots(k: Kernel, order: int) -> int:
-    """The first of ``1 << order`` free slots in a row, aligned. Each order takes them from a cluster of its own.
-
-    Kernel: mm/swapfile.c: cluster_alloc_swap_entry() (v6.18)
-    """
-    nr, size = 1 << order, k.geometry.pmd_pages
-    at = k.swap_clusters.get(order, 0)
-    # The device's first slot holds its header.
-    while at % size == 0:
-        at = (k.next_number("swap cluster") - 1) * size
-        if at:
-            break
-        at = nr
-    k.swap_clusters[order] = at + nr
-    return at
-
-
-def add_to_swap(k: Kernel, folio: Folio) -> Path[None]:
-    """Allocate swap slots for the folio and add it to the swap cache.
+def add_to_swap(k: Kernel, folios: Folio | FolioRun) -> Path[None]:
+    """Allocate swap slots for the folio, or each folio of a run, and add it to the swap cache.
 
     Kernel: mm/swapfile.c: folio_alloc_swap() (v6.18)
     """
-    yield k.swap_lock.acquire("folio_alloc_swap")
-    folio.swap_slot = _alloc_slots(k, folio.order)
-    for page in range(folio.nr_pages):
-        k.swap_cache[folio.swap_slot + page] = folio
-    yield k.swap_lock.release()
-    folio.cached = True
-    folio.ref += folio.nr_pages
+    folio, times = folios.first, folios.nr
+    yield k.swap_lock.acquire("folio_alloc_swap", times=times)
+    slot = k.slots.allocate(folio.order, times)
+    k.slots.add_to_cache(folios, slot)
+    yield k.swap_lock.release(times=times)
     # The slots hold nothing yet: it has to be written.
     folio.dirty = True
     # Those of shared memory take the place of the page cache's.
     if folio.anon:
-        yield Held((folio.id,), folio.nr_pages, SWAP_CACHE)
-    yield Tracepoint(f"{folio} added to swap at slot {folio.swap_slot}", "swpout")
+        yield Held(folios.numbers, folio.nr_pages, SWAP_CACHE)
+    yield AddedToSwap(folios.numbers, folio.order, slot)
 
 
 # Shared memory: swap entries are in its page cache, page tables have none.
-
-
-def shmem_writeout(k: Kernel, folio: Folio) -> Path[None]:
-    """Put swap entries where a locked, unmapped folio was in its page cache; it goes to the swap cache, written.
-
-    Kernel: mm/shmem.c: shmem_writeout(), shmem_delete_from_page_cache() (v6.18)
-    """
-    file = folio.mapping
-    assert isinstance(file, AddressSpace)
-    yield from add_to_swap(k, folio)
-    yield file.xa_lock.acquire("shmem_delete_from_page_cache")
-    file.remove(folio)
-    # Its references to the page cache are those to the swap cache now.
-    folio.ref -= folio.nr_pages
-    assert folio.swap_slot is not None
-    for page in range(folio.nr_pages):
-        slot = folio.swap_slot + page
-        file.swapped[folio.index + page] = (slot, folio.order)
-        k.swap_counts[slot] = 1
-        k.swap_nonzero[slot] = bool(folio.nonzero >> page & 1)
-    folio.dirty = False
-    yield file.xa_lock.release()
 
 
 def shmem_swapin(k: Kernel, file: AddressSpace, index: int) -> Path[Folio | None]:
@@ -409,11 +401,9 @@ def shmem_swapin(k: Kernel, file: AddressSpace, index: int) -> Path[Folio | None
     if usable:
         for page in range(folio.nr_pages):
             del file.swapped[first + page]
-            folio.nonzero |= int(k.swap_nonzero.get(base + page, False)) << page
+        folio.nonzero |= k.slots.contents(base, folio.nr_pages)
         if folio.swap_slot is not None:
-            for one in range(base, base + folio.nr_pages):
-                del k.swap_cache[one]
-            folio.swap_slot = None
+            k.slots.remove_from_cache(folio)
             folio.ref -= folio.nr_pages
         k.add_to_cache(file, folio)
     yield file.xa_lock.release()
@@ -425,17 +415,3 @@ def shmem_swapin(k: Kernel, file: AddressSpace, index: int) -> Path[Folio | None
     for one in range(base, base + folio.nr_pages):
         yield from _put_entry(k, one, "swap_free_nr")
     return folio
-
-
-def shmem_free_swap(k: Kernel, file: AddressSpace, first: int, last: int) -> Path[None]:
-    """Free the slots of pages ``[first, last)`` of shared memory.
-
-    Kernel: mm/shmem.c: shmem_free_swap() (v6.18)
-    """
-    for index in sorted(index for index in file.swapped if first <= index < last):
-        yield file.xa_lock.acquire("shmem_free_swap")
-        # Another path may have brought it back.
-        slot, _ = file.swapped.pop(index, (0, 0))
-        yield file.xa_lock.release()
-        if slot:
-            yield from free_entry(k, slot)

@@ -277,7 +277,7 @@ def _split_migration_entry(k: Kernel, vma: Vma, pmd: PmdTable, index: int) -> Pa
         rmap.rss_add(vma, folio, -folio.nr_pages)
         return
     table = withdraw(pmd)
-    table.entries[:] = pte.migration_ramp(entry, len(table.entries))
+    table.entries[:] = pte.absent_ramp(entry, len(table.entries))
     pmd.entries[index] = table
     yield Tracepoint(f"PMD migration entry of {folio} at {pmd} split into {table}")
 

@@ -121,7 +121,7 @@ def _truncate_range(k: Kernel, file: AddressSpace, first: int, last: int) -> Pat
 
     Kernel: mm/truncate.c: truncate_inode_pages_range() (v6.18); mm/shmem.c: shmem_undo_range() (v6.18)
     """
-    yield from swap.shmem_free_swap(k, file, first, last)
+    yield from _shmem_free_swap(k, file, first, last)
     # Most folios can be had at once. The others are waited for at the end.
     for folio in file.next_from(first, _last_page(file, last)):
         if _is_inside(folio, first, last) and folio.try_get():
@@ -264,3 +264,17 @@ def _truncate_folio(k: Kernel, file: AddressSpace, folio: Folio) -> Path[None]:
     yield file.xa_lock.acquire("truncate_inode_folio")
     k.remove_from_cache(file, folio)
     yield file.xa_lock.release()
+
+
+def _shmem_free_swap(k: Kernel, file: AddressSpace, first: int, last: int) -> Path[None]:
+    """Free the slots of pages ``[first, last)`` of shared memory.
+
+    Kernel: mm/shmem.c: shmem_free_swap() (v6.18)
+    """
+    for index in sorted(index for index in file.swapped if first <= index < last):
+        yield file.xa_lock.acquire("shmem_free_swap")
+        # Another path may have brought it back.
+        slot, _ = file.swapped.pop(index, (0, 0))
+        yield file.xa_lock.release()
+        if slot:
+            yield from swap.free_entry(k, slot)

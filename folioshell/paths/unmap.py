@@ -12,7 +12,7 @@ from functools import partial
 
 from folioshell.events import SWAP_CACHE, Held, Tracepoint
 from folioshell.model import pte, vm
-from folioshell.model.folio import Folio
+from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable, PmdTable
@@ -24,16 +24,18 @@ from folioshell.paths.walk import Hit, VmaWalk, rmap_lock, rmap_walk, vmas_of
 
 
 def try_to_unmap(
-    k: Kernel, folio: Folio, *, locked: bool = False, sync: bool = False, ignore_mlock: bool = False
+    k: Kernel, folios: Folio | FolioRun, *, locked: bool = False, sync: bool = False, ignore_mlock: bool = False
 ) -> Path[bool]:
     """Remove all entries of a folio. The caller holds the folio lock.
 
     Args:
+        folios: the folio, or a run of ``equal_walks``.
         locked: the caller holds the rmap lock.
         sync: take the lock of every table (TTU_SYNC).
         ignore_mlock: unmap from locked VMAs too (TTU_IGNORE_MLOCK).
     Returns: no entry is left.
     """
+    folio = folios.first
 
     def visit(vma: Vma, hit: Hit) -> Path[bool]:
         if vma.flags & vm.LOCKED and not ignore_mlock:
@@ -49,14 +51,14 @@ def try_to_unmap(
             return False
         if folio.anon and not folio.swapbacked:
             return (yield from _unmap_lazyfree(k, folio, vma, hit))
-        return (yield from _unmap_pte(k, folio, vma, hit))
+        return (yield from _unmap_pte(k, folios, vma, hit))
 
     def unmapped() -> bool:
         return not k.counts.mapcount(folio.id)
 
     is_early = folio.order == k.geometry.pmd_order and not k.release.unmap_splits_pmd_in_walk
     enter = partial(_split_huge_pmd_of, k, folio) if is_early else None
-    yield from rmap_walk(k, folio, "try_to_unmap", visit, enter=enter, done=unmapped, sync=sync, locked=locked)
+    yield from rmap_walk(k, folios, "try_to_unmap", visit, enter=enter, done=unmapped, sync=sync, locked=locked)
     return unmapped()
 
 
@@ -128,11 +130,11 @@ def _unmap_lazyfree(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
     return False
 
 
-def _unmap_pte(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
-    """Clear one PTE, or a batch of those of a file. True: this folio cannot be unmapped now."""
-    table = hit.table
+def _unmap_pte(k: Kernel, folios: Folio | FolioRun, vma: Vma, hit: Hit) -> Path[bool]:
+    """Clear one PTE, or a batch of those of a file, or those of a run. True: this folio cannot be unmapped now."""
+    folio, table = folios.first, hit.table
     assert isinstance(table, PageTable)
-    nr = _batch(k, folio, vma, hit) if not folio.anon and k.release.unmaps_file_batches else 1
+    nr = _batch(k, folio, vma, hit) if not folio.anon and k.release.unmaps_file_batches else folios.nr
     entries = table.entries[hit.index : hit.index + nr]
     page = pte.pfn_of(entries[0]) - folio.pfn
     if any(entry & pte.DIRTY for entry in entries):
@@ -147,18 +149,18 @@ def _unmap_pte(k: Kernel, folio: Folio, vma: Vma, hit: Hit) -> Path[bool]:
 
     def clear() -> None:
         if folio.anon:
-            k.swap_counts[slot] = k.swap_counts.get(slot, 0) + 1
-            k.swap_nonzero[slot] = bool(folio.nonzero >> page & 1)
-            table.entries[hit.index] = pte.swap(slot, exclusive)
-            vma.mm.rss.swap += 1
+            k.slots.refer(slot, 1, nr)
+            k.slots.write(slot, nr, bool(folio.nonzero >> page & 1))
+            table.entries[hit.index : hit.index + nr] = pte.absent_ramp(pte.swap(slot, exclusive), nr)
+            vma.mm.rss.swap += nr
         else:
             table.entries[hit.index : hit.index + nr] = pte.packed([pte.NONE] * nr)
         rmap.rss_add(vma, folio, -nr)
 
-    if not (yield from rmap.remove_ptes(k, folio, page, nr, vma, table, hit.vpn, clear)):
+    if not (yield from rmap.remove_ptes(k, folios, page, nr, vma, table, hit.vpn, clear)):
         # A protocol under test dropped the PTL, and the entry changed meanwhile.
         return True
-    folio.ref -= nr
+    folios.add_refs(-nr // folios.nr)
     return False
 
 
@@ -380,8 +382,5 @@ def _replace_in_cache(k: Kernel, folio: Folio, new: Folio) -> None:
         k.add_to_cache(folio.mapping, new)
     else:
         assert folio.swap_slot is not None
-        new.swap_slot, folio.swap_slot = folio.swap_slot, None
-        new.cached = True
-        new.ref += new.nr_pages
-        for page in range(new.nr_pages):
-            k.swap_cache[new.swap_slot + page] = new
+        k.slots.add_to_cache(new, folio.swap_slot)
+        folio.swap_slot = None

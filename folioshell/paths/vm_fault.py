@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from folioshell.errors import KernelBug
 from folioshell.model import pte, vm
-from folioshell.model.folio import Folio
+from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable
@@ -37,8 +37,8 @@ class Fault:
         vma_locked: the VMA lock is held; else mmap_lock (FAULT_FLAG_VMA_LOCK).
         tried: the fault was handled before and ended in RETRY (FAULT_FLAG_TRIED).
         times: number of consecutive pages, from ``vpn`` on, whose faults this record stands for. More than one only
-            where order-0 folios alike, new ones or cached ones, are mapped where nothing was, are copied, or become
-            writable.
+            where order-0 folios alike, new ones or cached ones, are mapped where nothing was, are copied, become
+            writable, or come from swap.
     Kernel: include/linux/mm.h: struct vm_fault (v6.18)
     """
 
@@ -137,14 +137,14 @@ def folio_lock_drop_mmap(fault: Fault, folio: Folio) -> Path[bool]:
     return dropped
 
 
-def folio_lock_or_retry(fault: Fault, folio: Folio) -> Path[bool]:
-    """Lock a folio of the swap cache for a fault that holds a reference.
+def folio_lock_or_retry(fault: Fault, folio: Folio | FolioRun) -> Path[bool]:
+    """Lock a folio of the swap cache for a fault that holds a reference; a run for as many faults.
 
     Returns: False if the lock of the fault was dropped, and the folio lock was only waited for: then the fault must end
         in RETRY.
     Kernel: mm/filemap.c: __folio_lock_or_retry() (v6.18)
     """
-    if not (yield folio.lock.trylock("do_swap_page")):
+    if not (yield folio.lock.trylock("do_swap_page", times=fault.times)):
         return True
     if (yield from maybe_unlock_for_io(fault)):
         yield folio.lock.wait("do_swap_page")

@@ -10,13 +10,14 @@ from typing import Any
 
 from folioshell.events import Walked
 from folioshell.model import pte
-from folioshell.model.folio import Folio
+from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
 from folioshell.model.mapping import AddressSpace, AnonVma
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Vma
 from folioshell.paths import Path, Step
+from folioshell.paths.batch import same_pte_batch, small_pte_batch
 from folioshell.records import dataclass, field
 from folioshell.units import align_down
 
@@ -41,10 +42,34 @@ class Hit:
 Visitor = Callable[[Vma, Hit], Generator[Step, Any, bool]]
 
 
-def vmas_of(folio: Folio) -> list[Vma]:
-    """VMAs that may map a page of the folio, in the order of a walk."""
+def vmas_of(folio: Folio, nr: int = 1) -> list[Vma]:
+    """VMAs that may map a page of the folio, or of one of ``nr`` order-0 folios in a row, in the order of a walk."""
     tree = folio.mapping.tree if isinstance(folio.mapping, AnonVma) else folio.mapping.i_mmap
-    return tree.overlapping(folio.index, folio.index + folio.nr_pages - 1)
+    return tree.overlapping(folio.index, folio.index + (nr << folio.order) - 1)
+
+
+def equal_walks(run: FolioRun, nr: int) -> int:
+    """Number of folios of a run, from the first on, at most ``nr``, of which walks visit the same VMAs.
+
+    In each VMA all of them are mapped alike by one table, or none is: then no lock is taken.
+    """
+    folio = run.first
+    for vma in vmas_of(folio, nr):
+        vpn, tree = vma.vpn_of(folio), vma.mm.tables
+        if vpn < vma.start:
+            nr = min(nr, vma.start - vpn)
+            continue
+        index, table = vpn & tree.last, tree.pmd_entry(vpn)
+        nr = min(nr, vma.end - vpn, tree.last + 1 - index)
+        if isinstance(table, PageTable):
+            entry = table.entries[index]
+            if pte.maps_folio(entry) and pte.pfn_of(entry) == folio.pfn:
+                nr = small_pte_batch(table, index, index + nr, run)
+            else:
+                nr = same_pte_batch(table, index, index + nr) if entry == pte.NONE else 1
+        elif table != pte.NONE:
+            nr = 1
+    return nr
 
 
 def rmap_lock(folio: Folio) -> Lock:
@@ -62,6 +87,7 @@ class VmaWalk:
         visit: called with each entry that maps a page of the folio, its lock held.
         migration: look for migration entries instead of present ones.
         sync: take the lock of each table, whatever it holds (PVMW_SYNC).
+        times: number of ``equal_walks`` that it stands for, of order-0 folios in a row, ``folio`` the first.
 
     Attributes:
         found: (name of the table entered, entries found there) so far.
@@ -74,6 +100,7 @@ class VmaWalk:
     visit: Visitor | None = None
     migration: bool = False
     sync: bool = False
+    times: int = 1
     found: list[tuple[str, int]] = field(default_factory=list)
     stopped: bool = False
     _low: int = field(init=False)
@@ -166,7 +193,8 @@ class VmaWalk:
                 # that is not none: a table without either costs no lock.
                 if not (self._is_candidate(entry) if vpn == start else entry):
                     continue
-                yield table.ptl.acquire("page_vma_mapped_walk" if self.k.release.inlines_map_pte else "map_pte")
+                function = "page_vma_mapped_walk" if self.k.release.inlines_map_pte else "map_pte"
+                yield table.ptl.acquire(function, times=self.times)
                 locked = True
                 if self._is_replaced(table, vpn):
                     yield table.ptl.release()
@@ -180,7 +208,7 @@ class VmaWalk:
                     if self.stopped:
                         break
         if locked:
-            yield table.ptl.release()
+            yield table.ptl.release(times=self.times)
             self.found.append((str(table), hits))
         return end
 
@@ -194,7 +222,7 @@ class VmaWalk:
 
 def rmap_walk(
     k: Kernel,
-    folio: Folio,
+    folios: Folio | FolioRun,
     reason: str,
     visit: Visitor | None = None,
     *,
@@ -206,6 +234,7 @@ def rmap_walk(
     """Visit every VMA that may map the folio, and every entry that does, until the visitor ends the walk.
 
     Args:
+        folios: the folio, or a run of ``equal_walks``.
         reason: the kernel function that walks.
         visit: as for VmaWalk.
         enter: called with each VMA before its entries are looked at.
@@ -215,20 +244,21 @@ def rmap_walk(
     Returns: the event of the walk, which was yielded too.
     Kernel: mm/rmap.c: rmap_walk_anon(), rmap_walk_file() (v6.18)
     """
+    folio, times = folios.first, folios.nr
     lock = rmap_lock(folio)
     if not locked:
-        yield lock.acquire(reason, "R")
+        yield lock.acquire(reason, "R", times=times)
     visits = []
     for vma in vmas_of(folio):
         if enter is not None:
             yield from enter(vma)
-        walk = VmaWalk(k, folio, vma, visit, sync=sync)
+        walk = VmaWalk(k, folio, vma, visit, sync=sync, times=times)
         yield from walk.run()
         visits.append((vma.mm.mm_id, vma.id, tuple(walk.found)))
         if walk.stopped or (done is not None and done()):
             break
     if not locked:
-        yield lock.release("R")
-    event = Walked(folio.id, reason, tuple(visits))
+        yield lock.release("R", times)
+    event = Walked(folio.id, reason, tuple(visits), times)
     yield event
     return event

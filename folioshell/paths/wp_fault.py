@@ -82,7 +82,8 @@ def equal_copies(k: Kernel, vma: Vma, table: PageTable, index: int, limit: int) 
         return same_pte_batch(table, index, limit)
     owner = k.physmem.at(pte.pfn_of(entry))
     folio = owner.first
-    if owner.nr == 1 or folio.ref == 1 or (k.release.has_anon_exclusive and folio.anon_exclusive):
+    is_reused = folio.ref == 1 or (k.release.has_anon_exclusive and folio.anon_exclusive)
+    if owner.nr == 1 or is_reused or folio.swap_slot is not None:
         return 1
     return small_pte_batch(table, index, limit, owner)
 

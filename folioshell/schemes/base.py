@@ -215,6 +215,9 @@ class Scheme(ABC):
     def on_scanned(self, event: events.Scanned) -> None:
         """A block was scanned by khugepaged."""
 
+    def on_added_to_swap(self, event: events.AddedToSwap) -> None:
+        """Folios were added to the swap cache, to be written out."""
+
     def on_tracepoint(self, event: events.Tracepoint) -> None:
         """Something else worth a line in the trace happened."""
 

@@ -60,12 +60,8 @@ class ZeroOneTwoMany(HooklessScheme):
         folio = event.folio
         if self._counters.get(folio) == MANY:
             self._counters[folio] = min(self.record.number(folio, self.reach), MANY)
-        elif (value := self.small.get(folio, 0)) & _MASK == MANY:
-            entries = value // _ONE_ENTRY
-            if entries:
-                self.small.put(folio, 1, entries * _ONE_ENTRY + min(entries, MANY))
-            else:
-                self.small.drop(folio)
+        else:
+            self.small.change(folio, event.nr, _corrected)
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """0, 1, 2, or 3 for Many."""
@@ -95,3 +91,9 @@ class ZeroOneTwoMany(HooklessScheme):
     def bytes_of_state(self, order: int) -> int:
         """Two bits, rounded up to a byte."""
         return 1
+
+
+def _corrected(value: int | None) -> int | None:
+    """What a walk leaves of the entries and the counter of a folio."""
+    entries = (value or 0) // _ONE_ENTRY
+    return entries * _ONE_ENTRY + min(entries, MANY) or None if value and value & _MASK == MANY else value

@@ -117,6 +117,7 @@ def test_every_fact_that_a_scheme_can_learn_comes_up() -> None:
         events.Mlocked,
         events.Reused,
         events.Held,
+        events.AddedToSwap,
         events.Asked,
         events.Finding,
         events.Scanned,

@@ -94,8 +94,8 @@ MUTANTS = (
     Mutant(
         "__read_swap_cache_async(): another thread may have added the folio",
         "paths/swap.py",
-        "        usable = all(one in k.swap_counts and one not in k.swap_cache for one in slots)\n",
-        "        usable = all(one in k.swap_counts for one in slots)\n",
+        "        usable = _can_be_read(k, first, nr)\n",
+        "        usable = all(k.slots.counts[first : first + nr])\n",
         "anon, swapped",
         "read,read",
     ),

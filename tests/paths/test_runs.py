@@ -18,7 +18,7 @@ from folioshell.model.folio import FolioRun
 from folioshell.model.folios import Folios
 from folioshell.model.lock import LockOp
 from folioshell.model.mapping import AddressSpace
-from folioshell.paths import fault, gup
+from folioshell.paths import fault, gup, madvise_hints, reclaim
 from folioshell.session.history import Happening
 from tests.fingerprint import fingerprint
 from tests.paths.histories import COMMAND, PLACE
@@ -29,6 +29,14 @@ POPULATE = st.one_of(
     st.builds("{} {}".format, st.sampled_from(("mlock", "munlock", "pin", "unpin")), PLACE),
     st.builds("madvise willneed {}".format, PLACE),
     st.builds("set fault_around {}".format, st.sampled_from(("4K", "16K", "64K"))),
+)
+#: lines that write pages to swap and bring them back
+SWAP = st.one_of(
+    st.builds("{}madvise pageout {}".format, st.sampled_from(("", "B: ")), PLACE),
+    st.builds("{}{} {}".format, st.sampled_from(("", "B: ")), st.sampled_from(("read", "write")), PLACE),
+    st.sampled_from(("madvise pageout buf", "read buf", "write buf", "fork B", "exit B", "mlock buf", "munlock buf")),
+    st.builds("{} f{}".format, st.sampled_from(("reclaim", "migrate")), st.integers(1, 60)),
+    st.builds("munmap {}".format, PLACE),
 )
 #: kinds of memory, as typed
 KINDS = (
@@ -44,6 +52,8 @@ def one_by_one() -> Iterator[None]:
         patches.enter_context(mock.patch.object(fault, "equal_faults", return_value=1))
         patches.enter_context(mock.patch.object(gup, "_alike", return_value=1))
         patches.enter_context(mock.patch.object(AddressSpace, "alike_after", return_value=[]))
+        patches.enter_context(mock.patch.object(madvise_hints, "small_pte_batch", return_value=1))
+        patches.enter_context(mock.patch.object(reclaim, "_equal_folios", return_value=1))
         yield
 
 
@@ -206,3 +216,74 @@ def test_same_state_without_joined_runs(commands: list[str]) -> None:
     assert joined.workspace.machine.check() == []
     assert fingerprint(joined.workspace.machine) == fingerprint(apart.workspace.machine)
     assert list(joined.workspace.kernel.folios) == list(apart.workspace.kernel.folios)
+
+
+def slots(session: Session) -> tuple[list[int], list[int], list[int]]:
+    """What is known of the slots of the swap device."""
+    kept = session.workspace.kernel.slots
+    return list(kept.counts), list(kept.cache), list(kept.nonzero)
+
+
+@given(
+    st.lists(SWAP, min_size=1, max_size=12),
+    st.sampled_from(("6.18", "6.18", "7.3", "6.1", "5.10")),
+    st.sampled_from(("on", "on", "sync")),
+)
+def test_same_state_as_by_single_pages_of_swap(commands: list[str], profile: str, device: str) -> None:
+    """Pages that are written to swap, or brought back, together are what they are one by one; so are slots."""
+    lines = [f"set profile {profile}", f"set swap {device}", "write buf[3..25]", *commands]
+    together = played(lines)
+    with one_by_one():
+        apart = played(lines)
+
+    assert together.workspace.machine.check() == []
+    assert fingerprint(together.workspace.machine) == fingerprint(apart.workspace.machine)
+    assert slots(together) == slots(apart)
+    assert acquisitions(together) == acquisitions(apart)
+
+
+def test_report_of_swap_is_that_of_single_pages() -> None:
+    """The same sentences, walks and locks, and the same costs and counters."""
+    lines = (
+        "set swap on ; mmap buf 1200 ; write buf[0..900] ; mmap other 20 ; write other",
+        "madvise pageout buf[3..9] ; read buf[4..7] ; write buf[0..9]",
+        "madvise pageout buf ; read buf[100..700] ; madvise pageout buf[150..600] ; fork B",
+        "B: read buf ; read buf[20..800] ; B: write buf[300..400] ; write buf[9..350] ; exit B",
+        "munlock other ; madvise pageout other ; mlock other ; munmap buf[200..500]",
+        "show stats",
+        "cost",
+    )
+
+    def reports() -> list[object]:
+        session = Session()
+        found = [report for line in lines for report in session.execute(line)]
+        return [(one.sentence, one.folios, one.walks, one.locks, one.sections) for one in found]
+
+    together = reports()
+    with one_by_one():
+        assert together == reports()
+
+
+def test_pages_from_swap_are_a_run() -> None:
+    """Folios in the swap cache are kept as a run, written to swap as one, and single again when they are freed."""
+    session = Session()
+    session.execute("set swap on ; mmap buf 100 ; write buf ; madvise pageout buf ; read buf")
+    folios = session.workspace.kernel.folios
+    ((first, nr),) = folios.groups()
+    assert (nr, first.ref, first.swap_slot, folios[first.id + 9].swap_slot) == (100, 2, 1, 10)
+
+    session.execute("madvise pageout buf ; write buf")
+    assert [(first.swap_slot, nr) for first, nr in folios.groups()] == [(None, 100)]
+    session.execute("madvise pageout buf ; read buf ; munmap buf")
+    assert not len(folios)
+    assert not any(session.workspace.kernel.slots.counts)
+    assert session.workspace.machine.check() == []
+
+
+def test_a_scheme_that_cannot_tell_is_asked_about_folios_of_a_run() -> None:
+    """Whoever answers maybe has the folio locked and its reverse map walked: it leaves its run."""
+    session = Session()
+    session.execute("mmap buf 4 ; write buf ; fork B ; set decide anon-exclusive ; madvise cold buf")
+    (report,) = session.execute("madvise cold buf[1..2]")
+
+    assert report.sentence == "madvise(buf[1..2], MADV_COLD): f2..f3 shared? maybe (anon-exclusive); 2 rmap walks."

@@ -149,4 +149,4 @@ def test_pieces_that_only_the_swap_cache_keeps() -> None:
     m.do(do_split(m.kernel, folio))
 
     assert m.look(p, 16) == "A×4(1) -×4 A×8(1)"
-    assert len(m.kernel.swap_cache) == 12
+    assert sum(map(bool, m.kernel.slots.cache)) == 12

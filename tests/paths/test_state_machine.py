@@ -223,7 +223,7 @@ class Processes(RuleBasedStateMachine):
                 for vpn in range(vma.start, vma.end):
                     found, entry = k.folio_at(mm, vpn), k.entry(mm, vpn)
                     held = found is not None and bool(found[0].nonzero >> found[1] & 1)
-                    held = held or (pte.is_swap(entry) and k.swap_nonzero.get(pte.swap_slot(entry), False))
+                    held = held or (pte.is_swap(entry) and k.slots.nonzero[pte.swap_slot(entry)] > 0)
                     expected = contents.get(vpn, False)
                     assert expected is None or held == expected, (who, hex(vpn), held, expected)
 
