@@ -304,7 +304,7 @@ def do_swap_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
         return None
     if not pte.is_swap(entry):
         return "SIGSEGV"
-    if not (yield from anon_prepare(k, fault)):
+    if fault.vma.anon_vma is None and not (yield from anon_prepare(k, fault)):
         return UNDER_MMAP_LOCK
     folios = yield from swap.swapin(k, fault, table, pte.swap_slot(entry))
     # The entry was zapped, or another thread mapped the page.

@@ -27,12 +27,12 @@ _FREE = SharingQuestion.FREE_PART.function
 
 def madvise_cold(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
     """Deactivate the folios of ``[start, end)``. EINVAL for a locked VMA."""
-    return (yield from _cold_or_pageout(k, vma, start, end, pageout=False))
+    return _cold_or_pageout(k, vma, start, end, pageout=False)
 
 
 def madvise_pageout(k: Kernel, vma: Vma, start: int, end: int) -> Path[str | None]:
     """Reclaim the folios of ``[start, end)`` that no other mm maps. EINVAL for a locked VMA."""
-    return (yield from _cold_or_pageout(k, vma, start, end, pageout=True))
+    return _cold_or_pageout(k, vma, start, end, pageout=True)
 
 
 def _cold_or_pageout(k: Kernel, vma: Vma, start: int, end: int, pageout: bool) -> Path[str | None]:

@@ -129,7 +129,8 @@ def _shrink_folio(k: Kernel, folios: Folio | FolioRun, clear_young: bool) -> Pat
             return pieces
         # In the swap cache before it is unmapped: a fault on the swap entry must find the page.
         yield from swap.add_to_swap(k, folios)
-    unmapped = yield from _unmapped(k, folios)
+    sync = folio.order > 0
+    unmapped = not k.counts.mapcount(folio.id) or (yield from try_to_unmap(k, folios, sync=sync))
     if unmapped and not folio.pins and not folio.anon and folio.swapbacked and k.config.swap:
         folio, *pieces = yield from _write_out_shmem(k, folio)
         folios = folio
@@ -190,18 +191,11 @@ def _check_references(k: Kernel, folio: Folio, clear_young: bool) -> Path[int]:
     Returns: by how many entries; negative if it stays without having been accessed.
     Kernel: mm/vmscan.c: folio_check_references() (v6.12)
     """
-    if not k.counts.mapcount(folio.id) or not (clear_young or not k.release.pageout_ignores_references):
+    if (not clear_young and k.release.pageout_ignores_references) or not k.counts.mapcount(folio.id):
         return 0
     # madvise() has made its own entries old: any other is young by an access since.
     young = yield from _folio_referenced(k, folio)
     return 0 if clear_young and young > 0 else young
-
-
-def _unmapped(k: Kernel, folios: Folio | FolioRun) -> Path[bool]:
-    folio = folios.first
-    if not k.counts.mapcount(folio.id):
-        return True
-    return (yield from try_to_unmap(k, folios, sync=bool(folio.order)))
 
 
 def _remove_mapping(k: Kernel, folios: Folio | FolioRun) -> Path[bool]:

@@ -368,7 +368,8 @@ def putback(k: Kernel, folio: Folio) -> Path[None]:
 def free(k: Kernel, folio: Folio) -> Path[None]:
     """Free a folio that has no reference left."""
     # A folio that is freed is unqueued first: the queue holds no reference of its own.
-    yield from unqueue_deferred_split(k, folio)
+    if folio.deferred:
+        yield from unqueue_deferred_split(k, folio)
     k.physmem.remove(folio)
     k.forget_folio(folio)
     if isinstance(k.protocol, Protocol):

@@ -159,7 +159,7 @@ def swapin(k: Kernel, fault: Fault, table: PageTable, slot: int) -> Path[Folio |
     Kernel: mm/memory.c: do_swap_page() (v6.18); mm/swap_state.c: __read_swap_cache_async() (v6.18)
     """
     while True:
-        folio = yield from swap_cache_get_folio(k, slot)
+        folio = (yield from swap_cache_get_folio(k, slot)) if k.slots.cache[slot] else None
         if folio is not None:
             return folio
         order = 0
@@ -168,7 +168,8 @@ def swapin(k: Kernel, fault: Fault, table: PageTable, slot: int) -> Path[Folio |
         elif k.config.sync_swap and k.slots.counts[slot] == 1:
             return (yield from _read_without_cache(k, fault, table, slot))
         nr, times = 1 << order, fault.times
-        folios = yield from _new_folios(k, fault, order)
+        folios = _new_folios(k, fault, order)
+        yield rmap.folio_new(folios.first, nr=folios.nr)
         # Into the swap cache before it is mapped: a second process that faults must find it there and not read another
         # copy.
         yield k.swap_lock.acquire("swapcache_prepare", times=times)
@@ -188,14 +189,13 @@ def swapin(k: Kernel, fault: Fault, table: PageTable, slot: int) -> Path[Folio |
             return None
 
 
-def _new_folios(k: Kernel, fault: Fault, order: int) -> Path[Folio | FolioRun]:
+def _new_folios(k: Kernel, fault: Fault, order: int) -> Folio | FolioRun:
     """A new folio around the page of a fault, with a reference, to be read into; a run for as many faults."""
     vma = fault.vma
     assert vma.anon_vma is not None
     # Not known yet who else will map it: all that may do so are found from the root (__folio_set_anon()).
     root, index = vma.anon_vma.root, vma.anon_pgoff_of(align_down(fault.vpn, 1 << order))
     folios = k.new_folio(order, root, index, True) if order else k.new_folios(fault.times, root, index)
-    yield rmap.folio_new(folios.first, nr=folios.nr)
     folios.add_refs(1)
     return folios
 

@@ -186,7 +186,7 @@ class EntryScheme(Order0Scheme, register=False):
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Entries of the folio: ``folio_mapcount()``."""
         entries = self._large.get(folio)
-        return super().mapcount(folio) if entries is None else entries.total
+        return self.small.get(folio, 0) if entries is None else entries.total
 
     def entire(self, folio: int) -> int:
         """Number of PMD entries that map the folio: ``folio_entire_mapcount()``."""

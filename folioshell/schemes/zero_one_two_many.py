@@ -60,7 +60,7 @@ class ZeroOneTwoMany(HooklessScheme):
         folio = event.folio
         if self._counters.get(folio) == MANY:
             self._counters[folio] = min(self.record.number(folio, self.reach), MANY)
-        else:
+        elif event.nr > 1 or self.small.get(folio, 0) & _MASK == MANY:
             self.small.change(folio, event.nr, _corrected)
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
