@@ -239,8 +239,6 @@ class PhysicalMemory:
 class SwapSlots:
     """The slots of the swap device, in clusters: what refers to each, and what it holds.
 
-    Kernel: include/linux/swap.h: struct swap_info_struct: swap_map, zeromap (v6.18)
-
     Args:
         size: slots of a cluster.
 
@@ -248,6 +246,7 @@ class SwapSlots:
         counts: slot -> entries of page tables and of page caches that refer to it, the swap cache not counted.
         cache: slot -> the page that the swap cache has for it; 0 for none.
         nonzero: slot -> is the page that was written not all zero? 0 if nothing refers to it.
+    Kernel: include/linux/swap.h: struct swap_info_struct (v6.18)
     """
 
     __slots__ = ("_next", "_size", "cache", "counts", "nonzero")

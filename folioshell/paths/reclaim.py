@@ -17,7 +17,7 @@ from folioshell.model.vm import Vma
 from folioshell.paths import Path, rmap, sharing, swap
 from folioshell.paths.split import split_folio
 from folioshell.paths.unmap import try_to_unmap
-from folioshell.paths.walk import Hit, equal_walks, rmap_walk, vmas_of
+from folioshell.paths.walk import Hit, equal_walks, rmap_walk
 
 
 def do_reclaim(k: Kernel, folio: Folio) -> Path[None]:
@@ -90,11 +90,10 @@ def _equal_folios(k: Kernel, run: FolioRun, clear_young: bool) -> int:
     is_walked = clear_young or not k.release.pageout_ignores_references
     if not k.batches or not k.config.swap or folio.mlocked or is_walked:
         return 1
-    _, nr, entries = k.counts.mapcount_pieces(folio.id, min(run.nr, k.slots.free_in_a_row))[0]
-    # One entry each, under one lock; its reference, that of the isolation, and that of the swap cache.
-    if entries != 1 or folio.ref != 2 + folio.cached or any(vma.flags & vm.LOCKED for vma in vmas_of(folio, nr)):
+    # The reference of its only entry, that of the isolation, and that of the swap cache.
+    if folio.ref != 2 + folio.cached:
         return 1
-    return equal_walks(run, nr)
+    return equal_walks(run, min(run.nr, k.slots.free_in_a_row))
 
 
 def _shrink_folio(k: Kernel, folios: Folio | FolioRun, clear_young: bool) -> Path[Sequence[Folio]]:

@@ -19,7 +19,9 @@ from folioshell.model.folios import Folios
 from folioshell.model.lock import LockOp
 from folioshell.model.mapping import AddressSpace
 from folioshell.paths import fault, gup, madvise_hints, reclaim
+from folioshell.report import LockRow
 from folioshell.session.history import Happening
+from folioshell.session.step_events import lock_rows
 from tests.fingerprint import fingerprint
 from tests.paths.histories import COMMAND, PLACE
 
@@ -37,6 +39,15 @@ SWAP = st.one_of(
     st.sampled_from(("madvise pageout buf", "read buf", "write buf", "fork B", "exit B", "mlock buf", "munlock buf")),
     st.builds("{} f{}".format, st.sampled_from(("reclaim", "migrate")), st.integers(1, 60)),
     st.builds("munmap {}".format, PLACE),
+    st.builds("madvise populate_write {}".format, PLACE),
+)
+#: lines after which there are runs, or swap entries in a row
+BEFORE = (
+    "write buf[3..25] ; madvise populate_write buf",
+    "madvise populate_write buf[9..13] ; write buf ; madvise pageout buf",
+    "write buf ; madvise pageout buf ; fork B",
+    "write buf ; fork B ; write buf[0..20] ; B: madvise pageout buf",
+    "write buf ; madvise pageout buf ; read buf",
 )
 #: kinds of memory, as typed
 KINDS = (
@@ -218,6 +229,11 @@ def test_same_state_without_joined_runs(commands: list[str]) -> None:
     assert list(joined.workspace.kernel.folios) == list(apart.workspace.kernel.folios)
 
 
+def locks(session: Session) -> list[list[LockRow]]:
+    """Step -> the page-table locks that it took, in order."""
+    return [lock_rows(record.trace) for record in session.workspace.journal]
+
+
 def slots(session: Session) -> tuple[list[int], list[int], list[int]]:
     """What is known of the slots of the swap device."""
     kept = session.workspace.kernel.slots
@@ -225,13 +241,14 @@ def slots(session: Session) -> tuple[list[int], list[int], list[int]]:
 
 
 @given(
-    st.lists(SWAP, min_size=1, max_size=12),
+    st.sampled_from(BEFORE),
+    st.lists(SWAP, min_size=1, max_size=8),
     st.sampled_from(("6.18", "6.18", "7.3", "6.1", "5.10")),
     st.sampled_from(("on", "on", "sync")),
 )
-def test_same_state_as_by_single_pages_of_swap(commands: list[str], profile: str, device: str) -> None:
+def test_same_state_as_by_single_pages_of_swap(before: str, commands: list[str], profile: str, device: str) -> None:
     """Pages that are written to swap, or brought back, together are what they are one by one; so are slots."""
-    lines = [f"set profile {profile}", f"set swap {device}", "write buf[3..25]", *commands]
+    lines = [f"set profile {profile}", f"set swap {device}", *before.split(" ; "), *commands]
     together = played(lines)
     with one_by_one():
         apart = played(lines)
@@ -240,6 +257,7 @@ def test_same_state_as_by_single_pages_of_swap(commands: list[str], profile: str
     assert fingerprint(together.workspace.machine) == fingerprint(apart.workspace.machine)
     assert slots(together) == slots(apart)
     assert acquisitions(together) == acquisitions(apart)
+    assert locks(together) == locks(apart)
 
 
 def test_report_of_swap_is_that_of_single_pages() -> None:
