@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from itertools import count
 from typing import ClassVar, get_args
@@ -279,6 +279,11 @@ class Walked:
         """The numbers of all these folios."""
         return range(self.folio, self.folio + self.nr)
 
+    @property
+    def singly(self) -> list[Walked]:
+        """A walk for each."""
+        return [Walked(folio, self.reason, self.visits) for folio in self.folios]
+
 
 @dataclass(slots=True)
 class Asked:
@@ -353,9 +358,10 @@ class AddedToSwap:
     slot: int
 
     @property
-    def places(self) -> Iterator[tuple[int, int]]:
-        """(folio, its first slot) of each."""
-        return zip(self.folios, count(self.slot, 1 << self.order), strict=False)
+    def singly(self) -> list[Tracepoint]:
+        """What is said of each."""
+        places = zip(self.folios, count(self.slot, 1 << self.order), strict=False)
+        return [Tracepoint(f"f{folio} added to swap at slot {slot}", "swpout") for folio, slot in places]
 
 
 @dataclass(slots=True)

@@ -57,8 +57,8 @@ def touch(k: Kernel, mm: Mm, start: int, nr: int, write: bool) -> Path[list[list
 def equal_faults(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     """Number of consecutive faults, for the pages from ``vpn`` on and below ``end``, that differ only in the page.
 
-    More than one only where order-0 folios are mapped where nothing was, in one table, anonymous ones are copied or come
-    from swap, or those of files become writable. Allocating the table and the anon_vma is part of the first fault.
+    More than one only where order-0 folios are mapped where nothing was, in one table, anonymous ones are copied or
+    come from swap, or those of files become writable. Allocating the table and the anon_vma is part of the first fault.
     """
     if end - vpn == 1:
         return 1

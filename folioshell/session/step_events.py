@@ -10,7 +10,7 @@ from folioshell import events
 from folioshell.events import Level
 from folioshell.intervals import Intervals, ranges
 from folioshell.model.lock import LockClass, LockOp
-from folioshell.records import NamedTuple, replace
+from folioshell.records import NamedTuple
 from folioshell.report import LockRow
 from folioshell.session.history import Happening
 from folioshell.units import format_address
@@ -57,8 +57,7 @@ class StepEvents:
         locks: page-table locks in the order in which they were taken.
         new: folios that came to be, in runs of consecutive numbers.
         freed: folios that ended -> their orders, in runs.
-        walks, asked, findings, scans, tracepoints, vma_splits, vma_merges: the events of these types; a walk of
-            several folios is one of each, and folios that were added to swap are a tracepoint each.
+        walks, asked, findings, scans, tracepoints, vma_splits, vma_merges: these events, those about a run singly.
         mapped, unmapped: folio -> entries that were added and removed, by events about leaf entries.
         pmd_mapped, pmd_unmapped: folio -> PMD entries added and removed.
         moved: folio -> entries that mremap moved.
@@ -101,12 +100,12 @@ class StepEvents:
             events.Moved: self._on_moved,
             events.VmaSplit: self.vma_splits.append,
             events.VmaMerged: self.vma_merges.append,
-            events.Walked: self._on_walked,
+            events.Walked: lambda event: self.walks.extend(event.singly),
             events.Asked: self.asked.append,
             events.Reused: self.reused.append,
             events.Finding: self.findings.append,
             events.Scanned: self.scans.append,
-            events.AddedToSwap: self._on_added_to_swap,
+            events.AddedToSwap: lambda event: self.tracepoints.extend(event.singly),
             events.Tracepoint: self.tracepoints.append,
         }
         taker_of = takers.get
@@ -142,12 +141,6 @@ class StepEvents:
         if self._copied_at is not None and self._copied_at[1:] == (event.mm, event.vpn, len(event.folios)):
             self.copies.append(Copy(self._copied_at[0], event.folio, event.order, event.first, len(event.folios)))
         self._copied_at = None
-
-    def _on_walked(self, event: events.Walked) -> None:
-        self.walks += [replace(event, folio=folio, nr=1) for folio in event.folios]
-
-    def _on_added_to_swap(self, event: events.AddedToSwap) -> None:
-        self.tracepoints += [events.Tracepoint(_added_to_swap(*place)) for place in event.places]
 
     def _on_moved(self, event: events.Moved) -> None:
         self.moved[event.folio] += 1 if event.level is Level.PMD else event.nr
@@ -250,11 +243,6 @@ class _LockRows:
 # Events as lines of a trace.
 
 
-def _added_to_swap(folio: int, slot: int) -> str:
-    """What became of one folio."""
-    return f"f{folio} added to swap at slot {slot}"
-
-
 def folios_text(numbers: Sequence[int]) -> str:
     """Runs of folios: ``f1..f16, f20``; numbers ascending."""
     return runs_text(list(ranges(numbers)))
@@ -355,11 +343,9 @@ class Describer:
         return f"references of {folios_text(event.folios)}: {more} ({event.holder})"
 
     def _added_to_swap(self, event: events.AddedToSwap) -> str:
-        nr = len(event.folios)
-        text = _added_to_swap(event.folios[0], event.slot)
-        if nr > 1:
-            text = f"{folios_text(event.folios)} added to swap at slots {event.slot}..{event.slot + nr - 1}"
-        return f"{text} (swpout)"
+        last = event.slot + len(event.folios) - 1
+        slots = f"slots {event.slot}..{last}" if last > event.slot else f"slot {last}"
+        return f"{folios_text(event.folios)} added to swap at {slots} (swpout)"
 
     def _scanned(self, event: events.Scanned) -> str:
         where = f"{event.nr} pages of {self._name(event.mm)} at {format_address(event.vpn)}, v{event.vma}"
