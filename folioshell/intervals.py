@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, overload
 
@@ -45,9 +45,14 @@ class Intervals(Generic[V]):
 
     def covers(self, first: int, nr: int) -> bool:
         """Have all numbers ``[first, first + nr)`` a value?"""
-        if nr == 1:
-            return first in self
-        return all(value is not None for _, _, value in self.pieces(first, nr))
+        starts, ends = self._starts, self._ends
+        low, high = bisect_right(ends, first), bisect_left(starts, first + nr)
+        return (
+            low < high
+            and starts[low] <= first
+            and ends[high - 1] >= first + nr
+            and ends[low : high - 1] == starts[low + 1 : high]
+        )
 
     def __bool__(self) -> bool:
         return bool(self._starts)
@@ -136,6 +141,59 @@ class Intervals(Generic[V]):
         else:
             self.put(first, nr, pieces[0][2])
 
+    def add(self: Intervals[int], first: int, nr: int, change: int) -> None:
+        """Add ``change`` to the values of ``[first, first + nr)``; no value and 0 are the same.
+
+        Raises:
+            ValueError: a value would fall below 0; nothing was changed.
+        """
+        starts, ends, values = self._starts, self._ends, self._values
+        end = first + nr
+        low, high = bisect_right(ends, first), bisect_left(starts, end)
+        # Usually all of them have values, and stay positive: then the runs stay as they are, but for the outermost.
+        if not self.covers(first, nr) or min(values[low:high]) + change <= 0:
+            self.change(first, nr, lambda value: _sum(value or 0, change))
+            return
+        if starts[low] < first:
+            self._cut(low, first)
+            low, high = low + 1, high + 1
+        if ends[high - 1] > end:
+            self._cut(high - 1, end)
+        values[low:high] = [value + change for value in values[low:high]]
+        self._join(high)
+        self._join(low)
+
+    def _cut(self, at: int, number: int) -> None:
+        """Make two runs of one; the second begins at ``number``."""
+        self._starts.insert(at + 1, number)
+        self._ends.insert(at, number)
+        self._values.insert(at, self._values[at])
+
+    def _join(self, at: int) -> None:
+        """Make a run one with that before it, if they are alike and adjacent."""
+        starts, ends, values = self._starts, self._ends, self._values
+        if 0 < at < len(starts) and ends[at - 1] == starts[at] and values[at - 1] == values[at]:
+            del starts[at], ends[at - 1], values[at]
+
+    def part(self, first: int, nr: int) -> Intervals[V]:
+        """A copy of ``[first, first + nr)``."""
+        starts, ends, end = self._starts, self._ends, first + nr
+        low, high = bisect_right(ends, first), bisect_left(starts, end)
+        found: Intervals[V] = Intervals()
+        if low < high:
+            found._starts, found._ends = starts[low:high], ends[low:high]
+            found._values = self._values[low:high]
+            found._starts[0], found._ends[-1] = max(starts[low], first), min(ends[high - 1], end)
+        return found
+
+    def append(self, later: Intervals[V]) -> None:
+        """Add the runs of another, which come after all of its own."""
+        at = len(self._starts)
+        self._starts += later._starts
+        self._ends += later._ends
+        self._values += later._values
+        self._join(at)
+
     def drop(self, first: int, nr: int = 1) -> None:
         """Remove the values of ``[first, first + nr)``, as far as there are any."""
         starts, ends, end = self._starts, self._ends, first + nr
@@ -176,6 +234,127 @@ class Intervals(Generic[V]):
         starts[low:high] = [row[0] for row in joined]
         ends[low:high] = [row[1] for row in joined]
         values[low:high] = [row[2] for row in joined]
+
+
+def _sum(value: int, change: int) -> int | None:
+    if value + change < 0:
+        raise ValueError(f"{value} {change:+}")
+    return value + change or None
+
+
+#: log2 of the numbers of a block
+_BLOCK_BITS = 10
+
+
+class LongIntervals(Generic[V]):
+    """The same for very many runs: a block of 1,024 numbers has runs of its own, so that a change moves few others."""
+
+    __slots__ = ("_blocks",)
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, Intervals[V]] = {}
+
+    @overload
+    def get(self, number: int) -> V | None: ...
+    @overload
+    def get(self, number: int, default: D) -> V | D: ...
+    def get(self, number: int, default: D | None = None) -> V | D | None:
+        """The value of a number; ``default`` if it has none."""
+        block = self._blocks.get(number >> _BLOCK_BITS)
+        return default if block is None else block.get(number, default)
+
+    def __contains__(self, number: int) -> bool:
+        block = self._blocks.get(number >> _BLOCK_BITS)
+        return block is not None and number in block
+
+    def __bool__(self) -> bool:
+        return bool(self._blocks)
+
+    def runs(self) -> Iterator[tuple[int, int, V]]:
+        """(first, nr, value) of all runs, ascending."""
+        yield from _joined(run for block in sorted(self._blocks) for run in self._blocks[block].runs())
+
+    def pieces(self, first: int, nr: int) -> list[tuple[int, int, V | None]]:
+        """(first, nr, value) of the pieces of ``[first, first + nr)``, ascending; None for those without a value."""
+        spans = list(_spans(first, nr))
+        if len(spans) == 1:
+            block = self._blocks.get(first >> _BLOCK_BITS)
+            return [(first, nr, None)] if block is None else block.pieces(first, nr)
+        return list(_joined(piece for span in spans for piece in self.pieces(*span)))
+
+    def part(self, first: int, nr: int) -> Intervals[V]:
+        """A copy of ``[first, first + nr)``."""
+        found: Intervals[V] = Intervals()
+        for start, length in _spans(first, nr):
+            if (block := self._blocks.get(start >> _BLOCK_BITS)) is not None:
+                found.append(block.part(start, length))
+        return found
+
+    def reader(self, first: int, nr: int) -> Callable[[], list[tuple[int, int, V]]] | None:
+        """Gives later what ``pieces`` gives now; None if some of these numbers have no value."""
+        part = self.part(first, nr)
+        return (lambda: list(part.runs())) if part.covers(first, nr) else None
+
+    def put(self, first: int, nr: int, value: V) -> None:
+        """Give the numbers ``[first, first + nr)`` a value."""
+        for start, length in _spans(first, nr):
+            self._block(start).put(start, length, value)
+
+    def change(self, first: int, nr: int, to: Callable[[V | None], V | None]) -> None:
+        """Give the numbers ``[first, first + nr)`` what ``to`` makes of their values; None is no value."""
+        for start, length in _spans(first, nr):
+            self._block(start).change(start, length, to)
+            self._forget_empty(start)
+
+    def add(self: LongIntervals[int], first: int, nr: int, change: int) -> None:
+        """Add ``change`` to the values of ``[first, first + nr)``; no value and 0 are the same.
+
+        Raises:
+            ValueError: a value would fall below 0.
+        """
+        for start, length in _spans(first, nr):
+            self._block(start).add(start, length, change)
+            self._forget_empty(start)
+
+    def drop(self, first: int, nr: int = 1) -> None:
+        """Remove the values of ``[first, first + nr)``, as far as there are any."""
+        for start, length in _spans(first, nr):
+            if (block := self._blocks.get(start >> _BLOCK_BITS)) is not None:
+                block.drop(start, length)
+                self._forget_empty(start)
+
+    def _block(self, number: int) -> Intervals[V]:
+        block = self._blocks.get(number >> _BLOCK_BITS)
+        if block is None:
+            block = self._blocks[number >> _BLOCK_BITS] = Intervals()
+        return block
+
+    def _forget_empty(self, number: int) -> None:
+        if not self._blocks[number >> _BLOCK_BITS]:
+            del self._blocks[number >> _BLOCK_BITS]
+
+
+def _spans(first: int, nr: int) -> Iterator[tuple[int, int]]:
+    """(first, nr) of the parts of ``[first, first + nr)`` that lie in one block each."""
+    end = first + nr
+    while first < end:
+        stop = min(end, (first >> _BLOCK_BITS) + 1 << _BLOCK_BITS)
+        yield first, stop - first
+        first = stop
+
+
+def _joined(pieces: Iterable[tuple[int, int, D]]) -> Iterator[tuple[int, int, D]]:
+    """Ascending pieces, adjacent ones of equal values as one."""
+    last: tuple[int, int, D] | None = None
+    for piece in pieces:
+        if last is not None and last[0] + last[1] == piece[0] and last[2] == piece[2]:
+            last = last[0], last[1] + piece[1], last[2]
+            continue
+        if last is not None:
+            yield last
+        last = piece
+    if last is not None:
+        yield last
 
 
 def union(*mappings: Intervals[Any]) -> Intervals[bool]:

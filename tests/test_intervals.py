@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from folioshell.intervals import Intervals, ranges, union
+from folioshell.intervals import Intervals, LongIntervals, ranges, union
 
+#: the last number of a block of LongIntervals
+EDGE = 1023
 RANGE = st.tuples(st.integers(0, 20), st.integers(1, 8), st.one_of(st.none(), st.integers(1, 3)))
 
 
@@ -54,6 +57,52 @@ def test_pieces_put_back(changes: list[tuple[int, int, int | None]], asked: tupl
 
     after = {**before, **{number: before.get(number, 0) + 1 for number in range(first, first + nr)}}
     assert {number: runs[number] for number in runs} == after
+
+
+@given(st.lists(RANGE, max_size=20), st.sampled_from((0, EDGE - 12)))
+def test_long_ones_are_the_same(changes: list[tuple[int, int, int | None]], base: int) -> None:
+    """Kept in blocks, within one and across two, runs are those of one list; reading a part copies it."""
+    flat: Intervals[int] = Intervals()
+    long: LongIntervals[int] = LongIntervals()
+    read: list[tuple[object, object]] = []
+    for first, nr, value in changes:
+        for runs in (flat, long):
+            if value is None:
+                runs.drop(base + first, nr)
+            elif value == 2:
+                runs.change(base + first, nr, lambda old: None if old == 3 else (old or 0) + 1)
+            else:
+                runs.put(base + first, nr, value)
+        if reader := long.reader(base + first, nr):
+            read.append((reader(), flat.pieces(base + first, nr)))
+
+    assert list(long.runs()) == list(flat.runs())
+    assert bool(long) == bool(flat)
+    assert long.pieces(base, 30) == flat.pieces(base, 30)
+    assert list(long.part(base + 3, 20).runs()) == list(flat.part(base + 3, 20).runs())
+    assert [run for run in flat.pieces(base + 3, 20) if run[2] is not None] == list(flat.part(base + 3, 20).runs())
+    for number in range(base, base + 30):
+        assert (long.get(number), number in long) == (flat.get(number), number in flat)
+    assert all(pieces == wanted for pieces, wanted in read)
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 8), st.integers(-2, 2)), max_size=20))
+def test_adding(changes: list[tuple[int, int, int]]) -> None:
+    """Each number has the sum, none below 0; what would fall below is left as it was."""
+    runs: Intervals[int] = Intervals()
+    wanted = dict.fromkeys(range(30), 0)
+    for first, nr, change in changes:
+        sums = {number: wanted[number] + change for number in range(first, first + nr)}
+        if min(sums.values()) < 0:
+            with pytest.raises(ValueError, match=f"{change:+}"):
+                runs.add(first, nr, change)
+        else:
+            runs.add(first, nr, change)
+            wanted |= sums
+
+        assert {number: runs[number] for number in runs} == {number: sum_ for number, sum_ in wanted.items() if sum_}
+        rows = list(runs.runs())
+        assert all(a[0] + a[1] < b[0] or a[2] != b[2] for a, b in pairwise(rows)), rows
 
 
 def test_ranges() -> None:

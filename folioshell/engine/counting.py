@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from folioshell.events import CALLBACKS, FolioFreed, Mapped, Unmapped
-from folioshell.intervals import Intervals
+from folioshell.intervals import LongIntervals
 from folioshell.records import NamedTuple
 from folioshell.schemes.base import Scheme
 from folioshell.schemes.entries import share_entries
@@ -74,7 +74,7 @@ class Schemes(Mapping[str, Scheme]):
             for kind, name in CALLBACKS.items()
             if any(getattr(scheme, name) is not getattr(Scheme, name) for scheme in kinds.values())
         }
-        self.small: Intervals[int] | None = None
+        self.small: LongIntervals[int] | None = None
         self._loaded = loaded
         self._first = first
         self._counting = {

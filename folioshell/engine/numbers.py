@@ -7,11 +7,12 @@ from itertools import groupby
 from typing import Any, TypeGuard
 
 from folioshell import events
-from folioshell.intervals import Intervals, ranges, together
+from folioshell.intervals import Intervals, LongIntervals, ranges, together
 from folioshell.schemes.base import Scheme
 from folioshell.schemes.order0 import Order0Scheme
 
 Row = tuple[int, ...]
+RowsReader = Callable[[], list[tuple[int, int, Row]]]
 
 
 class Numbers:
@@ -22,11 +23,11 @@ class Numbers:
         small: the shared record of order-0 folios.
     """
 
-    def __init__(self, schemes: Sequence[Scheme], small: Intervals[int] | None) -> None:
+    def __init__(self, schemes: Sequence[Scheme], small: LongIntervals[int] | None) -> None:
         self._columns = [scheme.mapcount for scheme in schemes]
-        self._entries: Intervals[int] = Intervals() if small is None else small
+        self._entries: LongIntervals[int] = LongIntervals() if small is None else small
         alike = [_counts_entries(scheme) and scheme.small is small for scheme in schemes]
-        self._others = [scheme.mapcount_pieces for scheme, is_alike in zip(schemes, alike, strict=True) if not is_alike]
+        self._others = [scheme for scheme, is_alike in zip(schemes, alike, strict=True) if not is_alike]
         self._apart = [number for number, is_alike in zip(self._columns, alike, strict=True) if not is_alike]
         self._order0 = _Order0Rows(alike)
         #: the row of a folio that nothing maps
@@ -41,20 +42,35 @@ class Numbers:
 
     def pieces(self, first: int, nr: int) -> list[tuple[int, int, Row]]:
         """(first, nr, row) of the folios ``[first, first + nr)``; equal rows of order-0 folios are one object."""
-        columns, order0 = self._columns, self._order0
+        columns = self._columns
         rows: list[tuple[int, int, Row]] = []
         for is_mapped, alike in groupby(self._entries.pieces(first, nr), key=_is_mapped):
             mapped = [*alike]
             start, length = mapped[0][0], mapped[-1][0] + mapped[-1][1] - mapped[0][0]
-            if not is_mapped:
+            if is_mapped:
+                rows += self._rows(mapped, [scheme.mapcount_pieces(start, length) for scheme in self._others])
+            else:
                 numbers = range(start, start + length)
                 rows += [(folio, 1, tuple([number(folio) for number in columns])) for folio in numbers]
-            elif self._others:
-                others = [pieces(start, length) for pieces in self._others]
-                rows += [(at, run, order0[key]) for at, run, key in together(mapped, *others)]
-            else:
-                rows += [(at, run, order0[(entries,)]) for at, run, entries in mapped if entries]
         return rows
+
+    def reader(self, first: int, nr: int) -> RowsReader:
+        """Gives later what ``pieces`` gives now; worked out then, if all folios are of order 0 and mapped."""
+        entries = self._entries.reader(first, nr)
+        if entries is None:
+            pieces = self.pieces(first, nr)
+            return lambda: pieces
+        others = [scheme.mapcount_reader(first, nr) for scheme in self._others]
+        return lambda: self._rows(entries(), [reader() for reader in others])
+
+    def _rows(
+        self, mapped: Sequence[tuple[int, int, int | None]], others: Sequence[Sequence[tuple[int, int, int]]]
+    ) -> list[tuple[int, int, Row]]:
+        """Rows of order-0 folios, from the pieces of their entries, and of their numbers in the other schemes."""
+        order0 = self._order0
+        if others:
+            return [(at, run, order0[key]) for at, run, key in together(mapped, *others)]
+        return [(at, run, order0[(entries,)]) for at, run, entries in mapped if entries]
 
 
 def _is_mapped(piece: tuple[int, int, int | None]) -> bool:
@@ -85,12 +101,15 @@ class NumbersBefore:
     """The numbers of folios before a step, noted when its first event about them comes.
 
     Attributes:
-        rows: folio -> its numbers before the step, in the order of the noted schemes.
+        touched: the folios that the step is about.
         callbacks: event class -> what notes the folios of such an event.
     """
 
     def __init__(self) -> None:
-        self.rows: Intervals[Row] = Intervals()
+        self.touched: Intervals[bool] = Intervals()
+        self._rows: Intervals[Row] = Intervals()
+        #: notes of many folios, which become rows when someone asks for them
+        self._notes: list[RowsReader] = []
         self._numbers: Numbers | None = None
         self.callbacks: Mapping[type, Callable[[Any], None]] = {
             events.FolioNew: self._on_new,
@@ -101,16 +120,26 @@ class NumbersBefore:
             events.VmaMerged: self._on_straddling,
         }
 
+    @property
+    def rows(self) -> Intervals[Row]:
+        """Folio -> its numbers before the step, in the order of the noted schemes."""
+        notes, self._notes = self._notes, []
+        for note in notes:
+            for first, nr, row in note():
+                self._rows.put(first, nr, row)
+        return self._rows
+
     def note(self, numbers: Numbers | None) -> None:
         """Note these numbers from the next step on; None to note only which folios a step is about."""
         self._numbers = numbers
 
     def begin(self) -> None:
         """A step begins."""
-        self.rows = Intervals()
+        self.touched, self._rows, self._notes = Intervals(), Intervals(), []
 
     def _on_new(self, event: events.FolioNew) -> None:
-        self.rows.put(event.folio, event.nr, () if self._numbers is None else self._numbers.zeros)
+        self.touched.put(event.folio, event.nr, True)
+        self._rows.put(event.folio, event.nr, () if self._numbers is None else self._numbers.zeros)
 
     def _on_rmap(self, event: events.Rmap) -> None:
         if event.order:
@@ -128,14 +157,16 @@ class NumbersBefore:
             self._note(folio, 1)
 
     def _note(self, first: int, nr: int) -> None:
-        rows, numbers = self.rows, self._numbers
-        if numbers is None:
-            rows.put(first, nr, ())
-        elif nr == 1:
-            if first not in rows:
-                rows.put(first, 1, numbers.row(first))
-        else:
-            for start, length, known in rows.pieces(first, nr):
-                if known is None:
-                    for at, run, row in numbers.pieces(start, length):
-                        rows.put(at, run, row)
+        touched, numbers = self.touched, self._numbers
+        if touched.covers(first, nr):
+            return
+        for start, length, known in touched.pieces(first, nr):
+            if known:
+                continue
+            if numbers is None:
+                self._rows.put(start, length, ())
+            elif length == 1:
+                self._rows.put(start, 1, numbers.row(start))
+            else:
+                self._notes.append(numbers.reader(start, length))
+        touched.put(first, nr, True)

@@ -34,8 +34,9 @@ from folioshell.model.lock import Lock, LockOp
 
 #: containers whose order does not matter
 _ORDERLESS = {
-    *(("Kernel", "vm_events"), ("Folios", "_single"), ("Kernel", "_last")),
+    *(("Kernel", "vm_events"), ("Folios", "_blocks"), ("Kernel", "_last")),
     *(("PmdTable", "entries"), ("Words", "values"), ("AnswerCheck", "_calls")),
+    ("LongIntervals", "_blocks"),
     *(("IntervalIndex", "_chunk_of"), ("AnonIntervalIndex", "_chunk_of")),
 }
 

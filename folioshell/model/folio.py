@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
+from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from folioshell.intervals import ranges
 from folioshell.model.lock import Lock, LockClass
 from folioshell.records import NamedTuple, dataclass
 
@@ -106,8 +109,9 @@ class Folio:
 
     # As of a run of one folio: see FolioRun.
 
-    #: number of folios
+    #: number of folios, and what a run has besides its first
     nr = 1
+    more_refs = indexes = None
 
     @property
     def first(self) -> Folio:
@@ -119,9 +123,13 @@ class Folio:
         """Its number."""
         return range(self.id, self.id + 1)
 
-    def add_refs(self, change: int) -> None:
+    def add_refs(self, change: int, place: int = 0, nr: int = 1) -> None:
         """Add to its references."""
         self.ref += change
+
+    def unreferenced(self, place: int = 0, nr: int = 1) -> list[tuple[int, int]]:
+        """[(its first page, 1)] if it has no references."""
+        return [] if self.ref else [(self.pfn, 1)]
 
     @property
     def lock(self) -> Lock:
@@ -139,16 +147,6 @@ class Folio:
         if self._map_lock is None:
             self._map_lock = Lock(LockClass.MCL, str(self))
         return self._map_lock
-
-    def become_next(self) -> None:
-        """Become the next folio of a run."""
-        self.id += 1
-        self.pfn += 1
-        self.index += 1
-        if self.swap_slot is not None:
-            self.swap_slot += 1
-        # Its name is that of the folio before.
-        self._lock = None
 
     def try_get(self) -> bool:
         """Take a reference if the folio has one: not on a folio that is frozen or free. False: there is none to take.
@@ -272,27 +270,30 @@ class FolioView(Folio):
         raise AttributeError(f"{self} is part of a run: single it out before setting {name}")
 
 
-#: the whole state of a folio
-_STATE = attrgetter(*(name for name in Folio.__slots__ if not name.endswith("_lock")))
+#: what each folio of a run has of its own
+_OWN = {"id", "pfn", "index", "ref", "swap_slot", "_lock", "_map_lock"}
+#: the rest of the state of a folio
+_STATE = attrgetter(*(name for name in Folio.__slots__ if name not in _OWN))
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class FolioRun:
-    """Anonymous order-0 folios that are identical but for number, page and index, which are consecutive.
+    """Anonymous order-0 folios of consecutive numbers and pages that are alike but for their references and indexes.
 
-    A path may change all of them at once through ``first``; to change some, single them out first.
+    A path may change all of them at once through ``first``, but for their references; to change some, take them out of
+    the run first. All pages lie in one section of physical memory.
 
     Attributes:
-        first: the first of them; its references, flags and contents are those of each.
+        first: the first of them; its flags and contents are those of each.
         nr: number of folios.
+        more_refs: how many references each has more than the first; None if all have as many.
+        indexes: the index of each; None if they are consecutive.
     """
 
     first: Folio
     nr: int
-
-    def add_refs(self, change: int) -> None:
-        """Add to the references of each."""
-        self.first.add_refs(change)
+    more_refs: array[int] | None = None
+    indexes: array[int] | None = None
 
     @property
     def lock(self) -> Lock:
@@ -307,8 +308,9 @@ class FolioRun:
     def folio(self, place: int) -> Folio:
         """A new folio equal to the one at ``place``, counted from 0."""
         first = self.first
-        folio = Folio(first.id + place, first.pfn + place, 0, first.mapping, first.index + place, True)
-        folio.ref = first.ref
+        index = first.index + place if self.indexes is None else self.indexes[place]
+        folio = Folio(first.id + place, first.pfn + place, 0, first.mapping, index, True)
+        folio.ref = first.ref if self.more_refs is None else first.ref + self.more_refs[place]
         folio.anon_exclusive = first.anon_exclusive
         folio.nonzero = first.nonzero
         folio.mlocked = first.mlocked
@@ -330,31 +332,113 @@ class FolioRun:
         folio.__class__ = FolioView
         return folio
 
+    def add_refs(self, change: int, place: int = 0, nr: int = 0) -> None:
+        """Add to the references of ``nr`` of them from ``place`` on; of all if ``nr`` is 0."""
+        end = place + nr if nr else self.nr
+        if not place:
+            self.first.ref += change
+            # As many fewer for the others.
+            place, end, change = end, self.nr, -change
+        if place == end:
+            return
+        more = self.more_refs
+        if more is None:
+            more = self.more_refs = _as_many(self.nr)[:]
+        if end - place == 1:
+            more[place] += change
+        else:
+            more[place:end] = array("i", [ref + change for ref in more[place:end]])
+
+    def unreferenced(self, place: int = 0, nr: int = 0) -> list[tuple[int, int]]:
+        """(page, number) of those without references among ``nr`` from ``place`` on; among all if ``nr`` is 0."""
+        nr, pfn, missing = nr or self.nr, self.first.pfn + place, -self.first.ref
+        if self.more_refs is None:
+            return [] if missing else [(pfn, nr)]
+        more = self.more_refs[place : place + nr]
+        return [*ranges([pfn + at for at, ref in enumerate(more) if ref == missing])] if missing in more else []
+
+    def nr_referenced(self, place: int, nr: int) -> int:
+        """How many of ``nr`` from ``place`` on, in a row, have more than one reference."""
+        missing = 1 - self.first.ref
+        if self.more_refs is None:
+            return nr if missing else 0
+        more = self.more_refs[place : place + nr]
+        return more.index(missing) if missing in more else nr
+
     def alike(self) -> list[tuple[int, int]]:
-        """(place, number) of the parts that are alike in their references, too."""
-        return [(0, self.nr)]
+        """(place, number) of the parts that are alike in their references, too, and have consecutive indexes."""
+        if self.more_refs is None and self.indexes is None:
+            return [(0, self.nr)]
+        refs, indexes = self.more_refs or _as_many(self.nr), self.indexes or range(self.nr)
+        starts = [
+            place
+            for place in range(1, self.nr)
+            if refs[place] != refs[place - 1] or indexes[place] != indexes[place - 1] + 1
+        ]
+        return [(start, end - start) for start, end in zip((0, *starts), (*starts, self.nr), strict=True)]
 
     def is_continued_by(self, folio: Folio) -> bool:
-        """Could the folio be appended to the run? All pages of a run lie in one section of physical memory."""
+        """Could the folio, or the first of a run, be appended to the run?"""
         first, nr = self.first, self.nr
-        # References first: those of neighbors differ most often.
-        if (
-            folio.ref != first.ref
-            or not folio.anon
-            or folio.id != first.id + nr
-            or folio.index != first.index + nr
-            or (nr and not folio.pfn % SECTION)
-        ):
+        if not folio.anon or folio.id != first.id + nr or folio.pfn != first.pfn + nr or not folio.pfn % SECTION:
             return False
-        return _STATE(self.folio(nr)) == _STATE(folio)
+        slot = first.swap_slot
+        return folio.swap_slot == (slot if slot is None else slot + nr) and _STATE(first) == _STATE(folio)
+
+    def append(self, later: Folio | FolioRun) -> None:
+        """Take in folios that continue the run."""
+        first, nr, rest = self.first, self.nr, later.first
+        more = rest.ref - first.ref
+        if self.more_refs is not None or later.more_refs is not None or more:
+            self.more_refs = self.more_refs or _as_many(nr)[:]
+            self.more_refs += _plus(later.more_refs or _as_many(later.nr), more)
+        if self.indexes is not None or later.indexes is not None or first.index + nr != rest.index:
+            self.indexes = self.indexes or _consecutive(first.index, nr)
+            self.indexes += later.indexes or _consecutive(rest.index, later.nr)
+        self.nr += later.nr
+
+    def cut(self, nr: int) -> FolioRun:
+        """Shorten the run to its first ``nr`` folios; the others are a run of their own, which is returned."""
+        more, indexes = self.more_refs, self.indexes
+        rest = FolioRun(self.folio(nr), self.nr - nr, more and _plus(more[nr:], -more[nr]), indexes and indexes[nr:])
+        self.nr, self.more_refs, self.indexes = nr, more and more[:nr], indexes and indexes[:nr]
+        return rest
 
     def drop_first(self) -> None:
         """Shrink the run by its first folio, which is not its last."""
-        self.first.become_next()
-        self.nr -= 1
+        rest = self.cut(1)
+        self.first, self.nr, self.more_refs, self.indexes = rest.first, rest.nr, rest.more_refs, rest.indexes
+
+    def settle(self) -> None:
+        """Keep one number for what has become equal, or consecutive."""
+        if self.more_refs is not None and self.more_refs == _as_many(self.nr):
+            self.more_refs = None
+        indexes, nr = self.indexes, self.nr
+        if indexes is not None and indexes[-1] - indexes[0] == nr - 1 and indexes == _consecutive(indexes[0], nr):
+            self.indexes = None
 
     def __repr__(self) -> str:
         return f"<FolioRun f{self.first.id} nr {self.nr} pfn {self.first.pfn:#x}>"
+
+
+def may_be_in_run(folio: Folio) -> bool:
+    """Is it an anonymous order-0 folio, all of whose state a run keeps?"""
+    return folio.anon and _STATE(FolioRun(folio, 1).folio(0)) == _STATE(folio)
+
+
+@cache
+def _as_many(nr: int) -> array[int]:
+    """No more references than the first, for ``nr`` folios; not to be changed."""
+    return array("i", bytes(4 * nr))
+
+
+def _plus(more: array[int], change: int) -> array[int]:
+    """A copy with ``change`` added to each."""
+    return array("i", [ref + change for ref in more]) if change else more[:]
+
+
+def _consecutive(index: int, nr: int) -> array[int]:
+    return array("q", range(index, index + nr))
 
 
 def page_bits(first: int, nr: int) -> int:

@@ -1,4 +1,4 @@
-"""All allocated folios, by number. Consecutive identical order-0 folios are stored as one run until they differ.
+"""All allocated folios, by number. Consecutive order-0 folios are stored as one run as long as they are alike.
 
 Reading and changing have different names. ``get``, ``[]``, ``values`` and ``groups`` read: they leave runs as they are,
 and what they give of a run cannot be written to. ``single_out`` gives a folio that may be changed: it leaves its run.
@@ -6,16 +6,21 @@ and what they give of a run cannot be written to. ``single_out`` gives a folio t
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from sys import maxsize
 from typing import TYPE_CHECKING
 
 from folioshell.intervals import Intervals
-from folioshell.model.folio import Folio, FolioRun
+from folioshell.model.folio import Folio, FolioRun, may_be_in_run
 
 if TYPE_CHECKING:
     from folioshell.model.physmem import PhysicalMemory
+
+
+#: log2 of the numbers of a block
+_BLOCK_BITS = 9
+_BLOCK = 1 << _BLOCK_BITS
 
 
 class Folios:
@@ -25,33 +30,27 @@ class Folios:
         memory: knows the same folios by page.
 
     Attributes:
+        nr_groups: number of folios, a run counted once.
         nr_large: number of folios that are not of order 0.
     """
 
-    __slots__ = ("_memory", "_run_starts", "_runs", "_single", "nr_large")
+    __slots__ = ("_blocks", "_memory", "nr_groups", "nr_large")
 
     def __init__(self, memory: PhysicalMemory) -> None:
         self._memory = memory
-        self._single: dict[int, Folio] = {}
-        self.nr_large = 0
-        #: the runs, ascending, and their first numbers
-        self._runs: list[FolioRun] = []
-        self._run_starts: list[int] = []
+        #: number of a block -> what each of its numbers belongs to, up to the last that was used
+        self._blocks: dict[int, list[Folio | FolioRun | None]] = {}
+        self.nr_groups = self.nr_large = 0
 
     def __len__(self) -> int:
-        return len(self._single) + sum(run.nr for run in self._runs)
-
-    @property
-    def nr_groups(self) -> int:
-        """Number of folios, a run counted once."""
-        return len(self._single) + len(self._runs)
+        return sum(owner.nr for owner in self._owners())
 
     def __contains__(self, number: int) -> bool:
-        return number in self._single or self._run_of(number) is not None
+        return self._owner(number) is not None
 
     def __iter__(self) -> Iterator[int]:
-        for first, nr in self.groups():
-            yield from range(first.id, first.id + nr)
+        for owner in self._owners():
+            yield from owner.numbers
 
     def __getitem__(self, number: int) -> Folio:
         folio = self.get(number)
@@ -61,10 +60,8 @@ class Folios:
 
     def get(self, number: int) -> Folio | None:
         """The folio of this number, read-only; None if it is not allocated."""
-        folio = self._single.get(number)
-        if folio is None and (run := self._run_of(number)) is not None:
-            return run.view(number - run.first.id)
-        return folio
+        owner = self._owner(number)
+        return owner.view(number - owner.first.id) if isinstance(owner, FolioRun) else owner
 
     def single_out(self, number: int) -> Folio:
         """The folio of this number, to be changed: it leaves its run.
@@ -72,64 +69,54 @@ class Folios:
         Raises:
             KeyError: it is not allocated.
         """
-        folio = self._single.get(number)
-        if folio is not None:
-            return folio
-        run = self._run_of(number)
-        if run is None:
+        owner = self._owner(number)
+        if owner is None:
             raise KeyError(number)
-        return self._memory.single_out(run.first.pfn + number - run.first.id)
+        if isinstance(owner, FolioRun):
+            return self._memory.single_out(owner.first.pfn + number - owner.first.id)
+        return owner
 
     def groups(self) -> Iterator[tuple[Folio, int]]:
-        """(first folio, number of folios) of each run and of each single folio, ascending. Read-only."""
-        single = self._single
-        if not self._runs:
-            yield from ((single[number], 1) for number in sorted(single))
-            return
-        runs = dict(zip(self._run_starts, self._runs, strict=True))
-        for number in sorted([*single, *runs]):
-            run = runs.get(number)
-            yield (single[number], 1) if run is None else (run.first, run.nr)
+        """(first folio, number of folios) of those that are alike, ascending, to be read.
+
+        Their numbers, pages and indexes are consecutive.
+        """
+        for owner in self._owners():
+            if isinstance(owner, FolioRun):
+                for place, nr in owner.alike():
+                    yield owner.view(place) if place else owner.first, nr
+            else:
+                yield owner, 1
 
     def spans(self) -> Iterator[tuple[int, int, int]]:
         """(first, nr, order) of the folios with consecutive numbers that are of one order, ascending."""
         first = nr = order = 0
-        for folio, length in self.groups():
+        for owner in self._owners():
+            folio = owner.first
             if nr and folio.id == first + nr and folio.order == order:
-                nr += length
+                nr += owner.nr
                 continue
             if nr:
                 yield first, nr, order
-            first, nr, order = folio.id, length, folio.order
+            first, nr, order = folio.id, owner.nr, folio.order
         if nr:
             yield first, nr, order
 
     def values(self) -> Iterator[Folio]:
-        """All folios one by one, ascending. Read-only."""
-        for first, nr in self.groups():
-            if nr > 1:
-                yield from map(FolioRun(first, nr).view, range(nr))
+        """All folios one by one, ascending, to be read."""
+        for owner in self._owners():
+            if isinstance(owner, FolioRun):
+                yield from map(owner.view, range(owner.nr))
             else:
-                yield first
+                yield owner
 
     def orders(self, first: int, nr: int) -> list[tuple[int, int, int | None]]:
         """(first, nr, order) of the numbers ``[first, first + nr)``, ascending; None for those not allocated."""
-        if nr == 1 and (folio := self._single.get(first)) is not None:
-            return [(first, 1, folio.order)]
         orders: Intervals[int] = Intervals()
         end = first + nr
-        at = max(bisect_right(self._run_starts, first) - 1, 0)
-        while at < len(self._runs) and self._run_starts[at] < end:
-            run = self._runs[at]
-            low, high = max(run.first.id, first), min(run.first.id + run.nr, end)
-            if low < high:
-                orders.put(low, high - low, 0)
-            at += 1
-        # Loop over the shorter of the two: all single folios, or the numbers asked for.
-        single, numbers = self._single, range(first, end)
-        few = len(single) < nr
-        for number in sorted(filter(numbers.__contains__, single)) if few else filter(single.__contains__, numbers):
-            orders.put(number, 1, single[number].order)
+        for owner in self._owners(first, end):
+            low, high = max(owner.first.id, first), min(owner.first.id + owner.nr, end)
+            orders.put(low, high - low, owner.first.order)
         return orders.pieces(first, nr)
 
     def keep_apart(self) -> list[range]:
@@ -137,86 +124,114 @@ class Folios:
 
         Returns: the numbers of each former run, for ``join``.
         """
-        runs = [run.numbers for run in self._runs]
+        runs = [owner.numbers for owner in self._owners() if isinstance(owner, FolioRun)]
         for number in chain.from_iterable(runs):
             self.single_out(number)
         return runs
 
     def join(self, changed: Iterable[range]) -> None:
-        """Make runs again of folios that have become identical.
+        """Make runs again of folios that have become alike.
 
         Args:
             changed: the numbers of folios that may have; those next to them are looked at, too.
         """
         for numbers in changed:
             run: FolioRun | None = None
-            for found in self._groups_in(range(numbers.start - 1, numbers.stop + 1)):
-                if run is None or not self._append(run, found):
-                    run = found if isinstance(found, FolioRun) else FolioRun(found, 1)
-
-    def _groups_in(self, numbers: range) -> Iterator[Folio | FolioRun]:
-        """The single folios and the runs that have one of these numbers, ascending."""
-        single = self._single
-        # Loop over the shorter of the two: all single folios, or the numbers asked for.
-        few = len(single) < len(numbers)
-        singles = sorted(filter(numbers.__contains__, single)) if few else filter(single.__contains__, numbers)
-        low = max(bisect_right(self._run_starts, numbers.start) - 1, 0)
-        starts = self._run_starts[low : bisect_left(self._run_starts, numbers.stop)]
-        runs = dict(zip(starts, self._runs[low : low + len(starts)], strict=True))
-        # Only anonymous folios may form runs.
-        anon = [number for number in singles if single[number].anon]
-        return (runs.get(number) or single[number] for number in sorted([*anon, *starts]))
+            for found in self._owners(numbers.start - 1, numbers.stop + 1):
+                if run is not None and run.is_continued_by(found.first) and self._append(run, found):
+                    continue
+                if isinstance(found, FolioRun):
+                    run = found
+                    run.settle()
+                else:
+                    run = FolioRun(found, 1) if found.anon and not found.order else None
 
     def _append(self, run: FolioRun, found: Folio | FolioRun) -> bool:
-        """Append folios to a run, or to a single folio that may become one. False: they are not alike."""
-        if not run.is_continued_by(found.first):
-            return False
-        if run.nr == 1 and (first := self._single.get(run.first.id)) is not None:
-            if not FolioRun(first, 0).is_continued_by(first):
+        """Append folios to a run, or to a single folio that becomes one. False: such folios are in no run."""
+        if self._owner(run.first.id) is not run:
+            if not may_be_in_run(run.first):
                 return False
-            del self._single[first.id]
+            self.remove(run.first)
             self._memory.place_run(run)
-        if isinstance(found, FolioRun):
-            self.remove_run(found)
-        else:
-            del self._single[found.id]
-        self._memory.extend_run(run, found.nr)
+        self._memory.append(run, found)
+        self.nr_groups -= 1
         return True
+
+    def _owner(self, number: int) -> Folio | FolioRun | None:
+        """The folio of a number, or the run that it is in."""
+        slots, at = self._blocks.get(number >> _BLOCK_BITS), number & _BLOCK - 1
+        return slots[at] if slots is not None and at < len(slots) else None
+
+    def _owners(self, start: int = 0, end: int = maxsize) -> Iterator[Folio | FolioRun]:
+        """The single folios and the runs that have one of the numbers ``[start, end)``, ascending.
+
+        Those found may be joined while iterating.
+        """
+        blocks: Sequence[int] = range(max(start, 0) >> _BLOCK_BITS, (end - 1 >> _BLOCK_BITS) + 1)
+        # Loop over the shorter of the two: all blocks, or those asked for.
+        if len(blocks) > len(self._blocks):
+            blocks = sorted(filter(blocks.__contains__, self._blocks))
+        last: Folio | FolioRun | None = None
+        for block in blocks:
+            slots, base = self._blocks.get(block, ()), block << _BLOCK_BITS
+            at, stop = max(start - base, 0), min(end - base, len(slots))
+            while at < stop:
+                owner = slots[at]
+                if owner is None:
+                    at += 1
+                    continue
+                at = owner.first.id + owner.nr - base
+                # A run may go on in the next block.
+                if owner is not last:
+                    last = owner
+                    yield owner
 
     # For physical memory and the kernel, which keep this up to date.
 
     def add(self, folio: Folio) -> None:
         """Add a single folio."""
-        self._single[folio.id] = folio
+        self._assign(folio.id, 1, folio)
+        self.nr_groups += 1
         self.nr_large += folio.order > 0
 
     def remove(self, folio: Folio) -> None:
         """Remove a single folio that was freed."""
-        del self._single[folio.id]
+        self._assign(folio.id, 1, None)
+        self.nr_groups -= 1
         self.nr_large -= folio.order > 0
 
     def add_run(self, run: FolioRun) -> None:
         """Add a run: newly allocated, or split off another run."""
-        at = bisect_right(self._run_starts, run.first.id)
-        self._run_starts.insert(at, run.first.id)
-        self._runs.insert(at, run)
+        self._assign(run.first.id, run.nr, run)
+        self.nr_groups += 1
 
     def remove_run(self, run: FolioRun) -> None:
         """Remove a run: freed, or replaced by single folios."""
-        at = bisect_right(self._run_starts, run.first.id) - 1
-        del self._run_starts[at], self._runs[at]
+        self._assign(run.first.id, run.nr, None)
+        self.nr_groups -= 1
+
+    def extend_run(self, run: FolioRun, nr: int) -> None:
+        """The ``nr`` numbers after a run belong to it from now on."""
+        self._assign(run.first.id + run.nr, nr, run)
 
     def take_first(self, run: FolioRun) -> None:
         """Remove the first folio from its run."""
+        self._assign(run.first.id, 1, None)
         if run.nr == 1:
-            self.remove_run(run)
-            return
-        self._run_starts[bisect_right(self._run_starts, run.first.id) - 1] += 1
-        run.drop_first()
+            self.nr_groups -= 1
+        else:
+            run.drop_first()
 
-    def _run_of(self, number: int) -> FolioRun | None:
-        at = bisect_right(self._run_starts, number) - 1
-        if at < 0:
-            return None
-        run = self._runs[at]
-        return run if number < run.first.id + run.nr else None
+    def _assign(self, first: int, nr: int, owner: Folio | FolioRun | None) -> None:
+        """Let the numbers ``[first, first + nr)`` belong to a folio or run."""
+        end = first + nr
+        while first < end:
+            block, at = first >> _BLOCK_BITS, first & _BLOCK - 1
+            length = min(end - first, _BLOCK - at)
+            slots = self._blocks.setdefault(block, [])
+            if at > len(slots):
+                slots += [None] * (at - len(slots))
+            slots[at : at + length] = [owner] * length
+            if owner is None and not any(slots):
+                del self._blocks[block]
+            first += length

@@ -6,6 +6,7 @@ Deterministic; neither a pfn nor a slot is ever used again.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from typing import Any
 
 from folioshell.model.folio import SECTION, Folio, FolioLooks, FolioRun, looks_of
@@ -92,10 +93,11 @@ class PhysicalMemory:
         self._assign(run.first.pfn, run.nr, run)
         self.folios.add_run(run)
 
-    def extend_run(self, run: FolioRun, nr: int) -> None:
-        """Append the ``nr`` pages after a run to it; their folios are identical to those of the run."""
-        self._assign(run.first.pfn + run.nr, nr, run)
-        run.nr += nr
+    def append(self, run: FolioRun, later: Folio | FolioRun) -> None:
+        """Append to a run the folios of the pages after it, which are alike."""
+        self._assign(later.first.pfn, later.nr, run)
+        self.folios.extend_run(run, later.nr)
+        run.append(later)
 
     def remove_run(self, run: FolioRun) -> None:
         """The folios of a run are freed; their pages belong to no folio any more."""
@@ -202,6 +204,25 @@ class PhysicalMemory:
         self._pages(pfn)[offset : offset + nr] = folios
         return folios
 
+    def span(self, pfn: int, nr: int) -> Folio | FolioSpan:
+        """The folio of page ``pfn``; if it is in a run, the folios of ``nr`` pages from there, which stay in it.
+
+        Args:
+            nr: pages in a row that belong to that run.
+        """
+        found = self.at(pfn)
+        return FolioSpan(self, pfn, nr) if isinstance(found, FolioRun) else found
+
+    def owners(self, pfn: int, nr: int) -> Iterator[tuple[Folio | FolioRun, int, int]]:
+        """(folio or run, place in it, pages) of all that ``nr`` pages in a row belong to; it may be cut meanwhile."""
+        end = pfn + nr
+        while pfn < end:
+            owner = self.at(pfn)
+            place = pfn - owner.first.pfn
+            length = min(owner.nr - place, end - pfn)
+            yield owner, place, length
+            pfn += length
+
     def part(self, pfn: int, nr: int) -> Folio | FolioRun:
         """The folio of page ``pfn``; if it is in a run, the folios of ``nr`` pages from there as a run of their own.
 
@@ -230,8 +251,7 @@ class PhysicalMemory:
 
     def _cut(self, run: FolioRun, nr: int) -> FolioRun:
         """Shorten a run to ``nr`` folios; the rest becomes a run of its own, which is returned."""
-        rest = FolioRun(run.folio(nr), run.nr - nr)
-        run.nr = nr
+        rest = run.cut(nr)
         self.place_run(rest)
         return rest
 
@@ -325,3 +345,37 @@ class SwapSlots:
             self.cache[folio.swap_slot + page] = 0
         folio.swap_slot = None
         folio.cached = False
+
+
+class FolioSpan:
+    """Folios of one run that stay in it: to be read, and their references changed. The run may be cut meanwhile.
+
+    Args:
+        memory: where they are.
+        pfn, nr: page of the first, and number of folios.
+
+    Attributes:
+        first: a snapshot of the first, as it was at the beginning.
+    """
+
+    __slots__ = ("_memory", "first", "nr")
+
+    def __init__(self, memory: PhysicalMemory, pfn: int, nr: int) -> None:
+        self._memory = memory
+        self.first = memory.folio(pfn)
+        self.nr = nr
+
+    @property
+    def numbers(self) -> range:
+        """Their numbers."""
+        return range(self.first.id, self.first.id + self.nr)
+
+    def add_refs(self, change: int) -> None:
+        """Add to the references of each."""
+        for owner, place, nr in self._memory.owners(self.first.pfn, self.nr):
+            owner.add_refs(change, place, nr)
+
+    def unreferenced(self) -> list[tuple[int, int]]:
+        """(page, number) of those that have no references."""
+        owners = self._memory.owners(self.first.pfn, self.nr)
+        return [row for owner, place, nr in owners for row in owner.unreferenced(place, nr)]

@@ -11,6 +11,7 @@ from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
 from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.physmem import FolioSpan
 from folioshell.model.vm import Vma
 from folioshell.paths import Path
 from folioshell.records import dataclass, field
@@ -56,10 +57,17 @@ def small_pte_batch(table: PageTable, index: int, limit: int, owner: Folio | Fol
     return next(nr for nr in range(1, most) if entries[index + nr] != entry + nr * step)
 
 
-def small_folios(k: Kernel, table: PageTable, index: int, limit: int) -> Folio | FolioRun:
-    """The order-0 folios that ``small_pte_batch`` entries from ``index`` on map, split from their run."""
+def small_folios(
+    k: Kernel, table: PageTable, index: int, limit: int, changes: bool = True
+) -> Folio | FolioRun | FolioSpan:
+    """The order-0 folios that ``small_pte_batch`` entries from ``index`` on map.
+
+    Args:
+        changes: they are to be changed, not only their references, and leave their run.
+    """
     pfn = pte.pfn_of(table.entries[index])
-    return k.physmem.part(pfn, small_pte_batch(table, index, limit, k.physmem.at(pfn)))
+    nr = small_pte_batch(table, index, limit, k.physmem.at(pfn))
+    return k.physmem.part(pfn, nr) if changes else k.physmem.span(pfn, nr)
 
 
 def same_pte_batch(table: PageTable, index: int, limit: int) -> int:
@@ -100,11 +108,11 @@ class SmallFolios:
     nr: int = 0
     parts: list[range] = field(default_factory=list)
 
-    def continues(self, folios: Folio | FolioRun, vpn: int) -> bool:
+    def continues(self, folios: Folio | FolioRun | FolioSpan, vpn: int) -> bool:
         """May folios that are mapped from ``vpn`` on join these?"""
         return not self.nr or (self.anon == folios.first.anon and self.vpn + self.nr == vpn)
 
-    def add(self, folios: Folio | FolioRun, vpn: int) -> None:
+    def add(self, folios: Folio | FolioRun | FolioSpan, vpn: int) -> None:
         """Add folios that are mapped from ``vpn`` on."""
         if not self.nr:
             self.vpn, self.anon = vpn, folios.first.anon

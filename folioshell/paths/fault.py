@@ -128,17 +128,20 @@ def access(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
         if entry & flags != flags:
             table.entries[index : index + nr] = pte.packed([one | flags for one in table.entries[index : index + nr]])
     if write:
-        folios = k.physmem.part(pfn, nr)
-        folios.first.nonzero |= page_bits(pfn - folios.first.pfn, nr // folios.nr)
+        owner = k.physmem.at(pfn)
+        if not isinstance(owner, FolioRun):
+            owner.nonzero |= page_bits(pfn - owner.pfn, nr)
+        elif not owner.first.nonzero:
+            k.physmem.part(pfn, nr).first.nonzero = 1
     return nr
 
 
 def _accessed(k: Kernel, table: PageTable, index: int, limit: int, write: bool) -> int:
     """Access the page of an entry whose flags stay as they are, and those after it that are alike in that.
 
-    A read changes nothing else, whatever the entries map; a write goes as far as they map folios that are in no run.
+    A read changes nothing else, whatever the entries map; a write goes as far as no folio has to leave its run.
 
-    Returns: number of entries, below ``limit``; 0 if the first maps a folio of a run that is written to.
+    Returns: number of entries, below ``limit``; 0 if the first maps a folio that has to.
     """
     alike = pte.PRESENT | (pte.WRITE | _WRITTEN if write else pte.YOUNG)
     at, nr = k.physmem.at, 0
@@ -148,9 +151,10 @@ def _accessed(k: Kernel, table: PageTable, index: int, limit: int, write: bool) 
         if write:
             pfn = entry >> pte.PFN_SHIFT
             owner = at(pfn)
-            if isinstance(owner, FolioRun):
+            if not isinstance(owner, FolioRun):
+                owner.nonzero |= 1 << pfn - owner.pfn
+            elif not owner.first.nonzero:
                 break
-            owner.nonzero |= 1 << pfn - owner.pfn
         nr += 1
     return nr
 

@@ -184,13 +184,13 @@ def _copy_pte_range(k: Kernel, copy: CopyRange, first: int) -> Path[None]:
                 yield from _flush(copy)
                 nr = yield from _copy_pinned(k, copy, folio, index)
             elif folio.order == 0:
-                folios = small_folios(k, source, index, last)
+                folios = small_folios(k, source, index, last, changes=bool(folio.anon_exclusive))
                 folio, nr = folios.first, folios.nr
                 if not small.continues(folios, block + index):
                     yield from _flush(copy)
                 small.add(folios, block + index)
-                folio.ref += 1
-                if folio.anon:
+                folios.add_refs(1)
+                if folio.anon_exclusive:
                     folio.anon_exclusive = 0
                 rmap.rss_add(dst, folio, nr)
                 end = index + nr

@@ -93,7 +93,7 @@ def _equal_folios(k: Kernel, run: FolioRun, clear_young: bool) -> int:
     # The reference of its only entry, that of the isolation, and that of the swap cache.
     if folio.ref != 2 + folio.cached:
         return 1
-    return equal_walks(run, min(run.nr, k.slots.free_in_a_row))
+    return equal_walks(run, min(run.nr_alike(0), k.slots.free_in_a_row))
 
 
 def _shrink_folio(k: Kernel, folios: Folio | FolioRun, clear_young: bool) -> Path[Sequence[Folio]]:

@@ -20,6 +20,7 @@ from folioshell.model import vm
 from folioshell.model.folio import Folio, FolioRun, page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.physmem import FolioSpan
 from folioshell.model.vm import Vma
 from folioshell.paths import Path
 from folioshell.paths.batch import CLEAR, SET, MappedSpan
@@ -337,19 +338,19 @@ def unqueue_deferred_split(k: Kernel, folio: Folio) -> Path[None]:
         yield k.deferred_lock.release()
 
 
-def put(k: Kernel, folio: Folio | FolioRun, nr: int = 1) -> Path[None]:
-    """Drop ``nr`` references, of each folio of a run, and free a folio without any left.
+def put(k: Kernel, folios: Folio | FolioRun | FolioSpan, nr: int = 1) -> Path[None]:
+    """Drop ``nr`` references of each folio, and free those without any left.
 
     Kernel: mm/swap.c: folios_put_refs() (v6.18)
     """
-    folio.add_refs(-nr)
-    if folio.first.ref:
-        return
-    if isinstance(folio, FolioRun):
-        k.physmem.remove_run(folio)
-        yield FolioFreed(folio.first.id, 0, folio.nr)
-    else:
-        yield from free(k, folio)
+    folios.add_refs(-nr)
+    for first, length in folios.unreferenced():
+        unused = k.physmem.part(first, length)
+        if isinstance(unused, FolioRun):
+            k.physmem.remove_run(unused)
+            yield FolioFreed(unused.first.id, 0, length)
+        else:
+            yield from free(k, unused)
 
 
 def putback(k: Kernel, folio: Folio) -> Path[None]:

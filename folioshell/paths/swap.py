@@ -11,6 +11,7 @@ from folioshell.model.folio import Folio, FolioRun, page_bits
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable
+from folioshell.model.physmem import FolioSpan
 from folioshell.model.policy import ANON_EXCLUSIVE, PAGE_MAPCOUNT, REFERENCES, SharingQuestion
 from folioshell.model.vm import Vma
 from folioshell.paths import Path, rmap
@@ -101,16 +102,16 @@ def try_to_free(k: Kernel, folios: Folio | FolioRun) -> Path[bool]:
     return True
 
 
-def put_unmapped(k: Kernel, folio: Folio | FolioRun, nr: int = 1) -> Path[None]:
+def put_unmapped(k: Kernel, folios: Folio | FolioRun | FolioSpan, nr: int = 1) -> Path[None]:
     """Drop ``nr`` references that entries held, and what keeps a page that nothing maps any more in the swap cache.
 
     No page-table lock is held.
     Kernel: mm/swap_state.c: free_swap_cache(), free_page_and_swap_cache() (v6.12)
     """
-    if folio.first.swap_slot is None:
-        yield from rmap.put(k, folio, nr)
+    if folios.first.swap_slot is None:
+        yield from rmap.put(k, folios, nr)
         return
-    for one in k.physmem.single_out_all(folio.first.pfn, folio.nr):
+    for one in k.physmem.single_out_all(folios.first.pfn, folios.nr):
         # Before the references are dropped. Who has the folio locked frees the cache itself, or maps the page again.
         if not k.counts.mapcount(one.id) and not (yield one.lock.trylock("free_swap_cache")):
             yield from try_to_free(k, one)

@@ -10,6 +10,7 @@ from folioshell.model import pte, vm
 from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.physmem import FolioSpan
 from folioshell.model.vm import Mm, Vma
 from folioshell.paths import Path
 from folioshell.paths import vma as vma_paths
@@ -274,7 +275,7 @@ def _mlock_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int
         entry = table.entries[index]
         nr = 1
         if pte.maps_folio(entry):
-            folios: Folio | FolioRun = k.physmem.at(pte.pfn_of(entry)).first
+            folios: Folio | FolioRun | FolioSpan = k.physmem.at(pte.pfn_of(entry)).first
             if folios.first.order:
                 nr = folio_pte_batch(table, index, limit, folios.first)
             else:
@@ -288,7 +289,7 @@ def _mlock_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int
     return True
 
 
-def _mlock_folios(folios: Folio | FolioRun, vma: Vma, level: Level) -> Mlocked:
+def _mlock_folios(folios: Folio | FolioRun | FolioSpan, vma: Vma, level: Level) -> Mlocked:
     """Mlock folios that the VMA maps, or munlock them if it is not locked any more. Returns the event."""
     folio, sign = folios.first, 1 if vma.flags & vm.LOCKED else -1
     if sign > 0:

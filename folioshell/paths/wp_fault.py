@@ -10,6 +10,7 @@ from folioshell.model import pte, vm
 from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.physmem import FolioSpan
 from folioshell.model.policy import ANON_EXCLUSIVE, REFERENCES, SharingQuestion
 from folioshell.model.vm import Vma
 from folioshell.paths import Path, anon_fault, file_fault, rmap, sharing, swap
@@ -27,7 +28,7 @@ def do_wp_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
     vma, index, times = fault.vma, fault.index, fault.times
     entry = table.entries[index]
     folio, page = None, 0
-    old: Folio | FolioRun | None = None
+    old: Folio | FolioRun | FolioSpan | None = None
     if pte.maps_folio(entry):
         pfn = pte.pfn_of(entry)
         folio = k.physmem.folio(pfn)
@@ -43,7 +44,11 @@ def do_wp_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
         question = SharingQuestion.REUSE_LARGE if folio.order else SharingQuestion.REUSE_SMALL
         exclusive = k.looks_at(question, ANON_EXCLUSIVE) and bool(folio.anon_exclusive >> page & 1)
         if not exclusive:
-            old = k.physmem.part(pfn, times) if times > 1 else k.physmem.single_out(pfn)
+            if folio.ref > 1 and folio.swap_slot is None and not vma.flags & vm.LOCKED:
+                # It will be copied: of the old one, only references change.
+                old = k.physmem.span(pfn, times)
+            else:
+                old = k.physmem.part(pfn, times) if times > 1 else k.physmem.single_out(pfn)
             folio = old.first
             if (yield from _can_reuse(k, fault, table, folio, page)):
                 folio.anon_exclusive |= 1 << page
@@ -59,12 +64,12 @@ def do_wp_page(k: Kernel, fault: Fault, table: PageTable) -> Path[str | None]:
             yield table.ptl.release()
             return None
     # The copy is allocated without the PTL, where another thread may unmap the old page: the reference keeps it.
-    if folio is not None:
-        folio.ref += 1
+    if old is not None:
+        old.add_refs(1)
     yield table.ptl.release(times=times)
     if vma.anon_vma is None and not (yield from anon_prepare(k, fault)):
-        if folio is not None:
-            yield from rmap.put(k, folio)
+        if old is not None:
+            yield from rmap.put(k, old)
         return UNDER_MMAP_LOCK
     yield from _wp_page_copy(k, fault, table, entry, old, page)
     return None
@@ -80,12 +85,13 @@ def equal_copies(k: Kernel, vma: Vma, table: PageTable, index: int, limit: int) 
         return 1
     if pte.is_zero_page(entry):
         return same_pte_batch(table, index, limit)
-    owner = k.physmem.at(pte.pfn_of(entry))
+    pfn = pte.pfn_of(entry)
+    owner = k.physmem.at(pfn)
     folio = owner.first
-    is_reused = folio.ref == 1 or (k.release.has_anon_exclusive and folio.anon_exclusive)
-    if owner.nr == 1 or is_reused or folio.swap_slot is not None:
+    is_reused = k.release.has_anon_exclusive and folio.anon_exclusive
+    if not isinstance(owner, FolioRun) or is_reused or folio.swap_slot is not None:
         return 1
-    return small_pte_batch(table, index, limit, owner)
+    return owner.nr_referenced(pfn - owner.first.pfn, small_pte_batch(table, index, limit, owner)) or 1
 
 
 def _can_reuse(k: Kernel, fault: Fault, table: PageTable, folio: Folio, page: int) -> Path[bool]:
@@ -147,7 +153,7 @@ def _can_reuse_large(k: Kernel, fault: Fault, table: PageTable, folio: Folio, pa
 
 
 def _wp_page_copy(
-    k: Kernel, fault: Fault, table: PageTable, entry: int, old: Folio | FolioRun | None, page: int
+    k: Kernel, fault: Fault, table: PageTable, entry: int, old: Folio | FolioRun | FolioSpan | None, page: int
 ) -> Path[None]:
     """Replace the entry by one that maps a copy of the page; the reference on ``old`` is dropped.
 
@@ -171,8 +177,8 @@ def _wp_page_copy(
     if not is_there:
         yield table.ptl.release()
         yield from rmap.free(k, new)
-        if folio is not None:
-            yield from rmap.put(k, folio)
+        if old is not None:
+            yield from rmap.put(k, old)
         return
     if claimed is not None:
         yield table.ptl.peek(CLEAR)
@@ -186,12 +192,12 @@ def _wp_page_copy(
     table.entries[index : index + times] = pte.ramp(pte.make(new.pfn, written(vma)), times)
     # Only now: a process that sees the old page's mapcount drop may reuse it, and must not write to what this one
     # reads.
-    if isinstance(old, FolioRun):
+    if isinstance(old, Folio):
+        yield from rmap.remove_ptes(k, old, page, 1, vma, table, vpn, claimed=claimed)
+    elif old is not None:
         yield rmap.remove_small(old.numbers, True, vma, table, vpn)
         if vma.flags & vm.LOCKED:
             old.first.munlock()
-    elif old is not None:
-        yield from rmap.remove_ptes(k, old, page, 1, vma, table, vpn, claimed=claimed)
     yield table.ptl.release(times=times)
     # That of the entry and that of do_wp_page().
     if old is not None:

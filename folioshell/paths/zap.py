@@ -6,6 +6,7 @@ from folioshell.model import pte, vm
 from folioshell.model.folio import Folio, FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
+from folioshell.model.physmem import FolioSpan
 from folioshell.model.vm import Vma
 from folioshell.paths import Path, rmap, swap, tables
 from folioshell.paths.batch import SmallFolios, folio_pte_batch, small_folios
@@ -126,7 +127,7 @@ def _zap_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int, 
 
     Kernel: mm/memory.c: zap_pte_range() (v6.18)
     """
-    dropped: list[tuple[Folio | FolioRun, int]] = []
+    dropped: list[tuple[Folio | FolioRun | FolioSpan, int]] = []
     delayed: list[_Delayed] = []
     entries = table.entries
     small = SmallFolios()
@@ -140,7 +141,7 @@ def _zap_pte_range(k: Kernel, vma: Vma, table: PageTable, start: int, end: int, 
             if folio.anon and not details.even_cows:
                 pass
             elif folio.order == 0:
-                folios = small_folios(k, table, index, limit)
+                folios = small_folios(k, table, index, limit, changes=bool(vma.flags & vm.LOCKED))
                 folio, nr = folios.first, folios.nr
                 if _mark_dirty(k, folio, entry):
                     delayed.append((folio, 0, 1, block + index))

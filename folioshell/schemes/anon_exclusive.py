@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from folioshell import events
 from folioshell.events import Level, Rmap
-from folioshell.intervals import Intervals, ranges
+from folioshell.intervals import LongIntervals, ranges
 from folioshell.schemes.base import Law, Part, Scheme, Sharing
 from folioshell.schemes.cost import X86_64_LAYOUT, Cost, Layout
 
@@ -43,7 +43,7 @@ class AnonExclusive(Scheme):
     )
 
     def __init__(self) -> None:
-        self._pages: Intervals[int] = Intervals()
+        self._pages: LongIntervals[int] = LongIntervals()
         self._bits: dict[int, int] = {}
         self._huge: set[int] = set()
         self._orders: dict[int, int] = {}

@@ -21,6 +21,7 @@ How runs are counted:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from types import CodeType
 from typing import ClassVar
@@ -29,6 +30,9 @@ from folioshell import events
 from folioshell.events import CALLBACKS
 from folioshell.records import dataclass
 from folioshell.schemes.cost import X86_64_LAYOUT, Cost, Layout
+
+#: gives (first, nr, number) of consecutive folios, ascending
+PiecesReader = Callable[[], Sequence[tuple[int, int, int]]]
 
 
 class Sharing(StrEnum):
@@ -233,6 +237,11 @@ class Scheme(ABC):
     def mapcount_pieces(self, first: int, nr: int) -> list[tuple[int, int, int]]:
         """(first, nr, number) of the folios ``[first, first + nr)``, ascending; one row a run where runs are kept."""
         return [(folio, 1, self.mapcount(folio)) for folio in range(first, first + nr)]
+
+    def mapcount_reader(self, first: int, nr: int) -> PiecesReader:
+        """Gives later what ``mapcount_pieces`` gives now; where runs are kept, it is worked out then, from a copy."""
+        pieces = self.mapcount_pieces(first, nr)
+        return lambda: pieces
 
     @abstractmethod
     def shared(self, folio: int, mm: int) -> Sharing:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from folioshell import events
 from folioshell.errors import KernelBug
 from folioshell.events import Rmap
-from folioshell.intervals import Intervals, ranges
-from folioshell.schemes.base import Law, Part, Scheme
+from folioshell.intervals import LongIntervals, ranges
+from folioshell.schemes.base import Law, Part, PiecesReader, Scheme
 from folioshell.schemes.cost import X86_64_LAYOUT, Cost, Layout, small_cost
 
 #: what holds for every scheme that counts entries, and decides without a false negative
@@ -36,10 +36,12 @@ class Order0Scheme(Scheme, register=False):
 
     Attributes:
         small: mapped order-0 folio -> number of entries, in runs; an unmapped folio is not in it.
+        reads_small: another scheme writes ``small``.
     """
 
     def __init__(self) -> None:
-        self.small: Intervals[int] = Intervals()
+        self.small: LongIntervals[int] = LongIntervals()
+        self.reads_small = False
 
     def on_folio_freed(self, event: events.FolioFreed) -> None:
         """Forget the folios."""
@@ -77,13 +79,12 @@ class Order0Scheme(Scheme, register=False):
         for first, nr in ranges(event.folios):
             if event.new:
                 self.small.put(first, nr, 1)
-            elif event.sign > 0:
-                self.small.change(first, nr, _one_more)
-            else:
-                if not self.small.covers(first, nr):
-                    unmapped = next(folio for folio in range(first, first + nr) if folio not in self.small)
-                    raise KernelBug(f"f{unmapped} was unmapped, but nothing maps it", [event])
-                self.small.change(first, nr, _one_less)
+                continue
+            try:
+                self.small.add(first, nr, event.sign)
+            except ValueError:
+                unmapped = next(folio for folio in range(first, first + nr) if folio not in self.small)
+                raise KernelBug(f"f{unmapped} was unmapped, but nothing maps it", [event]) from None
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """Entries of an order-0 folio; 0 for a large one."""
@@ -95,6 +96,10 @@ class Order0Scheme(Scheme, register=False):
         for start, length, entries in self.small.pieces(first, nr):
             pieces += [(start, length, entries)] if entries else super().mapcount_pieces(start, length)
         return pieces
+
+    def mapcount_reader(self, first: int, nr: int) -> PiecesReader:
+        """From a copy of the entries, if all of these folios are mapped and of order 0."""
+        return self.small.reader(first, nr) or super().mapcount_reader(first, nr)
 
     def why(self, folio: int) -> list[Part]:
         """The entries in one row: nothing tells them apart."""
@@ -114,14 +119,6 @@ class Order0Scheme(Scheme, register=False):
         return Cost(atomics=0 if event.new else 1, lines=1)
 
 
-def _one_more(entries: int | None) -> int:
-    return (entries or 0) + 1
-
-
-def _one_less(entries: int | None) -> int | None:
-    return (entries or 0) - 1 or None
-
-
 class TallyScheme(Order0Scheme, register=False):
     """A scheme to which it matters how many entries an address space adds or removes, not which pages they map.
 
@@ -139,17 +136,16 @@ class TallyScheme(Order0Scheme, register=False):
 
 
 def share_order0(schemes: Iterable[Scheme]) -> Iterator[Scheme]:
-    """Let all schemes that count order-0 folios as Order0Scheme does share the record of the first one.
+    """Let all schemes that count the entries of order-0 folios share the record of the first that counts nothing else.
 
-    Yields: the others: they need no events about order-0 folios any more.
+    Yields: those that need no events about order-0 folios any more.
     """
-    first: Order0Scheme | None = None
-    for scheme in schemes:
-        if isinstance(scheme, Order0Scheme) and counts_order0_entries(type(scheme)):
-            if first is None:
-                first = scheme
-            else:
-                scheme.small = first.small
+    alike = [scheme for scheme in schemes if isinstance(scheme, Order0Scheme)]
+    first = next((scheme for scheme in alike if counts_order0_entries(type(scheme))), None)
+    for scheme in alike:
+        if first is not None and scheme is not first:
+            scheme.small, scheme.reads_small = first.small, True
+            if counts_order0_entries(type(scheme)):
                 yield scheme
 
 

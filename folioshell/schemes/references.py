@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from folioshell import events
 from folioshell.events import SWAP_CACHE, FolioNew, Rmap
-from folioshell.intervals import Intervals, ranges, together
-from folioshell.schemes.base import Law, Part, Sharing
+from folioshell.intervals import LongIntervals, ranges, together
+from folioshell.schemes.base import Law, Part, PiecesReader, Scheme, Sharing
 from folioshell.schemes.cost import Cost, Layout
-from folioshell.schemes.order0 import ENTRY_LAWS, TallyScheme
+from folioshell.schemes.order0 import ENTRY_LAWS, Order0Scheme, TallyScheme
 
 _PAGE_CACHE = "page cache"
 
@@ -36,14 +36,14 @@ class References(TallyScheme):
 
     def __init__(self) -> None:
         super().__init__()
-        self._held: dict[str, Intervals[int]] = {}
+        self._held: dict[str, LongIntervals[int]] = {}
 
     def on_folio_new(self, event: FolioNew) -> None:
         """The page cache has a reference a page; a piece of a folio in the swap cache is there, too."""
         in_swap = event.origin is not None and event.origin[0] in self._held.get(SWAP_CACHE, ())
         if not event.anon or in_swap:
             holder = SWAP_CACHE if event.anon else _PAGE_CACHE
-            self._held.setdefault(holder, Intervals()).put(event.folio, event.nr, 1 << event.order)
+            self._held.setdefault(holder, LongIntervals()).put(event.folio, event.nr, 1 << event.order)
 
     def on_folio_freed(self, event: events.FolioFreed) -> None:
         """Forget the folios."""
@@ -54,9 +54,9 @@ class References(TallyScheme):
 
     def on_held(self, event: events.Held) -> None:
         """References of the swap cache, or of pins."""
-        held = self._held.setdefault(event.holder, Intervals())
+        held = self._held.setdefault(event.holder, LongIntervals())
         for first, nr in ranges(event.folios):
-            held.change(first, nr, lambda before: (before or 0) + event.change or None)
+            held.add(first, nr, event.change)
 
     def count_large(self, event: Rmap) -> None:
         """A reference an entry."""
@@ -83,6 +83,11 @@ class References(TallyScheme):
             else:
                 pieces += [(folio, 1, self.mapcount(folio)) for folio in range(start, start + length)]
         return pieces
+
+    def mapcount_reader(self, first: int, nr: int) -> PiecesReader:
+        """From a copy of the entries, if these are all references."""
+        of = Scheme if self._held else Order0Scheme
+        return of.mapcount_reader(self, first, nr)
 
     def mapped(self, folio: int) -> bool | None:
         """Cannot tell: a reference need not be an entry's."""

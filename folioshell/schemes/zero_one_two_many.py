@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from folioshell.errors import KernelBug
-from folioshell.events import Rmap, Walked
-from folioshell.intervals import ranges
-from folioshell.schemes.base import Law, Part, Scheme, Sharing
+from folioshell.events import FolioFreed, Rmap, Walked
+from folioshell.intervals import LongIntervals, ranges, together
+from folioshell.schemes.base import Law, Part, PiecesReader, Scheme, Sharing
 from folioshell.schemes.cost import Reach
 from folioshell.schemes.windows import HooklessScheme
 
 MANY = 3
-_MASK = 3
-_ONE_ENTRY = 4
 
 
 class ZeroOneTwoMany(HooklessScheme):
@@ -21,7 +18,7 @@ class ZeroOneTwoMany(HooklessScheme):
     what maps the folio after it.
 
     Attributes:
-        small: order-0 folio -> 4 times its entries, plus its counter; not the common record.
+        _small_counters: order-0 folio -> its counter, in runs; 0 is not kept.
     """
 
     name = "zero-one-two-many"
@@ -35,44 +32,54 @@ class ZeroOneTwoMany(HooklessScheme):
     reach = Reach.VMA
     laws = HooklessScheme.laws - {Law.UNMAP_UNDOES_MAP}
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._small_counters: LongIntervals[int] = LongIntervals()
+
+    def on_folio_freed(self, event: FolioFreed) -> None:
+        """Forget the folios."""
+        super().on_folio_freed(event)
+        if not event.order:
+            self._small_counters.drop(event.folio, event.nr)
+
     def next_number(self, number: int, sign: int) -> int:
         """Two bits hold nothing below Zero, and only a walk undoes Many."""
         return number if number == MANY else max(number + sign, 0)
 
     def count_small(self, event: Rmap) -> None:
         """One VMA more or fewer for each."""
+        if not self.reads_small:
+            super().count_small(event)
         for first, nr in ranges(event.folios):
-            pieces = self.small.pieces(first, nr)
-            if event.sign < 0 and (unmapped := [folio for folio, _, value in pieces if (value or 0) < _ONE_ENTRY]):
-                raise KernelBug(f"f{unmapped[0]} was unmapped, but nothing maps it", [event])
-            self.small.change(first, nr, self._one_more if event.sign > 0 else self._one_less)
-
-    def _one_more(self, value: int | None) -> int:
-        value = value or 0
-        return (value & ~_MASK) + _ONE_ENTRY + self.next_number(value & _MASK, 1)
-
-    def _one_less(self, value: int | None) -> int | None:
-        value = value or 0
-        return (value & ~_MASK) - _ONE_ENTRY + self.next_number(value & _MASK, -1) or None
+            self._small_counters.change(first, nr, lambda number: self.next_number(number or 0, event.sign) or None)
 
     def on_walked(self, event: Walked) -> None:
         """A walk that finds fewer than Many corrects the counter."""
         folio = event.folio
         if self._counters.get(folio) == MANY:
             self._counters[folio] = min(self.record.number(folio, self.reach), MANY)
-        elif event.nr > 1 or self.small.get(folio, 0) & _MASK == MANY:
-            self.small.change(folio, event.nr, _corrected)
+        elif event.nr > 1 or self._small_counters.get(folio) == MANY:
+            found = self.small.pieces(folio, event.nr), self._small_counters.pieces(folio, event.nr)
+            for first, nr, (entries, number) in together(*found):
+                if number == MANY and entries:
+                    self._small_counters.put(first, nr, min(entries, MANY))
+                elif number == MANY:
+                    self._small_counters.drop(first, nr)
 
     def mapcount(self, folio: int, page: int | None = None) -> int:
         """0, 1, 2, or 3 for Many."""
-        return self._counters.get(folio, 0) or self.small.get(folio, 0) & _MASK
+        return self._counters.get(folio, 0) or self._small_counters.get(folio, 0)
 
     def mapcount_pieces(self, first: int, nr: int) -> list[tuple[int, int, int]]:
         """One row a run of order-0 folios."""
         pieces: list[tuple[int, int, int]] = []
-        for start, length, value in self.small.pieces(first, nr):
-            pieces += [(start, length, value & _MASK)] if value else Scheme.mapcount_pieces(self, start, length)
+        for start, length, number in self._small_counters.pieces(first, nr):
+            pieces += [(start, length, number)] if number else Scheme.mapcount_pieces(self, start, length)
         return pieces
+
+    def mapcount_reader(self, first: int, nr: int) -> PiecesReader:
+        """From a copy of the counters, if none of these folios has 0 or is a large one."""
+        return self._small_counters.reader(first, nr) or Scheme.mapcount_reader(self, first, nr)
 
     def shared(self, folio: int, mm: int) -> Sharing:
         """Two or Many."""
@@ -81,8 +88,7 @@ class ZeroOneTwoMany(HooklessScheme):
     def why(self, folio: int) -> list[Part]:
         """The state of the counter in one row, and the VMAs that a walk would find."""
         number = self.mapcount(folio)
-        entries = self.small.get(folio, 0) // _ONE_ENTRY
-        found = self.record.number(folio, self.reach) or entries
+        found = self.record.number(folio, self.reach) or self.small.get(folio, 0)
         if not number and not found:
             return []
         states = ("Zero", "One", "Two", "Many")
@@ -91,9 +97,3 @@ class ZeroOneTwoMany(HooklessScheme):
     def bytes_of_state(self, order: int) -> int:
         """Two bits, rounded up to a byte."""
         return 1
-
-
-def _corrected(value: int | None) -> int | None:
-    """What a walk leaves of the entries and the counter of a folio."""
-    entries = (value or 0) // _ONE_ENTRY
-    return entries * _ONE_ENTRY + min(entries, MANY) or None if value and value & _MASK == MANY else value

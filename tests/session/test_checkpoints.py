@@ -103,15 +103,15 @@ def test_when_they_are_due(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "FEWEST_EVENTS", 500)
     monkeypatch.setattr(checkpoints, "EVENTS_AN_OBJECT", 3)
     session = Session()
-    session.execute("mmap buf 600")
+    session.execute("set fault_around 4K ; file lib 600 ; mmap buf 600 file=lib shared")
     kept = session._checkpoints._kept
     for page in range(260):
-        session.execute(f"fault buf[{page * 7 % 600}]")
+        session.execute(f"read buf[{page * 7 % 600}]")
     assert 0 < len(kept) < 3
     monkeypatch.setattr(checkpoints, "MOST_OBJECTS", 100)
     held = list(kept)
     for page in range(260, 600):
-        session.execute(f"fault buf[{page * 7 % 600}]")
+        session.execute(f"read buf[{page * 7 % 600}]")
     assert kept == held
 
 
