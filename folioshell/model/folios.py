@@ -181,7 +181,7 @@ class Folios:
                     at += 1
                     continue
                 at = owner.first.id + owner.nr - base
-                # A run may go on in the next block.
+                # A run may continue in the next block.
                 if owner is not last:
                     last = owner
                     yield owner

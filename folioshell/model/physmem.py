@@ -214,7 +214,7 @@ class PhysicalMemory:
         return FolioSpan(self, pfn, nr) if isinstance(found, FolioRun) else found
 
     def owners(self, pfn: int, nr: int) -> Iterator[tuple[Folio | FolioRun, int, int]]:
-        """(folio or run, place in it, pages) of all that ``nr`` pages in a row belong to; it may be cut meanwhile."""
+        """(folio or run, place in it, pages) of all that ``nr`` pages in a row belong to; it may be split meanwhile."""
         end = pfn + nr
         while pfn < end:
             owner = self.at(pfn)
@@ -348,7 +348,7 @@ class SwapSlots:
 
 
 class FolioSpan:
-    """Folios of one run that stay in it: to be read, and their references changed. The run may be cut meanwhile.
+    """Folios of one run that stay in it: to be read, and their references changed. The run may be split meanwhile.
 
     Args:
         memory: where they are.
