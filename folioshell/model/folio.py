@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -365,17 +366,24 @@ class FolioRun:
         more = self.more_refs[place : place + nr]
         return more.index(missing) if missing in more else nr
 
-    def alike(self) -> list[tuple[int, int]]:
-        """(place, number) of the parts that are alike in their references, too, and have consecutive indexes."""
+    def nr_alike(self, place: int) -> int:
+        """How many from ``place`` on, in a row, are alike in their references, too, and have consecutive indexes."""
         if self.more_refs is None and self.indexes is None:
-            return [(0, self.nr)]
+            return self.nr - place
         refs, indexes = self.more_refs or _as_many(self.nr), self.indexes or range(self.nr)
-        starts = [
-            place
-            for place in range(1, self.nr)
-            if refs[place] != refs[place - 1] or indexes[place] != indexes[place - 1] + 1
-        ]
-        return [(start, end - start) for start, end in zip((0, *starts), (*starts, self.nr), strict=True)]
+        ref, index = refs[place], indexes[place]
+        for end in range(place + 1, self.nr):
+            if refs[end] != ref or indexes[end] != index + end - place:
+                return end - place
+        return self.nr - place
+
+    def alike(self) -> Iterator[tuple[int, int]]:
+        """(place, number) of the parts that ``nr_alike`` tells of."""
+        place = 0
+        while place < self.nr:
+            nr = self.nr_alike(place)
+            yield place, nr
+            place += nr
 
     def is_continued_by(self, folio: Folio) -> bool:
         """Could the folio, or the first of a run, be appended to the run?"""

@@ -174,9 +174,8 @@ class PhysicalMemory:
         owner = self.at(pfn)
         if not isinstance(owner, FolioRun):
             return (looks_of(owner), owner.id - owner.pfn), pfn + 1
-        start = owner.first.pfn
-        after = next(start + place + nr for place, nr in owner.alike() if pfn < start + place + nr)
-        return (looks_of(owner.folio(pfn - start)), owner.first.id - start), after
+        place = pfn - owner.first.pfn
+        return (looks_of(owner.folio(place)), owner.first.id - owner.first.pfn), pfn + owner.nr_alike(place)
 
     def single_out(self, pfn: int) -> Folio:
         """The folio that page ``pfn`` belongs to, to be changed: it leaves its run.
