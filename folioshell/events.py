@@ -235,10 +235,8 @@ class Mlocked:
 
 @dataclass(slots=True)
 class Forked:
-    """An address space was duplicated. What the child maps is announced after this.
+    """The address space of MM-ID ``mm`` was duplicated as ``child``. What the child maps is announced after this.
 
-    Args:
-        mm, child: MM-IDs of parent and child.
     Kernel: kernel/fork.c: dup_mm() (v6.18)
     """
 
@@ -287,12 +285,7 @@ class Walked:
 
 @dataclass(slots=True)
 class Asked:
-    """A kernel path asked the deciding scheme whether another address space maps a folio, and got ``answer``.
-
-    Args:
-        mm: MM-ID of the address space that asks.
-        page: index of the page that it looks at.
-    """
+    """A kernel path of ``mm`` (an MM-ID), at page ``page`` of a folio, asked the deciding scheme who else maps it."""
 
     folio: int
     scheme: str

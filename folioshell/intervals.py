@@ -77,18 +77,11 @@ class Intervals(Generic[V]):
         if at >= 0 and end <= ends[at]:
             return [(first, nr, self._values[at])]
         found: list[tuple[int, int, V | None]] = []
-        at = max(at, 0)
-        while first < end and at < len(starts):
-            if ends[at] > first:
-                if starts[at] > first:
-                    gap = min(starts[at], end)
-                    found.append((first, gap - first, None))
-                    first = gap
-                if first < end:
-                    last = min(ends[at], end)
-                    found.append((first, last - first, self._values[at]))
-                    first = last
-            at += 1
+        for at in range(bisect_right(ends, first), bisect_left(starts, end)):
+            if starts[at] > first:
+                found.append((first, starts[at] - first, None))
+            low, first = max(starts[at], first), min(ends[at], end)
+            found.append((low, first - low, self._values[at]))
         if first < end:
             found.append((first, end - first, None))
         return found
@@ -125,17 +118,12 @@ class Intervals(Generic[V]):
             return
         self._replace(first, end, [(first, end, value)])
 
-    def put_pieces(self, pieces: Sequence[tuple[int, int, V | None]]) -> None:
-        """Give consecutive pieces, as ``pieces()`` has them, other values; None removes the value."""
-        first, end = pieces[0][0], pieces[-1][0] + pieces[-1][1]
-        kept = [(start, start + nr, value) for start, nr, value in pieces if value is not None]
-        self._replace(first, end, kept)
-
     def change(self, first: int, nr: int, to: Callable[[V | None], V | None]) -> None:
         """Give the numbers ``[first, first + nr)`` what ``to`` makes of their values; None is no value."""
         pieces = [(start, n, to(value)) for start, n, value in self.pieces(first, nr)]
         if len(pieces) > 1:
-            self.put_pieces(pieces)
+            kept = [(start, start + n, value) for start, n, value in pieces if value is not None]
+            self._replace(first, first + nr, kept)
         elif pieces[0][2] is None:
             self.drop(first, nr)
         else:
@@ -206,11 +194,8 @@ class Intervals(Generic[V]):
             self._replace(first, end, [])
         elif starts[at] < first:
             if end < ends[at]:
-                starts.insert(at + 1, end)
-                ends.insert(at, first)
-                self._values.insert(at, self._values[at])
-            else:
-                ends[at] = first
+                self._cut(at, end)
+            ends[at] = first
         elif end < ends[at]:
             starts[at] = end
         else:

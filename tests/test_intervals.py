@@ -46,14 +46,14 @@ def test_same_as_a_dictionary(changes: list[tuple[int, int, int | None]], asked:
 
 
 @given(st.lists(RANGE, max_size=12), RANGE)
-def test_pieces_put_back(changes: list[tuple[int, int, int | None]], asked: tuple[int, int, int | None]) -> None:
-    """Pieces with one more each are a range in which each has one more."""
+def test_changing(changes: list[tuple[int, int, int | None]], asked: tuple[int, int, int | None]) -> None:
+    """A range in which each has one more."""
     runs: Intervals[int] = Intervals()
     for first, nr, value in changes:
         runs.put(first, nr, value or 4)
     before = {number: runs[number] for number in runs}
     first, nr, _ = asked
-    runs.put_pieces([(start, n, (value or 0) + 1) for start, n, value in runs.pieces(first, nr)])
+    runs.change(first, nr, lambda value: (value or 0) + 1)
 
     after = {**before, **{number: before.get(number, 0) + 1 for number in range(first, first + nr)}}
     assert {number: runs[number] for number in runs} == after
