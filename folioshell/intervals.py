@@ -257,7 +257,7 @@ class LongIntervals(Generic[V]):
 
     def runs(self) -> Iterator[tuple[int, int, V]]:
         """(first, nr, value) of all runs, ascending."""
-        yield from _joined(run for block in sorted(self._blocks) for run in self._blocks[block].runs())
+        yield from joined(run for block in sorted(self._blocks) for run in self._blocks[block].runs())
 
     def pieces(self, first: int, nr: int) -> list[tuple[int, int, V | None]]:
         """(first, nr, value) of the pieces of ``[first, first + nr)``, ascending; None for those without a value."""
@@ -265,7 +265,7 @@ class LongIntervals(Generic[V]):
         if len(spans) == 1:
             block = self._blocks.get(first >> _BLOCK_BITS)
             return [(first, nr, None)] if block is None else block.pieces(first, nr)
-        return list(_joined(piece for span in spans for piece in self.pieces(*span)))
+        return list(joined(piece for span in spans for piece in self.pieces(*span)))
 
     def part(self, first: int, nr: int) -> Intervals[V]:
         """A copy of ``[first, first + nr)``."""
@@ -328,7 +328,7 @@ def _spans(first: int, nr: int) -> Iterator[tuple[int, int]]:
         first = stop
 
 
-def _joined(pieces: Iterable[tuple[int, int, D]]) -> Iterator[tuple[int, int, D]]:
+def joined(pieces: Iterable[tuple[int, int, D]]) -> Iterator[tuple[int, int, D]]:
     """Ascending pieces, adjacent ones of equal values as one."""
     last: tuple[int, int, D] | None = None
     for piece in pieces:

@@ -6,16 +6,187 @@ and what they give of a run cannot be written to. ``single_out`` gives a folio t
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import chain
 from sys import maxsize
 from typing import TYPE_CHECKING
 
-from folioshell.intervals import Intervals
-from folioshell.model.folio import Folio, FolioRun, may_be_in_run
+from folioshell.intervals import Intervals, joined, ranges
+from folioshell.model.folio import SECTION, Folio, FolioView, common_state
+from folioshell.model.lock import Lock
+from folioshell.records import dataclass
 
 if TYPE_CHECKING:
     from folioshell.model.physmem import PhysicalMemory
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class FolioRun:
+    """Anonymous order-0 folios of consecutive numbers and pages that are alike but for their references and indexes.
+
+    A path may change all of them at once through ``first``, whose references count for each; to change some, take them
+    out of the run. All pages lie in one section of physical memory.
+
+    Attributes:
+        first: the first of them; its flags and contents are those of each.
+        nr: number of folios.
+        more_refs: how many references each has more than the first; None if all have as many.
+        indexes: the index of each; None if they are consecutive.
+    """
+
+    first: Folio
+    nr: int
+    more_refs: array[int] | None = None
+    indexes: array[int] | None = None
+
+    @property
+    def lock(self) -> Lock:
+        """The locks of all of them: an operation stands for one on each, as its ``times`` says."""
+        return self.first.lock.run(self.nr)
+
+    @property
+    def numbers(self) -> range:
+        """Their numbers."""
+        return range(self.first.id, self.first.id + self.nr)
+
+    def folio(self, place: int) -> Folio:
+        """A new folio equal to the one at ``place``, counted from 0."""
+        first = self.first
+        index = first.index + place if self.indexes is None else self.indexes[place]
+        folio = Folio(first.id + place, first.pfn + place, 0, first.mapping, index, True)
+        folio.ref = first.ref if self.more_refs is None else first.ref + self.more_refs[place]
+        folio.anon_exclusive = first.anon_exclusive
+        folio.nonzero = first.nonzero
+        folio.mlocked = first.mlocked
+        folio.mlock_count = first.mlock_count
+        folio.isolated = first.isolated
+        folio.dirty = first.dirty
+        if first.swap_slot is not None:
+            folio.cached = True
+            folio.swap_slot = first.swap_slot + place
+        return folio
+
+    def isolate(self) -> bool:
+        """Take all of them off the LRU: see ``Folio``."""
+        return self.first.isolate()
+
+    def view(self, place: int) -> Folio:
+        """A snapshot of the folio at ``place``; writing to it raises AttributeError."""
+        folio = self.folio(place)
+        folio.__class__ = FolioView
+        return folio
+
+    def add_refs(self, change: int, place: int = 0, nr: int = 0) -> None:
+        """Add to the references of ``nr`` of them from ``place`` on; of all if ``nr`` is 0."""
+        end = place + nr if nr else self.nr
+        if not place:
+            self.first.ref += change
+            # As many fewer for the others.
+            place, end, change = end, self.nr, -change
+        if place == end:
+            return
+        more = self.more_refs
+        if more is None:
+            more = self.more_refs = _as_many(self.nr)[:]
+        more[place:end] = _plus(more[place:end], change)
+
+    def unreferenced(self, place: int = 0, nr: int = 0) -> list[tuple[int, int]]:
+        """(page, number) of those without references among ``nr`` from ``place`` on; among all if ``nr`` is 0."""
+        nr, pfn, missing = nr or self.nr, self.first.pfn + place, -self.first.ref
+        if self.more_refs is None:
+            return [] if missing else [(pfn, nr)]
+        more = self.more_refs[place : place + nr]
+        return [*ranges([pfn + at for at, ref in enumerate(more) if ref == missing])] if missing in more else []
+
+    def nr_referenced(self, place: int, nr: int) -> int:
+        """How many of ``nr`` from ``place`` on, in a row, have more than one reference."""
+        missing = 1 - self.first.ref
+        if self.more_refs is None:
+            return nr if missing else 0
+        more = self.more_refs[place : place + nr]
+        return more.index(missing) if missing in more else nr
+
+    def nr_alike(self, place: int) -> int:
+        """How many from ``place`` on, in a row, are alike in their references, too, and have consecutive indexes."""
+        if self.more_refs is None and self.indexes is None:
+            return self.nr - place
+        refs, indexes = self.more_refs or _as_many(self.nr), self.indexes or range(self.nr)
+        ref, shift = refs[place], indexes[place] - place
+        differ = (end for end in range(place + 1, self.nr) if refs[end] != ref or indexes[end] - end != shift)
+        return next(differ, self.nr) - place
+
+    def alike(self) -> Iterator[tuple[int, int]]:
+        """(place, number) of the parts that ``nr_alike`` tells of."""
+        place = 0
+        while place < self.nr:
+            nr = self.nr_alike(place)
+            yield place, nr
+            place += nr
+
+    def is_continued_by(self, folio: Folio) -> bool:
+        """Could the folio, or the first of a run, be appended to the run?"""
+        first, nr = self.first, self.nr
+        if not folio.anon or folio.id != first.id + nr or folio.pfn != first.pfn + nr or not folio.pfn % SECTION:
+            return False
+        slot = first.swap_slot
+        return folio.swap_slot == (slot if slot is None else slot + nr) and common_state(first) == common_state(folio)
+
+    def append(self, later: Folio | FolioRun) -> None:
+        """Take in folios that continue the run."""
+        first, nr, rest = self.first, self.nr, later.first
+        more = rest.ref - first.ref
+        if self.more_refs is not None or later.more_refs is not None or more:
+            self.more_refs = self.more_refs or _as_many(nr)[:]
+            self.more_refs += _plus(later.more_refs or _as_many(later.nr), more)
+        if self.indexes is not None or later.indexes is not None or first.index + nr != rest.index:
+            self.indexes = self.indexes or _consecutive(first.index, nr)
+            self.indexes += later.indexes or _consecutive(rest.index, later.nr)
+        self.nr += later.nr
+
+    def cut(self, nr: int) -> FolioRun:
+        """Shorten the run to its first ``nr`` folios; the others are a run of their own, which is returned."""
+        more, indexes = self.more_refs, self.indexes
+        rest = FolioRun(self.folio(nr), self.nr - nr, more and _plus(more[nr:], -more[nr]), indexes and indexes[nr:])
+        self.nr, self.more_refs, self.indexes = nr, more and more[:nr], indexes and indexes[:nr]
+        return rest
+
+    def drop_first(self) -> None:
+        """Shrink the run by its first folio, which is not its last."""
+        rest = self.cut(1)
+        self.first, self.nr, self.more_refs, self.indexes = rest.first, rest.nr, rest.more_refs, rest.indexes
+
+    def settle(self) -> None:
+        """Keep one number for what has become equal, or consecutive."""
+        if self.more_refs is not None and self.more_refs == _as_many(self.nr):
+            self.more_refs = None
+        indexes, nr = self.indexes, self.nr
+        if indexes is not None and indexes[-1] - indexes[0] == nr - 1 and indexes == _consecutive(indexes[0], nr):
+            self.indexes = None
+
+    def __repr__(self) -> str:
+        return f"<FolioRun f{self.first.id} nr {self.nr} pfn {self.first.pfn:#x}>"
+
+    @property
+    def keeps_all(self) -> bool:
+        """Of a run of one: is that an anonymous order-0 folio, all of whose state a run keeps?"""
+        return self.first.anon and common_state(self.folio(0)) == common_state(self.first)
+
+
+@cache
+def _as_many(nr: int) -> array[int]:
+    """No more references than the first, for ``nr`` folios; not to be changed."""
+    return array("i", bytes(4 * nr))
+
+
+def _plus(more: array[int], change: int) -> array[int]:
+    """A copy with ``change`` added to each."""
+    return array("i", [ref + change for ref in more]) if change else more[:]
+
+
+def _consecutive(index: int, nr: int) -> array[int]:
+    return array("q", range(index, index + nr))
 
 
 #: log2 of the numbers of a block
@@ -90,17 +261,7 @@ class Folios:
 
     def spans(self) -> Iterator[tuple[int, int, int]]:
         """(first, nr, order) of the folios with consecutive numbers that are of one order, ascending."""
-        first = nr = order = 0
-        for owner in self._owners():
-            folio = owner.first
-            if nr and folio.id == first + nr and folio.order == order:
-                nr += owner.nr
-                continue
-            if nr:
-                yield first, nr, order
-            first, nr, order = folio.id, owner.nr, folio.order
-        if nr:
-            yield first, nr, order
+        return joined((owner.first.id, owner.nr, owner.first.order) for owner in self._owners())
 
     def values(self) -> Iterator[Folio]:
         """All folios one by one, ascending, to be read."""
@@ -149,7 +310,7 @@ class Folios:
     def _append(self, run: FolioRun, found: Folio | FolioRun) -> bool:
         """Append folios to a run, or to a single folio that becomes one. False: such folios are in no run."""
         if self._owner(run.first.id) is not run:
-            if not may_be_in_run(run.first):
+            if not run.keeps_all:
                 return False
             self.remove(run.first)
             self._memory.place_run(run)
@@ -188,27 +349,17 @@ class Folios:
 
     # For physical memory and the kernel, which keep this up to date.
 
-    def add(self, folio: Folio) -> None:
-        """Add a single folio."""
-        self._assign(folio.id, 1, folio)
+    def add(self, owner: Folio | FolioRun) -> None:
+        """Add a single folio, or a run: newly allocated, or split off another run."""
+        self._assign(owner.first.id, owner.nr, owner)
         self.nr_groups += 1
-        self.nr_large += folio.order > 0
+        self.nr_large += owner.first.order > 0
 
-    def remove(self, folio: Folio) -> None:
-        """Remove a single folio that was freed."""
-        self._assign(folio.id, 1, None)
+    def remove(self, owner: Folio | FolioRun) -> None:
+        """Remove a single folio or a run: freed, or replaced by others."""
+        self._assign(owner.first.id, owner.nr, None)
         self.nr_groups -= 1
-        self.nr_large -= folio.order > 0
-
-    def add_run(self, run: FolioRun) -> None:
-        """Add a run: newly allocated, or split off another run."""
-        self._assign(run.first.id, run.nr, run)
-        self.nr_groups += 1
-
-    def remove_run(self, run: FolioRun) -> None:
-        """Remove a run: freed, or replaced by single folios."""
-        self._assign(run.first.id, run.nr, None)
-        self.nr_groups -= 1
+        self.nr_large -= owner.first.order > 0
 
     def extend_run(self, run: FolioRun, nr: int) -> None:
         """The ``nr`` numbers after a run belong to it from now on."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from folioshell.model import pte
-from folioshell.model.folio import Folio, FolioRun
+from folioshell.model.folio import Folio
+from folioshell.model.folios import FolioRun
 from folioshell.model.lock import Lock, LockClass
 from folioshell.model.mapping import AddressSpace, AnonVma, write_orders
 from folioshell.model.pagetable import PageTable, PmdTable

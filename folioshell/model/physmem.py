@@ -9,8 +9,8 @@ from array import array
 from collections.abc import Iterator
 from typing import Any
 
-from folioshell.model.folio import SECTION, Folio, FolioLooks, FolioRun, looks_of
-from folioshell.model.folios import Folios
+from folioshell.model.folio import SECTION, Folio, FolioLooks, looks_of
+from folioshell.model.folios import FolioRun, Folios
 
 _SECTION_BITS = SECTION.bit_length() - 1
 
@@ -91,7 +91,7 @@ class PhysicalMemory:
     def place_run(self, run: FolioRun) -> None:
         """Assign the pages from ``run.first.pfn`` on, all in one section, to the folios of a run."""
         self._assign(run.first.pfn, run.nr, run)
-        self.folios.add_run(run)
+        self.folios.add(run)
 
     def append(self, run: FolioRun, later: Folio | FolioRun) -> None:
         """Append to a run the folios of the pages after it, which are alike."""
@@ -102,7 +102,7 @@ class PhysicalMemory:
     def remove_run(self, run: FolioRun) -> None:
         """The folios of a run are freed; their pages belong to no folio any more."""
         self._assign(run.first.pfn, run.nr, None)
-        self.folios.remove_run(run)
+        self.folios.remove(run)
 
     def _assign(self, pfn: int, nr: int, owner: Folio | FolioRun | None) -> None:
         """Assign ``nr`` pages from ``pfn`` on, all in one section of small folios."""
@@ -196,7 +196,7 @@ class PhysicalMemory:
         if not isinstance(found, FolioRun):
             return [found]
         folios = [found.folio(place) for place in range(found.nr)]
-        self.folios.remove_run(found)
+        self.folios.remove(found)
         for folio in folios:
             self.folios.add(folio)
         offset = pfn & (SECTION - 1)

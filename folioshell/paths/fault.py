@@ -6,7 +6,8 @@ Kernel: arch/x86/mm/fault.c: do_user_addr_fault() (v6.18); mm/memory.c: handle_m
 from __future__ import annotations
 
 from folioshell.model import pte, vm
-from folioshell.model.folio import FolioRun, page_bits
+from folioshell.model.folio import page_bits
+from folioshell.model.folios import FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.vm import Mm, Vma

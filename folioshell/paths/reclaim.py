@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from folioshell.model import pte, vm
-from folioshell.model.folio import Folio, FolioRun
+from folioshell.model.folio import Folio
+from folioshell.model.folios import FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PmdTable

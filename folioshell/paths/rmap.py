@@ -17,7 +17,8 @@ from typing import TypeVar
 from folioshell.errors import KernelBug
 from folioshell.events import FolioFreed, FolioNew, Level, Mapped, Unmapped
 from folioshell.model import vm
-from folioshell.model.folio import Folio, FolioRun, page_bits
+from folioshell.model.folio import Folio, page_bits
+from folioshell.model.folios import FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdTable
 from folioshell.model.physmem import FolioSpan

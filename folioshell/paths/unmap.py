@@ -12,7 +12,8 @@ from functools import partial
 
 from folioshell.events import SWAP_CACHE, Held, Tracepoint
 from folioshell.model import pte, vm
-from folioshell.model.folio import Folio, FolioRun
+from folioshell.model.folio import Folio
+from folioshell.model.folios import FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable, PmdTable

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from folioshell.errors import KernelBug
 from folioshell.model import pte, vm
-from folioshell.model.folio import Folio, FolioRun
+from folioshell.model.folio import Folio
+from folioshell.model.folios import FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
 from folioshell.model.pagetable import PageTable

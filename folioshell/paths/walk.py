@@ -10,7 +10,8 @@ from typing import Any
 
 from folioshell.events import Walked
 from folioshell.model import pte
-from folioshell.model.folio import Folio, FolioRun
+from folioshell.model.folio import Folio
+from folioshell.model.folios import FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.lock import Lock
 from folioshell.model.mapping import AddressSpace, AnonVma

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from folioshell.intervals import Intervals
 from folioshell.model import pte
-from folioshell.model.folio import FolioRun
+from folioshell.model.folios import FolioRun
 from folioshell.model.kernel import Kernel
 from folioshell.model.pagetable import PageTable, PmdEntry, PmdTable
 from folioshell.model.vm import Mm, Vma

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from folioshell.commands import Session
 from folioshell.errors import Refused
-from folioshell.model.folio import FolioRun
-from folioshell.model.folios import Folios
+from folioshell.model.folios import FolioRun, Folios
 from folioshell.model.lock import LockOp
 from folioshell.model.mapping import AddressSpace
 from folioshell.paths import fault, gup, madvise_hints, reclaim

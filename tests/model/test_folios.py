@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from folioshell.model.folio import Folio, FolioRun, may_be_in_run
+from folioshell.model.folio import Folio
+from folioshell.model.folios import FolioRun
 from folioshell.model.mapping import AnonVma
 
 AV = AnonVma(1)
@@ -81,8 +82,8 @@ def test_a_run_is_its_folios(one: list[tuple[int, int]], other: list[tuple[int, 
 def test_what_may_be_in_a_run() -> None:
     """Anonymous folios of order 0 whose state a run keeps; and only what is alike continues one."""
     folio, other = made([(1, 0), (1, 1)])
-    assert may_be_in_run(folio) and FolioRun(folio, 1).is_continued_by(other)
+    assert FolioRun(folio, 1).keeps_all and FolioRun(folio, 1).is_continued_by(other)
     other.nonzero = 1
-    assert may_be_in_run(other) and not FolioRun(folio, 1).is_continued_by(other)
+    assert FolioRun(other, 1).keeps_all and not FolioRun(folio, 1).is_continued_by(other)
     other.pins = 1
-    assert not may_be_in_run(other)
+    assert not FolioRun(other, 1).keeps_all
