@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Generic, TypeVar, overload
 
 V = TypeVar("V")
@@ -261,7 +262,7 @@ class LongIntervals(Generic[V]):
 
     def pieces(self, first: int, nr: int) -> list[tuple[int, int, V | None]]:
         """(first, nr, value) of the pieces of ``[first, first + nr)``, ascending; None for those without a value."""
-        spans = list(_spans(first, nr))
+        spans = _spans(first, nr)
         if len(spans) == 1:
             block = self._blocks.get(first >> _BLOCK_BITS)
             return [(first, nr, None)] if block is None else block.pieces(first, nr)
@@ -299,7 +300,8 @@ class LongIntervals(Generic[V]):
         """
         for start, length in _spans(first, nr):
             self._block(start).add(start, length, change)
-            self._forget_empty(start)
+            if change < 0:
+                self._forget_empty(start)
 
     def drop(self, first: int, nr: int = 1) -> None:
         """Remove the values of ``[first, first + nr)``, as far as there are any."""
@@ -319,13 +321,13 @@ class LongIntervals(Generic[V]):
             del self._blocks[number >> _BLOCK_BITS]
 
 
-def _spans(first: int, nr: int) -> Iterator[tuple[int, int]]:
+def _spans(first: int, nr: int) -> Sequence[tuple[int, int]]:
     """(first, nr) of the parts of ``[first, first + nr)`` that lie in one block each."""
     end = first + nr
-    while first < end:
-        stop = min(end, (first >> _BLOCK_BITS) + 1 << _BLOCK_BITS)
-        yield first, stop - first
-        first = stop
+    if first >> _BLOCK_BITS == end - 1 >> _BLOCK_BITS:
+        return ((first, nr),)
+    inner = range((first >> _BLOCK_BITS) + 1 << _BLOCK_BITS, end, 1 << _BLOCK_BITS)
+    return [(start, stop - start) for start, stop in pairwise((first, *inner, end))]
 
 
 def joined(pieces: Iterable[tuple[int, int, D]]) -> Iterator[tuple[int, int, D]]:
