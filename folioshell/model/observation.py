@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from folioshell.intervals import Intervals, together
+from folioshell.intervals import Intervals
 from folioshell.live.files import shared_memory_name
 from folioshell.model.folio import FolioLooks
 from folioshell.model.kernel import Kernel
 from folioshell.model.mapping import AddressSpace
-from folioshell.model.proc import PresentRun, kpagecounts, other_runs, pagemap_bits, present_runs, smaps
+from folioshell.model.proc import PresentRun, kpagecounts, other_runs, pagemap_bits, present_runs, smaps, swapped_kb
 from folioshell.model.vm import Vma
 from folioshell.records import NamedTuple
 from folioshell.units import PAGE_SHIFT
@@ -84,6 +84,25 @@ class Sighting(NamedTuple):
     pmd: set[str]
 
 
+class VmaSight(NamedTuple):
+    """A VMA, and all that can be seen of its pages. Plain data: of two that are equal the rows are equal.
+
+    Args:
+        vma: the VMA; the rest is as it was when it was read.
+        present, others: runs of its pages.
+        swapped: kB of it that are in swap.
+    """
+
+    vma: Vma
+    start: int
+    end: int
+    flags: int
+    pgoff: int
+    present: list[PresentRun]
+    others: list[PresentRun]
+    swapped: int
+
+
 class Sight:
     """Everything that processes map at one moment, read once.
 
@@ -91,35 +110,54 @@ class Sight:
         k: the kernel.
         places: the named ranges; pages are read in their order.
         names: processes in order of creation; all living ones if None.
+        objects: names of files and shared memory; shared memory without a name gets one.
+        before: an earlier one with the same arguments: what is made of VMAs that look the same is not made again.
 
     Attributes:
         runs: the pages of folios, in order of appearance: processes, then regions, then pages.
         folios: each folio once, in order of first appearance.
+        vmas: process -> its VMAs.
+        rows: number of a VMA -> the VMA, and its row.
+        pages: process -> region -> (page, run), in the order of the regions; every run is within one region.
+        is_same: everything is mapped as it was before, and looks the same.
     """
 
-    def __init__(self, k: Kernel, places: Places, names: Iterable[str] | None = None) -> None:
+    def __init__(
+        self,
+        k: Kernel,
+        places: Places,
+        names: Iterable[str] | None,
+        objects: dict[AddressSpace, str],
+        before: Sight | None = None,
+    ) -> None:
         self.kernel = k
         self.runs: list[PresentRun] = []
         self.folios: list[Sighting] = []
         # The pages of order-0 folios that were seen, and the large folios by number.
         self._seen: Intervals[bool] = Intervals()
         self._large: dict[int, Sighting] = {}
-        self._vmas: dict[str, list[tuple[Vma, list[PresentRun]]]] = {}
-        self._pages: dict[str, dict[str, list[tuple[int, PresentRun]]]] = {}
         self.places = places
-        for mm in k.mms.values():
-            self._vmas[mm.name] = [(vma, [*present_runs(k, vma)]) for vma in mm.vmas]
-        for name in dict.fromkeys(k.mms if names is None else names):
-            if name in self._vmas:
-                self._pages[name] = self._sorted_pages(name)
+        self._objects = objects
+        self.vmas = {mm.name: [_look(k, vma) for vma in mm.vmas] for mm in k.mms.values()}
+        self.rows: dict[int, tuple[VmaSight, dict[str, Any]]] = {}
+        self._old_rows = before.rows if before is not None else {}
+        self.pages: dict[str, dict[str, list[tuple[int, PresentRun]]]] = {}
+        shown = [name for name in dict.fromkeys(k.mms if names is None else names) if name in self.vmas]
+        self.is_same = before is not None and (before.vmas, [*before.pages]) == (self.vmas, shown)
+        if before is not None and self.is_same:
+            self.pages, self.runs, self.folios = before.pages, before.runs, before.folios
+            return
+        for name in shown:
+            is_same = before is not None and before.vmas.get(name) == self.vmas[name]
+            self.pages[name] = before.pages[name] if before is not None and is_same else self._sorted_pages(name)
+            self._sight(name)
 
     def _sorted_pages(self, name: str) -> dict[str, list[tuple[int, PresentRun]]]:
-        """Region -> (page, run) in the order of the regions, every run within one region."""
+        """The ``pages`` of a process."""
         found: dict[str, list[tuple[int, PresentRun]]] = {}
-        for vma, present in self._vmas[name]:
-            others = list(other_runs(self.kernel, vma))
+        for seen in self.vmas[name]:
             base, end, pages = 0, 0, []
-            for run in sorted([*present, *others], key=_vpn) if others else present:
+            for run in sorted([*seen.present, *seen.others], key=_vpn) if seen.others else seen.present:
                 # Runs ascend, and most of a VMA lies in one region: that of the run before.
                 if run.vpn + run.nr > end:
                     region, page, end = self.places.find(run.vpn)
@@ -130,30 +168,29 @@ class Sight:
                 for region, page, piece in self._within_regions(run):
                     found.setdefault(region, []).append((page, piece))
         order = self.places.order
-        ordered = {region: found[region] for region in sorted(found, key=lambda region: order.get(region, len(order)))}
-        for pages in ordered.values():
-            for _, run in pages:
-                if run.folio is not None:
-                    self.runs.append(run)
-                    self._sight(run, run.folio, name)
-        return ordered
+        return {region: found[region] for region in sorted(found, key=lambda region: order.get(region, len(order)))}
 
-    def _sight(self, run: PresentRun, folio: FolioLooks, name: str) -> None:
-        """Note what process ``name`` maps: large folios one by one, and order-0 folios that were not seen before."""
-        if not folio.order:
-            for pfn, nr, seen in self._seen.pieces(run.pfn, run.nr):
-                if not seen:
-                    self._seen.put(pfn, nr, True)
-                    number = run.number + pfn - run.pfn
-                    self.folios.append(Sighting(number, folio, pfn, nr, run.mapcount, set()))
-            return
-        sighting = self._large.get(run.number)
-        if sighting is None:
-            first = run.pfn >> folio.order << folio.order
-            sighting = self._large[run.number] = Sighting(run.number, folio, first, 1 << folio.order, 0, set())
-            self.folios.append(sighting)
-        if run.pmd:
-            sighting.pmd.add(name)
+    def _sight(self, name: str) -> None:
+        """Note what a process maps: large folios one by one, and order-0 folios that were not seen before."""
+        for run in (run for pages in self.pages[name].values() for _, run in pages):
+            folio = run.folio
+            if folio is None:
+                continue
+            self.runs.append(run)
+            if not folio.order:
+                for pfn, nr, seen in self._seen.pieces(run.pfn, run.nr):
+                    if not seen:
+                        self._seen.put(pfn, nr, True)
+                        number = run.number + pfn - run.pfn
+                        self.folios.append(Sighting(number, folio, pfn, nr, run.mapcount, set()))
+                continue
+            sighting = self._large.get(run.number)
+            if sighting is None:
+                first = run.pfn >> folio.order << folio.order
+                sighting = self._large[run.number] = Sighting(run.number, folio, first, 1 << folio.order, 0, set())
+                self.folios.append(sighting)
+            if run.pmd:
+                sighting.pmd.add(name)
 
     def _within_regions(self, run: PresentRun) -> Iterable[tuple[str, int, PresentRun]]:
         region, page, end = self.places.find(run.vpn)
@@ -164,24 +201,24 @@ class Sight:
             region, page, end = self.places.find(run.vpn)
         yield region, page, run
 
-    def processes(self, numbers: FolioNumbers, objects: dict[AddressSpace, str]) -> dict[str, dict[str, Any]]:
-        """Process -> its VMAs and its pages by region.
-
-        Args:
-            numbers: those to show.
-            objects: names of files and shared memory; shared memory without a name gets one.
-        """
+    def processes(self, numbers: FolioNumbers) -> dict[str, dict[str, Any]]:
+        """Process -> its VMAs and its pages by region; ``numbers`` are those to show of folios."""
         return {
             name: {
-                "vmas": [self._vma_row(vma, runs, objects) for vma, runs in vmas],
+                "vmas": [self._vma_row(seen) for seen in vmas],
                 "pages": {
-                    region: self._page_rows(pages, numbers) for region, pages in self._pages.get(name, {}).items()
+                    region: self._page_rows(pages, numbers) for region, pages in self.pages.get(name, {}).items()
                 },
             }
-            for name, vmas in self._vmas.items()
+            for name, vmas in self.vmas.items()
         }
 
-    def _vma_row(self, vma: Vma, runs: list[PresentRun], objects: dict[AddressSpace, str]) -> dict[str, Any]:
+    def _vma_row(self, seen: VmaSight) -> dict[str, Any]:
+        vma = seen.vma
+        old = self._old_rows.get(vma.id)
+        if old is not None and old[0] == seen:
+            self.rows[vma.id] = old
+            return old[1]
         region, page, _ = self.places.find(vma.start)
         row: dict[str, Any] = {
             "region": region,
@@ -189,11 +226,12 @@ class Sight:
             "count": vma.nr_pages,
             "perm": vma.perm,
             "flags": vma.flag_words,
-            "smaps": smaps(self.kernel, vma, runs),
+            "smaps": smaps(self.kernel, vma, seen.present, seen.swapped),
         }
         if vma.file is not None:
-            row["object"] = object_name(self.kernel, vma.file, region, objects)
+            row["object"] = object_name(self.kernel, vma.file, region, self._objects)
             row["off"] = vma.pgoff
+        self.rows[vma.id] = seen, row
         return row
 
     def _page_rows(self, pages: list[tuple[int, PresentRun]], numbers: FolioNumbers) -> list[PageRun]:
@@ -219,10 +257,11 @@ class Sight:
         found: list[tuple[int, int, dict[str, Any], list[int] | None]] = []
         for sighting in self.folios:
             looks, order = self._looks_of(sighting), sighting.folio.order
-            pieces = numbers.pieces(sighting.pfn, sighting.nr), origins.pieces(sighting.pfn, sighting.nr)
-            for pfn, nr, (distance, origin) in together(*pieces):
-                come = [origin[0], pfn - origin[1]] if origin is not None else None
-                found.append(((pfn >> order) + distance, nr >> order, looks, come))
+            for start, length, distance in numbers.pieces(sighting.pfn, sighting.nr):
+                assert distance is not None
+                for pfn, nr, origin in origins.pieces(start, length):
+                    come = [origin[0], pfn - origin[1]] if origin is not None else None
+                    found.append(((pfn >> order) + distance, nr >> order, looks, come))
         found.sort(key=itemgetter(0))
         rows: list[dict[str, Any]] = []
         last = None
@@ -243,6 +282,11 @@ class Sight:
         return {"order": order, "anon": sighting.folio.anon, "mapcounts": counts, "pmd": sorted(sighting.pmd)}
 
 
+def _look(k: Kernel, vma: Vma) -> VmaSight:
+    present, others = present_runs(k, vma), other_runs(k, vma)
+    return VmaSight(vma, vma.start, vma.end, vma.flags, vma.pgoff, present, others, swapped_kb(k, vma, others))
+
+
 def object_name(k: Kernel, file: AddressSpace, region: str, objects: dict[AddressSpace, str]) -> str:
     """The name of a file; of shared memory, the region that it was first seen in."""
     name = objects.get(file)
@@ -258,11 +302,11 @@ def observation(k: Kernel, regions: Mapping[str, tuple[int, int]]) -> dict[str, 
     Args:
         regions: name -> (first virtual page, pages), in the order in which they were made.
     """
-    sight = Sight(k, Places(regions))
+    sight = Sight(k, Places(regions), None, {})
     numbers: FolioNumbers = Intervals()
     for number, folio, pfn, nr, *_ in sight.folios:
         numbers.put(pfn, nr, number - (pfn >> folio.order))
-    return {"procs": sight.processes(numbers, {}), "folios": sight.folio_rows(numbers, Intervals())}
+    return {"procs": sight.processes(numbers), "folios": sight.folio_rows(numbers, Intervals())}
 
 
 def _rows_of(page: int, bits: str, run: PresentRun, numbers: FolioNumbers) -> Iterator[tuple[PageRun, int]]:

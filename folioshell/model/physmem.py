@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from typing import Any
 
 from folioshell.model.folio import SECTION, Folio, FolioLooks, looks_of
 from folioshell.model.folios import FolioRun, Folios
@@ -159,23 +158,20 @@ class PhysicalMemory:
     def alike(self, pfn: int, end: int) -> tuple[FolioLooks, int]:
         """What the order-0 folio of page ``pfn`` looks like, and up to which page, ``end`` at most, the next ones do.
 
-        They have consecutive numbers.
+        They have consecutive numbers, and are of one run, or of none and in one section.
         """
-        first, pfn = self._looks(pfn)
-        while pfn < end:
-            found, after = self._looks(pfn)
-            if found != first:
-                break
-            pfn = after
-        return FolioLooks._make(first[0]), min(pfn, end)
-
-    def _looks(self, pfn: int) -> tuple[tuple[tuple[Any, ...], int], int]:
-        """((what the folio of a page looks like, number less page), the page after those of one run that are alike)."""
         owner = self.at(pfn)
-        if not isinstance(owner, FolioRun):
-            return (looks_of(owner), owner.id - owner.pfn), pfn + 1
-        place = pfn - owner.first.pfn
-        return (looks_of(owner.folio(place)), owner.first.id - owner.first.pfn), pfn + owner.nr_alike(place)
+        if isinstance(owner, FolioRun):
+            place = pfn - owner.first.pfn
+            return owner.folio(place).looks, min(pfn + owner.nr_alike(place), end)
+        looks, number, pages = looks_of(owner), owner.id - pfn, self._pages(pfn)
+        end = min(end, (pfn | SECTION - 1) + 1)
+        while pfn < end:
+            found = pages[pfn & (SECTION - 1)]
+            if not isinstance(found, Folio) or found.id - pfn != number or looks_of(found) != looks:
+                break
+            pfn += 1
+        return FolioLooks._make(looks), pfn
 
     def single_out(self, pfn: int) -> Folio:
         """The folio that page ``pfn`` belongs to, to be changed: it leaves its run.

@@ -73,29 +73,30 @@ class PresentRun(NamedTuple):
         return self._replace(vpn=self.vpn + first, nr=nr, pfn=pfn, number=number)
 
 
-def present_runs(k: Kernel, vma: Vma) -> Iterator[PresentRun]:
+def present_runs(k: Kernel, vma: Vma) -> list[PresentRun]:
     """The present pages of a VMA in runs, ascending."""
+    runs: list[PresentRun] = []
     size = k.geometry.pmd_pages
     for block, _, found in vma.mm.tables.blocks_in(vma.start, vma.end):
         low, high = max(vma.start, block), min(vma.end, block + size)
         if isinstance(found, PageTable):
             for index, nr, entry in pte.ramps(found.entries[low - block : high - block]):
-                yield from _runs_of(k, vma.mm, low + index, nr, entry, False)
+                _add_runs(runs, k, vma.mm, low + index, nr, entry)
         elif found > 0:
             entry = found + (low - block << pte.PFN_SHIFT) if pte.maps_folio(found) else found
-            yield from _runs_of(k, vma.mm, low, high - low, entry, True)
+            _add_runs(runs, k, vma.mm, low, high - low, entry, pmd=True)
+    return runs
 
 
-def _runs_of(k: Kernel, mm: Mm, vpn: int, nr: int, entry: int, pmd: bool) -> Iterator[PresentRun]:
-    """The runs of pages that entries with the same flags map to consecutive physical pages; ``entry`` is the first."""
+def _add_runs(runs: list[PresentRun], k: Kernel, mm: Mm, vpn: int, nr: int, entry: int, *, pmd: bool = False) -> None:
+    """Add the runs of pages that entries with the same flags map, which are consecutive; ``entry`` is the first."""
     flags, pfn = entry & pte.FLAGS, entry >> pte.PFN_SHIFT
     if pfn == pte.ZERO_PFN:
-        yield PresentRun(vpn, nr, pfn, 0, None, 0, False, flags, pmd)
+        runs.append(PresentRun(vpn, nr, pfn, 0, None, 0, False, flags, pmd))
         return
     end, distance = pfn + nr, vpn - pfn
     while pfn < end:
-        owner = k.physmem.at(pfn)
-        folio = owner.first
+        folio = k.physmem.at(pfn).first
         if folio.order:
             looks, limit, base = folio.looks, min(end, folio.pfn + folio.nr_pages), folio.pfn
             counts = kpagecounts(k, folio)
@@ -109,7 +110,7 @@ def _runs_of(k: Kernel, mm: Mm, vpn: int, nr: int, entry: int, pmd: bool) -> Ite
             if low < high:
                 number = folio.id if folio.order else low - base
                 exclusive = is_exclusive(k, mm, number, count)
-                yield PresentRun(low + distance, high - low, low, number, looks, count, exclusive, flags, pmd)
+                runs.append(PresentRun(low + distance, high - low, low, number, looks, count, exclusive, flags, pmd))
         pfn = limit
 
 
@@ -117,13 +118,14 @@ def _runs_of(k: Kernel, mm: Mm, vpn: int, nr: int, entry: int, pmd: bool) -> Ite
 _OTHER_BITS = {"swap": "s", "guard": "sg"}
 
 
-def other_runs(k: Kernel, vma: Vma) -> Iterator[PresentRun]:
+def other_runs(k: Kernel, vma: Vma) -> list[PresentRun]:
     """The pages of a VMA whose entries are swap entries or guard markers, in runs within one page table.
 
     Ascending, but in each table the swap entries come first.
     """
+    runs: list[PresentRun] = []
     if not vma.mm.rss.swap and not vma.mm.has_guards:
-        return
+        return runs
     size = k.geometry.pmd_pages
     for block, _, found in vma.mm.tables.blocks_in(vma.start, vma.end):
         if not isinstance(found, PageTable):
@@ -133,7 +135,8 @@ def other_runs(k: Kernel, vma: Vma) -> Iterator[PresentRun]:
         guarded = [index for index in range(low, high) if found.entries[index] == pte.GUARD]
         for indexes, other in ((swapped, "swap"), (guarded, "guard")):
             for first, nr in ranges(indexes):
-                yield PresentRun(block + first, nr, pte.ZERO_PFN, 0, None, 0, False, 0, False, other)
+                runs.append(PresentRun(block + first, nr, pte.ZERO_PFN, 0, None, 0, False, 0, False, other))
+    return runs
 
 
 def kpagecounts(k: Kernel, folio: Folio) -> list[tuple[int, int, int]]:
@@ -189,18 +192,18 @@ def pagemap_bits(k: Kernel, run: PresentRun) -> str:
     return f"p{'f' if tells and not run.folio.anon else ''}{'x' if exclusive else ''}{'h' if run.pmd else ''}"
 
 
-def smaps(k: Kernel, vma: Vma, runs: Iterable[PresentRun] | None = None) -> dict[str, int]:
+def smaps(k: Kernel, vma: Vma, runs: Iterable[PresentRun] | None = None, in_swap: int | None = None) -> dict[str, int]:
     """Figures of a VMA in kB, those that are not 0.
 
     A page is private if one entry maps it, or if its folio has one reference; its part of Pss is 4 kB divided by its
     mapcount. Without CONFIG_PAGE_MAPCOUNT it is private if the folio is exclusive, and the average mapcount divides.
 
     Args:
-        runs: its present pages, if the caller has them.
+        runs, in_swap: its present pages, and kB of it that are in swap, if the caller has them.
     """
-    swapped = _KB * (sum(run.nr for run in other_runs(k, vma) if run.other == "swap") + _swapped_shmem(k, vma))
+    in_swap = swapped_kb(k, vma, other_runs(k, vma)) if in_swap is None else in_swap
     runs = present_runs(k, vma) if runs is None else runs
-    if not swapped and not runs:
+    if not in_swap and not runs:
         return {}
     sums = dict.fromkeys(SMAPS_ROWS, 0)
     pss = 0
@@ -222,10 +225,15 @@ def smaps(k: Kernel, vma: Vma, runs: Iterable[PresentRun] | None = None) -> dict
         if run.pmd:
             sums["AnonHugePages" if folio.anon else "ShmemPmdMapped" if folio.swapbacked else "FilePmdMapped"] += kb
     sums["Pss"] = pss >> (10 + _PSS_SHIFT)
-    sums["Swap"] = swapped
+    sums["Swap"] = in_swap
     if vma.flags & vm.LOCKED:
         sums["Locked"] = sums["Pss"]
     return {name: value for name, value in sums.items() if value}
+
+
+def swapped_kb(k: Kernel, vma: Vma, others: Iterable[PresentRun]) -> int:
+    """KB of a VMA that are in swap, with those of shared memory; ``others`` are the runs of ``other_runs``."""
+    return _KB * (sum([run.nr for run in others if run.other == "swap"]) + _swapped_shmem(k, vma))
 
 
 def _swapped_shmem(k: Kernel, vma: Vma) -> int:

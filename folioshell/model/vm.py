@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 from folioshell.model.lock import Lock, LockClass, LockOp
@@ -59,6 +60,11 @@ _SMAPS_WORDS = (
     (HUGEPAGE, "hg"),
     (NOHUGEPAGE, "nh"),
 )
+
+
+@cache
+def _words_of(flags: int) -> str:
+    return " ".join(word for flag, word in _SMAPS_WORDS if flags & flag)
 
 
 class Vma:
@@ -137,7 +143,7 @@ class Vma:
     @property
     def flag_words(self) -> str:
         """VmFlags as in /proc/PID/smaps, without the soft-dirty word."""
-        return " ".join(word for flag, word in _SMAPS_WORDS if self.flags & flag)
+        return _words_of(self.flags)
 
     def pgoff_of(self, vpn: int) -> int:
         """Page offset that a virtual page of it maps."""

@@ -48,17 +48,23 @@ class Observer:
         # Physical page -> its folio, of page-cache pages that were ever mapped. A physical page is never reused.
         self._files: Intervals[_Known] = Intervals()
         self._objects: dict[AddressSpace, str] = {}
+        # The last observation, and its numbers.
+        self._last: Sight | None = None
+        self._numbers: FolioNumbers = Intervals()
 
     def observe(self, op: Op) -> dict[str, Any]:
         """``procs`` and ``folios`` of a step, after ``op``; with books ``raw``."""
         kernel = self.replay.machine.kernel
-        sight = Sight(kernel, self._places, self.replay.processes)
-        if "new_region" in op:
-            self._move(self.replay.vpn(op["region"], op["page"]), op)
-        numbers, origins = self._identify(sight)
-        self._remember(sight, numbers)
+        sight = self._last = Sight(kernel, self._places, self.replay.processes, self._objects, self._last)
+        origins: Intervals[Origin] = Intervals()
+        if not sight.is_same:
+            if "new_region" in op:
+                self._move(self.replay.vpn(op["region"], op["page"]), op)
+            self._numbers, origins = self._identify(sight)
+            self._remember(sight, self._numbers)
+        numbers = self._numbers
         books = {"raw": books_of(self.replay, sight, numbers)} if self._books else {}
-        return {"procs": sight.processes(numbers, self._objects), "folios": sight.folio_rows(numbers, origins), **books}
+        return {"procs": sight.processes(numbers), "folios": sight.folio_rows(numbers, origins), **books}
 
     def _identify(self, sight: Sight) -> tuple[FolioNumbers, Intervals[Origin]]:
         """Numbers of the folios; of each page of a new folio that was split from another, that folio."""

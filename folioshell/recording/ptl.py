@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
-from folioshell.engine.machine import Machine
+from folioshell.engine.machine import Machine, Uncollected
 from folioshell.events import Event
 from folioshell.live.format import SLOT, BadScenario, Recording, check_scenario, document_of, read, recording_of
 from folioshell.model.changes import KernelChange
@@ -88,8 +88,9 @@ def load_any(path: str) -> Recording | PtlRecording:
     Raises:
         BadScenario: it cannot be read, is damaged, or has an unknown word.
     """
-    document = document_of(read(path))
-    return parse(document) if document.get("format") == FORMAT else recording_of(document)
+    with Uncollected():
+        document = document_of(read(path))
+        return parse(document) if document.get("format") == FORMAT else recording_of(document)
 
 
 def written_out(rows: Sequence[Any], width: int) -> Iterator[Any]:

@@ -6,9 +6,13 @@ import json
 from collections import Counter
 from hashlib import sha256
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from folioshell.live.format import ADVICES, KINDS, OPERATIONS
-from folioshell.recording.observe import emit
+from folioshell.recording.observe import Observer, emit
 from folioshell.recording.random_scenario import random_scenario
+from folioshell.recording.scenario import ScenarioRun
 from folioshell.recording.to_script import script_of
 
 
@@ -42,6 +46,20 @@ def test_most_operations_succeed() -> None:
     )
 
     assert results["ok"] > 2 * (results["errno"] + results["signals"]) > 0
+
+
+@given(st.integers(0, 10_000), st.sampled_from(("6.18", "6.12", "6.1")))
+@settings(max_examples=30)
+def test_observations_on_the_one_before(number: int, profile: str) -> None:
+    """Observations that build on the one before are those of an observer that builds on none, with the books."""
+    scenario = random_scenario(9, number)
+    replay = ScenarioRun(scenario, profile)
+    observers = Observer(replay, books=True), Observer(replay, books=True)
+    for op in scenario["ops"]:
+        replay.run(op)
+        observers[1]._last = None
+
+        assert observers[0].observe(op) == observers[1].observe(op)
 
 
 def test_scenarios_can_be_scripts() -> None:
