@@ -91,25 +91,22 @@ class Intervals(Generic[V]):
         """Give the numbers ``[first, first + nr)`` a value."""
         starts, ends, values = self._starts, self._ends, self._values
         end = first + nr
-        if ends and ends[-1] <= first:
-            # Most runs are appended: numbers are assigned in ascending order.
-            if ends[-1] == first and values[-1] == value:
-                ends[-1] = end
-            else:
-                starts.append(first)
-                ends.append(end)
-                values.append(value)
-            return
-        # Most changes continue where the last one stopped: the boundary between two runs moves.
         at = bisect_right(ends, first)
-        if at and ends[at - 1] == first and values[at - 1] == value:
-            if starts[at] < end < ends[at] and values[at] != value:
-                ends[at - 1] = starts[at] = end
-                return
-            if end < starts[at]:
+        follows = at and ends[at - 1] == first and values[at - 1] == value
+        if at == len(ends) or end < starts[at]:
+            # Most runs are appended: numbers are assigned in ascending order. Others lie between two runs.
+            if follows:
                 ends[at - 1] = end
-                return
-        if ends and starts[at] < first and end < ends[at]:
+            else:
+                starts.insert(at, first)
+                ends.insert(at, end)
+                values.insert(at, value)
+            return
+        if follows and starts[at] < end < ends[at] and values[at] != value:
+            # Most changes continue where the last one stopped: the boundary between two runs moves.
+            ends[at - 1] = starts[at] = end
+            return
+        if starts[at] < first and end < ends[at]:
             # Inside one run.
             old, stop = values[at], ends[at]
             if old != value:

@@ -29,19 +29,15 @@ def straddling(k: Kernel, mm: Mm, vpn: int) -> tuple[tuple[int, int], ...]:
         if not isinstance(entry, PageTable):
             continue
         low, high = max(block, vpn - reach), min(block + size, vpn + reach)
-        index, limit = low - block, high - block
-        entries = entry.entries
-        while index < limit:
-            value = entries[index]
-            index += 1
+        for index, nr, value in pte.ramps(entry.entries[low - block : high - block]):
             if value <= pte.FLAGS:
                 continue
-            folio = k.physmem.at(value >> pte.PFN_SHIFT).first
-            if not folio.order:
-                continue
-            base = block + index - 1 - (pte.pfn_of(value) - folio.pfn)
-            if base < vpn < base + folio.nr_pages:
-                found[folio.id, vpn - base] = None
+            first = pte.pfn_of(value)
+            # Page ``there`` is at ``vpn`` if the run reaches it. A folio on both sides has the run's page next to it.
+            there = first + vpn - low - index
+            folio = k.physmem.at(min(max(there, first), first + nr - 1)).first
+            if folio.pfn < there < folio.pfn + folio.nr_pages:
+                found[folio.id, there - folio.pfn] = None
     return tuple(found)
 
 

@@ -6,8 +6,16 @@ A ruler has a letter for each page and bars between VMAs: ``aa|..`` are two VMAs
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from folioshell.commands import Session
+from folioshell.errors import Refused
 from folioshell.events import VmaMerged, VmaSplit
+from folioshell.model.kernel import Kernel
+from folioshell.model.vm import Mm
+from folioshell.paths.vma import straddling
+from tests.paths.histories import COMMAND
 from tests.paths.memory import Memory
 
 
@@ -192,3 +200,33 @@ def test_what_is_announced() -> None:
 
     assert (cut.vpn, cut.straddling) == (p + 6, ((1, 6),))
     assert (join.vpn, join.straddling, join.start, join.end) == (p + 6, ((1, 6),), p, p + 16)
+
+
+def straddling_by_page(k: Kernel, mm: Mm, vpn: int) -> set[tuple[int, int]]:
+    """What ``straddling`` finds, page by page."""
+    found = set()
+    for vma in mm.vmas:
+        for at in range(vma.start, vma.end):
+            mapped = k.folio_at(mm, at) if mm.tables.leaf(at) is not None else None
+            if mapped is not None and 0 < vpn - at + mapped[1] < mapped[0].nr_pages:
+                found.add((mapped[0].id, vpn - at + mapped[1]))
+    return found
+
+
+@given(st.sampled_from(("16K", "pmd")), st.lists(COMMAND, max_size=12))
+def test_straddling(size: str, commands: list[str]) -> None:
+    """A folio straddles a boundary if some page of it is mapped, and its pages would lie on both sides."""
+    session = Session(counting=())
+    session.execute(f"set geometry classroom ; set swap on ; set thp.{size} always ; mmap buf 32")
+    for command in ("write buf[0..15]", "fork B", *commands):
+        try:
+            session.execute(command)
+        except Refused:
+            continue
+    k, region = session.workspace.kernel, session.workspace.regions["buf"]
+    for mm in k.mms.values():
+        for vpn in range(region.start, region.start + 33):
+            found = straddling(k, mm, vpn)
+
+            assert len(found) == len(set(found))
+            assert set(found) == straddling_by_page(k, mm, vpn)
