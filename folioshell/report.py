@@ -347,7 +347,7 @@ class Target(NamedTuple):
     mode: str = ""
 
 
-MADE_LATER = ("sentence", "folios", "walks", "locks", "sections", "state")
+MADE_LATER = ("sentence", "folios", "walks", "locks", "findings", "sections", "state")
 
 
 class _MadeWhenRead:

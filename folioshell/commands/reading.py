@@ -53,9 +53,10 @@ def opening(words: Sequence[Token]) -> Opening:
     label = failure = profiles = failing = None
     rest = list(words)
     while rest and rest[0].kind == "word":
-        if ":" in rest[0].text and label is None:
+        text = rest[0].text
+        if ":" in text and label is None:
             label, rest[:1] = split_at_colon(rest[0])
-        elif is_fails(rest[0]) and failure is None and len(rest) > 1:
+        elif text.startswith("fails") and is_fails(rest[0]) and failure is None and len(rest) > 1:
             failing, failure = split_at_bracket(rest[0])[1], rest[1]
             del rest[:2]
         else:

@@ -44,7 +44,8 @@ class LockClass(Enum):
         self.is_page_table_lock = name in ("MMPTL", "PMDL", "PTL")
 
 
-_NAMED_BY_OWNER = frozenset((LockClass.PTL, LockClass.PMDL, LockClass.WORD))
+# A tuple: it compares by identity, where a set would hash a member in Python.
+_NAMED_BY_OWNER = (LockClass.PTL, LockClass.PMDL, LockClass.WORD)
 
 #: the function that locks a folio which no other task can find yet: it never waits, and is no switch point
 SET_LOCKED = "__folio_set_locked"

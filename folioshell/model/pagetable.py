@@ -49,6 +49,15 @@ class PageTable:
         """True if every entry is none."""
         return self.entries == _none(self.nr_entries)
 
+    @property
+    def used(self) -> range:
+        """The indexes from the first entry that is not none to the last: most tables are empty but for a few."""
+        entries = self.entries
+        data, size = entries.tobytes(), entries.itemsize
+        end = len(data.rstrip(b"\0"))
+        start = min(len(data) - len(data.lstrip(b"\0")), end)
+        return range(start // size, -(-end // size))
+
     def __str__(self) -> str:
         return f"pt{self.id}"
 

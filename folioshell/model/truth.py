@@ -62,9 +62,11 @@ def mappings_in(k: Kernel, mm: Mm, folio: Folio) -> Iterator[Mapping]:
     high = (folio.pfn + folio.nr_pages) << pte.PFN_SHIFT
     for block, pmd, entry in mm.tables.blocks():
         if isinstance(entry, PageTable):
-            if max(entry.entries) < low:
+            used = entry.used
+            found = entry.entries[used.start : used.stop]
+            if not found or max(found) < low:
                 continue
-            indexes = [index for index, value in enumerate(entry.entries) if low <= value < high]
+            indexes = [index for index, value in enumerate(found, used.start) if low <= value < high]
             if indexes:
                 yield from _runs(mm, entry, block, indexes, folio)
         elif low <= entry < high:

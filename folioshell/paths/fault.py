@@ -120,7 +120,9 @@ def access(k: Kernel, mm: Mm, vpn: int, end: int, write: bool) -> int:
     else:
         entry = table.entries[index]
         nr, pfn = 1, pte.pfn_of(entry)
-        if pfn != pte.ZERO_PFN:
+        if limit == index + 1:
+            pass
+        elif pfn != pte.ZERO_PFN:
             nr = small_pte_batch(table, index, limit, k.physmem.at(pfn))
             if nr == 1 and entry & flags == flags and (done := _accessed(k, table, index, limit, write)):
                 return done

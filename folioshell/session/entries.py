@@ -209,7 +209,8 @@ def _leaf_runs(kernel: Kernel, table: PageTable, block: int) -> list[EntryRun]:
     """Runs of entries that are alike in all bits, divided where a folio ends, and joined across bits not shown."""
     runs: list[EntryRun] = []
     entries, name, at = table.entries, str(table), kernel.physmem.at
-    index, limit = 0, len(entries)
+    used = table.used
+    index, limit = used.start, used.stop
     #: the folio after those of the last run
     following = 0
     while index < limit:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from folioshell.errors import FolioshellError, SelfDeadlock
-from folioshell.events import Finding, Scanned, Walked
+from folioshell.events import Scanned, Walked
 from folioshell.model import pte
 from folioshell.model.folio import Folio
 from folioshell.model.kernel import Kernel
@@ -91,7 +91,7 @@ class Settings:
         if self.schemes is not None:
             return [name for name in self.schemes if name in registered]
         usual = _CLASS_SCHEMES if self.audience_of(kernel) == "class" else SHOWN_SCHEMES
-        return [name for name in (*usual, *loaded) if name in registered]
+        return [*usual, *[name for name in loaded if name in registered]]
 
     def add_schemes(self, names: Sequence[str]) -> None:
         """Show schemes that were loaded just now, whatever else is shown."""
@@ -127,9 +127,6 @@ def step_report(
         shown: the schemes whose numbers it has.
     """
     report = Report(record.command, record.process, record.number, record.result)
-    report.findings = tuple([event.text for event in record.trace if event.__class__ is Finding])
-    if workspace.kernel.protocol is not None:
-        report.findings += tuple(_miscounts(workspace))
     report.extra |= workspace.noted
     if settings.full:
         report.hidden = tuple(part for part in AFTER if part not in settings.parts(workspace.kernel))
@@ -160,6 +157,7 @@ def _contents(
     locks: tuple[LockRow, ...] = tuple(step.locks) if "locks" in after and not workspace.remarks else ()
     subject = command.subject(workspace, record.process)
     return {
+        "findings": (*[event.text for event in step.findings], *_miscounts(workspace)),
         "sentence": sentence(subject, step, record.result, lambda copy: why_copied(workspace.kernel, copy)),
         "folios": folios,
         "walks": walks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from folioshell.errors import Refused
 from folioshell.report import Report
@@ -63,10 +64,15 @@ class Replay:
         before = runner.session.script()
         events = waited_for(runner, runner.session, self.screen)
         while True:
-            prompt = runner.session.prompt
+            prompt = runner.session.prompt if self.echo else ""
             event = next(events, None)
             if event is None:
                 break
+            if event.report is not None:
+                self._lines[event.file, event.line] = event.text
+                if self.quiet and self._goes_without_saying(event.report):
+                    del event
+                    continue
             with runner.showing():
                 if event.prose is None and event.comment is None:
                     self._flush_prose()
@@ -81,7 +87,8 @@ class Replay:
             self._begin("summary")
             self._presenter.write([_summary(runner, name)])
         if self._lines:
-            self._presenter.reproduce([*before, *(one for line in self._lines.values() for one in statements(line))])
+            typed = (one for line in self._lines.values() for one in statements(line))
+            self._presenter.reproduce(chain(before, typed))
         self._presenter.flush()
         return runner.status
 
@@ -110,24 +117,20 @@ class Replay:
                 self._begin("failure")
                 self._presenter.remark(blocks)
         else:
-            self._lines[event.file, event.line] = event.text
-            if self.quiet and report.expect is None and report.target is None:
-                return
             if report.says_nothing and not self.echo and self._presenter.mode != "json":
                 return
-            if report.expect is not None and not self._goes_without_saying(report):
-                self._begin("expect")
-                self._presenter.show([report], place)
-            elif report.expect is None:
+            if report.expect is None:
                 self._echo(event, prompt)
+                self._presenter.show([report], place)
+            elif not self._goes_without_saying(report):
+                self._begin("expect")
                 self._presenter.show([report], place)
 
     def _goes_without_saying(self, report: Report) -> bool:
-        """Is this an assertion that holds, not to be shown? That a wrong answer is wrong, never."""
+        """Is this an assertion that holds, or a step of a quiet run, not to be shown? That a wrong answer is, never."""
         expect = report.expect
-        assert expect is not None
-        told = self.quiet or (expect.kind == "wrong" and self._presenter.mode != "json")
-        return told and expect.passed and report.target is None
+        told = self.quiet or (expect is not None and expect.kind == "wrong" and self._presenter.mode != "json")
+        return told and (expect is None or expect.passed) and report.target is None
 
     def _flush_prose(self) -> None:
         """Show the prose collected since the last output."""

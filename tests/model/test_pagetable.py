@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from folioshell.model import pte
 from folioshell.model.pagetable import PageTable, PmdTable, TableTree
 
@@ -51,3 +54,12 @@ def test_blocks_in_visits_tables_that_exist() -> None:
             tree.pmds[1 << 40].entries = {1: PageTable(3, 8)}
             table.entries[3] = PageTable(4, 8)
     assert seen == [8, 16, 24, 128, (1 << 46) + 8]
+
+
+@given(st.lists(st.sampled_from([pte.NONE, pte.NONE, 1, pte.make(64, pte.WRITE), -(1 << 62)]), min_size=8, max_size=8))
+def test_used(values: list[int]) -> None:
+    """All entries that are not none lie within, and those at its ends are such."""
+    table = PageTable(1, 8)
+    table.entries[:] = pte.packed(values)
+    present = [index for index, value in enumerate(values) if value]
+    assert table.used == (range(present[0], present[-1] + 1) if present else range(0))
