@@ -103,9 +103,7 @@ class FolioRun:
     def nr_referenced(self, place: int, nr: int) -> int:
         """How many of ``nr`` from ``place`` on, in a row, have more than one reference."""
         missing = 1 - self.first.ref
-        if self.more_refs is None:
-            return nr if missing else 0
-        more = self.more_refs[place : place + nr]
+        more = (self.more_refs or _as_many(self.nr))[place : place + nr]
         return more.index(missing) if missing in more else nr
 
     def nr_alike(self, place: int) -> int:
@@ -241,17 +239,14 @@ class Folios:
             KeyError: it is not allocated.
         """
         owner = self._owner(number)
-        if owner is None:
-            raise KeyError(number)
         if isinstance(owner, FolioRun):
             return self._memory.single_out(owner.first.pfn + number - owner.first.id)
+        if owner is None:
+            raise KeyError(number)
         return owner
 
     def groups(self) -> Iterator[tuple[Folio, int]]:
-        """(first folio, number of folios) of those that are alike, ascending, to be read.
-
-        Their numbers, pages and indexes are consecutive.
-        """
+        """(first, number) of those that are alike and consecutive in number, page and index; ascending, to be read."""
         for owner in self._owners():
             if isinstance(owner, FolioRun):
                 for place, nr in owner.alike():
@@ -305,7 +300,7 @@ class Folios:
                     run = found
                     run.settle()
                 else:
-                    run = FolioRun(found, 1) if found.anon and not found.order else None
+                    run = FolioRun(found, 1) if found.anon and not found.order | found.pins else None
 
     def _append(self, run: FolioRun, found: Folio | FolioRun) -> bool:
         """Append folios to a run, or to a single folio that becomes one. False: such folios are in no run."""
@@ -349,40 +344,48 @@ class Folios:
 
     # For physical memory and the kernel, which keep this up to date.
 
-    def add(self, owner: Folio | FolioRun) -> None:
-        """Add a single folio, or a run: newly allocated, or split off another run."""
-        self._assign(owner.first.id, owner.nr, owner)
+    def add(self, folio: Folio) -> None:
+        """Add a single folio: most are new, and have the next number."""
+        slots, number = self._blocks.get(folio.id >> _BLOCK_BITS), folio.id
+        if slots is not None and len(slots) == number & _BLOCK - 1:
+            slots.append(folio)
+        else:
+            self.assign(number, (folio,))
         self.nr_groups += 1
-        self.nr_large += owner.first.order > 0
+        self.nr_large += folio.order > 0
+
+    def add_run(self, run: FolioRun) -> None:
+        """Add a run: newly allocated, or split off another run."""
+        self.assign(run.first.id, [run] * run.nr)
+        self.nr_groups += 1
 
     def remove(self, owner: Folio | FolioRun) -> None:
         """Remove a single folio or a run: freed, or replaced by others."""
-        self._assign(owner.first.id, owner.nr, None)
+        self.assign(owner.first.id, [None] * owner.nr)
         self.nr_groups -= 1
         self.nr_large -= owner.first.order > 0
 
-    def extend_run(self, run: FolioRun, nr: int) -> None:
-        """The ``nr`` numbers after a run belong to it from now on."""
-        self._assign(run.first.id + run.nr, nr, run)
+    def divide(self, run: FolioRun, folios: Sequence[Folio]) -> None:
+        """Replace a run by its folios."""
+        self.assign(run.first.id, folios)
+        self.nr_groups += len(folios) - 1
 
     def take_first(self, run: FolioRun) -> None:
         """Remove the first folio from its run."""
-        self._assign(run.first.id, 1, None)
-        if run.nr == 1:
-            self.nr_groups -= 1
-        else:
+        self.assign(run.first.id, (None,))
+        self.nr_groups -= run.nr == 1
+        if run.nr > 1:
             run.drop_first()
 
-    def _assign(self, first: int, nr: int, owner: Folio | FolioRun | None) -> None:
-        """Let the numbers ``[first, first + nr)`` belong to a folio or run."""
-        end = first + nr
-        while first < end:
-            block, at = first >> _BLOCK_BITS, first & _BLOCK - 1
-            length = min(end - first, _BLOCK - at)
-            slots = self._blocks.setdefault(block, [])
-            if at > len(slots):
-                slots += [None] * (at - len(slots))
-            slots[at : at + length] = [owner] * length
-            if owner is None and not any(slots):
-                del self._blocks[block]
-            first += length
+    def assign(self, number: int, owners: Sequence[Folio | FolioRun | None]) -> None:
+        """Say what the numbers from ``number`` on belong to."""
+        block, at = number >> _BLOCK_BITS, number & _BLOCK - 1
+        slots = self._blocks.setdefault(block, [])
+        if at > len(slots):
+            slots += [None] * (at - len(slots))
+        inside = _BLOCK - at
+        slots[at : at + len(owners)] = owners[:inside]
+        if owners[0] is None and not any(slots):
+            del self._blocks[block]
+        if len(owners) > inside:
+            self.assign(number + inside, owners[inside:])

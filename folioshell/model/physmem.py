@@ -90,12 +90,12 @@ class PhysicalMemory:
     def place_run(self, run: FolioRun) -> None:
         """Assign the pages from ``run.first.pfn`` on, all in one section, to the folios of a run."""
         self._assign(run.first.pfn, run.nr, run)
-        self.folios.add(run)
+        self.folios.add_run(run)
 
     def append(self, run: FolioRun, later: Folio | FolioRun) -> None:
         """Append to a run the folios of the pages after it, which are alike."""
         self._assign(later.first.pfn, later.nr, run)
-        self.folios.extend_run(run, later.nr)
+        self.folios.assign(later.first.id, [run] * later.nr)
         run.append(later)
 
     def remove_run(self, run: FolioRun) -> None:
@@ -192,9 +192,7 @@ class PhysicalMemory:
         if not isinstance(found, FolioRun):
             return [found]
         folios = [found.folio(place) for place in range(found.nr)]
-        self.folios.remove(found)
-        for folio in folios:
-            self.folios.add(folio)
+        self.folios.divide(found, folios)
         offset = pfn & (SECTION - 1)
         self._pages(pfn)[offset : offset + nr] = folios
         return folios
