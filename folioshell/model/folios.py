@@ -111,9 +111,11 @@ class FolioRun:
         if self.more_refs is None and self.indexes is None:
             return self.nr - place
         refs, indexes = self.more_refs or _as_many(self.nr), self.indexes or range(self.nr)
-        ref, shift = refs[place], indexes[place] - place
-        differ = (end for end in range(place + 1, self.nr) if refs[end] != ref or indexes[end] - end != shift)
-        return next(differ, self.nr) - place
+        alike = refs[place], indexes[place] - place
+        return (
+            next((end for end in range(place + 1, self.nr) if (refs[end], indexes[end] - end) != alike), self.nr)
+            - place
+        )
 
     def alike(self) -> Iterator[tuple[int, int]]:
         """(place, number) of the parts that ``nr_alike`` tells of."""
@@ -346,11 +348,11 @@ class Folios:
 
     def add(self, folio: Folio) -> None:
         """Add a single folio: most are new, and have the next number."""
-        slots, number = self._blocks.get(folio.id >> _BLOCK_BITS), folio.id
-        if slots is not None and len(slots) == number & _BLOCK - 1:
+        slots = self._blocks.get(folio.id >> _BLOCK_BITS)
+        if slots is not None and len(slots) == folio.id & _BLOCK - 1:
             slots.append(folio)
         else:
-            self.assign(number, (folio,))
+            self.assign(folio.id, (folio,))
         self.nr_groups += 1
         self.nr_large += folio.order > 0
 
