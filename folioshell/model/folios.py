@@ -10,7 +10,6 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
-from sys import maxsize
 from typing import TYPE_CHECKING
 
 from folioshell.intervals import Intervals, joined, ranges
@@ -111,11 +110,9 @@ class FolioRun:
         if self.more_refs is None and self.indexes is None:
             return self.nr - place
         refs, indexes = self.more_refs or _as_many(self.nr), self.indexes or range(self.nr)
-        alike = refs[place], indexes[place] - place
-        return (
-            next((end for end in range(place + 1, self.nr) if (refs[end], indexes[end] - end) != alike), self.nr)
-            - place
-        )
+        ref, shift = refs[place], indexes[place] - place
+        differ = (end for end in range(place + 1, self.nr) if refs[end] != ref or indexes[end] - end != shift)
+        return next(differ, self.nr) - place
 
     def alike(self) -> Iterator[tuple[int, int]]:
         """(place, number) of the parts that ``nr_alike`` tells of."""
@@ -320,7 +317,7 @@ class Folios:
         slots, at = self._blocks.get(number >> _BLOCK_BITS), number & _BLOCK - 1
         return slots[at] if slots is not None and at < len(slots) else None
 
-    def _owners(self, start: int = 0, end: int = maxsize) -> Iterator[Folio | FolioRun]:
+    def _owners(self, start: int = 0, end: int = 1 << 62) -> Iterator[Folio | FolioRun]:
         """The single folios and the runs that have one of the numbers ``[start, end)``, ascending.
 
         Those found may be joined while iterating.
