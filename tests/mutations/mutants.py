@@ -70,7 +70,7 @@ MUTANTS = (
     Mutant(
         "wp_page_copy(): folio_get() before the PTL is dropped",
         "paths/wp_fault.py",
-        "    if folio is not None:\n        folio.ref += 1\n    yield table.ptl.release(times=times)\n    if vma",
+        "    if old is not None:\n        old.add_refs(1)\n    yield table.ptl.release(times=times)\n    if vma",
         "    yield table.ptl.release(times=times)\n    if vma",
         "anon, forked",
         "rewrite,dontneed",
@@ -318,7 +318,7 @@ MUTANTS = (
     Mutant(
         "madvise_pageout(): folio_isolate_lru()",
         "paths/madvise_hints.py",
-        "            if not folio.mlocked and folio.isolate():",
+        "            if not folio.mlocked and folios.isolate():",
         "            if not folio.mlocked:",
         "anon",
         "pageout,dontneed all",
