@@ -118,14 +118,14 @@ class Intervals(Generic[V]):
 
     def change(self, first: int, nr: int, to: Callable[[V | None], V | None]) -> None:
         """Give the numbers ``[first, first + nr)`` what ``to`` makes of their values; None is no value."""
-        pieces = [(start, n, to(value)) for start, n, value in self.pieces(first, nr)]
+        pieces = self.pieces(first, nr)
         if len(pieces) > 1:
-            kept = [(start, start + n, value) for start, n, value in pieces if value is not None]
-            self._replace(first, first + nr, kept)
-        elif pieces[0][2] is None:
+            changed = [(start, start + n, new) for start, n, value in pieces if (new := to(value)) is not None]
+            self._replace(first, first + nr, changed)
+        elif (value := to(pieces[0][2])) is None:
             self.drop(first, nr)
-        else:
-            self.put(first, nr, pieces[0][2])
+        elif value != pieces[0][2]:
+            self.put(first, nr, value)
 
     def add(self: Intervals[int], first: int, nr: int, change: int) -> None:
         """Add ``change`` to the values of ``[first, first + nr)``; no value and 0 are the same.

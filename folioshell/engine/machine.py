@@ -164,7 +164,7 @@ class Machine:
 
     def join_folios(self) -> None:
         """Make runs again of the folios that the step has left alike."""
-        self.kernel.folios.join(range(first, first + nr) for first, nr, _ in self._before.touched.runs())
+        self.kernel.folios.join(self._before.touched())
 
     def announce(self, event: Event) -> None:
         """Append an event to the trace and call every scheme that counts it."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, TypeGuard
 
 from folioshell import events
-from folioshell.intervals import Intervals, LongIntervals, ranges, together
+from folioshell.intervals import Intervals, LongIntervals, ranges, together, union
 from folioshell.schemes.base import Scheme
 from folioshell.schemes.order0 import Order0Scheme
 
@@ -101,15 +101,14 @@ class NumbersBefore:
     """The numbers of folios before a step, noted when its first event about them comes.
 
     Attributes:
-        touched: the folios that the step is about.
         callbacks: event class -> what notes the folios of such an event.
     """
 
     def __init__(self) -> None:
-        self.touched: Intervals[bool] = Intervals()
         self._rows: Intervals[Row] = Intervals()
-        #: notes of many folios, which become rows when someone asks for them
+        #: notes of many folios, which become rows when someone asks for them; and whose they are
         self._notes: list[RowsReader] = []
+        self._noted: Intervals[bool] = Intervals()
         self._numbers: Numbers | None = None
         self.callbacks: Mapping[type, Callable[[Any], None]] = {
             events.FolioNew: self._on_new,
@@ -123,11 +122,17 @@ class NumbersBefore:
     @property
     def rows(self) -> Intervals[Row]:
         """Folio -> its numbers before the step, in the order of the noted schemes."""
-        notes, self._notes = self._notes, []
+        notes, self._notes, self._noted = self._notes, [], Intervals()
         for note in notes:
             for first, nr, row in note():
                 self._rows.put(first, nr, row)
         return self._rows
+
+    def touched(self) -> Iterator[range]:
+        """The numbers of the folios that the step is about."""
+        rows = self._rows
+        for first, nr, _ in union(rows, self._noted).runs() if self._noted else rows.runs():
+            yield range(first, first + nr)
 
     def note(self, numbers: Numbers | None) -> None:
         """Note these numbers from the next step on; None to note only which folios a step is about."""
@@ -135,10 +140,11 @@ class NumbersBefore:
 
     def begin(self) -> None:
         """A step begins."""
-        self.touched, self._rows, self._notes = Intervals(), Intervals(), []
+        self._rows = Intervals()
+        if self._noted:
+            self._notes, self._noted = [], Intervals()
 
     def _on_new(self, event: events.FolioNew) -> None:
-        self.touched.put(event.folio, event.nr, True)
         self._rows.put(event.folio, event.nr, () if self._numbers is None else self._numbers.zeros)
 
     def _on_rmap(self, event: events.Rmap) -> None:
@@ -157,16 +163,15 @@ class NumbersBefore:
             self._note(folio, 1)
 
     def _note(self, first: int, nr: int) -> None:
-        touched, numbers = self.touched, self._numbers
-        if touched.covers(first, nr):
+        rows, noted, numbers = self._rows, self._noted, self._numbers
+        if nr == 1:
+            if first not in rows and first not in noted:
+                rows.put(first, 1, () if numbers is None else numbers.row(first))
             return
-        for start, length, known in touched.pieces(first, nr):
-            if known:
-                continue
-            if numbers is None:
-                self._rows.put(start, length, ())
-            elif length == 1:
-                self._rows.put(start, 1, numbers.row(start))
-            else:
-                self._notes.append(numbers.reader(start, length))
-        touched.put(first, nr, True)
+        for at, length, row in rows.pieces(first, nr):
+            for start, rest, known in noted.pieces(at, length) if row is None else ():
+                if not known and numbers is None:
+                    rows.put(start, rest, ())
+                elif not known and numbers is not None:
+                    self._notes.append(numbers.reader(start, rest))
+                    noted.put(start, rest, True)
