@@ -285,7 +285,7 @@ class Walked:
 
 @dataclass(slots=True)
 class Asked:
-    """A kernel path of ``mm`` (an MM-ID), at page ``page`` of a folio, asked the deciding scheme who else maps it."""
+    """A path of ``mm`` (an MM-ID) asked the deciding scheme, at page ``page`` of a folio, who else maps it."""
 
     folio: int
     scheme: str
