@@ -24,7 +24,7 @@ from tests.fuzz.strict import StrictShell, check_printed, drawn_screen, fresh_se
 #: lines that are typed into one session, at least and at most; a small state is checked soon, and many are
 FEWEST, MOST = 5, 40
 #: seconds of a processor that a line may take, and a script; and how many times as many by the clock, if it waits
-PATIENCE = 20.0
+PATIENCE = 40.0
 _BUSY = 15
 #: MiB by which the memory of the process may grow in an episode, whose limits are small
 _GROWTH = 256

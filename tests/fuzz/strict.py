@@ -27,7 +27,7 @@ from tests.fingerprint import fingerprint
 from tests.fuzz import hostile
 from tests.fuzz.lines import SCENARIOS
 
-LIMITS = Limits(pages=3000, files=5000, processes=8, steps=200, states=200)
+LIMITS = Limits(pages=3000, files=5000, processes=8, steps=200, states=100)
 #: modes of sessions; most of what people see is plain
 _MODES = ("plain", "plain", "plain", "plain", "table", "json", "json", "csv", "markdown", "mail")
 _WIDTHS = (24, 72, 80, 100, 238)
