@@ -141,15 +141,15 @@ class Intervals(Generic[V]):
             self.change(first, nr, lambda value: _sum(value or 0, change))
             return
         if starts[low] < first:
-            self._cut(low, first)
+            self._split(low, first)
             low, high = low + 1, high + 1
         if ends[high - 1] > end:
-            self._cut(high - 1, end)
+            self._split(high - 1, end)
         values[low:high] = [value + change for value in values[low:high]]
         self._join(high)
         self._join(low)
 
-    def _cut(self, at: int, number: int) -> None:
+    def _split(self, at: int, number: int) -> None:
         """Make two runs of one; the second begins at ``number``."""
         self._starts.insert(at + 1, number)
         self._ends.insert(at, number)
@@ -192,7 +192,7 @@ class Intervals(Generic[V]):
             self._replace(first, end, [])
         elif starts[at] < first:
             if end < ends[at]:
-                self._cut(at, end)
+                self._split(at, end)
             ends[at] = first
         elif end < ends[at]:
             starts[at] = end

@@ -142,7 +142,7 @@ class FolioRun:
             self.indexes += later.indexes or _consecutive(rest.index, later.nr)
         self.nr += later.nr
 
-    def cut(self, nr: int) -> FolioRun:
+    def split(self, nr: int) -> FolioRun:
         """Shorten the run to its first ``nr`` folios; the others are a run of their own, which is returned."""
         more, indexes = self.more_refs, self.indexes
         rest = FolioRun(self.folio(nr), self.nr - nr, more and _plus(more[nr:], -more[nr]), indexes and indexes[nr:])
@@ -151,7 +151,7 @@ class FolioRun:
 
     def drop_first(self) -> None:
         """Shrink the run by its first folio, which is not its last."""
-        rest = self.cut(1)
+        rest = self.split(1)
         self.first, self.nr, self.more_refs, self.indexes = rest.first, rest.nr, rest.more_refs, rest.indexes
 
     def settle(self) -> None:

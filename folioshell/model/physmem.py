@@ -227,24 +227,24 @@ class PhysicalMemory:
 
     def _part(self, run: FolioRun, pfn: int, nr: int) -> FolioRun:
         if run.first.pfn < pfn:
-            run = self._cut(run, pfn - run.first.pfn)
+            run = self._split(run, pfn - run.first.pfn)
         if nr < run.nr:
-            self._cut(run, nr)
+            self._split(run, nr)
         return run
 
     def _apart(self, run: FolioRun, pfn: int) -> Folio:
         """Take the folio of one page out of its run."""
         if run.first.pfn < pfn:
-            run = self._cut(run, pfn - run.first.pfn)
+            run = self._split(run, pfn - run.first.pfn)
         folio = run.folio(0)
         self.folios.take_first(run)
         self.folios.add(folio)
         self._pages(pfn)[pfn & (SECTION - 1)] = folio
         return folio
 
-    def _cut(self, run: FolioRun, nr: int) -> FolioRun:
+    def _split(self, run: FolioRun, nr: int) -> FolioRun:
         """Shorten a run to ``nr`` folios; the rest becomes a run of its own, which is returned."""
-        rest = run.cut(nr)
+        rest = run.split(nr)
         self.place_run(rest)
         return rest
 

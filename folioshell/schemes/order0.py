@@ -7,6 +7,7 @@ rmap call: no two schemes differ there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 from folioshell import events
 from folioshell.errors import KernelBug
@@ -38,6 +39,9 @@ class Order0Scheme(Scheme, register=False):
         small: mapped order-0 folio -> number of entries, in runs; an unmapped folio is not in it.
         reads_small: another scheme writes ``small``.
     """
+
+    #: overrides count_small(), and may read the common record of entries for it
+    shares_small: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.small: LongIntervals[int] = LongIntervals()
@@ -76,6 +80,8 @@ class Order0Scheme(Scheme, register=False):
         Raises:
             KernelBug: nothing maps one of the unmapped folios.
         """
+        if self.reads_small:
+            return
         for first, nr in ranges(event.folios):
             if event.new:
                 self.small.put(first, nr, 1)
@@ -138,15 +144,16 @@ class TallyScheme(Order0Scheme, register=False):
 def share_order0(schemes: Iterable[Scheme]) -> Iterator[Scheme]:
     """Let all schemes that count the entries of order-0 folios share the record of the first that counts nothing else.
 
+    One that counts more has its own, unless it says ``shares_small``: others, from files, might spoil the common one.
+
     Yields: those that need no events about order-0 folios any more.
     """
-    alike = [scheme for scheme in schemes if isinstance(scheme, Order0Scheme)]
-    first = next((scheme for scheme in alike if counts_order0_entries(type(scheme))), None)
-    for scheme in alike:
-        if first is not None and scheme is not first:
-            scheme.small, scheme.reads_small = first.small, True
-            if counts_order0_entries(type(scheme)):
-                yield scheme
+    ours = [scheme for scheme in schemes if isinstance(scheme, Order0Scheme)]
+    alike = [scheme for scheme in ours if counts_order0_entries(type(scheme))]
+    for scheme in ours:
+        if alike and scheme is not alike[0] and (scheme in alike or scheme.shares_small):
+            scheme.small, scheme.reads_small = alike[0].small, True
+    yield from alike[1:]
 
 
 def counts_order0_entries(kind: type[Scheme]) -> bool:

@@ -30,6 +30,7 @@ class ZeroOneTwoMany(HooklessScheme):
     )
     state = "two bits"
     reach = Reach.VMA
+    shares_small = True
     laws = HooklessScheme.laws - {Law.UNMAP_UNDOES_MAP}
 
     def __init__(self) -> None:
@@ -48,8 +49,7 @@ class ZeroOneTwoMany(HooklessScheme):
 
     def count_small(self, event: Rmap) -> None:
         """One VMA more or fewer for each."""
-        if not self.reads_small:
-            super().count_small(event)
+        super().count_small(event)
         for first, nr in ranges(event.folios):
             self._small_counters.change(first, nr, lambda number: self.next_number(number or 0, event.sign) or None)
 

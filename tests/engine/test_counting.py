@@ -21,7 +21,8 @@ from folioshell.events import (
 )
 from folioshell.explore.snapshot import Snapshot
 from folioshell.schemes import all_schemes
-from folioshell.schemes.base import Scheme
+from folioshell.schemes.base import Scheme, Sharing
+from folioshell.schemes.order0 import Order0Scheme, share_order0
 from folioshell.session.history import StepRecord
 from folioshell.session.workspace import Workspace
 from tests.fingerprint import fingerprint
@@ -211,3 +212,33 @@ def test_mlock_of_mapped_folios_is_announced() -> None:
     assert told(undone) == [([7, 8, 9, 10], -1)]
     (report,) = session.execute("trace events")
     assert "f7..f10 munlocked by A" in str(report)
+
+
+def test_a_scheme_that_counts_more_keeps_its_own_record() -> None:
+    """One that overrides count_small() and does not ask for the common record cannot spoil it; ours reads it."""
+
+    class Twice(Order0Scheme, register=False):
+        """Counts each entry twice."""
+
+        name = "twice"
+        version = state = "none"
+        about = ("a", "b")
+
+        def count_small(self, event: Rmap) -> None:
+            super().count_small(event)
+            super().count_small(event)
+
+        def shared(self, folio: int, mm: int) -> Sharing:
+            return Sharing.NO
+
+        def bytes_of_state(self, order: int) -> int:
+            return 0
+
+    entries, twice, counters = all_schemes()["vmas"](), Twice(), all_schemes()["zero-one-two-many"]()
+    readers = [*share_order0([twice, entries, counters])]
+    for scheme in (twice, entries, counters):
+        scheme.on_mapped(small_mapped(1, mm=1))
+        scheme.on_mapped(small_mapped(1, mm=2))
+
+    assert readers == []
+    assert [scheme.mapcount(1) for scheme in (twice, entries, counters)] == [4, 2, 2]

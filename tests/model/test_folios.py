@@ -71,7 +71,7 @@ def test_a_run_is_its_folios(one: list[tuple[int, int]], other: list[tuple[int, 
     run.settle()
     assert told(members(run)) == told(folios)
     if (cut := data.draw(st.integers(0, run.nr - 1))) > 0:
-        rest = run.cut(cut)
+        rest = run.split(cut)
         assert told(members(run)) + told(members(rest)) == told(folios)
         run = rest
     if run.nr > 1:
